@@ -1,0 +1,71 @@
+# make help lists the targets. Everything a target needs is installed by the target itself, from
+# lock files with hashes, once: stamps inside .venv and node_modules carry the lock files' hashes.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --no-input --quiet
+HASH = $(shell { sha256sum $(1) 2>/dev/null || shasum -a 256 $(1); } | cut -c1-16 | tr -d '\n')
+
+RUN_STAMP := $(VENV)/.run-$(call HASH,requirements.txt)
+TEST_STAMP := $(VENV)/.test-$(call HASH,requirements.txt)-$(call HASH,tests/requirements.txt)
+NODE_STAMP := node_modules/.front-end-$(call HASH,package-lock.json)
+
+.DEFAULT_GOAL := help
+.PHONY: help run setup setup-test test long bench lint reset
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+run: setup  ## start the whole exchange on this machine (stop with Ctrl-C)
+	@exec $(PY) -m nebannpet.supervisor
+
+test: setup-test  ## the whole test suite, without the tests marked 'long'
+	$(PY) -m pytest
+
+long: setup-test  ## only the tests marked 'long' (hours)
+	$(PY) -m pytest -m long --timeout 0
+
+bench: setup-test  ## measure the figures of the README, as one table
+	$(PY) -m tests.benchmarks
+
+lint: setup-test  ## ruff and mypy
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+reset:  ## delete the data directory (asks first)
+	@if [ -x $(PY) ]; then exec $(PY) -m nebannpet.reset; else echo "Nothing to reset: make run has not been used here yet."; fi
+
+setup: $(RUN_STAMP) $(NODE_STAMP)  ## install what 'make run' needs
+
+setup-test: setup $(TEST_STAMP)  ## install what 'make test' needs
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; $(PYTHON) is `$(PYTHON) --version 2>&1`. Name another with: make run PYTHON=python3.12"; exit 1; }
+	@echo "setup: virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || \
+	  { rm -rf $(VENV); echo "The venv module does not work here. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
+
+$(RUN_STAMP): requirements.txt | $(PY)
+	@echo "setup: Python packages of requirements.txt (test packages are skipped; make test brings them)"
+	@$(PIP) install --require-hashes --no-deps -r requirements.txt
+	@rm -f $(VENV)/.run-* && touch $@
+
+$(TEST_STAMP): tests/requirements.txt $(RUN_STAMP)
+	@echo "setup: test packages of tests/requirements.txt"
+	@$(PIP) install --require-hashes --no-deps -r tests/requirements.txt
+	@rm -f $(VENV)/.test-* && touch $@
+
+$(NODE_STAMP): package-lock.json | $(RUN_STAMP)
+	@if command -v npm >/dev/null 2>&1; then \
+	  echo "setup: front-end packages of package-lock.json"; \
+	  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null; \
+	else \
+	  echo "setup: no npm on this machine; taking it from nebannpet/requirements-node.txt" && \
+	  $(PIP) install --require-hashes --no-deps -r nebannpet/requirements-node.txt && \
+	  echo "setup: front-end packages of package-lock.json" && \
+	  PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null; \
+	fi
+	@touch $@
