@@ -1,0 +1,80 @@
+// Behaviour of the page frame: theme switch, phone menu, account menu, copy buttons.
+// Pages that draw with theme colours listen for the `themechange` event on document.
+
+const root = document.documentElement;
+
+function setTheme(theme) {
+  root.dataset.theme = theme;
+  try {
+    window.localStorage.setItem("theme", theme);
+  } catch (error) {
+    console.info("theme choice is not stored:", error.message);
+  }
+  labelThemeButton();
+  document.dispatchEvent(new CustomEvent("themechange", { detail: { theme } }));
+}
+
+function labelThemeButton() {
+  const button = document.getElementById("theme-toggle");
+  const next = root.dataset.theme === "light" ? "dark" : "light";
+  button.setAttribute("aria-label", `Use the ${next} theme`);
+  button.title = `Use the ${next} theme`;
+}
+
+function wireTheme() {
+  labelThemeButton();
+  document.getElementById("theme-toggle").addEventListener("click", () => {
+    setTheme(root.dataset.theme === "light" ? "dark" : "light");
+  });
+}
+
+function wirePhoneMenu() {
+  const button = document.getElementById("nav-toggle");
+  const nav = document.getElementById("site-nav");
+  button.addEventListener("click", () => {
+    const open = nav.classList.toggle("is-open");
+    button.setAttribute("aria-expanded", String(open));
+  });
+}
+
+function wireMenus() {
+  const menus = [...document.querySelectorAll("details.menu")];
+  document.addEventListener("click", (event) => {
+    for (const menu of menus) {
+      if (menu.open && !menu.contains(event.target)) menu.open = false;
+    }
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    for (const menu of menus) {
+      if (menu.open) {
+        menu.open = false;
+        menu.querySelector("summary").focus();
+      }
+    }
+  });
+}
+
+function wireCopyButtons() {
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      const source = document.getElementById(button.dataset.copy);
+      const label = button.textContent;
+      try {
+        await navigator.clipboard.writeText(source.textContent.trim());
+        button.textContent = "Copied";
+      } catch {
+        // No clipboard without HTTPS or permission: select the text so that the keyboard can copy it.
+        window.getSelection().selectAllChildren(source);
+        button.textContent = "Selected, press Ctrl+C";
+      }
+      window.setTimeout(() => { button.textContent = label; }, 2500);
+    });
+  }
+}
+
+wireTheme();
+wirePhoneMenu();
+wireMenus();
+wireCopyButtons();
