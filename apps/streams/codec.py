@@ -1,0 +1,143 @@
+"""Records to bytes and back, for producers and readers that are not the engine's hot path."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from apps.streams.kinds import CommandKind
+from apps.streams.messages import AssetSettings, MarketSettings
+from apps.streams.records import (
+    COMMAND_HEADER,
+    COMMAND_VERSION,
+    COMMANDS,
+    CONTROL_HEAD_SIZE,
+    EVENT_SIZE,
+    EVENT_VERSION,
+    EVENTS,
+    FRAME_SIZE,
+    MAX_PARTS,
+    Command,
+    Event,
+    FrameError,
+    Layout,
+    SetAsset,
+    SetMarket,
+)
+
+SETTINGS_BODIES: Final = {CommandKind.SET_ASSET: AssetSettings, CommandKind.SET_MARKET: MarketSettings}
+
+
+def _pack(layout: Layout, version: int, record: Any) -> bytes:
+    values = [getattr(record, name) for name in layout.names]
+    for position, code in enumerate(layout.codes):
+        if code.endswith("s"):
+            text = values[position].encode("ascii")
+            if len(text) > int(code[:-1]):
+                raise FrameError(f"{layout.names[position]} is longer than {code[:-1]} bytes")
+            values[position] = text
+    return layout.struct.pack(version, layout.kind, *values)
+
+
+def _unpack(layout: Layout, data: bytes | memoryview, offset: int) -> Any:
+    values = list(layout.struct.unpack_from(data, offset)[2:])
+    for position, code in enumerate(layout.codes):
+        if code.endswith("s"):
+            values[position] = values[position].rstrip(b"\0").decode("ascii")
+    return layout.record(**dict(zip(layout.names, values, strict=True)))
+
+
+def encode_command(command: Command) -> bytes:
+    """One 128-byte frame. Settings commands go through encode_set_asset and encode_set_market."""
+    return _pack(COMMANDS[command.KIND], COMMAND_VERSION, command)
+
+
+def encode_set_asset(settings: AssetSettings, *, relay_seq: int, source: int) -> bytes:
+    """Frame run of a SetAsset command."""
+    return _encode_control(SetAsset, settings, market_id=0, relay_seq=relay_seq, source=source)
+
+
+def encode_set_market(settings: MarketSettings, *, relay_seq: int, source: int) -> bytes:
+    """Frame run of a SetMarket command."""
+    return _encode_control(SetMarket, settings, market_id=settings.market_id, relay_seq=relay_seq, source=source)
+
+
+def _encode_control(
+    record: type[SetAsset] | type[SetMarket], settings: msgspec.Struct, *, market_id: int, relay_seq: int, source: int
+) -> bytes:
+    body = msgspec.msgpack.encode(settings)
+    parts = -(-(CONTROL_HEAD_SIZE + len(body)) // FRAME_SIZE)
+    if parts > MAX_PARTS:
+        raise FrameError(f"settings need {parts} frames, at most {MAX_PARTS} are allowed")
+    head = encode_command(
+        record(parts=parts, market_id=market_id, relay_seq=relay_seq, source=source, body_length=len(body))
+    )
+    return (head[:CONTROL_HEAD_SIZE] + body).ljust(parts * FRAME_SIZE, b"\0")
+
+
+def decode_settings(run: bytes | memoryview) -> AssetSettings | MarketSettings:
+    """Body of a settings command's whole frame run; FrameError where it is not one."""
+    head = decode_command(run)
+    body = bytes(run[CONTROL_HEAD_SIZE : CONTROL_HEAD_SIZE + head.body_length])
+    try:
+        return msgspec.msgpack.decode(body, type=SETTINGS_BODIES[head.KIND])  # type: ignore[no-any-return]
+    except (msgspec.MsgspecError, KeyError) as error:
+        raise FrameError(f"settings body: {error}") from error
+
+
+def decode_command(run: bytes | memoryview, offset: int = 0) -> Any:
+    """The record of the command whose first frame starts at `offset`."""
+    version, kind = run[offset], run[offset + 1]
+    layout = COMMANDS.get(kind)  # type: ignore[call-overload]
+    if version != COMMAND_VERSION or layout is None:
+        raise FrameError(f"unknown command version {version}, kind {kind}")
+    return _unpack(layout, run, offset)
+
+
+def iter_runs(frames: bytes | memoryview) -> Iterator[tuple[int, int]]:
+    """(offset, length) of each whole frame run, checked: framing, version, kind. FrameError otherwise."""
+    if len(frames) % FRAME_SIZE:
+        raise FrameError(f"{len(frames)} bytes are not whole {FRAME_SIZE}-byte frames")
+    offset = 0
+    while offset < len(frames):
+        version, kind, parts = frames[offset], frames[offset + 1], frames[offset + 2]
+        if version != COMMAND_VERSION or kind not in COMMANDS:
+            raise FrameError(f"unknown command version {version}, kind {kind}")
+        length = parts * FRAME_SIZE
+        if not 1 <= parts <= MAX_PARTS or offset + length > len(frames):
+            raise FrameError(f"a run of {parts} frames at byte {offset} does not fit")
+        yield offset, length
+        offset += length
+
+
+def stamp(frames: bytearray, entry_ms: int, entry_n: int, first_index: int = 0) -> int:
+    """Write the command id into each run's header, in place; returns the number of commands."""
+    index = first_index
+    for offset, _ in iter_runs(frames):
+        version, kind, parts, flags, market_id, account_id, *_unstamped = COMMAND_HEADER.unpack_from(frames, offset)
+        COMMAND_HEADER.pack_into(
+            frames, offset, version, kind, parts, flags, market_id, account_id, entry_ms, entry_n, index
+        )
+        index += 1
+    return index - first_index
+
+
+def encode_event(event: Event) -> bytes:
+    """One 192-byte record."""
+    return _pack(EVENTS[event.KIND], EVENT_VERSION, event)
+
+
+def decode_event(data: bytes | memoryview, offset: int = 0) -> Any:
+    """The event record at `offset`; FrameError for an unknown kind or version."""
+    version, kind = data[offset], data[offset + 1]
+    layout = EVENTS.get(kind)  # type: ignore[call-overload]
+    if version != EVENT_VERSION or layout is None:
+        raise FrameError(f"unknown event version {version}, kind {kind}")
+    return _unpack(layout, data, offset)
+
+
+def decode_events(data: bytes | memoryview) -> list[Any]:
+    """All event records of one entry's body, in order."""
+    if len(data) % EVENT_SIZE:
+        raise FrameError(f"{len(data)} bytes are not whole {EVENT_SIZE}-byte events")
+    return [decode_event(data, offset) for offset in range(0, len(data), EVENT_SIZE)]

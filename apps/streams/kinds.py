@@ -1,0 +1,170 @@
+"""Vocabulary of the command and event streams. Numbers are stored for ever: never change or reuse one."""
+
+from enum import IntEnum, IntFlag
+
+
+class CommandKind(IntEnum):
+    TICK = 1
+    PLACE_ORDER = 2
+    CANCEL_ORDER = 3
+    CANCEL_ALL = 4
+    CREDIT = 10
+    DEBIT = 11
+    HOLD = 12
+    RELEASE = 13
+    CAPTURE = 14
+    TRANSFER = 15
+    SET_ASSET = 20
+    SET_MARKET = 21
+    SET_MARKET_STATE = 22
+    SET_ACCOUNT = 23
+
+
+class EventKind(IntEnum):
+    ORDER_ACCEPTED = 1
+    ORDER_REJECTED = 2
+    ORDER_DUPLICATE = 3
+    TRADE = 4
+    ORDER_RESTED = 5
+    ORDER_CLOSED = 6
+    CANCEL_REJECTED = 7
+    ALL_CANCELED = 8
+    PREVENTED_MATCH = 9
+    MONEY_MOVED = 10
+    RELAY_REFUSED = 11
+    SETTINGS_APPLIED = 20
+    MARKET_STATE_CHANGED = 21
+    INTERNAL_REJECT = 30
+
+
+class Side(IntEnum):
+    BUY = 0
+    SELL = 1
+
+
+class OrderKind(IntEnum):
+    LIMIT = 1
+    MARKET = 2
+
+
+class TimeInForce(IntEnum):
+    NONE = 0  # market orders
+    GTC = 1
+
+
+class StpMode(IntEnum):
+    """Self-trade prevention (T8); there is no NONE."""
+
+    EXPIRE_TAKER = 1
+
+
+class MarketState(IntEnum):
+    """T10; what passes in each is the table of matching-rules.md section 9."""
+
+    PRE_LAUNCH = 1
+    OPEN = 2
+    POST_ONLY = 3
+    HALTED = 4
+    AUCTION = 5
+    CANCEL_ONLY = 6
+    CLOSED = 7
+
+
+class HaltCause(IntEnum):
+    NONE = 0
+    STAFF = 1
+    INVARIANT = 2
+
+
+class OrderStatus(IntEnum):
+    """Last state of an order; the API's words."""
+
+    NEW = 1
+    PARTIALLY_FILLED = 2
+    FILLED = 3
+    CANCELED = 4
+    REJECTED = 5
+    EXPIRED = 6
+    EXPIRED_IN_MATCH = 7
+    PENDING_NEW = 8
+
+
+class Reason(IntEnum):
+    """Why a command was refused or an order ended."""
+
+    NONE = 0
+    INSUFFICIENT_BALANCE = 1
+    UNKNOWN_ACCOUNT = 2
+    UNKNOWN_MARKET = 3
+    UNKNOWN_ASSET = 4
+    UNKNOWN_ORDER = 5
+    UNKNOWN_HOLD = 6
+    DUPLICATE_CLIENT_ID = 7
+    DUPLICATE_HOLD = 8
+    STALE_SETTINGS = 9
+    MALFORMED = 10
+    OVERFLOW = 11
+    PRICE_FILTER = 12
+    LOT_SIZE = 13
+    NOTIONAL = 14
+    PERCENT_PRICE = 15
+    MAX_NUM_ORDERS = 16
+    MARKET_NOT_OPEN = 17
+    MARKET_HALTED = 18
+    MARKET_CANCEL_ONLY = 19
+    MARKET_CLOSED = 20
+    SELF_TRADE = 21
+    NO_LIQUIDITY = 22
+    BUDGET_SPENT = 23
+    CANCELED_BY_USER = 24
+    CANCELED_BY_STAFF = 25
+    INVALID_SETTINGS = 26
+    MARKET_IN_USE = 27
+    CAPTURE_ABOVE_HOLD = 28
+    ACCOUNT_HAS_ORDERS = 29
+    ENGINE_RESTARTED = 30
+    INTERNAL = 31
+    MARKET_LOT_SIZE = 32
+    MARKET_POST_ONLY = 33
+    MARKET_AUCTION = 34
+    ENGINE_STOPPED = 35
+
+
+class Source(IntEnum):
+    """Who numbers relayed commands; the engine keeps the last relay_seq of each."""
+
+    DIRECT = 0
+    OUTBOX = 1
+
+
+class Counterparty(IntEnum):
+    """Other side of a money command in the ledger. The posting rules stand in ledger/rules.py."""
+
+    NONE = 0
+    EXTERNAL = 1
+
+
+class TickFlag(IntFlag):
+    """Flags of TICK."""
+
+    SNAPSHOT = 1  # the worker writes a snapshot as soon as this tick's batch is durable; the engine ignores it
+
+
+class AcceptedFlag(IntFlag):
+    """Flags of ORDER_ACCEPTED."""
+
+    RESTED = 1  # nothing could match: the whole order stands in the book, `level_lots` says how its level now looks
+
+
+class TradeFlag(IntFlag):
+    """Flags of TRADE."""
+
+    TAKER_IS_BUYER = 1
+    MAKER_DONE = 2  # the maker is FILLED by this trade
+    TAKER_DONE = 4  # the taker is FILLED by this trade (orders with a quote budget end by ORDER_CLOSED instead)
+
+
+class ClosedFlag(IntFlag):
+    """Flags of ORDER_CLOSED."""
+
+    WAS_RESTING = 1  # it stood in the book: `level_lots` says how its level now looks

@@ -1,0 +1,98 @@
+"""Bodies of the settings commands (msgpack inside SetAsset and SetMarket), with their own checks.
+
+All numbers are integers: sizes in 10^-8, money in units, rates in parts per million, bands in basis points.
+"""
+
+from typing import Final
+
+import msgspec
+
+from apps.common.amounts import AMOUNT_MAX, ASSET_DECIMALS, BASIS_POINTS
+
+SCALE: Final = 10**ASSET_DECIMALS
+MAX_FEE_TIERS: Final = 16
+
+
+class SettingsError(ValueError):
+    """Settings that no engine accepts; the message names the field and the rule."""
+
+
+class AssetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An asset the engine may hold. Its 8 decimals never change."""
+
+    asset_id: int
+    code: str
+
+    def check(self) -> None:
+        _require(0 < self.asset_id < 2**31, "asset_id must be between 1 and 2^31 - 1")
+        _require(0 < len(self.code) <= 16 and self.code.isascii(), "code must have 1 to 16 ASCII characters")
+
+
+class MarketSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything the engine checks an order of this market against.
+
+    tick_size and lot_size are in 10^-8 of the quote and base asset; `fees` holds (maker_ppm, taker_ppm) by tier,
+    a negative maker rate is a rebate. A 0 in max_notional_units, max_open_orders or a band disables that rule.
+    """
+
+    market_id: int
+    symbol: str
+    base_asset_id: int
+    quote_asset_id: int
+    settings_version: int
+    tick_size: int
+    lot_size: int
+    initial_price_ticks: int
+    min_price_ticks: int
+    max_price_ticks: int
+    min_lots: int
+    max_lots: int
+    market_max_lots: int
+    min_notional_units: int
+    max_notional_units: int
+    bid_down_bp: int
+    bid_up_bp: int
+    ask_down_bp: int
+    ask_up_bp: int
+    max_open_orders: int
+    fees: list[tuple[int, int]]
+
+    @property
+    def unit_factor(self) -> int:
+        """Quote units of one tick times one lot: notional = price_ticks * quantity_lots * unit_factor."""
+        return self.tick_size * self.lot_size // SCALE
+
+    def check(self) -> None:
+        """Raise SettingsError unless an engine can run a market with this."""
+        _require(0 < self.market_id < 2**31, "market_id must be between 1 and 2^31 - 1")
+        _require(0 < len(self.symbol) <= 20 and self.symbol.isascii(), "symbol must have 1 to 20 ASCII characters")
+        _require(self.base_asset_id != self.quote_asset_id, "base and quote asset must differ")
+        _require(0 < self.settings_version < 2**32, "settings_version must be between 1 and 2^32 - 1")
+        _require(self.tick_size > 0 and self.lot_size > 0, "tick_size and lot_size must be positive")
+        _require(
+            self.tick_size * self.lot_size % SCALE == 0,
+            "tick_size x lot_size must be a whole number of quote units (10^-8): choose a larger tick or lot",
+        )
+        _require(0 < self.min_price_ticks <= self.max_price_ticks, "price limits must be 0 < min <= max")
+        _require(self.min_price_ticks <= self.initial_price_ticks <= self.max_price_ticks, "initial price out of range")
+        _require(0 < self.min_lots <= self.max_lots, "lot limits must be 0 < min <= max")
+        _require(0 < self.market_max_lots, "market_max_lots must be positive")
+        _require(self.max_lots * self.lot_size <= AMOUNT_MAX, "max_lots x lot_size must stay below 2^62 units")
+        _require(self.market_max_lots * self.lot_size <= AMOUNT_MAX, "market_max_lots must stay below 2^62 units")
+        _require(0 <= self.min_notional_units <= AMOUNT_MAX, "min_notional_units must be between 0 and 2^62 - 1")
+        _require(0 <= self.max_notional_units <= AMOUNT_MAX, "max_notional_units must be between 0 and 2^62 - 1")
+        for down, up, side in ((self.bid_down_bp, self.bid_up_bp, "bid"), (self.ask_down_bp, self.ask_up_bp, "ask")):
+            _require(0 <= down <= BASIS_POINTS, f"{side}_down_bp must be between 0 and 10000")
+            _require(up == 0 or up >= BASIS_POINTS, f"{side}_up_bp must be 0 or at least 10000")
+        _require(0 <= self.max_open_orders < 2**31, "max_open_orders must not be negative")
+        _require(0 < len(self.fees) <= MAX_FEE_TIERS, f"fees must have 1 to {MAX_FEE_TIERS} tiers")
+        for maker_ppm, taker_ppm in self.fees:
+            _require(0 <= taker_ppm < 500_000 and maker_ppm < 500_000, "fee rates must be below 50 %")
+        lowest_taker_ppm = min(taker_ppm for _, taker_ppm in self.fees)
+        for maker_ppm, _ in self.fees:
+            _require(-maker_ppm * 10 <= lowest_taker_ppm * 9, "a rebate may be at most 90 % of the lowest taker rate")
+
+
+def _require(holds: bool, rule: str) -> None:
+    if not holds:
+        raise SettingsError(rule)

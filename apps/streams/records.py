@@ -1,0 +1,503 @@
+"""Binary layout of commands and events: THE contract between processes (architecture.md section 3).
+
+Layout
+    A command is a run of 1-8 consecutive frames of 128 bytes, little-endian, zero-padded; the first frame starts with
+    the 32-byte command header and says how many parts the run has. An event is one record of 192 bytes that starts
+    with the 40-byte event header. Each class below *is* the table: its annotated fields, in order, give the struct
+    format, the numpy dtype and the documentation. The compiled engine reads the same table.
+
+Invariants
+    An unknown kind or version, or bad framing, is a `FrameError`, and nothing of that entry is applied.
+    Events are absolute: `available`/`held` are the balance after the event in units (10^-8 of the asset),
+    `level_lots` is the displayed quantity of the price level after it. Events alone rebuild books and balances.
+
+Units
+    price_* in ticks, *_lots in lots, *_units in 10^-8 of the asset, *_ms in milliseconds since the epoch.
+"""
+
+import struct
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, ClassVar, Final, get_args, get_type_hints
+
+from apps.streams.kinds import CommandKind, EventKind
+
+FRAME_SIZE: Final = 128
+MAX_PARTS: Final = 8
+EVENT_SIZE: Final = 192
+COMMAND_VERSION: Final = 1
+EVENT_VERSION: Final = 1
+
+U8 = Annotated[int, "B"]
+U16 = Annotated[int, "H"]
+U32 = Annotated[int, "I"]
+U64 = Annotated[int, "Q"]
+I64 = Annotated[int, "q"]
+Text36 = Annotated[str, "36s"]
+Text64 = Annotated[str, "64s"]
+
+
+class FrameError(ValueError):
+    """Bytes that are not whole, known frames. The shard stops before anything of the entry is applied."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """Header of every command. The worker stamps entry_ms, entry_n and index: together they are the command id."""
+
+    KIND: ClassVar[CommandKind]
+
+    parts: U8 = 1
+    flags: U8 = 0
+    market_id: U32 = 0
+    account_id: U64 = 0
+    entry_ms: U64 = 0
+    entry_n: U32 = 0
+    index: U32 = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick(Command):
+    """Time passes; no other effect. The active worker appends one every 100 ms."""
+
+    KIND = CommandKind.TICK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceOrder(Command):
+    """A new order. Exactly one of quantity_lots and budget_units is positive; budget only for MARKET.
+
+    display, stop, trailing and expires serve order kinds that follow the spine; 0 means 'not used'.
+    """
+
+    KIND = CommandKind.PLACE_ORDER
+
+    price_ticks: I64 = 0
+    quantity_lots: I64 = 0
+    budget_units: I64 = 0
+    display_lots: I64 = 0
+    stop_price_ticks: I64 = 0
+    expires_ms: I64 = 0
+    settings_version: U32 = 0
+    trailing_bips: U32 = 0
+    side: U8
+    order_kind: U8
+    time_in_force: U8 = 0
+    stp_mode: U8 = 1
+    client_id: Text36 = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelOrder(Command):
+    """Cancel by order_id, or by client_id where order_id is 0; both given must name the same order."""
+
+    KIND = CommandKind.CANCEL_ORDER
+
+    order_id: U64 = 0
+    client_id: Text36 = ""
+    cancel_client_id: Text36 = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelAll(Command):
+    """Cancel all orders of the account in market_id, or in every market where market_id is 0."""
+
+    KIND = CommandKind.CANCEL_ALL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relayed(Command):
+    """Commands that come from an outbox row: relay_seq is dense per source; not newer is ignored, a gap stops."""
+
+    relay_seq: U64
+    source: U16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoneyCommand(Relayed):
+    """Money without an order. `key` is the business key; for holds it names the hold. Amount > 0."""
+
+    counter: U16 = 0
+    asset_id: U32
+    amount_units: I64
+    to_account_id: U64 = 0
+    key: Text64 = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credit(MoneyCommand):
+    """counter -> available of account_id."""
+
+    KIND = CommandKind.CREDIT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Debit(MoneyCommand):
+    """available of account_id -> counter."""
+
+    KIND = CommandKind.DEBIT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold(MoneyCommand):
+    """available -> held under `key`."""
+
+    KIND = CommandKind.HOLD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release(MoneyCommand):
+    """The whole hold `key` -> available; amount_units is not read."""
+
+    KIND = CommandKind.RELEASE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capture(MoneyCommand):
+    """amount_units of hold `key` -> counter (or to_account_id where given); the rest of the hold -> available."""
+
+    KIND = CommandKind.CAPTURE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer(MoneyCommand):
+    """available of account_id -> available of to_account_id."""
+
+    KIND = CommandKind.TRANSFER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetMarketState(Relayed):
+    """Staff moves market_id to `state` for `cause`."""
+
+    KIND = CommandKind.SET_MARKET_STATE
+
+    state: U8
+    cause: U8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAccount(Relayed):
+    """Family (0 = its own) and fee tier of account_id; creates the account where it is new."""
+
+    KIND = CommandKind.SET_ACCOUNT
+
+    family_id: U64 = 0
+    fee_tier: U16 = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlCommand(Relayed):
+    """Head of a settings command; body_length bytes of msgpack (messages.py) follow it over the frames of the run."""
+
+    body_length: U16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAsset(ControlCommand):
+    """Body: messages.AssetSettings."""
+
+    KIND = CommandKind.SET_ASSET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetMarket(ControlCommand):
+    """Body: messages.MarketSettings."""
+
+    KIND = CommandKind.SET_MARKET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Header of every event. `seq` is gapless per shard; cmd_* is the id of the command that caused it."""
+
+    KIND: ClassVar[EventKind]
+
+    flags: U8 = 0
+    reason: U8 = 0
+    market_id: U32 = 0
+    seq: U64
+    cmd_ms: U64
+    cmd_n: U32
+    cmd_index: U32
+    account_id: U64 = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderAccepted(Event):
+    """The order has an id and its funds are held: available/held of the asset it pays with (buy: quote, sell: base).
+
+    A market buy by quantity holds nothing. Comes before the order's trades.
+    """
+
+    KIND = EventKind.ORDER_ACCEPTED
+
+    order_id: U64
+    price_ticks: I64
+    quantity_lots: I64
+    budget_units: I64
+    display_lots: I64
+    stop_price_ticks: I64
+    expires_ms: I64
+    available_units: I64
+    held_units: I64
+    level_lots: I64
+    trailing_bips: U32
+    side: U8
+    order_kind: U8
+    time_in_force: U8
+    stp_mode: U8
+    client_id: Text36
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRejected(Event):
+    """Refused at entry: no id, no row, nothing changed. `reason` says which step failed first."""
+
+    KIND = EventKind.ORDER_REJECTED
+
+    side: U8
+    order_kind: U8
+    client_id: Text36
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderDuplicate(Event):
+    """The client id was seen with the same parameters: order_id is the first order's; nothing changed (T15)."""
+
+    KIND = EventKind.ORDER_DUPLICATE
+
+    order_id: U64
+    client_id: Text36
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trade(Event):
+    """One print at the maker's price. account_id is the taker's.
+
+    Fees are in what each party receives (buyer: base, seller: quote). maker_fee_units < 0 is a rebate, paid out of
+    taker_fee_units and therefore in the asset the *taker* receives. Balances are after the trade; where both parties
+    are one account they are equal. level_lots is the maker's level after the print.
+    """
+
+    KIND = EventKind.TRADE
+
+    trade_id: U64
+    agg_id: U64
+    maker_account_id: U64
+    maker_order_id: U64
+    taker_order_id: U64
+    price_ticks: I64
+    quantity_lots: I64
+    taker_fee_units: I64
+    maker_fee_units: I64
+    taker_base_available: I64
+    taker_base_held: I64
+    taker_quote_available: I64
+    taker_quote_held: I64
+    maker_base_available: I64
+    maker_base_held: I64
+    maker_quote_available: I64
+    maker_quote_held: I64
+    level_lots: I64
+    maker_left_lots: I64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRested(Event):
+    """What an order that traded on entry leaves now stands in the book."""
+
+    KIND = EventKind.ORDER_RESTED
+
+    order_id: U64
+    price_ticks: I64
+    left_lots: I64
+    level_lots: I64
+    side: U8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderClosed(Event):
+    """The order ended other than by a trade with a DONE flag; available/held of the asset it pays with, after."""
+
+    KIND = EventKind.ORDER_CLOSED
+
+    order_id: U64
+    price_ticks: I64
+    quantity_lots: I64
+    filled_lots: I64
+    filled_quote_units: I64
+    available_units: I64
+    held_units: I64
+    level_lots: I64
+    status: U8
+    side: U8
+    order_kind: U8
+    time_in_force: U8
+    client_id: Text36
+    cancel_client_id: Text36
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRejected(Event):
+    """No such open order of this account."""
+
+    KIND = EventKind.CANCEL_REJECTED
+
+    order_id: U64
+    client_id: Text36
+    cancel_client_id: Text36
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllCanceled(Event):
+    """Ends the answer to CANCEL_ALL, after one ORDER_CLOSED for each of `count` orders."""
+
+    KIND = EventKind.ALL_CANCELED
+
+    count: U32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreventedMatch(Event):
+    """Self-trade prevention met an order of the taker's family (T8). account_id is the taker's."""
+
+    KIND = EventKind.PREVENTED_MATCH
+
+    prevented_id: U64
+    taker_order_id: U64
+    maker_order_id: U64
+    maker_account_id: U64
+    price_ticks: I64
+    prevented_lots: I64
+    stp_mode: U8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoneyMoved(Event):
+    """A money command was done. `op` is its CommandKind; to_* are the receiving account's (TRANSFER, CAPTURE to one).
+
+    amount_units is what moved (RELEASE: all of it); released_units is the rest that a CAPTURE gave back.
+    """
+
+    KIND = EventKind.MONEY_MOVED
+
+    relay_seq: U64
+    source: U16
+    counter: U16
+    asset_id: U32
+    amount_units: I64
+    released_units: I64
+    available_units: I64
+    held_units: I64
+    to_account_id: U64
+    to_available_units: I64
+    to_held_units: I64
+    op: U8
+    key: Text64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayRefused(Event):
+    """A relayed command was refused and changed nothing; its outbox row is done as refused, with `reason`."""
+
+    KIND = EventKind.RELAY_REFUSED
+
+    relay_seq: U64
+    source: U16
+    op: U8
+    object_id: U64
+    amount_units: I64
+    key: Text64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingsApplied(Event):
+    """SET_ASSET, SET_MARKET or SET_ACCOUNT was done; object_id is the asset, market or account."""
+
+    KIND = EventKind.SETTINGS_APPLIED
+
+    relay_seq: U64
+    source: U16
+    op: U8
+    object_id: U64
+    settings_version: U32
+    family_id: U64
+    fee_tier: U16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketStateChanged(Event):
+    """until_ms is 0 where no timer ends the state. relay_seq is 0 where no staff command caused it."""
+
+    KIND = EventKind.MARKET_STATE_CHANGED
+
+    relay_seq: U64
+    source: U16
+    old_state: U8
+    new_state: U8
+    cause: U8
+    until_ms: U64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InternalReject(Event):
+    """The command was skipped (poison, or too old at takeover) and changed nothing; relay_seq where it had one."""
+
+    KIND = EventKind.INTERNAL_REJECT
+
+    relay_seq: U64
+    source: U16
+    op: U8
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How one class lies in bytes. `names` are the fields in order, `struct` packs (version, kind, *values)."""
+
+    record: type[Any]
+    kind: int
+    names: tuple[str, ...]
+    codes: tuple[str, ...]
+    struct: struct.Struct
+    size: int
+
+    @property
+    def text_fields(self) -> frozenset[str]:
+        return frozenset(name for name, code in zip(self.names, self.codes, strict=True) if code.endswith("s"))
+
+    def numpy_fields(self) -> list[tuple[str, str]]:
+        """[(name, numpy type)] including version, kind and the padding, for numpy.dtype()."""
+        codes = {"B": "u1", "H": "<u2", "I": "<u4", "Q": "<u8", "q": "<i8"}
+        rows = [("version", "u1"), ("kind", "u1")]
+        rows += [
+            (name, codes.get(code) or "S" + code[:-1]) for name, code in zip(self.names, self.codes, strict=True)
+        ]
+        padding = self.size - struct.calcsize("<BB" + "".join(self.codes))
+        return [*rows, ("padding", f"V{padding}")] if padding else rows
+
+
+def _layout(record: type[Any], size: int) -> Layout:
+    hints = get_type_hints(record, include_extras=True)
+    names = tuple(field.name for field in fields(record))
+    codes = tuple(str(get_args(hints[name])[1]) for name in names)
+    packed = "<BB" + "".join(codes)
+    padding = size - struct.calcsize(packed)
+    assert padding >= 0, f"{record.__name__} is {-padding} bytes too long"
+    return Layout(record, int(record.KIND), names, codes, struct.Struct(packed + f"{padding}x"), size)
+
+
+COMMAND_RECORDS: Final = (
+    Tick, PlaceOrder, CancelOrder, CancelAll, Credit, Debit, Hold, Release, Capture, Transfer,
+    SetMarketState, SetAccount, SetAsset, SetMarket,
+)  # fmt: skip
+EVENT_RECORDS: Final = (
+    OrderAccepted, OrderRejected, OrderDuplicate, Trade, OrderRested, OrderClosed, CancelRejected, AllCanceled,
+    PreventedMatch, MoneyMoved, RelayRefused, SettingsApplied, MarketStateChanged, InternalReject,
+)  # fmt: skip
+
+COMMANDS: Final = {record.KIND: _layout(record, FRAME_SIZE) for record in COMMAND_RECORDS}
+EVENTS: Final = {record.KIND: _layout(record, EVENT_SIZE) for record in EVENT_RECORDS}
+
+COMMAND_HEADER: Final = struct.Struct("<BBBBIQQII")
+CONTROL_HEAD_SIZE: Final = COMMAND_HEADER.size + 12
+EVENT_HEADER: Final = struct.Struct("<BBBBIQQIIQ")
