@@ -1,0 +1,1 @@
+"""Wiring only: settings, addresses, embedded servers and the supervisor. Business code lives in apps/."""

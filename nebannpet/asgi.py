@@ -1,0 +1,10 @@
+"""The site's ASGI application, served by `manage.py run_site` on a unix socket behind the gateway."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nebannpet.settings")
+os.environ.setdefault("NEBANNPET_PROCESS", "site")
+
+application = get_asgi_application()

@@ -1,0 +1,76 @@
+"""Where things stand inside the data directory, and how short socket paths are found for long ones.
+
+Layout of DATA_DIR: `postgres/`, `redis-core/`, `redis-edge/` (data of the embedded servers), `logs/<process>.log`,
+`run/` (process table, unix sockets), `supervisor.lock`.
+
+A unix socket's path may have at most 107 bytes. When `run/` would make one longer, sockets go to a private directory
+with a short name that depends only on the data directory's path, so that every process computes the same one.
+"""
+
+import hashlib
+import os
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from nebannpet.env import ConfigurationError
+
+SOCKET_PATH_BYTES_MAX = 107
+LONGEST_SOCKET_NAME = "postgres/.s.PGSQL.5432.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    data_dir: Path
+
+    @property
+    def run_dir(self) -> Path:
+        return self.data_dir / "run"
+
+    @property
+    def logs_dir(self) -> Path:
+        return self.data_dir / "logs"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.data_dir / "supervisor.lock"
+
+    @property
+    def process_table(self) -> Path:
+        """JSON: {name: {"pid": int or null, "state": str, "restarts": int}}; replaced atomically."""
+        return self.run_dir / "processes.json"
+
+    @property
+    def socket_dir(self) -> Path:
+        if len(os.fsencode(self.run_dir / LONGEST_SOCKET_NAME)) <= SOCKET_PATH_BYTES_MAX:
+            return self.run_dir
+        name = hashlib.sha256(os.fsencode(self.data_dir)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"nebannpet-{os.getuid()}-{name}"
+
+    @property
+    def postgres_socket_dir(self) -> Path:
+        return self.socket_dir / "postgres"
+
+    @property
+    def site_socket(self) -> Path:
+        """The site's HTTP server; the gateway passes everything that is not trading on to it."""
+        return self.socket_dir / "site.sock"
+
+    def redis_socket(self, name: str) -> Path:
+        return self.socket_dir / f"{name}.sock"
+
+    def health_socket(self, process: str) -> Path:
+        """HTTP on a unix socket with /healthz and /metrics (nebannpet/health.py)."""
+        return self.socket_dir / f"{process}.health.sock"
+
+    def make_private(self) -> None:
+        """Create `run/`, `logs/` and the socket directory, closed to other users."""
+        for path in (self.run_dir, self.logs_dir, self.socket_dir):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = self.socket_dir.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+            raise ConfigurationError(
+                f"{self.socket_dir} belongs to somebody else. Remove it or choose a shorter DATA_DIR."
+            )
+        self.socket_dir.chmod(0o711 if os.getuid() == 0 else 0o700)

@@ -1,0 +1,169 @@
+"""Settings that development and production share. Everything that differs between machines is an environment variable."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from nebannpet import env
+from nebannpet.logs import configure_logging
+from nebannpet.paths import Paths
+
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+
+# -- Addresses and switches of the platform ---------------------------------------------------------------------------
+DATA_DIR = env.directory("DATA_DIR", BASE_DIR / "data")
+PATHS = Paths(DATA_DIR)
+HOST = env.text("HOST", "127.0.0.1")
+PORT = env.integer("PORT", 8000, minimum=1, maximum=65535)
+PUBLIC_ORIGIN = env.origin("PUBLIC_ORIGIN", f"http://localhost:{PORT}")
+SHARD = "spot"
+ENGINE = env.choice("ENGINE", ("plain",), "plain")
+
+# The process this is ('site', 'matching', ...): set by manage.py from the command's name; empty for other commands.
+PROCESS = env.text("NEBANNPET_PROCESS", "")
+
+# -- PostgreSQL and Redis: the embedded servers unless the environment names others -----------------------------------
+DATABASE_URL = env.url(
+    "DATABASE_URL",
+    ("postgresql", "postgres"),
+    f"postgresql:///nebannpet?host={quote(str(PATHS.postgres_socket_dir))}&user=nebannpet",
+)
+REDIS_CORE_URL = env.url(
+    "REDIS_CORE_URL", ("redis", "rediss", "unix"), f"unix://{quote(str(PATHS.redis_socket('redis-core')))}"
+)
+REDIS_EDGE_URL = env.url(
+    "REDIS_EDGE_URL", ("redis", "rediss", "unix"), f"unix://{quote(str(PATHS.redis_socket('redis-edge')))}"
+)
+
+_conninfo: dict[str, Any] = conninfo_to_dict(DATABASE_URL)
+DATABASE_DSN = make_conninfo(**_conninfo, application_name=f"nebannpet-{PROCESS or 'manage'}")
+_options: dict[str, Any] = {
+    key: value for key, value in _conninfo.items() if key not in {"dbname", "user", "password", "host", "port"}
+}
+_options["application_name"] = f"nebannpet-{PROCESS or 'manage'}"
+# Each process works with the rights of its own database role (architecture.md section 6); migrations run as owner.
+DATABASE_ROLE = env.text("NEBANNPET_ROLE", "")
+if DATABASE_ROLE:
+    _options["assume_role"] = DATABASE_ROLE
+if PROCESS == "site":
+    # Persistent connections do not work under ASGI; the pool does.
+    _options["pool"] = {
+        "min_size": 1,
+        "max_size": env.integer("SITE_POOL_SIZE", 8, minimum=1, maximum=200),
+        "timeout": 5,
+    }
+    _options["options"] = "-c statement_timeout=15s -c lock_timeout=5s -c idle_in_transaction_session_timeout=15s"
+
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": _conninfo.get("dbname", "nebannpet"),
+        "USER": _conninfo.get("user", ""),
+        "PASSWORD": _conninfo.get("password", ""),
+        "HOST": _conninfo.get("host", ""),
+        "PORT": _conninfo.get("port", ""),
+        "OPTIONS": _options,
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_EDGE_URL}}
+
+# -- Apps, low to high (a test keeps the import order) ----------------------------------------------------------------
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "csp",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "nebannpet.static_files.StaticFiles",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "nebannpet.urls"
+ASGI_APPLICATION = "nebannpet.asgi.application"
+APPEND_SLASH = True
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+# -- Users and sessions -----------------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_TRUSTED_ORIGINS = [PUBLIC_ORIGIN]
+
+# -- Headers ----------------------------------------------------------------------------------------------------------
+# No inline script or style and nothing from elsewhere, on every page, the staff admin included.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+
+# -- Static files -----------------------------------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [
+    BASE_DIR / "static",
+    ("vendor/lightweight-charts", BASE_DIR / "node_modules" / "lightweight-charts" / "dist"),
+]
+
+# -- Language and time ------------------------------------------------------------------------------------------------
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+LOGGING_CONFIG = None
+configure_logging(
+    process=PROCESS or "manage",
+    level=env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
+    style=env.choice("LOG_FORMAT", ("console", "json"), "console"),
+)

@@ -1,0 +1,23 @@
+"""`make run` and the tests: embedded servers, demo data, a live simulated market, plain HTTP on this machine only."""
+
+from nebannpet import env
+from nebannpet.settings.base import *  # noqa: F403
+from nebannpet.settings.base import HOST, PUBLIC_ORIGIN
+
+DEBUG = env.flag("DEBUG", False)
+SIMULATOR = env.flag("SIMULATOR", True)
+DEMO_DATA = env.flag("DEMO_DATA", True)
+
+# Known to everyone who can read this file; production refuses it.
+SECRET_KEY = env.text("SECRET_KEY", "development-only-secret-key-that-production-settings-refuse-to-start-with")
+# Encrypts API key secrets and other credentials at rest: 32 bytes as 64 hexadecimal digits.
+CREDENTIALS_KEY = env.text("CREDENTIALS_KEY", "00" * 31 + "01")
+
+ALLOWED_HOSTS = list(env.words("ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]", "testserver", HOST)))
+SESSION_COOKIE_SECURE = PUBLIC_ORIGIN.startswith("https://")
+CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE
+
+# Files are looked up where they stand, so an edited script is served at the next reload.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = True
+WHITENOISE_MAX_AGE = 0
