@@ -1,8 +1,9 @@
 """Site paths: pages and the staff admin. The gateway answers the trading API and passes everything else on to these."""
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
+    path("", include("apps.accounts.urls")),
 ]

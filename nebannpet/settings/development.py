@@ -10,8 +10,9 @@ DEMO_DATA = env.flag("DEMO_DATA", True)
 
 # Known to everyone who can read this file; production refuses it.
 SECRET_KEY = env.text("SECRET_KEY", "development-only-secret-key-that-production-settings-refuse-to-start-with")
-# Encrypts API key secrets and other credentials at rest: 32 bytes as 64 hexadecimal digits.
-CREDENTIALS_KEY = env.text("CREDENTIALS_KEY", "00" * 31 + "01")
+# Encrypts API key secrets and other credentials at rest: 32 bytes as 64 hexadecimal digits. Empty: a random one is
+# made in the data directory at first use (apps/accounts/secrets.py). Production requires it.
+CREDENTIALS_KEY = env.text("CREDENTIALS_KEY", "")
 
 ALLOWED_HOSTS = list(env.words("ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]", "testserver", HOST)))
 SESSION_COOKIE_SECURE = PUBLIC_ORIGIN.startswith("https://")

@@ -1,0 +1,107 @@
+"""Staff pages: users, trading accounts, API keys, trading sessions. No secret is ever shown."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from apps.accounts.models import ApiKey, TradingAccount, TradingTicket, User
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Look, do not touch: actions of the subclass are the only way to change anything."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
+    ordering = ("-id",)
+    list_display = ("email", "is_active", "is_staff", "email_verified_at", "created_at", "last_login")
+    list_filter = ("is_active", "is_staff", ("email_verified_at", admin.EmptyFieldListFilter), "created_at")
+    search_fields = ("email", "trading_accounts__id")
+    readonly_fields = ("created_at", "last_login", "email_verified_at")
+    fieldsets = (
+        (None, {"fields": ("email", "password", "email_verified_at")}),
+        ("Rights", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
+        ("Dates", {"fields": ("created_at", "last_login")}),
+    )
+    add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "usable_password", "password1", "password2")}),)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # A user has a trading account, and its records stay. Switch the user off instead.
+        return False
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if not change:
+            # In the admin's own transaction: no user without a main account, as in UserManager.
+            obj.trading_accounts.create(label="Main", is_main=True)
+
+
+@admin.register(TradingAccount)
+class TradingAccountAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ("id", "owner", "label", "is_main", "tier", "created_at")
+    list_filter = ("tier", "is_main", "created_at")
+    list_select_related = ("owner",)
+    search_fields = ("=id", "owner__email", "label")
+    readonly_fields = ("id", "owner", "is_main", "created_at")
+    fields = ("id", "owner", "label", "is_main", "tier", "created_at")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ReadOnlyAdmin):
+    list_display = ("public_key", "label", "account", "can_read", "can_trade", "created_at", "revoked_at")
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter), "can_read", "can_trade", "created_at")
+    list_select_related = ("account",)
+    search_fields = ("public_key", "label", "=account__id", "account__owner__email")
+    fields = ("public_key", "label", "account", "can_read", "can_trade", "created_at", "revoked_at", "version")
+    actions = ("revoke",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
+        return super().get_queryset(request).defer("secret_box")
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("accounts.change_apikey")
+
+    @admin.action(description="Revoke the chosen API keys (final)", permissions=("revoke",))
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        count = queryset.filter(revoked_at=None).update(revoked_at=timezone.now())
+        self.message_user(request, f"{count} API key(s) revoked.", messages.SUCCESS)
+
+
+@admin.register(TradingTicket)
+class TradingTicketAdmin(ReadOnlyAdmin):
+    list_display = ("id", "user", "account", "created_at", "used_at", "revoked_at")
+    list_filter = (("used_at", admin.EmptyFieldListFilter), ("revoked_at", admin.EmptyFieldListFilter), "created_at")
+    list_select_related = ("user", "account")
+    search_fields = ("user__email", "=account__id")
+    fields = ("user", "account", "created_at", "expires_at", "used_at", "revoked_at", "version")
+    actions = ("revoke",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[TradingTicket]:
+        return super().get_queryset(request).defer("ticket_hash", "session_key_hash")
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("accounts.change_tradingticket")
+
+    @admin.action(description="Close the chosen trading sessions", permissions=("revoke",))
+    def revoke(self, request: HttpRequest, queryset: QuerySet[TradingTicket]) -> None:
+        count = queryset.filter(revoked_at=None).update(revoked_at=timezone.now())
+        self.message_user(request, f"{count} trading session(s) revoked.", messages.SUCCESS)

@@ -1,0 +1,52 @@
+"""API keys and trading sessions as other processes follow them: SQL only, no ORM (architecture.md section 2).
+
+Every change that a follower must see raises `version` on the row, from the sequence `credential_version_seq` that
+keys and tickets share, and sends NOTIFY on CREDENTIALS_CHANNEL (payload: the version as text). Triggers do both, so
+no code path can forget it. The triggers take one advisory transaction lock before they draw a version, and
+PostgreSQL frees it after the commit is visible: versions become visible in rising order, so `version > last` never
+skips a row. (Without the lock the later number can commit first; tests/accounts/test_version_order.py shows both.)
+
+How to follow:
+1. LISTEN credentials on an own autocommit connection.
+2. last = LATEST_VERSION_SQL, then load what is needed (keys one by one on first use: API_KEY_SQL).
+3. On each notification and every 500 ms: CREDENTIAL_CHANGES_SQL with (last, last), apply the rows in order,
+   last = version of the last row. Rows are absolute, so applying one twice is harmless.
+"""
+
+from typing import Final
+
+CREDENTIALS_CHANNEL: Final = "credentials"
+
+LATEST_VERSION_SQL: Final = """
+SELECT GREATEST((SELECT COALESCE(max(version), 0) FROM accounts_apikey WHERE version > 0),
+                (SELECT COALESCE(max(version), 0) FROM accounts_tradingticket WHERE version > 0))
+"""
+
+# Parameter: the public key. Returns one row or none:
+# (id, public_key, secret_box, account_id, user_id, can_read, can_trade, revoked, version).
+# `revoked` is also true while the owner is switched off. secret_box opens with secrets.decrypt_secret.
+API_KEY_SQL: Final = """
+SELECT k.id, k.public_key, k.secret_box, k.account_id, a.owner_id, k.can_read, k.can_trade,
+       (k.revoked_at IS NOT NULL OR NOT u.is_active) AS revoked, k.version
+  FROM accounts_apikey k
+  JOIN accounts_tradingaccount a ON a.id = k.account_id
+  JOIN accounts_user u ON u.id = a.owner_id
+ WHERE k.public_key = %s
+"""
+
+# Parameters: (last, last). Rows in version order:
+# (kind 'key' | 'ticket', id, public_key or NULL, account_id, user_id, can_read, can_trade, revoked, version).
+# A row of kind 'ticket' appears only when that trading session is revoked: close its socket.
+CREDENTIAL_CHANGES_SQL: Final = """
+SELECT 'key' AS kind, k.id, k.public_key, k.account_id, a.owner_id AS user_id, k.can_read, k.can_trade,
+       (k.revoked_at IS NOT NULL OR NOT u.is_active) AS revoked, k.version
+  FROM accounts_apikey k
+  JOIN accounts_tradingaccount a ON a.id = k.account_id
+  JOIN accounts_user u ON u.id = a.owner_id
+ WHERE k.version > %s
+UNION ALL
+SELECT 'ticket', t.id, NULL, t.account_id, t.user_id, FALSE, FALSE, TRUE, t.version
+  FROM accounts_tradingticket t
+ WHERE t.version > %s AND t.revoked_at IS NOT NULL
+ ORDER BY version
+"""

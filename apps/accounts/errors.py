@@ -1,0 +1,49 @@
+"""Refusals of this app. Each says what to do; nothing has changed when one is raised."""
+
+from apps.common.errors import DomainError
+
+
+class InvalidEmail(DomainError):
+    code = "INVALID_EMAIL"
+
+
+class InvalidApiKeyRequest(DomainError):
+    """Label or rights of a new key are not acceptable."""
+
+    code = "INVALID_API_KEY_REQUEST"
+
+
+class TooManyApiKeys(DomainError):
+    code = "TOO_MANY_API_KEYS"
+
+
+class ApiKeyNotFound(DomainError):
+    """No such key in this account. The same answer for a foreign key (threat-T13)."""
+
+    code = "API_KEY_NOT_FOUND"
+
+
+class NoTradingAccount(DomainError):
+    code = "NO_TRADING_ACCOUNT"
+
+
+class SessionEnded(DomainError):
+    """The session that asked is gone: logged out in another tab, expired or revoked."""
+
+    code = "SESSION_ENDED"
+
+
+class TooManyTickets(DomainError):
+    code = "TOO_MANY_TICKETS"
+
+
+class SecretUnreadable(DomainError):
+    """A stored API secret does not open with the configured key: wrong key, or the row was altered."""
+
+    code = "SECRET_UNREADABLE"
+
+
+class NotADemoAccount(DomainError):
+    """`demo_account` was given the address of an ordinary account, which it does not touch."""
+
+    code = "NOT_A_DEMO_ACCOUNT"

@@ -1,0 +1,117 @@
+"""Forms of the account pages: what was typed, checked; the services decide."""
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth import password_validation
+from django.contrib.auth.forms import AuthenticationForm
+from django.core.exceptions import ValidationError
+
+from apps.accounts.errors import InvalidEmail
+from apps.accounts.models import User
+from apps.accounts.policy import API_KEY_LABEL_LENGTH_MAX, EMAIL_LENGTH_MAX, PASSWORD_LENGTH_MAX
+from apps.accounts.rules import normalise_email
+
+_EMAIL_WIDGET_ATTRS = {"autocomplete": "username", "inputmode": "email", "autocapitalize": "none", "spellcheck": "false"}
+
+
+def _new_password_field(label: str) -> forms.CharField:
+    return forms.CharField(
+        label=label,
+        max_length=PASSWORD_LENGTH_MAX,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text=password_validation.password_validators_help_text_html(),
+    )
+
+
+class SignUpForm(forms.Form):
+    email = forms.CharField(label="E-mail", max_length=EMAIL_LENGTH_MAX, widget=forms.EmailInput(attrs=_EMAIL_WIDGET_ATTRS))
+    password = _new_password_field("Password")
+
+    def clean_email(self) -> str:
+        try:
+            return normalise_email(self.cleaned_data["email"])
+        except InvalidEmail as error:
+            raise ValidationError(error.message) from error
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if "email" in cleaned and "password" in cleaned:
+            try:
+                password_validation.validate_password(cleaned["password"], User(email=cleaned["email"]))
+            except ValidationError as error:
+                self.add_error("password", error)
+        return cleaned
+
+
+class LogInForm(AuthenticationForm):
+    """Django's form: the same words for an unknown address, a wrong password and a switched-off account."""
+
+    error_messages = {
+        "invalid_login": "This e-mail and password do not match an account. The password is case-sensitive.",
+        "inactive": "This e-mail and password do not match an account. The password is case-sensitive.",
+    }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].label = "E-mail"
+        self.fields["username"].widget = forms.EmailInput(attrs={**_EMAIL_WIDGET_ATTRS, "autofocus": True})
+        self.fields["password"].max_length = PASSWORD_LENGTH_MAX
+        self.fields["password"].widget.attrs["maxlength"] = str(PASSWORD_LENGTH_MAX)
+
+
+class ApiKeyForm(forms.Form):
+    label = forms.CharField(
+        label="Name", max_length=API_KEY_LABEL_LENGTH_MAX, help_text="For yourself, such as the name of the bot that uses it."
+    )
+    can_read = forms.BooleanField(label="Read: balances, orders, trades", required=False, initial=True)
+    can_trade = forms.BooleanField(label="Trade: place and cancel orders", required=False)
+    password = forms.CharField(
+        label="Your password",
+        max_length=PASSWORD_LENGTH_MAX,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+        help_text="A key can trade without you, so we ask again.",
+    )
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._user = user
+
+    def clean_password(self) -> str:
+        password: str = self.cleaned_data["password"]
+        if not self._user.check_password(password):
+            raise ValidationError("That is not your password.")
+        return password
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if not (cleaned.get("can_read") or cleaned.get("can_trade")):
+            self.add_error("can_read", "Choose at least one right.")
+        return cleaned
+
+
+class PasswordForm(forms.Form):
+    current = forms.CharField(
+        label="Current password",
+        max_length=PASSWORD_LENGTH_MAX,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+    new = _new_password_field("New password")
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._user = user
+
+    def clean_current(self) -> str:
+        current: str = self.cleaned_data["current"]
+        if not self._user.check_password(current):
+            raise ValidationError("That is not your password.")
+        return current
+
+    def clean_new(self) -> str:
+        new: str = self.cleaned_data["new"]
+        password_validation.validate_password(new, self._user)
+        return new

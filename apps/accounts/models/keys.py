@@ -1,0 +1,50 @@
+"""API keys (requirement A5)."""
+
+from django.db import models
+
+from apps.accounts.models.users import TradingAccount
+from apps.accounts.policy import API_KEY_LABEL_LENGTH_MAX, API_KEY_LENGTH
+
+
+class ApiKey(models.Model):
+    """A key for the trading API: public part in the clear, secret encrypted (secrets.py).
+
+    Table `accounts_apikey`, read by the gateway without the ORM (credentials.py):
+        id bigint · account_id bigint · label varchar · public_key varchar(64) unique · secret_box bytea ·
+        can_read, can_trade boolean · created_at, revoked_at timestamptz · version bigint
+
+    `version` is written by a trigger at every insert and every change of account, key, secret, rights or revoked_at,
+    and when the owner is switched on or off. A row is never deleted and never un-revoked: triggers refuse both, since
+    a follower would not notice the first and the second would make a revocation undoable.
+    """
+
+    account = models.ForeignKey(TradingAccount, on_delete=models.PROTECT, related_name="api_keys")
+    label = models.CharField(max_length=API_KEY_LABEL_LENGTH_MAX)
+    public_key = models.CharField("API key", max_length=API_KEY_LENGTH, unique=True)
+    secret_box = models.BinaryField(editable=False)
+    can_read = models.BooleanField(default=True)
+    can_trade = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    version = models.BigIntegerField(default=0, editable=False)
+
+    class Meta:
+        ordering = ("id",)
+        verbose_name = "API key"
+        verbose_name_plural = "API keys"
+        indexes = (models.Index(fields=("version",), name="accounts_apikey_version"),)
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(public_key__regex=rf"^[A-Za-z0-9]{{{API_KEY_LENGTH}}}$"), name="accounts_apikey_format"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(can_read=True) | models.Q(can_trade=True), name="accounts_apikey_has_right"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.label} ({self.public_key[:8]}…)"
+
+    @property
+    def is_revoked(self) -> bool:
+        return self.revoked_at is not None

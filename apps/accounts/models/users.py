@@ -1,0 +1,96 @@
+"""Who logs in (User) and what trades (TradingAccount)."""
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.db.models.functions import Lower
+
+from apps.accounts.errors import InvalidEmail
+from apps.accounts.policy import EMAIL_LENGTH_MAX
+from apps.accounts.rules import normalise_email
+
+
+class UserManager(BaseUserManager["User"]):
+    """Makes a user and its main trading account in one transaction; there is no user without one."""
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """Raises InvalidEmail, and IntegrityError when the address is taken."""
+        user = self.model(email=normalise_email(email), **fields)
+        user.set_password(password)
+        with transaction.atomic(using=self._db):
+            user.save(using=self._db)
+            user.trading_accounts.create(label="Main", is_main=True)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        return self.create_user(email, password, **{**fields, "is_staff": True, "is_superuser": True})
+
+    def get_by_natural_key(self, email: str | None) -> "User":
+        """Log-in look-up: any spelling of the address finds its user. InvalidEmail counts as unknown."""
+        try:
+            return self.get(email=normalise_email(email or ""))
+        except InvalidEmail as error:
+            raise self.model.DoesNotExist from error
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person who logs in, by e-mail address. The address is stored normalised (rules.normalise_email)."""
+
+    email = models.EmailField("e-mail", max_length=EMAIL_LENGTH_MAX, unique=True)
+    email_verified_at = models.DateTimeField("e-mail verified at", null=True, blank=True)
+    is_active = models.BooleanField("active", default=True, help_text="Switching off ends sessions and API keys within 1 s.")
+    is_staff = models.BooleanField("staff", default=False, help_text="May open the staff admin.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (
+            # `unique` alone would let code that skips normalise_email make a second account of another case.
+            models.CheckConstraint(condition=models.Q(email=Lower("email")), name="accounts_user_email_lower"),
+        )
+
+    def __str__(self) -> str:
+        return self.email
+
+    def clean(self) -> None:
+        """For admin forms: the same normalisation as everywhere else."""
+        super().clean()
+        try:
+            self.email = normalise_email(self.email)
+        except InvalidEmail as error:
+            raise ValidationError({"email": error.message}) from error
+
+
+class TradingAccount(models.Model):
+    """What holds balances and orders. Its primary key is the engine's account id (from 1001).
+
+    A user has exactly one main account; sub-accounts (requirement A6) will be further rows of the same owner.
+    """
+
+    class Tier(models.TextChoices):
+        STANDARD = "standard"
+        DEMO = "demo"
+
+    owner = models.ForeignKey(User, on_delete=models.PROTECT, related_name="trading_accounts")
+    label = models.CharField(max_length=60)
+    is_main = models.BooleanField(default=False)
+    tier = models.CharField("limits tier", max_length=16, choices=Tier.choices, default=Tier.STANDARD)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (
+            models.UniqueConstraint(fields=("owner",), condition=models.Q(is_main=True), name="accounts_one_main_account"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.pk} ({self.label})"

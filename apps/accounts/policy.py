@@ -1,0 +1,26 @@
+"""Limits of this app, each with its source."""
+
+from typing import Final
+
+# Trading accounts start here so that an account id is never mistaken for an asset or market id (small integers from 1).
+FIRST_TRADING_ACCOUNT_ID: Final = 1001
+
+PASSWORD_LENGTH_MIN: Final = 10
+# Long enough for any passphrase; bounds the work that one request can ask of the hasher.
+PASSWORD_LENGTH_MAX: Final = 128
+EMAIL_LENGTH_MAX: Final = 254  # RFC 5321, 4.5.3.1.3
+
+# threat-T5: NIST SP 800-63B AAL2. The idle limit is checked at most once per SESSION_TOUCH_S.
+SESSION_IDLE_S: Final = 60 * 60
+SESSION_ABSOLUTE_S: Final = 12 * 60 * 60
+SESSION_TOUCH_S: Final = 60
+
+# architecture.md section 2, "How the browser trades".
+TICKET_LIFETIME_S: Final = 30
+TICKETS_PER_SESSION_MAX: Final = 30
+TICKETS_PER_SESSION_WINDOW_S: Final = 60
+
+API_KEYS_PER_ACCOUNT_MAX: Final = 30
+API_KEY_LENGTH: Final = 64
+API_SECRET_LENGTH: Final = 64
+API_KEY_LABEL_LENGTH_MAX: Final = 60

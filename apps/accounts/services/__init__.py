@@ -1,0 +1,1 @@
+"""Writes, one story a module: sign-up, API keys, tickets, sessions, demo accounts."""

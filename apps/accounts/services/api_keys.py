@@ -1,0 +1,71 @@
+"""API keys: make, revoke (requirement A5)."""
+
+import secrets
+import string
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.accounts.errors import ApiKeyNotFound, InvalidApiKeyRequest, NoTradingAccount, TooManyApiKeys
+from apps.accounts.models import ApiKey, TradingAccount
+from apps.accounts.policy import (
+    API_KEY_LABEL_LENGTH_MAX,
+    API_KEY_LENGTH,
+    API_KEYS_PER_ACCOUNT_MAX,
+    API_SECRET_LENGTH,
+)
+from apps.accounts.secrets import encrypt_secret
+
+_ALPHABET = string.ascii_letters + string.digits
+
+
+@dataclass(frozen=True, slots=True)
+class NewApiKey:
+    """The only time that the secret exists in the clear outside its owner's hands."""
+
+    key: ApiKey
+    secret: str
+
+
+def create_api_key(*, account_id: int, label: str, can_read: bool, can_trade: bool) -> NewApiKey:
+    """A new key with a random 64-character secret, usable at once.
+
+    Locks the trading account's row, so that parallel requests cannot pass the limit together.
+    Raises InvalidApiKeyRequest, TooManyApiKeys, NoTradingAccount.
+    """
+    clean_label = label.strip()
+    if not clean_label or len(clean_label) > API_KEY_LABEL_LENGTH_MAX or not clean_label.isprintable():
+        raise InvalidApiKeyRequest(f"The label must have 1 to {API_KEY_LABEL_LENGTH_MAX} printable characters.")
+    if not (can_read or can_trade):
+        raise InvalidApiKeyRequest("Choose at least one right.")
+    public_key = _random_text(API_KEY_LENGTH)
+    secret = _random_text(API_SECRET_LENGTH)
+    with transaction.atomic():
+        if not TradingAccount.objects.select_for_update().filter(pk=account_id).exists():
+            raise NoTradingAccount("There is no such trading account.")
+        if ApiKey.objects.filter(account_id=account_id, revoked_at=None).count() >= API_KEYS_PER_ACCOUNT_MAX:
+            raise TooManyApiKeys(f"An account can have {API_KEYS_PER_ACCOUNT_MAX} keys. Revoke one that you no longer use.")
+        key = ApiKey.objects.create(
+            account_id=account_id,
+            label=clean_label,
+            public_key=public_key,
+            secret_box=encrypt_secret(public_key, secret.encode("ascii")),
+            can_read=can_read,
+            can_trade=can_trade,
+        )
+    return NewApiKey(key=key, secret=secret)
+
+
+def revoke_api_key(*, account_id: int, key_id: int) -> None:
+    """Revoke for good; followers hear of it at commit. Revoking a revoked key changes nothing.
+
+    Raises ApiKeyNotFound for an unknown key and for a key of another account.
+    """
+    changed = ApiKey.objects.filter(pk=key_id, account_id=account_id, revoked_at=None).update(revoked_at=timezone.now())
+    if not changed and not ApiKey.objects.filter(pk=key_id, account_id=account_id).exists():
+        raise ApiKeyNotFound("There is no such API key in your account.")
+
+
+def _random_text(length: int) -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))

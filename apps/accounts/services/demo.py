@@ -1,0 +1,68 @@
+"""Demo accounts for `manage.py demo_account`; the command itself is in apps.markets, which knows the assets."""
+
+import secrets
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.accounts.errors import NotADemoAccount
+from apps.accounts.models import ApiKey, TradingAccount, User
+from apps.accounts.rules import normalise_email
+from apps.accounts.services.api_keys import create_api_key
+
+DEMO_KEY_LABEL = "Demo"
+DEMO_DOMAIN = "demo.example.com"
+
+
+@dataclass(frozen=True, slots=True)
+class DemoAccount:
+    """Everything a script needs to log in and to trade as this account."""
+
+    email: str
+    password: str
+    api_key: str
+    api_secret: str
+    account_id: int
+    created: bool
+
+
+def make_demo_account(*, name: str, is_staff: bool) -> DemoAccount:
+    """An account with a verified address, limits tier `demo` and a key with the rights read and trade.
+
+    `name` is an e-mail address, or a name that becomes one at demo.example.com (reserved, so no mail can reach
+    anybody). An existing *demo* account gets a new password and a new key in place of its old demo key, so the output
+    always works; an existing ordinary account is refused and not touched. Staff rights are only ever added.
+    Raises InvalidEmail and NotADemoAccount.
+    """
+    email = normalise_email(name if "@" in name else f"{name}@{DEMO_DOMAIN}")
+    password = secrets.token_urlsafe(15)
+    with transaction.atomic():
+        user = User.objects.select_for_update().filter(email=email).first()
+        created = user is None
+        if user is None:
+            user = User.objects.create_user(
+                email, password, email_verified_at=timezone.now(), is_staff=is_staff, is_superuser=is_staff
+            )
+            user.trading_accounts.filter(is_main=True).update(tier=TradingAccount.Tier.DEMO)
+        account = user.trading_accounts.get(is_main=True)
+        if account.tier != TradingAccount.Tier.DEMO:
+            raise NotADemoAccount(f"{email} is not a demo account; choose another name.")
+        if not created:
+            user.set_password(password)
+            user.is_active = True
+            user.is_staff = user.is_staff or is_staff
+            user.is_superuser = user.is_superuser or is_staff
+            user.save(update_fields=("password", "is_active", "is_staff", "is_superuser"))
+            ApiKey.objects.filter(account=account, label=DEMO_KEY_LABEL, revoked_at=None).update(
+                revoked_at=timezone.now()
+            )
+        key = create_api_key(account_id=account.pk, label=DEMO_KEY_LABEL, can_read=True, can_trade=True)
+    return DemoAccount(
+        email=email,
+        password=password,
+        api_key=key.key.public_key,
+        api_secret=key.secret,
+        account_id=account.pk,
+        created=created,
+    )

@@ -1,0 +1,55 @@
+"""Trading tickets: make one for a logged-in page, revoke those of a session."""
+
+import secrets
+from datetime import timedelta
+
+from django.contrib.sessions.models import Session
+from django.db import transaction
+from django.utils import timezone
+
+from apps.accounts.errors import NoTradingAccount, SessionEnded, TooManyTickets
+from apps.accounts.models import TradingTicket
+from apps.accounts.policy import TICKET_LIFETIME_S, TICKETS_PER_SESSION_MAX, TICKETS_PER_SESSION_WINDOW_S
+from apps.accounts.selectors import main_account_id
+from apps.accounts.tickets import hash_session_key, hash_ticket
+
+
+def issue_ticket(*, user_id: int, session_key: str) -> str:
+    """A ticket that opens one trading socket within 30 s. Only its hash is stored.
+
+    Locks the session's row: a log-out at the same moment either comes first (SessionEnded here) or waits and then
+    revokes this ticket too. Old unused tickets of the session are deleted on the way.
+    Raises SessionEnded, TooManyTickets, NoTradingAccount.
+    """
+    now = timezone.now()
+    window_start = now - timedelta(seconds=TICKETS_PER_SESSION_WINDOW_S)
+    ticket = secrets.token_urlsafe(32)
+    with transaction.atomic():
+        if not Session.objects.select_for_update().filter(session_key=session_key, expire_date__gt=now).exists():
+            raise SessionEnded("Your session has ended. Log in again to trade.")
+        of_session = TradingTicket.objects.filter(session_key_hash=hash_session_key(session_key))
+        of_session.filter(used_at=None, created_at__lte=window_start).delete()
+        if of_session.filter(created_at__gt=window_start).count() >= TICKETS_PER_SESSION_MAX:
+            raise TooManyTickets("Too many trading connections in a short time. Wait a minute and try again.")
+        account_id = main_account_id(user_id=user_id)
+        if account_id is None:
+            raise NoTradingAccount("This user has no trading account.")
+        TradingTicket.objects.create(
+            ticket_hash=hash_ticket(ticket),
+            account_id=account_id,
+            user_id=user_id,
+            session_key_hash=hash_session_key(session_key),
+            created_at=now,
+            expires_at=now + timedelta(seconds=TICKET_LIFETIME_S),
+        )
+    return ticket
+
+
+def revoke_session_tickets(*, session_key: str) -> int:
+    """End the trading sessions that this site session opened; the number revoked.
+
+    Call inside the transaction that deletes the session, after locking its row (services/sessions.py).
+    """
+    return TradingTicket.objects.filter(session_key_hash=hash_session_key(session_key), revoked_at=None).update(
+        revoked_at=timezone.now()
+    )

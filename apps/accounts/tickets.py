@@ -1,0 +1,28 @@
+"""Trading tickets as the gateway sees them: hash and SQL, no ORM (architecture.md section 2, threat-T16).
+
+The site makes a ticket for a logged-in page. The page opens `/ws-api/v3` and sends it in the first message,
+`session.logon {ticket}`, never in a URL. The gateway consumes it with CONSUME_TICKET_SQL: one row comes back for
+exactly one of any number of concurrent attempts, none for a ticket that is unknown, used, expired or revoked.
+The row's id names the trading session from then on. When the site revokes that row (log-out, password change,
+user switched off), it appears in CREDENTIAL_CHANGES_SQL (credentials.py) and the gateway closes the socket.
+"""
+
+import hashlib
+from typing import Final
+
+# Parameter: hash_ticket(ticket). Returns (id, account_id, user_id) or nothing.
+CONSUME_TICKET_SQL: Final = """
+UPDATE accounts_tradingticket SET used_at = now()
+ WHERE ticket_hash = %s AND used_at IS NULL AND expires_at > now() AND revoked_at IS NULL
+RETURNING id, account_id, user_id
+"""
+
+
+def hash_ticket(ticket: str) -> bytes:
+    """SHA-256 of the ticket text. A ticket has 256 random bits, so a plain hash cannot be searched."""
+    return hashlib.sha256(ticket.encode("utf-8", "surrogatepass")).digest()
+
+
+def hash_session_key(session_key: str) -> bytes:
+    """SHA-256 of a site session key: ties a ticket to its session without storing a usable session key."""
+    return hashlib.sha256(session_key.encode("ascii")).digest()

@@ -1,0 +1,92 @@
+"""The account's own pages: overview, password, API keys."""
+
+from typing import cast
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from apps.accounts.errors import ApiKeyNotFound, InvalidApiKeyRequest, TooManyApiKeys
+from apps.accounts.forms import ApiKeyForm, PasswordForm
+from apps.accounts.models import User
+from apps.accounts.policy import API_KEYS_PER_ACCOUNT_MAX
+from apps.accounts.selectors import api_keys_of, count_api_keys, main_account
+from apps.accounts.services.api_keys import NewApiKey, create_api_key, revoke_api_key
+from apps.accounts.services.sessions import change_password
+
+
+@login_required
+@never_cache
+@require_GET
+def overview(request: HttpRequest) -> HttpResponse:
+    account = main_account(user_id=_user(request).pk)
+    return render(request, "accounts/overview.html", {"account": account, "keys": count_api_keys(account_id=account.pk)})
+
+
+@sensitive_post_parameters("current", "new")
+@login_required
+@never_cache
+@csrf_protect
+@require_http_methods(["GET", "POST"])
+def password_page(request: HttpRequest) -> HttpResponse:
+    form = PasswordForm(request.POST or None, user=_user(request))
+    if request.method == "POST" and form.is_valid():
+        change_password(request=request, user=_user(request), new_password=form.cleaned_data["new"])
+        messages.success(request, "Your password is changed. All other sessions are logged out.")
+        return redirect("accounts:overview")
+    return render(request, "accounts/password.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@sensitive_post_parameters("password")
+@login_required
+@never_cache
+@csrf_protect
+@require_http_methods(["GET", "POST"])
+def api_keys_page(request: HttpRequest) -> HttpResponse:
+    """List; and with POST, create. The answer to a creation is the only page that ever carries the secret."""
+    account_id = main_account(user_id=_user(request).pk).pk
+    form = ApiKeyForm(request.POST or None, user=_user(request))
+    new: NewApiKey | None = None
+    if request.method == "POST" and form.is_valid():
+        try:
+            new = create_api_key(
+                account_id=account_id,
+                label=form.cleaned_data["label"],
+                can_read=form.cleaned_data["can_read"],
+                can_trade=form.cleaned_data["can_trade"],
+            )
+        except (InvalidApiKeyRequest, TooManyApiKeys) as error:
+            form.add_error(None, error.message)
+        else:
+            form = ApiKeyForm(user=_user(request))
+    context = {
+        "form": form,
+        "new": new,
+        "keys": api_keys_of(account_id=account_id),
+        "keys_max": API_KEYS_PER_ACCOUNT_MAX,
+        "api_base": request.build_absolute_uri("/").rstrip("/"),
+    }
+    return render(request, "accounts/api_keys.html", context, status=422 if form.errors else 200)
+
+
+@login_required
+@never_cache
+@csrf_protect
+@require_POST
+def revoke_api_key_action(request: HttpRequest, key_id: int) -> HttpResponse:
+    try:
+        revoke_api_key(account_id=main_account(user_id=_user(request).pk).pk, key_id=key_id)
+    except ApiKeyNotFound as error:
+        messages.error(request, error.message)
+        return render(request, "404.html", status=404)
+    messages.success(request, "The API key is revoked. It stops working within a second.")
+    return redirect("accounts:api-keys")
+
+
+def _user(request: HttpRequest) -> User:
+    return cast(User, request.user)

@@ -1,0 +1,66 @@
+"""Landing page, sign-up, log-in, log-out."""
+
+from typing import cast
+
+from django.contrib import messages
+from django.contrib.auth.views import LoginView
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from apps.accounts.forms import LogInForm, SignUpForm
+from apps.accounts.services.sessions import close_session
+from apps.accounts.services.signup import sign_up
+
+# One text for both outcomes; see services/signup.py.
+SIGN_UP_DONE = (
+    "Thank you. If this address had no account yet, it has one now: log in with the password you chose. "
+    "If log-in fails, the address had an account already, with its own password."
+)
+
+
+@require_GET
+def landing(request: HttpRequest) -> HttpResponse:
+    return render(request, "site/landing.html")
+
+
+@sensitive_post_parameters("password")
+@never_cache
+@csrf_protect
+@require_http_methods(["GET", "POST"])
+def sign_up_page(request: HttpRequest) -> HttpResponse:
+    if request.user.is_authenticated:
+        return redirect("accounts:overview")
+    form = SignUpForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        sign_up(email=form.cleaned_data["email"], password=form.cleaned_data["password"])
+        messages.info(request, SIGN_UP_DONE)
+        return redirect("accounts:log-in")
+    return render(request, "accounts/sign_up.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@method_decorator([sensitive_post_parameters("password"), never_cache], name="dispatch")
+class LogInPage(LoginView):
+    """Django's view: constant work for unknown addresses, a new session key at log-in, only local `next` addresses."""
+
+    template_name = "accounts/log_in.html"
+    authentication_form = LogInForm
+    redirect_authenticated_user = True
+
+    def form_invalid(self, form: LogInForm) -> HttpResponse:  # type: ignore[override]
+        response = super().form_invalid(form)
+        response.status_code = 422
+        return cast(HttpResponse, response)
+
+
+@never_cache
+@csrf_protect
+@require_POST
+def log_out(request: HttpRequest) -> HttpResponse:
+    close_session(request=request)
+    messages.info(request, "You are logged out.")
+    return redirect("accounts:landing")
