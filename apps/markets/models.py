@@ -1,0 +1,175 @@
+"""Assets, markets, candles, and who changed what.
+
+The engine's state is the truth; `Market` is its mirror in PostgreSQL. A change of settings or state is a row of its own
+and an outbox row; the mirror moves when settlement sees the engine's event (services/mirror.py), so the two never say
+different things because a command was refused.
+"""
+
+from typing import Any
+
+from django.db import models
+
+from apps.markets.policy import REASON_LENGTH_MAX
+from apps.streams.kinds import HaltCause, MarketState
+from apps.streams.messages import AssetSettings, MarketSettings
+
+
+class Asset(models.Model):
+    """Something with a balance. 8 decimals inside the platform, for ever."""
+
+    id = models.PositiveIntegerField(primary_key=True)
+    code = models.CharField(max_length=16, unique=True)
+    name = models.CharField(max_length=60)
+
+    class Meta:
+        ordering = ("id",)
+
+    def __str__(self) -> str:
+        return self.code
+
+    def settings(self) -> AssetSettings:
+        return AssetSettings(asset_id=self.id, code=self.code)
+
+
+class Market(models.Model):
+    """One order book. The settings have the names and units of `messages.MarketSettings`.
+
+    `version` is raised from a sequence by a trigger on every change, which also notifies channel `markets`.
+    """
+
+    class State(models.IntegerChoices):
+        PRE_LAUNCH = MarketState.PRE_LAUNCH, "Pre-launch"
+        OPEN = MarketState.OPEN, "Open"
+        POST_ONLY = MarketState.POST_ONLY, "Post-only"
+        HALTED = MarketState.HALTED, "Halted"
+        AUCTION = MarketState.AUCTION, "Auction"
+        CANCEL_ONLY = MarketState.CANCEL_ONLY, "Cancel-only"
+        CLOSED = MarketState.CLOSED, "Closed"
+
+    class Cause(models.IntegerChoices):
+        NONE = HaltCause.NONE, "None"
+        STAFF = HaltCause.STAFF, "Staff"
+        INVARIANT = HaltCause.INVARIANT, "Broken invariant"
+
+    id = models.PositiveIntegerField(primary_key=True)
+    symbol = models.CharField(max_length=20, unique=True)
+    base_asset = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="base_markets")
+    quote_asset = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="quote_markets")
+    settings_version = models.PositiveBigIntegerField()
+    tick_size = models.BigIntegerField(help_text="10^-8 of the quote asset")
+    lot_size = models.BigIntegerField(help_text="10^-8 of the base asset")
+    initial_price_ticks = models.BigIntegerField()
+    min_price_ticks = models.BigIntegerField()
+    max_price_ticks = models.BigIntegerField()
+    min_lots = models.BigIntegerField()
+    max_lots = models.BigIntegerField()
+    market_max_lots = models.BigIntegerField()
+    min_notional_units = models.BigIntegerField()
+    max_notional_units = models.BigIntegerField(help_text="0: no limit")
+    bid_down_bp = models.IntegerField(help_text="basis points of the reference price; 0: no limit")
+    bid_up_bp = models.IntegerField(help_text="basis points of the reference price; 0: no limit")
+    ask_down_bp = models.IntegerField(help_text="basis points of the reference price; 0: no limit")
+    ask_up_bp = models.IntegerField(help_text="basis points of the reference price; 0: no limit")
+    max_open_orders = models.IntegerField(help_text="per account; 0: no limit")
+    fees = models.JSONField(
+        help_text="[[maker ppm, taker ppm], ...] by account tier; a negative maker rate is a rebate"
+    )
+    state = models.PositiveSmallIntegerField(choices=State, default=State.PRE_LAUNCH)
+    state_cause = models.PositiveSmallIntegerField(choices=Cause, default=Cause.NONE)
+    state_until_ms = models.BigIntegerField(default=0, help_text="0: no timer ends the state")
+    version = models.BigIntegerField(default=0, editable=False, db_index=True)
+
+    class Meta:
+        ordering = ("id",)
+
+    def __str__(self) -> str:
+        return self.symbol
+
+    def settings(self) -> MarketSettings:
+        """The settings as the engine takes them; not checked."""
+        values: dict[str, Any] = {name: getattr(self, name) for name in MIRRORED_FIELDS}
+        values["fees"] = [(maker_ppm, taker_ppm) for maker_ppm, taker_ppm in self.fees]
+        return MarketSettings(market_id=self.id, **values)
+
+
+# Columns of Market that are settings: the fields of MarketSettings other than the id.
+MIRRORED_FIELDS = tuple(name for name in MarketSettings.__struct_fields__ if name != "market_id")
+
+
+class MarketSettingsChange(models.Model):
+    """Settings that staff asked for: who, when, why. They hold once the engine's event is settled (`applied_at`).
+
+    Whether the engine refused them is written in the outbox row with the same key.
+    """
+
+    market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="settings_changes")
+    settings_version = models.PositiveBigIntegerField()
+    settings = models.JSONField()
+    reason = models.CharField(max_length=REASON_LENGTH_MAX)
+    requested_by = models.CharField(max_length=254)
+    requested_at = models.DateTimeField(auto_now_add=True)
+    applied_at = models.DateTimeField(null=True, blank=True)
+    outbox_key = models.CharField(max_length=64, unique=True)
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = (models.UniqueConstraint(fields=("market", "settings_version"), name="settings_version_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.market} settings {self.settings_version}"
+
+
+class MarketStateChange(models.Model):
+    """A state that staff asked for: who, when, why. The outcome is in the outbox row with the same key."""
+
+    market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="state_changes")
+    state = models.PositiveSmallIntegerField(choices=Market.State)
+    reason = models.CharField(max_length=REASON_LENGTH_MAX)
+    requested_by = models.CharField(max_length=254)
+    requested_at = models.DateTimeField(auto_now_add=True)
+    outbox_key = models.CharField(max_length=64, unique=True)
+
+    class Meta:
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"{self.market} {self.get_state_display()}"
+
+
+class Candle(models.Model):
+    """One bar with at least one trade, or made by the simulator (`simulated`). Empty bars are filled on read.
+
+    open_ms as in intervals.py; prices in ticks, volumes in lots of the base and units of the quote asset. `taker_*` is
+    the part where the buyer was the taker. A bar that the simulator began and real trades went on stays `simulated`.
+    """
+
+    pk = models.CompositePrimaryKey("market_id", "interval", "open_ms")
+    # No foreign key in the database: candles are written from the event log, which names markets by number.
+    market = models.ForeignKey(Market, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False)
+    interval = models.CharField(max_length=3)
+    open_ms = models.BigIntegerField()
+    open_ticks = models.BigIntegerField()
+    high_ticks = models.BigIntegerField()
+    low_ticks = models.BigIntegerField()
+    close_ticks = models.BigIntegerField()
+    volume_lots = models.BigIntegerField()
+    quote_units = models.BigIntegerField()
+    trades = models.BigIntegerField()
+    taker_base_lots = models.BigIntegerField()
+    taker_quote_units = models.BigIntegerField()
+    first_trade_id = models.BigIntegerField(help_text="-1: no real trade")
+    last_trade_id = models.BigIntegerField(help_text="-1: no real trade")
+    simulated = models.BooleanField(default=False)
+
+    def __str__(self) -> str:
+        return f"{self.market_id} {self.interval} {self.open_ms}"
+
+
+class CandleWatermark(models.Model):
+    """Event seq up to which the candles of a shard contain every trade; moves in the candles' own transaction."""
+
+    shard = models.CharField(max_length=32, primary_key=True)
+    seq = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.shard} {self.seq}"

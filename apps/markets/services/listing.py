@@ -1,0 +1,181 @@
+"""Assets and markets come into being, and markets change their settings.
+
+Each call is one transaction: the row, who asked and why, and the outbox row. A settings change does not touch the
+market's row; `mirror_settings` does when the engine's event is settled, because the engine may refuse it (tick, lot
+and unit factor change only in a closed, empty market; architecture.md section 4).
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from django.db import connection, transaction
+from django.db.models import Max
+
+from apps.markets.errors import (
+    AssetExists,
+    ChangePending,
+    InvalidMarket,
+    MarketExists,
+    ReasonMissing,
+    UnknownAsset,
+    UnknownMarket,
+    WrongState,
+)
+from apps.markets.models import MIRRORED_FIELDS, Asset, Market, MarketSettingsChange
+from apps.markets.policy import REASON_LENGTH_MAX
+from apps.outbox import services as outbox
+from apps.outbox.models import OutboxRow, OutboxState
+from apps.streams.messages import MarketSettings, SettingsError
+
+CODE_PATTERN = re.compile(r"[A-Z0-9]{1,10}", re.ASCII)
+# Fields that may change while orders rest; the others change what a tick, a lot or the market itself is.
+SCALE_FIELDS = frozenset({"tick_size", "lot_size"})
+FIXED_FIELDS = frozenset({"symbol", "base_asset_id", "quote_asset_id", "settings_version"})
+
+
+class MarketTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What staff decides about a new market; names and units of messages.MarketSettings."""
+
+    tick_size: int
+    lot_size: int
+    initial_price_ticks: int
+    min_price_ticks: int
+    max_price_ticks: int
+    min_lots: int
+    max_lots: int
+    market_max_lots: int
+    min_notional_units: int
+    max_notional_units: int = 0
+    bid_down_bp: int = 0
+    bid_up_bp: int = 0
+    ask_down_bp: int = 0
+    ask_up_bp: int = 0
+    max_open_orders: int = 0
+    fees: list[tuple[int, int]]
+
+
+@transaction.atomic
+def create_asset(*, code: str, name: str) -> Asset:
+    """A new asset with the next id, announced to the engine. Raises AssetExists, InvalidMarket."""
+    if not CODE_PATTERN.fullmatch(code):
+        raise InvalidMarket("An asset code has 1 to 10 capital letters and digits.")
+    if not 0 < len(name.strip()) <= 60:
+        raise InvalidMarket("An asset needs a name of at most 60 characters.")
+    if Asset.objects.filter(code=code).exists():
+        raise AssetExists(f"Asset {code} exists already.")
+    asset = Asset(id=_next_id(Asset), code=code, name=name.strip())
+    asset.settings().check()
+    asset.save(force_insert=True)
+    outbox.enqueue_settings(key=f"asset:{asset.id}:settings:1", settings=asset.settings())
+    return asset
+
+
+@transaction.atomic
+def create_market(*, base: str, quote: str, terms: MarketTerms, reason: str, requested_by: str) -> Market:
+    """A new market in state PRE_LAUNCH, named base + quote. Raises UnknownAsset, MarketExists, InvalidMarket."""
+    reason = required_reason(reason)
+    symbol = base + quote
+    assets = {asset.code: asset for asset in Asset.objects.filter(code__in=(base, quote))}
+    for code in (base, quote):
+        if code not in assets:
+            raise UnknownAsset(f"There is no asset {code}.")
+    if Market.objects.filter(symbol=symbol).exists():
+        raise MarketExists(f"Market {symbol} exists already.")
+    settings = MarketSettings(
+        market_id=_next_id(Market),
+        symbol=symbol,
+        base_asset_id=assets[base].id,
+        quote_asset_id=assets[quote].id,
+        settings_version=1,
+        **msgspec.structs.asdict(terms),
+    )
+    _check(settings)
+    market = Market(id=settings.market_id, **{name: getattr(settings, name) for name in MIRRORED_FIELDS})
+    market.save(force_insert=True)
+    _request(market, settings, reason, requested_by)
+    return market
+
+
+@transaction.atomic
+def change_market_settings(
+    *, symbol: str, changes: Mapping[str, object], reason: str, requested_by: str
+) -> MarketSettingsChange:
+    """Ask the engine to take `changes` (names and units of MarketTerms); the market's row follows its event.
+
+    Raises UnknownMarket, ReasonMissing, InvalidMarket (unknown field, refused value, nothing changed), WrongState
+    (tick or lot size outside a closed market), ChangePending. Locks the market's row.
+    """
+    reason = required_reason(reason)
+    market = locked_market(symbol)
+    unknown = sorted(set(changes) - set(MarketTerms.__struct_fields__))
+    if unknown:
+        raise InvalidMarket(f"A market has no setting {', '.join(unknown)} that could change.")
+    if _pending(market):
+        raise ChangePending(f"An earlier change of {symbol} still waits for the engine. Try again when it is applied.")
+    before = market.settings()
+    last = market.settings_changes.aggregate(last=Max("settings_version"))["last"] or before.settings_version
+    values: dict[str, Any] = msgspec.structs.asdict(before) | dict(changes)
+    try:
+        settings = msgspec.convert(values | {"settings_version": last + 1}, MarketSettings)
+    except msgspec.ValidationError as error:
+        raise InvalidMarket(str(error)) from error
+    _check(settings)
+    changed = {name for name in changes if getattr(settings, name) != getattr(before, name)}
+    if not changed:
+        raise InvalidMarket("Nothing would change.")
+    if changed & SCALE_FIELDS and market.state not in (Market.State.CLOSED, Market.State.PRE_LAUNCH):
+        raise WrongState("Tick and lot size change only in a closed market without orders. Close the market first.")
+    return _request(market, settings, reason, requested_by)
+
+
+def required_reason(reason: str) -> str:
+    """The trimmed reason; ReasonMissing where it is empty or too long."""
+    reason = reason.strip()
+    if not 0 < len(reason) <= REASON_LENGTH_MAX:
+        raise ReasonMissing(f"Give a reason of 1 to {REASON_LENGTH_MAX} characters.")
+    return reason
+
+
+def locked_market(symbol: str) -> Market:
+    """The market, its row locked until the transaction ends. Raises UnknownMarket."""
+    market = Market.objects.select_for_update().filter(symbol=symbol).first()
+    if market is None:
+        raise UnknownMarket(f"There is no market {symbol}.")
+    return market
+
+
+def _check(settings: MarketSettings) -> None:
+    try:
+        settings.check()
+    except SettingsError as error:
+        raise InvalidMarket(str(error)) from error
+
+
+def _request(market: Market, settings: MarketSettings, reason: str, requested_by: str) -> MarketSettingsChange:
+    change = MarketSettingsChange.objects.create(
+        market=market,
+        settings_version=settings.settings_version,
+        settings=msgspec.to_builtins(settings),
+        reason=reason,
+        requested_by=requested_by,
+        outbox_key=f"market:{market.id}:settings:{settings.settings_version}",
+    )
+    outbox.enqueue_settings(key=change.outbox_key, settings=settings)
+    return change
+
+
+def _pending(market: Market) -> bool:
+    """Whether the newest change is neither applied nor refused."""
+    newest = market.settings_changes.order_by("-settings_version").first()
+    if newest is None or newest.applied_at is not None:
+        return False
+    return OutboxRow.objects.get(key=newest.outbox_key).state == OutboxState.WAITING
+
+
+def _next_id(model: type[Asset] | type[Market]) -> int:
+    """Ids are small and dense; the table is locked so that two at once do not take the same."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"LOCK TABLE {model._meta.db_table} IN SHARE ROW EXCLUSIVE MODE")
+    return (model.objects.aggregate(last=Max("id"))["last"] or 0) + 1
