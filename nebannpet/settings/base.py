@@ -80,7 +80,11 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "csp",
+    "apps.outbox",
+    "apps.ledger",
     "apps.accounts",
+    "apps.markets",
+    "apps.orders",
 ]
 
 MIDDLEWARE = [

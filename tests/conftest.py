@@ -1,0 +1,91 @@
+"""Fixtures every test may use: real PostgreSQL and Redis in a temporary directory, one set for each test process.
+
+`postgres` DSN of an empty database · `redis_core_url`, `redis_edge_url` · `core`, `edge` clients on flushed servers.
+Tests marked `django_db` run on the same PostgreSQL; `settings.DATABASE_DSN` then names the migrated test database.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from tests.servers import Servers, running_servers
+
+# Before Django's settings are read: this session's own data directory, whatever the shell's environment says.
+DATA_DIR = Path(tempfile.mkdtemp(prefix="nebannpet-test-"))
+for name in ("DATABASE_URL", "REDIS_CORE_URL", "REDIS_EDGE_URL", "NEBANNPET_ROLE", "NEBANNPET_PROCESS", "PORT"):
+    os.environ.pop(name, None)
+os.environ |= {
+    "DJANGO_SETTINGS_MODULE": "nebannpet.settings",
+    "NEBANNPET_ENV": "development",
+    "DATA_DIR": str(DATA_DIR),
+    "SIMULATOR": "0",
+}
+
+
+def pytest_unconfigure() -> None:
+    if DATA_DIR.is_dir() and not any(DATA_DIR.iterdir()):
+        DATA_DIR.rmdir()
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    with running_servers(DATA_DIR) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def postgres(servers: Servers) -> str:
+    """libpq connection string of an empty database named nebannpet; its user may create others."""
+    return servers.postgres.dsn()
+
+
+@pytest.fixture(scope="session")
+def postgres_dsn(postgres: str) -> str:
+    return postgres
+
+
+@pytest.fixture(scope="session")
+def redis_core_url(servers: Servers) -> str:
+    return servers.core.url
+
+
+@pytest.fixture(scope="session")
+def redis_edge_url(servers: Servers) -> str:
+    return servers.edge.url
+
+
+def _flushed(url: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0)) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def core(redis_core_url: str) -> Iterator[redis.Redis]:
+    """Client of redis-core, emptied before the test; answers bytes, never retries."""
+    yield from _flushed(redis_core_url)
+
+
+@pytest.fixture
+def edge(redis_edge_url: str) -> Iterator[redis.Redis]:
+    yield from _flushed(redis_edge_url)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(servers: Servers) -> None:
+    """pytest-django's hook that runs before it makes the test database: the servers must be up by then."""
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> None:
+    from django.conf import settings
+    from django.db import connection
+    from psycopg.conninfo import make_conninfo
+
+    settings.DATABASE_DSN = make_conninfo(settings.DATABASE_DSN, dbname=connection.settings_dict["NAME"])
