@@ -1,0 +1,137 @@
+"""Orders and trades as settled: a projection of the event log, moved together with the settlement watermark.
+
+Prices in ticks, quantities in lots, money in 10^-8 units, times in milliseconds since the epoch.
+"""
+
+from django.db import models
+
+from apps.streams.kinds import OrderStatus
+
+OPEN_STATUSES = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_NEW)
+
+
+class Order(models.Model):
+    """An accepted order in its last settled state. `id` is the engine's order_id; a rejected order has no row.
+
+    (account, client order id) is not unique: past the engine's window an id may be used again; look-ups take the
+    newest.
+    """
+
+    id = models.BigIntegerField(primary_key=True)
+    market_id = models.IntegerField()
+    account_id = models.BigIntegerField()
+    client_order_id = models.CharField(max_length=36)
+    side = models.SmallIntegerField()
+    kind = models.SmallIntegerField()
+    time_in_force = models.SmallIntegerField()
+    stp_mode = models.SmallIntegerField()
+    price_ticks = models.BigIntegerField()
+    quantity_lots = models.BigIntegerField(help_text="0 for an order by quote budget.")
+    budget_units = models.BigIntegerField()
+    display_lots = models.BigIntegerField()
+    stop_price_ticks = models.BigIntegerField()
+    filled_lots = models.BigIntegerField()
+    filled_quote_units = models.BigIntegerField()
+    status = models.SmallIntegerField()
+    reason = models.SmallIntegerField()
+    created_ms = models.BigIntegerField()
+    updated_ms = models.BigIntegerField()
+    seq = models.BigIntegerField(help_text="The last event that changed this row.")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(filled_lots__gte=0, filled_quote_units__gte=0)
+                & (models.Q(quantity_lots=0) | models.Q(filled_lots__lte=models.F("quantity_lots"))),
+                name="orders_order_fill_fits",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["account_id", "market_id", "id"], name="orders_order_of_account"),
+            models.Index(fields=["account_id", "client_order_id"], name="orders_order_client_id"),
+            models.Index(
+                fields=["account_id", "market_id"],
+                name="orders_order_open",
+                condition=models.Q(status__in=[int(status) for status in OPEN_STATUSES]),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class Trade(models.Model):
+    """The permanent record of one execution (T13). Append-only by triggers and grants.
+
+    `id` is ledger.policy.record_id(shard, seq). Fees are in what each party receives (buyer: base, seller: quote);
+    maker_fee_units < 0 is a rebate in the asset the taker receives.
+    """
+
+    id = models.BigIntegerField(primary_key=True)
+    market_id = models.IntegerField()
+    trade_id = models.BigIntegerField(help_text="Dense per market.")
+    agg_id = models.BigIntegerField()
+    maker_order_id = models.BigIntegerField()
+    taker_order_id = models.BigIntegerField()
+    maker_account_id = models.BigIntegerField()
+    taker_account_id = models.BigIntegerField()
+    price_ticks = models.BigIntegerField()
+    quantity_lots = models.BigIntegerField()
+    quote_units = models.BigIntegerField()
+    taker_is_buyer = models.BooleanField()
+    taker_fee_units = models.BigIntegerField()
+    maker_fee_units = models.BigIntegerField()
+    time_ms = models.BigIntegerField()
+    seq = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["market_id", "trade_id"], name="orders_trade_unique")]
+        indexes = [
+            models.Index(fields=["maker_account_id", "market_id", "trade_id"], name="orders_trade_of_maker"),
+            models.Index(fields=["taker_account_id", "market_id", "trade_id"], name="orders_trade_of_taker"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.market_id}/{self.trade_id}"
+
+
+class MarketUnits(models.Model):
+    """What settlement must know of a market to turn lots into money, as of its watermark.
+
+    Written when the event of a SET_MARKET is settled, from the command itself; what staff edits in the markets app
+    counts only from the moment the engine has applied it.
+    """
+
+    market_id = models.IntegerField(primary_key=True)
+    shard = models.CharField(max_length=16)
+    base_asset_id = models.IntegerField()
+    quote_asset_id = models.IntegerField()
+    tick_size = models.BigIntegerField()
+    lot_size = models.BigIntegerField()
+    settings_version = models.BigIntegerField()
+    seq = models.BigIntegerField()
+
+    class Meta:
+        verbose_name_plural = "market units"
+
+    def __str__(self) -> str:
+        return f"market {self.market_id}"
+
+
+class Reconciliation(models.Model):
+    """One comparison of log, engine and ledger at one sequence number; written once, never changed."""
+
+    id = models.BigAutoField(primary_key=True)
+    shard = models.CharField(max_length=16)
+    engine_seq = models.BigIntegerField(
+        null=True, help_text="Where the live engine was compared with a replay of the log."
+    )
+    ledger_seq = models.BigIntegerField(null=True, help_text="Where the replay was compared with PostgreSQL.")
+    equal = models.BooleanField()
+    counts = models.JSONField(default=dict, help_text="What was compared, by name.")
+    differences = models.JSONField(default=list)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.shard} at {self.ledger_seq}: {'equal' if self.equal else 'DIFFERENT'}"

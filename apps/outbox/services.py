@@ -1,0 +1,99 @@
+"""Putting commands into the outbox, and marking their rows when the event is settled."""
+
+import struct
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+import psycopg
+from django.conf import settings as django_settings
+from django.db import connection, transaction
+
+from apps.outbox.errors import InvalidCommand, InvalidKey, KeyReused
+from apps.outbox.models import OutboxRow, OutboxState
+from apps.streams.codec import encode_command, encode_set_asset, encode_set_market
+from apps.streams.kinds import CommandKind, Reason, Source
+from apps.streams.messages import AssetSettings, MarketSettings, SettingsError
+from apps.streams.records import ControlCommand, FrameError, Relayed
+
+KEY_LENGTH_MAX: Final = 64
+
+
+def enqueue(*, key: str, command: Relayed, shard: str | None = None) -> OutboxRow:
+    """Add `command` to the outbox within the caller's transaction; the relay fills in relay_seq and source.
+
+    The same key with the same command returns the first row; with another command: KeyReused. Must be called inside
+    transaction.atomic(), together with the business row that it belongs to.
+    """
+    if not isinstance(command, Relayed) or isinstance(command, ControlCommand):
+        raise InvalidCommand(f"{type(command).__name__} does not travel through enqueue().")
+    try:
+        frames = encode_command(replace(command, relay_seq=0, source=Source.DIRECT))
+    except (FrameError, UnicodeEncodeError, struct.error) as error:
+        raise InvalidCommand(f"The command does not fit its record: {error}.") from error
+    return _add(key=key, kind=command.KIND, frames=frames, shard=shard)
+
+
+def enqueue_settings(*, key: str, settings: AssetSettings | MarketSettings, shard: str | None = None) -> OutboxRow:
+    """Add a SET_ASSET or SET_MARKET command; what no engine would accept is refused here (InvalidCommand)."""
+    try:
+        settings.check()
+        if isinstance(settings, AssetSettings):
+            kind, frames = CommandKind.SET_ASSET, encode_set_asset(settings, relay_seq=0, source=Source.DIRECT)
+        else:
+            kind, frames = CommandKind.SET_MARKET, encode_set_market(settings, relay_seq=0, source=Source.DIRECT)
+    except (SettingsError, FrameError) as error:
+        raise InvalidCommand(f"Settings refused: {error}.") from error
+    return _add(key=key, kind=kind, frames=frames, shard=shard)
+
+
+def _add(*, key: str, kind: CommandKind, frames: bytes, shard: str | None) -> OutboxRow:
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError(
+            "An outbox row is written together with its business row: call this inside transaction.atomic()."
+        )
+    if not 0 < len(key) <= KEY_LENGTH_MAX or not key.isascii() or not key.isprintable():
+        raise InvalidKey(f"A business key has 1 to {KEY_LENGTH_MAX} printable ASCII characters, not {key!r}.")
+    shard = shard or django_settings.SHARD
+    row, created = OutboxRow.objects.get_or_create(
+        key=key, defaults={"shard": shard, "source": Source.OUTBOX, "kind": kind, "frames": frames}
+    )
+    if not created and (row.shard != shard or bytes(row.frames) != frames):
+        raise KeyReused(f"The key {key} already stands for another command.")
+    return row
+
+
+class Outcome(NamedTuple):
+    """What the engine said to one relayed command: the event seq, and Reason.NONE where it was done."""
+
+    source: int
+    relay_seq: int
+    event_seq: int
+    reason: int
+
+
+def settle_rows(*, cursor: psycopg.Cursor, shard: str, outcomes: Iterable[Outcome]) -> int:
+    """Mark the rows of settled events, inside settlement's own transaction; returns how many rows were marked.
+
+    Only waiting rows are touched. Fewer rows than outcomes means that the log holds relayed commands this database
+    has never numbered: the caller must stop.
+    """
+    columns = list(zip(*outcomes, strict=True))
+    if not columns:
+        return 0
+    cursor.execute(
+        """
+        UPDATE outbox_outboxrow AS o
+           SET state = CASE WHEN v.reason = %s THEN %s ELSE %s END,
+               reason = v.reason, event_seq = v.event_seq, settled_at = now()
+          FROM unnest(%s::smallint[], %s::bigint[], %s::bigint[], %s::smallint[])
+               AS v(source, relay_seq, event_seq, reason)
+         WHERE o.shard = %s AND o.source = v.source AND o.relay_seq = v.relay_seq AND o.state = %s
+        """,
+        [
+            int(Reason.NONE), OutboxState.DONE.value, OutboxState.REFUSED.value,
+            *[[int(value) for value in column] for column in columns],
+            shard, OutboxState.WAITING.value,
+        ],
+    )  # fmt: skip
+    return cursor.rowcount
