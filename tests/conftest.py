@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import django
 import pytest
 import redis
 from redis.backoff import NoBackoff
@@ -26,6 +27,8 @@ os.environ |= {
     "DATA_DIR": str(DATA_DIR),
     "SIMULATOR": "0",
 }
+# Test modules import models at the top, so the apps must be loaded before they are collected.
+django.setup()
 
 
 def pytest_unconfigure() -> None:

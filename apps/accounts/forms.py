@@ -12,7 +12,12 @@ from apps.accounts.models import User
 from apps.accounts.policy import API_KEY_LABEL_LENGTH_MAX, EMAIL_LENGTH_MAX, PASSWORD_LENGTH_MAX
 from apps.accounts.rules import normalise_email
 
-_EMAIL_WIDGET_ATTRS = {"autocomplete": "username", "inputmode": "email", "autocapitalize": "none", "spellcheck": "false"}
+_EMAIL_WIDGET_ATTRS = {
+    "autocomplete": "username",
+    "inputmode": "email",
+    "autocapitalize": "none",
+    "spellcheck": "false",
+}
 
 
 def _new_password_field(label: str) -> forms.CharField:
@@ -26,7 +31,9 @@ def _new_password_field(label: str) -> forms.CharField:
 
 
 class SignUpForm(forms.Form):
-    email = forms.CharField(label="E-mail", max_length=EMAIL_LENGTH_MAX, widget=forms.EmailInput(attrs=_EMAIL_WIDGET_ATTRS))
+    email = forms.CharField(
+        label="E-mail", max_length=EMAIL_LENGTH_MAX, widget=forms.EmailInput(attrs=_EMAIL_WIDGET_ATTRS)
+    )
     password = _new_password_field("Password")
 
     def clean_email(self) -> str:
@@ -63,7 +70,9 @@ class LogInForm(AuthenticationForm):
 
 class ApiKeyForm(forms.Form):
     label = forms.CharField(
-        label="Name", max_length=API_KEY_LABEL_LENGTH_MAX, help_text="For yourself, such as the name of the bot that uses it."
+        label="Name",
+        max_length=API_KEY_LABEL_LENGTH_MAX,
+        help_text="For yourself, such as the name of the bot that uses it.",
     )
     can_read = forms.BooleanField(label="Read: balances, orders, trades", required=False, initial=True)
     can_trade = forms.BooleanField(label="Trade: place and cancel orders", required=False)

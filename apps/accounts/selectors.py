@@ -19,7 +19,11 @@ def main_account_id(*, user_id: int) -> int | None:
 
 def api_keys_of(*, account_id: int) -> QuerySet[ApiKey]:
     """Usable keys first, newest first; without the secrets."""
-    return ApiKey.objects.filter(account_id=account_id).defer("secret_box").order_by(F("revoked_at").desc(nulls_first=True), "-id")
+    return (
+        ApiKey.objects.filter(account_id=account_id)
+        .defer("secret_box")
+        .order_by(F("revoked_at").desc(nulls_first=True), "-id")
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,8 @@ class ApiKey(models.Model):
         indexes = (models.Index(fields=("version",), name="accounts_apikey_version"),)
         constraints = (
             models.CheckConstraint(
-                condition=models.Q(public_key__regex=rf"^[A-Za-z0-9]{{{API_KEY_LENGTH}}}$"), name="accounts_apikey_format"
+                condition=models.Q(public_key__regex=rf"^[A-Za-z0-9]{{{API_KEY_LENGTH}}}$"),
+                name="accounts_apikey_format",
             ),
             models.CheckConstraint(
                 condition=models.Q(can_read=True) | models.Q(can_trade=True), name="accounts_apikey_has_right"

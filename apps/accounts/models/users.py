@@ -41,7 +41,9 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     email = models.EmailField("e-mail", max_length=EMAIL_LENGTH_MAX, unique=True)
     email_verified_at = models.DateTimeField("e-mail verified at", null=True, blank=True)
-    is_active = models.BooleanField("active", default=True, help_text="Switching off ends sessions and API keys within 1 s.")
+    is_active = models.BooleanField(
+        "active", default=True, help_text="Switching off ends sessions and API keys within 1 s."
+    )
     is_staff = models.BooleanField("staff", default=False, help_text="May open the staff admin.")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -89,7 +91,9 @@ class TradingAccount(models.Model):
     class Meta:
         ordering = ("id",)
         constraints = (
-            models.UniqueConstraint(fields=("owner",), condition=models.Q(is_main=True), name="accounts_one_main_account"),
+            models.UniqueConstraint(
+                fields=("owner",), condition=models.Q(is_main=True), name="accounts_one_main_account"
+            ),
         )
 
     def __str__(self) -> str:

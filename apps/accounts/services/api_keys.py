@@ -45,7 +45,9 @@ def create_api_key(*, account_id: int, label: str, can_read: bool, can_trade: bo
         if not TradingAccount.objects.select_for_update().filter(pk=account_id).exists():
             raise NoTradingAccount("There is no such trading account.")
         if ApiKey.objects.filter(account_id=account_id, revoked_at=None).count() >= API_KEYS_PER_ACCOUNT_MAX:
-            raise TooManyApiKeys(f"An account can have {API_KEYS_PER_ACCOUNT_MAX} keys. Revoke one that you no longer use.")
+            raise TooManyApiKeys(
+                f"An account can have {API_KEYS_PER_ACCOUNT_MAX} keys. Revoke one that you no longer use."
+            )
         key = ApiKey.objects.create(
             account_id=account_id,
             label=clean_label,

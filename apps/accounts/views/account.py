@@ -25,7 +25,9 @@ from apps.accounts.services.sessions import change_password
 @require_GET
 def overview(request: HttpRequest) -> HttpResponse:
     account = main_account(user_id=_user(request).pk)
-    return render(request, "accounts/overview.html", {"account": account, "keys": count_api_keys(account_id=account.pk)})
+    return render(
+        request, "accounts/overview.html", {"account": account, "keys": count_api_keys(account_id=account.pk)}
+    )
 
 
 @sensitive_post_parameters("current", "new")

@@ -1,0 +1,3 @@
+"""The password of every user that tests make."""
+
+PASSWORD = "correct horse battery"

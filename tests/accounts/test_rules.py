@@ -1,0 +1,46 @@
+"""One spelling per address, and clear refusals of everything that is not one."""
+
+import pytest
+
+from apps.accounts.errors import InvalidEmail
+from apps.accounts.rules import normalise_email
+
+
+@pytest.mark.parametrize(
+    ("typed", "stored"),
+    [
+        ("alice@example.org", "alice@example.org"),
+        ("  Alice@Example.ORG ", "alice@example.org"),
+        ("a.b+tag@sub.example.org", "a.b+tag@sub.example.org"),
+        ("bob@bücher.example", "bob@xn--bcher-kva.example"),
+        ("BOB@BÜCHER.example", "bob@xn--bcher-kva.example"),
+    ],
+)
+def test_one_spelling(typed: str, stored: str) -> None:
+    assert normalise_email(typed) == stored
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "",
+        " ",
+        "alice",
+        "@example.org",
+        "alice@",
+        "alice@@example.org",
+        "al ice@example.org",
+        "alice@example",
+        "älice@example.org",
+        "аlice@example.org",  # Cyrillic a
+        "alice@exam ple.org",
+        "alice@example..org",
+        "alice\x00@example.org",
+        "alice@example.org\nbcc: x@example.org",
+        "a" * 300 + "@example.org",
+        "alice@" + "b" * 300 + ".org",
+    ],
+)
+def test_refused(typed: str) -> None:
+    with pytest.raises(InvalidEmail):
+        normalise_email(typed)
