@@ -32,7 +32,7 @@ def test_one_spelling(typed: str, stored: str) -> None:
         "al ice@example.org",
         "alice@example",
         "älice@example.org",
-        "аlice@example.org",  # Cyrillic a
+        "\u0430lice@example.org",  # Cyrillic a
         "alice@exam ple.org",
         "alice@example..org",
         "alice\x00@example.org",

@@ -6,10 +6,9 @@ credential rows. The lock is taken by a BEFORE STATEMENT trigger, thus before th
 
 from django.db import migrations
 
-from apps.accounts.policy import FIRST_TRADING_ACCOUNT_ID
-
-FORWARD = f"""
-ALTER TABLE accounts_tradingaccount ALTER COLUMN id SET START WITH {FIRST_TRADING_ACCOUNT_ID} RESTART;
+FORWARD = """
+-- policy.FIRST_TRADING_ACCOUNT_ID
+ALTER TABLE accounts_tradingaccount ALTER COLUMN id SET START WITH 1001 RESTART;
 
 CREATE SEQUENCE credential_version_seq AS bigint;
 
