@@ -1,0 +1,138 @@
+"""Everything public about one market, moved forward by events; tells what is new as records of wire.py."""
+
+from typing import Any
+
+from apps.markets.marketdata import wire
+from apps.markets.marketdata.bars import Bar, trade_bar
+from apps.markets.marketdata.book import Book
+from apps.markets.marketdata.livebars import LiveBars
+from apps.markets.marketdata.tape import Tape
+from apps.markets.marketdata.ticker import Ticker
+from apps.streams.kinds import AcceptedFlag, ClosedFlag, EventKind, Side, TradeFlag
+from apps.streams.records import MarketStateChanged, OrderAccepted, OrderClosed, OrderRested, Trade
+
+
+class MarketFeed:
+    """`bars_seq` is the event up to which the loaded candles and tickers already count every print."""
+
+    def __init__(self, market_id: int, unit_factor: int, seq: int = 0) -> None:
+        self.market_id = market_id
+        self.unit_factor = unit_factor
+        self.book = Book(seq)
+        self.tape = Tape()
+        self.bars = LiveBars(market_id)
+        self.ticker = Ticker()
+        self.bars_seq = 0
+        self.state: wire.Record | None = None
+        self.told_ticker: wire.Record | None = None
+        self.snapshot_due = True
+
+    def apply(self, event: Any) -> list[wire.Record]:
+        """Take one event of this market. The book is not told here but by its chains."""
+        match event.KIND:
+            case EventKind.TRADE:
+                return self._print(event)
+            case EventKind.ORDER_ACCEPTED:
+                self._accepted(event)
+            case EventKind.ORDER_RESTED:
+                self._rested(event)
+            case EventKind.ORDER_CLOSED:
+                self._closed(event)
+            case EventKind.MARKET_STATE_CHANGED:
+                return [self._state_changed(event)]
+        return []
+
+    def top_news(self) -> list[wire.Record]:
+        """The best prices, where they differ from what was told last."""
+        top = self.book.top()
+        if top == self.book.published_top:
+            return []
+        self.book.published_top = top
+        return [self.top()]
+
+    def top(self) -> wire.Record:
+        bid, ask = self.book.top()
+        return wire.top(self.market_id, seq=self.book.seq, bid=bid, ask=ask)
+
+    def depth_news(self, kind: str, now_ms: int) -> list[wire.Record]:
+        record = self.book.chains[kind].flush(self.market_id, self.book, now_ms)
+        if record is None:
+            return []
+        self.snapshot_due = True
+        return [record]
+
+    def second_news(self, now_ms: int) -> list[wire.Record]:
+        """Bars and ticker, once a second."""
+        news = self.bars.tick(now_ms)
+        bid, ask = self.book.top()
+        ticker = self.ticker.record(self.market_id, now_ms, bid=bid, ask=ask)
+        told = self.told_ticker
+        if told is None or any(ticker[name] != told[name] for name in ticker if name not in ("O", "C")):
+            self.told_ticker = ticker
+            news.append(ticker)
+        if news:
+            self.snapshot_due = True
+        return news
+
+    def snapshot(self, after: str) -> wire.Record:
+        """What a reader needs that goes on reading after stream entry `after`."""
+        chain = self.book.chains["depth"]
+        return wire.snapshot(
+            u=chain.u,
+            us=self.book.chains["depth1s"].u,
+            bids=chain.levels(Side.BUY),
+            asks=chain.levels(Side.SELL),
+            trades=self.tape.trades,
+            aggs=self.tape.aggs,
+            klines=self.bars.records(),
+            ticker=self.told_ticker,
+            market_state=self.state,
+            after=after,
+        )
+
+    def _print(self, event: Trade) -> list[wire.Record]:
+        taker_is_buyer = bool(event.flags & TradeFlag.TAKER_IS_BUYER)
+        self.book.set_level(Side.SELL if taker_is_buyer else Side.BUY, event.price_ticks, event.level_lots)
+        record = wire.trade(
+            self.market_id,
+            trade_id=event.trade_id,
+            agg_id=event.agg_id,
+            price_ticks=event.price_ticks,
+            lots=event.quantity_lots,
+            time_ms=event.cmd_ms,
+            buyer_maker=not taker_is_buyer,
+            seq=event.seq,
+        )
+        news = self.tape.add(record)
+        if event.seq > self.bars_seq:
+            bar = self._bar(record)
+            self.ticker.add(bar)
+            news += self.bars.add(bar)
+        self.snapshot_due = True
+        return news
+
+    def _bar(self, record: wire.Record) -> Bar:
+        return trade_bar(
+            trade_id=record["id"],
+            price_ticks=record["p"],
+            lots=record["q"],
+            quote_units=record["p"] * record["q"] * self.unit_factor,
+            time_ms=record["T"],
+            taker_is_buyer=not record["bm"],
+        )
+
+    def _accepted(self, event: OrderAccepted) -> None:
+        if event.flags & AcceptedFlag.RESTED:
+            self.book.set_level(Side(event.side), event.price_ticks, event.level_lots)
+
+    def _rested(self, event: OrderRested) -> None:
+        self.book.set_level(Side(event.side), event.price_ticks, event.level_lots)
+
+    def _closed(self, event: OrderClosed) -> None:
+        if event.flags & ClosedFlag.WAS_RESTING:
+            self.book.set_level(Side(event.side), event.price_ticks, event.level_lots)
+
+    def _state_changed(self, event: MarketStateChanged) -> wire.Record:
+        self.state = wire.state(self.market_id, new_state=event.new_state, cause=event.cause, until_ms=event.until_ms)
+        self.snapshot_due = True
+        return self.state
