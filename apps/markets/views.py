@@ -1,0 +1,51 @@
+"""The market list and the trading page (U1). They hold no market data: the page asks the trading API for that."""
+
+from typing import Final
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.csrf import ensure_csrf_cookie
+from django.views.decorators.http import require_safe
+
+from apps.common.amounts import format_units
+from apps.markets.models import Candle, Market
+
+# One part per million is 10^-6; rates go to the page as decimals with 8 places, like every other amount.
+UNITS_PER_PPM: Final = 100
+
+
+@require_safe
+def market_list(request: HttpRequest) -> HttpResponse:
+    """Every market; the figures arrive live."""
+    return render(request, "markets/list.html", {"simulated": _is_simulated(None)})
+
+
+@require_safe
+def trade_default(request: HttpRequest) -> HttpResponse:
+    """`/trade` leads to the first market, or to the empty list when there is none."""
+    market = Market.objects.first()
+    return redirect("markets:list") if market is None else redirect("markets:trade", symbol=market.symbol)
+
+
+@require_safe
+@ensure_csrf_cookie
+def trade(request: HttpRequest, symbol: str) -> HttpResponse:
+    """The trading page of one market; 404 for a symbol that does not exist."""
+    market = get_object_or_404(Market.objects.select_related("base_asset", "quote_asset"), symbol=symbol)
+    maker_ppm, taker_ppm = market.fees[0]
+    context = {
+        "market": market,
+        "maker_rate": format_units(maker_ppm * UNITS_PER_PPM),
+        "taker_rate": format_units(taker_ppm * UNITS_PER_PPM),
+        "simulated": _is_simulated(market),
+    }
+    return render(request, "markets/trade.html", context)
+
+
+def _is_simulated(market: Market | None) -> bool:
+    """True when the simulator trades here now or made part of the history: the page must say so (issue 3, item 12)."""
+    if settings.SIMULATOR:
+        return True
+    months = Candle.objects.filter(interval="1M", simulated=True)
+    return (months if market is None else months.filter(market=market)).exists()

@@ -1,0 +1,172 @@
+/**
+ * The signed-in half of the page: own orders, trades and balances, asked for on every connection and live afterwards.
+ */
+
+import { socketUrl } from "./address.js";
+import { BalanceStore } from "./balances.js";
+import { BalancesView } from "./balancesview.js";
+import { formatDecimal, parseSigned } from "./decimal.js";
+import { byId } from "./dom.js";
+import { notify } from "./notices.js";
+import { OrderStore } from "./orders.js";
+import { OrdersView } from "./ordersview.js";
+import { refusalOf } from "./refusals.js";
+import { ApiError } from "./rest.js";
+import { TradingSession, Unanswered } from "./tradingsession.js";
+
+const HISTORY_LIMIT = 100;
+const RESYNC_RETRY_MS = 2000;
+
+export class AccountPanel {
+  /** `onChange()` runs after each change of orders or balances, `onFound(clientOrderId)` for each own order seen. */
+  constructor({ page, market, markets, onPhase, onChange, onFound }) {
+    Object.assign(this, { page, market, markets, onChange, onFound });
+    this.orders = new OrderStore();
+    this.balances = new BalanceStore();
+    this.rates = { maker: parseSigned(page.dataset.makerRate), taker: parseSigned(page.dataset.takerRate) };
+    this.generation = 0;
+    this.ordersView = new OrdersView({
+      market,
+      markets,
+      store: this.orders,
+      onCancel: (order) => this.cancel(order),
+      onCancelAll: () => this.cancelAll(),
+    });
+    this.balancesView = new BalancesView(market, this.balances);
+    this.session = new TradingSession({
+      url: socketUrl(page.dataset.wsApi),
+      ticketUrl: page.dataset.ticketUrl,
+      csrfToken: page.dataset.csrf,
+      handlers: {
+        onReady: () => this.resync(),
+        onEvent: (event) => this.takeEvent(event),
+        onPhase,
+        onSignedOut: (error) => this.signedOut(error),
+      },
+    });
+  }
+
+  start() {
+    this.session.start();
+  }
+
+  /** {maker, taker} in units (0.001 = 0.1 %): the market's first tier until the account's own rates are known. */
+  fees() {
+    return this.rates;
+  }
+
+  /** Own open prices of a book side in this market, for the marks in the book. */
+  ownPrices(side) {
+    const wanted = side === "bid" ? "BUY" : "SELL";
+    return new Set(this.orders.open(this.market.symbol).filter((order) => order.side === wanted).map((order) => order.price));
+  }
+
+  place(params) {
+    return this.session.request("order.place", params);
+  }
+
+  /** Asks for everything that may have changed while there was no connection. Repeats until it has all of it. */
+  async resync() {
+    this.generation += 1;
+    const mine = this.generation;
+    const { symbol } = this.market;
+    const askedAtMs = Date.now();
+    const answers = await Promise.allSettled([
+      this.session.request("account.status").then((account) => this.takeAccount(account)),
+      this.session.request("openOrders.status").then((rows) => {
+        this.orders.dropOpenMissingFrom(rows, askedAtMs);
+        this.orders.takeOrders(rows);
+      }),
+      this.session.request("allOrders", { symbol, limit: HISTORY_LIMIT }).then((rows) => this.orders.takeOrders(rows)),
+      this.session.request("myTrades", { symbol, limit: HISTORY_LIMIT }).then((rows) => this.orders.takeTrades(rows)),
+    ]);
+    if (mine !== this.generation) return;
+    this.changed();
+    for (const order of this.orders.orders.values()) this.onFound(order.clientOrderId);
+    const failed = answers.find((answer) => answer.status === "rejected");
+    if (failed === undefined || !this.session.ready) return;
+    console.warn("the account did not load completely:", failed.reason.message);
+    window.setTimeout(() => mine === this.generation && this.session.ready && this.resync(), RESYNC_RETRY_MS);
+  }
+
+  takeAccount(account) {
+    this.balances.takeAccount(account);
+    const rates = account.commissionRates;
+    if (rates !== undefined) this.rates = { maker: parseSigned(rates.maker), taker: parseSigned(rates.taker) };
+  }
+
+  takeEvent(event) {
+    if (event.e === "executionReport") this.takeReport(event);
+    else if (event.e === "outboundAccountPosition") this.balances.takePosition(event);
+    // A deposit or withdrawal says only how much moved; the position event beside it carries the balance.
+    this.changed();
+  }
+
+  takeReport(report) {
+    const { order, trade } = this.orders.takeReport(report, Date.now());
+    this.onFound(order.clientOrderId);
+    const market = this.markets.get(order.symbol) ?? this.market;
+    const verb = order.side === "BUY" ? "Bought" : "Sold";
+    if (trade !== null) {
+      const price = formatDecimal(trade.price, market.pricePlaces, { group: true });
+      notify("success", `${verb} ${formatDecimal(trade.quantity, 0)} ${market.base} at ${price} ${market.quote}`);
+    } else if (order.status === "EXPIRED") {
+      notify("warning", `${order.symbol}: the rest of your ${order.side.toLowerCase()} order expired, because nothing in the book could fill it.`);
+    } else if (order.status === "EXPIRED_IN_MATCH") {
+      notify("warning", `${order.symbol}: your ${order.side.toLowerCase()} order met one of your own orders and was stopped.`);
+    }
+  }
+
+  changed() {
+    this.ordersView.draw();
+    this.balancesView.draw();
+    this.onChange();
+  }
+
+  async cancel(order) {
+    try {
+      const done = await this.session.request("order.cancel", { symbol: order.symbol, orderId: order.orderId });
+      if (done?.status === "CANCELED") notify("info", `Canceled ${order.side.toLowerCase()} order in ${order.symbol}.`);
+    } catch (error) {
+      this.explain(error, "The cancel was not confirmed. Check whether the order is still open.");
+    }
+  }
+
+  async cancelAll() {
+    const count = this.orders.open(this.market.symbol).length;
+    if (!(await confirmed(`Cancel ${count === 1 ? "the open order" : `all ${count} open orders`} in ${this.market.symbol}?`))) return;
+    try {
+      await this.session.request("openOrders.cancelAll", { symbol: this.market.symbol });
+      notify("info", `Canceled all open orders in ${this.market.symbol}.`);
+    } catch (error) {
+      this.explain(error, "The cancel was not confirmed. Check your open orders.");
+    }
+  }
+
+  explain(error, unansweredText) {
+    if (error instanceof Unanswered) notify("warning", unansweredText);
+    else if (error instanceof ApiError) notify("error", refusalOf(error).text);
+    else notify("error", error.message);
+    if (error instanceof ApiError && this.session.ready) this.resync();
+  }
+
+  signedOut(error) {
+    this.generation += 1;
+    this.orders.clear();
+    this.balances.clear();
+    this.page.dataset.signedIn = "no";
+    this.changed();
+    notify("warning", error.message);
+  }
+}
+
+/** Asks in a dialog; Escape and Cancel mean no. */
+function confirmed(question) {
+  const dialog = byId("confirm-dialog");
+  byId("confirm-question").textContent = question;
+  dialog.returnValue = "no";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+  });
+}

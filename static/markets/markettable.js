@@ -1,0 +1,81 @@
+/** Rows of markets with live last price, 24 h change and volume: for the market list and the menu of the trading page. */
+
+import { SCALE, formatDecimal, formatRoundedDown, parseDecimal } from "./decimal.js";
+import { element, oncePerFrame, setText } from "./dom.js";
+import { getJson } from "./rest.js";
+
+const ONE = 10n ** BigInt(SCALE);
+
+export class MarketTable {
+  /** `link(market)` makes the address of a row; `body` is the tbody to fill. */
+  constructor(body, markets, link) {
+    this.rows = new Map(markets.map((market) => [market.symbol, makeRow(market, link(market))]));
+    body.replaceChildren(...[...this.rows.values()].map((row) => row.node));
+    this.draw = oncePerFrame(() => this.render());
+  }
+
+  follow(feed) {
+    for (const symbol of this.rows.keys()) {
+      feed.subscribe(`${symbol.toLowerCase()}@miniTicker`, {
+        onData: (event) => this.take(symbol, { last: event.c, open: event.o, high: event.h, low: event.l, volume: event.v, total: event.q }),
+      });
+    }
+    return this.load();
+  }
+
+  async load() {
+    try {
+      const symbols = JSON.stringify([...this.rows.keys()]);
+      for (const day of await getJson("/api/v3/ticker/24hr", { symbols })) {
+        this.take(day.symbol, {
+          last: day.lastPrice, open: day.openPrice, high: day.highPrice, low: day.lowPrice, volume: day.volume, total: day.quoteVolume,
+        });
+      }
+    } catch (error) {
+      console.warn("the tickers did not load:", error.message);
+    }
+  }
+
+  /** Shows only markets whose symbol contains the text. */
+  filter(text) {
+    const wanted = text.trim().toUpperCase().replaceAll("/", "");
+    for (const [symbol, row] of this.rows) row.node.hidden = !symbol.includes(wanted);
+  }
+
+  take(symbol, day) {
+    const row = this.rows.get(symbol);
+    if (row === undefined) return;
+    row.day = Object.fromEntries(Object.entries(day).map(([key, text]) => [key, parseDecimal(text)]));
+    this.draw();
+  }
+
+  render() {
+    for (const row of this.rows.values()) if (row.day) show(row);
+  }
+}
+
+/** Change from `open` to `last` in units of one percent, rounded towards zero; null without an open price. */
+export function changePercent(open, last) {
+  return open > 0n ? ((last - open) * 100n * ONE) / open : null;
+}
+
+function show({ market, cells, day }) {
+  const price = (units) => (units > 0n ? formatDecimal(units, market.pricePlaces, { group: true }) : "–");
+  const percent = changePercent(day.open, day.last);
+  setText(cells.last, price(day.last));
+  setText(cells.change, percent === null ? "–" : `${percent > 0n ? "+" : ""}${formatRoundedDown(percent, 2)} %`);
+  cells.change.className = `num ${percent === null || percent === 0n ? "" : percent > 0n ? "buy" : "sell"}`;
+  setText(cells.high, price(day.high));
+  setText(cells.low, price(day.low));
+  setText(cells.volume, `${formatRoundedDown(day.total, 2, { group: true })} ${market.quote}`);
+}
+
+function makeRow(market, href) {
+  const cells = Object.fromEntries(
+    ["last", "change", "high", "low", "volume"].map((name) => [name, element("td", { className: `num market-${name}` }, "–")]),
+  );
+  const link = element("a", { href }, element("b", {}, market.base), element("span", { className: "muted" }, `/${market.quote}`));
+  const node = element("tr", {}, element("th", { scope: "row" }, link), cells.last, cells.change, cells.high, cells.low, cells.volume);
+  node.dataset.symbol = market.symbol;
+  return { market, node, cells, day: null };
+}

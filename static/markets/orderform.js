@@ -1,0 +1,286 @@
+/**
+ * The order form: fields, percent buttons, preview and sending.
+ *
+ * Amount and total are two views of one order. For a limit order each follows the other at the price. For a market
+ * order the one typed last is what is sent, and the other shows the estimate as its placeholder.
+ *
+ * An attempt keeps its client order id until its outcome is known: pressing the button again after a lost connection,
+ * with nothing changed, repeats the same order and cannot make a second one (T15).
+ */
+
+import { DecimalError, formatDecimal, formatRoundedDown, multiply, parseDecimal, percentOf } from "./decimal.js";
+import { byId, setText } from "./dom.js";
+import { averagePrice } from "./estimate.js";
+import { neededFunds, orderParameters, quantityForPercent, quantityTextForTotal, readDraft } from "./orderdraft.js";
+import { previewOrder } from "./orderpreview.js";
+import { UNKNOWN_OUTCOME, refusalOf } from "./refusals.js";
+import { ApiError } from "./rest.js";
+import { NotConnected, Unanswered } from "./tradingsession.js";
+
+const FIELDS = ["price", "quantity", "total"];
+
+export class OrderForm {
+  /** `place(params)` sends an order; `account` = {balances, fees()}; `onPlaced(result)` and `onUnknown(id)` tell the page. */
+  constructor({ market, book, account, place, onPlaced, onUnknown }) {
+    Object.assign(this, { market, book, account, place, onPlaced, onUnknown });
+    this.form = byId("order-form");
+    this.inputs = Object.fromEntries(FIELDS.map((field) => [field, byId(`order-${field}`)]));
+    this.by = "quantity";
+    this.attempt = null;
+    this.sending = false;
+    this.touched = new Set();
+    this.form.addEventListener("submit", (event) => this.submit(event));
+    this.form.addEventListener("change", (event) => event.target.type === "radio" && this.changeKind());
+    for (const field of FIELDS) this.inputs[field].addEventListener("input", () => this.edited(field));
+    for (const field of FIELDS) this.inputs[field].addEventListener("keydown", (event) => this.stepPrice(event, field));
+    byId("order-percent").addEventListener("click", (event) => this.usePercent(Number(event.target.closest("button")?.dataset.percent)));
+    this.changeKind();
+  }
+
+  get side() {
+    return this.form.elements.side.value;
+  }
+
+  get limit() {
+    return this.form.elements.type.value === "LIMIT";
+  }
+
+  chooseSide(side) {
+    this.form.elements.side.value = side;
+    this.changeKind();
+    this.inputs[this.limit ? "price" : "quantity"].focus();
+  }
+
+  /** Takes a price from the book. */
+  usePrice(price) {
+    this.form.elements.type.value = "LIMIT";
+    this.changeKind();
+    this.inputs.price.value = formatDecimal(price, this.market.pricePlaces);
+    this.edited("price");
+  }
+
+  changeKind() {
+    const { base } = this.market;
+    this.form.dataset.side = this.side;
+    this.inputs.price.disabled = !this.limit;
+    this.inputs.price.placeholder = this.limit ? "" : "Best market price";
+    if (!this.limit) this.inputs.price.value = "";
+    else if (this.inputs.price.value === "") this.suggestPrice();
+    if (!this.limit) this.inputs[this.by === "total" ? "quantity" : "total"].value = "";
+    setText(byId("order-submit-text"), `${this.side === "BUY" ? "Buy" : "Sell"} ${base}`);
+    this.touched.clear();
+    this.clearErrors();
+    this.refresh();
+  }
+
+  /** Fills an empty price with the best price of the own side, once the book is there. */
+  suggestPrice() {
+    const best = (this.side === "BUY" ? this.book.bids : this.book.asks)[0];
+    if (best !== undefined && this.inputs.price.value === "" && this.limit && document.activeElement !== this.inputs.price) {
+      this.inputs.price.value = formatDecimal(best.price, this.market.pricePlaces);
+    }
+  }
+
+  edited(field) {
+    this.touched.add(field);
+    setText(byId("order-form-error"), "");
+    if (field !== "price") this.by = field;
+    if (this.limit) this.linkFields(field);
+    else if (field !== "price") this.inputs[field === "total" ? "quantity" : "total"].value = "";
+    this.refresh();
+  }
+
+  linkFields(field) {
+    const price = amountOf(this.inputs.price.value);
+    if (price === null) return;
+    if (field === "total") {
+      const total = amountOf(this.inputs.total.value);
+      if (total !== null) this.inputs.quantity.value = quantityTextForTotal(total, price, this.market);
+      return;
+    }
+    const quantity = amountOf(this.inputs.quantity.value);
+    this.inputs.total.value = quantity === null ? "" : formatDecimal(multiply(price, quantity), 0);
+  }
+
+  /** Arrow up and down in the price field move it by one tick. */
+  stepPrice(event, field) {
+    const direction = { ArrowUp: 1n, ArrowDown: -1n }[event.key];
+    if (field !== "price" || direction === undefined) return;
+    const price = amountOf(this.inputs.price.value);
+    if (price === null || price + direction * this.market.tick <= 0n) return;
+    event.preventDefault();
+    this.inputs.price.value = formatDecimal(price + direction * this.market.tick, this.market.pricePlaces);
+    this.edited("price");
+  }
+
+  usePercent(percent) {
+    if (!percent) return;
+    const spends = this.side === "BUY" ? this.market.quote : this.market.base;
+    const { free } = this.account.balances.of(spends);
+    if (!this.limit && this.side === "BUY" && this.market.acceptsMarketByTotal) {
+      this.inputs.total.value = formatDecimal(percentOf(free, percent), 0);
+      this.edited("total");
+      return;
+    }
+    const price = this.limit ? amountOf(this.inputs.price.value) : (this.book.asks[0]?.price ?? null);
+    if (price === null && this.side === "BUY") {
+      this.showErrors({ price: "Enter a price first." });
+      return;
+    }
+    const quantity = quantityForPercent(this.side, percent, free, price ?? 0n, this.market);
+    this.inputs.quantity.value = quantity > 0n ? formatDecimal(quantity, 0) : "0";
+    this.edited("quantity");
+  }
+
+  read() {
+    const [price, quantity, total] = FIELDS.map((field) => this.inputs[field].value);
+    const by = this.limit ? "quantity" : this.by;
+    return readDraft({ side: this.side, type: this.limit ? "LIMIT" : "MARKET", by, price, quantity, total }, this.market);
+  }
+
+  /** Draws errors of touched fields, the available balance and the preview again. */
+  refresh() {
+    this.suggestPrice();
+    const spends = this.side === "BUY" ? this.market.quote : this.market.base;
+    const { balances } = this.account;
+    setText(byId("order-available"), balances.loaded ? `${formatDecimal(balances.of(spends).free, 2, { group: true })} ${spends}` : "–");
+    const { errors, draft } = this.read();
+    const preview = draft === null ? null : previewOrder(draft, this.book, this.market, this.account.fees());
+    if (preview !== null) Object.assign(errors, this.fundsErrors(draft, preview));
+    const shown = Object.entries(errors).filter(([field]) => this.touched.has(field) || (field === "total" && this.touched.has("quantity")));
+    this.showErrors(Object.fromEntries(shown));
+    this.showPreview(preview);
+  }
+
+  fundsErrors(draft, preview) {
+    if (!this.account.balances.loaded) return {};
+    const need = neededFunds(draft, this.market, preview.walk.cost);
+    const { free } = this.account.balances.of(need?.asset ?? this.market.quote);
+    if (need === null || need.units <= free) return {};
+    return { [this.amountField()]: `Not enough ${need.asset}: ${formatDecimal(free, 0)} available.` };
+  }
+
+  amountField() {
+    return !this.limit && this.by === "total" ? "total" : "quantity";
+  }
+
+  showPreview(preview) {
+    const { base, quote, quantityPlaces } = this.market;
+    const inBase = (units) => `${formatDecimal(units, quantityPlaces, { group: true })} ${base}`;
+    const inQuote = (units) => `${formatRoundedDown(units, this.market.pricePlaces, { group: true })} ${quote}`;
+    const received = (units) => (this.side === "BUY" ? inBase(units) : inQuote(units));
+    setText(byId("preview-pay-label"), this.side === "BUY" ? "Cost" : "Proceeds");
+    setText(byId("preview-pay"), preview ? `${this.limit ? "" : "≈ "}${inQuote(preview.total)}` : "–");
+    setText(byId("preview-fee"), preview ? `≈ ${formatDecimal(preview.fee, 2)} ${this.side === "BUY" ? base : quote}` : "–");
+    setText(byId("preview-receive"), preview ? `≈ ${received(preview.received)}` : "–");
+    setText(byId("preview-note"), preview?.note ?? "");
+    if (this.limit) {
+      this.inputs.quantity.placeholder = "";
+      this.inputs.total.placeholder = "";
+      return;
+    }
+    const average = preview && averagePrice(preview.walk);
+    this.inputs.price.placeholder = average ? `≈ ${formatRoundedDown(average, this.market.pricePlaces)}` : "Best market price";
+    this.inputs.quantity.placeholder = preview && this.by === "total" ? `≈ ${formatDecimal(preview.walk.filled, 0)}` : "";
+    this.inputs.total.placeholder = preview && this.by === "quantity" ? `≈ ${formatDecimal(preview.walk.cost, 0)}` : "";
+  }
+
+  async submit(event) {
+    event.preventDefault();
+    if (this.sending) return;
+    for (const field of FIELDS) this.touched.add(field);
+    this.refresh();
+    const { errors, draft } = this.read();
+    if (draft !== null) Object.assign(errors, this.fundsErrors(draft, previewOrder(draft, this.book, this.market, this.account.fees())));
+    if (Object.keys(errors).length > 0) {
+      this.showErrors(errors);
+      this.focusFirst(errors);
+      return;
+    }
+    const params = this.parameters(draft);
+    this.setSending(true);
+    try {
+      const result = await this.place(params);
+      this.attempt = null;
+      this.clearAmounts();
+      this.onPlaced(result);
+    } catch (error) {
+      this.refused(error, params.newClientOrderId);
+    } finally {
+      this.setSending(false);
+    }
+  }
+
+  parameters(draft) {
+    const fresh = orderParameters(draft, this.market, newClientOrderId());
+    const same = this.attempt !== null && Object.keys(fresh).every((key) => key === "newClientOrderId" || fresh[key] === this.attempt[key]);
+    this.attempt = same ? this.attempt : fresh;
+    return this.attempt;
+  }
+
+  refused(error, clientOrderId) {
+    if (error instanceof Unanswered || (error instanceof ApiError && error.code === UNKNOWN_OUTCOME)) {
+      this.showErrors({ form: "No answer yet: this order may or may not have been placed. Checking your orders. Sending it again unchanged is safe." });
+      this.onUnknown(clientOrderId);
+      return;
+    }
+    if (!(error instanceof ApiError) && !(error instanceof NotConnected)) throw error;
+    this.attempt = null;
+    const refusal = error instanceof ApiError ? refusalOf(error) : { field: "form", text: error.message };
+    const field = refusal.field === "amount" ? this.amountField() : refusal.field;
+    this.showErrors({ [field]: refusal.text });
+    this.focusFirst({ [field]: refusal.text });
+  }
+
+  /** The order with this client id turned up after all, so the attempt is over. */
+  settled(clientOrderId) {
+    if (this.attempt?.newClientOrderId !== clientOrderId) return;
+    this.attempt = null;
+    this.clearAmounts();
+    this.clearErrors();
+  }
+
+  clearAmounts() {
+    this.inputs.quantity.value = "";
+    this.inputs.total.value = "";
+    this.touched.clear();
+    this.refresh();
+  }
+
+  setSending(sending) {
+    this.sending = sending;
+    byId("order-submit").setAttribute("aria-busy", String(sending));
+  }
+
+  showErrors(errors) {
+    for (const field of [...FIELDS, "form"]) {
+      if (field === "form" && errors.form === undefined) continue;
+      setText(byId(`order-${field}-error`), errors[field] ?? "");
+      this.inputs[field]?.setAttribute("aria-invalid", String(errors[field] !== undefined));
+    }
+  }
+
+  clearErrors() {
+    this.showErrors({ form: "" });
+  }
+
+  focusFirst(errors) {
+    const first = FIELDS.find((field) => errors[field] !== undefined && !this.inputs[field].disabled);
+    if (first !== undefined) this.inputs[first].focus();
+  }
+}
+
+function amountOf(text) {
+  try {
+    return parseDecimal(text.trim());
+  } catch (error) {
+    if (error instanceof DecimalError) return null;
+    throw error;
+  }
+}
+
+/** A client order id of this page. Random bytes by getRandomValues, which also works without HTTPS. */
+function newClientOrderId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(14));
+  return `web-${[...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+}

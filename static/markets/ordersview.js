@@ -1,0 +1,112 @@
+/** Open orders with cancel, order history and trade history. */
+
+import { formatDecimal, formatRoundedDown } from "./decimal.js";
+import { byId, element, oncePerFrame } from "./dom.js";
+import { momentText } from "./times.js";
+
+const HISTORY_SHOWN = 100;
+
+const STATUS_WORDS = {
+  NEW: "Open", PARTIALLY_FILLED: "Partly filled", FILLED: "Filled", CANCELED: "Canceled", REJECTED: "Rejected",
+  EXPIRED: "Expired", EXPIRED_IN_MATCH: "Expired (own order met)", PENDING_NEW: "In review",
+};
+
+export class OrdersView {
+  /** `markets` maps a symbol to its market; `onCancel(order)` and `onCancelAll()` ask the exchange. */
+  constructor({ market, markets, store, onCancel, onCancelAll }) {
+    Object.assign(this, { market, markets, store, onCancel });
+    this.canceling = new Set();
+    this.draw = oncePerFrame(() => this.render());
+    this.onlyThis = byId("only-this-market");
+    this.onlyThis.addEventListener("change", () => this.render());
+    byId("cancel-all").addEventListener("click", onCancelAll);
+    byId("open-orders-body").addEventListener("click", (event) => this.cancelClicked(event));
+  }
+
+  render() {
+    const symbol = this.onlyThis.checked ? this.market.symbol : null;
+    const open = this.store.open(symbol);
+    fill("open-orders", open.map((order) => this.orderCells(order, this.cancelButton(order))));
+    fill("order-history", this.store.closed(symbol).slice(0, HISTORY_SHOWN).map((order) => this.orderCells(order, statusText(order))));
+    fill("trade-history", this.store.ownTrades(symbol).slice(0, HISTORY_SHOWN).map((trade) => this.tradeCells(trade)));
+    const count = this.store.open().length;
+    byId("open-orders-count").textContent = count > 0 ? `(${count})` : "";
+    byId("cancel-all").disabled = this.store.open(this.market.symbol).length === 0;
+  }
+
+  cancelClicked(event) {
+    const orderId = event.target.closest("button")?.dataset.order;
+    const order = this.store.open().find((candidate) => String(candidate.orderId) === orderId);
+    if (order === undefined || this.canceling.has(order.orderId)) return;
+    this.canceling.add(order.orderId);
+    this.render();
+    this.onCancel(order).finally(() => {
+      this.canceling.delete(order.orderId);
+      this.render();
+    });
+  }
+
+  cancelButton(order) {
+    const busy = this.canceling.has(order.orderId);
+    const label = `Cancel ${order.side.toLowerCase()} order ${order.orderId} in ${order.symbol}`;
+    return element(
+      "button",
+      { type: "button", className: "row-button", disabled: busy, data: { order: String(order.orderId) }, attributes: { "aria-label": label } },
+      busy ? "Canceling…" : "Cancel",
+    );
+  }
+
+  orderCells(order, last) {
+    const market = this.marketOf(order.symbol);
+    const price = order.type === "MARKET" ? "Market" : formatDecimal(order.price, market.pricePlaces, { group: true });
+    const amount = order.quantity > 0n ? formatDecimal(order.quantity, market.quantityPlaces, { group: true }) : `${formatDecimal(order.total, 0, { group: true })} ${market.quote}`;
+    const filled = formatDecimal(order.filled, market.quantityPlaces, { group: true });
+    const average = order.filled > 0n ? formatRoundedDown((order.filledTotal * 10n ** 8n) / order.filled, market.pricePlaces, { group: true }) : "–";
+    return [momentText(order.createdAtMs), order.symbol, sideText(order.side), typeText(order.type), price, amount, filled, average, last];
+  }
+
+  tradeCells(trade) {
+    const market = this.marketOf(trade.symbol);
+    return [
+      momentText(trade.timeMs),
+      trade.symbol,
+      sideText(trade.side),
+      formatDecimal(trade.price, market.pricePlaces, { group: true }),
+      formatDecimal(trade.quantity, market.quantityPlaces, { group: true }),
+      `${formatDecimal(trade.total, market.pricePlaces, { group: true })} ${market.quote}`,
+      `${trade.fee} ${trade.feeAsset ?? ""}`,
+      trade.maker ? "Maker" : "Taker",
+    ];
+  }
+
+  marketOf(symbol) {
+    return this.markets.get(symbol) ?? this.market;
+  }
+}
+
+/** Fills a table's body; cells carry their column's name for the phone layout, where rows become cards. */
+function fill(name, rows) {
+  const table = byId(name);
+  const names = [...table.tHead.rows[0].cells].map((cell) => cell.textContent);
+  const focused = document.activeElement?.dataset?.order;
+  table.tBodies[0].replaceChildren(...rows.map((cells) => element(
+    "tr",
+    {},
+    ...cells.map((cell, index) => element("td", { data: { label: names[index] } }, cell)),
+  )));
+  table.hidden = rows.length === 0;
+  byId(`${name}-empty`).hidden = rows.length > 0;
+  if (focused !== undefined) table.querySelector(`[data-order="${focused}"]`)?.focus();
+}
+
+function sideText(side) {
+  return element("span", { className: side === "BUY" ? "buy" : "sell" }, side === "BUY" ? "Buy" : "Sell");
+}
+
+function typeText(type) {
+  return type.charAt(0) + type.slice(1).toLowerCase().replaceAll("_", " ");
+}
+
+function statusText(order) {
+  return STATUS_WORDS[order.status] ?? order.status;
+}
