@@ -183,18 +183,24 @@ class Postgres:
         asks whether the pid is alive, and after a restart of a container another program may have it.
         """
         lock = self.directory / "postmaster.pid"
-        if not lock.exists():
+        if lock.exists():
+            first_line = lock.read_text().partition("\n")[0]
+            if first_line.isdigit():
+                self._end_left_behind(int(first_line))
+            lock.unlink(missing_ok=True)
+        for name in (".s.PGSQL.5432", ".s.PGSQL.5432.lock"):
+            (self.paths.postgres_socket_dir / name).unlink(missing_ok=True)
+
+    def _end_left_behind(self, pid: int) -> None:
+        try:
+            process = psutil.Process(pid)
+            if process.name().startswith("postgres") and Path(process.cwd()) == self.directory.resolve():
+                process.send_signal(signal.SIGQUIT)
+                process.wait(timeout=15)
+        except (psutil.NoSuchProcess, psutil.ZombieProcess):
             return
-        first_line = lock.read_text().partition("\n")[0]
-        if first_line.isdigit() and psutil.pid_exists(int(first_line)):
-            process = psutil.Process(int(first_line))
-            try:
-                if process.name().startswith("postgres") and Path(process.cwd()) == self.directory.resolve():
-                    process.send_signal(signal.SIGQUIT)
-                    process.wait(timeout=15)
-            except psutil.NoSuchProcess:
-                pass  # it ended by itself meanwhile
-        lock.unlink(missing_ok=True)
+        except psutil.TimeoutExpired as error:
+            raise TimeoutError(f"the PostgreSQL server left behind (pid {pid}) does not end") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +247,7 @@ class Redis:
             "dir": _quoted(self.directory),
             "daemonize": "no",
             "logfile": '""',
+            "loglevel": "warning",
             "save": '""',
             "maxmemory": f"{self.memory_mb_max}mb",
             "stop-writes-on-bgsave-error": "yes",

@@ -38,7 +38,8 @@ class Paths:
 
     @property
     def process_table(self) -> Path:
-        """JSON: {name: {"pid": int or null, "state": str, "restarts": int}}; replaced atomically."""
+        """JSON, replaced atomically: {"supervisor": pid, "address": url, "ready": bool,
+        "processes": {name: {"pid": int or null, "state": str, "restarts": int}}}."""
         return self.run_dir / "processes.json"
 
     @property

@@ -80,6 +80,8 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "csp",
+    "django_prometheus",
+    "nebannpet",
     "apps.outbox",
     "apps.ledger",
     "apps.accounts",
@@ -88,6 +90,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "nebannpet.static_files.StaticFiles",
@@ -98,6 +101,7 @@ MIDDLEWARE = [
     "apps.accounts.middleware.SessionLifetimeMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 ROOT_URLCONF = "nebannpet.urls"
 ASGI_APPLICATION = "nebannpet.asgi.application"
@@ -170,6 +174,8 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
+
+PROMETHEUS_EXPORT_MIGRATIONS = False
 
 LOGGING_CONFIG = None
 configure_logging(

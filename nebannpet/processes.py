@@ -1,0 +1,62 @@
+"""The processes of the exchange in their start order; they stop in reverse (architecture.md section 2)."""
+
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nebannpet.embedded import Launch, Postgres, Redis, redis_core, redis_edge
+from nebannpet.health import is_healthy
+from nebannpet.paths import Paths
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+MANAGE = str(BASE_DIR / "manage.py")
+
+# The engine first, its readers next, what brings it work last. The simulator trades through the public API.
+APPLICATION = ("matching", "settlement", "marketdata", "outbox", "site", "gateway", "simulator")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """`prepare` runs before every start, also after a crash; `is_ready` may block a moment (it runs in a thread)."""
+
+    name: str
+    launch: Launch
+    is_ready: Callable[[], bool]
+    prepare: Callable[[], None] = lambda: None
+    grace_s: float = 5.0
+
+
+def server_process(name: str, server: Postgres | Redis) -> Process:
+    return Process(name, server.launch, server.is_ready, server.prepare)
+
+
+def embedded_servers(paths: Paths, *, postgres: bool, core: bool, edge: bool) -> list[Process]:
+    """Those that the environment does not replace by servers of its own."""
+    chosen: list[Process] = []
+    if postgres:
+        chosen.append(server_process("postgres", Postgres(paths)))
+    if core:
+        chosen.append(server_process("redis-core", redis_core(paths)))
+    if edge:
+        chosen.append(server_process("redis-edge", redis_edge(paths)))
+    return chosen
+
+
+def manage_launch(*arguments: str) -> Launch:
+    """A command of manage.py. If the supervisor is killed it dies at once: every process survives that by design."""
+    return Launch((sys.executable, MANAGE, *arguments), signal.SIGTERM, signal.SIGKILL)
+
+
+def has_command(name: str) -> bool:
+    command = f"management/commands/{name}.py"
+    return (BASE_DIR / "nebannpet" / command).exists() or any((BASE_DIR / "apps").glob(f"*/{command}"))
+
+
+def application_processes(paths: Paths, *, simulator: bool) -> list[Process]:
+    return [
+        Process(name, manage_launch(f"run_{name}"), lambda name=name: is_healthy(paths.health_socket(name)))
+        for name in APPLICATION
+        if has_command(f"run_{name}") and (name != "simulator" or simulator)
+    ]

@@ -1,0 +1,276 @@
+"""`make run`: starts every process of the exchange, keeps it running, and stops it cleanly. docs/decisions/0006.
+
+Order: preflight (data directory, lock, port), embedded servers, database set-up, application processes. Ctrl-C or
+SIGTERM stops in reverse order; a second one kills what is left. When this process itself is killed, the kernel ends
+every child (nebannpet/launch.py), so nothing is orphaned.
+
+Exit codes: 0 stopped as asked · 1 the exchange could not be started · 2 configuration · 3 already running ·
+4 port taken · 5 data directory unusable.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+
+import psycopg
+
+from nebannpet.children import Child, DeathPipe, describe_exit, pump, spawn
+from nebannpet.console import Console
+from nebannpet.embedded import Postgres
+from nebannpet.env import ConfigurationError
+from nebannpet.paths import Paths
+from nebannpet.preflight import (
+    EXIT_CONFIGURATION,
+    EXIT_FAILED,
+    FREE_BYTES_MIN,
+    PreflightError,
+    check_data_directory,
+    check_port,
+    lock_data_directory,
+    remove_stale_run_files,
+)
+from nebannpet.processes import Process, application_processes, embedded_servers, has_command, manage_launch
+
+READY_TIMEOUT_S = 60.0
+EXTERNAL_TIMEOUT_S = 30.0
+
+
+class StartError(Exception):
+    """The exchange cannot be started; the message says why."""
+
+
+class Supervisor:
+    def __init__(
+        self, *, paths: Paths, address: str, simulator: bool, demo_data: bool, dsn: str, console: Console
+    ) -> None:
+        self._paths = paths
+        self._address = address
+        self._demo_data = demo_data
+        self._dsn = dsn
+        self._console = console
+        self._pipe = DeathPipe()
+        self._environment = os.environ | {
+            "DATA_DIR": str(paths.data_dir),
+            "PYTHONUNBUFFERED": "1",
+            "DJANGO_SETTINGS_MODULE": "nebannpet.settings",
+        }
+        self._environment.pop("NEBANNPET_PROCESS", None)
+        self._embedded_postgres = "DATABASE_URL" not in os.environ
+        self._servers = [
+            self._child(process)
+            for process in embedded_servers(
+                paths,
+                postgres=self._embedded_postgres,
+                core="REDIS_CORE_URL" not in os.environ,
+                edge="REDIS_EDGE_URL" not in os.environ,
+            )
+        ]
+        self._application = [self._child(process) for process in application_processes(paths, simulator=simulator)]
+        self._stop = asyncio.Event()
+        self._ready = False
+        self._said_low = False
+
+    def _child(self, process: Process) -> Child:
+        return Child(
+            process,
+            console=self._console,
+            pipe=self._pipe,
+            environment=self._environment,
+            changed=self._write_process_table,
+        )
+
+    async def run(self) -> None:
+        """Until a signal asks to stop; StartError if the exchange cannot be started."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self._on_signal, number)
+        started_at = time.monotonic()
+        start = asyncio.create_task(self._start())
+        stop = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait([start, stop], return_when=asyncio.FIRST_COMPLETED)
+            if start.done():
+                start.result()
+                self._ready = True
+                self._write_process_table()
+                self._console.say(f"ready after {time.monotonic() - started_at:.1f} s: {self._address}")
+                await self._print_logins()
+                self._console.say("Ctrl-C stops everything")
+                await self._watch(stop)
+        finally:
+            start.cancel()
+            await asyncio.gather(start, return_exceptions=True)
+            await self._stop_all()
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        if self._stop.is_set():
+            self._console.say("stopping now, without waiting")
+            for child in (*self._application, *self._servers):
+                child.kill()
+            return
+        self._console.say(f"{number.name}: stopping")
+        self._stop.set()
+
+    async def _start(self) -> None:
+        await self._start_group("servers", self._servers)
+        if self._embedded_postgres:
+            await asyncio.to_thread(Postgres(self._paths).ensure_database)
+        else:
+            await self._wait_for_database()
+        await self._manage("migrate", "--no-input", "--verbosity", "0")
+        if has_command("database_roles"):
+            await self._manage("database_roles")
+        if self._demo_data and has_command("demo_data"):
+            await self._manage("demo_data")
+        *early, last = self._application
+        if last.name == "simulator":
+            await self._start_group("processes", early)
+            last.start()
+            await self._wait_ready([last])
+        else:
+            await self._start_group("processes", self._application)
+
+    async def _start_group(self, title: str, children: list[Child]) -> None:
+        if not children:
+            return
+        self._console.say(f"starting {title}: {', '.join(child.name for child in children)}")
+        for child in children:
+            child.start()
+        await self._wait_ready(children)
+
+    async def _wait_ready(self, children: list[Child]) -> None:
+        """Raises after READY_TIMEOUT_S, naming who is missing, or at once if a child cannot even be prepared."""
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while missing := [child for child in children if not child.ready.is_set()]:
+            for child in missing:
+                if error := child.failed():
+                    raise StartError(f"{child.name} cannot be started: {error}")
+            if time.monotonic() > deadline:
+                names = ", ".join(child.name for child in missing)
+                raise StartError(
+                    f"not ready after {READY_TIMEOUT_S:.0f} s: {names}. Their logs: {self._paths.logs_dir}"
+                )
+            await asyncio.sleep(0.02)
+
+    async def _wait_for_database(self) -> None:
+        deadline = time.monotonic() + EXTERNAL_TIMEOUT_S
+        while True:
+            try:
+                connection = await psycopg.AsyncConnection.connect(self._dsn, connect_timeout=3)
+                await connection.close()
+                return
+            except psycopg.OperationalError as error:
+                if time.monotonic() > deadline:
+                    raise StartError(f"the server of DATABASE_URL does not answer: {error}") from error
+                await asyncio.sleep(0.5)
+
+    async def _manage(self, *arguments: str) -> list[str]:
+        """Run a command of manage.py to its end; its lines are shown and returned."""
+        self._console.say(f"setup: manage.py {arguments[0]}")
+        running = await spawn(manage_launch(*arguments).command, self._pipe, self._environment)
+        lines: list[str] = []
+
+        def keep(line: str) -> None:
+            lines.append(line)
+            self._console.line("setup", line)
+
+        assert running.stdout is not None
+        try:
+            await pump(running.stdout, keep)
+            code = await running.wait()
+        except asyncio.CancelledError:
+            with contextlib.suppress(ProcessLookupError):
+                running.kill()
+            await running.wait()
+            raise
+        if code != 0:
+            raise StartError(f"manage.py {' '.join(arguments)} {describe_exit(code)}")
+        return lines
+
+    async def _print_logins(self) -> None:
+        if self._demo_data and has_command("demo_logins"):
+            await self._manage("demo_logins")
+
+    async def _watch(self, stop: asyncio.Task[bool]) -> None:
+        """Wait for the signal; a fault in the keeping of a child is a fault of ours and ends everything."""
+        while not stop.done():
+            await asyncio.wait([stop], timeout=1.0)
+            for child in (*self._servers, *self._application):
+                if error := child.failed():
+                    raise StartError(f"{child.name} cannot be kept running: {error}")
+            with contextlib.suppress(OSError):
+                stats = os.statvfs(self._paths.data_dir)
+                self._say_when_low(stats.f_bavail * stats.f_frsize)
+
+    def _say_when_low(self, free_bytes: int) -> None:
+        low = free_bytes < FREE_BYTES_MIN
+        if low and not self._said_low:
+            self._console.say(f"the disk of {self._paths.data_dir} is nearly full: {free_bytes // 1_000_000} MB free")
+        self._said_low = low
+
+    async def _stop_all(self) -> None:
+        started_at = time.monotonic()
+        for child in reversed((*self._servers, *self._application)):
+            await child.stop()
+        self._write_process_table()
+        self._pipe.close()
+        self._console.say(f"stopped after {time.monotonic() - started_at:.1f} s")
+
+    def _write_process_table(self) -> None:
+        """For tests and operators: which process has which pid now."""
+        table = {
+            child.name: {"pid": child.pid, "state": child.state, "restarts": child.restarts}
+            for child in (*self._servers, *self._application)
+        }
+        head = {"supervisor": os.getpid(), "address": self._address, "ready": self._ready}
+        fresh = self._paths.process_table.with_suffix(".new")
+        try:
+            fresh.write_text(json.dumps({**head, "processes": table}))
+            fresh.replace(self._paths.process_table)
+        except OSError as error:
+            self._console.say(f"{self._paths.process_table} cannot be written: {error}")
+
+
+def main() -> int:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nebannpet.settings")
+    try:
+        from django.conf import settings
+
+        paths: Paths = settings.PATHS
+        address: str = settings.PUBLIC_ORIGIN
+        check_data_directory(paths)
+        with lock_data_directory(paths, address):
+            check_port(settings.HOST, settings.PORT)
+            remove_stale_run_files(paths)
+            console = Console(paths.logs_dir)
+            console.say(f"data directory {paths.data_dir}; logs in {paths.logs_dir}")
+            try:
+                supervisor = Supervisor(
+                    paths=paths,
+                    address=address,
+                    simulator=settings.SIMULATOR,
+                    demo_data=settings.DEMO_DATA,
+                    dsn=settings.DATABASE_DSN,
+                    console=console,
+                )
+                asyncio.run(supervisor.run())
+            except StartError as error:
+                console.say(f"cannot go on: {error}")
+                return EXIT_FAILED
+            finally:
+                console.close()
+    except ConfigurationError as error:
+        print(f"nebannpet: {error}", file=sys.stderr)  # noqa: T201
+        return EXIT_CONFIGURATION
+    except PreflightError as error:
+        print(f"nebannpet: {error}", file=sys.stderr)  # noqa: T201
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,208 @@
+"""A whole running exchange in a temporary data directory: every process a real one, under the real supervisor.
+
+    with Stack(SIMULATOR="0") as stack:
+        httpx.get(stack.base_url + "/api/v3/ping")
+        stack.kill("matching")              # -9 by default
+        stack.wait_ready("matching")        # restarted by the supervisor, and healthy again
+
+On a failure inside the block the processes' logs are printed. The supervisor dies with the test process, and the
+exchange with the supervisor.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from nebannpet.embedded import Launch
+from nebannpet.paths import Paths
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+MANAGE = str(BASE_DIR / "manage.py")
+START_TIMEOUT_S = 90.0
+STOP_TIMEOUT_S = 40.0
+LOG_LINES_SHOWN = 60
+INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "VIRTUAL_ENV", "TMPDIR", "LD_LIBRARY_PATH")
+
+
+class StackError(AssertionError):
+    """The exchange did not do what a test's set-up needs."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Stack:
+    """`environment` is added to a clean one; SIMULATOR is off and demo data on unless it says otherwise."""
+
+    def __init__(self, *, data_dir: Path | None = None, **environment: str) -> None:
+        self._own_directory = data_dir is None
+        self.data_dir = data_dir or Path(tempfile.mkdtemp(prefix="nebannpet-stack-"))
+        self.port = free_port()
+        self.paths = Paths(self.data_dir)
+        self.environment = {name: os.environ[name] for name in INHERITED if name in os.environ} | {
+            "NEBANNPET_ENV": "development",
+            "DATA_DIR": str(self.data_dir),
+            "PORT": str(self.port),
+            "SIMULATOR": "0",
+            **environment,
+        }
+        self._supervisor: subprocess.Popen[bytes] | None = None
+        self.console_path = self.data_dir / "console.log"
+
+    @property
+    def base_url(self) -> str:
+        return f"http://localhost:{self.port}"
+
+    @property
+    def ws_url(self) -> str:
+        return f"ws://localhost:{self.port}"
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.print_logs()
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.print_logs()
+        self.stop()
+
+    def start(self) -> None:
+        """Start and wait until every process is ready. May be called again after `stop_processes`."""
+        read_end, write_end = os.pipe()
+        launch = Launch((sys.executable, "-m", "nebannpet.supervisor"), signal.SIGTERM, signal.SIGKILL)
+        with self.console_path.open("ab") as console:
+            self._supervisor = subprocess.Popen(
+                launch.command(parent=os.getpid(), pipe=read_end),
+                pass_fds=(read_end,),
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                cwd=BASE_DIR,
+                env=self.environment,
+            )
+        os.close(read_end)
+        self._death_pipe = write_end
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self._all_ready():
+            code = self._supervisor.poll()
+            if code is not None:
+                raise StackError(f"the supervisor ended with code {code}")
+            if time.monotonic() > deadline:
+                raise StackError(f"not ready after {START_TIMEOUT_S:.0f} s: {self.processes()}")
+            time.sleep(0.05)
+
+    def stop_processes(self) -> None:
+        """An orderly stop; the data stays for another `start`."""
+        if self._supervisor is None:
+            return
+        if self._supervisor.poll() is None:
+            self._supervisor.send_signal(signal.SIGTERM)
+            try:
+                self._supervisor.wait(timeout=STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self.print_logs()
+                self._supervisor.kill()
+                self._supervisor.wait()
+                raise StackError(f"the supervisor did not stop within {STOP_TIMEOUT_S:.0f} s") from None
+        os.close(self._death_pipe)
+        self._supervisor = None
+
+    def stop(self) -> None:
+        """Stop and remove the data directory, unless the test brought it."""
+        try:
+            self.stop_processes()
+        finally:
+            if self._own_directory:
+                shutil.rmtree(self.data_dir, ignore_errors=True)
+
+    def kill_supervisor(self) -> None:
+        """kill -9, as a crash of the supervisor itself."""
+        assert self._supervisor is not None
+        self._supervisor.kill()
+        self._supervisor.wait()
+        os.close(self._death_pipe)
+        self._supervisor = None
+
+    @property
+    def supervisor_pid(self) -> int:
+        assert self._supervisor is not None
+        return self._supervisor.pid
+
+    def processes(self) -> dict[str, dict[str, Any]]:
+        """{name: {"pid": int or None, "state": str, "restarts": int}}, empty while the supervisor starts."""
+        return dict(self._table().get("processes", {}))
+
+    def _table(self) -> dict[str, Any]:
+        try:
+            return dict(json.loads(self.paths.process_table.read_text()))
+        except FileNotFoundError:
+            return {}
+
+    def _all_ready(self) -> bool:
+        assert self._supervisor is not None
+        table = self._table()
+        return table.get("supervisor") == self._supervisor.pid and table.get("ready", False)
+
+    def pid(self, name: str) -> int:
+        """The pid of process `name`; StackError when it is down just now."""
+        found = self.processes().get(name)
+        if found is None or found["pid"] is None:
+            raise StackError(f"{name} is not running: {found}")
+        return int(found["pid"])
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> None:
+        """Signal process `name`. After -9 this returns once its death was seen: wait_ready then means the new one."""
+        before = self.processes()[name]
+        os.kill(self.pid(name), number)
+        if number == signal.SIGKILL:
+            self._wait_for(name, lambda now: now["restarts"] > before["restarts"], 10.0)
+
+    def wait_ready(self, name: str, *, timeout_s: float = 60.0) -> None:
+        self._wait_for(name, lambda now: now["state"] == "ready", timeout_s)
+
+    def _wait_for(self, name: str, condition: Any, timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not condition(now := self.processes().get(name, {"state": "absent", "pid": None, "restarts": 0})):
+            if time.monotonic() > deadline:
+                raise StackError(f"{name} after {timeout_s:.0f} s: {now}")
+            time.sleep(0.02)
+
+    def manage(self, *arguments: str, check: bool = True) -> str:
+        """Standard output of a manage.py command in this exchange's environment; StackError if it fails and `check`."""
+        done = subprocess.run(
+            [sys.executable, MANAGE, *arguments], cwd=BASE_DIR, env=self.environment, capture_output=True, text=True
+        )
+        if check and done.returncode != 0:
+            raise StackError(f"manage.py {' '.join(arguments)}: code {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def log(self, name: str) -> str:
+        path = self.paths.logs_dir / f"{name}.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def console(self) -> str:
+        return self.console_path.read_text(errors="replace") if self.console_path.exists() else ""
+
+    def print_logs(self) -> None:
+        if self.console_path.exists():
+            print(f"----- console of {self.data_dir}")
+            print("\n".join(self.console().splitlines()[-LOG_LINES_SHOWN * 3 :]))
