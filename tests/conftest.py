@@ -92,3 +92,21 @@ def django_db_setup(django_db_setup: None) -> None:
     from psycopg.conninfo import make_conninfo
 
     settings.DATABASE_DSN = make_conninfo(settings.DATABASE_DSN, dbname=connection.settings_dict["NAME"])
+    _let_flush_empty_append_only_tables()
+
+
+def _let_flush_empty_append_only_tables() -> None:
+    """After a test that commits, Django empties all tables with TRUNCATE, which the append-only triggers refuse.
+
+    Only that flush runs with triggers off; inside a test they all hold.
+    """
+    from django.db.backends.postgresql.operations import DatabaseOperations
+
+    execute_sql_flush = DatabaseOperations.execute_sql_flush
+
+    def flush(self: DatabaseOperations, sql_list: list[str]) -> None:
+        execute_sql_flush(
+            self, ["SET session_replication_role = replica", *sql_list, "SET session_replication_role = DEFAULT"]
+        )
+
+    DatabaseOperations.execute_sql_flush = flush  # type: ignore[method-assign]

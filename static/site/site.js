@@ -1,32 +1,6 @@
 // Behaviour of the page frame: theme switch, phone menu, account menu, copy buttons.
-// Pages that draw with theme colours listen for the `themechange` event on document.
 
-const root = document.documentElement;
-
-function setTheme(theme) {
-  root.dataset.theme = theme;
-  try {
-    window.localStorage.setItem("theme", theme);
-  } catch (error) {
-    console.info("theme choice is not stored:", error.message);
-  }
-  labelThemeButton();
-  document.dispatchEvent(new CustomEvent("themechange", { detail: { theme } }));
-}
-
-function labelThemeButton() {
-  const button = document.getElementById("theme-toggle");
-  const next = root.dataset.theme === "light" ? "dark" : "light";
-  button.setAttribute("aria-label", `Use the ${next} theme`);
-  button.title = `Use the ${next} theme`;
-}
-
-function wireTheme() {
-  labelThemeButton();
-  document.getElementById("theme-toggle").addEventListener("click", () => {
-    setTheme(root.dataset.theme === "light" ? "dark" : "light");
-  });
-}
+import "./themeswitch.js";
 
 function wirePhoneMenu() {
   const button = document.getElementById("nav-toggle");
@@ -74,7 +48,6 @@ function wireCopyButtons() {
   }
 }
 
-wireTheme();
 wirePhoneMenu();
 wireMenus();
 wireCopyButtons();
