@@ -1,0 +1,130 @@
+"""The staff admin: who may enter, what can be changed, and that no secret is on any page."""
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+
+from apps.accounts.models import ApiKey, TradingAccount, TradingTicket, User
+from apps.accounts.secrets import decrypt_secret
+from apps.accounts.selectors import main_account_id
+from apps.accounts.services.api_keys import create_api_key
+from apps.accounts.services.tickets import issue_ticket
+from tests.accounts.people import PASSWORD
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def root_client() -> Client:
+    client = Client()
+    client.force_login(User.objects.create_superuser("root@example.org", PASSWORD))
+    return client
+
+
+@pytest.fixture
+def key(alice: User) -> ApiKey:
+    account_id = main_account_id(user_id=alice.pk)
+    assert account_id is not None
+    return create_api_key(account_id=account_id, label="bot", can_read=True, can_trade=True).key
+
+
+def test_ordinary_users_and_strangers_stay_out(alice_client: Client) -> None:
+    for client in (alice_client, Client()):
+        response = client.get("/admin/accounts/user/")
+        assert response.status_code == 302
+        assert response["Location"].startswith("/admin/login/")
+
+
+def test_new_user_gets_a_trading_account(root_client: Client) -> None:
+    response = root_client.post(
+        "/admin/accounts/user/add/",
+        {"email": " New@Example.org", "usable_password": "true", "password1": PASSWORD, "password2": PASSWORD},
+    )
+    assert response.status_code == 302
+    user = User.objects.get(email="new@example.org")
+    assert user.trading_accounts.get().is_main
+
+
+def test_second_case_of_an_address_is_refused_in_words(root_client: Client, alice: User) -> None:
+    response = root_client.post(
+        "/admin/accounts/user/add/",
+        {"email": "ALICE@example.org", "usable_password": "true", "password1": PASSWORD, "password2": PASSWORD},
+    )
+    assert response.status_code == 200
+    assert "already exists" in response.content.decode()
+    assert User.objects.filter(email="alice@example.org").count() == 1
+
+
+def test_switching_a_user_off_revokes_sockets_and_raises_key_versions(
+    root_client: Client, alice: User, key: ApiKey, alice_client: Client
+) -> None:
+    issue_ticket(user_id=alice.pk, session_key=alice_client.cookies["sessionid"].value)
+    key.refresh_from_db()
+    root_client.post(f"/admin/accounts/user/{alice.pk}/change/", {"email": alice.email})
+    alice.refresh_from_db()
+    assert not alice.is_active
+    assert TradingTicket.objects.get().revoked_at is not None
+    assert ApiKey.objects.get().version > key.version
+    assert alice_client.get("/account/").status_code == 302
+
+
+def test_keys_show_no_secret_and_cannot_be_edited_added_or_deleted(root_client: Client, key: ApiKey) -> None:
+    secret = decrypt_secret(key.public_key, key.secret_box)
+    box = bytes(key.secret_box).hex()
+    for path in ("/admin/accounts/apikey/", f"/admin/accounts/apikey/{key.pk}/change/"):
+        page = root_client.get(path).content.decode()
+        assert key.public_key in page
+        assert secret.decode() not in page
+        assert box[:20] not in page
+    before = ApiKey.objects.values().get()
+    assert root_client.post(f"/admin/accounts/apikey/{key.pk}/change/", {"label": "x"}).status_code == 403
+    assert root_client.post(f"/admin/accounts/apikey/{key.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert root_client.get("/admin/accounts/apikey/add/").status_code == 403
+    assert ApiKey.objects.values().get() == before
+
+
+def _act(client: Client, path: str, action: str, pk: int) -> int:
+    return client.post(path, {"action": action, "_selected_action": str(pk)}).status_code
+
+
+def test_revoke_action(root_client: Client, key: ApiKey) -> None:
+    assert _act(root_client, "/admin/accounts/apikey/", "revoke", key.pk) == 302
+    assert ApiKey.objects.get().is_revoked
+
+
+def test_delete_action_is_not_offered(root_client: Client, key: ApiKey, alice: User) -> None:
+    _act(root_client, "/admin/accounts/apikey/", "delete_selected", key.pk)
+    _act(root_client, "/admin/accounts/user/", "delete_selected", alice.pk)
+    assert ApiKey.objects.exists()
+    assert User.objects.filter(pk=alice.pk).exists()
+
+
+def test_viewer_may_look_but_not_revoke(key: ApiKey, make_user: Callable[..., User]) -> None:
+    viewer = make_user("viewer@example.org", is_staff=True)
+    viewer.user_permissions.add(Permission.objects.get(codename="view_apikey"))
+    client = Client()
+    client.force_login(viewer)
+    assert client.get("/admin/accounts/apikey/").status_code == 200
+    _act(client, "/admin/accounts/apikey/", "revoke", key.pk)
+    assert not ApiKey.objects.get().is_revoked
+
+
+def test_trading_account_keeps_its_owner(root_client: Client, alice: User, make_user: Callable[..., User]) -> None:
+    bob = make_user("bob@example.org")
+    account = TradingAccount.objects.get(owner=alice)
+    path = f"/admin/accounts/tradingaccount/{account.pk}/change/"
+    response = root_client.post(path, {"label": "Renamed", "tier": "demo", "owner": str(bob.pk), "is_main": ""})
+    assert response.status_code == 302
+    account.refresh_from_db()
+    assert (account.label, account.tier, account.owner, account.is_main) == ("Renamed", "demo", alice, True)
+
+
+def test_sessions_show_no_hash_and_can_be_closed(root_client: Client, alice: User, alice_client: Client) -> None:
+    issue_ticket(user_id=alice.pk, session_key=alice_client.cookies["sessionid"].value)
+    ticket = TradingTicket.objects.get()
+    page = root_client.get(f"/admin/accounts/tradingticket/{ticket.pk}/change/").content.decode()
+    assert bytes(ticket.ticket_hash).hex()[:20] not in page
+    assert _act(root_client, "/admin/accounts/tradingticket/", "revoke", ticket.pk) == 302
+    assert TradingTicket.objects.get().revoked_at is not None

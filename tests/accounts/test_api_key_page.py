@@ -1,0 +1,123 @@
+"""The page of API keys: the secret is shown once, foreign keys cannot be touched, text stays text."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils.html import escape
+
+from apps.accounts.models import ApiKey, User
+from apps.accounts.secrets import decrypt_secret
+from apps.accounts.selectors import main_account_id
+from apps.accounts.services.api_keys import create_api_key
+from tests.accounts.people import PASSWORD
+
+pytestmark = pytest.mark.django_db
+PAGE = "/account/api-keys"
+
+Post = Callable[..., Any]
+
+
+def _fields(**changes: str) -> dict[str, str]:
+    return {"label": "bot", "can_read": "on", "can_trade": "on", "password": PASSWORD} | changes
+
+
+def test_secret_is_on_the_answer_to_creation_and_nowhere_else(alice_client: Client, csrf_post: Post) -> None:
+    response = csrf_post(alice_client, PAGE, PAGE, _fields())
+    assert response.status_code == 200
+    key = ApiKey.objects.get()
+    secret = decrypt_secret(key.public_key, key.secret_box).decode()
+    page = response.content.decode()
+    assert secret in page
+    assert key.public_key in page
+    assert "no-store" in response["Cache-Control"]
+    again = alice_client.get(PAGE).content.decode()
+    assert key.label in again
+    assert secret not in again
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"label": ""}, "label"),
+        ({"label": "x" * 61}, "label"),
+        ({"label": "a\x00b"}, "label"),
+        ({"label": "a\u202eb"}, "__all__"),
+        ({"can_read": "", "can_trade": ""}, "can_read"),
+        ({"password": "wrong"}, "password"),
+        ({"password": ""}, "password"),
+    ],
+)
+def test_refused_creation_names_the_field(
+    alice_client: Client, csrf_post: Post, changes: dict[str, str], field: str
+) -> None:
+    response = csrf_post(alice_client, PAGE, PAGE, _fields(**changes))
+    assert response.status_code == 422
+    assert response.context["form"].errors.keys() == {field}
+    assert not ApiKey.objects.exists()
+
+
+def test_extra_fields_do_not_choose_account_or_key(
+    alice: User, alice_client: Client, csrf_post: Post, make_user: Callable[..., User]
+) -> None:
+    other = main_account_id(user_id=make_user("bob@example.org").pk)
+    csrf_post(alice_client, PAGE, PAGE, _fields(account=str(other), account_id=str(other), public_key="A" * 64))
+    key = ApiKey.objects.get()
+    assert key.account_id == main_account_id(user_id=alice.pk)
+    assert key.public_key != "A" * 64
+
+
+def test_revoke(alice_client: Client, csrf_post: Post) -> None:
+    csrf_post(alice_client, PAGE, PAGE, _fields())
+    key = ApiKey.objects.get()
+    response = csrf_post(alice_client, PAGE, f"{PAGE}/{key.pk}/revoke")
+    assert response["Location"] == PAGE
+    key.refresh_from_db()
+    assert key.is_revoked
+    assert "revoked" in alice_client.get(PAGE).content.decode()
+
+
+def test_foreign_and_unknown_keys_are_not_found(
+    alice_client: Client, csrf_post: Post, make_user: Callable[..., User]
+) -> None:
+    bob = main_account_id(user_id=make_user("bob@example.org").pk)
+    assert bob is not None
+    foreign = create_api_key(account_id=bob, label="bob's", can_read=True, can_trade=True).key
+    answers = []
+    for key_id in (foreign.pk, foreign.pk + 1000):
+        response = csrf_post(alice_client, PAGE, f"{PAGE}/{key_id}/revoke")
+        token = str(response.context["csrf_token"])
+        answers.append((response.status_code, response.content.decode().replace(token, "")))
+    assert answers[0] == answers[1]
+    assert answers[0][0] == 404
+    foreign.refresh_from_db()
+    assert not foreign.is_revoked
+    assert "bob" not in alice_client.get(PAGE).content.decode()
+
+
+@pytest.mark.parametrize("path", [PAGE, f"{PAGE}/1/revoke"])
+def test_csrf_and_log_in_are_required(alice_client: Client, path: str) -> None:
+    assert alice_client.post(path, _fields()).status_code == 403
+    anonymous = Client()
+    response = anonymous.post(path, _fields())
+    assert response.status_code == 302
+    assert response["Location"].startswith("/account/log-in?")
+    assert not ApiKey.objects.exists()
+
+
+def test_revoke_needs_post(alice_client: Client) -> None:
+    assert alice_client.get(f"{PAGE}/1/revoke").status_code == 405
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7*7 }}", "' onmouseover='x", "</td><h1>"],
+)
+def test_label_is_only_ever_text(alice_client: Client, csrf_post: Post, label: str) -> None:
+    csrf_post(alice_client, PAGE, PAGE, _fields(label=label))
+    page = alice_client.get(PAGE).content.decode()
+    assert ApiKey.objects.get().label == label
+    assert escape(label) in page
+    if escape(label) != label:
+        assert label not in page
