@@ -4,6 +4,7 @@ Every variable of the project is read through here, so a typing error never turn
 """
 
 import os
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,7 +28,7 @@ def text(name: str, default: str | None = None) -> str:
 
 def integer(name: str, default: int | None = None, *, minimum: int, maximum: int) -> int:
     raw = text(name, None if default is None else str(default))
-    if not (raw.isascii() and raw.lstrip("-").isdigit()):
+    if re.fullmatch(r"-?\d{1,18}", raw, re.ASCII) is None:
         raise ConfigurationError(f"{name} must be a whole number, not {raw!r}.")
     value = int(raw)
     if not minimum <= value <= maximum:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nebannpet.embedded import Launch, Postgres, Redis, redis_core, redis_edge
+from nebannpet.env import ConfigurationError
 from nebannpet.health import is_healthy
 from nebannpet.paths import Paths
 
@@ -17,6 +18,10 @@ MANAGE = str(BASE_DIR / "manage.py")
 APPLICATION = ("matching", "settlement", "marketdata", "outbox", "site", "gateway", "simulator")
 
 
+def _nothing() -> None:
+    """Most processes need no preparation."""
+
+
 @dataclass(frozen=True, slots=True)
 class Process:
     """`prepare` runs before every start, also after a crash; `is_ready` may block a moment (it runs in a thread)."""
@@ -24,7 +29,7 @@ class Process:
     name: str
     launch: Launch
     is_ready: Callable[[], bool]
-    prepare: Callable[[], None] = lambda: None
+    prepare: Callable[[], None] = _nothing
     grace_s: float = 5.0
 
 
@@ -54,9 +59,17 @@ def has_command(name: str) -> bool:
     return (BASE_DIR / "nebannpet" / command).exists() or any((BASE_DIR / "apps").glob(f"*/{command}"))
 
 
-def application_processes(paths: Paths, *, simulator: bool) -> list[Process]:
-    return [
-        Process(name, manage_launch(f"run_{name}"), lambda name=name: is_healthy(paths.health_socket(name)))
-        for name in APPLICATION
-        if has_command(f"run_{name}") and (name != "simulator" or simulator)
-    ]
+def application_processes(paths: Paths, *, chosen: tuple[str, ...], simulator: bool) -> list[Process]:
+    """Those of `chosen`, in start order; the simulator only if it is on."""
+    unknown = [name for name in chosen if name not in APPLICATION]
+    if unknown:
+        raise ConfigurationError(f"PROCESSES names {', '.join(unknown)}; known are {', '.join(APPLICATION)}.")
+    wanted = [name for name in APPLICATION if name in chosen and (name != "simulator" or simulator)]
+    return [_application_process(name, paths.health_socket(name)) for name in wanted if has_command(f"run_{name}")]
+
+
+def _application_process(name: str, health_socket: Path) -> Process:
+    def is_ready() -> bool:
+        return is_healthy(health_socket)
+
+    return Process(name, manage_launch(f"run_{name}"), is_ready)

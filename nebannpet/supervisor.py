@@ -18,6 +18,7 @@ import time
 
 import psycopg
 
+from nebannpet import env
 from nebannpet.children import Child, DeathPipe, describe_exit, pump, spawn
 from nebannpet.console import Console
 from nebannpet.embedded import Postgres
@@ -33,7 +34,14 @@ from nebannpet.preflight import (
     lock_data_directory,
     remove_stale_run_files,
 )
-from nebannpet.processes import Process, application_processes, embedded_servers, has_command, manage_launch
+from nebannpet.processes import (
+    APPLICATION,
+    Process,
+    application_processes,
+    embedded_servers,
+    has_command,
+    manage_launch,
+)
 
 READY_TIMEOUT_S = 60.0
 EXTERNAL_TIMEOUT_S = 30.0
@@ -69,7 +77,10 @@ class Supervisor:
                 edge="REDIS_EDGE_URL" not in os.environ,
             )
         ]
-        self._application = [self._child(process) for process in application_processes(paths, simulator=simulator)]
+        self._application = [
+            self._child(process)
+            for process in application_processes(paths, chosen=env.words("PROCESSES", APPLICATION), simulator=simulator)
+        ]
         self._stop = asyncio.Event()
         self._ready = False
         self._said_low = False
@@ -122,17 +133,12 @@ class Supervisor:
         else:
             await self._wait_for_database()
         await self._manage("migrate", "--no-input", "--verbosity", "0")
-        if has_command("database_roles"):
-            await self._manage("database_roles")
+        if has_command("apply_roles"):
+            await self._manage("apply_roles")
         if self._demo_data and has_command("demo_data"):
             await self._manage("demo_data")
-        *early, last = self._application
-        if last.name == "simulator":
-            await self._start_group("processes", early)
-            last.start()
-            await self._wait_ready([last])
-        else:
-            await self._start_group("processes", self._application)
+        await self._start_group("processes", [c for c in self._application if c.name != "simulator"])
+        await self._start_group("the simulated market", [c for c in self._application if c.name == "simulator"])
 
     async def _start_group(self, title: str, children: list[Child]) -> None:
         if not children:

@@ -4,9 +4,12 @@ import contextlib
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from nebannpet.embedded import Postgres, Redis, redis_core, redis_edge, wait_until_ready
 from nebannpet.paths import Paths
@@ -52,3 +55,25 @@ def running_servers(data_dir: Path, *, durable: bool = False) -> Iterator[Server
         os.close(read_end)
         os.close(write_end)
         shutil.rmtree(data_dir, ignore_errors=True)
+
+
+def living_processes(data_dir: Path) -> list[str]:
+    """'pid command' of every process that names `data_dir` in its command line, works in it or runs with it."""
+    needle = str(data_dir)
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if process.status() == psutil.STATUS_ZOMBIE or process.pid == os.getpid():
+                continue
+            line = " ".join(process.cmdline())
+            if needle in line or needle in process.cwd() or process.environ().get("DATA_DIR") == needle:
+                found.append(f"{process.pid} {line}")
+    return found
+
+
+def wait_until_none_lives(data_dir: Path, *, timeout_s: float = 10.0) -> list[str]:
+    """What is still there after at most `timeout_s`; empty is good."""
+    deadline = time.monotonic() + timeout_s
+    while (left := living_processes(data_dir)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import psutil
@@ -16,7 +15,7 @@ import redis
 from nebannpet.embedded import Postgres, redis_core
 from nebannpet.env import ConfigurationError
 from nebannpet.paths import SOCKET_PATH_BYTES_MAX, Paths
-from tests.servers import Servers, running_servers
+from tests.servers import Servers, living_processes, running_servers, wait_until_none_lives
 
 
 def test_postgres_has_checksums_and_no_port(postgres: str) -> None:
@@ -100,20 +99,6 @@ STARTER = """
 """
 
 
-def _alive_with(data_dir: Path) -> list[str]:
-    found = []
-    for process in psutil.process_iter(["name", "cmdline", "status"]):
-        line = " ".join(process.info["cmdline"] or [])
-        cwd = ""
-        try:
-            cwd = process.cwd()
-        except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
-            pass
-        if process.info["status"] != psutil.STATUS_ZOMBIE and (str(data_dir) in line or str(data_dir) in cwd):
-            found.append(f"{process.pid} {line}")
-    return found
-
-
 def test_no_server_or_backend_outlives_a_killed_starter(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     starter = subprocess.Popen(
@@ -121,13 +106,10 @@ def test_no_server_or_backend_outlives_a_killed_starter(tmp_path: Path) -> None:
     )
     assert starter.stdout is not None
     assert starter.stdout.readline() == "ready\n"
-    assert len(_alive_with(data_dir)) > 5
+    assert len(living_processes(data_dir)) > 5
     starter.send_signal(signal.SIGKILL)
     starter.wait()
-    deadline = time.monotonic() + 10
-    while (left := _alive_with(data_dir)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert left == []
+    assert wait_until_none_lives(data_dir) == []
 
 
 def test_guard_ends_the_child_when_the_pipe_closes() -> None:

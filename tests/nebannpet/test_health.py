@@ -1,0 +1,81 @@
+"""/healthz and /metrics of a process on its unix socket."""
+
+import http.client
+import os
+from pathlib import Path
+
+import pytest
+
+from nebannpet.health import Health, _UnixConnection, ask_health, is_healthy, serve_health
+from nebannpet.paths import Paths
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    return Paths(tmp_path)
+
+
+def test_healthy_process_answers_200_with_its_details(paths: Paths) -> None:
+    with serve_health("matching", lambda: Health(ok=True, details={"seq": 7}), paths) as socket_path:
+        status, body = ask_health(socket_path)
+        assert is_healthy(socket_path)
+        assert socket_path.stat().st_mode & 0o077 == 0
+    assert status == 200
+    assert body == {"status": "ok", "process": "matching", "pid": os.getpid(), "seq": 7}
+
+
+def test_failing_process_answers_503_and_says_why(paths: Paths) -> None:
+    with serve_health("settlement", lambda: Health(ok=False, details={"lag_events": 9000}), paths) as socket_path:
+        assert ask_health(socket_path) == (
+            503,
+            {"status": "failing", "process": "settlement", "pid": os.getpid(), "lag_events": 9000},
+        )
+        assert not is_healthy(socket_path)
+
+
+def test_details_cannot_hide_the_status(paths: Paths) -> None:
+    with serve_health("site", lambda: Health(ok=False, details={"status": "ok"}), paths) as socket_path:
+        assert ask_health(socket_path)[1]["status"] == "failing"
+
+
+def test_check_that_raises_is_a_failure_not_a_hang(paths: Paths) -> None:
+    def check() -> Health:
+        raise RuntimeError("engine gone")
+
+    with serve_health("matching", check, paths) as socket_path:
+        status, body = ask_health(socket_path)
+    assert status == 503
+    assert "engine gone" in str(body["error"])
+
+
+def test_metrics_and_unknown_paths(paths: Paths) -> None:
+    with serve_health("site", lambda: Health(ok=True), paths) as socket_path:
+        for path, status, text in (("/metrics", 200, b"process_cpu_seconds_total"), ("/else", 404, b"/healthz")):
+            connection = _UnixConnection(socket_path, 2.0)
+            connection.request("GET", path)
+            response = connection.getresponse()
+            assert response.status == status
+            assert text in response.read()
+            connection.close()
+
+
+def test_socket_left_by_a_crash_is_replaced_and_then_removed(paths: Paths) -> None:
+    paths.make_private()
+    paths.health_socket("site").write_text("left behind")
+    with serve_health("site", lambda: Health(ok=True), paths) as socket_path:
+        assert is_healthy(socket_path)
+    assert not socket_path.exists()
+    assert not is_healthy(socket_path)
+
+
+def test_a_client_that_says_nothing_does_not_block_others(paths: Paths) -> None:
+    with serve_health("site", lambda: Health(ok=True), paths) as socket_path:
+        silent = _UnixConnection(socket_path, 2.0)
+        silent.connect()
+        assert ask_health(socket_path)[0] == 200
+        silent.close()
+
+
+def test_nobody_there(paths: Paths) -> None:
+    with pytest.raises((OSError, http.client.HTTPException)):
+        ask_health(paths.health_socket("site"))

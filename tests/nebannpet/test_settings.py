@@ -1,0 +1,78 @@
+"""Production refuses to start with anything that belongs to development, and says all of it at once."""
+
+import os
+import secrets
+import subprocess
+import sys
+
+import pytest
+
+from tests.stack import BASE_DIR, INHERITED, MANAGE
+
+GOOD = {
+    "NEBANNPET_ENV": "production",
+    "SECRET_KEY": secrets.token_urlsafe(50),
+    "CREDENTIALS_KEY": secrets.token_hex(32),
+    "ALLOWED_HOSTS": "exchange.example",
+    "PUBLIC_ORIGIN": "https://exchange.example",
+    "DATABASE_URL": "postgresql://user:password@database.example/nebannpet",
+    "REDIS_CORE_URL": "rediss://core.example/0",
+    "REDIS_EDGE_URL": "rediss://edge.example/0",
+}
+SHOW = "from django.conf import settings as s; print(s.DEBUG, s.SIMULATOR, s.DEMO_DATA, s.SESSION_COOKIE_SECURE)"
+
+
+def run(environment: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    return subprocess.run(
+        [sys.executable, *command], env={**clean, **environment}, cwd=BASE_DIR, capture_output=True, text=True
+    )
+
+
+def test_production_starts_with_everything_in_place() -> None:
+    done = run({**GOOD, "DJANGO_SETTINGS_MODULE": "nebannpet.settings"}, "-c", SHOW)
+    assert (done.returncode, done.stdout.strip()) == (0, "False False False True"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"SECRET_KEY": ""}, "SECRET_KEY is not set"),
+        ({"SECRET_KEY": "short"}, "SECRET_KEY is a default or too weak"),
+        ({"SECRET_KEY": "a" * 80}, "SECRET_KEY is a default or too weak"),
+        (
+            {"SECRET_KEY": "development-only-secret-key-that-production-settings-refuse-to-start-with"},
+            "SECRET_KEY is a default or too weak",
+        ),
+        ({"CREDENTIALS_KEY": ""}, "CREDENTIALS_KEY is not set"),
+        ({"CREDENTIALS_KEY": "00" * 31 + "01"}, "CREDENTIALS_KEY must be"),
+        ({"CREDENTIALS_KEY": "abc"}, "CREDENTIALS_KEY must be"),
+        ({"ALLOWED_HOSTS": ""}, "ALLOWED_HOSTS is not set"),
+        ({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS must name the hosts"),
+        ({"PUBLIC_ORIGIN": "http://exchange.example"}, "PUBLIC_ORIGIN must be https"),
+        ({"DATABASE_URL": ""}, "DATABASE_URL is not set"),
+        ({"REDIS_CORE_URL": ""}, "REDIS_CORE_URL is not set"),
+        ({"REDIS_EDGE_URL": ""}, "REDIS_EDGE_URL is not set"),
+        ({"DEBUG": "1"}, "DEBUG is for development"),
+        ({"DEMO_DATA": "1"}, "DEMO_DATA is for development"),
+        ({"SIMULATOR": "1"}, "SIMULATOR is for development"),
+        ({"NEBANNPET_ENV": "prod"}, "NEBANNPET_ENV must be one of development, production"),
+    ],
+)
+def test_production_refuses(change: dict[str, str], named: str) -> None:
+    done = run({**GOOD, **change}, MANAGE, "check")
+    assert done.returncode == 1
+    assert named in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_all_refusals_are_named_at_once() -> None:
+    done = run({"NEBANNPET_ENV": "production"}, MANAGE, "check")
+    missing = ("SECRET_KEY", "CREDENTIALS_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_CORE_URL", "REDIS_EDGE_URL")
+    assert all(f"{name} is not set" in done.stderr for name in missing)
+
+
+def test_migrations_are_complete(db: None) -> None:
+    from django.core.management import call_command
+
+    call_command("makemigrations", "--check", "--dry-run", verbosity=0)
