@@ -1,0 +1,18 @@
+from apps.common.errors import DomainError
+
+
+class SettlementStopped(RuntimeError):
+    """The log and the record disagree, or an invariant is broken. Settlement ends and has changed nothing.
+
+    Not a refusal: nobody can act on it but the operator, so the process stops and says which check failed.
+    """
+
+
+class OtherSettlement(SettlementStopped):
+    """The watermark moved under us: another settlement process is at work."""
+
+
+class EngineUnreachable(DomainError):
+    """Reconcile needs a live matching worker (or a snapshot of it), and none answered in time."""
+
+    code = "engine_unreachable"

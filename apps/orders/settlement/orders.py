@@ -1,0 +1,135 @@
+"""Order rows of a batch, netted: each order is inserted or updated once, in its last state."""
+
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+import numpy as np
+import psycopg
+
+from apps.ledger import pgbinary
+from apps.ledger.columns import Column, column
+from apps.ledger.pgbinary import BIGINT, INTEGER, SMALLINT
+from apps.orders.errors import SettlementStopped
+from apps.orders.settlement.columns import Batch, Events
+from apps.streams.kinds import EventKind, OrderStatus, TradeFlag
+
+_COLUMNS: Final = (
+    "id", "market_id", "account_id", "side", "kind", "time_in_force", "stp_mode", "price_ticks", "quantity_lots",
+    "budget_units", "display_lots", "stop_price_ticks", "filled_lots", "filled_quote_units", "status", "reason",
+    "created_ms", "updated_ms", "seq", "client_order_id",
+)  # fmt: skip
+
+# What the last event says an order filled (-1: it says nothing) must be what its trades add up to.
+_UPDATE: Final = """
+UPDATE orders_order AS o
+   SET filled_lots = o.filled_lots + v.lots, filled_quote_units = o.filled_quote_units + v.quote,
+       status = v.status, reason = v.reason, updated_ms = v.ms, seq = v.seq
+  FROM unnest(%(id)s, %(lots)s, %(quote)s, %(status)s, %(reason)s, %(ms)s, %(seq)s, %(closed_lots)s, %(closed_quote)s)
+       AS v(id, lots, quote, status, reason, ms, seq, closed_lots, closed_quote)
+ WHERE o.id = v.id AND o.seq < v.seq
+   AND (v.closed_lots < 0
+        OR (o.filled_lots + v.lots = v.closed_lots AND o.filled_quote_units + v.quote = v.closed_quote))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderStates:
+    """What a batch did to each order it touched, ascending by id. `lots` and `quote` are this batch's fills.
+
+    status 0: accepted and nothing more. closed_* are the totals that ORDER_CLOSED states, -1 without one.
+    """
+
+    id: Column
+    lots: Column
+    quote: Column
+    status: Column
+    reason: Column
+    ms: Column
+    seq: Column
+    closed_lots: Column
+    closed_quote: Column
+
+    def only(self, chosen: np.ndarray[Any, Any]) -> "OrderStates":
+        return OrderStates(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+
+def net(batch: Batch, quote_units: Column) -> OrderStates:
+    """Last states of all orders in the batch; `quote_units` belongs to its trades, in order."""
+    accepted, trades, closed = (
+        batch.of(kind) for kind in (EventKind.ORDER_ACCEPTED, EventKind.TRADE, EventKind.ORDER_CLOSED)
+    )
+    maker, taker = column(trades["maker_order_id"]), column(trades["taker_order_id"])
+    touched = np.concatenate([column(accepted["order_id"]), maker, taker, column(closed["order_id"])])
+    ids, places = np.unique(touched, return_inverse=True)
+    ends = np.cumsum([len(accepted), len(trades), len(trades)])
+    at_accepted, at_maker, at_taker, at_closed = np.split(places, ends)
+    zero = np.zeros(len(ids), dtype=np.int64)
+    lots, quote, status, reason, ms, seq = (zero.copy() for _ in range(6))
+    for place in (at_maker, at_taker):
+        np.add.at(lots, place, trades["quantity_lots"])
+        np.add.at(quote, place, quote_units)
+        status[place] = OrderStatus.PARTIALLY_FILLED
+    status[at_maker[(trades["flags"] & TradeFlag.MAKER_DONE) != 0]] = OrderStatus.FILLED
+    status[at_taker[(trades["flags"] & TradeFlag.TAKER_DONE) != 0]] = OrderStatus.FILLED
+    status[at_closed], reason[at_closed] = closed["status"], closed["reason"]
+    closed_lots, closed_quote = zero - 1, zero - 1
+    closed_lots[at_closed], closed_quote[at_closed] = closed["filled_lots"], closed["filled_quote_units"]
+    for place, events in ((at_accepted, accepted), (at_maker, trades), (at_taker, trades), (at_closed, closed)):
+        np.maximum.at(seq, place, column(events["seq"]))
+        np.maximum.at(ms, place, column(events["cmd_ms"]))
+    return OrderStates(ids, lots, quote, status, reason, ms, seq, closed_lots, closed_quote)
+
+
+def write(cursor: psycopg.Cursor[Any], batch: Batch, states: OrderStates) -> None:
+    """Insert the batch's new orders, update the others; SettlementStopped where one is missing or does not add up."""
+    accepted = batch.of(EventKind.ORDER_ACCEPTED)
+    new_ids = column(accepted["order_id"])
+    is_new = np.isin(states.id, new_ids)
+    _insert(cursor, accepted, states.only(is_new))
+    known = states.only(~is_new)
+    if not len(known.id):
+        return
+    cursor.execute(_UPDATE, {field.name: getattr(known, field.name) for field in fields(known)})
+    if cursor.rowcount != len(known.id):
+        raise SettlementStopped(
+            f"{len(known.id)} orders of events {batch.from_seq + 1}-{batch.to_seq} were to be updated, "
+            f"{cursor.rowcount} have a row that their events add up with"
+        )
+
+
+def _insert(cursor: psycopg.Cursor[Any], accepted: Events, states: OrderStates) -> None:
+    if not len(accepted):
+        return
+    order = np.argsort(accepted["order_id"], kind="stable")
+    accepted = accepted[order]
+    if not np.array_equal(column(accepted["order_id"]), states.id):
+        raise SettlementStopped("an order id was accepted twice")
+    unequal = (states.closed_lots >= 0) & ((states.lots != states.closed_lots) | (states.quote != states.closed_quote))
+    if unequal.any():
+        raise SettlementStopped(f"order {states.id[unequal][0]} closed with other fills than its trades add up to")
+    status = np.where(states.status == 0, int(OrderStatus.NEW), states.status)
+    data = pgbinary.rows_with_text(
+        [
+            (BIGINT, states.id),
+            (INTEGER, accepted["market_id"]),
+            (BIGINT, accepted["account_id"]),
+            (SMALLINT, accepted["side"]),
+            (SMALLINT, accepted["order_kind"]),
+            (SMALLINT, accepted["time_in_force"]),
+            (SMALLINT, accepted["stp_mode"]),
+            (BIGINT, accepted["price_ticks"]),
+            (BIGINT, accepted["quantity_lots"]),
+            (BIGINT, accepted["budget_units"]),
+            (BIGINT, accepted["display_lots"]),
+            (BIGINT, accepted["stop_price_ticks"]),
+            (BIGINT, states.lots),
+            (BIGINT, states.quote),
+            (SMALLINT, status),
+            (SMALLINT, states.reason),
+            (BIGINT, accepted["cmd_ms"]),
+            (BIGINT, states.ms),
+            (BIGINT, states.seq),
+        ],
+        accepted["client_id"],
+    )
+    pgbinary.copy(cursor, "orders_order", _COLUMNS, data)

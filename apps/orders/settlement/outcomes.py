@@ -1,0 +1,41 @@
+"""What a batch says about relayed commands: outbox rows and the markets' mirror."""
+
+from typing import Any
+
+import psycopg
+
+from apps.markets.services.mirror import mirror_settings, mirror_state
+from apps.orders.errors import SettlementStopped
+from apps.orders.settlement.columns import Batch
+from apps.outbox.services import Outcome, settle_rows
+from apps.streams.kinds import CommandKind, EventKind, Reason, Source
+
+_RELAYED = (
+    EventKind.MONEY_MOVED,
+    EventKind.RELAY_REFUSED,
+    EventKind.SETTINGS_APPLIED,
+    EventKind.MARKET_STATE_CHANGED,
+    EventKind.INTERNAL_REJECT,
+)
+_REFUSALS = (EventKind.RELAY_REFUSED, EventKind.INTERNAL_REJECT)
+
+
+def write(cursor: psycopg.Cursor[Any], shard: str, batch: Batch) -> None:
+    """Mark the outbox rows of the batch's events and mirror market states and settings, ascending by seq."""
+    outcomes = []
+    for event in batch.records(*_RELAYED):
+        if event.relay_seq and event.source != Source.DIRECT:
+            reason = int(event.reason or Reason.INTERNAL) if event.KIND in _REFUSALS else int(Reason.NONE)
+            outcomes.append(Outcome(event.source, event.relay_seq, event.seq, reason))
+        if event.KIND == EventKind.MARKET_STATE_CHANGED:
+            mirror_state(
+                cursor, market_id=event.market_id, state=event.new_state, cause=event.cause, until_ms=event.until_ms
+            )
+        if event.KIND == EventKind.SETTINGS_APPLIED and event.op == CommandKind.SET_MARKET:
+            mirror_settings(cursor, market_id=event.object_id, settings_version=event.settings_version)
+    marked = settle_rows(cursor=cursor, shard=shard, outcomes=outcomes)
+    if marked != len(outcomes):
+        raise SettlementStopped(
+            f"events {batch.from_seq + 1}-{batch.to_seq} answer {len(outcomes)} relayed commands, "
+            f"but {marked} outbox rows wait for them: this database did not send them all"
+        )

@@ -1,0 +1,134 @@
+"""Database roles: what each process may do in PostgreSQL (architecture.md section 6, reliability.md 2.7).
+
+One role a process, without login; the process works as it (`SET ROLE`, or `assume_role` for Django's connections).
+Migrations run as the owner, who is a member of all of them. `manage.py apply_roles` creates the roles and makes the
+grants of the schema exactly those of this table; it may run again at any time.
+
+The record is written by settlement alone: entries and trades can only be added (the owner's triggers refuse the rest
+to everyone), balances, orders and the watermark are settlement's to update, and nobody deletes. The site adds outbox
+rows but cannot change one; the relay numbers them; settlement says how they ended.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+
+PREFIX: Final = "nebannpet_"
+READ: Final = "SELECT"
+APPEND: Final = "SELECT, INSERT"
+KEEP: Final = "SELECT, INSERT, UPDATE"
+EDIT: Final = "SELECT, INSERT, UPDATE, DELETE"
+
+# Tables that hold the record of money, or decide who writes it. Beyond reading, only named grants apply to them.
+RECORD_PREFIXES: Final = ("ledger_", "orders_", "outbox_", "matching_")
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Privileges on one table; `columns` narrows UPDATE to these."""
+
+    table: str
+    privileges: str
+    update_columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """Rights of one process: `everywhere` on all tables that are not of the record, and `grants` on top."""
+
+    process: str
+    grants: tuple[Grant, ...]
+    everywhere: str = ""
+    reads_record: bool = False
+
+    @property
+    def name(self) -> str:
+        return PREFIX + self.process
+
+
+ROLES: Final = (
+    Role(
+        "settlement",
+        (
+            Grant("ledger_entry", APPEND),
+            Grant("ledger_balance", KEEP),
+            Grant("ledger_housetotal", KEEP),
+            Grant("orders_trade", APPEND),
+            Grant("orders_order", KEEP),
+            Grant("orders_marketunits", KEEP),
+            Grant("matching_watermark", KEEP),
+            Grant("outbox_outboxrow", READ, ("state", "reason", "event_seq", "settled_at")),
+            Grant("markets_market", "SELECT, UPDATE"),
+            Grant("markets_marketsettingschange", READ, ("applied_at",)),
+        ),
+    ),
+    Role(
+        "outbox",
+        (Grant("outbox_outboxrow", READ, ("relay_seq", "numbered_at")), Grant("outbox_relaycounter", KEEP)),
+    ),
+    Role("matching", (Grant("matching_engineepoch", KEEP), Grant("matching_watermark", APPEND)), everywhere=READ),
+    Role(
+        "marketdata",
+        (Grant("markets_candle", EDIT), Grant("markets_candlewatermark", KEEP)),
+        everywhere=READ,
+        reads_record=True,
+    ),
+    Role("gateway", (Grant("accounts_tradingticket", READ, ("used_at",)),), everywhere=READ, reads_record=True),
+    Role("site", (Grant("outbox_outboxrow", APPEND),), everywhere=EDIT, reads_record=True),
+    Role("reconcile", (Grant("orders_reconciliation", APPEND),), everywhere=READ, reads_record=True),
+)
+ROLE_OF_PROCESS: Final = {role.process: role.name for role in ROLES}
+
+
+class MissingTables(RuntimeError):
+    """The table above names tables that the database does not have: migrations come first."""
+
+
+def apply(connection: psycopg.Connection[Any]) -> None:
+    """Create missing roles and make the grants of schema `public` those of ROLES, in one transaction.
+
+    The connected user must own the tables; where roles are missing it also needs CREATEROLE, and the error says so.
+    """
+    with connection.transaction(), connection.cursor() as cursor:
+        tables = _tables(cursor)
+        missing = sorted({grant.table for role in ROLES for grant in role.grants} - tables)
+        if missing:
+            raise MissingTables(f"apply_roles runs after migrate; these tables are missing: {', '.join(missing)}")
+        # Two runs at once would meet on the same catalogue rows.
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('nebannpet roles'))")
+        cursor.execute("SELECT rolname FROM pg_roles")
+        existing = {name for (name,) in cursor.fetchall()}
+        for role in ROLES:
+            _apply_one(cursor, role, tables, exists=role.name in existing)
+
+
+def _apply_one(cursor: psycopg.Cursor[Any], role: Role, tables: set[str], *, exists: bool) -> None:
+    name = sql.Identifier(role.name)
+    if not exists:
+        cursor.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(name))
+        cursor.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(name))
+    cursor.execute(sql.SQL("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {}").format(name))
+    cursor.execute(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(name))
+    cursor.execute(sql.SQL("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {}").format(name))
+    for table in sorted(tables):
+        of_record = table.startswith(RECORD_PREFIXES)
+        privileges = (READ if role.reads_record else "") if of_record else role.everywhere
+        if privileges:
+            _grant(cursor, name, Grant(table, privileges))
+    for grant in role.grants:
+        _grant(cursor, name, grant)
+
+
+def _grant(cursor: psycopg.Cursor[Any], name: sql.Identifier, grant: Grant) -> None:
+    privileges = sql.SQL(grant.privileges)  # type: ignore[arg-type]  # a constant of this file
+    if grant.update_columns:
+        columns = sql.SQL(", ").join(map(sql.Identifier, grant.update_columns))
+        privileges = sql.SQL("{}, UPDATE ({})").format(privileges, columns)  # type: ignore[assignment]
+    cursor.execute(sql.SQL("GRANT {} ON {} TO {}").format(privileges, sql.Identifier(grant.table), name))
+
+
+def _tables(cursor: psycopg.Cursor[Any]) -> set[str]:
+    cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    return {name for (name,) in cursor.fetchall()}
