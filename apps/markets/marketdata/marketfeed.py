@@ -1,5 +1,6 @@
 """Everything public about one market, moved forward by events; tells what is new as records of wire.py."""
 
+from collections.abc import Callable
 from typing import Any
 
 from apps.markets.marketdata import wire
@@ -13,11 +14,15 @@ from apps.streams.records import MarketStateChanged, OrderAccepted, OrderClosed,
 
 
 class MarketFeed:
-    """`bars_seq` is the event up to which the loaded candles and tickers already count every print."""
+    """`bars_seq` is the event up to which the loaded candles and tickers already count every print.
 
-    def __init__(self, market_id: int, unit_factor: int, seq: int = 0) -> None:
+    `unit_factor_of` gives a market's quote units of one tick times one lot; it is asked when there is a print, which is
+    when they can no longer change.
+    """
+
+    def __init__(self, market_id: int, unit_factor_of: Callable[[int], int], seq: int = 0) -> None:
         self.market_id = market_id
-        self.unit_factor = unit_factor
+        self._unit_factor_of = unit_factor_of
         self.book = Book(seq)
         self.tape = Tape()
         self.bars = LiveBars(market_id)
@@ -29,6 +34,7 @@ class MarketFeed:
 
     def apply(self, event: Any) -> list[wire.Record]:
         """Take one event of this market. The book is not told here but by its chains."""
+        self.book.seq = event.seq
         match event.KIND:
             case EventKind.TRADE:
                 return self._print(event)
@@ -116,7 +122,7 @@ class MarketFeed:
             trade_id=record["id"],
             price_ticks=record["p"],
             lots=record["q"],
-            quote_units=record["p"] * record["q"] * self.unit_factor,
+            quote_units=record["p"] * record["q"] * self._unit_factor_of(self.market_id),
             time_ms=record["T"],
             taker_is_buyer=not record["bm"],
         )

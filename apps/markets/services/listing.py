@@ -1,8 +1,9 @@
 """Assets and markets come into being, and markets change their settings.
 
 Each call is one transaction: the row, who asked and why, and the outbox row. A settings change does not touch the
-market's row; `mirror_settings` does when the engine's event is settled, because the engine may refuse it (tick, lot
-and unit factor change only in a closed, empty market; architecture.md section 4).
+market's row; `mirror_settings` does when the engine's event is settled, because the engine may refuse it. The engine
+takes a new tick or lot size in any closed, empty market (architecture.md section 4); staff can change them only before
+the first opening, since orders, trades and candles are recorded in ticks and lots.
 """
 
 import re
@@ -105,7 +106,7 @@ def change_market_settings(
     """Ask the engine to take `changes` (names and units of MarketTerms); the market's row follows its event.
 
     Raises UnknownMarket, ReasonMissing, InvalidMarket (unknown field, refused value, nothing changed), WrongState
-    (tick or lot size outside a closed market), ChangePending. Locks the market's row.
+    (tick or lot size after the first opening), ChangePending. Locks the market's row.
     """
     reason = required_reason(reason)
     market = locked_market(symbol)
@@ -125,8 +126,11 @@ def change_market_settings(
     changed = {name for name in changes if getattr(settings, name) != getattr(before, name)}
     if not changed:
         raise InvalidMarket("Nothing would change.")
-    if changed & SCALE_FIELDS and market.state not in (Market.State.CLOSED, Market.State.PRE_LAUNCH):
-        raise WrongState("Tick and lot size change only in a closed market without orders. Close the market first.")
+    if changed & SCALE_FIELDS and market.state_changes.exists():
+        raise WrongState(
+            "Tick and lot size change only before a market's first opening: its orders, trades and candles are counted"
+            " in them."
+        )
     return _request(market, settings, reason, requested_by)
 
 
