@@ -1,0 +1,27 @@
+"""Markets as the tests of this app use them."""
+
+import pytest
+
+from apps.markets.models import Market
+from apps.markets.services import MarketTerms, create_asset, create_market
+
+TERMS = MarketTerms(
+    tick_size=1_000_000,
+    lot_size=1_000,
+    initial_price_ticks=5_000_000,
+    min_price_ticks=1,
+    max_price_ticks=10**12,
+    min_lots=1,
+    max_lots=10**9,
+    market_max_lots=10**8,
+    min_notional_units=500_000_000,
+    fees=[(1_000, 1_000)],
+)
+
+
+@pytest.fixture
+def btcusdt(db: None) -> Market:
+    """BTC, USDT and their market as just created: the outbox holds three commands."""
+    create_asset(code="BTC", name="Bitcoin")
+    create_asset(code="USDT", name="Tether")
+    return create_market(base="BTC", quote="USDT", terms=TERMS, reason="listing", requested_by="test")
