@@ -82,6 +82,7 @@ INSTALLED_APPS = [
     "csp",
     "django_prometheus",
     "nebannpet",
+    "apps.matching",
     "apps.outbox",
     "apps.ledger",
     "apps.accounts",
@@ -174,6 +175,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
+FORMAT_MODULE_PATH = "nebannpet.formats"
 
 PROMETHEUS_EXPORT_MIGRATIONS = False
 
