@@ -1,4 +1,4 @@
-"""`/healthz` and `/metrics` of one process, over HTTP on the unix socket DATA_DIR/run/<name>.health.sock.
+"""`/healthz` and `/metrics` of one process, over HTTP on the unix socket NEBANNPET_DATA/run/<name>.health.sock.
 
     with serve_health("settlement", check):        # `check` is called in the health thread, for each request
         run()

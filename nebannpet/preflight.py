@@ -50,14 +50,14 @@ def check_data_directory(paths: Paths) -> None:
     except OSError as error:
         raise PreflightError(
             f"The data directory {paths.data_dir} cannot be used: {error.strerror or error}.\n"
-            "Make it writable, or choose another one: DATA_DIR=/some/where make run",
+            "Make it writable, or choose another one: NEBANNPET_DATA=/some/where make run",
             EXIT_DATA_DIRECTORY,
         ) from error
     if free < FREE_BYTES_MIN:
         raise PreflightError(
             f"The disk of the data directory {paths.data_dir} is full: {free // 1_000_000} MB free, "
             f"at least {FREE_BYTES_MIN // 1_000_000} MB are needed.\n"
-            "Make room, or choose another one: DATA_DIR=/some/where make run",
+            "Make room, or choose another one: NEBANNPET_DATA=/some/where make run",
             EXIT_DATA_DIRECTORY,
         )
 
@@ -86,7 +86,7 @@ def _who_runs(paths: Paths) -> str:
         who, stop = "starting or stopping right now", "Try again in a few seconds."
     return (
         f"Nebannpet is already running with the data directory {paths.data_dir} ({who}).\n"
-        f"{stop}\nA second one needs its own: DATA_DIR=/some/where PORT=8001 make run"
+        f"{stop}\nA second one needs its own: NEBANNPET_DATA=/some/where PORT=8001 make run"
     )
 
 

@@ -62,7 +62,7 @@ class Supervisor:
         self._console = console
         self._pipe = DeathPipe()
         self._environment = os.environ | {
-            "DATA_DIR": str(paths.data_dir),
+            "NEBANNPET_DATA": str(paths.data_dir),
             "PYTHONUNBUFFERED": "1",
             "DJANGO_SETTINGS_MODULE": "nebannpet.settings",
         }

@@ -24,7 +24,7 @@ for name in ("DATABASE_URL", "REDIS_CORE_URL", "REDIS_EDGE_URL", "NEBANNPET_ROLE
 os.environ |= {
     "DJANGO_SETTINGS_MODULE": "nebannpet.settings",
     "NEBANNPET_ENV": "development",
-    "DATA_DIR": str(DATA_DIR),
+    "NEBANNPET_DATA": str(DATA_DIR),
     "SIMULATOR": "0",
 }
 # Test modules import models at the top, so the apps must be loaded before they are collected.

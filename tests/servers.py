@@ -66,7 +66,7 @@ def living_processes(data_dir: Path) -> list[str]:
             if process.status() == psutil.STATUS_ZOMBIE or process.pid == os.getpid():
                 continue
             line = " ".join(process.cmdline())
-            if needle in line or needle in process.cwd() or process.environ().get("DATA_DIR") == needle:
+            if needle in line or needle in process.cwd() or process.environ().get("NEBANNPET_DATA") == needle:
                 found.append(f"{process.pid} {line}")
     return found
 

@@ -53,7 +53,7 @@ class Stack:
         self.paths = Paths(self.data_dir)
         self.environment = {name: os.environ[name] for name in INHERITED if name in os.environ} | {
             "NEBANNPET_ENV": "development",
-            "DATA_DIR": str(self.data_dir),
+            "NEBANNPET_DATA": str(self.data_dir),
             "PORT": str(self.port),
             "SIMULATOR": "0",
             **environment,

@@ -13,7 +13,7 @@ from nebannpet.paths import Paths
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
 # -- Addresses and switches of the platform ---------------------------------------------------------------------------
-DATA_DIR = env.directory("DATA_DIR", BASE_DIR / "data")
+DATA_DIR = env.directory("NEBANNPET_DATA", BASE_DIR / "data")
 PATHS = Paths(DATA_DIR)
 HOST = env.text("HOST", "127.0.0.1")
 PORT = env.integer("PORT", 8000, minimum=1, maximum=65535)

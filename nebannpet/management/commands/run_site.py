@@ -18,7 +18,7 @@ GRACE_S = 3
 
 
 class Command(BaseCommand):
-    help = "Serve the site on the unix socket DATA_DIR/run/site.sock, or on HOST:PORT with --tcp."
+    help = "Serve the site on the unix socket NEBANNPET_DATA/run/site.sock, or on HOST:PORT with --tcp."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--tcp", metavar="HOST:PORT", help="listen there instead, for a gateway on another machine")
