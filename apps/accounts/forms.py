@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 
 from apps.accounts.errors import InvalidEmail
 from apps.accounts.models import User
-from apps.accounts.policy import API_KEY_LABEL_LENGTH_MAX, EMAIL_LENGTH_MAX, PASSWORD_LENGTH_MAX
+from apps.accounts.policy import API_KEY_LABEL_LENGTH_MAX, EMAIL_LENGTH_MAX, PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN
 from apps.accounts.rules import normalise_email
 
 _EMAIL_WIDGET_ATTRS = {
@@ -26,7 +26,10 @@ def _new_password_field(label: str) -> forms.CharField:
         max_length=PASSWORD_LENGTH_MAX,
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text=password_validation.password_validators_help_text_html(),
+        help_text=(
+            f"At least {PASSWORD_LENGTH_MIN} characters. Not only digits, not a common password, "
+            "and not like your e-mail address."
+        ),
     )
 
 
@@ -64,8 +67,12 @@ class LogInForm(AuthenticationForm):
         super().__init__(*args, **kwargs)
         self.fields["username"].label = "E-mail"
         self.fields["username"].widget = forms.EmailInput(attrs={**_EMAIL_WIDGET_ATTRS, "autofocus": True})
-        self.fields["password"].max_length = PASSWORD_LENGTH_MAX
-        self.fields["password"].widget.attrs["maxlength"] = str(PASSWORD_LENGTH_MAX)
+        self.fields["password"] = forms.CharField(
+            label="Password",
+            max_length=PASSWORD_LENGTH_MAX,
+            strip=False,
+            widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+        )
 
 
 class ApiKeyForm(forms.Form):

@@ -1,7 +1,5 @@
 """Landing page, sign-up, log-in, log-out."""
 
-from typing import cast
-
 from django.contrib import messages
 from django.contrib.auth.views import LoginView
 from django.http import HttpRequest, HttpResponse
@@ -54,7 +52,7 @@ class LogInPage(LoginView):
     def form_invalid(self, form: LogInForm) -> HttpResponse:  # type: ignore[override]
         response = super().form_invalid(form)
         response.status_code = 422
-        return cast(HttpResponse, response)
+        return response
 
 
 @never_cache

@@ -1,14 +1,11 @@
 """POST /trade/ticket: how a logged-in page gets onto the trading socket."""
 
-from typing import cast
-
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST
 
 from apps.accounts.errors import NoTradingAccount, SessionEnded, TooManyTickets
-from apps.accounts.models import User
 from apps.accounts.policy import TICKETS_PER_SESSION_WINDOW_S
 from apps.accounts.services.tickets import issue_ticket
 
@@ -25,7 +22,7 @@ def ticket(request: HttpRequest) -> JsonResponse:
     if not request.user.is_authenticated or session_key is None:
         return _refusal("SESSION_ENDED", "Log in to trade.", status=401)
     try:
-        text = issue_ticket(user_id=cast(User, request.user).pk, session_key=session_key)
+        text = issue_ticket(user_id=request.user.pk, session_key=session_key)
     except SessionEnded as error:
         return _refusal(error.code, error.message, status=401)
     except NoTradingAccount as error:
