@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from nebannpet.embedded import Launch
+from nebannpet.embedded import Launch, Postgres
 from nebannpet.paths import Paths
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -141,6 +141,11 @@ class Stack:
         self._supervisor.wait()
         os.close(self._death_pipe)
         self._supervisor = None
+
+    @property
+    def dsn(self) -> str:
+        """libpq connection string of this exchange's embedded PostgreSQL, as its owner."""
+        return Postgres(self.paths).dsn()
 
     @property
     def supervisor_pid(self) -> int:
