@@ -94,7 +94,7 @@ def decode_command(run: bytes | memoryview, offset: int = 0) -> Any:
     return _unpack(layout, run, offset)
 
 
-def iter_runs(frames: bytes | memoryview) -> Iterator[tuple[int, int]]:
+def iter_runs(frames: bytes | bytearray | memoryview) -> Iterator[tuple[int, int]]:
     """(offset, length) of each whole frame run, checked: framing, version, kind. FrameError otherwise."""
     if len(frames) % FRAME_SIZE:
         raise FrameError(f"{len(frames)} bytes are not whole {FRAME_SIZE}-byte frames")

@@ -128,6 +128,7 @@ class Reason(IntEnum):
     MARKET_POST_ONLY = 33
     MARKET_AUCTION = 34
     ENGINE_STOPPED = 35
+    INVALID_STATE = 36  # a staff command names a state that it may not set
 
 
 class Source(IntEnum):

@@ -25,7 +25,7 @@ class AssetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def check(self) -> None:
         _require(0 < self.asset_id < 2**31, "asset_id must be between 1 and 2^31 - 1")
-        _require(0 < len(self.code) <= 16 and self.code.isascii(), "code must have 1 to 16 ASCII characters")
+        _require(_is_name(self.code, 16), "code must have 1 to 16 printable ASCII characters")
 
 
 class MarketSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,25 +65,30 @@ class MarketSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def check(self) -> None:
         """Raise SettingsError unless an engine can run a market with this."""
         _require(0 < self.market_id < 2**31, "market_id must be between 1 and 2^31 - 1")
-        _require(0 < len(self.symbol) <= 20 and self.symbol.isascii(), "symbol must have 1 to 20 ASCII characters")
+        _require(_is_name(self.symbol, 20), "symbol must have 1 to 20 printable ASCII characters")
+        _require(0 < self.base_asset_id < 2**31, "base_asset_id must be between 1 and 2^31 - 1")
+        _require(0 < self.quote_asset_id < 2**31, "quote_asset_id must be between 1 and 2^31 - 1")
         _require(self.base_asset_id != self.quote_asset_id, "base and quote asset must differ")
         _require(0 < self.settings_version < 2**32, "settings_version must be between 1 and 2^32 - 1")
-        _require(self.tick_size > 0 and self.lot_size > 0, "tick_size and lot_size must be positive")
+        _require(0 < self.tick_size <= AMOUNT_MAX, "tick_size must be between 1 and 2^62 - 1")
+        _require(0 < self.lot_size <= AMOUNT_MAX, "lot_size must be between 1 and 2^62 - 1")
         _require(
             self.tick_size * self.lot_size % SCALE == 0,
             "tick_size x lot_size must be a whole number of quote units (10^-8): choose a larger tick or lot",
         )
+        _require(self.unit_factor <= AMOUNT_MAX, "tick_size x lot_size must stay below 2^62 quote units")
         _require(0 < self.min_price_ticks <= self.max_price_ticks, "price limits must be 0 < min <= max")
+        _require(self.max_price_ticks <= AMOUNT_MAX, "max_price_ticks must stay below 2^62")
         _require(self.min_price_ticks <= self.initial_price_ticks <= self.max_price_ticks, "initial price out of range")
         _require(0 < self.min_lots <= self.max_lots, "lot limits must be 0 < min <= max")
-        _require(0 < self.market_max_lots, "market_max_lots must be positive")
+        _require(self.market_max_lots > 0, "market_max_lots must be positive")
         _require(self.max_lots * self.lot_size <= AMOUNT_MAX, "max_lots x lot_size must stay below 2^62 units")
         _require(self.market_max_lots * self.lot_size <= AMOUNT_MAX, "market_max_lots must stay below 2^62 units")
         _require(0 <= self.min_notional_units <= AMOUNT_MAX, "min_notional_units must be between 0 and 2^62 - 1")
         _require(0 <= self.max_notional_units <= AMOUNT_MAX, "max_notional_units must be between 0 and 2^62 - 1")
         for down, up, side in ((self.bid_down_bp, self.bid_up_bp, "bid"), (self.ask_down_bp, self.ask_up_bp, "ask")):
             _require(0 <= down <= BASIS_POINTS, f"{side}_down_bp must be between 0 and 10000")
-            _require(up == 0 or up >= BASIS_POINTS, f"{side}_up_bp must be 0 or at least 10000")
+            _require(up == 0 or BASIS_POINTS <= up < 2**31, f"{side}_up_bp must be 0 or between 10000 and 2^31 - 1")
         _require(0 <= self.max_open_orders < 2**31, "max_open_orders must not be negative")
         _require(0 < len(self.fees) <= MAX_FEE_TIERS, f"fees must have 1 to {MAX_FEE_TIERS} tiers")
         for maker_ppm, taker_ppm in self.fees:
@@ -91,6 +96,10 @@ class MarketSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         lowest_taker_ppm = min(taker_ppm for _, taker_ppm in self.fees)
         for maker_ppm, _ in self.fees:
             _require(-maker_ppm * 10 <= lowest_taker_ppm * 9, "a rebate may be at most 90 % of the lowest taker rate")
+
+
+def _is_name(text: str, length_max: int) -> bool:
+    return 0 < len(text) <= length_max and text.isascii() and text.isprintable()
 
 
 def _require(holds: bool, rule: str) -> None:

@@ -19,7 +19,8 @@ class ShardKeys:
 
     @property
     def events(self) -> str:
-        """Stream. Entry `<last_seq>-0`, fields e epoch, f first seq, p previous chain, h chain, c last command id, d events."""
+        """Stream. Entry `<last_seq>-0`; fields e epoch, f first seq, p previous chain, h chain, c last command entry,
+        d events, r rules version of the engine that made them."""
         return self._key("events")
 
     @property
