@@ -1,0 +1,6 @@
+"""The matching engine in plain Python: the executable specification (docs/matching.md)."""
+
+from apps.matching.engine.engine import RULES_VERSION, Engine
+from apps.matching.engine.errors import FrameError, InvariantBroken, RelayGap, SnapshotError
+
+__all__ = ["RULES_VERSION", "Engine", "FrameError", "InvariantBroken", "RelayGap", "SnapshotError"]

@@ -1,0 +1,55 @@
+"""Accounts, their balances, and the assets these are in."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from apps.matching.engine.book import Order
+
+
+class Asset:
+    """An asset the engine holds, with the two totals that the accounts' balances must add up to."""
+
+    __slots__ = ("asset_id", "code", "external_units", "fee_units")
+
+    def __init__(self, asset_id: int, code: bytes, external_units: int = 0, fee_units: int = 0) -> None:
+        self.asset_id = asset_id
+        self.code = code
+        self.external_units = external_units  # credited minus debited and captured
+        self.fee_units = fee_units  # fees minus rebates; who gets which share is the ledger's business
+
+
+class Balance:
+    """Spendable and held units of one account in one asset. One without units is the same as none."""
+
+    __slots__ = ("available_units", "held_units")
+
+    def __init__(self, available_units: int = 0, held_units: int = 0) -> None:
+        self.available_units = available_units
+        self.held_units = held_units
+
+
+class Account:
+    """A trading account: balances by asset, open orders by market and by client id.
+
+    `family_id` is the label that self-trade prevention compares; an account without a family has its own id there.
+    """
+
+    __slots__ = ("account_id", "balances", "family_id", "fee_tier", "open_by_client_id", "open_by_market")
+
+    def __init__(self, account_id: int, family_id: int = 0, fee_tier: int = 0) -> None:
+        self.account_id = account_id
+        self.family_id = family_id or account_id
+        self.fee_tier = fee_tier
+        self.balances: dict[int, Balance] = {}
+        self.open_by_market: dict[int, dict[int, Order]] = {}
+        self.open_by_client_id: dict[bytes, Order] = {}
+
+    def balance(self, asset_id: int) -> Balance:
+        """The balance in an asset, made on first use."""
+        balance = self.balances.get(asset_id)
+        if balance is None:
+            balance = self.balances[asset_id] = Balance()
+        return balance
+
+    def has_open_orders(self) -> bool:
+        return any(self.open_by_market.values())

@@ -1,0 +1,149 @@
+"""The engine: a pure function (state, commands, time) -> (state, events) (architecture.md sections 1 and 4).
+
+No clock, no randomness, no I/O, no floats. Time is the millisecond of the command's stream entry, which the worker
+stamps into the frames. The cut into batches never matters: process(a + b) equals process(a) then process(b).
+"""
+
+from collections.abc import Iterator
+from struct import Struct
+from typing import Final, Self
+
+from apps.matching.engine import money, settings, snapshot, views
+from apps.matching.engine.cancel import cancel_all, cancel_order
+from apps.matching.engine.errors import InvariantBroken
+from apps.matching.engine.framing import check_frames
+from apps.matching.engine.invariants import validate
+from apps.matching.engine.placing import place_order
+from apps.matching.engine.relay import Handler, relayed, skip_command
+from apps.matching.engine.state import State
+from apps.matching.engine.states import set_market_state
+from apps.streams.kinds import CommandKind, Reason
+from apps.streams.records import FRAME_SIZE
+
+RULES_VERSION: Final = 1
+CLOSED_IDS_KEPT: Final = 1_000_000  # T15
+
+_COMMAND_ID: Final = Struct("<QII")
+_COMMAND_ID_OFFSET: Final = 16
+
+
+def tick(state: State, frames: bytes, offset: int) -> None:
+    """Time passes; nothing else does yet."""
+
+
+_HANDLERS_BY_KIND: Final[dict[CommandKind, Handler]] = {
+    CommandKind.TICK: tick,
+    CommandKind.PLACE_ORDER: place_order,
+    CommandKind.CANCEL_ORDER: cancel_order,
+    CommandKind.CANCEL_ALL: cancel_all,
+    CommandKind.CREDIT: relayed(money.credit),
+    CommandKind.DEBIT: relayed(money.debit),
+    CommandKind.HOLD: relayed(money.hold_keyed),
+    CommandKind.RELEASE: relayed(money.release_keyed),
+    CommandKind.CAPTURE: relayed(money.capture_keyed),
+    CommandKind.TRANSFER: relayed(money.transfer),
+    CommandKind.SET_ASSET: relayed(settings.set_asset),
+    CommandKind.SET_MARKET: relayed(settings.set_market),
+    CommandKind.SET_MARKET_STATE: relayed(set_market_state),
+    CommandKind.SET_ACCOUNT: relayed(settings.set_account),
+}
+HANDLERS: Final[dict[int, Handler]] = {int(kind): handler for kind, handler in _HANDLERS_BY_KIND.items()}
+
+
+class Engine:
+    """One shard's matching engine.
+
+    `closed_ids_kept` is how many client ids of closed orders are remembered (T15). It belongs to the state: a
+    restored engine has that of its snapshot.
+    """
+
+    RULES_VERSION = RULES_VERSION
+
+    def __init__(self, closed_ids_kept: int = CLOSED_IDS_KEPT) -> None:
+        self._state = State(closed_ids_kept)
+
+    @classmethod
+    def restore(cls, body: bytes) -> Self:
+        """The engine of a snapshot body; SnapshotError where it is not one of this rules version."""
+        engine = cls.__new__(cls)
+        engine._state = snapshot.read_snapshot(body, RULES_VERSION)
+        return engine
+
+    def process(self, frames: bytes) -> bytes:
+        """Apply whole stamped frame runs; the events they caused, 192 bytes each, in order.
+
+        FrameError: nothing was applied. Any other exception (InvariantBroken, RelayGap, a bug): the state is
+        undefined and must be discarded; `applying` names the command.
+        """
+        check_frames(frames)
+        state = self._state
+        journal = state.journal
+        records = journal.records = []
+        seq_before = journal.seq
+        unpack_id = _COMMAND_ID.unpack_from
+        offset, end = 0, len(frames)
+        while offset < end:
+            now_ms, journal.cmd_n, journal.cmd_index = unpack_id(frames, offset + _COMMAND_ID_OFFSET)
+            if now_ms < journal.now_ms:
+                raise InvariantBroken(f"time went back from {journal.now_ms} to {now_ms}")
+            journal.now_ms = now_ms
+            HANDLERS[frames[offset + 1]](state, frames, offset)
+            offset += frames[offset + 2] * FRAME_SIZE
+        if journal.seq - seq_before != len(records):
+            raise InvariantBroken("event numbers are not gapless")
+        journal.records = []
+        return b"".join(records)
+
+    def skip(self, run: bytes, reason: Reason) -> bytes:
+        """Take one command's number and time without applying it: one INTERNAL_REJECT event (poison, too old)."""
+        check_frames(run)
+        journal = self._state.journal
+        records = journal.records = []
+        journal.now_ms, journal.cmd_n, journal.cmd_index = _COMMAND_ID.unpack_from(run, _COMMAND_ID_OFFSET)
+        skip_command(self._state, run, reason)
+        journal.records = []
+        return b"".join(records)
+
+    @property
+    def seq(self) -> int:
+        """seq of the last event, 0 before the first."""
+        return self._state.journal.seq
+
+    @property
+    def applying(self) -> tuple[int, int, int]:
+        """(entry_ms, entry_n, index) of the command that is or was last being applied."""
+        journal = self._state.journal
+        return journal.now_ms, journal.cmd_n, journal.cmd_index
+
+    def snapshot(self) -> bytes:
+        """Canonical body of the whole state (snapshot.py)."""
+        return snapshot.write_snapshot(self._state, RULES_VERSION)
+
+    def state_hash(self) -> str:
+        """64 hex digits: the hash of snapshot()."""
+        return snapshot.state_hash(self.snapshot())
+
+    def validate(self) -> None:
+        """Full structural check, O(state); InvariantBroken names what is wrong."""
+        validate(self._state)
+
+    def balances(self) -> Iterator[views.BalanceRow]:
+        return views.balances(self._state)
+
+    def open_orders(self) -> Iterator[views.OrderRow]:
+        return views.open_orders(self._state)
+
+    def holds(self) -> Iterator[views.HoldRow]:
+        return views.holds(self._state)
+
+    def assets(self) -> Iterator[views.AssetRow]:
+        return views.assets(self._state)
+
+    def markets(self) -> Iterator[views.MarketRow]:
+        return views.markets(self._state)
+
+    def depth(self, market_id: int, side: int, limit: int) -> list[tuple[int, int]]:
+        return views.depth(self._state, market_id, side, limit)
+
+    def counters(self) -> views.Counters:
+        return views.counters(self._state)

@@ -1,0 +1,21 @@
+"""What stops the shard. Expected refusals are events with a Reason, never exceptions.
+
+After any of these except FrameError and SnapshotError the state is undefined: discard it and rebuild it from a
+snapshot and the log (architecture.md section 3, Poison).
+"""
+
+from apps.streams.records import FrameError
+
+__all__ = ["FrameError", "InvariantBroken", "RelayGap", "SnapshotError"]
+
+
+class InvariantBroken(AssertionError):
+    """The engine found itself wrong. Nothing of this batch may become durable."""
+
+
+class RelayGap(Exception):
+    """A relayed command's relay_seq is not the next one of its source: a command is missing from the log."""
+
+
+class SnapshotError(ValueError):
+    """Bytes that are not a whole snapshot body of this rules version."""

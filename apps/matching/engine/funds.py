@@ -1,0 +1,94 @@
+"""Holding money for orders and moving it between the two parties of a print.
+
+Invariants, checked on each move: no balance falls below zero, and what one side gives is what the other side and the
+fees get, in both assets.
+"""
+
+from apps.matching.engine.accounts import Balance
+from apps.matching.engine.book import BUY, Order
+from apps.matching.engine.errors import InvariantBroken
+from apps.matching.engine.market import Market
+
+
+def pays_with(order: Order) -> Balance:
+    """The balance that the order is paid from: quote for a buy, base for a sell."""
+    return order.quote if order.side == BUY else order.base
+
+
+def need_units(order: Order) -> int:
+    """What a resting limit order holds. No hold includes a fee."""
+    if order.side == BUY:
+        return order.price_ticks * order.left_lots * order.market.unit_factor
+    return order.left_lots * order.market.lot_size
+
+
+def hold(balance: Balance, units: int) -> None:
+    """available -> held; the caller has checked that it is there."""
+    balance.available_units -= units
+    balance.held_units += units
+    if balance.available_units < 0:
+        raise InvariantBroken("a hold took more than was available")
+
+
+def release(balance: Balance, units: int) -> None:
+    """held -> available."""
+    balance.held_units -= units
+    balance.available_units += units
+    if balance.held_units < 0:
+        raise InvariantBroken("a release gave more than was held")
+
+
+def exchange(
+    market: Market,
+    buyer: Order,
+    seller: Order,
+    base_units: int,
+    quote_units: int,
+    released_units: int,
+    buyer_fee: int,
+    seller_fee: int,
+    base_rebate: int,
+    quote_rebate: int,
+) -> None:
+    """One print. The buyer's hold falls by `released_units`, of which it pays quote_units and keeps the rest.
+
+    Fees >= 0 are in what the party receives. A rebate goes to the maker out of the taker's fee, so in the asset the
+    taker receives: base_rebate to a selling maker, quote_rebate to a buying one.
+    """
+    buyer_base, buyer_quote, seller_base, seller_quote = buyer.base, buyer.quote, seller.base, seller.quote
+    base_before = (
+        buyer_base.available_units + buyer_base.held_units + seller_base.available_units + seller_base.held_units
+    )
+    quote_before = (
+        buyer_quote.available_units + buyer_quote.held_units + seller_quote.available_units + seller_quote.held_units
+    )
+
+    buyer_quote.held_units -= released_units
+    buyer_quote.available_units += released_units - quote_units + quote_rebate
+    buyer_base.available_units += base_units - buyer_fee
+    seller_base.held_units -= base_units
+    seller_base.available_units += base_rebate
+    seller_quote.available_units += quote_units - seller_fee
+    base_income = buyer_fee - base_rebate
+    quote_income = seller_fee - quote_rebate
+    market.base_asset.fee_units += base_income
+    market.quote_asset.fee_units += quote_income
+
+    if (
+        buyer_base.available_units
+        + buyer_base.held_units
+        + seller_base.available_units
+        + seller_base.held_units
+        + base_income
+        != base_before
+        or buyer_quote.available_units
+        + buyer_quote.held_units
+        + seller_quote.available_units
+        + seller_quote.held_units
+        + quote_income
+        != quote_before
+    ):
+        raise InvariantBroken("a print made or lost money")
+    # The sign bit of the union is set where any of them is negative.
+    if (buyer_quote.held_units | buyer_quote.available_units | seller_base.held_units | base_income | quote_income) < 0:
+        raise InvariantBroken("a print left a negative balance or fee")

@@ -1,0 +1,118 @@
+"""The full structural check: everything that must hold between two commands, recomputed from scratch. O(state).
+
+What is cheap is checked in production on every command, where it happens (funds.py, limit.py, sweep.py, engine.py).
+"""
+
+from collections import defaultdict
+
+from apps.common.amounts import AMOUNT_MAX
+from apps.matching.engine.book import BUY, SELL, Order
+from apps.matching.engine.client_ids import KEY_SIZE, NO_CLIENT_ID, identify
+from apps.matching.engine.errors import InvariantBroken
+from apps.matching.engine.funds import need_units
+from apps.matching.engine.market import Market
+from apps.matching.engine.state import State
+from apps.matching.engine.states import UNCROSSED
+
+
+def validate(state: State) -> None:
+    """Raise InvariantBroken naming the first thing that is wrong."""
+    resting: dict[int, Order] = {}
+    for market in state.markets.values():
+        _check_book(state, market, resting)
+    _check_indexes(state, resting)
+    _check_money(state, resting)
+    _check_client_ids(state)
+
+
+def _require(holds: bool, rule: str) -> None:
+    if not holds:
+        raise InvariantBroken(rule)
+
+
+def _check_book(state: State, market: Market, resting: dict[int, Order]) -> None:
+    for side in (market.bids, market.asks):
+        _require(side.keys == sorted(side.levels), f"market {market.market_id}: level keys are not the sorted levels")
+        for key, level in side.levels.items():
+            where = f"market {market.market_id}, level {level.price_ticks}"
+            _require(level.key == key == level.price_ticks * side.sign, f"{where}: key does not fit the price")
+            _require(level.head is not None, f"{where}: is empty")
+            lots, before, order = 0, None, level.head
+            while order is not None:
+                _require(order.prev is before and order.level is level, f"{where}: links are broken")
+                _require(before is None or before.priority < order.priority, f"{where}: not first come first served")
+                _require(order.priority <= state.journal.seq, f"{where}: a place from the future")
+                _require(order.market is market, f"{where}: order of another market")
+                _require(order.side == (BUY if side is market.bids else SELL), f"{where}: order of the other side")
+                _require(order.price_ticks == level.price_ticks, f"{where}: order of another price")
+                _require(0 < order.left_lots <= order.quantity_lots, f"{where}: order without lots")
+                _require(order.left_lots + order.filled_lots == order.quantity_lots, f"{where}: lots do not add up")
+                _require(order.order_id not in resting, f"{where}: an order rests twice")
+                resting[order.order_id] = order
+                lots += order.left_lots
+                before, order = order, order.next
+            _require(level.tail is before, f"{where}: tail is not the last order")
+            _require(level.lots == lots, f"{where}: level has {level.lots} lots, its orders {lots}")
+    if market.state in UNCROSSED:
+        _require(not market.is_crossed(), f"market {market.market_id}: crossed book")
+
+
+def _check_indexes(state: State, resting: dict[int, Order]) -> None:
+    _require(state.orders == resting, "the order index and the books differ")
+    _require(all(order_id <= state.last_order_id for order_id in resting), "an order_id from the future")
+    found: dict[int, Order] = {}
+    named: set[int] = set()
+    for account in state.accounts.values():
+        for market_id, by_id in account.open_by_market.items():
+            for order_id, order in by_id.items():
+                _require(order.account is account, f"order {order_id} stands at account {account.account_id}")
+                _require(order.market.market_id == market_id, f"order {order_id} stands at market {market_id}")
+                found[order_id] = order
+        for client_id, order in account.open_by_client_id.items():
+            _require(order.client_id == client_id, f"order {order.order_id} stands at another client id")
+            _require(order.account is account, f"order {order.order_id} has its client id at another account")
+            named.add(order.order_id)
+    _require(found == resting, "the accounts' open orders and the books differ")
+    expected = {order_id for order_id, order in resting.items() if order.client_id != NO_CLIENT_ID}
+    _require(named == expected, "the open client ids and the books differ")
+
+
+def _check_money(state: State, resting: dict[int, Order]) -> None:
+    need: dict[tuple[int, int], int] = defaultdict(int)
+    for order in resting.values():
+        asset_id = order.market.quote_asset_id if order.side == BUY else order.market.base_asset_id
+        need[order.account.account_id, asset_id] += need_units(order)
+        own = (order.account.balance(order.market.base_asset_id), order.account.balance(order.market.quote_asset_id))
+        _require(order.base is own[0] and order.quote is own[1], f"order {order.order_id} moves foreign money")
+    for key, held in state.holds.items():
+        _require(held.amount_units > 0, f"hold {key!r} is empty")
+        need[held.account_id, held.asset_id] += held.amount_units
+
+    totals: dict[int, int] = defaultdict(int)
+    for account in state.accounts.values():
+        for asset_id, balance in account.balances.items():
+            where = f"account {account.account_id}, asset {asset_id}"
+            _require(asset_id in state.assets, f"{where}: unknown asset")
+            _require(balance.available_units >= 0 and balance.held_units >= 0, f"{where}: negative")
+            wanted = need.pop((account.account_id, asset_id), 0)
+            _require(balance.held_units == wanted, f"{where}: {balance.held_units} held, {wanted} needed")
+            totals[asset_id] += balance.available_units + balance.held_units
+    _require(not any(need.values()), "something is held by an account without that balance")
+    for asset in state.assets.values():
+        _require(asset.fee_units >= 0, f"asset {asset.asset_id}: negative fees")
+        _require(asset.external_units <= AMOUNT_MAX, f"asset {asset.asset_id}: above 2^62")
+        inside = totals[asset.asset_id] + asset.fee_units
+        _require(
+            inside == asset.external_units,
+            f"asset {asset.asset_id}: accounts and fees have {inside}, {asset.external_units} came in",
+        )
+
+
+def _check_client_ids(state: State) -> None:
+    ids = state.closed_ids
+    _require(len(ids.ring) <= ids.capacity, "the ring of client ids is too long")
+    newest = {record[:KEY_SIZE]: record for record in ids.ring}
+    _require(ids.records == newest, "the remembered client ids and their ring differ")
+    for order in state.orders.values():
+        identity = identify(order) if order.client_id != NO_CLIENT_ID else b""
+        _require(order.identity == identity, f"order {order.order_id}: identity is not that of its parameters")

@@ -1,0 +1,242 @@
+"""The events of the current batch: numbers them, stamps the command's id on them, packs them.
+
+The argument order of each pack is the field order of the record in apps/streams/records.py, which the tests check by
+decoding every kind. The TRADE event is packed by the sweep itself (engine-figures.md section 5).
+"""
+
+from typing import Final
+
+from apps.matching.engine.book import BUY, Order
+from apps.streams.kinds import AcceptedFlag, ClosedFlag, EventKind, OrderStatus, Reason
+from apps.streams.records import EVENT_VERSION, EVENTS
+
+_accepted = EVENTS[EventKind.ORDER_ACCEPTED].struct.pack
+_rejected = EVENTS[EventKind.ORDER_REJECTED].struct.pack
+_duplicate = EVENTS[EventKind.ORDER_DUPLICATE].struct.pack
+_rested = EVENTS[EventKind.ORDER_RESTED].struct.pack
+_closed = EVENTS[EventKind.ORDER_CLOSED].struct.pack
+_cancel_rejected = EVENTS[EventKind.CANCEL_REJECTED].struct.pack
+_all_canceled = EVENTS[EventKind.ALL_CANCELED].struct.pack
+_prevented = EVENTS[EventKind.PREVENTED_MATCH].struct.pack
+_moved = EVENTS[EventKind.MONEY_MOVED].struct.pack
+_refused = EVENTS[EventKind.RELAY_REFUSED].struct.pack
+_applied = EVENTS[EventKind.SETTINGS_APPLIED].struct.pack
+_state_changed = EVENTS[EventKind.MARKET_STATE_CHANGED].struct.pack
+_internal_reject = EVENTS[EventKind.INTERNAL_REJECT].struct.pack
+
+# Plain ints: a look-up on an enum class costs more than the rest of the argument list.
+_V: Final = EVENT_VERSION
+_ACCEPTED: Final = int(EventKind.ORDER_ACCEPTED)
+_REJECTED: Final = int(EventKind.ORDER_REJECTED)
+_DUPLICATE: Final = int(EventKind.ORDER_DUPLICATE)
+_RESTED: Final = int(EventKind.ORDER_RESTED)
+_CLOSED: Final = int(EventKind.ORDER_CLOSED)
+_CANCEL_REJECTED: Final = int(EventKind.CANCEL_REJECTED)
+_ALL_CANCELED: Final = int(EventKind.ALL_CANCELED)
+_PREVENTED: Final = int(EventKind.PREVENTED_MATCH)
+_MOVED: Final = int(EventKind.MONEY_MOVED)
+_REFUSED: Final = int(EventKind.RELAY_REFUSED)
+_APPLIED: Final = int(EventKind.SETTINGS_APPLIED)
+_STATE_CHANGED: Final = int(EventKind.MARKET_STATE_CHANGED)
+_INTERNAL_REJECT: Final = int(EventKind.INTERNAL_REJECT)
+_RESTED_AT_ONCE: Final = int(AcceptedFlag.RESTED)
+_WAS_RESTING: Final = int(ClosedFlag.WAS_RESTING)
+_CANCELED: Final = int(OrderStatus.CANCELED)
+
+
+class Journal:
+    """`now_ms`, `cmd_n` and `cmd_index` are the id of the command being applied; `now_ms` is the engine's time."""
+
+    __slots__ = ("cmd_index", "cmd_n", "now_ms", "records", "seq")
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self.now_ms = 0
+        self.cmd_n = 0
+        self.cmd_index = 0
+        self.records: list[bytes] = []
+
+    def accepted(self, order: Order, level_lots: int) -> None:
+        """`level_lots` > 0 says that the whole order rests."""
+        self.seq = seq = self.seq + 1
+        pays = order.quote if order.side == BUY else order.base
+        self.records.append(
+            _accepted(
+                _V, _ACCEPTED, _RESTED_AT_ONCE if level_lots else 0, 0, order.market.market_id,
+                seq, self.now_ms, self.cmd_n, self.cmd_index, order.account.account_id, order.order_id,
+                order.price_ticks, order.quantity_lots, order.budget_units, 0, 0, 0,
+                pays.available_units, pays.held_units, level_lots, 0,
+                order.side, order.kind, order.time_in_force, order.stp_mode, order.client_id,
+            )
+        )  # fmt: skip
+
+    def rejected(self, market_id: int, account_id: int, side: int, kind: int, client_id: bytes, reason: int) -> None:
+        self.seq = seq = self.seq + 1
+        self.records.append(
+            _rejected(
+                _V, _REJECTED, 0, reason, market_id, seq, self.now_ms, self.cmd_n, self.cmd_index, account_id,
+                side, kind, client_id,
+            )
+        )  # fmt: skip
+
+    def duplicate(self, order: Order, first_order_id: int) -> None:
+        self.seq = seq = self.seq + 1
+        self.records.append(
+            _duplicate(
+                _V, _DUPLICATE, 0, 0, order.market.market_id, seq, self.now_ms, self.cmd_n, self.cmd_index,
+                order.account.account_id, first_order_id, order.client_id,
+            )
+        )  # fmt: skip
+
+    def rested(self, order: Order, level_lots: int) -> None:
+        self.seq = seq = self.seq + 1
+        self.records.append(
+            _rested(
+                _V, _RESTED, 0, 0, order.market.market_id, seq, self.now_ms, self.cmd_n, self.cmd_index,
+                order.account.account_id, order.order_id, order.price_ticks, order.left_lots, level_lots, order.side,
+            )
+        )  # fmt: skip
+
+    def canceled(self, order: Order, reason: int, level_lots: int, cancel_client_id: bytes) -> None:
+        """A resting order ends by a cancel."""
+        self._closed(order, _CANCELED, reason, _WAS_RESTING, level_lots, cancel_client_id)
+
+    def ended(self, order: Order, status: int, reason: int) -> None:
+        """An incoming order ends without ever having rested."""
+        self._closed(order, status, reason, 0, 0, b"")
+
+    def _closed(
+        self, order: Order, status: int, reason: int, flags: int, level_lots: int, cancel_client_id: bytes
+    ) -> None:
+        self.seq = seq = self.seq + 1
+        pays = order.quote if order.side == BUY else order.base
+        self.records.append(
+            _closed(
+                _V, _CLOSED, flags, reason, order.market.market_id, seq, self.now_ms, self.cmd_n, self.cmd_index,
+                order.account.account_id, order.order_id, order.price_ticks, order.quantity_lots, order.filled_lots,
+                order.filled_quote_units, pays.available_units, pays.held_units, level_lots,
+                status, order.side, order.kind, order.time_in_force, order.client_id, cancel_client_id,
+            )
+        )  # fmt: skip
+
+    def cancel_rejected(
+        self, market_id: int, account_id: int, order_id: int, client_id: bytes, cancel_client_id: bytes, reason: int
+    ) -> None:
+        self.seq = seq = self.seq + 1
+        self.records.append(
+            _cancel_rejected(
+                _V, _CANCEL_REJECTED, 0, reason, market_id, seq, self.now_ms, self.cmd_n, self.cmd_index,
+                account_id, order_id, client_id, cancel_client_id,
+            )
+        )  # fmt: skip
+
+    def all_canceled(self, market_id: int, account_id: int, count: int) -> None:
+        self.seq = seq = self.seq + 1
+        self.records.append(
+            _all_canceled(
+                _V, _ALL_CANCELED, 0, 0, market_id, seq, self.now_ms, self.cmd_n, self.cmd_index, account_id, count
+            )
+        )
+
+    def prevented(self, prevented_id: int, taker: Order, maker: Order, lots: int) -> None:
+        self.seq = seq = self.seq + 1
+        self.records.append(
+            _prevented(
+                _V, _PREVENTED, 0, int(Reason.SELF_TRADE), taker.market.market_id,
+                seq, self.now_ms, self.cmd_n, self.cmd_index, taker.account.account_id,
+                prevented_id, taker.order_id, maker.order_id, maker.account.account_id, maker.price_ticks, lots,
+                taker.stp_mode,
+            )
+        )  # fmt: skip
+
+    def money_moved(
+        self,
+        op: int,
+        relay_seq: int,
+        source: int,
+        counter: int,
+        asset_id: int,
+        key: bytes,
+        amount_units: int,
+        *,
+        account_id: int,
+        available_units: int,
+        held_units: int,
+        released_units: int = 0,
+        to_account_id: int = 0,
+        to_available_units: int = 0,
+        to_held_units: int = 0,
+    ) -> None:
+        self.seq = seq = self.seq + 1
+        self.records.append(
+            _moved(
+                _V, _MOVED, 0, 0, 0, seq, self.now_ms, self.cmd_n, self.cmd_index, account_id,
+                relay_seq, source, counter, asset_id, amount_units, released_units, available_units, held_units,
+                to_account_id, to_available_units, to_held_units, op, key,
+            )
+        )  # fmt: skip
+
+    def relay_refused(
+        self,
+        op: int,
+        relay_seq: int,
+        source: int,
+        reason: int,
+        *,
+        market_id: int,
+        account_id: int,
+        object_id: int,
+        amount_units: int,
+        key: bytes,
+    ) -> None:
+        self.seq = seq = self.seq + 1
+        self.records.append(
+            _refused(
+                _V, _REFUSED, 0, reason, market_id, seq, self.now_ms, self.cmd_n, self.cmd_index, account_id,
+                relay_seq, source, op, object_id, amount_units, key,
+            )
+        )  # fmt: skip
+
+    def settings_applied(
+        self,
+        op: int,
+        relay_seq: int,
+        source: int,
+        object_id: int,
+        *,
+        market_id: int = 0,
+        account_id: int = 0,
+        settings_version: int = 0,
+        family_id: int = 0,
+        fee_tier: int = 0,
+    ) -> None:
+        self.seq = seq = self.seq + 1
+        self.records.append(
+            _applied(
+                _V, _APPLIED, 0, 0, market_id, seq, self.now_ms, self.cmd_n, self.cmd_index, account_id,
+                relay_seq, source, op, object_id, settings_version, family_id, fee_tier,
+            )
+        )  # fmt: skip
+
+    def market_state_changed(
+        self, market_id: int, relay_seq: int, source: int, old_state: int, new_state: int, cause: int
+    ) -> None:
+        """No timer ends a state yet: until_ms is 0."""
+        self.seq = seq = self.seq + 1
+        self.records.append(
+            _state_changed(
+                _V, _STATE_CHANGED, 0, 0, market_id, seq, self.now_ms, self.cmd_n, self.cmd_index, 0,
+                relay_seq, source, old_state, new_state, cause, 0,
+            )
+        )  # fmt: skip
+
+    def internal_reject(
+        self, op: int, relay_seq: int, source: int, reason: int, *, market_id: int, account_id: int
+    ) -> None:
+        self.seq = seq = self.seq + 1
+        self.records.append(
+            _internal_reject(
+                _V, _INTERNAL_REJECT, 0, reason, market_id, seq, self.now_ms, self.cmd_n, self.cmd_index, account_id,
+                relay_seq, source, op,
+            )
+        )  # fmt: skip

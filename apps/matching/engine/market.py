@@ -1,0 +1,59 @@
+"""One market: its settings, its state, its book and the ids it gives out."""
+
+from apps.matching.engine.accounts import Asset
+from apps.matching.engine.book import BUY, SELL, BookSide
+from apps.matching.engine.fees import rates_by_tier
+from apps.streams.kinds import HaltCause, MarketState
+from apps.streams.messages import MarketSettings
+
+
+class Market:
+    """`last_price_ticks` is 0 before the first trade."""
+
+    __slots__ = (
+        "asks", "base_asset", "base_asset_id", "bids", "cause", "last_agg_id", "last_prevented_id",
+        "last_price_ticks", "last_trade_id", "lot_size", "maker_ppm", "market_id", "quote_asset", "quote_asset_id",
+        "settings", "settings_version", "state", "taker_ppm", "unit_factor",
+    )  # fmt: skip
+
+    def __init__(self, settings: MarketSettings, base_asset: Asset, quote_asset: Asset) -> None:
+        self.market_id = settings.market_id
+        self.base_asset = base_asset
+        self.quote_asset = quote_asset
+        self.base_asset_id = base_asset.asset_id
+        self.quote_asset_id = quote_asset.asset_id
+        self.state = int(MarketState.PRE_LAUNCH)
+        self.cause = int(HaltCause.NONE)
+        self.bids = BookSide(BUY)
+        self.asks = BookSide(SELL)
+        self.last_price_ticks = 0
+        self.last_trade_id = 0
+        self.last_agg_id = 0
+        self.last_prevented_id = 0
+        self.apply(settings)
+
+    def apply(self, settings: MarketSettings) -> None:
+        """Use these settings from now on. What is read for each order stands in own attributes."""
+        self.settings = settings
+        self.settings_version = settings.settings_version
+        self.lot_size = settings.lot_size
+        self.unit_factor = settings.unit_factor
+        self.maker_ppm, self.taker_ppm = rates_by_tier(settings.fees)
+
+    def reference_price(self) -> int:
+        """Last trade, before the first one the initial price, in ticks (matching-rules.md 1)."""
+        return self.last_price_ticks or self.settings.initial_price_ticks
+
+    def side(self, side: int) -> BookSide:
+        return self.bids if side == BUY else self.asks
+
+    def opposite(self, side: int) -> BookSide:
+        return self.asks if side == BUY else self.bids
+
+    def is_empty(self) -> bool:
+        return not self.bids.keys and not self.asks.keys
+
+    def is_crossed(self) -> bool:
+        """The best bid meets the best ask. Keys: bid price >= ask price means bid key + ask key >= 0."""
+        bids, asks = self.bids.keys, self.asks.keys
+        return bool(bids and asks) and bids[-1] + asks[-1] >= 0

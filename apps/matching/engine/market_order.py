@@ -1,0 +1,116 @@
+"""MARKET orders, by base quantity or by quote budget. They never rest (T3, matching-rules.md 2)."""
+
+from typing import Final
+
+from apps.matching.engine.book import BUY, Order
+from apps.matching.engine.filters import market_budget_fault, market_quantity_fault
+from apps.matching.engine.funds import hold, pays_with, release
+from apps.matching.engine.state import State
+from apps.matching.engine.sweep import NO_LIMIT, makers_in_reach, sweep
+from apps.streams.kinds import OrderStatus, Reason, TimeInForce
+
+_NONE: Final = int(TimeInForce.NONE)
+
+
+def is_well_formed(order: Order) -> bool:
+    """Exactly one of quantity and budget."""
+    return (
+        order.price_ticks == 0
+        and order.quantity_lots >= 0
+        and order.budget_units >= 0
+        and (order.quantity_lots > 0) != (order.budget_units > 0)
+        and order.time_in_force == _NONE
+    )
+
+
+def place_market(state: State, order: Order) -> Reason | None:
+    """From the filters on; why it is refused, or None when it was accepted and has ended."""
+    return _by_budget(state, order) if order.budget_units else _by_quantity(state, order)
+
+
+def _by_quantity(state: State, order: Order) -> Reason | None:
+    """A buy must afford what would print and holds nothing; a sell must have, and holds, its whole quantity."""
+    reason = market_quantity_fault(order)
+    if reason is not None:
+        return reason
+    pays = pays_with(order)
+    if order.side == BUY:
+        if pays.available_units < _cost_of_what_would_print(order):
+            return Reason.INSUFFICIENT_BALANCE
+    else:
+        need = order.quantity_lots * order.market.lot_size
+        if pays.available_units < need:
+            return Reason.INSUFFICIENT_BALANCE
+        hold(pays, need)
+
+    _accept(state, order)
+    stopped_by = sweep(state, order, NO_LIMIT)
+    state.closed_ids.remember(order)
+    if order.left_lots:
+        if order.side != BUY:
+            release(pays, order.left_lots * order.market.lot_size)
+        _expire(state, order, stopped_by)
+    return None
+
+
+def _by_budget(state: State, order: Order) -> Reason | None:
+    """A buy holds its budget, a sell the lots whose proceeds stay within it. What is left over is released."""
+    reason = market_budget_fault(order)
+    if reason is not None:
+        return reason
+    pays = pays_with(order)
+    lot_size = order.market.lot_size
+    need = order.budget_units if order.side == BUY else _lots_within_budget(order) * lot_size
+    if pays.available_units < need:
+        return Reason.INSUFFICIENT_BALANCE
+    hold(pays, need)
+
+    _accept(state, order)
+    stopped_by = sweep(state, order, NO_LIMIT, budget_units=order.budget_units)
+    state.closed_ids.remember(order)
+    spent = order.filled_quote_units if order.side == BUY else order.filled_lots * lot_size
+    release(pays, need - spent)
+    if stopped_by is Reason.BUDGET_SPENT or order.filled_quote_units == order.budget_units:
+        state.journal.ended(order, OrderStatus.FILLED, Reason.BUDGET_SPENT)
+    else:
+        _expire(state, order, stopped_by)
+    return None
+
+
+def _accept(state: State, order: Order) -> None:
+    state.last_order_id += 1
+    order.order_id = state.last_order_id
+    state.journal.accepted(order, 0)
+
+
+def _expire(state: State, order: Order, stopped_by: Reason | None) -> None:
+    """The rest expires: the book ended first, or self-trade prevention stopped it."""
+    if stopped_by is Reason.SELF_TRADE:
+        state.journal.ended(order, OrderStatus.EXPIRED_IN_MATCH, Reason.SELF_TRADE)
+    else:
+        state.journal.ended(order, OrderStatus.EXPIRED, Reason.NO_LIQUIDITY)
+
+
+def _cost_of_what_would_print(order: Order) -> int:
+    """Quote units."""
+    left, cost = order.quantity_lots, 0
+    for price_ticks, offered in makers_in_reach(order, NO_LIMIT):
+        lots = min(left, offered)
+        cost += lots * price_ticks * order.market.unit_factor
+        left -= lots
+        if not left:
+            break
+    return cost
+
+
+def _lots_within_budget(order: Order) -> int:
+    """Lots that would print before the budget ends; it ends at the first maker that it does not take whole."""
+    rest, total = order.budget_units, 0
+    for price_ticks, offered in makers_in_reach(order, NO_LIMIT):
+        lot_cost = price_ticks * order.market.unit_factor
+        lots = min(rest // lot_cost, offered)
+        rest -= lots * lot_cost
+        total += lots
+        if lots < offered or not rest:
+            break
+    return total

@@ -1,0 +1,89 @@
+"""The order of work for one incoming order; the first failing step gives the reason (matching-rules.md 2).
+
+format and settings version -> client order id -> market state -> filters -> price band -> limits per account ->
+funds -> sweep -> rest or expire. The steps from the filters on belong to the order's kind.
+"""
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from apps.matching.engine import limit, market_order
+from apps.matching.engine.book import SELL, Order
+from apps.matching.engine.client_ids import NO_CLIENT_ID, identify
+from apps.matching.engine.framing import is_text
+from apps.matching.engine.market import Market
+from apps.matching.engine.state import State
+from apps.matching.engine.states import entry_fault
+from apps.streams.kinds import CommandKind, MarketState, OrderKind, Reason, StpMode
+from apps.streams.records import COMMANDS
+
+_unpack = COMMANDS[CommandKind.PLACE_ORDER].struct.unpack_from
+_OPEN: Final = int(MarketState.OPEN)
+_EXPIRE_TAKER: Final = int(StpMode.EXPIRE_TAKER)
+
+
+class KindRules(NamedTuple):
+    is_well_formed: Callable[[Order], bool]
+    place: Callable[[State, Order], Reason | None]
+
+
+KINDS: Final = {
+    int(OrderKind.LIMIT): KindRules(limit.is_well_formed, limit.place_limit),
+    int(OrderKind.MARKET): KindRules(market_order.is_well_formed, market_order.place_market),
+}
+
+
+def place_order(state: State, frames: bytes, offset: int) -> None:
+    (
+        _, _, parts, flags, market_id, account_id, _, _, _, price_ticks, quantity_lots, budget_units, display_lots,
+        stop_price_ticks, expires_ms, settings_version, trailing_bips, side, kind, time_in_force, stp_mode, client_id,
+    ) = _unpack(frames, offset)  # fmt: skip
+    journal = state.journal
+    account = state.accounts.get(account_id)
+    market = state.markets.get(market_id)
+    rules = KINDS.get(kind)
+    reason: Reason | None = None
+
+    if not is_text(client_id):
+        client_id, reason = NO_CLIENT_ID, Reason.MALFORMED
+    elif (
+        rules is None
+        or side > SELL
+        or stp_mode != _EXPIRE_TAKER
+        or parts != 1
+        or flags | display_lots | stop_price_ticks | expires_ms | trailing_bips
+    ):
+        reason = Reason.MALFORMED
+    elif account is None:
+        reason = Reason.UNKNOWN_ACCOUNT
+    elif market is None:
+        reason = Reason.UNKNOWN_MARKET
+    else:
+        order = Order(
+            market, account, side, kind, time_in_force, stp_mode, price_ticks, quantity_lots, budget_units, client_id
+        )
+        if not rules.is_well_formed(order):
+            reason = Reason.MALFORMED
+        elif settings_version < market.settings_version:
+            reason = Reason.STALE_SETTINGS
+        else:
+            if client_id != NO_CLIENT_ID:
+                order.identity = identify(order)
+                first = account.open_by_client_id.get(client_id)
+                if first is None:
+                    first_order_id = state.closed_ids.first_order(order.identity)
+                elif first.identity == order.identity:
+                    first_order_id = first.order_id
+                else:
+                    journal.rejected(market_id, account_id, side, kind, client_id, Reason.DUPLICATE_CLIENT_ID)
+                    return
+                if first_order_id:
+                    journal.duplicate(order, first_order_id)
+                    return
+            reason = _refusal_of_state(market, order) or rules.place(state, order)
+    if reason is not None:
+        journal.rejected(market_id, account_id, side, kind, client_id, reason)
+
+
+def _refusal_of_state(market: Market, order: Order) -> Reason | None:
+    return None if market.state == _OPEN else entry_fault(market, order)

@@ -1,0 +1,94 @@
+"""Assets, markets and accounts as staff set them, by command."""
+
+from typing import Final
+
+from apps.matching.engine.accounts import Account, Asset
+from apps.matching.engine.market import Market
+from apps.matching.engine.state import State
+from apps.streams.codec import decode_settings
+from apps.streams.kinds import CommandKind, MarketState, Reason
+from apps.streams.messages import MAX_FEE_TIERS, AssetSettings, MarketSettings, SettingsError
+from apps.streams.records import COMMANDS, FRAME_SIZE, FrameError
+
+_unpack_control = COMMANDS[CommandKind.SET_MARKET].struct.unpack_from
+_unpack_account = COMMANDS[CommandKind.SET_ACCOUNT].struct.unpack_from
+_UNITS_MAY_CHANGE_IN: Final = frozenset({int(MarketState.PRE_LAUNCH), int(MarketState.CLOSED)})
+
+
+def set_asset(state: State, frames: bytes, offset: int) -> Reason | None:
+    """A new asset, or another code for a known one."""
+    settings = _body(frames, offset)
+    if not isinstance(settings, AssetSettings):
+        return Reason.INVALID_SETTINGS
+    code = settings.code.encode("ascii")
+    asset = state.assets.get(settings.asset_id)
+    if asset is None:
+        state.assets[settings.asset_id] = Asset(settings.asset_id, code)
+    else:
+        asset.code = code
+    _, op, _, _, _, _, _, _, _, relay_seq, source, _ = _unpack_control(frames, offset)
+    state.journal.settings_applied(op, relay_seq, source, settings.asset_id)
+    return None
+
+
+def set_market(state: State, frames: bytes, offset: int) -> Reason | None:
+    """A new market, which starts in PRE_LAUNCH, or newer settings for a known one.
+
+    Tick and lot change only in an empty market that is closed or not launched; prices in old ticks mean nothing in
+    new ones, so the last price is forgotten then. The assets never change.
+    """
+    settings = _body(frames, offset)
+    _, op, _, _, market_id, _, _, _, _, relay_seq, source, _ = _unpack_control(frames, offset)
+    if not isinstance(settings, MarketSettings) or settings.market_id != market_id:
+        return Reason.INVALID_SETTINGS
+    base_asset, quote_asset = state.assets.get(settings.base_asset_id), state.assets.get(settings.quote_asset_id)
+    if base_asset is None or quote_asset is None:
+        return Reason.UNKNOWN_ASSET
+    market = state.markets.get(market_id)
+    if market is None:
+        state.markets[market_id] = Market(settings, base_asset, quote_asset)
+    else:
+        if settings.settings_version <= market.settings_version:
+            return Reason.STALE_SETTINGS
+        if market.base_asset is not base_asset or market.quote_asset is not quote_asset:
+            return Reason.INVALID_SETTINGS
+        if (settings.tick_size, settings.lot_size) != (market.settings.tick_size, market.settings.lot_size):
+            if market.state not in _UNITS_MAY_CHANGE_IN or not market.is_empty():
+                return Reason.MARKET_IN_USE
+            market.last_price_ticks = 0
+        market.apply(settings)
+    state.journal.settings_applied(
+        op, relay_seq, source, market_id, market_id=market_id, settings_version=settings.settings_version
+    )
+    return None
+
+
+def set_account(state: State, frames: bytes, offset: int) -> Reason | None:
+    """Family and fee tier; the family only without open orders (matching-rules.md 4). Makes a new account."""
+    _, op, parts, _, _, account_id, _, _, _, relay_seq, source, family_id, fee_tier = _unpack_account(frames, offset)
+    if parts != 1 or account_id == 0 or fee_tier >= MAX_FEE_TIERS:
+        return Reason.MALFORMED
+    family_id = family_id or account_id
+    account = state.accounts.get(account_id)
+    if account is None:
+        state.accounts[account_id] = Account(account_id, family_id, fee_tier)
+    else:
+        if account.family_id != family_id and account.has_open_orders():
+            return Reason.ACCOUNT_HAS_ORDERS
+        account.family_id = family_id
+        account.fee_tier = fee_tier
+    state.journal.settings_applied(
+        op, relay_seq, source, account_id, account_id=account_id, family_id=family_id, fee_tier=fee_tier
+    )
+    return None
+
+
+def _body(frames: bytes, offset: int) -> AssetSettings | MarketSettings | None:
+    """The checked settings of the frame run at `offset`, None where they are not valid."""
+    run = frames[offset : offset + frames[offset + 2] * FRAME_SIZE]
+    try:
+        settings = decode_settings(run)
+        settings.check()
+    except (FrameError, SettingsError):
+        return None
+    return settings

@@ -1,0 +1,265 @@
+"""Snapshot body: the whole state as tables of packed rows, the same bytes for the same state.
+
+Layout
+    8 bytes magic, then for each table of TABLES in order: u32 number of rows, then the rows. Little-endian, fixed
+    width, zero-padded text; every table is sorted by its first columns as TABLES says. TABLES *is* the layout: any
+    other engine reads and writes the same from it.
+
+Canonical
+    Balances without units have no row. An order's place at its level is its `priority`; levels, indexes and totals
+    are rebuilt. `state_hash` is the hash of the whole body.
+"""
+
+from collections.abc import Iterator
+from hashlib import blake2b
+from struct import Struct
+from typing import Any, Final, NamedTuple
+
+from apps.matching.engine.accounts import Account, Asset, Balance
+from apps.matching.engine.book import Order
+from apps.matching.engine.client_ids import IDENTITY_SIZE, RECORD_SIZE
+from apps.matching.engine.errors import SnapshotError
+from apps.matching.engine.market import Market
+from apps.matching.engine.open_orders import rest_order
+from apps.matching.engine.state import KeyedHold, State
+from apps.streams.messages import MarketSettings
+
+MAGIC: Final = b"NBPTsnap"
+_COUNT: Final = Struct("<I")
+
+
+class Table(NamedTuple):
+    """`columns` are (name, struct code); `order` says how the rows are sorted."""
+
+    name: str
+    order: str
+    columns: tuple[tuple[str, str], ...]
+
+    @property
+    def row(self) -> Struct:
+        return Struct("<" + "".join(code for _, code in self.columns))
+
+
+TABLES: Final = (
+    Table("head", "one row", (
+        ("rules_version", "I"), ("seq", "Q"), ("now_ms", "Q"), ("last_order_id", "Q"), ("closed_ids_kept", "I"),
+    )),
+    Table("relays", "source", (("source", "H"), ("relay_seq", "Q"))),
+    Table("assets", "asset_id", (
+        ("asset_id", "I"), ("code", "16s"), ("external_units", "q"), ("fee_units", "q"),
+    )),
+    Table("markets", "market_id", (
+        ("market_id", "I"), ("symbol", "20s"), ("base_asset_id", "I"), ("quote_asset_id", "I"),
+        ("settings_version", "I"), ("tick_size", "q"), ("lot_size", "q"), ("initial_price_ticks", "q"),
+        ("min_price_ticks", "q"), ("max_price_ticks", "q"), ("min_lots", "q"), ("max_lots", "q"),
+        ("market_max_lots", "q"), ("min_notional_units", "q"), ("max_notional_units", "q"),
+        ("bid_down_bp", "I"), ("bid_up_bp", "I"), ("ask_down_bp", "I"), ("ask_up_bp", "I"), ("max_open_orders", "I"),
+        ("state", "B"), ("cause", "B"), ("last_price_ticks", "q"), ("last_trade_id", "Q"), ("last_agg_id", "Q"),
+        ("last_prevented_id", "Q"),
+    )),
+    Table("fees", "market_id, tier", (("market_id", "I"), ("tier", "H"), ("maker_ppm", "i"), ("taker_ppm", "i"))),
+    Table("accounts", "account_id", (("account_id", "Q"), ("family_id", "Q"), ("fee_tier", "H"))),
+    Table("balances", "account_id, asset_id", (
+        ("account_id", "Q"), ("asset_id", "I"), ("available_units", "q"), ("held_units", "q"),
+    )),
+    Table("holds", "key", (("key", "64s"), ("account_id", "Q"), ("asset_id", "I"), ("amount_units", "q"))),
+    Table("orders", "order_id", (
+        ("order_id", "Q"), ("account_id", "Q"), ("market_id", "I"), ("side", "B"), ("kind", "B"),
+        ("time_in_force", "B"), ("stp_mode", "B"), ("price_ticks", "q"), ("quantity_lots", "q"), ("left_lots", "q"),
+        ("filled_lots", "q"), ("filled_quote_units", "q"), ("priority", "Q"), ("client_id", "36s"),
+        ("identity", f"{IDENTITY_SIZE}s"),
+    )),
+    Table("closed_ids", "oldest first", (("record", f"{RECORD_SIZE}s"),)),
+)  # fmt: skip
+
+_SETTINGS_COLUMNS: Final = tuple(name for name, _ in TABLES[3].columns[5:20])
+
+
+def write_snapshot(state: State, rules_version: int) -> bytes:
+    """The canonical body."""
+    rows: dict[str, Iterator[tuple[Any, ...]]] = {
+        "head": iter(
+            [(rules_version, state.journal.seq, state.journal.now_ms, state.last_order_id, state.closed_ids.capacity)]
+        ),
+        "relays": iter(sorted(state.relays.items())),
+        "assets": (
+            (asset.asset_id, asset.code, asset.external_units, asset.fee_units)
+            for _, asset in sorted(state.assets.items())
+        ),
+        "markets": (_market_row(market) for _, market in sorted(state.markets.items())),
+        "fees": (
+            (market_id, tier, maker_ppm, taker_ppm)
+            for market_id, market in sorted(state.markets.items())
+            for tier, (maker_ppm, taker_ppm) in enumerate(market.settings.fees)
+        ),
+        "accounts": (
+            (account.account_id, account.family_id, account.fee_tier) for _, account in sorted(state.accounts.items())
+        ),
+        "balances": (
+            (account_id, asset_id, balance.available_units, balance.held_units)
+            for account_id, account in sorted(state.accounts.items())
+            for asset_id, balance in sorted(account.balances.items())
+            if balance.available_units or balance.held_units
+        ),
+        "holds": (
+            (key, held.account_id, held.asset_id, held.amount_units) for key, held in sorted(state.holds.items())
+        ),
+        "orders": (_order_row(order) for _, order in sorted(state.orders.items())),
+    }
+    parts = [MAGIC]
+    for table in TABLES:
+        if table.name == "closed_ids":
+            packed = list(state.closed_ids.ring)
+        else:
+            pack = table.row.pack
+            packed = [pack(*row) for row in rows[table.name]]
+        parts.append(_COUNT.pack(len(packed)))
+        parts += packed
+    return b"".join(parts)
+
+
+def state_hash(body: bytes) -> str:
+    """Lower-case hex of a snapshot body's hash."""
+    return blake2b(body, digest_size=32).hexdigest()
+
+
+def read_snapshot(body: bytes, rules_version: int) -> State:
+    """The state of a body that write_snapshot made under the same rules; SnapshotError for anything else."""
+    tables = _tables(body)
+    if len(tables["head"]) != 1:
+        raise SnapshotError("a snapshot has one head row")
+    version, seq, now_ms, last_order_id, closed_ids_kept = tables["head"][0]
+    if version != rules_version:
+        raise SnapshotError(f"snapshot of rules version {version}, this engine has {rules_version}")
+    state = State(closed_ids_kept)
+    state.journal.seq, state.journal.now_ms, state.last_order_id = seq, now_ms, last_order_id
+    try:
+        _restore(state, tables)
+    except (KeyError, ValueError) as error:
+        raise SnapshotError(f"a row does not fit the others: {error}") from error
+    return state
+
+
+def _tables(body: bytes) -> dict[str, list[tuple[Any, ...]]]:
+    """Rows by table name."""
+    if body[: len(MAGIC)] != MAGIC:
+        raise SnapshotError("not a snapshot body")
+    tables: dict[str, list[tuple[Any, ...]]] = {}
+    offset = len(MAGIC)
+    for table in TABLES:
+        row = table.row
+        end = offset + _COUNT.size
+        if end > len(body):
+            raise SnapshotError(f"the body ends before table {table.name}")
+        (count,) = _COUNT.unpack_from(body, offset)
+        offset, end = end, end + count * row.size
+        if end > len(body):
+            raise SnapshotError(f"the body ends within table {table.name}")
+        tables[table.name] = list(row.iter_unpack(memoryview(body)[offset:end]))
+        offset = end
+    if offset != len(body):
+        raise SnapshotError(f"{len(body) - offset} bytes follow the last table")
+    return tables
+
+
+def _restore(state: State, tables: dict[str, list[tuple[Any, ...]]]) -> None:
+    state.relays.update(tables["relays"])
+    for asset_id, code, external_units, fee_units in tables["assets"]:
+        state.assets[asset_id] = Asset(asset_id, code.rstrip(b"\0"), external_units, fee_units)
+    fees: dict[int, list[tuple[int, int]]] = {}
+    for market_id, _tier, maker_ppm, taker_ppm in tables["fees"]:
+        fees.setdefault(market_id, []).append((maker_ppm, taker_ppm))
+    for row in tables["markets"]:
+        _restore_market(state, row, fees)
+    for account_id, family_id, fee_tier in tables["accounts"]:
+        state.accounts[account_id] = Account(account_id, family_id, fee_tier)
+    for account_id, asset_id, available_units, held_units in tables["balances"]:
+        state.accounts[account_id].balances[asset_id] = Balance(available_units, held_units)
+    for key, account_id, asset_id, amount_units in tables["holds"]:
+        state.holds[key] = KeyedHold(account_id, asset_id, amount_units)
+    # Levels are FIFO by priority, so orders enter the book in that order.
+    priority = [name for name, _ in TABLES[8].columns].index("priority")
+    for row in sorted(tables["orders"], key=lambda row: row[priority]):
+        _restore_order(state, row)
+    for (record,) in tables["closed_ids"]:
+        state.closed_ids.push(record)
+
+
+def _market_row(market: Market) -> tuple[Any, ...]:
+    settings = market.settings
+    return (
+        market.market_id,
+        settings.symbol.encode("ascii"),
+        settings.base_asset_id,
+        settings.quote_asset_id,
+        settings.settings_version,
+        *(getattr(settings, name) for name in _SETTINGS_COLUMNS),
+        market.state,
+        market.cause,
+        market.last_price_ticks,
+        market.last_trade_id,
+        market.last_agg_id,
+        market.last_prevented_id,
+    )
+
+
+def _restore_market(state: State, row: tuple[Any, ...], fees: dict[int, list[tuple[int, int]]]) -> None:
+    market_id, symbol, base_asset_id, quote_asset_id, settings_version, *rest = row
+    values = rest[: len(_SETTINGS_COLUMNS)]
+    settings = MarketSettings(
+        market_id=market_id,
+        symbol=symbol.rstrip(b"\0").decode("ascii"),
+        base_asset_id=base_asset_id,
+        quote_asset_id=quote_asset_id,
+        settings_version=settings_version,
+        fees=fees[market_id],
+        **dict(zip(_SETTINGS_COLUMNS, values, strict=True)),
+    )
+    market = Market(settings, state.assets[base_asset_id], state.assets[quote_asset_id])
+    (
+        market.state,
+        market.cause,
+        market.last_price_ticks,
+        market.last_trade_id,
+        market.last_agg_id,
+        market.last_prevented_id,
+    ) = rest[len(_SETTINGS_COLUMNS) :]
+    state.markets[market_id] = market
+
+
+def _order_row(order: Order) -> tuple[Any, ...]:
+    return (
+        order.order_id,
+        order.account.account_id,
+        order.market.market_id,
+        order.side,
+        order.kind,
+        order.time_in_force,
+        order.stp_mode,
+        order.price_ticks,
+        order.quantity_lots,
+        order.left_lots,
+        order.filled_lots,
+        order.filled_quote_units,
+        order.priority,
+        order.client_id,
+        order.identity,
+    )
+
+
+def _restore_order(state: State, row: tuple[Any, ...]) -> None:
+    (
+        order_id, account_id, market_id, side, kind, time_in_force, stp_mode, price_ticks, quantity_lots, left_lots,
+        filled_lots, filled_quote_units, priority, client_id, identity,
+    ) = row  # fmt: skip
+    order = Order(
+        state.markets[market_id], state.accounts[account_id], side, kind, time_in_force, stp_mode, price_ticks,
+        quantity_lots, 0, client_id,
+    )  # fmt: skip
+    order.order_id = order_id
+    order.left_lots = left_lots
+    order.filled_lots = filled_lots
+    order.filled_quote_units = filled_quote_units
+    order.priority = priority
+    order.identity = identity.rstrip(b"\0") and identity
+    rest_order(state, order)

@@ -1,0 +1,35 @@
+"""Everything the engine remembers between two commands."""
+
+from apps.matching.engine.accounts import Account, Asset
+from apps.matching.engine.book import Order
+from apps.matching.engine.client_ids import ClosedIds
+from apps.matching.engine.journal import Journal
+from apps.matching.engine.market import Market
+
+
+class KeyedHold:
+    """Units held under a business key (a withdrawal, a stake)."""
+
+    __slots__ = ("account_id", "amount_units", "asset_id")
+
+    def __init__(self, account_id: int, asset_id: int, amount_units: int) -> None:
+        self.account_id = account_id
+        self.asset_id = asset_id
+        self.amount_units = amount_units
+
+
+class State:
+    """The shard's state. Time and event seq stand in the journal; `relays` has the last relay_seq by source."""
+
+    __slots__ = ("accounts", "assets", "closed_ids", "holds", "journal", "last_order_id", "markets", "orders", "relays")
+
+    def __init__(self, closed_ids_kept: int) -> None:
+        self.journal = Journal()
+        self.assets: dict[int, Asset] = {}
+        self.markets: dict[int, Market] = {}
+        self.accounts: dict[int, Account] = {}
+        self.holds: dict[bytes, KeyedHold] = {}
+        self.orders: dict[int, Order] = {}
+        self.closed_ids = ClosedIds(closed_ids_kept)
+        self.relays: dict[int, int] = {}
+        self.last_order_id = 0

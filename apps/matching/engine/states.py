@@ -1,0 +1,91 @@
+"""Market states: which commands pass in which, as data, and the staff command that changes them (T10).
+
+The table is that of matching-rules.md section 9. Rows and columns for rules that are not built yet (amend, triggers,
+auctions) appear with them; until then no command moves a market into AUCTION.
+"""
+
+from enum import Enum, auto
+from typing import Final, NamedTuple
+
+from apps.matching.engine.book import Order
+from apps.matching.engine.cancel import end_by_cancel
+from apps.matching.engine.client_ids import NO_CLIENT_ID
+from apps.matching.engine.market import Market
+from apps.matching.engine.state import State
+from apps.matching.engine.sweep import would_match
+from apps.streams.kinds import CommandKind, HaltCause, MarketState, OrderKind, Reason
+from apps.streams.records import COMMANDS
+
+_unpack = COMMANDS[CommandKind.SET_MARKET_STATE].struct.unpack_from
+
+
+class Entry(Enum):
+    """What a state lets in."""
+
+    ALL = auto()
+    NOTHING = auto()
+    NOT_MATCHING = auto()  # limits that would not match
+
+
+class Passes(NamedTuple):
+    """One row of the table. Cancels and money commands pass in every state."""
+
+    new_order: Entry
+    match: bool
+    refusal: Reason
+
+
+PASSES: Final = {
+    MarketState.PRE_LAUNCH: Passes(Entry.NOTHING, False, Reason.MARKET_NOT_OPEN),
+    MarketState.OPEN: Passes(Entry.ALL, True, Reason.NONE),
+    MarketState.POST_ONLY: Passes(Entry.NOT_MATCHING, False, Reason.MARKET_POST_ONLY),
+    MarketState.HALTED: Passes(Entry.NOTHING, False, Reason.MARKET_HALTED),
+    MarketState.AUCTION: Passes(Entry.NOTHING, False, Reason.MARKET_AUCTION),
+    MarketState.CANCEL_ONLY: Passes(Entry.NOTHING, False, Reason.MARKET_CANCEL_ONLY),
+    MarketState.CLOSED: Passes(Entry.NOTHING, False, Reason.MARKET_CLOSED),
+}
+
+# Where a staff command may move a market. Nothing leads back to PRE_LAUNCH.
+STAFF_MAY_SET: Final = frozenset(
+    {MarketState.OPEN, MarketState.POST_ONLY, MarketState.HALTED, MarketState.CANCEL_ONLY, MarketState.CLOSED}
+)
+UNCROSSED: Final = frozenset({MarketState.OPEN, MarketState.POST_ONLY})
+
+
+def entry_fault(market: Market, order: Order) -> Reason | None:
+    """Why the market's state refuses a new order, or None."""
+    row = PASSES[MarketState(market.state)]
+    if row.new_order is Entry.ALL:
+        return None
+    if row.new_order is Entry.NOT_MATCHING and order.kind == OrderKind.LIMIT and not would_match(order):
+        return None
+    return row.refusal
+
+
+def set_market_state(state: State, frames: bytes, offset: int) -> Reason | None:
+    """Move a market. Closing it also cancels its orders, by ascending order_id, after the state event."""
+    _, _, parts, _, market_id, _, _, _, _, relay_seq, source, new_state, cause = _unpack(frames, offset)
+    if parts != 1 or new_state not in set(MarketState) or cause not in set(HaltCause):
+        return Reason.MALFORMED
+    market = state.markets.get(market_id)
+    if market is None:
+        return Reason.UNKNOWN_MARKET
+    if new_state not in STAFF_MAY_SET:
+        return Reason.INVALID_STATE
+    old_state, market.state, market.cause = market.state, new_state, cause
+    state.journal.market_state_changed(market_id, relay_seq, source, old_state, new_state, cause)
+    if new_state == MarketState.CLOSED:
+        for order in sorted(_orders_of(market), key=lambda order: order.order_id):
+            end_by_cancel(state, order, Reason.CANCELED_BY_STAFF, NO_CLIENT_ID)
+    return None
+
+
+def _orders_of(market: Market) -> list[Order]:
+    orders = []
+    for side in (market.bids, market.asks):
+        for level in side.levels.values():
+            order = level.head
+            while order is not None:
+                orders.append(order)
+                order = order.next
+    return orders

@@ -1,0 +1,168 @@
+"""The matching sweep: price-time priority, at the maker's price (T1, matching-rules.md 2).
+
+Per maker: price limit -> self-trade -> print min(taker's rest, maker's rest). For an order with a quote budget the
+price limit means that one lot is affordable at the maker's price.
+
+The loop and the TRADE event stay in one function: it is the engine's hot spot (engine-figures.md section 5).
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from apps.matching.engine.book import BUY, Order
+from apps.matching.engine.errors import InvariantBroken
+from apps.matching.engine.fees import maker_and_taker_fee
+from apps.matching.engine.funds import exchange
+from apps.matching.engine.open_orders import forget_order
+from apps.matching.engine.selftrade import prevent_match
+from apps.matching.engine.state import State
+from apps.streams.kinds import EventKind, Reason, TradeFlag
+from apps.streams.records import EVENT_VERSION, EVENTS
+
+NO_LIMIT: Final = -(2**63)
+
+_trade = EVENTS[EventKind.TRADE].struct.pack
+_V: Final = EVENT_VERSION
+_TRADE: Final = int(EventKind.TRADE)
+_TAKER_IS_BUYER: Final = int(TradeFlag.TAKER_IS_BUYER)
+_MAKER_DONE: Final = int(TradeFlag.MAKER_DONE)
+_TAKER_DONE: Final = int(TradeFlag.TAKER_DONE)
+
+
+def limit_key(order: Order) -> int:
+    """Key of the worst opposite level that a limit order may trade with (book.py says what a key is)."""
+    return -order.price_ticks if order.side == BUY else order.price_ticks
+
+
+def would_match(order: Order) -> bool:
+    """A limit order's price meets the best opposite price."""
+    keys = (order.market.asks if order.side == BUY else order.market.bids).keys
+    return bool(keys) and keys[-1] >= limit_key(order)
+
+
+def makers_in_reach(taker: Order, worst_key: int) -> Iterator[tuple[int, int]]:
+    """The read-only run: (price_ticks, lots) of each maker the taker would print with, best first.
+
+    Ends at the limit, at the first maker of the taker's family or with the book.
+    """
+    side = taker.market.opposite(taker.side)
+    for key in reversed(side.keys):
+        if key < worst_key:
+            return
+        maker = side.levels[key].head
+        while maker is not None:
+            if maker.account.family_id == taker.account.family_id:
+                return
+            yield maker.price_ticks, maker.left_lots
+            maker = maker.next
+
+
+def sweep(state: State, taker: Order, worst_key: int, *, budget_units: int = 0) -> Reason | None:
+    """Print `taker` against the opposite side down to `worst_key`; why it stopped, None at its limit or when filled.
+
+    With `budget_units` the taker's quote budget decides instead of its quantity. Reasons: NO_LIQUIDITY (book at its
+    end), BUDGET_SPENT (no lot is affordable any more), SELF_TRADE (the caller expires the rest).
+    """
+    market, account, journal = taker.market, taker.account, state.journal
+    buying = taker.side == BUY
+    side = market.asks if buying else market.bids
+    keys = side.keys
+    unit_factor, lot_size = market.unit_factor, market.lot_size
+    taker_ppm = market.taker_ppm[account.fee_tier]
+    by_budget = budget_units > 0
+    base, quote = taker.base, taker.quote
+
+    while keys:
+        key = keys[-1]
+        if key < worst_key:
+            return None
+        level = side.levels[key]
+        price_ticks = level.price_ticks
+        lot_cost = price_ticks * unit_factor
+        # Quote that a buying taker's hold falls by for each lot: a limit order holds its limit price, a budget what
+        # it spends, a market order by quantity holds nothing.
+        hold_per_lot = lot_cost if by_budget else taker.price_ticks * unit_factor
+        agg_id = 0
+        maker = level.head
+        while maker is not None:
+            if by_budget:
+                wanted = budget_units // lot_cost
+                if not wanted:
+                    return Reason.BUDGET_SPENT
+            else:
+                wanted = taker.left_lots
+            if maker.account.family_id == account.family_id:
+                prevent_match(state, taker, maker, wanted)
+                return Reason.SELF_TRADE
+
+            lots = maker.left_lots
+            if wanted < lots:
+                lots = wanted
+            base_units, quote_units = lots * lot_size, lots * lot_cost
+            if buying:
+                maker_fee, taker_fee = maker_and_taker_fee(
+                    base_units, quote_units, market.maker_ppm[maker.account.fee_tier], taker_ppm
+                )
+                exchange(
+                    market, taker, maker, base_units, quote_units, lots * hold_per_lot,
+                    taker_fee, maker_fee if maker_fee > 0 else 0, -maker_fee if maker_fee < 0 else 0, 0,
+                )  # fmt: skip
+            else:
+                maker_fee, taker_fee = maker_and_taker_fee(
+                    quote_units, base_units, market.maker_ppm[maker.account.fee_tier], taker_ppm
+                )
+                exchange(
+                    market, maker, taker, base_units, quote_units, quote_units,
+                    maker_fee if maker_fee > 0 else 0, taker_fee, 0, -maker_fee if maker_fee < 0 else 0,
+                )  # fmt: skip
+            flags = _TAKER_IS_BUYER if buying else 0
+
+            level.lots -= lots
+            maker.left_lots -= lots
+            maker.filled_lots += lots
+            maker.filled_quote_units += quote_units
+            taker.filled_lots += lots
+            taker.filled_quote_units += quote_units
+            if by_budget:
+                budget_units -= quote_units
+            else:
+                taker.left_lots -= lots
+                if not taker.left_lots:
+                    flags |= _TAKER_DONE
+            if not maker.left_lots:
+                flags |= _MAKER_DONE
+
+            market.last_price_ticks = price_ticks
+            market.last_trade_id += 1
+            if not agg_id:
+                market.last_agg_id = agg_id = market.last_agg_id + 1
+            journal.seq = seq = journal.seq + 1
+            maker_base, maker_quote = maker.base, maker.quote
+            journal.records.append(
+                _trade(
+                    _V, _TRADE, flags, 0, market.market_id, seq, journal.now_ms, journal.cmd_n, journal.cmd_index,
+                    account.account_id, market.last_trade_id, agg_id, maker.account.account_id, maker.order_id,
+                    taker.order_id, price_ticks, lots, taker_fee, maker_fee,
+                    base.available_units, base.held_units, quote.available_units, quote.held_units,
+                    maker_base.available_units, maker_base.held_units,
+                    maker_quote.available_units, maker_quote.held_units,
+                    level.lots, maker.left_lots,
+                )
+            )  # fmt: skip
+
+            if flags & _MAKER_DONE:
+                following = maker.next
+                forget_order(state, maker)
+                level.head = following
+                if following is None:
+                    level.tail = None
+                    if level.lots:
+                        raise InvariantBroken("a level without orders still has lots")
+                    side.drop(key)
+                else:
+                    following.prev = None
+                maker.level = maker.next = None
+                maker = following
+            if flags & _TAKER_DONE:
+                return None
+    return Reason.NO_LIQUIDITY

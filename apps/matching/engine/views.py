@@ -1,0 +1,153 @@
+"""Read-only views for `reconcile`, `engine_status` and metrics: plain values, in a fixed order, never state objects."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from apps.matching.engine.state import State
+from apps.streams.kinds import HaltCause, MarketState
+
+
+class BalanceRow(NamedTuple):
+    account_id: int
+    asset_id: int
+    available_units: int
+    held_units: int
+
+
+class OrderRow(NamedTuple):
+    """An open order. client_id is "" where it has none."""
+
+    order_id: int
+    account_id: int
+    market_id: int
+    side: int
+    kind: int
+    price_ticks: int
+    quantity_lots: int
+    left_lots: int
+    filled_lots: int
+    filled_quote_units: int
+    priority: int
+    client_id: str
+
+
+class HoldRow(NamedTuple):
+    key: str
+    account_id: int
+    asset_id: int
+    amount_units: int
+
+
+class AssetRow(NamedTuple):
+    """external_units is what came in minus what went out: equal to all balances plus fee_units."""
+
+    asset_id: int
+    code: str
+    external_units: int
+    fee_units: int
+
+
+class MarketRow(NamedTuple):
+    """Best prices are 0 where that side is empty, last_price_ticks before the first trade."""
+
+    market_id: int
+    symbol: str
+    state: MarketState
+    cause: HaltCause
+    settings_version: int
+    best_bid_ticks: int
+    best_ask_ticks: int
+    last_price_ticks: int
+    last_trade_id: int
+    bid_levels: int
+    ask_levels: int
+
+
+class Counters(NamedTuple):
+    seq: int
+    now_ms: int
+    last_order_id: int
+    accounts: int
+    open_orders: int
+    holds: int
+    remembered_client_ids: int
+
+
+def balances(state: State) -> Iterator[BalanceRow]:
+    """By (account_id, asset_id); balances without units are left out."""
+    for account_id, account in sorted(state.accounts.items()):
+        for asset_id, balance in sorted(account.balances.items()):
+            if balance.available_units or balance.held_units:
+                yield BalanceRow(account_id, asset_id, balance.available_units, balance.held_units)
+
+
+def open_orders(state: State) -> Iterator[OrderRow]:
+    """By order_id."""
+    for order_id, order in sorted(state.orders.items()):
+        yield OrderRow(
+            order_id,
+            order.account.account_id,
+            order.market.market_id,
+            order.side,
+            order.kind,
+            order.price_ticks,
+            order.quantity_lots,
+            order.left_lots,
+            order.filled_lots,
+            order.filled_quote_units,
+            order.priority,
+            _text(order.client_id),
+        )
+
+
+def holds(state: State) -> Iterator[HoldRow]:
+    """By key."""
+    for key, held in sorted(state.holds.items()):
+        yield HoldRow(_text(key), held.account_id, held.asset_id, held.amount_units)
+
+
+def assets(state: State) -> Iterator[AssetRow]:
+    """By asset_id."""
+    for asset_id, asset in sorted(state.assets.items()):
+        yield AssetRow(asset_id, _text(asset.code), asset.external_units, asset.fee_units)
+
+
+def markets(state: State) -> Iterator[MarketRow]:
+    """By market_id."""
+    for market_id, market in sorted(state.markets.items()):
+        yield MarketRow(
+            market_id,
+            market.settings.symbol,
+            MarketState(market.state),
+            HaltCause(market.cause),
+            market.settings_version,
+            market.bids.best_price(),
+            market.asks.best_price(),
+            market.last_price_ticks,
+            market.last_trade_id,
+            len(market.bids.keys),
+            len(market.asks.keys),
+        )
+
+
+def depth(state: State, market_id: int, side: int, limit: int) -> list[tuple[int, int]]:
+    """(price_ticks, lots) of the best `limit` levels, best first."""
+    book_side = state.markets[market_id].side(side)
+    best = book_side.keys[: -limit - 1 : -1] if limit else []
+    return [(book_side.levels[key].price_ticks, book_side.levels[key].lots) for key in best]
+
+
+def counters(state: State) -> Counters:
+    return Counters(
+        state.journal.seq,
+        state.journal.now_ms,
+        state.last_order_id,
+        len(state.accounts),
+        len(state.orders),
+        len(state.holds),
+        len(state.closed_ids.ring),
+    )
+
+
+def _text(field: bytes) -> str:
+    return field.rstrip(b"\0").decode("ascii")
