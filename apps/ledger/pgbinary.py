@@ -58,7 +58,7 @@ def _rows_ending_in(columns: list[tuple[str, Values]], texts: npt.NDArray[np.byt
     if not length:
         # numpy has no zero-width field: an empty text is its length, 0, alone.
         return _with_extra_field(rows(columns, count), count, struct.pack(">i", 0))
-    return rows([*columns, ("text", texts.astype(f"S{length}"))], count)
+    return rows([*columns, (f"S{length}", texts.astype(f"S{length}"))], count)
 
 
 def _with_extra_field(table: bytes, count: int, field: bytes) -> bytes:

@@ -22,11 +22,11 @@ UPDATE ledger_balance AS b
    SET available_units = v.available, held_units = v.held, posted_units = b.posted_units + v.posted, seq = v.seq
   FROM unnest(%(account)s, %(asset)s, %(available)s, %(held)s, %(posted)s, %(seq)s)
        AS v(account, asset, available, held, posted, seq)
- WHERE b.account_id = v.account AND b.asset_id = v.asset AND b.shard = %(shard)s
+ WHERE b.account_id = v.account AND b.asset_id = v.asset AND b.shard = %(shard)s::text
 """
 _INSERT_BALANCES: Final = """
 INSERT INTO ledger_balance (shard, account_id, asset_id, available_units, held_units, posted_units, seq)
-SELECT %(shard)s, v.account, v.asset, v.available, v.held, v.posted, v.seq
+SELECT %(shard)s::text, v.account, v.asset, v.available, v.held, v.posted, v.seq
   FROM unnest(%(account)s, %(asset)s, %(available)s, %(held)s, %(posted)s, %(seq)s)
        AS v(account, asset, available, held, posted, seq)
  WHERE NOT EXISTS (SELECT 1 FROM ledger_balance b WHERE b.account_id = v.account AND b.asset_id = v.asset)
@@ -34,14 +34,14 @@ SELECT %(shard)s, v.account, v.asset, v.available, v.held, v.posted, v.seq
 _UPDATE_TOTALS: Final = """
 UPDATE ledger_housetotal AS t SET posted_units = t.posted_units + v.amount, seq = v.seq
   FROM unnest(%(kind)s, %(asset)s, %(amount)s, %(seq)s) AS v(kind, asset, amount, seq)
- WHERE t.shard = %(shard)s AND t.kind = v.kind AND t.asset_id = v.asset
+ WHERE t.shard = %(shard)s::text AND t.kind = v.kind AND t.asset_id = v.asset
 """
 _INSERT_TOTALS: Final = """
 INSERT INTO ledger_housetotal (shard, kind, asset_id, posted_units, seq)
-SELECT %(shard)s, v.kind, v.asset, v.amount, v.seq
+SELECT %(shard)s::text, v.kind, v.asset, v.amount, v.seq
   FROM unnest(%(kind)s, %(asset)s, %(amount)s, %(seq)s) AS v(kind, asset, amount, seq)
  WHERE NOT EXISTS (
-       SELECT 1 FROM ledger_housetotal t WHERE t.shard = %(shard)s AND t.kind = v.kind AND t.asset_id = v.asset)
+       SELECT 1 FROM ledger_housetotal t WHERE t.shard = %(shard)s::text AND t.kind = v.kind AND t.asset_id = v.asset)
 """
 
 

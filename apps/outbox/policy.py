@@ -16,3 +16,5 @@ BACK_OFF_LAST_S: Final = 2.0
 
 # Key of the advisory lock that makes the relay single (the second number is the shard's position in the log's shards).
 RELAY_LOCK: Final = 0x6E65_6F62
+LOCK_RETRY_S: Final = 1.0
+REPORT_S: Final = 5.0

@@ -16,13 +16,13 @@ CREATE TRIGGER ledger_refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON ledge
 
 CREATE FUNCTION ledger_check_zero_sum() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    found record;
+    wrong record;
 BEGIN
-    SELECT shard, seq, asset_id, sum(amount_units) AS total INTO found
+    SELECT shard, seq, asset_id, sum(amount_units) AS total INTO wrong
         FROM added GROUP BY shard, seq, asset_id HAVING sum(amount_units) <> 0 LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'ledger transaction %/% does not balance: asset % sums to %',
-            found.shard, found.seq, found.asset_id, found.total;
+            wrong.shard, wrong.seq, wrong.asset_id, wrong.total;
     END IF;
     RETURN NULL;
 END $$;

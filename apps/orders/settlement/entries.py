@@ -1,11 +1,12 @@
 """From stream entries to a checked batch: the chain joins, the seqs are gapless, the epoch never falls."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from apps.common.hashchain import extend
 from apps.orders.errors import SettlementStopped
 from apps.orders.settlement.columns import Batch, split
+from apps.streams.bus.base import EventEntry
 
 
 class Position(NamedTuple):
@@ -16,24 +17,7 @@ class Position(NamedTuple):
     epoch: int
 
 
-class Entry(Protocol):
-    """What is read of a stream entry (streams.bus.base.EventEntry)."""
-
-    @property
-    def first_seq(self) -> int: ...
-    @property
-    def last_seq(self) -> int: ...
-    @property
-    def epoch(self) -> int: ...
-    @property
-    def prev_chain(self) -> str: ...
-    @property
-    def chain(self) -> str: ...
-    @property
-    def body(self) -> bytes: ...
-
-
-def take(entries: Sequence[Entry], start: Position, *, events_max: int) -> tuple[Batch, int]:
+def take(entries: Sequence[EventEntry], start: Position, *, events_max: int) -> tuple[Batch, int]:
     """(a batch of the first entries, how many were taken): at most `events_max` events, at least one entry.
 
     SettlementStopped where an entry does not follow the one before it, with the check that failed.

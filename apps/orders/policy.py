@@ -1,0 +1,18 @@
+"""Limits of settlement and reconciliation (T13, reliability.md 2.7)."""
+
+from typing import Final
+
+# One transaction: about as much as settles in a second, so that a batch never holds locks for long.
+EVENTS_PER_BATCH: Final = 16_000
+ENTRIES_PER_READ: Final = 512
+READ_BLOCK_MS: Final = 500
+
+BACK_OFF_FIRST_S: Final = 0.05
+BACK_OFF_LAST_S: Final = 2.0
+
+# Above this lag the process counts as failing (architecture.md section 3, back-pressure).
+LAG_LIMIT_S: Final = 60
+LAG_LIMIT_EVENTS: Final = 500_000
+
+# How often the cursor that holds back trimming is moved, also without news.
+CURSOR_EVERY_S: Final = 1.0
