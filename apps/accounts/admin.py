@@ -67,12 +67,16 @@ class TradingAccountAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
-    list_display = ("public_key", "label", "account", "can_read", "can_trade", "created_at", "revoked_at")
+    list_display = ("short_key", "label", "account", "can_read", "can_trade", "created_at", "revoked_at")
     list_filter = (("revoked_at", admin.EmptyFieldListFilter), "can_read", "can_trade", "created_at")
     list_select_related = ("account",)
     search_fields = ("public_key", "label", "=account__id", "account__owner__email")
     fields = ("public_key", "label", "account", "can_read", "can_trade", "created_at", "revoked_at", "version")
     actions = ("revoke",)
+
+    @admin.display(description="API key", ordering="public_key")
+    def short_key(self, key: ApiKey) -> str:
+        return f"{key.public_key[:10]}…{key.public_key[-4:]}"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
         return super().get_queryset(request).defer("secret_box")

@@ -3,8 +3,8 @@
 The site makes a ticket for a logged-in page. The page opens `/ws-api/v3` and sends it in the first message,
 `session.logon {ticket}`, never in a URL. The gateway consumes it with CONSUME_TICKET_SQL: one row comes back for
 exactly one of any number of concurrent attempts, none for a ticket that is unknown, used, expired or revoked.
-The row's id names the trading session from then on. When the site revokes that row (log-out, password change,
-user switched off), it appears in CREDENTIAL_CHANGES_SQL (credentials.py) and the gateway closes the socket.
+The row's id names the trading session from then on. When that row is revoked (site session ended, password
+changed, user switched off), it appears in CREDENTIAL_CHANGES_SQL (credentials.py) and the gateway closes the socket.
 """
 
 import hashlib

@@ -75,7 +75,7 @@ def test_keys_show_no_secret_and_cannot_be_edited_added_or_deleted(root_client: 
     box = bytes(key.secret_box).hex()
     for path in ("/admin/accounts/apikey/", f"/admin/accounts/apikey/{key.pk}/change/"):
         page = root_client.get(path).content.decode()
-        assert key.public_key in page
+        assert key.public_key[:10] in page
         assert secret.decode() not in page
         assert box[:20] not in page
     before = ApiKey.objects.values().get()

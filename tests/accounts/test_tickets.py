@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from django.conf import settings
 from django.contrib.sessions.models import Session
+from django.core.management import call_command
 from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
@@ -19,7 +20,7 @@ from apps.accounts.errors import SessionEnded, TooManyTickets
 from apps.accounts.models import TradingTicket, User
 from apps.accounts.policy import TICKETS_PER_SESSION_MAX
 from apps.accounts.selectors import main_account_id
-from apps.accounts.services.tickets import issue_ticket, revoke_session_tickets
+from apps.accounts.services.tickets import issue_ticket
 from apps.accounts.tickets import CONSUME_TICKET_SQL, hash_ticket
 from tests.accounts.people import PASSWORD
 
@@ -204,8 +205,45 @@ def test_no_ticket_slips_past_a_log_out(alice: User, alice_client: Client) -> No
         started.wait(timeout=10)
         thread.join(timeout=0.5)
         assert thread.is_alive()
-        revoke_session_tickets(session_key=key)
         Session.objects.filter(session_key=key).delete()
     thread.join(timeout=10)
     assert outcome == ["refused"]
     assert not TradingTicket.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_log_out_waits_for_a_ticket_in_the_making_and_revokes_it(alice: User, alice_client: Client) -> None:
+    key = _session_key(alice_client)
+
+    def end() -> None:
+        Session.objects.filter(session_key=key).delete()
+        connection.close()
+
+    thread = threading.Thread(target=end)
+    with transaction.atomic():
+        ticket = issue_ticket(user_id=alice.pk, session_key=key)
+        thread.start()
+        thread.join(timeout=0.5)
+        assert thread.is_alive()
+    thread.join(timeout=10)
+    assert not Session.objects.exists()
+    assert TradingTicket.objects.get().revoked_at is not None
+    assert _consume(ticket) is None
+
+
+def test_every_way_to_end_a_session_ends_its_tickets(alice: User, make_user: Callable[..., User]) -> None:
+    """The site's own log-out has its test above; these are the ways around it."""
+    boss = make_user("boss@example.org", is_staff=True)
+
+    def ticket_of(client: Client, user: User) -> str:
+        client.force_login(user)
+        return issue_ticket(user_id=user.pk, session_key=_session_key(client))
+
+    admin, switching, forgotten = Client(), Client(), Client()
+    tickets = [ticket_of(admin, boss), ticket_of(switching, alice), ticket_of(forgotten, alice)]
+    admin.post("/admin/logout/")
+    switching.post("/admin/login/", {"username": boss.email, "password": PASSWORD})
+    Session.objects.filter(session_key=_session_key(forgotten)).update(expire_date=timezone.now())
+    call_command("clearsessions")
+    assert [_consume(ticket) for ticket in tickets] == [None] * 3
+    assert not TradingTicket.objects.filter(revoked_at=None).exists()

@@ -12,8 +12,9 @@ class TradingTicket(models.Model):
         id bigint · ticket_hash bytea(32) unique · account_id, user_id bigint · session_key_hash bytea(32) ·
         created_at, expires_at, used_at, revoked_at timestamptz · version bigint
 
-    used_at is set once, by the gateway's CONSUME_TICKET_SQL. revoked_at is set by log-out, password change and by
-    switching the user off; a trigger then writes `version`. It stays 0 before that: an unused ticket is nobody's news.
+    used_at is set once, by the gateway's CONSUME_TICKET_SQL. revoked_at is set by triggers when the
+    site session's row is deleted (log-out, expiry), at a password change and when the user is switched off, and by
+    staff; a trigger then writes `version`. It stays 0 before that: an unused ticket is nobody's news.
     """
 
     ticket_hash = models.BinaryField(unique=True, editable=False)

@@ -2,24 +2,18 @@
 
 from django.contrib.auth import logout, update_session_auth_hash
 from django.contrib.auth.password_validation import validate_password
-from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.http import HttpRequest
 
 from apps.accounts.models import User
-from apps.accounts.services.tickets import revoke_session_tickets
 
 
 def close_session(*, request: HttpRequest) -> None:
-    """Log out: revoke the session's tickets and delete the session, in one transaction.
+    """Log out: the session's row goes, and with it, by the trigger accounts_session_ended, its trading tickets.
 
-    The row lock is what issue_ticket waits for, so no ticket slips in between.
+    One transaction, so that no other process sees one without the other.
     """
-    session_key = request.session.session_key
     with transaction.atomic():
-        if session_key is not None:
-            list(Session.objects.select_for_update().filter(session_key=session_key))
-            revoke_session_tickets(session_key=session_key)
         logout(request)
 
 

@@ -1,4 +1,4 @@
-"""Trading tickets: make one for a logged-in page, revoke those of a session."""
+"""Trading tickets for logged-in pages. What ends a session revokes them, by triggers (migrations 0002 and 0003)."""
 
 import secrets
 from datetime import timedelta
@@ -17,8 +17,8 @@ from apps.accounts.tickets import hash_session_key, hash_ticket
 def issue_ticket(*, user_id: int, session_key: str) -> str:
     """A ticket that opens one trading socket within 30 s. Only its hash is stored.
 
-    Locks the session's row: a log-out at the same moment either comes first (SessionEnded here) or waits and then
-    revokes this ticket too. Old unused tickets of the session are deleted on the way.
+    Locks the session's row: a log-out at the same moment either comes first (SessionEnded here) or waits, and its
+    trigger then revokes this ticket too. Old unused tickets of the session are deleted on the way.
     Raises SessionEnded, TooManyTickets, NoTradingAccount.
     """
     now = timezone.now()
@@ -43,13 +43,3 @@ def issue_ticket(*, user_id: int, session_key: str) -> str:
             expires_at=now + timedelta(seconds=TICKET_LIFETIME_S),
         )
     return ticket
-
-
-def revoke_session_tickets(*, session_key: str) -> int:
-    """End the trading sessions that this site session opened; the number revoked.
-
-    Call inside the transaction that deletes the session, after locking its row (services/sessions.py).
-    """
-    return TradingTicket.objects.filter(session_key_hash=hash_session_key(session_key), revoked_at=None).update(
-        revoked_at=timezone.now()
-    )
