@@ -1,0 +1,79 @@
+"""The services work with the rights of the process that runs them, and the gateway's role cannot do the site's work."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.contrib.sessions.backends.db import SessionStore
+from django.db import connection
+
+from apps.accounts.credentials import API_KEY_SQL, CREDENTIAL_CHANGES_SQL, LATEST_VERSION_SQL
+from apps.accounts.models import User
+from apps.accounts.selectors import main_account_id
+from apps.accounts.services.api_keys import create_api_key, revoke_api_key
+from apps.accounts.services.signup import sign_up
+from apps.accounts.services.tickets import issue_ticket
+from apps.accounts.tickets import CONSUME_TICKET_SQL, hash_ticket
+from nebannpet import roles
+from tests.accounts.people import PASSWORD
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _as_site() -> Iterator[None]:
+    with psycopg.connect(settings.DATABASE_DSN) as owner:
+        roles.apply(owner)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET ROLE {roles.ROLE_OF_PROCESS['site']}")
+        yield
+        cursor.execute("RESET ROLE")
+
+
+@pytest.fixture
+def gateway() -> Iterator[psycopg.Connection]:
+    with psycopg.connect(settings.DATABASE_DSN, autocommit=True) as opened:
+        opened.execute(f"SET ROLE {roles.ROLE_OF_PROCESS['gateway']}")
+        yield opened
+
+
+def test_site_writes_and_gateway_follows(gateway: psycopg.Connection) -> None:
+    sign_up(email="alice@example.org", password=PASSWORD)
+    user = User.objects.get()
+    account_id = main_account_id(user_id=user.pk)
+    assert account_id is not None
+    key = create_api_key(account_id=account_id, label="x", can_read=True, can_trade=True).key
+    row = gateway.execute(API_KEY_SQL, (key.public_key,)).fetchone()
+    assert row is not None
+    assert (row[3], row[7]) == (account_id, False)
+    latest = gateway.execute(LATEST_VERSION_SQL).fetchone()
+    assert latest is not None
+    revoke_api_key(account_id=account_id, key_id=key.pk)
+
+    session = SessionStore()
+    session.create()
+    assert session.session_key is not None
+    ticket = issue_ticket(user_id=user.pk, session_key=session.session_key)
+    assert gateway.execute(CONSUME_TICKET_SQL, [hash_ticket(ticket)]).fetchone() is not None
+    session.flush()
+    changes = gateway.execute(CREDENTIAL_CHANGES_SQL, (latest[0], latest[0])).fetchall()
+    assert [(change[0], change[7]) for change in changes] == [("key", True), ("ticket", True)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO accounts_apikey (account_id, label, public_key, secret_box, can_read, can_trade, created_at, version)"
+        " VALUES (1, '', '', '', TRUE, TRUE, now(), 0)",
+        "UPDATE accounts_apikey SET can_trade = TRUE",
+        "UPDATE accounts_tradingticket SET revoked_at = NULL",
+        "UPDATE accounts_tradingticket SET account_id = 1",
+        "UPDATE accounts_user SET is_staff = TRUE",
+        "DELETE FROM accounts_tradingticket",
+        "DELETE FROM django_session",
+    ],
+)
+def test_gateway_may_only_mark_a_ticket_as_used(gateway: psycopg.Connection, statement: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        gateway.execute(statement)
