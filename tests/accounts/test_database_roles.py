@@ -64,8 +64,8 @@ def test_site_writes_and_gateway_follows(gateway: psycopg.Connection) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "INSERT INTO accounts_apikey (account_id, label, public_key, secret_box, can_read, can_trade, created_at, version)"
-        " VALUES (1, '', '', '', TRUE, TRUE, now(), 0)",
+        "INSERT INTO accounts_apikey (account_id, label, public_key, secret_box, can_read, can_trade, created_at,"
+        " version) VALUES (1, '', '', '', TRUE, TRUE, now(), 0)",
         "UPDATE accounts_apikey SET can_trade = TRUE",
         "UPDATE accounts_tradingticket SET revoked_at = NULL",
         "UPDATE accounts_tradingticket SET account_id = 1",
