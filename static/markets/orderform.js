@@ -28,6 +28,7 @@ export class OrderForm {
     this.by = "quantity";
     this.attempt = null;
     this.sending = false;
+    this.priceIsOwn = false;
     this.touched = new Set();
     this.form.addEventListener("submit", (event) => this.submit(event));
     this.form.addEventListener("change", (event) => event.target.type === "radio" && this.changeKind());
@@ -64,8 +65,10 @@ export class OrderForm {
     this.form.dataset.side = this.side;
     this.inputs.price.disabled = !this.limit;
     this.inputs.price.placeholder = this.limit ? "" : "Best market price";
-    if (!this.limit) this.inputs.price.value = "";
-    else if (this.inputs.price.value === "") this.suggestPrice();
+    if (!this.limit) {
+      this.inputs.price.value = "";
+      this.priceIsOwn = false;
+    }
     if (!this.limit) this.inputs[this.by === "total" ? "quantity" : "total"].value = "";
     setText(byId("order-submit-text"), `${this.side === "BUY" ? "Buy" : "Sell"} ${base}`);
     this.touched.clear();
@@ -73,10 +76,11 @@ export class OrderForm {
     this.refresh();
   }
 
-  /** Fills an empty price with the best price of the own side, once the book is there. */
+  /** Starts the price with the best of the own side, once. A price that the user emptied stays empty. */
   suggestPrice() {
     const best = (this.side === "BUY" ? this.book.bids : this.book.asks)[0];
-    if (best !== undefined && this.inputs.price.value === "" && this.limit && document.activeElement !== this.inputs.price) {
+    if (best !== undefined && this.inputs.price.value === "" && this.limit && !this.priceIsOwn) {
+      this.priceIsOwn = true;
       this.inputs.price.value = formatDecimal(best.price, this.market.pricePlaces);
     }
   }
@@ -84,7 +88,8 @@ export class OrderForm {
   edited(field) {
     this.touched.add(field);
     setText(byId("order-form-error"), "");
-    if (field !== "price") this.by = field;
+    if (field === "price") this.priceIsOwn = true;
+    else this.by = field;
     if (this.limit) this.linkFields(field);
     else if (field !== "price") this.inputs[field === "total" ? "quantity" : "total"].value = "";
     this.refresh();
@@ -182,7 +187,7 @@ export class OrderForm {
     const average = preview && averagePrice(preview.walk);
     this.inputs.price.placeholder = average ? `≈ ${formatRoundedDown(average, this.market.pricePlaces)}` : "Best market price";
     this.inputs.quantity.placeholder = preview && this.by === "total" ? `≈ ${formatDecimal(preview.walk.filled, 0)}` : "";
-    this.inputs.total.placeholder = preview && this.by === "quantity" ? `≈ ${formatDecimal(preview.walk.cost, 0)}` : "";
+    this.inputs.total.placeholder = preview && this.by === "quantity" ? `≈ ${formatRoundedDown(preview.walk.cost, this.market.pricePlaces)}` : "";
   }
 
   async submit(event) {

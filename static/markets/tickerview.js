@@ -9,6 +9,7 @@ export class TickerView {
     this.market = market;
     this.last = 0n;
     this.lastNode = byId("last-price");
+    this.bookNode = byId("book-last");
   }
 
   follow(feed) {
@@ -49,10 +50,13 @@ export class TickerView {
   /** A newer last price, from a trade or the ticker. */
   showLast(price) {
     if (price === 0n || price === this.last) return;
-    this.lastNode.className = `ticker-last num ${this.last === 0n ? "" : price > this.last ? "buy" : "sell"}`;
+    const tone = this.last === 0n ? "" : price > this.last ? "buy" : "sell";
+    this.lastNode.className = `ticker-last num ${tone}`;
     this.last = price;
     const text = formatDecimal(price, this.market.pricePlaces, { group: true });
     setText(this.lastNode, text);
+    setText(this.bookNode, text);
+    this.bookNode.className = `book-last ${tone}`;
     document.title = `${text} ${this.market.symbol} | Nebannpet`;
   }
 }

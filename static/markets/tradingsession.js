@@ -6,7 +6,7 @@
  */
 
 import { ApiError, fetchTicket } from "./rest.js";
-import { ReconnectingSocket } from "./socket.js";
+import { Phase, ReconnectingSocket } from "./socket.js";
 
 const ANSWER_MS = 10000;
 
@@ -41,7 +41,8 @@ export class TradingSession {
         onOpen: (ticket) => this.logOn(ticket),
         onMessage: (message) => this.receive(message),
         onLost: () => this.forgetConnection(),
-        onPhase: handlers.onPhase,
+        // Open means more here than a connected socket: see `logOn`.
+        onPhase: (phase, retryAtMs) => handlers.onPhase(phase === Phase.OPEN ? Phase.CONNECTING : phase, retryAtMs),
         onSignedOut: handlers.onSignedOut,
       },
     });
@@ -68,6 +69,7 @@ export class TradingSession {
     }
     this.ready = true;
     this.socket.confirm();
+    this.handlers.onPhase(Phase.OPEN, null);
     this.handlers.onReady();
   }
 

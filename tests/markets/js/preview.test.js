@@ -1,0 +1,81 @@
+import test from "node:test";
+import assert from "node:assert/strict";
+
+import { candleFromEvent, candleFromRow, joinOlder, movingAverage } from "../../../static/markets/candles.js";
+import { formatDecimal, parseDecimal } from "../../../static/markets/decimal.js";
+import { bannerOf } from "../../../static/markets/marketstate.js";
+import { changePercent } from "../../../static/markets/markettable.js";
+import { previewOrder } from "../../../static/markets/orderpreview.js";
+
+const levels = (...rows) => rows.map(([price, quantity]) => ({ price: parseDecimal(price), quantity: parseDecimal(quantity) }));
+const book = {
+  bids: levels(["50950", "0.5"], ["50940", "1"], ["50930", "2.5"]),
+  asks: levels(["51000", "1.2"], ["51100", "0.8"], ["51200", "0.3"]),
+};
+const market = { base: "BTC", quote: "USDT", lot: parseDecimal("0.00001"), pricePlaces: 2 };
+const fees = { maker: parseDecimal("0.001"), taker: parseDecimal("0.002") };
+const draft = (changes) => ({ side: "BUY", type: "LIMIT", price: null, quantity: null, total: null, ...changes });
+const text = (units) => formatDecimal(units, 0);
+
+test("a limit order that rests pays the maker fee on what it receives", () => {
+  const preview = previewOrder(draft({ price: parseDecimal("50900"), quantity: parseDecimal("2") }), book, market, fees);
+  assert.equal(text(preview.total), "101800");
+  assert.equal(text(preview.fee), "0.002");
+  assert.equal(text(preview.received), "1.998");
+  assert.match(preview.note, /^Rests/);
+});
+
+test("a limit order that takes and rests pays both fees and the book's prices", () => {
+  const preview = previewOrder(draft({ price: parseDecimal("51100"), quantity: parseDecimal("2.5") }), book, market, fees);
+  assert.equal(text(preview.total), text(parseDecimal("61200") + parseDecimal("40880") + parseDecimal("25550")));
+  assert.equal(text(preview.fee), "0.0045");
+  assert.match(preview.note, /fill 2 at once and rest with 0.5 BTC/);
+});
+
+test("a market sell receives quote less the taker fee", () => {
+  const preview = previewOrder(draft({ side: "SELL", type: "MARKET", quantity: parseDecimal("0.7") }), book, market, fees);
+  assert.equal(text(preview.received), "35591.674");
+  assert.equal(preview.note, "Would fill down to 50,940.00.");
+});
+
+test("a market order beyond the book says what would expire", () => {
+  const preview = previewOrder(draft({ type: "MARKET", quantity: parseDecimal("9") }), book, market, fees);
+  assert.equal(preview.note, "The book holds only 2.3 BTC; the rest would expire.");
+  const empty = previewOrder(draft({ type: "MARKET", total: parseDecimal("9") }), { bids: [], asks: [] }, market, fees);
+  assert.equal(empty.note, "Nothing in the book to fill this order.");
+  assert.equal(text(empty.received), "0");
+});
+
+test("every state but open trading has its words", () => {
+  const market = (state, status) => ({ state, status });
+  assert.equal(bannerOf(market("OPEN", "TRADING")), null);
+  for (const [state, status] of [["HALTED", "HALT"], ["AUCTION", "HALT"], ["CANCEL_ONLY", "CANCEL_ONLY"], ["CLOSED", "BREAK"], ["PRE_LAUNCH", "BREAK"], ["POST_ONLY", "TRADING"]]) {
+    assert.ok(bannerOf(market(state, status)) !== null, state);
+  }
+  assert.match(bannerOf(market("AUCTION", "HALT"))[1], /auction/i);
+});
+
+test("24 h change", () => {
+  const percent = (open, last) => changePercent(parseDecimal(open), parseDecimal(last));
+  assert.equal(text(percent("50000", "51000")), "2");
+  assert.equal(text(percent("50000", "49000")), "-2");
+  assert.equal(percent("0", "1"), null);
+});
+
+test("candles from rows and events are the same", () => {
+  const bar = { time: 60, open: 1, high: 2, low: 0.5, close: 1.5, volume: 3 };
+  assert.deepEqual(candleFromRow([60000, "1.0", "2.0", "0.5", "1.5", "3.0", 119999]), bar);
+  assert.deepEqual(candleFromEvent({ t: 60000, o: "1.0", h: "2.0", l: "0.5", c: "1.5", v: "3.0" }), bar);
+});
+
+test("older pages join without repeating a bar", () => {
+  const bars = (...times) => times.map((time) => ({ time }));
+  assert.deepEqual(joinOlder(bars(1, 2, 3), bars(3, 4)), bars(1, 2, 3, 4));
+  assert.deepEqual(joinOlder(bars(1), []), bars(1));
+});
+
+test("moving average", () => {
+  const closes = [1, 2, 3, 4].map((close, time) => ({ time, close }));
+  assert.deepEqual(movingAverage(closes, 2), [{ time: 1, value: 1.5 }, { time: 2, value: 2.5 }, { time: 3, value: 3.5 }]);
+  assert.deepEqual(movingAverage(closes, 9), []);
+});

@@ -1,0 +1,89 @@
+"""The site's pages of this app: what they carry, label and refuse (U1; issue 3, item 12)."""
+
+from typing import Any
+
+import pytest
+from django.conf import LazySettings
+from django.test import Client
+from django.urls import reverse
+
+from apps.common.amounts import format_units
+from apps.markets.models import Candle, Market
+
+pytestmark = pytest.mark.django_db
+LABEL = b"Simulated data"
+
+
+def month_candle(market: Market, *, simulated: bool) -> None:
+    figures = dict.fromkeys(("open_ticks", "high_ticks", "low_ticks", "close_ticks", "volume_lots"), 1)
+    figures |= dict.fromkeys(("quote_units", "trades", "taker_base_lots", "taker_quote_units"), 1)
+    Candle.objects.create(
+        market=market,
+        interval="1M",
+        open_ms=0,
+        first_trade_id=-1,
+        last_trade_id=-1,
+        simulated=simulated,
+        **figures,
+    )
+
+
+def test_trading_page_carries_what_its_script_needs(client: Client, btcusdt: Market) -> None:
+    response = client.get("/trade/BTCUSDT")
+    html = response.content.decode()
+    maker_ppm, taker_ppm = btcusdt.fees[0]
+    assert response.status_code == 200
+    assert 'data-symbol="BTCUSDT"' in html
+    assert f'data-ticket-url="{reverse("accounts:ticket")}"' in html
+    assert f'data-maker-rate="{format_units(maker_ppm * 100)}"' in html
+    assert f'data-taker-rate="{format_units(taker_ppm * 100)}"' in html
+    assert 'data-signed-in="no"' in html
+    assert "csrftoken" in response.cookies
+
+
+def test_a_signed_in_page_says_so(client: Client, btcusdt: Market, django_user_model: type[Any]) -> None:
+    user = django_user_model(email="trader@example.com", is_active=True)
+    user.set_unusable_password()
+    user.save()
+    client.force_login(user)
+    assert 'data-signed-in="yes"' in client.get("/trade/BTCUSDT").content.decode()
+
+
+@pytest.mark.parametrize("symbol", ["NOSUCH", "btcusdt", "BTC-USDT", "X" * 21, "%3Cscript%3E"])
+def test_an_unknown_symbol_is_not_found(client: Client, btcusdt: Market, symbol: str) -> None:
+    assert client.get(f"/trade/{symbol}").status_code == 404
+
+
+def test_trade_leads_to_the_first_market_or_to_the_list(client: Client, db: None) -> None:
+    assert client.get("/trade")["Location"] == "/markets"
+
+
+def test_trade_leads_to_the_first_market(client: Client, btcusdt: Market) -> None:
+    assert client.get("/trade")["Location"] == "/trade/BTCUSDT"
+
+
+@pytest.mark.parametrize("path", ["/trade/BTCUSDT", "/markets"])
+def test_pages_only_answer_reads(client: Client, btcusdt: Market, path: str) -> None:
+    assert client.post(path).status_code == 405
+
+
+@pytest.mark.parametrize("path", ["/trade/BTCUSDT", "/markets"])
+def test_simulated_data_is_labelled(client: Client, btcusdt: Market, settings: LazySettings, path: str) -> None:
+    settings.SIMULATOR = False
+    month_candle(btcusdt, simulated=False)
+    assert LABEL not in client.get(path).content
+    Candle.objects.update(simulated=True)
+    assert LABEL in client.get(path).content
+    Candle.objects.all().delete()
+    settings.SIMULATOR = True
+    assert LABEL in client.get(path).content
+
+
+@pytest.mark.parametrize("path", ["/trade/BTCUSDT", "/markets"])
+def test_nothing_inline_and_nothing_foreign(client: Client, btcusdt: Market, path: str) -> None:
+    html = client.get(path).content.decode()
+    assert " style=" not in html
+    assert "<style" not in html
+    assert html.count("<script") == html.count("<script ")
+    assert 'src="http' not in html
+    assert 'rel="stylesheet" href="http' not in html
