@@ -34,7 +34,7 @@ BARS: Final = (
 )
 
 
-def bars_parameters(market_id: int, interval: str, opens: Sequence[int]) -> tuple[object, ...]:
+def bars_parameters(market_id: int, interval: str, opens: Sequence[int]) -> tuple[int | str, ...]:
     """Parameters of BARS for the non-empty `opens` of plan()."""
     return (market_id, interval, opens[0], opens[-1], market_id, interval, opens[0])
 

@@ -13,11 +13,12 @@ from typing import Any, Final
 import psycopg
 import structlog
 from prometheus_client import Counter, Gauge
-from redis.exceptions import RedisError
 
 from apps.markets.marketdata import database
 from apps.markets.marketdata.bars import Bar, fold, trade_bar
-from apps.markets.marketdata.events import TRADES, EventSource, wanted_events
+from apps.markets.marketdata.events import TRADES, wanted_events
+from apps.streams.bus.base import Bus
+from apps.streams.bus.errors import BusError
 from apps.streams.kinds import TradeFlag
 
 log = structlog.get_logger(__name__)
@@ -67,7 +68,7 @@ class SecondBars:
 class CandleWriter:
     """`step` moves the candles forward; `run` does so until `stop` is set, over failures of PostgreSQL and Redis."""
 
-    def __init__(self, events: EventSource, shard: str, dsn: str | None = None) -> None:
+    def __init__(self, events: Bus, shard: str, dsn: str | None = None) -> None:
         self._events = events
         self._shard = shard
         self._dsn = dsn
@@ -88,7 +89,7 @@ class CandleWriter:
             self._connection = None
 
     def step(self) -> bool:
-        """Write the next events' candles; whether there may be more at once. Raises psycopg.Error and RedisError."""
+        """Write the next events' candles; whether there may be more at once. Raises psycopg.Error and BusError."""
         if self._connection is None:
             self.open()
         assert self._connection is not None, "open() connects or raises"
@@ -116,7 +117,7 @@ class CandleWriter:
                     pass
             except (
                 psycopg.Error,
-                RedisError,
+                BusError,
                 OSError,
                 LookupError,
                 database.WatermarkMoved,

@@ -1,7 +1,7 @@
 """Event entries to the records that market data needs; everything else is skipped undecoded."""
 
 from collections.abc import Iterator
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from apps.streams.codec import decode_event
 from apps.streams.kinds import EventKind
@@ -18,18 +18,6 @@ PUBLIC_KINDS: Final = frozenset(
     }
 )
 TRADES: Final = frozenset({EventKind.TRADE})
-
-
-class EventSource(Protocol):
-    """The reading side of the bus (apps/streams/bus)."""
-
-    def read_events(self, after_seq: int, *, count: int, block_ms: int) -> list[Any]:
-        """Entries after `after_seq`, oldest first; with block_ms 0 at once."""
-        ...
-
-    def head(self) -> Any:
-        """`seq` is that of the newest durable event, 0 before the first."""
-        ...
 
 
 def wanted_events(body: bytes, kinds: frozenset[EventKind], *, after_seq: int = 0) -> Iterator[Any]:

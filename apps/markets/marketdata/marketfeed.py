@@ -80,6 +80,10 @@ class MarketFeed:
             self.snapshot_due = True
         return news
 
+    def has_caught_up(self) -> bool:
+        """Whether the book is as far as readers are: a snapshot needs both chains at the same levels."""
+        return all(chain.u <= self.book.seq for chain in self.book.chains.values())
+
     def snapshot(self, after: str) -> wire.Record:
         """What a reader needs that goes on reading after stream entry `after`."""
         chain = self.book.chains["depth"]
@@ -99,6 +103,10 @@ class MarketFeed:
     def _print(self, event: Trade) -> list[wire.Record]:
         taker_is_buyer = bool(event.flags & TradeFlag.TAKER_IS_BUYER)
         self.book.set_level(Side.SELL if taker_is_buyer else Side.BUY, event.price_ticks, event.level_lots)
+        return self.count_print(event)
+
+    def count_print(self, event: Trade) -> list[wire.Record]:
+        """Take a print into tape, bars and ticker, where they do not know it yet, but not into the book."""
         record = wire.trade(
             self.market_id,
             trade_id=event.trade_id,
@@ -106,7 +114,7 @@ class MarketFeed:
             price_ticks=event.price_ticks,
             lots=event.quantity_lots,
             time_ms=event.cmd_ms,
-            buyer_maker=not taker_is_buyer,
+            buyer_maker=not event.flags & TradeFlag.TAKER_IS_BUYER,
             seq=event.seq,
         )
         news = self.tape.add(record)

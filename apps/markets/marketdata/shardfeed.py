@@ -6,38 +6,42 @@ from apps.markets.marketdata import wire
 from apps.markets.marketdata.edge import Told
 from apps.markets.marketdata.events import PUBLIC_KINDS, wanted_events
 from apps.markets.marketdata.marketfeed import MarketFeed
+from apps.streams.bus.base import EventEntry
 from apps.streams.kinds import CommandKind, EventKind, HaltCause, MarketState
 
 
 class EventGap(RuntimeError):
-    """Events between the own position and the next entry are gone: start again from a snapshot."""
+    """The log does not go on where this reader is: events are gone, or it is another history. Load anew."""
 
 
 class ShardFeed:
-    """`seq` is the last event taken; it is the `u` of depth messages flushed now."""
+    """`seq` is the last event taken; it is the `u` of depth messages flushed now. `chain` is the log's chain there."""
 
-    def __init__(self, unit_factor_of: Callable[[int], int], seq: int, markets: Iterable[MarketFeed] = ()) -> None:
+    def __init__(
+        self, unit_factor_of: Callable[[int], int], seq: int, chain: str, markets: Iterable[MarketFeed] = ()
+    ) -> None:
         self._unit_factor_of = unit_factor_of
         self.seq = seq
+        self.chain = chain
         self.markets: dict[int, MarketFeed] = {feed.market_id: feed for feed in markets}
 
-    def take(self, *, first_seq: int, last_seq: int, body: bytes) -> list[wire.Record]:
-        """Apply one entry; returns prints, aggregates, best prices and states. Known events are skipped.
+    def take(self, entry: EventEntry) -> list[wire.Record]:
+        """Apply the entry that follows; returns prints, aggregates, best prices and states.
 
-        Raises EventGap, and nothing is applied, where events are missing before it.
+        Raises EventGap, and nothing is applied, where it does not follow what was taken before.
         """
-        if first_seq > self.seq + 1:
-            raise EventGap(f"events {self.seq + 1} to {first_seq - 1} are missing")
+        if entry.first_seq != self.seq + 1 or entry.prev_chain != self.chain:
+            raise EventGap(f"the entry of events {entry.first_seq} to {entry.last_seq} does not follow {self.seq}")
         news: list[wire.Record] = []
         touched: dict[int, MarketFeed] = {}
-        for event in wanted_events(body, PUBLIC_KINDS, after_seq=self.seq):
+        for event in wanted_events(entry.body, PUBLIC_KINDS):
             if event.KIND == EventKind.SETTINGS_APPLIED:
                 if event.op == CommandKind.SET_MARKET:
                     self._listed(event.object_id)
                 continue
             feed = touched[event.market_id] = self._listed(event.market_id)
             news += feed.apply(event)
-        self.seq = max(self.seq, last_seq)
+        self.seq, self.chain = entry.last_seq, entry.chain
         for feed in touched.values():
             # An entry holds whole commands, so nothing can join the last aggregate any more.
             news += feed.tape.complete()
@@ -58,7 +62,7 @@ class ShardFeed:
 
     def due_snapshots(self, after: str) -> list[tuple[int, wire.Record]]:
         """Snapshots of markets that changed since the last call, for readers that go on after entry `after`."""
-        due = [feed for feed in self.markets.values() if feed.snapshot_due]
+        due = [feed for feed in self.markets.values() if feed.snapshot_due and feed.has_caught_up()]
         for feed in due:
             feed.snapshot_due = False
         return [(feed.market_id, feed.snapshot(after)) for feed in due]

@@ -1,0 +1,104 @@
+"""Two days of candles before the first trade, made by the simulator's price process and marked `simulated`.
+
+The walk is drawn backwards from the initial prices, so that live trading goes on where the history ends.
+"""
+
+from random import Random
+from typing import Final
+
+from django.db import transaction
+
+from apps.markets import demo
+from apps.markets.intervals import DAY_MS, SECOND_MS
+from apps.markets.marketdata.bars import Bar
+from apps.markets.marketdata.candlewriter import SecondBars
+from apps.markets.models import Candle, Market
+from apps.markets.simulator.prices import STEP_MS, FairPrices, initial_units
+
+HISTORY_MS: Final = 2 * DAY_MS
+SEED: Final = 20_261_121
+# A bar of one second would hold at most one simulated price: the history begins at one minute.
+LEFT_OUT: Final = "1s"
+TRADES_MAX: Final = 6
+# Mean size of a simulated trade, in 10^-8 of the numeraire.
+TRADE_UNITS: Final = 400 * 10**8
+BATCH_ROWS: Final = 2_000
+
+
+@transaction.atomic
+def write_history(*, until_ms: int) -> int:
+    """Candles of the two days before `until_ms` for demo markets that have none yet; returns how many were written."""
+    empty = {
+        market.symbol: market
+        for market in Market.objects.filter(symbol__in=[market.symbol for market in demo.MARKETS])
+        if not Candle.objects.filter(market_id=market.id).exists()
+    }
+    if not empty:
+        return 0
+    rows = [
+        Candle(
+            market_id=market_id,
+            interval=interval,
+            open_ms=bar.open_ms,
+            open_ticks=bar.open,
+            high_ticks=bar.high,
+            low_ticks=bar.low,
+            close_ticks=bar.close,
+            volume_lots=bar.volume_lots,
+            quote_units=bar.quote_units,
+            trades=bar.trades,
+            taker_base_lots=bar.taker_base_lots,
+            taker_quote_units=bar.taker_quote_units,
+            first_trade_id=bar.first_trade_id,
+            last_trade_id=bar.last_trade_id,
+            simulated=True,
+        )
+        for market_id, interval, bar in simulated_bars(empty, until_ms=until_ms)
+    ]
+    Candle.objects.bulk_create(rows, batch_size=BATCH_ROWS)
+    return len(rows)
+
+
+def simulated_bars(markets: dict[str, Market], *, until_ms: int) -> list[tuple[int, str, Bar]]:
+    """(market_id, interval, bar) for each market by symbol; the same for the same `until_ms`."""
+    random = Random(SEED)  # noqa: S311  no secret depends on it
+    prices = FairPrices(initial_units(), random)
+    steps = HISTORY_MS // STEP_MS
+    path: list[dict[str, int]] = []
+    listed = [(market, markets[market.symbol]) for market in demo.MARKETS if market.symbol in markets]
+    for _ in range(steps):
+        path.append({row.symbol: prices.ticks(market, row.tick_size) for market, row in listed})
+        prices.step(backwards=True)
+    collected = SecondBars()
+    first_ms = until_ms - until_ms % SECOND_MS - steps * STEP_MS
+    before = path[-1]
+    for number, step in enumerate(reversed(path)):
+        for market, row in listed:
+            quote_price_units = prices.units[market.quote]
+            bar = _bar(row, quote_price_units, before[row.symbol], step[row.symbol], random)
+            collected.add(row.id, bar.starting_at(first_ms + number * STEP_MS))
+        before = step
+    return [found for found in collected.rows() if found[1] != LEFT_OUT]
+
+
+def _bar(market: Market, quote_price_units: int, open_ticks: int, close_ticks: int, random: Random) -> Bar:
+    """Some simulated trades on the way from one price to the next."""
+    trades = random.randint(0, TRADES_MAX) + 1
+    notional_units = TRADE_UNITS * 10**8 // quote_price_units * trades
+    unit_factor = market.settings().unit_factor
+    lots = max(notional_units * random.randint(20, 180) // 100 // (close_ticks * unit_factor), 1)
+    taken = lots * random.randint(20, 80) // 100
+    reach = max(abs(close_ticks - open_ticks) // 3, 1)
+    return Bar(
+        open_ms=0,
+        open=open_ticks,
+        high=max(open_ticks, close_ticks) + random.randint(0, reach),
+        low=max(min(open_ticks, close_ticks) - random.randint(0, reach), 1),
+        close=close_ticks,
+        volume_lots=lots,
+        quote_units=lots * close_ticks * unit_factor,
+        trades=trades,
+        taker_base_lots=taken,
+        taker_quote_units=taken * close_ticks * unit_factor,
+        simulated=True,
+    )
