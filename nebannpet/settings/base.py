@@ -9,6 +9,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from nebannpet import env
 from nebannpet.logs import configure_logging
 from nebannpet.paths import Paths
+from nebannpet.roles import ROLE_OF_PROCESS
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
@@ -44,9 +45,11 @@ _options: dict[str, Any] = {
 }
 _options["application_name"] = f"nebannpet-{PROCESS or 'manage'}"
 # Each process works with the rights of its own database role (architecture.md section 6); migrations run as owner.
-DATABASE_ROLE = env.text("NEBANNPET_ROLE", "")
+# As a start-up option, because OPTIONS['assume_role'] does not get along with the pool in Django 5.2.
+DATABASE_ROLE = env.text("NEBANNPET_ROLE", ROLE_OF_PROCESS.get(PROCESS, ""))
+_startup = [_options["options"]] if "options" in _options else []
 if DATABASE_ROLE:
-    _options["assume_role"] = DATABASE_ROLE
+    _startup.append(f"-c role={DATABASE_ROLE}")
 if PROCESS == "site":
     # Persistent connections do not work under ASGI; the pool does.
     _options["pool"] = {
@@ -54,7 +57,8 @@ if PROCESS == "site":
         "max_size": env.integer("SITE_POOL_SIZE", 8, minimum=1, maximum=200),
         "timeout": 5,
     }
-    _options["options"] = "-c statement_timeout=15s -c lock_timeout=5s -c idle_in_transaction_session_timeout=15s"
+    _startup.append("-c statement_timeout=15s -c lock_timeout=5s -c idle_in_transaction_session_timeout=15s")
+_options["options"] = " ".join(_startup)
 
 DATABASES = {
     "default": {
@@ -88,6 +92,7 @@ INSTALLED_APPS = [
     "apps.accounts",
     "apps.markets",
     "apps.orders",
+    "apps.gateway",
 ]
 
 MIDDLEWARE = [

@@ -1,0 +1,167 @@
+"""Private reads: account, orders, trades. Each waits until what was durable on arrival is settled."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from apps.common.amounts import format_units
+from apps.gateway import errors
+from apps.gateway.params import Flag, Integer, Symbol, Text
+from apps.gateway.reads import OwnTrade
+from apps.gateway.registry import Call, Security, endpoint
+from apps.gateway.replies import order_status
+
+if TYPE_CHECKING:
+    from apps.gateway.gateway import Gateway
+    from apps.gateway.markets import Market
+
+DAY_MS: Final = 86_400_000
+SYMBOL: Final = Symbol("symbol", required=True)
+RANGE: Final = (Integer("startTime"), Integer("endTime"), Integer("limit", minimum=1, cap=1000, default=500))
+PPM_PER_BASIS_POINT: Final = 100
+
+
+@endpoint(
+    "GET",
+    "/api/v3/account",
+    weight=20,
+    security=Security.USER_DATA,
+    params=(Flag("omitZeroBalances", default=False),),
+    ws="account.status",
+)
+async def account(gateway: "Gateway", call: Call) -> dict[str, Any]:
+    balances = await gateway.reads.balances(call.account_id)
+    # Rates of the account's tier; where markets differ, the highest, so that nobody is promised less.
+    tiers = [market.fees[0] for market in gateway.markets.by_id.values()]
+    maker_ppm = max((maker for maker, _ in tiers), default=0)
+    taker_ppm = max((taker for _, taker in tiers), default=0)
+    assert call.credential is not None, "the endpoint has security"
+    return {
+        "makerCommission": maker_ppm // PPM_PER_BASIS_POINT,
+        "takerCommission": taker_ppm // PPM_PER_BASIS_POINT,
+        "buyerCommission": 0,
+        "sellerCommission": 0,
+        "commissionRates": {
+            "maker": _rate(maker_ppm),
+            "taker": _rate(taker_ppm),
+            "buyer": _rate(0),
+            "seller": _rate(0),
+        },
+        "canTrade": call.credential.can_trade,
+        "canWithdraw": False,
+        "canDeposit": False,
+        "brokered": False,
+        "requireSelfTradePrevention": True,
+        "preventSor": False,
+        "updateTime": call.received_ms,
+        "accountType": "SPOT",
+        "balances": [
+            {
+                "asset": gateway.markets.asset_code(asset_id),
+                "free": format_units(available),
+                "locked": format_units(held),
+            }
+            for asset_id, (available, held) in sorted(balances.items())
+            if available or held or not call.values["omitZeroBalances"]
+        ],
+        "permissions": ["SPOT"],
+        "uid": call.account_id,
+    }
+
+
+def _rate(ppm: int) -> str:
+    return format_units(ppm * 100)
+
+
+@endpoint(
+    "GET",
+    "/api/v3/order",
+    weight=4,
+    security=Security.USER_DATA,
+    params=(SYMBOL, Integer("orderId", minimum=1), Text("origClientOrderId")),
+    ws="order.status",
+    error_codes=(-1102, -1121, -2013),
+)
+async def get_order(gateway: "Gateway", call: Call) -> dict[str, Any]:
+    market = gateway.markets.get(call.values["symbol"])
+    order_id, client_id = call.values["orderId"], call.values["origClientOrderId"]
+    if order_id is None and client_id is None:
+        raise errors.missing_one_of("origClientOrderId", "orderId")
+    return order_status(await gateway.reads.order(call.account_id, market, order_id, client_id), market)
+
+
+@endpoint(
+    "GET",
+    "/api/v3/openOrders",
+    weight=lambda values: 6 if values["symbol"] is not None else 80,
+    security=Security.USER_DATA,
+    params=(Symbol("symbol"),),
+    ws="openOrders.status",
+    error_codes=(-1121,),
+)
+async def open_orders(gateway: "Gateway", call: Call) -> list[dict[str, Any]]:
+    symbol = call.values["symbol"]
+    market = None if symbol is None else gateway.markets.get(symbol)
+    found = await gateway.reads.open_orders(call.account_id, market)
+    return [order_status(view, of_market) for view, of_market in found]
+
+
+@endpoint(
+    "GET",
+    "/api/v3/allOrders",
+    weight=20,
+    security=Security.USER_DATA,
+    params=(SYMBOL, Integer("orderId"), *RANGE),
+    ws="allOrders",
+    error_codes=(-1121, -1127),
+)
+async def all_orders(gateway: "Gateway", call: Call) -> list[dict[str, Any]]:
+    market = gateway.markets.get(call.values["symbol"])
+    _check_range(call.values)
+    found = await gateway.reads.all_orders(
+        call.account_id, market, from_id=call.values["orderId"], start_ms=call.values["startTime"],
+        end_ms=call.values["endTime"], limit=call.values["limit"],
+    )  # fmt: skip
+    return [order_status(view, market) for view in found]
+
+
+@endpoint(
+    "GET",
+    "/api/v3/myTrades",
+    weight=lambda values: 5 if values["orderId"] is not None else 20,
+    security=Security.USER_DATA,
+    params=(SYMBOL, Integer("orderId", minimum=1), Integer("fromId"), *RANGE),
+    ws="myTrades",
+    error_codes=(-1121, -1127),
+)
+async def my_trades(gateway: "Gateway", call: Call) -> list[dict[str, Any]]:
+    market = gateway.markets.get(call.values["symbol"])
+    _check_range(call.values)
+    found = await gateway.reads.own_trades(
+        call.account_id, market, order_id=call.values["orderId"], from_id=call.values["fromId"],
+        start_ms=call.values["startTime"], end_ms=call.values["endTime"], limit=call.values["limit"],
+    )  # fmt: skip
+    return [_trade(trade, market) for trade in found]
+
+
+def _check_range(values: Mapping[str, Any]) -> None:
+    start_ms, end_ms = values["startTime"], values["endTime"]
+    if start_ms is not None and end_ms is not None and not 0 <= end_ms - start_ms <= DAY_MS:
+        raise errors.range_too_long()
+
+
+def _trade(trade: OwnTrade, market: "Market") -> dict[str, Any]:
+    return {
+        "symbol": market.symbol,
+        "id": trade.trade_id,
+        "orderId": trade.order_id,
+        "orderListId": -1,
+        "price": market.price(trade.price_ticks),
+        "qty": market.quantity(trade.quantity_lots),
+        "quoteQty": format_units(trade.quote_units),
+        "commission": format_units(trade.fee_units),
+        "commissionAsset": trade.fee_asset,
+        "time": trade.time_ms,
+        "isBuyer": trade.is_buyer,
+        "isMaker": trade.is_maker,
+        "isBestMatch": True,
+    }

@@ -1,0 +1,65 @@
+"""Orders and cancels over REST and the WebSocket API."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from apps.gateway.orderform import CLIENT_ID_PARAM, ORDER_PARAMS
+from apps.gateway.params import Integer, Param, Symbol, Text
+from apps.gateway.registry import Call, Security, endpoint
+
+if TYPE_CHECKING:
+    from apps.gateway.gateway import Gateway
+
+FORM_CODES: Final = (-1013, -1100, -1102, -1106, -1111, -1115, -1116, -1117, -1121)
+CANCEL_PARAMS: Final[tuple[Param, ...]] = (
+    Symbol("symbol", required=True),
+    Integer("orderId", minimum=1),
+    Text("origClientOrderId"),
+    CLIENT_ID_PARAM,
+)
+
+
+@endpoint(
+    "POST",
+    "/api/v3/order",
+    security=Security.TRADE,
+    params=ORDER_PARAMS,
+    ws="order.place",
+    error_codes=(*FORM_CODES, -2010, -1001, -1007),
+)
+async def place(gateway: "Gateway", call: Call) -> dict[str, Any]:
+    gateway.count_order(call)
+    return await gateway.orders.place(call.values, call.account_id)
+
+
+@endpoint(
+    "POST", "/api/v3/order/test", security=Security.TRADE, params=ORDER_PARAMS, ws="order.test", error_codes=FORM_CODES
+)
+async def test(gateway: "Gateway", call: Call) -> dict[str, Any]:
+    gateway.orders.check(call.values, call.account_id)
+    return {}
+
+
+@endpoint(
+    "DELETE",
+    "/api/v3/order",
+    security=Security.TRADE,
+    params=CANCEL_PARAMS,
+    ws="order.cancel",
+    error_codes=(-1102, -1121, -2011, -1001, -1007),
+    is_cancel=True,
+)
+async def cancel(gateway: "Gateway", call: Call) -> dict[str, Any]:
+    return await gateway.orders.cancel(call.values, call.account_id)
+
+
+@endpoint(
+    "DELETE",
+    "/api/v3/openOrders",
+    security=Security.TRADE,
+    params=(Symbol("symbol", required=True),),
+    ws="openOrders.cancelAll",
+    error_codes=(-1121, -2011, -1001, -1007),
+    is_cancel=True,
+)
+async def cancel_open_orders(gateway: "Gateway", call: Call) -> list[dict[str, Any]]:
+    return await gateway.orders.cancel_all(call.values, call.account_id)

@@ -1,0 +1,82 @@
+"""PostgreSQL as the gateway uses it: a small pool for reads and one connection that follows changes.
+
+Following is LISTEN plus a poll every 500 ms on an own autocommit connection, so a lost notification costs half a second
+and a lost connection is noticed at once.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
+
+import psycopg
+import structlog
+from psycopg_pool import AsyncConnectionPool
+
+from apps.gateway.policy import FOLLOW_POLL_S, QUERY_TIMEOUT_S
+
+log = structlog.get_logger("nebannpet.gateway.database")
+
+RECONNECT_S: Final = 0.5
+POOL_MAX: Final = 8
+
+
+class Followed(Protocol):
+    """Cached rows with a version."""
+
+    async def start(self, connection: psycopg.AsyncConnection[Any]) -> None: ...
+
+    async def refresh(self, connection: psycopg.AsyncConnection[Any]) -> None: ...
+
+
+def make_pool(dsn: str) -> AsyncConnectionPool[Any]:
+    """Not opened yet. Statements are cut off after QUERY_TIMEOUT_S; a full pool is reported as fast."""
+    return AsyncConnectionPool(
+        dsn,
+        min_size=1,
+        max_size=POOL_MAX,
+        timeout=QUERY_TIMEOUT_S,
+        open=False,
+        kwargs={
+            "autocommit": True,
+            "connect_timeout": 2,
+            "options": f"-c statement_timeout={int(QUERY_TIMEOUT_S * 1000)}",
+        },
+        reconnect_timeout=float("inf"),
+    )
+
+
+class Follower:
+    """Keeps every `Followed` fresh; `run()` reconnects for ever."""
+
+    def __init__(self, dsn: str, channels: Sequence[str], followed: Sequence[Followed]) -> None:
+        self._dsn = dsn
+        self._channels = channels
+        self._followed = followed
+        self.started = asyncio.Event()
+        self.refreshed_s = float("-inf")
+
+    async def run(self) -> None:
+        while True:
+            try:
+                async with await psycopg.AsyncConnection.connect(
+                    self._dsn, autocommit=True, connect_timeout=2, options="-c statement_timeout=5000"
+                ) as connection:
+                    await self._follow(connection)
+            except (psycopg.Error, OSError) as error:
+                log.warning("PostgreSQL is away; what is cached stays in use for a while", error=str(error).strip())
+            await asyncio.sleep(RECONNECT_S)
+
+    async def _follow(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        for channel in self._channels:
+            await connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
+        for rows in self._followed:
+            await rows.start(connection)
+        self.refreshed_s = time.monotonic()
+        self.started.set()
+        while True:
+            async for _ in connection.notifies(timeout=FOLLOW_POLL_S, stop_after=1):
+                pass
+            for rows in self._followed:
+                await rows.refresh(connection)
+            self.refreshed_s = time.monotonic()

@@ -1,0 +1,32 @@
+"""Names of our enums in the dialect, in both directions, and what this exchange supports today."""
+
+from typing import Final
+
+from apps.streams.kinds import MarketState, OrderKind, OrderStatus, Side, StpMode, TimeInForce
+
+SIDES: Final = {"BUY": Side.BUY, "SELL": Side.SELL}
+ORDER_TYPES: Final = {"LIMIT": OrderKind.LIMIT, "MARKET": OrderKind.MARKET}
+TIMES_IN_FORCE: Final = {"GTC": TimeInForce.GTC}
+STP_MODES: Final = {"EXPIRE_TAKER": StpMode.EXPIRE_TAKER}
+RESPONSE_TYPES: Final = ("ACK", "RESULT", "FULL")
+
+SIDE_NAMES: Final = {int(side): name for name, side in SIDES.items()}
+TYPE_NAMES: Final = {int(kind): name for name, kind in ORDER_TYPES.items()}
+# The dialect shows GTC for market orders.
+TIF_NAMES: Final = {int(TimeInForce.NONE): "GTC", int(TimeInForce.GTC): "GTC"}
+STP_NAMES: Final = {int(mode): name for name, mode in STP_MODES.items()}
+STATUS_NAMES: Final = {int(status): status.name for status in OrderStatus}
+
+# clients.md section 3: what a client sees of a market's state; the exact one stands in `marketState`.
+STATE_STATUS: Final = {
+    MarketState.PRE_LAUNCH: "BREAK",
+    MarketState.OPEN: "TRADING",
+    MarketState.POST_ONLY: "TRADING",
+    MarketState.HALTED: "HALT",
+    MarketState.AUCTION: "HALT",
+    MarketState.CANCEL_ONLY: "CANCEL_ONLY",
+    MarketState.CLOSED: "BREAK",
+}
+
+# Intervals as clients write them, in the order of the documentation.
+NOTHING: Final = "0.00000000"

@@ -1,0 +1,244 @@
+"""Refusals in the dialect: code, exact text and HTTP status in one place (clients.md section 3).
+
+Clients match some of the texts verbatim; they are marked by coming straight from the table there.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from apps.common.errors import DomainError
+from apps.gateway.policy import RECV_WINDOW_MAX_MS, RETRY_AFTER_S
+from apps.streams.kinds import Reason
+
+
+class ApiError(DomainError):
+    """A refusal as a client sees it: HTTP status, `{"code": number, "msg": message}`, perhaps Retry-After."""
+
+    def __init__(self, status: int, number: int, message: str, *, retry_after_s: int | None = None) -> None:
+        super().__init__(message, code=str(number))
+        self.status = status
+        self.number = number
+        self.retry_after_s = retry_after_s
+
+
+# -- Not executed, unknown outcome, wrong place -----------------------------------------------------------------------
+def not_executed() -> ApiError:
+    """Nothing happened and nothing will: safe to try again."""
+    return ApiError(
+        503, -1001, "Internal error; unable to process your request. Please try again.", retry_after_s=RETRY_AFTER_S
+    )
+
+
+def unknown_outcome() -> ApiError:
+    """The command may be in the log; only its events can tell."""
+    return ApiError(
+        504,
+        -1007,
+        "Timeout waiting for response from backend server. Send status unknown; execution status unknown.",
+    )
+
+
+def unknown_error() -> ApiError:
+    return ApiError(500, -1000, "An unknown error occurred while processing the request.")
+
+
+def unknown_path() -> ApiError:
+    return ApiError(404, -1000, "There is no such endpoint.")
+
+
+def wrong_method() -> ApiError:
+    return ApiError(405, -1000, "This endpoint does not take this method.")
+
+
+def request_too_large(limit: int) -> ApiError:
+    return ApiError(413, -1101, f"Too much data sent for this endpoint; at most {limit} bytes are read.")
+
+
+def body_not_a_form() -> ApiError:
+    return ApiError(
+        400,
+        -1100,
+        "Illegal characters found in the request body; send parameters in the query string or as "
+        "application/x-www-form-urlencoded.",
+    )
+
+
+def malformed_frame(what: str) -> ApiError:
+    return ApiError(400, -1135, f"The request is not valid JSON of the expected form: {what}.")
+
+
+def unknown_ws_method() -> ApiError:
+    return ApiError(400, -1000, "There is no such method.")
+
+
+def too_many_requests() -> ApiError:
+    return ApiError(429, -1003, "Too many requests at once on this connection.")
+
+
+# -- Parameters -------------------------------------------------------------------------------------------------------
+def duplicate_parameter() -> ApiError:
+    return ApiError(400, -1101, "Duplicate values for a parameter detected.")
+
+
+def missing(name: str) -> ApiError:
+    return ApiError(400, -1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
+
+
+def missing_one_of(first: str, second: str) -> ApiError:
+    return ApiError(400, -1102, f"Param '{first}' or '{second}' must be sent, but both were empty/null!")
+
+
+def illegal_characters(name: str, legal: str) -> ApiError:
+    return ApiError(400, -1100, f"Illegal characters found in parameter '{name}'; legal range is '{legal}'.")
+
+
+def malformed_encoding() -> ApiError:
+    return ApiError(400, -1100, "Illegal characters found in a parameter.")
+
+
+def unread_parameters(names: list[str]) -> ApiError:
+    """Names are shown so that a typing error is found at once; they are cut, since a client chose them."""
+    shown = ", ".join(name[:40] for name in names[:5])
+    return ApiError(400, -1104, f"Not all sent parameters were read; unknown here: '{shown}'.")
+
+
+def empty(name: str) -> ApiError:
+    return ApiError(400, -1105, f"Parameter '{name}' was empty.")
+
+
+def not_required(name: str) -> ApiError:
+    return ApiError(400, -1106, f"Parameter '{name}' sent when not required.")
+
+
+def too_precise(name: str) -> ApiError:
+    return ApiError(400, -1111, f"Parameter '{name}' has too much precision.")
+
+
+def invalid_time_in_force(message: str = "Invalid timeInForce.") -> ApiError:
+    return ApiError(400, -1115, message)
+
+
+def invalid_order_type(message: str = "Invalid orderType.") -> ApiError:
+    return ApiError(400, -1116, message)
+
+
+def invalid_side() -> ApiError:
+    return ApiError(400, -1117, "Invalid side.")
+
+
+def invalid_interval() -> ApiError:
+    return ApiError(400, -1120, "Invalid interval.")
+
+
+def invalid_symbol() -> ApiError:
+    return ApiError(400, -1121, "Invalid symbol.")
+
+
+def range_too_long() -> ApiError:
+    return ApiError(400, -1127, "More than 24 hours between startTime and endTime, or endTime before startTime.")
+
+
+def not_valid(name: str) -> ApiError:
+    return ApiError(400, -1130, f"Data sent for parameter '{name}' is not valid.")
+
+
+def filter_failure(name: str) -> ApiError:
+    return ApiError(400, -1013, f"Filter failure: {name}")
+
+
+# -- Keys, signatures, time -------------------------------------------------------------------------------------------
+def key_malformed() -> ApiError:
+    return ApiError(401, -2014, "API-key format invalid.")
+
+
+def key_refused() -> ApiError:
+    return ApiError(401, -2015, "Invalid API-key, IP, or permissions for action.")
+
+
+def session_required() -> ApiError:
+    return ApiError(401, -2015, "Log on first (session.logon), or sign the request with apiKey and signature.")
+
+
+def foreign_origin() -> ApiError:
+    return ApiError(403, -2015, "session.logon is for pages of this site only.")
+
+
+def already_logged_on() -> ApiError:
+    return ApiError(400, -1106, "This connection is logged on already.")
+
+
+def too_many_subscriptions() -> ApiError:
+    return ApiError(400, -1003, "Too many user data subscriptions on this connection.")
+
+
+def bad_signature() -> ApiError:
+    return ApiError(400, -1022, "Signature for this request is not valid.")
+
+
+def too_late() -> ApiError:
+    return ApiError(400, -1021, "Timestamp for this request is outside of the recvWindow.")
+
+
+def too_early() -> ApiError:
+    return ApiError(400, -1021, "Timestamp for this request was 1000ms ahead of the server's time.")
+
+
+def recv_window_too_large() -> ApiError:
+    return ApiError(400, -1131, f"recvWindow must be less than {RECV_WINDOW_MAX_MS}.")
+
+
+# -- Orders -----------------------------------------------------------------------------------------------------------
+def order_refused(message: str) -> ApiError:
+    return ApiError(400, -2010, message)
+
+
+def cancel_refused() -> ApiError:
+    return ApiError(400, -2011, "Unknown order sent.")
+
+
+def order_unknown() -> ApiError:
+    return ApiError(400, -2013, "Order does not exist.")
+
+
+INSUFFICIENT: Final = "Account has insufficient balance for requested action."
+CLOSED: Final = "Market is closed."
+
+# Engine reasons for which nothing happened, as (HTTP status, code, text). Reasons that end an accepted order
+# (SELF_TRADE, NO_LIQUIDITY, ...) are no refusals and not here; a test finds a missing reason.
+REFUSALS: Final[Mapping[Reason, tuple[int, int, str]]] = {
+    Reason.INSUFFICIENT_BALANCE: (400, -2010, INSUFFICIENT),
+    # The engine meets an account with its first credit, so an unknown one has no money.
+    Reason.UNKNOWN_ACCOUNT: (400, -2010, INSUFFICIENT),
+    Reason.UNKNOWN_MARKET: (400, -1121, "Invalid symbol."),
+    Reason.UNKNOWN_ORDER: (400, -2011, "Unknown order sent."),
+    Reason.DUPLICATE_CLIENT_ID: (400, -2010, "Duplicate order sent."),
+    Reason.MALFORMED: (400, -1013, "The order's parameters do not fit together."),
+    # A product or sum beyond 2^62 units: far above any notional that a market allows.
+    Reason.OVERFLOW: (400, -1013, "Filter failure: NOTIONAL"),
+    Reason.PRICE_FILTER: (400, -1013, "Filter failure: PRICE_FILTER"),
+    Reason.LOT_SIZE: (400, -1013, "Filter failure: LOT_SIZE"),
+    Reason.MARKET_LOT_SIZE: (400, -1013, "Filter failure: MARKET_LOT_SIZE"),
+    Reason.NOTIONAL: (400, -1013, "Filter failure: NOTIONAL"),
+    Reason.PERCENT_PRICE: (400, -1013, "Filter failure: PERCENT_PRICE_BY_SIDE"),
+    Reason.MAX_NUM_ORDERS: (400, -1013, "Filter failure: MAX_NUM_ORDERS"),
+    Reason.MARKET_NOT_OPEN: (400, -2010, CLOSED),
+    Reason.MARKET_HALTED: (400, -2010, CLOSED),
+    Reason.MARKET_AUCTION: (400, -2010, CLOSED),
+    Reason.MARKET_CANCEL_ONLY: (400, -2010, CLOSED),
+    Reason.MARKET_CLOSED: (400, -2010, CLOSED),
+    Reason.MARKET_POST_ONLY: (400, -2010, "Order would immediately match and take."),
+}
+
+# Skipped or refused by the shard itself: not executed.
+NOT_EXECUTED: Final = frozenset(
+    {Reason.STALE_SETTINGS, Reason.ENGINE_RESTARTED, Reason.ENGINE_STOPPED, Reason.INTERNAL}
+)
+
+
+def refusal(reason: int) -> ApiError:
+    """The dialect's error for an engine reason."""
+    known = Reason(reason)
+    if known in NOT_EXECUTED:
+        return not_executed()
+    status, number, message = REFUSALS[known]
+    return ApiError(status, number, message)

@@ -1,0 +1,99 @@
+"""GET exchangeInfo: markets, filters and limits, listing only what works today."""
+
+from typing import Any
+
+from apps.common.amounts import AMOUNT_MAX, ASSET_DECIMALS, BASIS_POINTS, format_units
+from apps.gateway.dialect import NOTHING, ORDER_TYPES, STATE_STATUS, STP_MODES
+from apps.gateway.markets import Market
+from apps.streams.kinds import StpMode
+
+
+def exchange_info(markets: list[Market], now_ms: int) -> dict[str, Any]:
+    return {
+        "timezone": "UTC",
+        "serverTime": now_ms,
+        # No limit is enforced yet, so none is promised.
+        "rateLimits": [],
+        "exchangeFilters": [],
+        "symbols": [symbol(market) for market in markets],
+    }
+
+
+def symbol(market: Market) -> dict[str, Any]:
+    return {
+        "symbol": market.symbol,
+        "status": STATE_STATUS[market.state],
+        "marketState": market.state.name,
+        "baseAsset": market.base.code,
+        "baseAssetPrecision": ASSET_DECIMALS,
+        "quoteAsset": market.quote.code,
+        "quotePrecision": ASSET_DECIMALS,
+        "quoteAssetPrecision": ASSET_DECIMALS,
+        "baseCommissionPrecision": ASSET_DECIMALS,
+        "quoteCommissionPrecision": ASSET_DECIMALS,
+        "orderTypes": list(ORDER_TYPES),
+        "icebergAllowed": False,
+        "ocoAllowed": False,
+        "otoAllowed": False,
+        "opoAllowed": False,
+        "quoteOrderQtyMarketAllowed": True,
+        "allowTrailingStop": False,
+        "cancelReplaceAllowed": False,
+        "amendAllowed": False,
+        "pegInstructionsAllowed": False,
+        "isSpotTradingAllowed": True,
+        "isMarginTradingAllowed": False,
+        "filters": filters(market),
+        "permissions": [],
+        "permissionSets": [["SPOT"]],
+        "defaultSelfTradePreventionMode": StpMode.EXPIRE_TAKER.name,
+        "allowedSelfTradePreventionModes": list(STP_MODES),
+    }
+
+
+def filters(market: Market) -> list[dict[str, Any]]:
+    """A value of 0 disables that rule, as in the dialect."""
+    found: list[dict[str, Any]] = [
+        {
+            "filterType": "PRICE_FILTER",
+            "minPrice": market.price(market.min_price_ticks),
+            "maxPrice": market.price(market.max_price_ticks),
+            "tickSize": format_units(market.tick_size),
+        },
+        {
+            "filterType": "LOT_SIZE",
+            "minQty": market.quantity(market.min_lots),
+            "maxQty": market.quantity(market.max_lots),
+            "stepSize": format_units(market.lot_size),
+        },
+        {
+            "filterType": "MARKET_LOT_SIZE",
+            "minQty": NOTHING,
+            "maxQty": market.quantity(market.market_max_lots),
+            "stepSize": NOTHING,
+        },
+        {
+            "filterType": "NOTIONAL",
+            "minNotional": format_units(market.min_notional_units),
+            "applyMinToMarket": True,
+            "maxNotional": format_units(market.max_notional_units or AMOUNT_MAX),
+            "applyMaxToMarket": True,
+            "avgPriceMins": 0,
+        },
+        {
+            "filterType": "PERCENT_PRICE_BY_SIDE",
+            "bidMultiplierUp": _multiplier(market.bid_up_bp),
+            "bidMultiplierDown": _multiplier(market.bid_down_bp),
+            "askMultiplierUp": _multiplier(market.ask_up_bp),
+            "askMultiplierDown": _multiplier(market.ask_down_bp),
+            "avgPriceMins": 0,
+        },
+    ]
+    if market.max_open_orders:
+        found.append({"filterType": "MAX_NUM_ORDERS", "maxNumOrders": market.max_open_orders})
+    return found
+
+
+def _multiplier(basis_points: int) -> str:
+    assert BASIS_POINTS == 10**4, "four decimals"
+    return format_units(basis_points, 4)

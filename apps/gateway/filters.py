@@ -1,0 +1,53 @@
+"""A market's filters over integers: the part that needs no book (PERCENT_PRICE and MAX_NUM_ORDERS are the engine's).
+
+Used for order/test, and for real orders that cannot be a repeat. An order with the client's own id may repeat one that
+was accepted under older settings; the engine answers repeats before it looks at filters (matching-rules.md section 2).
+"""
+
+from apps.common.amounts import AMOUNT_MAX
+from apps.gateway import errors
+from apps.gateway.markets import Market
+from apps.streams.kinds import OrderKind
+from apps.streams.records import PlaceOrder
+
+
+def check_filters(market: Market, order: PlaceOrder) -> None:
+    """Raise -1013 with the first filter that fails, in the engine's order: price, lots, notional."""
+    if order.order_kind == OrderKind.LIMIT:
+        _check_limit(market, order.price_ticks, order.quantity_lots)
+    elif order.budget_units:
+        _check_notional(market, order.budget_units)
+    elif not market.min_lots <= order.quantity_lots <= market.max_lots:
+        raise errors.filter_failure("LOT_SIZE")
+    elif order.quantity_lots > market.market_max_lots:
+        raise errors.filter_failure("MARKET_LOT_SIZE")
+
+
+def _check_limit(market: Market, price_ticks: int, quantity_lots: int) -> None:
+    if not market.min_price_ticks <= price_ticks <= market.max_price_ticks:
+        raise errors.filter_failure("PRICE_FILTER")
+    if not market.min_lots <= quantity_lots <= market.max_lots:
+        raise errors.filter_failure("LOT_SIZE")
+    _check_notional(market, market.quote_units(price_ticks, quantity_lots))
+
+
+def _check_notional(market: Market, notional_units: int) -> None:
+    highest = market.max_notional_units or AMOUNT_MAX
+    if not market.min_notional_units <= notional_units <= highest:
+        raise errors.filter_failure("NOTIONAL")
+
+
+def ticks_of(market: Market, price_units: int) -> int:
+    """Whole ticks of a positive price; PRICE_FILTER for anything between two ticks."""
+    ticks, rest = divmod(price_units, market.tick_size)
+    if rest or not ticks:
+        raise errors.filter_failure("PRICE_FILTER")
+    return ticks
+
+
+def lots_of(market: Market, quantity_units: int) -> int:
+    """Whole lots of a positive quantity; LOT_SIZE for anything between two lots."""
+    lots, rest = divmod(quantity_units, market.lot_size)
+    if rest or not lots:
+        raise errors.filter_failure("LOT_SIZE")
+    return lots

@@ -1,0 +1,143 @@
+"""Everything one gateway process holds, wired together. The order of the fields is the order of dependence."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import structlog
+
+from apps.accounts.credentials import CREDENTIALS_CHANNEL
+from apps.common.clock import now_ms
+from apps.gateway import registry
+from apps.gateway.batcher import Batcher
+from apps.gateway.core import CorePipe
+from apps.gateway.coremonitor import CoreMonitor
+from apps.gateway.database import Follower, make_pool
+from apps.gateway.history import History
+from apps.gateway.keys import Credentials
+from apps.gateway.markets import MARKETS_CHANNEL, Markets
+from apps.gateway.orders import Orders
+from apps.gateway.passthrough import Site
+from apps.gateway.publicfeed import PublicFeed
+from apps.gateway.reads import Reads
+from apps.gateway.registry import Call
+from apps.gateway.settled import Settled
+from apps.gateway.streams.hub import Hub
+from apps.gateway.tail import EventTail
+from apps.gateway.userdata import UserData
+from apps.gateway.weights import OrderCounts, UsedWeights
+from apps.streams.bus.scripts import APPEND_COMMANDS
+from apps.streams.names import ShardKeys
+
+log = structlog.get_logger("nebannpet.gateway")
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayConfig:
+    """`origins`: the exact origins from which pages may log on to a trading socket."""
+
+    shard: str
+    database_dsn: str
+    core_url: str
+    edge_url: str
+    site_socket: Path
+    origins: frozenset[str]
+
+
+class Gateway:
+    """`async with gateway:` runs its background work; a failure there ends the block with the error."""
+
+    def __init__(self, config: GatewayConfig) -> None:
+        keys = ShardKeys(config.shard)
+        self.config = config
+        self.registry = registry.load()
+        self.markets = Markets()
+        self.pool = make_pool(config.database_dsn)
+        self.credentials = Credentials(self.pool)
+        self.follower = Follower(
+            config.database_dsn, (CREDENTIALS_CHANNEL, MARKETS_CHANNEL), (self.credentials, self.markets)
+        )
+        self.pipe = CorePipe(config.core_url, scripts=(APPEND_COMMANDS,))
+        self.tail = EventTail(config.core_url, keys)
+        self.monitor = CoreMonitor(self.pipe, self.tail, keys)
+        self.settled = Settled(config.core_url, self.pipe, keys)
+        self.reads = Reads(self.pool, self.settled, self.markets, config.shard)
+        self.batcher = Batcher(self.pipe, self.tail, keys)
+        self.orders = Orders(self.markets, self.batcher, self.monitor, self.reads)
+        self.public = PublicFeed(config.edge_url, config.shard, self.markets)
+        self.history = History(self.reads, self.public)
+        self.hub = Hub(self.markets)
+        self.public.listeners.append(self.hub)
+        self.user_data = UserData(self.tail, self.reads, self.markets)
+        self.site = Site(config.site_socket)
+        self.weights = UsedWeights()
+        self.order_counts = OrderCounts()
+        self._stack = AsyncExitStack()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.on_failure: Callable[[], None] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.pool.open(wait=False)
+        self._stack.push_async_callback(self.pool.close)
+        self._stack.push_async_callback(self.site.close)
+        work = (
+            self.follower.run, self.pipe.run, self.tail.run, self.monitor.run, self.settled.run, self.public.run,
+        )  # fmt: skip
+        for run in work:
+            task = asyncio.create_task(run(), name=f"{type(run.__self__).__name__}.run")  # type: ignore[attr-defined]
+            task.add_done_callback(self._ended)
+            self._tasks.append(task)
+        return self
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Background work never ends by itself: without it this process would answer from an unknown state."""
+        if task.cancelled():
+            return
+        log.critical("the gateway stops: its background work failed", task=task.get_name(), exc_info=task.exception())
+        if self.on_failure is not None:
+            self.on_failure()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._stack.aclose()
+
+    async def ready(self) -> None:
+        """Keys and markets are loaded and the events are followed."""
+        await self.follower.started.wait()
+        await self.tail.started.wait()
+
+    def count_order(self, call: Call) -> None:
+        """Count a new order of the caller and tell the counts in the answer's headers."""
+        ten_seconds, day = self.order_counts.add(call.account_id, 1, call.received_ms)
+        call.headers += [
+            (b"x-mbx-order-count-10s", str(ten_seconds).encode()),
+            (b"x-mbx-order-count-1d", str(day).encode()),
+        ]
+
+    def health(self) -> tuple[bool, dict[str, Any]]:
+        """Ready to serve: started, and what it follows was fresh moments ago. A stopped engine is not our illness."""
+        details: dict[str, Any] = {
+            "database_age_s": round(time.monotonic() - self.follower.refreshed_s, 1) if self.started else None,
+            "core": self.pipe.connected,
+            "events": self.tail.connected,
+            "edge": self.public.connected,
+            "engine": self.monitor.alive(),
+            "seq": self.tail.seq,
+            "backlog": self.monitor.backlog,
+            "settlement_lag_s": round(self.monitor.settlement_lag_s, 1),
+            "time_ms": now_ms(),
+        }
+        return self.started and all(not task.done() for task in self._tasks), details
+
+    @property
+    def started(self) -> bool:
+        return self.follower.started.is_set() and self.tail.started.is_set()

@@ -1,0 +1,174 @@
+"""API keys and trading sessions as this process knows them, followed from PostgreSQL (architecture.md section 2).
+
+A key's first use costs one query; a revocation arrives by LISTEN or the 500 ms poll. While PostgreSQL is away, known
+keys work for KEYS_STALE_MAX_S, then only their cancels do, and unknown keys are answered 503 at once.
+"""
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+import structlog
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from apps.accounts.credentials import API_KEY_SQL, CREDENTIAL_CHANGES_SQL, LATEST_VERSION_SQL
+from apps.accounts.errors import SecretUnreadable
+from apps.accounts.policy import API_KEY_LENGTH
+from apps.accounts.secrets import decrypt_secret
+from apps.accounts.tickets import CONSUME_TICKET_SQL, hash_ticket
+from apps.gateway import errors
+from apps.gateway.policy import KEY_CACHE_MAX, KEYS_STALE_MAX_S, UNKNOWN_KEY_S, UNKNOWN_KEYS_MAX
+from apps.gateway.registry import Endpoint, Security
+
+log = structlog.get_logger("nebannpet.gateway.keys")
+
+REVOKED_KEPT: Final = 10_000
+
+
+class Revocable:
+    """Something that a revocation ends, such as an open socket."""
+
+    def on_revoked(self) -> None:
+        raise NotImplementedError
+
+
+@dataclass(slots=True)
+class Credential:
+    """Who is calling: an API key, or a trading session opened by a ticket (then `secret` is None)."""
+
+    kind: str
+    id: int
+    account_id: int
+    user_id: int
+    can_read: bool
+    can_trade: bool
+    secret: bytes | None = None
+    revoked: bool = False
+
+    def allows(self, security: Security) -> bool:
+        if self.revoked:
+            return False
+        return self.can_trade if security is Security.TRADE else self.can_read
+
+
+class Credentials:
+    """Cache of keys; knows who must be told about a revocation."""
+
+    def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
+        self._pool = pool
+        self._keys: OrderedDict[str, Credential] = OrderedDict()
+        self._unknown: OrderedDict[str, float] = OrderedDict()
+        # Revocations seen lately: one may be seen between a look-up and the follow() after it.
+        self._revoked: OrderedDict[tuple[str, int], None] = OrderedDict()
+        self._followers: dict[tuple[str, int], set[Revocable]] = {}
+        self._version = 0
+        self._fresh_s = float("-inf")
+
+    # -- following (called by the follower in database.py) ------------------------------------------------------------
+    async def start(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        """First read on a connection. After an outage the changes since the last version are caught up instead."""
+        if self._version == 0:
+            cursor = await connection.execute(LATEST_VERSION_SQL)
+            row = await cursor.fetchone()
+            assert row is not None, "the query always returns one row"
+            self._version = row[0]
+        await self.refresh(connection)
+
+    async def refresh(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        """Apply what changed since the last version, in order."""
+        cursor = await connection.execute(CREDENTIAL_CHANGES_SQL, (self._version, self._version))
+        for row in await cursor.fetchall():
+            kind, row_id, public_key, account_id, user_id, can_read, can_trade, revoked, version = row
+            self._unknown.pop(public_key, None)
+            known = self._keys.get(public_key) if kind == "key" else None
+            if known is not None:
+                known.account_id, known.user_id = account_id, user_id
+                known.can_read, known.can_trade, known.revoked = can_read, can_trade, revoked
+            if revoked:
+                self._revoked[(kind, row_id)] = None
+                if len(self._revoked) > REVOKED_KEPT:
+                    self._revoked.popitem(last=False)
+                for follower in tuple(self._followers.get((kind, row_id), ())):
+                    follower.on_revoked()
+            self._version = version
+        self._fresh_s = time.monotonic()
+
+    @property
+    def stale_s(self) -> float:
+        """Seconds since the last successful look at PostgreSQL."""
+        return time.monotonic() - self._fresh_s
+
+    # -- use ----------------------------------------------------------------------------------------------------------
+    async def find(self, public_key: str) -> Credential:
+        """The credential of a public key. Raises -2014 (form), -2015 (unknown) or 503 (PostgreSQL away)."""
+        known = self._keys.get(public_key)
+        if known is not None:
+            self._keys.move_to_end(public_key)
+            return known
+        if len(public_key) != API_KEY_LENGTH or not (public_key.isascii() and public_key.isalnum()):
+            raise errors.key_malformed()
+        seen_s = self._unknown.get(public_key)
+        if seen_s is not None and time.monotonic() - seen_s < UNKNOWN_KEY_S:
+            raise errors.key_refused()
+        return await self._load(public_key)
+
+    async def _load(self, public_key: str) -> Credential:
+        version_before = self._version
+        try:
+            async with self._pool.connection() as connection:
+                cursor = await connection.execute(API_KEY_SQL, (public_key,))
+                row = await cursor.fetchone()
+        except (psycopg.Error, PoolTimeout) as error:
+            raise errors.not_executed() from error
+        if row is None:
+            self._unknown[public_key] = time.monotonic()
+            if len(self._unknown) > UNKNOWN_KEYS_MAX:
+                self._unknown.popitem(last=False)
+            raise errors.key_refused()
+        key_id, _, box, account_id, user_id, can_read, can_trade, revoked, version = row
+        try:
+            secret = decrypt_secret(public_key, box)
+        except SecretUnreadable as error:
+            log.error("an API key cannot be used", key_id=key_id, error=error.message)
+            raise errors.key_refused() from error
+        credential = Credential("key", key_id, account_id, user_id, can_read, can_trade, secret, revoked)
+        # A change that was applied while the query ran may be newer than its row: then ask again at the next use.
+        if version_before == self._version or version >= self._version:
+            self._keys[public_key] = credential
+            if len(self._keys) > KEY_CACHE_MAX:
+                self._keys.popitem(last=False)
+        return credential
+
+    def check(self, credential: Credential, endpoint: Endpoint) -> None:
+        """Raise -2015 without the right, and 503 when what we know of keys is too old for this endpoint."""
+        if not credential.allows(endpoint.security):
+            raise errors.key_refused()
+        if not endpoint.is_cancel and self.stale_s > KEYS_STALE_MAX_S:
+            raise errors.not_executed()
+
+    async def consume_ticket(self, ticket: str) -> Credential:
+        """Open a trading session by its one-use ticket; -2015 for any other text, 503 without PostgreSQL."""
+        try:
+            async with self._pool.connection() as connection:
+                cursor = await connection.execute(CONSUME_TICKET_SQL, (hash_ticket(ticket),))
+                row = await cursor.fetchone()
+        except (psycopg.Error, PoolTimeout) as error:
+            raise errors.not_executed() from error
+        if row is None:
+            raise errors.key_refused()
+        ticket_id, account_id, user_id = row
+        return Credential("ticket", ticket_id, account_id, user_id, can_read=True, can_trade=True)
+
+    # -- who must be told ---------------------------------------------------------------------------------------------
+    def follow(self, credential: Credential, follower: Revocable) -> None:
+        self._followers.setdefault((credential.kind, credential.id), set()).add(follower)
+        if (credential.kind, credential.id) in self._revoked:
+            follower.on_revoked()
+
+    def unfollow(self, credential: Credential, follower: Revocable) -> None:
+        followers = self._followers.get((credential.kind, credential.id), set())
+        followers.discard(follower)
+        if not followers:
+            self._followers.pop((credential.kind, credential.id), None)

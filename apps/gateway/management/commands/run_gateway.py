@@ -1,0 +1,89 @@
+"""The gateway process: the trading API on PORT and the pass-through to the site."""
+
+from typing import Any
+
+import uvicorn
+import uvloop
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from apps.gateway.app import GatewayApp
+from apps.gateway.gateway import Gateway, GatewayConfig
+from apps.gateway.policy import WS_FRAME_BYTES_MAX, WS_PING_S, WS_PONG_TIMEOUT_S
+from apps.gateway.protocol import GatewayWebSocketProtocol
+from nebannpet import env
+from nebannpet.health import Health, serve_health
+
+KEEP_ALIVE_S = 65
+GRACEFUL_S = 3
+
+
+class Command(BaseCommand):
+    help = "Serve the trading API on HOST:PORT and pass other paths on to the site."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        gateway_failed = uvloop.run(_serve())
+        if gateway_failed:
+            raise CommandError("The gateway stopped because its background work failed; the log says why.")
+
+
+async def _serve() -> bool:
+    """Serve until SIGTERM or SIGINT; True when it ended because of a failure of our own."""
+    gateway = Gateway(gateway_config())
+    server = uvicorn.Server(server_config(GatewayApp(gateway), host=settings.HOST, port=settings.PORT))
+    failed = False
+
+    def stop() -> None:
+        nonlocal failed
+        failed = True
+        server.should_exit = True
+
+    gateway.on_failure = stop
+
+    def check() -> Health:
+        ok, details = gateway.health()
+        return Health(ok=ok and server.started, details=details)
+
+    with serve_health("gateway", check):
+        async with gateway:
+            await server.serve()
+    return failed
+
+
+def gateway_config() -> GatewayConfig:
+    """From the settings. On plain HTTP (development) a page may come from any allowed host name at our port."""
+    origins = set(settings.CSRF_TRUSTED_ORIGINS)
+    if settings.PUBLIC_ORIGIN.startswith("http://"):
+        origins |= {f"http://{host}:{settings.PORT}" for host in settings.ALLOWED_HOSTS}
+    return GatewayConfig(
+        shard=settings.SHARD,
+        database_dsn=settings.DATABASE_DSN,
+        core_url=settings.REDIS_CORE_URL,
+        edge_url=settings.REDIS_EDGE_URL,
+        site_socket=settings.PATHS.site_socket,
+        origins=frozenset(origins),
+    )
+
+
+def server_config(app: GatewayApp, **address: Any) -> uvicorn.Config:
+    """Forwarded addresses are believed only from TRUSTED_PROXIES (threat-T19); without it, from nobody."""
+    proxies = list(env.words("TRUSTED_PROXIES"))
+    return uvicorn.Config(
+        app,
+        **address,
+        http="httptools",
+        ws=GatewayWebSocketProtocol,
+        ws_max_size=WS_FRAME_BYTES_MAX,
+        ws_ping_interval=WS_PING_S,
+        ws_ping_timeout=WS_PONG_TIMEOUT_S - WS_PING_S,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACEFUL_S,
+        backlog=2048,
+    )

@@ -1,0 +1,116 @@
+"""Orders as one story for REST and WebSocket API: check, append, wait for the durable events, answer."""
+
+from typing import Any
+
+from apps.gateway import errors
+from apps.gateway.batcher import Batcher
+from apps.gateway.coremonitor import CoreMonitor
+from apps.gateway.filters import check_filters
+from apps.gateway.markets import Market, Markets
+from apps.gateway.orderform import OrderForm, new_client_id, parse_order
+from apps.gateway.reads import Reads
+from apps.gateway.replies import Duplicate, OrderView, canceled_order, new_order, placed
+from apps.streams.codec import decode_event
+from apps.streams.kinds import EventKind, Reason
+from apps.streams.records import CancelAll, CancelOrder, InternalReject, OrderClosed, OrderRejected
+
+
+class Orders:
+    """No database on the way of a first attempt; PostgreSQL is asked for repeats only."""
+
+    def __init__(self, markets: Markets, batcher: Batcher, monitor: CoreMonitor, reads: Reads) -> None:
+        self._markets = markets
+        self._batcher = batcher
+        self._monitor = monitor
+        self._reads = reads
+
+    def check(self, values: dict[str, Any], account_id: int) -> None:
+        """Everything about an order that needs neither engine nor book (order/test)."""
+        form = parse_order(values, self._markets.get(values["symbol"]), account_id)
+        check_filters(form.market, form.command)
+
+    async def place(self, values: dict[str, Any], account_id: int) -> dict[str, Any]:
+        """The answer in the asked response type. Raises ApiError; 504 means that the outcome is unknown."""
+        form = self._form(values, account_id)
+        records = await self._batcher.send(form.command)
+        if _is_stale(records):
+            # The engine has newer settings than we had: wait until they are settled, count again, try once more.
+            await self._reads.reload_markets()
+            form = self._form(values, account_id)
+            records = await self._batcher.send(form.command)
+        outcome = placed(records, form.market)
+        if isinstance(outcome, Duplicate):
+            first, market = await self._first_order(account_id, outcome.order_id)
+            return new_order(first, market, form.response_type)
+        return new_order(outcome, form.market, form.response_type)
+
+    def _form(self, values: dict[str, Any], account_id: int) -> OrderForm:
+        form = parse_order(values, self._markets.get(values["symbol"]), account_id)
+        if not form.client_id_given:
+            check_filters(form.market, form.command)
+        self._monitor.check_new_order()
+        return form
+
+    async def _first_order(self, account_id: int, order_id: int) -> tuple[OrderView, Market]:
+        """The order that a repeat repeats. It was accepted, so only its settlement is waited for."""
+        found = await self._reads.order_with_fills(account_id, order_id)
+        if found is None:
+            raise errors.unknown_outcome()
+        return found
+
+    async def cancel(self, values: dict[str, Any], account_id: int) -> dict[str, Any]:
+        """Cancel one order by id, by client id, or by both (then they must name the same order)."""
+        market = self._markets.get(values["symbol"])
+        order_id, client_id = values["orderId"], values["origClientOrderId"]
+        if order_id is None and client_id is None:
+            raise errors.missing_one_of("origClientOrderId", "orderId")
+        self._monitor.check_cancel()
+        records = await self._batcher.send(
+            CancelOrder(
+                market_id=market.id,
+                account_id=account_id,
+                order_id=order_id or 0,
+                client_id=client_id or "",
+                cancel_client_id=values["newClientOrderId"] or new_client_id(),
+            )
+        )
+        for event in _own_events(records, account_id):
+            if event.KIND == EventKind.CANCEL_REJECTED:
+                break
+            if isinstance(event, OrderClosed) and (
+                event.order_id == order_id if order_id is not None else event.client_id == client_id
+            ):
+                return canceled_order(event, market)
+        raise errors.cancel_refused()
+
+    async def cancel_all(self, values: dict[str, Any], account_id: int) -> list[dict[str, Any]]:
+        """Cancel every open order of one market; -2011 when there is none."""
+        market = self._markets.get(values["symbol"])
+        self._monitor.check_cancel()
+        records = await self._batcher.send(CancelAll(market_id=market.id, account_id=account_id))
+        closed = [
+            canceled_order(event, market)
+            for event in _own_events(records, account_id)
+            if isinstance(event, OrderClosed) and event.market_id == market.id
+        ]
+        if not closed:
+            raise errors.cancel_refused()
+        return closed
+
+
+def _own_events(records: list[bytes], account_id: int) -> list[Any]:
+    """This account's events of a cancel command; raises when the command was skipped."""
+    events = [decode_event(record) for record in records]
+    for event in events:
+        if isinstance(event, InternalReject):
+            raise errors.refusal(event.reason)
+    return [event for event in events if event.account_id == account_id]
+
+
+def _is_stale(records: list[bytes]) -> bool:
+    return any(
+        record[1] == EventKind.ORDER_REJECTED
+        and isinstance(event := decode_event(record), OrderRejected)
+        and event.reason == Reason.STALE_SETTINGS
+        for record in records
+    )

@@ -1,0 +1,185 @@
+"""Strict parsing of request parameters: text in, integers and enums out, or a refusal that names the field.
+
+Values arrive as text on every path: percent-decoded from query and form body, or the literal text of a JSON number in
+WebSocket API frames. Nothing is ever converted through a float.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+from apps.common.amounts import AmountError, parse_decimal
+from apps.gateway import errors
+from apps.gateway.errors import ApiError
+
+INTEGER: Final = re.compile(r"(0|[1-9]\d{0,18})", re.ASCII)
+INTEGER_MAX: Final = 2**63 - 1
+AMOUNT_LEGAL: Final = r"^(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?$"
+SYMBOL: Final = re.compile(r"[A-Z0-9\-_.]{1,20}", re.ASCII)
+SYMBOL_LEGAL: Final = "^[A-Z0-9-_.]{1,20}$"
+SYMBOLS_LEGAL: Final = r'^\["[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,99}\]$'
+CLIENT_ID: Final = re.compile(r"[a-zA-Z0-9\-_]{1,36}", re.ASCII)
+CLIENT_ID_LEGAL: Final = "^[a-zA-Z0-9-_]{1,36}$"
+SYMBOLS_MAX: Final = 100
+
+# Every request may carry these; security reads them, endpoints do not declare them.
+SECURITY_NAMES: Final = frozenset({"timestamp", "recvWindow", "signature"})
+
+
+def parse_pairs(raw: bytes) -> dict[str, str]:
+    """Names and values of a query string or form body, percent-decoded; a repeated name is refused (-1101)."""
+    found: dict[str, str] = {}
+    if not raw:
+        return found
+    for pair in raw.split(b"&"):
+        if not pair:
+            continue
+        name, _, value = pair.partition(b"=")
+        key = _decode(name)
+        if key in found:
+            raise errors.duplicate_parameter()
+        found[key] = _decode(value)
+    return found
+
+
+def _decode(raw: bytes) -> str:
+    try:
+        if b"%" in raw or b"+" in raw:
+            raw = unquote_to_bytes(raw.replace(b"+", b" "))
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise errors.malformed_encoding() from error
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One parameter of an endpoint. `parse` gets non-empty text and returns the value or raises ApiError."""
+
+    name: str
+    required: bool = False
+    default: Any = None
+
+    def parse(self, text: str) -> Any:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Text(Param):
+    """Free text of a legal form."""
+
+    pattern: re.Pattern[str] = CLIENT_ID
+    legal: str = CLIENT_ID_LEGAL
+
+    def parse(self, text: str) -> str:
+        if self.pattern.fullmatch(text) is None:
+            raise errors.illegal_characters(self.name, self.legal)
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol(Param):
+    """A market's symbol by form; whether it exists is for the handler (-1121)."""
+
+    def parse(self, text: str) -> str:
+        if SYMBOL.fullmatch(text) is None:
+            raise errors.illegal_characters(self.name, SYMBOL_LEGAL)
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Symbols(Param):
+    """JSON array of symbols, as the dialect writes it: ["BTCUSDT","ETHUSDT"]."""
+
+    def parse(self, text: str) -> list[str]:
+        try:
+            symbols = msgspec.json.decode(text, type=list[str])
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise errors.illegal_characters(self.name, SYMBOLS_LEGAL) from error
+        if not 0 < len(symbols) <= SYMBOLS_MAX or len(set(symbols)) != len(symbols):
+            raise errors.not_valid(self.name)
+        for symbol in symbols:
+            if SYMBOL.fullmatch(symbol) is None:
+                raise errors.illegal_characters(self.name, SYMBOL_LEGAL)
+        return symbols
+
+
+@dataclass(frozen=True, slots=True)
+class Integer(Param):
+    """A whole number between `minimum` and `maximum`; above `cap`, where given, it is lowered to `cap`."""
+
+    minimum: int = 0
+    maximum: int = INTEGER_MAX
+    cap: int | None = None
+
+    def parse(self, text: str) -> int:
+        if INTEGER.fullmatch(text) is None:
+            raise errors.illegal_characters(self.name, "^[0-9]{1,19}$")
+        value = int(text)
+        if not self.minimum <= value <= self.maximum:
+            raise errors.not_valid(self.name)
+        return value if self.cap is None else min(value, self.cap)
+
+
+@dataclass(frozen=True, slots=True)
+class Amount(Param):
+    """A decimal as units of 10^-8. `above` names the filter that a number beyond every amount breaks."""
+
+    above: str = "LOT_SIZE"
+
+    def parse(self, text: str) -> int:
+        try:
+            return parse_decimal(text)
+        except AmountError as error:
+            if error.reason == "precision":
+                raise errors.too_precise(self.name) from error
+            if error.reason == "range":
+                raise errors.filter_failure(self.above) from error
+            raise errors.illegal_characters(self.name, AMOUNT_LEGAL) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Choice(Param):
+    """One of `values` by its exact spelling; `refuse` makes the error for anything else."""
+
+    values: Mapping[str, Any] | None = None
+    refuse: Callable[[], ApiError] | None = None
+
+    def parse(self, text: str) -> Any:
+        values = self.values or {}
+        if text in values:
+            return values[text]
+        raise self.refuse() if self.refuse is not None else errors.not_valid(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Flag(Param):
+    """true or false, in lower case or as Python writes them."""
+
+    def parse(self, text: str) -> bool:
+        if text in ("true", "True"):
+            return True
+        if text in ("false", "False"):
+            return False
+        raise errors.illegal_characters(self.name, "^(true|false)$")
+
+
+def read(params: Iterable[Param], sent: Mapping[str, str]) -> dict[str, Any]:
+    """Every declared parameter's value or default. Refuses missing, empty, malformed and unknown ones."""
+    values: dict[str, Any] = {}
+    for param in params:
+        text = sent.get(param.name)
+        if text is None:
+            if param.required:
+                raise errors.missing(param.name)
+            values[param.name] = param.default
+        elif text == "":
+            raise errors.missing(param.name) if param.required else errors.empty(param.name)
+        else:
+            values[param.name] = param.parse(text)
+    if any(name not in values and name not in SECURITY_NAMES for name in sent):
+        raise errors.unread_parameters([name for name in sent if name not in values and name not in SECURITY_NAMES])
+    return values

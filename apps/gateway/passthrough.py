@@ -1,0 +1,247 @@
+"""Everything that is not the trading API goes on to the site's unix socket, HTTP and WebSocket, streamed both ways.
+
+The gateway reads no cookie and keeps nothing; it sets X-Forwarded-For, -Proto and -Host itself and drops what a client
+sent under these names. When the site is down, pages get a plain 502 and trading goes on (T16).
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import structlog
+from websockets.asyncio.client import ClientConnection, unix_connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
+
+from apps.gateway.asgi import Receive, Scope, Send
+from apps.gateway.policy import (
+    SITE_BODY_BYTES_MAX,
+    SITE_CONNECT_TIMEOUT_S,
+    SITE_CONNECTIONS_MAX,
+    SITE_READ_TIMEOUT_S,
+    SITE_SOCKETS_MAX,
+    WS_FRAME_BYTES_MAX,
+)
+
+log = structlog.get_logger("nebannpet.gateway.site")
+
+# RFC 9110 7.6.1, and what we say ourselves.
+HOP_BY_HOP: Final = frozenset(
+    {
+        b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te",
+        b"trailer", b"transfer-encoding", b"upgrade",
+    }
+)  # fmt: skip
+FORWARDED: Final = frozenset(
+    {b"forwarded", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-real-ip"}
+)
+DOWN: Final = b"The site is not available at the moment. Trading through the API is not affected. Please try again.\n"
+TOO_LARGE: Final = b"The request is too large.\n"
+
+
+class _BodyTooLarge(Exception):
+    pass
+
+
+class _ClientGone(Exception):
+    pass
+
+
+class Site:
+    def __init__(self, socket: Path) -> None:
+        self._socket = str(socket)
+        self._client = httpx.AsyncClient(
+            transport=httpx.AsyncHTTPTransport(
+                uds=self._socket,
+                retries=0,
+                limits=httpx.Limits(max_connections=SITE_CONNECTIONS_MAX, max_keepalive_connections=20),
+            ),
+            timeout=httpx.Timeout(SITE_READ_TIMEOUT_S, connect=SITE_CONNECT_TIMEOUT_S, pool=SITE_CONNECT_TIMEOUT_S),
+            follow_redirects=False,
+            trust_env=False,
+        )
+        # httpx would add its own; the client's are passed on as they are.
+        self._client.headers.clear()
+        self._sockets = 0
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    # -- HTTP ---------------------------------------------------------------------------------------------------------
+    async def http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+        request = self._client.build_request(
+            scope["method"],
+            httpx.URL(scheme="http", host="site", raw_path=_target(scope)),
+            headers=_forwarded_headers(scope),
+            content=_body(receive) if _has_body(scope) else None,
+        )
+        try:
+            response = await self._client.send(request, stream=True)
+            try:
+                headers = [(key, value) for key, value in response.headers.raw if key.lower() not in HOP_BY_HOP]
+                await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+                started = True
+                async for part in response.aiter_raw():
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
+                await send({"type": "http.response.body", "body": b""})
+            finally:
+                await response.aclose()
+        except _ClientGone:
+            return
+        except _BodyTooLarge:
+            await _plain(send, 413, TOO_LARGE)
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            log.warning("the site did not answer", path=scope["path"], error=repr(error))
+            if started:
+                # The answer is cut off in the middle: closing the connection is the only honest end.
+                raise
+            await _plain(send, 502, DOWN)
+
+    # -- WebSocket ----------------------------------------------------------------------------------------------------
+    async def websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if (await receive())["type"] != "websocket.connect":
+            return
+        if self._sockets >= SITE_SOCKETS_MAX:
+            await _refuse(send, 503)
+            return
+        self._sockets += 1
+        try:
+            async with asyncio.timeout(SITE_CONNECT_TIMEOUT_S):
+                upstream = await unix_connect(
+                    self._socket,
+                    f"ws://site{_target(scope).decode('ascii')}",
+                    additional_headers=_websocket_headers(scope),
+                    subprotocols=scope.get("subprotocols") or None,
+                    origin=None,
+                    compression=None,
+                    max_size=WS_FRAME_BYTES_MAX,
+                    max_queue=16,
+                    user_agent_header=None,
+                    proxy=None,
+                )
+        except InvalidStatus as error:
+            await _refuse(send, error.response.status_code)
+            return
+        except (OSError, TimeoutError, InvalidHandshake, WebSocketException) as error:
+            log.warning("the site did not take a socket", path=scope["path"], error=repr(error))
+            await _refuse(send, 502)
+            return
+        finally:
+            self._sockets -= 1
+        self._sockets += 1
+        try:
+            await send({"type": "websocket.accept", "subprotocol": upstream.subprotocol})
+            await _join(upstream, receive, send)
+        finally:
+            self._sockets -= 1
+            await upstream.close()
+
+
+async def _join(upstream: ClientConnection, receive: Receive, send: Send) -> None:
+    """Carry messages both ways until one side ends; each side waits for the other, so nothing piles up."""
+
+    async def inward() -> tuple[int, str] | None:
+        while True:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                return None
+            text = message.get("text")
+            await upstream.send(text if text is not None else message["bytes"])
+
+    async def outward() -> tuple[int, str] | None:
+        async for message in upstream:
+            await send(
+                {"type": "websocket.send", "text": message}
+                if isinstance(message, str)
+                else {"type": "websocket.send", "bytes": message}
+            )
+        return upstream.close_code or 1011, upstream.close_reason or ""
+
+    tasks = {asyncio.create_task(inward()), asyncio.create_task(outward())}
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
+    ending: tuple[int, str] | None = (1011, "")
+    with contextlib.suppress(ConnectionClosed, OSError):
+        ending = done.pop().result()
+    if ending is not None:
+        code, reason = ending
+        with contextlib.suppress(OSError, RuntimeError):
+            # 1005 and 1006 mean 'no code' and must not be sent.
+            await send({"type": "websocket.close", "code": 1000 if code in (1005, 1006) else code, "reason": reason})
+
+
+def _target(scope: Scope) -> bytes:
+    """Path and query as the client sent them."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    query: bytes = scope["query_string"]
+    return raw + b"?" + query if query else raw
+
+
+def _forwarded_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
+    named = {
+        token.strip().lower() for key, value in scope["headers"] if key == b"connection" for token in value.split(b",")
+    }
+    headers = [
+        (key, value)
+        for key, value in scope["headers"]
+        if key not in HOP_BY_HOP and key not in FORWARDED and key not in named
+    ]
+    client = scope.get("client")
+    host = next((value for key, value in scope["headers"] if key == b"host"), b"")
+    headers += [
+        (b"x-forwarded-for", (client[0] if client else "unknown").encode("ascii")),
+        (b"x-forwarded-proto", b"https" if scope["scheme"] in ("https", "wss") else b"http"),
+        (b"x-forwarded-host", host),
+    ]
+    return headers
+
+
+def _websocket_headers(scope: Scope) -> list[tuple[str, str]]:
+    """Without the handshake's own headers, which the new connection makes itself."""
+    return [
+        (key.decode("latin-1"), value.decode("latin-1"))
+        for key, value in _forwarded_headers(scope)
+        if not key.startswith(b"sec-websocket-")
+    ]
+
+
+def _has_body(scope: Scope) -> bool:
+    return any(key in (b"content-length", b"transfer-encoding") and value != b"0" for key, value in scope["headers"])
+
+
+async def _body(receive: Receive) -> AsyncIterator[bytes]:
+    size = 0
+    while True:
+        message: dict[str, Any] = await receive()
+        if message["type"] == "http.disconnect":
+            raise _ClientGone
+        part = message.get("body", b"")
+        size += len(part)
+        if size > SITE_BODY_BYTES_MAX:
+            raise _BodyTooLarge
+        if part:
+            yield part
+        if not message.get("more_body", False):
+            return
+
+
+async def _plain(send: Send, status: int, text: bytes) -> None:
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(text)).encode()),
+        (b"retry-after", b"5"),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": text})
+
+
+async def _refuse(send: Send, status: int) -> None:
+    """An HTTP answer instead of the upgrade."""
+    await send({"type": "websocket.http.response.start", "status": status, "headers": []})
+    await send({"type": "websocket.http.response.body", "body": b""})

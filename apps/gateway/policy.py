@@ -1,0 +1,62 @@
+"""Limits and time-outs of the trading API, each with its reason."""
+
+from typing import Final
+
+# A signed order is under 1 KB; everything larger is a mistake or an attack (threat-T22).
+REQUEST_BYTES_MAX: Final = 16 * 1024
+
+RECV_WINDOW_DEFAULT_MS: Final = 5_000
+RECV_WINDOW_MAX_MS: Final = 60_000
+CLOCK_AHEAD_MAX_MS: Final = 1_000
+
+# Longer than any pause in which the engine still answers; then the outcome is reported as unknown (504 -1007).
+REPLY_TIMEOUT_S: Final = 5.0
+# A private read waits this long for settlement, then says so instead of answering from the past.
+SETTLED_TIMEOUT_S: Final = 0.5
+QUERY_TIMEOUT_S: Final = 2.0
+
+# Back-pressure (architecture.md section 3): above these, new orders are refused, never cancels.
+BACKLOG_FRAMES_MAX: Final = 20_000
+UNSETTLED_EVENTS_MAX: Final = 500_000
+SETTLEMENT_LAG_MAX_S: Final = 60.0
+CORE_MEMORY_PERCENT_MAX: Final = 70
+CORE_POLL_S: Final = 0.1
+CORE_SILENT_MAX_S: Final = 1.0
+RETRY_AFTER_S: Final = 1
+
+FOLLOW_POLL_S: Final = 0.5
+# PostgreSQL away: known keys trade on for this long, then only their cancels pass.
+KEYS_STALE_MAX_S: Final = 60.0
+# More keys than are ever active in one process; the least recently used one is looked up again.
+KEY_CACHE_MAX: Final = 50_000
+# A key that does not exist is remembered this long, so that guessing does not become one query a request.
+UNKNOWN_KEY_S: Final = 2.0
+UNKNOWN_KEYS_MAX: Final = 10_000
+
+# WebSockets (clients.md sections 5 and 6, threat-T17).
+WS_FRAME_BYTES_MAX: Final = 64 * 1024
+WS_PING_S: Final = 20.0
+WS_PONG_TIMEOUT_S: Final = 60.0
+STREAMS_PER_CONNECTION_MAX: Final = 1024
+CONTROL_MESSAGES_PER_S: Final = 5
+CLIENT_QUEUE_BYTES_MAX: Final = 1024 * 1024
+CLIENT_QUEUE_MESSAGES_MAX: Final = 10_000
+CLOSE_TIMEOUT_S: Final = 5.0
+# One message that cannot be handed to the network for this long: the client does not read.
+SEND_TIMEOUT_S: Final = 20.0
+# Bytes that may wait for a client that sends pings and does not read the pongs.
+PONG_BYTES_MAX: Final = 256 * 1024
+CONNECTION_LIFETIME_S: Final = 24 * 3600.0
+CONNECTIONS_MAX: Final = 10_000
+CONNECTIONS_PER_ADDRESS_MAX: Final = 300
+WSAPI_IN_FLIGHT_MAX: Final = 64
+WSAPI_REQUESTS_PER_S: Final = 500
+# Refused frames in a row before a WebSocket API connection is cut off: a client that sends only garbage is no client.
+WSAPI_GARBAGE_MAX: Final = 20
+
+# Pass-through to the site.
+SITE_BODY_BYTES_MAX: Final = 10 * 1024 * 1024
+SITE_CONNECTIONS_MAX: Final = 100
+SITE_SOCKETS_MAX: Final = 1_000
+SITE_CONNECT_TIMEOUT_S: Final = 2.0
+SITE_READ_TIMEOUT_S: Final = 30.0

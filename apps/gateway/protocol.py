@@ -1,0 +1,26 @@
+"""uvicorn's WebSocket protocol with two additions against clients that do not read.
+
+`scope["extensions"]["nebannpet.abort"]` closes the connection at once, without waiting until what is buffered was read
+(a plain close never ends towards a client that does not read). Pongs are not buffered without bound.
+"""
+
+from typing import Any, Final
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from apps.gateway.policy import PONG_BYTES_MAX
+
+ABORT: Final = "nebannpet.abort"
+
+
+class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
+    def handle_ping(self) -> None:
+        if self.transport.get_write_buffer_size() > PONG_BYTES_MAX:
+            self.transport.abort()
+            return
+        super().handle_ping()
+
+    async def run_asgi(self) -> None:
+        extensions: Any = self.scope.setdefault("extensions", {})
+        extensions[ABORT] = self.transport.abort
+        await super().run_asgi()

@@ -1,0 +1,123 @@
+"""Follows marketdata's stream on redis-edge and keeps `PublicMarket`s current; tells listeners what is new."""
+
+import asyncio
+import time
+from typing import Any, Final, Protocol
+
+import structlog
+from redis.exceptions import RedisError
+
+from apps.gateway import errors
+from apps.gateway.book import Gap, Position, PublicMarket, Record, parse_position
+from apps.gateway.core import connection_of
+from apps.gateway.markets import Market, Markets
+from apps.gateway.tail import streams_of
+from apps.markets.marketdata import wire
+from apps.streams.names import market_data_snapshot, market_data_stream
+
+log = structlog.get_logger("nebannpet.gateway.public")
+
+READ_COUNT: Final = 100
+BLOCK_MS: Final = 500
+RECONNECT_S: Final = 0.5
+# A market without a snapshot is asked for again this often.
+LOAD_AGAIN_S: Final = 0.5
+
+
+class Listener(Protocol):
+    def on_record(self, market: Market, state: PublicMarket, record: Record) -> None: ...
+
+    def on_entry_end(self) -> None:
+        """All records of one stream entry were told."""
+
+    def on_reload(self, market: Market) -> None:
+        """Records were lost: chains of depth messages of this market are broken."""
+
+
+class PublicFeed:
+    def __init__(self, url: str, shard: str, markets: Markets) -> None:
+        self._url = url
+        self._shard = shard
+        self._markets = markets
+        self._states: dict[int, PublicMarket] = {}
+        self._position: Position = (0, 0)
+        self._tried_s: dict[int, float] = {}
+        self.listeners: list[Listener] = []
+        self.connected = False
+
+    def state(self, market: Market) -> PublicMarket:
+        """503 while the market's public data is not there (marketdata has not written a snapshot yet)."""
+        state = self._states.get(market.id)
+        if state is None:
+            raise errors.not_executed()
+        return state
+
+    def known(self, market: Market) -> PublicMarket | None:
+        return self._states.get(market.id)
+
+    async def run(self) -> None:
+        while True:
+            connection = connection_of(self._url, socket_timeout=BLOCK_MS / 1000 + 5)
+            try:
+                await connection.connect()
+                self.connected = True
+                while True:
+                    await self._load_missing(connection)
+                    await self._read_some(connection)
+            except (OSError, RedisError, TimeoutError) as error:
+                log.warning("redis-edge connection lost; public data stands still", error=str(error))
+            finally:
+                self.connected = False
+                await connection.disconnect(nowait=True)
+            await asyncio.sleep(RECONNECT_S)
+
+    async def _load_missing(self, connection: Any) -> None:
+        now = time.monotonic()
+        for market_id in self._markets.by_id:
+            if market_id in self._states or now - self._tried_s.get(market_id, float("-inf")) < LOAD_AGAIN_S:
+                continue
+            self._tried_s[market_id] = now
+            await connection.send_command("GET", market_data_snapshot(self._shard, market_id))
+            data = await connection.read_response()
+            if data is None:
+                continue
+            state = PublicMarket.from_snapshot(market_id, wire.decode(data))
+            # Read again from the oldest snapshot: each market skips what it has by its own position.
+            self._position = min(self._position, state.position) if self._states else state.position
+            self._states[market_id] = state
+
+    async def _read_some(self, connection: Any) -> None:
+        if not self._states:
+            await asyncio.sleep(LOAD_AGAIN_S)
+            return
+        after = f"{self._position[0]}-{self._position[1]}"
+        stream = market_data_stream(self._shard)
+        await connection.send_command("XREAD", "COUNT", READ_COUNT, "BLOCK", BLOCK_MS, "STREAMS", stream, after)
+        for _stream, entries in streams_of(await connection.read_response()):
+            for entry_id, fields in entries:
+                position = parse_position(bytes(entry_id).decode("ascii"))
+                for record in wire.decode(fields[1]):
+                    self._apply(position, record)
+                for listener in self.listeners:
+                    listener.on_entry_end()
+                self._position = position
+                for state in self._states.values():
+                    state.position = max(state.position, position)
+
+    def _apply(self, position: Position, record: Record) -> None:
+        market = self._markets.by_id.get(record["m"])
+        state = self._states.get(record["m"])
+        if market is None or state is None or position <= state.position:
+            return
+        try:
+            news = state.apply(record)
+        except Gap:
+            log.warning("public records were lost; loading the market again", market=market.symbol)
+            del self._states[market.id]
+            self._tried_s.pop(market.id, None)
+            for listener in self.listeners:
+                listener.on_reload(market)
+            return
+        if news:
+            for listener in self.listeners:
+                listener.on_record(market, state, record)

@@ -1,0 +1,274 @@
+"""Private reads from PostgreSQL by plain SQL, each after settlement has passed what was durable on arrival.
+
+Lists are oldest first. Times become id bounds by bisection over dense, time-ordered ids, so every list is one index
+range scan however old its start.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import psycopg
+from psycopg.rows import tuple_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from apps.gateway import errors
+from apps.gateway.markets import Market, Markets
+from apps.gateway.replies import Fill, OrderView, fee_asset
+from apps.gateway.settled import Settled
+from apps.streams.kinds import OrderStatus, Side
+
+OPEN: Final = [int(OrderStatus.NEW), int(OrderStatus.PARTIALLY_FILLED), int(OrderStatus.PENDING_NEW)]
+
+_ORDER: Final = (
+    "o.id, o.client_order_id, o.side, o.kind, o.time_in_force, o.stp_mode, o.price_ticks, o.quantity_lots, "
+    "o.budget_units, o.filled_lots, o.filled_quote_units, o.status, o.created_ms, o.updated_ms, o.market_id"
+)
+_BY_ID: Final = f"SELECT {_ORDER} FROM orders_order o WHERE o.id = %s AND o.account_id = %s"  # noqa: S608
+_BY_CLIENT_ID: Final = (
+    f"SELECT {_ORDER} FROM orders_order o WHERE o.account_id = %s AND o.client_order_id = %s"  # noqa: S608
+    " ORDER BY o.id DESC LIMIT 1"
+)
+_OPEN_OF_ACCOUNT: Final = (
+    f"SELECT {_ORDER} FROM orders_order o WHERE o.account_id = %s AND o.status IN ({', '.join(map(str, OPEN))})"  # noqa: S608
+)
+_TRADE: Final = (
+    "t.trade_id, t.maker_order_id, t.taker_order_id, t.price_ticks, t.quantity_lots, t.quote_units, t.taker_is_buyer,"
+    " t.taker_fee_units, t.maker_fee_units, t.time_ms"
+)
+_BALANCES: Final = (
+    "SELECT asset_id, available_units, held_units FROM ledger_balance WHERE shard = %s AND account_id = %s"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTrade:
+    """A print from one account's side."""
+
+    trade_id: int
+    order_id: int
+    price_ticks: int
+    quantity_lots: int
+    quote_units: int
+    is_buyer: bool
+    is_maker: bool
+    fee_units: int
+    fee_asset: str
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOrders:
+    """An account's open orders as of event `seq`."""
+
+    seq: int
+    orders: tuple[tuple[OrderView, int], ...]
+
+
+class Reads:
+    def __init__(self, pool: AsyncConnectionPool[Any], settled: Settled, markets: Markets, shard: str) -> None:
+        self._pool = pool
+        self._settled = settled
+        self._markets = markets
+        self._shard = shard
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+        """A pooled connection; 503 when PostgreSQL is away or too slow, never a half answer."""
+        try:
+            async with self._pool.connection() as connection:
+                yield connection
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            raise errors.not_executed() from error
+
+    async def _settled_rows(self, query: str, parameters: Sequence[Any]) -> list[Any]:
+        await self._settled.wait()
+        return await self._rows(query, parameters)
+
+    async def _rows(self, query: str, parameters: Sequence[Any]) -> list[Any]:
+        async with self.connection() as connection, connection.cursor(row_factory=tuple_row) as cursor:
+            await cursor.execute(query, parameters)
+            return await cursor.fetchall()
+
+    async def reload_markets(self) -> None:
+        """Load the markets' settings again, once everything durable now is settled."""
+        await self._settled.wait()
+        async with self.connection() as connection:
+            await self._markets.reload(connection)
+
+    # -- orders -------------------------------------------------------------------------------------------------------
+    async def order(self, account_id: int, market: Market, order_id: int | None, client_id: str | None) -> OrderView:
+        """-2013 unless the account has such an order in this market; both ids must name the same one."""
+        if order_id is not None:
+            rows = await self._settled_rows(_BY_ID, (order_id, account_id))
+        else:
+            rows = await self._settled_rows(_BY_CLIENT_ID, (account_id, client_id))
+        if not rows or rows[0][-1] != market.id or (client_id is not None and rows[0][1] != client_id):
+            raise errors.order_unknown()
+        return _view(rows[0])
+
+    async def order_with_fills(self, account_id: int, order_id: int) -> tuple[OrderView, Market] | None:
+        """The order and its market, with its fills as a taker (those that its first answer showed)."""
+        rows = await self._settled_rows(_BY_ID, (order_id, account_id))
+        if not rows:
+            return None
+        view, market = _view(rows[0]), self._markets.by_id[rows[0][-1]]
+        trades = await self._rows(
+            f"SELECT {_TRADE} FROM orders_trade t WHERE t.taker_account_id = %s AND t.market_id = %s"  # noqa: S608
+            " AND t.taker_order_id = %s AND t.time_ms = %s ORDER BY t.trade_id",
+            (account_id, market.id, order_id, view.created_ms),
+        )
+        fills = tuple(Fill(row[0], row[3], row[4], row[7], _fee_asset(market, row, is_taker=True)) for row in trades)
+        return _view(rows[0], fills), market
+
+    async def open_orders(self, account_id: int, market: Market | None) -> list[tuple[OrderView, Market]]:
+        query, parameters = _OPEN_OF_ACCOUNT, [account_id]
+        if market is not None:
+            query, parameters = query + " AND o.market_id = %s", [account_id, market.id]
+        rows = await self._settled_rows(query + " ORDER BY o.id", parameters)
+        return [(_view(row), self._markets.by_id[row[-1]]) for row in rows]
+
+    async def open_orders_at(self, account_id: int, timeout_s: float) -> OpenOrders:
+        """Open orders and the exact event they are as of; one statement, so one snapshot."""
+        await self._settled.wait(timeout_s)
+        rows = await self._rows(
+            f"SELECT {_ORDER}, w.seq FROM matching_watermark w LEFT JOIN orders_order o ON o.account_id = %s"  # noqa: S608
+            f" AND o.status IN ({', '.join(map(str, OPEN))}) WHERE w.shard = %s AND w.reader = 'settlement'",
+            (account_id, self._shard),
+        )
+        if not rows:
+            return OpenOrders(0, ())
+        return OpenOrders(rows[0][-1], tuple((_view(row[:-1]), row[-2]) for row in rows if row[0] is not None))
+
+    async def all_orders(
+        self, account_id: int, market: Market, *, from_id: int | None, start_ms: int | None, end_ms: int | None,
+        limit: int,
+    ) -> list[OrderView]:  # fmt: skip
+        """From an id or time upward; the most recent when neither is given."""
+        await self._settled.wait()
+        async with self.connection() as connection:
+            low, high = from_id, None
+            if start_ms is not None:
+                low = max(low or 0, await _first_order_at(connection, start_ms))
+            if end_ms is not None:
+                high = await _first_order_at(connection, end_ms + 1)
+            where = "o.account_id = %s AND o.market_id = %s"
+            rows = await _range(connection, f"SELECT {_ORDER} FROM orders_order o WHERE {where}", "o.id",  # noqa: S608
+                                [account_id, market.id], low, high, limit)  # fmt: skip
+        return [_view(row) for row in rows]
+
+    # -- trades -------------------------------------------------------------------------------------------------------
+    async def own_trades(
+        self, account_id: int, market: Market, *, order_id: int | None, from_id: int | None, start_ms: int | None,
+        end_ms: int | None, limit: int,
+    ) -> list[OwnTrade]:  # fmt: skip
+        """The account's prints in one market, from an id or time upward; the most recent when neither is given."""
+        await self._settled.wait()
+        found: list[OwnTrade] = []
+        async with self.connection() as connection:
+            low, high = from_id, None
+            if start_ms is not None:
+                low = max(low or 0, await first_trade_at(connection, market.id, start_ms))
+            if end_ms is not None:
+                high = await first_trade_at(connection, market.id, end_ms + 1)
+            for side in ("taker", "maker"):
+                query = f"SELECT {_TRADE} FROM orders_trade t WHERE t.{side}_account_id = %s AND t.market_id = %s"  # noqa: S608
+                parameters = [account_id, market.id]
+                if order_id is not None:
+                    query, parameters = query + f" AND t.{side}_order_id = %s", [*parameters, order_id]
+                rows = await _range(connection, query, "t.trade_id", parameters, low, high, limit)
+                found += [_own_trade(market, row, is_maker=side == "maker") for row in rows]
+        found.sort(key=lambda trade: trade.trade_id)
+        return found[:limit] if low is not None else found[-limit:]
+
+    # -- balances -----------------------------------------------------------------------------------------------------
+    async def balances(self, account_id: int) -> dict[int, tuple[int, int]]:
+        """{asset id: (available units, held units)}, every asset named, zeros included."""
+        rows = await self._settled_rows(_BALANCES, (self._shard, account_id))
+        found = dict.fromkeys(self._markets.assets, (0, 0))
+        found.update({asset_id: (available, held) for asset_id, available, held in rows})
+        return found
+
+
+async def _range(
+    connection: psycopg.AsyncConnection[Any], query: str, column: str, parameters: list[Any], low: int | None,
+    high: int | None, limit: int,
+) -> list[Any]:  # fmt: skip
+    """Rows of low <= column < high, oldest first: the first `limit` from `low`, or the last ones where it is None."""
+    if low is not None:
+        query, parameters = f"{query} AND {column} >= %s", [*parameters, low]
+    if high is not None:
+        query, parameters = f"{query} AND {column} < %s", [*parameters, high]
+    cursor = await connection.execute(
+        f"{query} ORDER BY {column} {'ASC' if low is not None else 'DESC'} LIMIT %s", [*parameters, limit]
+    )
+    rows = await cursor.fetchall()
+    return rows if low is not None else rows[::-1]
+
+
+async def first_where(
+    connection: psycopg.AsyncConnection[Any], last: int, probe: str, parameters: Sequence[Any], wanted: int
+) -> int:
+    """The lowest id in 1..last + 1 whose probed column is >= `wanted`, by bisection; ids are dense and ordered.
+
+    `probe` selects (id, column) of the first row with id >= its last parameter; about log2(last) point look-ups.
+    """
+    low, high = 1, last + 1
+    while low < high:
+        middle = (low + high) // 2
+        row = await (await connection.execute(probe, (*parameters, middle))).fetchone()
+        if row is None or row[1] >= wanted:
+            high = middle
+        else:
+            low = row[0] + 1
+    return low
+
+
+async def first_trade_at(connection: psycopg.AsyncConnection[Any], market_id: int, time_ms: int) -> int:
+    """The first trade id of a market at or after `time_ms`."""
+    return await _first_trade(connection, market_id, "time_ms", time_ms)
+
+
+async def first_trade_of_aggregate(connection: psycopg.AsyncConnection[Any], market_id: int, agg_id: int) -> int:
+    return await _first_trade(connection, market_id, "agg_id", agg_id)
+
+
+async def _first_trade(connection: psycopg.AsyncConnection[Any], market_id: int, column: str, wanted: int) -> int:
+    cursor = await connection.execute("SELECT max(trade_id) FROM orders_trade WHERE market_id = %s", (market_id,))
+    row = await cursor.fetchone()
+    probe = (
+        f"SELECT trade_id, {column} FROM orders_trade WHERE market_id = %s AND trade_id >= %s ORDER BY trade_id LIMIT 1"  # noqa: S608
+    )
+    return await first_where(connection, (row[0] if row else 0) or 0, probe, (market_id,), wanted)
+
+
+async def _first_order_at(connection: psycopg.AsyncConnection[Any], time_ms: int) -> int:
+    row = await (await connection.execute("SELECT max(id) FROM orders_order")).fetchone()
+    probe = "SELECT id, created_ms FROM orders_order WHERE id >= %s ORDER BY id LIMIT 1"
+    return await first_where(connection, (row[0] if row else 0) or 0, probe, (), time_ms)
+
+
+def _view(row: Sequence[Any], fills: tuple[Fill, ...] = ()) -> OrderView:
+    return replace(OrderView(*row[:14]), fills=fills)
+
+
+def _fee_asset(market: Market, row: Sequence[Any], *, is_taker: bool) -> str:
+    taker_side = Side.BUY if row[6] else Side.SELL
+    return fee_asset(market, taker_side=taker_side, is_taker=is_taker, fee_units=row[7] if is_taker else row[8])
+
+
+def _own_trade(market: Market, row: Sequence[Any], *, is_maker: bool) -> OwnTrade:
+    trade_id, maker_order, taker_order, price, lots, quote_units, taker_is_buyer, taker_fee, maker_fee, time_ms = row
+    return OwnTrade(
+        trade_id=trade_id,
+        order_id=maker_order if is_maker else taker_order,
+        price_ticks=price,
+        quantity_lots=lots,
+        quote_units=quote_units,
+        is_buyer=taker_is_buyer != is_maker,
+        is_maker=is_maker,
+        fee_units=maker_fee if is_maker else taker_fee,
+        fee_asset=_fee_asset(market, row, is_taker=not is_maker),
+        time_ms=time_ms,
+    )

@@ -1,0 +1,81 @@
+"""Stream messages in the dialect, built from marketdata's records. Pure; `now_ms` is the event time E."""
+
+from typing import Any
+
+from apps.common.amounts import format_units
+from apps.gateway.book import PublicMarket, Record
+from apps.gateway.markets import Market
+from apps.gateway.publicanswers import best, levels, percent, weighted_price
+
+
+def trade(market: Market, record: Record, now_ms: int) -> dict[str, Any]:
+    return {
+        "e": "trade", "E": now_ms, "s": market.symbol, "t": record["id"], "p": market.price(record["p"]),
+        "q": market.quantity(record["q"]), "T": record["T"], "m": record["bm"], "M": True,
+    }  # fmt: skip
+
+
+def aggregate(market: Market, record: Record, now_ms: int) -> dict[str, Any]:
+    return {
+        "e": "aggTrade", "E": now_ms, "s": market.symbol, "a": record["a"], "p": market.price(record["p"]),
+        "q": market.quantity(record["q"]), "f": record["f"], "l": record["l"], "T": record["T"], "m": record["bm"],
+        "M": True,
+    }  # fmt: skip
+
+
+def depth_update(market: Market, record: Record) -> dict[str, Any]:
+    """Absolute quantities; "0.00000000" removes the level."""
+    return {
+        "e": "depthUpdate", "E": record["T"], "s": market.symbol, "U": record["U"], "u": record["u"],
+        "b": levels(market, record["b"]), "a": levels(market, record["a"]),
+    }  # fmt: skip
+
+
+def partial_depth(market: Market, state: PublicMarket, limit: int) -> dict[str, Any]:
+    return {
+        "lastUpdateId": state.u,
+        "bids": levels(market, state.best_bids(limit)),
+        "asks": levels(market, state.best_asks(limit)),
+    }
+
+
+def kline(market: Market, record: Record, now_ms: int) -> dict[str, Any]:
+    opened, high, low, close = (market.price(price) for price in record["p"])
+    return {
+        "e": "kline", "E": now_ms, "s": market.symbol,
+        "k": {
+            "t": record["o"], "T": record["c"], "s": market.symbol, "i": record["i"], "f": record["f"],
+            "L": record["l"], "o": opened, "c": close, "h": high, "l": low, "v": market.quantity(record["v"]),
+            "n": record["n"], "x": record["x"], "q": format_units(record["q"]), "V": market.quantity(record["bv"]),
+            "Q": format_units(record["bq"]), "B": "0",
+        },
+    }  # fmt: skip
+
+
+def ticker(market: Market, state: PublicMarket, record: Record, now_ms: int) -> dict[str, Any]:
+    top = best(market, state)
+    return {
+        "e": "24hrTicker", "E": now_ms, "s": market.symbol,
+        "p": format_units((record["c"] - record["o"]) * market.tick_size),
+        "P": percent(record["c"] - record["o"], record["o"]),
+        "w": weighted_price(market, record["q"], record["v"]), "x": market.price(record["x"]),
+        "c": market.price(record["c"]), "Q": market.quantity(record["Q"]), "b": top["bidPrice"], "B": top["bidQty"],
+        "a": top["askPrice"], "A": top["askQty"], "o": market.price(record["o"]), "h": market.price(record["h"]),
+        "l": market.price(record["l"]), "v": market.quantity(record["v"]), "q": format_units(record["q"]),
+        "O": record["O"], "C": record["C"], "F": record["F"], "L": record["L"], "n": record["n"],
+    }  # fmt: skip
+
+
+def mini_ticker(market: Market, record: Record, now_ms: int) -> dict[str, Any]:
+    return {
+        "e": "24hrMiniTicker", "E": now_ms, "s": market.symbol, "c": market.price(record["c"]),
+        "o": market.price(record["o"]), "h": market.price(record["h"]), "l": market.price(record["l"]),
+        "v": market.quantity(record["v"]), "q": format_units(record["q"]),
+    }  # fmt: skip
+
+
+def book_ticker(market: Market, record: Record) -> dict[str, Any]:
+    return {
+        "u": record["u"], "s": market.symbol, "b": market.price(record["bp"]), "B": market.quantity(record["bq"]),
+        "a": market.price(record["ap"]), "A": market.quantity(record["aq"]),
+    }  # fmt: skip

@@ -1,0 +1,215 @@
+"""This process's own reader of the events stream: answers waiting requests and feeds user data.
+
+Redis fsyncs before it answers readers, so everything seen here is durable. Reading starts at the head of the moment
+and goes on after the last entry seen over every reconnect, so nothing is lost and order is kept. An unknown event kind
+or version raises FrameError, which ends the process: it must not guess about money.
+"""
+
+import asyncio
+import struct
+import time
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+import structlog
+from redis.exceptions import RedisError
+
+from apps.gateway.core import connection_of
+from apps.streams.codec import decode_event
+from apps.streams.kinds import EventKind
+from apps.streams.names import ShardKeys
+from apps.streams.records import EVENT_SIZE, EVENTS, FrameError, Trade
+
+log = structlog.get_logger("nebannpet.gateway.tail")
+
+READ_COUNT: Final = 200
+BLOCK_MS: Final = 1_000
+RECONNECT_S: Final = 0.2
+# An early answer is kept while appends are in flight, at most this long (longer than any request waits).
+EARLY_KEPT_S: Final = 10.0
+
+# version, kind, flags, reason, market, seq, cmd_ms, cmd_n, cmd_index, account; the rest of the record is skipped.
+ROW: Final = struct.Struct(f"<BBBBIQQIIQ{EVENT_SIZE - 40}x")
+CommandId = tuple[int, int]
+
+
+def _offset_of(kind: EventKind, name: str) -> int:
+    layout = EVENTS[kind]
+    return struct.calcsize("<BB" + "".join(layout.codes[: layout.names.index(name)]))
+
+
+MAKER_ACCOUNT_AT: Final = _offset_of(EventKind.TRADE, "maker_account_id")
+TO_ACCOUNT_AT: Final = _offset_of(EventKind.MONEY_MOVED, "to_account_id")
+U64: Final = struct.Struct("<Q")
+
+
+class Feed(Protocol):
+    """Somebody who follows one account; gets all events of one command that touch it, in order."""
+
+    def on_events(self, events: list[Any]) -> None: ...
+
+    def on_lost(self) -> None:
+        """The history before the next event is not available: what was shown may be incomplete."""
+
+
+class EventTail:
+    """`run()` reads for ever. All methods belong to the event loop that runs it."""
+
+    def __init__(self, url: str, keys: ShardKeys) -> None:
+        self._url = url
+        self._keys = keys
+        self._expected: dict[CommandId, list[asyncio.Future[list[bytes]]]] = {}
+        self._early: dict[CommandId, tuple[float, dict[int, list[bytes]]]] = {}
+        self._last_command: CommandId = (0, 0)
+        self._feeds: dict[int, set[Feed]] = {}
+        self.appends_in_flight = 0
+        self.seq = 0
+        self.connected = False
+        self.started = asyncio.Event()
+        self.observers: list[Callable[[int, int], None]] = []
+
+    # -- waiting requests ---------------------------------------------------------------------------------------------
+    def expect(self, entry_ms: int, entry_n: int, replies: list["asyncio.Future[list[bytes]]"]) -> None:
+        """The append of these commands was answered; their events may have been seen already."""
+        command = (entry_ms, entry_n)
+        early = self._early.pop(command, None)
+        if early is not None:
+            for index, events in early[1].items():
+                if index < len(replies) and not replies[index].done():
+                    replies[index].set_result(events)
+        if any(not reply.done() for reply in replies):
+            self._expected[command] = replies
+
+    # -- accounts -----------------------------------------------------------------------------------------------------
+    def follow(self, account_id: int, feed: Feed) -> None:
+        self._feeds.setdefault(account_id, set()).add(feed)
+
+    def unfollow(self, account_id: int, feed: Feed) -> None:
+        feeds = self._feeds.get(account_id, set())
+        feeds.discard(feed)
+        if not feeds:
+            self._feeds.pop(account_id, None)
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+    async def run(self) -> None:
+        """Read until cancelled; reconnects by itself. Raises FrameError for events this code does not know."""
+        while True:
+            connection = connection_of(self._url, socket_timeout=BLOCK_MS / 1000 + 5)
+            try:
+                await connection.connect()
+                await self._find_place(connection)
+                self.connected = True
+                self.started.set()
+                while True:
+                    await self._read_some(connection)
+            except (OSError, RedisError, TimeoutError) as error:
+                log.warning("events tail lost its connection", error=str(error))
+            finally:
+                self.connected = False
+                await connection.disconnect(nowait=True)
+            await asyncio.sleep(RECONNECT_S)
+
+    async def _find_place(self, connection: Any) -> None:
+        """First start: the head of the moment. Later: where we stopped, unless the log no longer reaches there."""
+        await connection.send_command("HGET", self._keys.head, "seq")
+        head = int(await connection.read_response() or 0)
+        await connection.send_command("HGET", self._keys.trimmed, "seq")
+        trimmed = int(await connection.read_response() or 0)
+        if not self.started.is_set():
+            self.seq = head
+        elif head < self.seq or trimmed > self.seq:
+            log.error("the event log does not continue from where this process stopped", seq=self.seq, head=head)
+            self.seq = head
+            for feed in [feed for feeds in self._feeds.values() for feed in feeds]:
+                feed.on_lost()
+
+    async def _read_some(self, connection: Any) -> None:
+        await connection.send_command(
+            "XREAD", "COUNT", READ_COUNT, "BLOCK", BLOCK_MS, "STREAMS", self._keys.events, f"{self.seq}-0"
+        )
+        answer = await connection.read_response()
+        for _stream, entries in streams_of(answer):
+            for entry_id, fields in entries:
+                values = dict(zip(fields[::2], fields[1::2], strict=True))
+                last_seq = int(bytes(entry_id).split(b"-")[0])
+                if int(values[b"f"]) != self.seq + 1:
+                    raise FrameError(f"event entry starts at {int(values[b'f'])} after {self.seq}")
+                self.on_entry(values[b"d"])
+                self.seq = last_seq
+        self._drop_settled()
+
+    def on_entry(self, body: bytes) -> None:
+        """Hand out the events of one entry, command by command."""
+        if len(body) % EVENT_SIZE:
+            raise FrameError(f"{len(body)} bytes are not whole events")
+        current: tuple[int, int, int] | None = None
+        group: list[bytes] = []
+        accounts: set[int] = set()
+        for number, row in enumerate(ROW.iter_unpack(body)):
+            version, kind, _flags, _reason, market_id, _seq, ms, n, index, account_id = row
+            layout = EVENTS.get(kind)
+            if version != 1 or layout is None:
+                raise FrameError(f"unknown event version {version}, kind {kind}")
+            command = (ms, n, index)
+            if command != current:
+                if current is not None:
+                    self._hand_out(current, group, accounts)
+                current, group, accounts = command, [], set()
+            start = number * EVENT_SIZE
+            group.append(body[start : start + EVENT_SIZE])
+            for observer in self.observers:
+                observer(kind, market_id)
+            if self._feeds:
+                accounts.add(account_id)
+                if kind == EventKind.TRADE:
+                    accounts.add(U64.unpack_from(body, start + MAKER_ACCOUNT_AT)[0])
+                elif kind == EventKind.MONEY_MOVED:
+                    accounts.add(U64.unpack_from(body, start + TO_ACCOUNT_AT)[0])
+        if current is not None:
+            self._hand_out(current, group, accounts)
+
+    def _hand_out(self, command: tuple[int, int, int], events: list[bytes], accounts: set[int]) -> None:
+        ms, n, index = command
+        entry = (ms, n)
+        replies = self._expected.get(entry)
+        if replies is not None:
+            if index < len(replies) and not replies[index].done():
+                replies[index].set_result(events)
+        elif self.appends_in_flight:
+            self._early.setdefault(entry, (time.monotonic(), {}))[1][index] = events
+        followed = accounts & self._feeds.keys()
+        if followed:
+            records = [decode_event(event) for event in events]
+            for account_id in followed:
+                touching = [record for record in records if _touches(record, account_id)]
+                for feed in tuple(self._feeds[account_id]):
+                    feed.on_events(touching)
+
+    def _drop_settled(self) -> None:
+        """Forget answered and abandoned requests."""
+        if self._expected:
+            done = [entry for entry, replies in self._expected.items() if all(reply.done() for reply in replies)]
+            for entry in done:
+                del self._expected[entry]
+        if self._early:
+            if not self.appends_in_flight:
+                self._early.clear()
+            else:
+                limit = time.monotonic() - EARLY_KEPT_S
+                for entry in [entry for entry, (seen, _) in self._early.items() if seen < limit]:
+                    del self._early[entry]
+
+
+def _touches(record: Any, account_id: int) -> bool:
+    if record.account_id == account_id:
+        return True
+    if isinstance(record, Trade):
+        return record.maker_account_id == account_id
+    return getattr(record, "to_account_id", 0) == account_id
+
+
+def streams_of(answer: Any) -> list[tuple[bytes, list[Any]]]:
+    """XREAD's answer in either protocol version as [(stream, entries)]; nothing is [] ."""
+    if not answer:
+        return []
+    return list(answer.items()) if isinstance(answer, dict) else [(name, entries) for name, entries in answer]

@@ -1,0 +1,211 @@
+"""User data of an account: executionReport, outboundAccountPosition, balanceUpdate, complete and in order.
+
+An `AccountFeed` knows the account's open orders: loaded from PostgreSQL as of one event when the first subscriber
+comes, moved by the events after it. Events that arrive while it loads wait. Several subscribers share one feed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import structlog
+
+from apps.common.clock import now_ms
+from apps.gateway import userevents
+from apps.gateway.markets import Markets
+from apps.gateway.reads import Reads
+from apps.gateway.replies import OrderView
+from apps.gateway.tail import EventTail
+from apps.streams.kinds import OrderKind, OrderStatus, Side, TradeFlag
+from apps.streams.records import MoneyMoved, OrderAccepted, OrderClosed, Trade
+
+log = structlog.get_logger("nebannpet.gateway.userdata")
+
+# A subscription waits longer than a read: it happens once a connection.
+LOAD_TIMEOUT_S: Final = 5.0
+Sink = Callable[[dict[str, Any]], None]
+
+
+@dataclass(slots=True)
+class Known:
+    """An open order as the next report about it needs it."""
+
+    view: OrderView
+    market_id: int
+
+
+class AccountFeed:
+    """Follows one account. `sinks` get every event as a dict, in order."""
+
+    def __init__(self, account_id: int, markets: Markets) -> None:
+        self.account_id = account_id
+        self._markets = markets
+        self._orders: dict[int, Known] = {}
+        self._waiting: list[list[Any]] | None = []
+        self._seq = 0
+        self.sinks: dict[Sink, Callable[[], None]] = {}
+
+    def load(self, seq: int, orders: tuple[tuple[OrderView, int], ...]) -> None:
+        """Start from the open orders as of event `seq`; then take what came meanwhile."""
+        self._seq = seq
+        self._orders = {view.order_id: Known(view, market_id) for view, market_id in orders}
+        waiting, self._waiting = self._waiting, None
+        for events in waiting or []:
+            self.on_events(events)
+
+    # -- from the tail ------------------------------------------------------------------------------------------------
+    def on_events(self, events: list[Any]) -> None:
+        """All events of one command that touch this account."""
+        if self._waiting is not None:
+            self._waiting.append(events)
+            return
+        balances: dict[int, tuple[int, int]] = {}
+        time_ms = 0
+        # An order by quote budget is FILLED by its ORDER_CLOSED: its last trade is the one to say so.
+        filled = {event.order_id for event in events if isinstance(event, OrderClosed) and _is_filled(event)}
+        last_fills = {
+            event.taker_order_id: event.seq
+            for event in events
+            if isinstance(event, Trade) and event.taker_order_id in filled
+        }
+        for event in events:
+            if event.seq <= self._seq:
+                continue
+            self._seq, time_ms = event.seq, event.cmd_ms
+            if isinstance(event, OrderAccepted):
+                self._accepted(event, balances)
+            elif isinstance(event, Trade):
+                self._trade(event, balances, last_fills)
+            elif isinstance(event, OrderClosed):
+                self._closed(event, balances)
+            elif isinstance(event, MoneyMoved):
+                self._money(event, balances)
+        if balances:
+            self._tell(userevents.account_position(self._markets, balances, time_ms, now_ms()))
+
+    def on_lost(self) -> None:
+        """Events are missing: end every stream, so that clients subscribe again and load what they missed."""
+        for sink, end in tuple(self.sinks.items()):
+            sink(userevents.stream_terminated(now_ms()))
+            end()
+
+    def _tell(self, event: dict[str, Any]) -> None:
+        for sink in tuple(self.sinks):
+            sink(event)
+
+    def _pays_with(self, market_id: int, side: int) -> int:
+        market = self._markets.by_id[market_id]
+        return market.quote.id if side == Side.BUY else market.base.id
+
+    def _accepted(self, event: OrderAccepted, balances: dict[int, tuple[int, int]]) -> None:
+        view = OrderView(
+            order_id=event.order_id, client_id=event.client_id, side=event.side, kind=event.order_kind,
+            time_in_force=event.time_in_force, stp_mode=event.stp_mode, price_ticks=event.price_ticks,
+            quantity_lots=event.quantity_lots, budget_units=event.budget_units, filled_lots=0, filled_quote_units=0,
+            status=OrderStatus.NEW, created_ms=event.cmd_ms, updated_ms=event.cmd_ms,
+        )  # fmt: skip
+        self._orders[event.order_id] = Known(view, event.market_id)
+        # A market buy by quantity holds nothing; its balances did not change.
+        if not (event.order_kind == OrderKind.MARKET and event.side == Side.BUY and not event.budget_units):
+            balances[self._pays_with(event.market_id, event.side)] = (event.available_units, event.held_units)
+        self._report("NEW", view, event)
+
+    def _trade(self, event: Trade, balances: dict[int, tuple[int, int]], last_fills: dict[int, int]) -> None:
+        market = self._markets.by_id[event.market_id]
+        # With both sides in one account (it is prevented today) the taker's report comes first.
+        for is_taker, account_id in ((True, event.account_id), (False, event.maker_account_id)):
+            if account_id != self.account_id:
+                continue
+            if is_taker:
+                balances[market.base.id] = (event.taker_base_available, event.taker_base_held)
+                balances[market.quote.id] = (event.taker_quote_available, event.taker_quote_held)
+            else:
+                balances[market.base.id] = (event.maker_base_available, event.maker_base_held)
+                balances[market.quote.id] = (event.maker_quote_available, event.maker_quote_held)
+            order_id = event.taker_order_id if is_taker else event.maker_order_id
+            known = self._orders.get(order_id)
+            if known is None:
+                log.error("a trade of an order that is not known", order_id=order_id, seq=event.seq)
+                continue
+            done = bool(event.flags & (TradeFlag.TAKER_DONE if is_taker else TradeFlag.MAKER_DONE))
+            done = done or last_fills.get(order_id) == event.seq
+            known.view = replace(
+                known.view,
+                filled_lots=known.view.filled_lots + event.quantity_lots,
+                filled_quote_units=known.view.filled_quote_units
+                + market.quote_units(event.price_ticks, event.quantity_lots),
+                status=OrderStatus.FILLED if done else OrderStatus.PARTIALLY_FILLED,
+            )
+            self._report("TRADE", known.view, event, trade=event, is_taker=is_taker)
+            if done:
+                del self._orders[order_id]
+
+    def _closed(self, event: OrderClosed, balances: dict[int, tuple[int, int]]) -> None:
+        balances[self._pays_with(event.market_id, event.side)] = (event.available_units, event.held_units)
+        known = self._orders.pop(event.order_id, None)
+        if _is_filled(event):
+            return
+        if known is None:
+            log.error("the end of an order that is not known", order_id=event.order_id, seq=event.seq)
+            return
+        view = replace(known.view, status=event.status)
+        kind = "CANCELED" if event.status == OrderStatus.CANCELED else "EXPIRED"
+        self._report(kind, view, event, cancel_id=event.cancel_client_id if kind == "CANCELED" else "")
+
+    def _money(self, event: MoneyMoved, balances: dict[int, tuple[int, int]]) -> None:
+        if event.account_id == self.account_id:
+            balances[event.asset_id] = (event.available_units, event.held_units)
+        if event.to_account_id == self.account_id:
+            balances[event.asset_id] = (event.to_available_units, event.to_held_units)
+        delta = userevents.balance_delta(event, self.account_id)
+        if delta:
+            code = self._markets.asset_code(event.asset_id)
+            self._tell(userevents.balance_update(code, delta, event.cmd_ms, now_ms()))
+
+    def _report(self, kind: str, view: OrderView, event: Any, **details: Any) -> None:
+        market = self._markets.by_id[event.market_id]
+        self._tell(userevents.execution_report(kind, view, market, event, now_ms(), **details))
+
+
+def _is_filled(event: OrderClosed) -> bool:
+    return event.status == OrderStatus.FILLED
+
+
+class UserData:
+    """All feeds of this process."""
+
+    def __init__(self, tail: EventTail, reads: Reads, markets: Markets) -> None:
+        self._tail = tail
+        self._reads = reads
+        self._markets = markets
+        self._feeds: dict[int, AccountFeed] = {}
+
+    async def subscribe(self, account_id: int, sink: Sink, end: Callable[[], None]) -> Callable[[], None]:
+        """Deliver the account's events to `sink` from now on; returns what ends it. 503 when they cannot be loaded.
+
+        `end` is called when the history has a hole. Nothing is delivered before this returns.
+        """
+        feed = self._feeds.get(account_id)
+        if feed is None:
+            feed = AccountFeed(account_id, self._markets)
+            self._tail.follow(account_id, feed)
+            try:
+                opened = await self._reads.open_orders_at(account_id, LOAD_TIMEOUT_S)
+            except BaseException:
+                self._tail.unfollow(account_id, feed)
+                raise
+            other = self._feeds.get(account_id)
+            if other is None:
+                feed.load(opened.seq, opened.orders)
+                self._feeds[account_id] = feed
+            else:
+                self._tail.unfollow(account_id, feed)
+                feed = other
+        feed.sinks[sink] = end
+        return lambda: self._leave(feed, sink)
+
+    def _leave(self, feed: AccountFeed, sink: Sink) -> None:
+        feed.sinks.pop(sink, None)
+        if not feed.sinks and self._feeds.get(feed.account_id) is feed:
+            del self._feeds[feed.account_id]
+            self._tail.unfollow(feed.account_id, feed)

@@ -1,0 +1,116 @@
+"""User data events in the dialect, with the exact fields in the exact order. Pure."""
+
+from typing import Any, Final
+
+from apps.common.amounts import format_units
+from apps.gateway.dialect import NOTHING, SIDE_NAMES, STATUS_NAMES, STP_NAMES, TIF_NAMES, TYPE_NAMES
+from apps.gateway.markets import Market, Markets
+from apps.gateway.replies import OrderView, fee_asset
+from apps.streams.kinds import CommandKind, TradeFlag
+from apps.streams.kinds import Side as SideKind
+from apps.streams.records import MoneyMoved, Trade
+
+# What enters or leaves an account as a whole; a hold or release only moves money inside it.
+_OUT: Final = frozenset({CommandKind.DEBIT, CommandKind.TRANSFER, CommandKind.CAPTURE})
+
+
+def execution_report(
+    kind: str,
+    view: OrderView,
+    market: Market,
+    event: Any,
+    now_ms: int,
+    *,
+    trade: Trade | None = None,
+    is_taker: bool = True,
+    cancel_id: str = "",
+) -> dict[str, Any]:
+    """`kind` is x: NEW, TRADE, CANCELED or EXPIRED. On CANCELED `c` is the cancel's id and `C` the order's."""
+    canceled = kind == "CANCELED"
+    fee_units, asset = _fee(market, trade, is_taker=is_taker)
+    last_lots = trade.quantity_lots if trade is not None else 0
+    last_ticks = trade.price_ticks if trade is not None else 0
+    return {
+        "e": "executionReport",
+        "E": now_ms,
+        "s": market.symbol,
+        "c": (cancel_id or view.client_id) if canceled else view.client_id,
+        "S": SIDE_NAMES[view.side],
+        "o": TYPE_NAMES[view.kind],
+        "f": TIF_NAMES[view.time_in_force],
+        "q": market.quantity(view.shown_lots),
+        "p": market.price(view.price_ticks),
+        "P": NOTHING,
+        "F": NOTHING,
+        "g": -1,
+        "C": view.client_id if canceled else "",
+        "x": kind,
+        "X": STATUS_NAMES[view.status],
+        "r": "NONE",
+        "i": view.order_id,
+        "l": market.quantity(last_lots),
+        "z": market.quantity(view.filled_lots),
+        "L": market.price(last_ticks),
+        "n": format_units(fee_units),
+        "N": asset,
+        "T": event.cmd_ms,
+        "t": trade.trade_id if trade is not None else -1,
+        "I": event.seq,
+        "w": view.status in _WORKING,
+        "m": trade is not None and not is_taker,
+        "M": trade is not None,
+        "O": view.created_ms,
+        "Z": format_units(view.filled_quote_units),
+        "Y": format_units(market.quote_units(last_ticks, last_lots)),
+        "Q": format_units(view.budget_units),
+        "W": view.created_ms,
+        "V": STP_NAMES[view.stp_mode],
+    }
+
+
+_WORKING: Final = frozenset(status for status, name in STATUS_NAMES.items() if name in ("NEW", "PARTIALLY_FILLED"))
+
+
+def _fee(market: Market, trade: Trade | None, *, is_taker: bool) -> tuple[int, str | None]:
+    """(commission units, asset); the asset is null where there was no trade."""
+    if trade is None:
+        return 0, None
+    taker_side = SideKind.BUY if trade.flags & TradeFlag.TAKER_IS_BUYER else SideKind.SELL
+    fee_units = trade.taker_fee_units if is_taker else trade.maker_fee_units
+    return fee_units, fee_asset(market, taker_side=taker_side, is_taker=is_taker, fee_units=fee_units)
+
+
+def account_position(
+    markets: Markets, balances: dict[int, tuple[int, int]], time_ms: int, now_ms: int
+) -> dict[str, Any]:
+    """Only the assets that changed, as (available, held) units by asset id."""
+    return {
+        "e": "outboundAccountPosition",
+        "E": now_ms,
+        "u": time_ms,
+        "B": [
+            {"a": markets.asset_code(asset_id), "f": format_units(available), "l": format_units(held)}
+            for asset_id, (available, held) in balances.items()
+        ],
+    }
+
+
+def balance_delta(event: MoneyMoved, account_id: int) -> int:
+    """By how many units available + held of `account_id` changed."""
+    delta = 0
+    if event.account_id == account_id:
+        if event.op == CommandKind.CREDIT:
+            delta += event.amount_units
+        elif event.op in _OUT:
+            delta -= event.amount_units
+    if event.to_account_id == account_id:
+        delta += event.amount_units
+    return delta
+
+
+def balance_update(asset: str, delta_units: int, time_ms: int, now_ms: int) -> dict[str, Any]:
+    return {"e": "balanceUpdate", "E": now_ms, "a": asset, "d": format_units(delta_units), "T": time_ms}
+
+
+def stream_terminated(now_ms: int) -> dict[str, Any]:
+    return {"e": "eventStreamTerminated", "E": now_ms}

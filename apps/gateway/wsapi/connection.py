@@ -1,0 +1,202 @@
+"""One WebSocket API connection: session by ticket, signed requests, user data.
+
+Requests of one connection start in the order they came and run side by side; orders keep their order in the log,
+because each is handed to the batcher before the next frame is read. A flood or garbage cuts the connection off.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from apps.common.clock import now_us
+from apps.gateway import errors, params, signature
+from apps.gateway.asgi import Message, Receive, Scope, Send
+from apps.gateway.errors import ApiError
+from apps.gateway.http import address_of, header
+from apps.gateway.keys import Credential, Revocable
+from apps.gateway.metrics import CUT_OFF, SOCKETS, WS_REQUESTS
+from apps.gateway.policy import WSAPI_GARBAGE_MAX, WSAPI_IN_FLIGHT_MAX, WSAPI_REQUESTS_PER_S
+from apps.gateway.registry import Call, Endpoint, Security
+from apps.gateway.socket import POLICY_VIOLATION, Socket
+from apps.gateway.wsapi import frames
+from apps.gateway.wsapi.frames import FrameError, Request
+from apps.gateway.wsapi.session import SESSION_METHODS
+
+if TYPE_CHECKING:
+    from apps.gateway.gateway import Gateway
+
+log = structlog.get_logger("nebannpet.gateway.wsapi")
+
+REVOKED: Final = 4001
+SECURITY_NAMES: Final = ("apiKey", "signature", "timestamp", "recvWindow")
+
+
+class WsApiConnection(Revocable):
+    def __init__(self, gateway: "Gateway", socket: Socket, *, address: str, own_origin: bool) -> None:
+        self.gateway = gateway
+        self.socket = socket
+        self.address = address
+        # Only a page of ours may log on: a foreign page has no ticket, and must not even try one.
+        self.own_origin = own_origin
+        self.session: Credential | None = None
+        self.session_since_ms: int | None = None
+        self.subscriptions: dict[int, tuple[Credential, Callable[[], None]]] = {}
+        self.next_subscription = 0
+        self._followed: dict[tuple[str, int], Credential] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._recent: deque[float] = deque(maxlen=WSAPI_REQUESTS_PER_S)
+        self._garbage = 0
+        self._after_answers: list[Callable[[], None]] = []
+        self.connected_ms = now_us() // 1000
+
+    # -- frames -------------------------------------------------------------------------------------------------------
+    async def on_message(self, message: Message) -> None:
+        now = time.monotonic()
+        if len(self._recent) == WSAPI_REQUESTS_PER_S and now - self._recent[0] < 1.0:
+            CUT_OFF.labels("flood").inc()
+            self.socket.close(POLICY_VIOLATION, "Too many requests")
+            return
+        self._recent.append(now)
+        try:
+            text = message.get("text")
+            if text is None:
+                raise FrameError(errors.malformed_frame("text frames only"))
+            request = frames.parse(text)
+        except FrameError as error:
+            self._refuse_frame(error)
+            return
+        self._garbage = 0
+        if len(self._tasks) >= WSAPI_IN_FLIGHT_MAX:
+            self.socket.push(frames.refusal(request.id, errors.too_many_requests()))
+            return
+        task = asyncio.create_task(self._answer(request))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        # Let it run up to its first wait, so that commands are appended in the order of their frames.
+        await asyncio.sleep(0)
+
+    def _refuse_frame(self, error: FrameError) -> None:
+        self._garbage += 1
+        if self._garbage > WSAPI_GARBAGE_MAX:
+            CUT_OFF.labels("garbage").inc()
+            self.socket.close(POLICY_VIOLATION, "Too many malformed requests")
+            return
+        self.socket.push(frames.refusal(error.request_id, error.error))
+
+    async def _answer(self, request: Request) -> None:
+        endpoint = self.gateway.registry.ws.get(request.method)
+        try:
+            handler = SESSION_METHODS.get(request.method)
+            if handler is not None:
+                result = await handler(self, request.params)
+            elif endpoint is not None:
+                result = await self._call(endpoint, request.params)
+            else:
+                raise errors.unknown_ws_method()
+            status, text = 200, frames.answer(request.id, result)
+        except ApiError as error:
+            status, text = error.status, frames.refusal(request.id, error)
+        except Exception:  # the top of a request: the client gets a documented answer, the log the reason
+            log.exception("a request failed", method=request.method)
+            trading = endpoint is not None and endpoint.security is Security.TRADE
+            failure = errors.unknown_outcome() if trading else errors.unknown_error()
+            status, text = failure.status, frames.refusal(request.id, failure)
+        known = endpoint is not None or request.method in SESSION_METHODS
+        WS_REQUESTS.labels(request.method if known else "unknown", str(status)).inc()
+        self.socket.push(text)
+        todo, self._after_answers = self._after_answers, []
+        for action in todo:
+            action()
+
+    def after_answer(self, action: Callable[[], None]) -> None:
+        """Do something once the answer of the request under way is queued. Call it without a wait in between."""
+        self._after_answers.append(action)
+
+    async def _call(self, endpoint: Endpoint, sent: dict[str, str]) -> Any:
+        received_us = now_us()
+        credential: Credential | None = None
+        if endpoint.security is not Security.NONE:
+            credential = await self.authenticate(sent, received_us)
+            self.gateway.credentials.check(credential, endpoint)
+        plain = {name: text for name, text in sent.items() if name not in SECURITY_NAMES}
+        call = Call(
+            endpoint=endpoint,
+            values=params.read(endpoint.params, plain),
+            credential=credential,
+            address=self.address,
+            received_ms=received_us // 1000,
+        )
+        self.gateway.weights.add(self.address, endpoint.weight_of(call.values), call.received_ms)
+        return await endpoint.handler(self.gateway, call)
+
+    # -- who is calling -----------------------------------------------------------------------------------------------
+    async def authenticate(self, sent: dict[str, str], received_us: int) -> Credential:
+        """The signer of this request, else the session's account. Raises -1022, -1021, -2014, -2015."""
+        if "signature" in sent or "apiKey" in sent:
+            return await self.verify_signed(sent, received_us)
+        if self.session is None:
+            raise errors.session_required()
+        if sent.get("timestamp"):
+            signature.check_time(sent["timestamp"], sent.get("recvWindow"), now_us=received_us)
+        return self.session
+
+    async def verify_signed(self, sent: dict[str, str], received_us: int) -> Credential:
+        for name in ("apiKey", "signature"):
+            if not sent.get(name):
+                raise errors.missing(name)
+        credential = await self.gateway.credentials.find(sent["apiKey"])
+        if credential.revoked:
+            raise errors.key_refused()
+        assert credential.secret is not None, "API keys have a secret"
+        if not any(
+            signature.matches(credential.secret, message, sent["signature"]) for message in frames.signed_messages(sent)
+        ):
+            raise errors.bad_signature()
+        signature.check_time(sent.get("timestamp"), sent.get("recvWindow"), now_us=received_us)
+        return credential
+
+    def log_on(self, session: Credential) -> None:
+        self.session, self.session_since_ms = session, now_us() // 1000
+        self.follow(session)
+
+    def log_off(self) -> Credential | None:
+        """The session that was."""
+        session, self.session, self.session_since_ms = self.session, None, None
+        return session
+
+    def follow(self, credential: Credential) -> None:
+        """Close this connection when the credential is revoked."""
+        self._followed[(credential.kind, credential.id)] = credential
+        self.gateway.credentials.follow(credential, self)
+
+    def on_revoked(self) -> None:
+        if self.session is not None:
+            self.session.revoked = True
+        self.socket.close(REVOKED, "The session or key was revoked.")
+
+    def leave(self) -> None:
+        """The connection has ended. Requests under way go on: their commands may be in the log already."""
+        for _, end in self.subscriptions.values():
+            end()
+        self.subscriptions.clear()
+        for credential in self._followed.values():
+            self.gateway.credentials.unfollow(credential, self)
+
+
+async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) -> None:
+    socket = Socket(scope, receive, send)
+    origin = (header(scope, b"origin") or b"").decode("latin-1")
+    connection = WsApiConnection(
+        gateway, socket, address=address_of(scope), own_origin=origin in gateway.config.origins
+    )
+    gauge = SOCKETS.labels("ws-api")
+    gauge.inc()
+    try:
+        await socket.run(connection.on_message)
+    finally:
+        gauge.dec()
+        connection.leave()

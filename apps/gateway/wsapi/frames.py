@@ -1,0 +1,132 @@
+"""WebSocket API frames: JSON in, parameters as text out. Numbers keep their literal text and never become floats.
+
+A repeated key, nesting, or a value of a kind that no parameter has is refused. Pure.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+
+from apps.gateway import errors
+from apps.gateway.errors import ApiError
+from apps.gateway.registry import Encoded
+
+ID_LENGTH_MAX: Final = 36
+INTEGER_ID: Final = re.compile(r"-?(0|[1-9]\d{0,18})", re.ASCII)
+METHOD: Final = re.compile(r"[A-Za-z0-9.]{1,64}", re.ASCII)
+encode: Final = msgspec.json.Encoder().encode
+
+
+class Number(str):
+    """The literal text of a JSON number."""
+
+    __slots__ = ()
+
+
+class _RepeatedKey(ValueError):
+    pass
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _RepeatedKey
+    return found
+
+
+_decoder: Final = json.JSONDecoder(
+    parse_float=Number, parse_int=Number, parse_constant=Number, object_pairs_hook=_object
+)
+
+
+class FrameError(Exception):
+    """A frame that is no request; `request_id` is JSON text where one could be read."""
+
+    def __init__(self, error: ApiError, request_id: str = "null") -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.request_id = request_id
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """`id` is the JSON text to echo; `params` are texts, as a query string would carry them."""
+
+    id: str
+    method: str
+    params: dict[str, str]
+
+
+def parse(text: str) -> Request:
+    """Raises FrameError."""
+    try:
+        frame = _decoder.decode(text)
+    except _RepeatedKey as error:
+        raise FrameError(errors.duplicate_parameter()) from error
+    except (ValueError, RecursionError) as error:
+        raise FrameError(errors.malformed_frame("a JSON object is expected")) from error
+    if not isinstance(frame, dict):
+        raise FrameError(errors.malformed_frame("a JSON object is expected"))
+    request_id = _id_text(frame.get("id"))
+    unknown = [name for name in frame if name not in ("id", "method", "params")]
+    if unknown:
+        raise FrameError(errors.malformed_frame(f"unknown field '{unknown[0][:40]}'"), request_id)
+    method = frame.get("method")
+    if not isinstance(method, str) or isinstance(method, Number) or METHOD.fullmatch(method) is None:
+        raise FrameError(errors.malformed_frame("'method' must be the name of a method"), request_id)
+    given = frame.get("params", {})
+    if not isinstance(given, dict):
+        raise FrameError(errors.malformed_frame("'params' must be an object"), request_id)
+    try:
+        return Request(request_id, method, {name: _text(name, value) for name, value in given.items()})
+    except ApiError as error:
+        raise FrameError(error, request_id) from error
+
+
+def _id_text(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, Number) and INTEGER_ID.fullmatch(value):
+        return str(value)
+    if isinstance(value, str) and not isinstance(value, Number) and len(value) <= ID_LENGTH_MAX:
+        try:
+            return encode(value).decode()
+        except UnicodeError:
+            pass
+    raise FrameError(errors.malformed_frame("'id' must be an integer, a string of at most 36 characters or null"))
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, str):
+        if not value.isascii():
+            raise errors.illegal_characters(name[:40], "ASCII")
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list) and all(isinstance(item, str) and not isinstance(item, Number) for item in value):
+        return json.dumps(value, separators=(",", ":"))
+    raise errors.illegal_characters(name[:40], "a string, a number, true, false or a list of strings")
+
+
+def signed_messages(params: dict[str, str]) -> tuple[bytes, bytes]:
+    """What a client may have signed: parameters sorted by name, values as they are, or percent-encoded."""
+    pairs = sorted((name, value) for name, value in params.items() if name != "signature")
+    raw = "&".join(f"{name}={value}" for name, value in pairs)
+    encoded = "&".join(f"{name}={quote(value, safe='-_.~')}" for name, value in pairs)
+    return raw.encode("utf-8", "replace"), encoded.encode("ascii")
+
+
+def answer(request_id: str, result: Any) -> str:
+    body = result.body if isinstance(result, Encoded) else encode(result)
+    return f'{{"id":{request_id},"status":200,"result":{body.decode()},"rateLimits":[]}}'
+
+
+def refusal(request_id: str, error: ApiError) -> str:
+    body = encode({"code": error.number, "msg": error.message}).decode()
+    return f'{{"id":{request_id},"status":{error.status},"error":{body},"rateLimits":[]}}'

@@ -1,0 +1,138 @@
+"""Methods that belong to a connection: session.logon, .status, .logout, userDataStream.*."""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from apps.common.clock import now_ms, now_us
+from apps.gateway import errors, params
+from apps.gateway.keys import Credential
+from apps.gateway.params import Integer, Text
+from apps.gateway.registry import Security
+
+if TYPE_CHECKING:
+    from apps.gateway.wsapi.connection import WsApiConnection
+
+encode: Final = msgspec.json.Encoder().encode
+SUBSCRIPTIONS_MAX: Final = 10
+# 'Service restart': the client should connect again and subscribe anew.
+RESUBSCRIBE: Final = 1012
+TICKET: Final = Text(
+    "ticket", required=True, pattern=re.compile(r"[A-Za-z0-9_\-]{20,100}", re.ASCII), legal="^[A-Za-z0-9_-]{20,100}$"
+)
+SIGNED: Final = (Text("apiKey", pattern=re.compile(r"[A-Za-z0-9]{1,128}", re.ASCII), legal="^[A-Za-z0-9]{64}$"),)
+
+Method = Callable[["WsApiConnection", dict[str, str]], Awaitable[Any]]
+
+
+async def logon(connection: "WsApiConnection", sent: dict[str, str]) -> dict[str, Any]:
+    """Open a trading session with a one-use ticket of the site; only from our own pages (threat-T16)."""
+    values = params.read((TICKET,), sent)
+    if not connection.own_origin:
+        raise errors.foreign_origin()
+    if connection.session is not None:
+        raise errors.already_logged_on()
+    session = await connection.gateway.credentials.consume_ticket(values["ticket"])
+    connection.log_on(session)
+    return status_of(connection)
+
+
+async def status(connection: "WsApiConnection", sent: dict[str, str]) -> dict[str, Any]:
+    params.read((), sent)
+    return status_of(connection)
+
+
+async def logout(connection: "WsApiConnection", sent: dict[str, str]) -> dict[str, Any]:
+    """Forget the session; its subscriptions end with it. Signed requests on this connection go on working."""
+    params.read((), sent)
+    session = connection.log_off()
+    for number, (credential, end) in tuple(connection.subscriptions.items()):
+        if credential is session:
+            end()
+            del connection.subscriptions[number]
+    return status_of(connection)
+
+
+def status_of(connection: "WsApiConnection") -> dict[str, Any]:
+    return {
+        "apiKey": None,
+        "authorizedSince": connection.session_since_ms,
+        "connectedSince": connection.connected_ms,
+        "returnRateLimits": False,
+        "serverTime": now_ms(),
+        "userDataStream": bool(connection.subscriptions),
+    }
+
+
+async def subscribe(connection: "WsApiConnection", sent: dict[str, str]) -> dict[str, int]:
+    """User data of the session's account."""
+    params.read((), sent)
+    if connection.session is None:
+        raise errors.session_required()
+    return await _subscribe(connection, connection.session)
+
+
+async def subscribe_signed(connection: "WsApiConnection", sent: dict[str, str]) -> dict[str, int]:
+    """User data of the signing key's account, without a session."""
+    params.read(SIGNED, sent)
+    credential = await connection.verify_signed(sent, now_us())
+    if not credential.allows(Security.USER_DATA):
+        raise errors.key_refused()
+    connection.follow(credential)
+    return await _subscribe(connection, credential)
+
+
+async def _subscribe(connection: "WsApiConnection", credential: Credential) -> dict[str, int]:
+    """The answer is queued before the first event, because both go through the connection's queue in this order."""
+    if len(connection.subscriptions) >= SUBSCRIPTIONS_MAX:
+        raise errors.too_many_subscriptions()
+    number = connection.next_subscription
+    connection.next_subscription += 1
+    socket = connection.socket
+    held: list[str] | None = []
+
+    def sink(event: dict[str, Any]) -> None:
+        text = f'{{"subscriptionId":{number},"event":{encode(event).decode()}}}'
+        if held is None:
+            socket.push(text)
+        else:
+            held.append(text)
+
+    end = await connection.gateway.user_data.subscribe(
+        credential.account_id, sink, lambda: socket.close(RESUBSCRIBE, "events were lost; connect again")
+    )
+    if socket.closed:
+        end()
+    else:
+        connection.subscriptions[number] = (credential, end)
+
+    def release() -> None:
+        nonlocal held
+        texts, held = held or [], None
+        for text in texts:
+            socket.push(text)
+
+    connection.after_answer(release)
+    return {"subscriptionId": number}
+
+
+async def unsubscribe(connection: "WsApiConnection", sent: dict[str, str]) -> dict[str, Any]:
+    """End one subscription, or all of them without a number."""
+    number = params.read((Integer("subscriptionId"),), sent)["subscriptionId"]
+    if number is not None and number not in connection.subscriptions:
+        raise errors.not_valid("subscriptionId")
+    for each in [number] if number is not None else list(connection.subscriptions):
+        connection.subscriptions.pop(each)[1]()
+    return {}
+
+
+SESSION_METHODS: Final[dict[str, Method]] = {
+    "session.logon": logon,
+    "session.status": status,
+    "session.logout": logout,
+    "userDataStream.subscribe": subscribe,
+    "userDataStream.subscribe.signature": subscribe_signed,
+    "userDataStream.unsubscribe": unsubscribe,
+}
