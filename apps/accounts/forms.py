@@ -47,9 +47,9 @@ class SignUpForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
-        if "email" in cleaned and "password" in cleaned:
+        if "password" in cleaned:
             try:
-                password_validation.validate_password(cleaned["password"], User(email=cleaned["email"]))
+                password_validation.validate_password(cleaned["password"], User(email=cleaned.get("email", "")))
             except ValidationError as error:
                 self.add_error("password", error)
         return cleaned
