@@ -3,7 +3,8 @@
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from contextlib import closing
+from typing import Final
 
 import psycopg
 import structlog
@@ -46,20 +47,20 @@ class RelayProcess:
     def run(self) -> None:
         while not self._stop.is_set():
             try:
-                with session.connect() as connection:
-                    self._run_on(connection)
+                with session.connect() as connection, closing(self._open_bus()) as commands:
+                    self._run_on(Relay(connection, commands, self._shard))
             except psycopg.OperationalError as error:
                 self._back_off("waiting for PostgreSQL", error)
 
-    def _run_on(self, connection: psycopg.Connection[Any]) -> None:
-        relay = Relay(connection, self._open_bus(), self._shard)
+    def _run_on(self, relay: Relay) -> None:
+        connection = relay.connection
         while not relay.acquire():
             self._set("another relay is at work")
             if self._stop.wait(LOCK_RETRY_S):
                 return
         connection.execute("LISTEN outbox")
         while not self._stop.is_set():
-            self._report(connection, relay)
+            self._report(relay)
             try:
                 numbered, sent = relay.number(), relay.send()
             except BusError as error:
@@ -84,11 +85,11 @@ class RelayProcess:
             log.info("relay", state=status, shard=self._shard, **details)
             self.status = status
 
-    def _report(self, connection: psycopg.Connection[Any], relay: Relay) -> None:
+    def _report(self, relay: Relay) -> None:
         if time.monotonic() < self._report_at:
             return
         self._report_at = time.monotonic() + REPORT_S
-        row = connection.execute(_REPORT, [relay.shard, relay.source, OutboxState.WAITING.value]).fetchone()
+        row = relay.connection.execute(_REPORT, [relay.shard, relay.source, OutboxState.WAITING.value]).fetchone()
         assert row is not None
         WAITING.set(row[0])
         OLDEST.set(float(row[1]))

@@ -47,6 +47,7 @@ class CommandLog(Protocol):
     """What the relay needs of a bus (streams.bus.base.Bus)."""
 
     def append_commands(self, frames: bytes) -> object: ...
+    def close(self) -> None: ...
 
 
 @dataclass(slots=True)

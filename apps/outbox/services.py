@@ -25,6 +25,7 @@ def enqueue(*, key: str, command: Relayed, shard: str | None = None) -> OutboxRo
     The same key with the same command returns the first row; with another command: KeyReused. Must be called inside
     transaction.atomic(), together with the business row that it belongs to.
     """
+    _check_key(key)
     if not isinstance(command, Relayed) or isinstance(command, ControlCommand):
         raise InvalidCommand(f"{type(command).__name__} does not travel through enqueue().")
     try:
@@ -36,6 +37,7 @@ def enqueue(*, key: str, command: Relayed, shard: str | None = None) -> OutboxRo
 
 def enqueue_settings(*, key: str, settings: AssetSettings | MarketSettings, shard: str | None = None) -> OutboxRow:
     """Add a SET_ASSET or SET_MARKET command; what no engine would accept is refused here (InvalidCommand)."""
+    _check_key(key)
     try:
         settings.check()
         if isinstance(settings, AssetSettings):
@@ -47,13 +49,16 @@ def enqueue_settings(*, key: str, settings: AssetSettings | MarketSettings, shar
     return _add(key=key, kind=kind, frames=frames, shard=shard)
 
 
+def _check_key(key: str) -> None:
+    if not 0 < len(key) <= KEY_LENGTH_MAX or not key.isascii() or not key.isprintable():
+        raise InvalidKey(f"A business key has 1 to {KEY_LENGTH_MAX} printable ASCII characters, not {key!r}.")
+
+
 def _add(*, key: str, kind: CommandKind, frames: bytes, shard: str | None) -> OutboxRow:
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError(
             "An outbox row is written together with its business row: call this inside transaction.atomic()."
         )
-    if not 0 < len(key) <= KEY_LENGTH_MAX or not key.isascii() or not key.isprintable():
-        raise InvalidKey(f"A business key has 1 to {KEY_LENGTH_MAX} printable ASCII characters, not {key!r}.")
     shard = shard or django_settings.SHARD
     row, created = OutboxRow.objects.get_or_create(
         key=key, defaults={"shard": shard, "source": Source.OUTBOX, "kind": kind, "frames": frames}

@@ -27,6 +27,9 @@ class NoCommands:
     def append_commands(self, frames: bytes) -> object:
         return len(frames)
 
+    def close(self) -> None:
+        """Nothing is open."""
+
 
 class Recorded:
     def __init__(self, connection: psycopg.Connection[Any]) -> None:

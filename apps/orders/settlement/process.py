@@ -7,6 +7,7 @@ reply was lost. Log and record in disagreement: SettlementStopped ends the proce
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any, Final
 
 import psycopg
@@ -87,8 +88,8 @@ class SettlementProcess:
         """Settle until stopped; SettlementStopped when log and record disagree."""
         while not self._stop.is_set():
             try:
-                with connect() as connection:
-                    self._run_on(connection, self._open_bus())
+                with connect() as connection, closing(self._open_bus()) as bus:
+                    self._run_on(connection, bus)
             except psycopg.OperationalError as error:
                 self._back_off("waiting for PostgreSQL", error)
             except BusError as error:
