@@ -20,6 +20,7 @@ import json
 import os
 import socket
 import socketserver
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -47,6 +48,12 @@ class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
     name: str
     check: Check
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Whoever asked did not wait for the answer, or our own code failed; only the second is worth a line."""
+        error = sys.exception()
+        if not isinstance(error, ConnectionError | TimeoutError):
+            log.error("health request failed", error=repr(error))
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,7 +1,7 @@
 """Where things stand inside the data directory, and how short socket paths are found for long ones.
 
-Layout of DATA_DIR: `postgres/`, `redis-core/`, `redis-edge/` (data of the embedded servers), `logs/<process>.log`,
-`run/` (process table, unix sockets), `supervisor.lock`.
+Layout of the data directory (NEBANNPET_DATA): `postgres/`, `redis-core/`, `redis-edge/` (data of the embedded
+servers), `logs/<process>.log`, `run/` (process table, unix sockets), `supervisor.lock`.
 
 A unix socket's path may have at most 107 bytes. When `run/` would make one longer, sockets go to a private directory
 with a short name that depends only on the data directory's path, so that every process computes the same one.
@@ -72,6 +72,6 @@ class Paths:
         found = self.socket_dir.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
             raise ConfigurationError(
-                f"{self.socket_dir} belongs to somebody else. Remove it or choose a shorter DATA_DIR."
+                f"{self.socket_dir} belongs to somebody else. Remove it or choose a shorter NEBANNPET_DATA."
             )
         self.socket_dir.chmod(0o711 if os.getuid() == 0 else 0o700)

@@ -133,8 +133,7 @@ class Supervisor:
         else:
             await self._wait_for_database()
         await self._manage("migrate", "--no-input", "--verbosity", "0")
-        if has_command("apply_roles"):
-            await self._manage("apply_roles")
+        await self._manage("apply_roles")
         if self._demo_data and has_command("demo_data"):
             await self._manage("demo_data")
         await self._start_group("processes", [c for c in self._application if c.name != "simulator"])

@@ -110,12 +110,12 @@ class Stack:
                 raise StackError(f"not ready after {START_TIMEOUT_S:.0f} s: {self.processes()}")
             time.sleep(0.05)
 
-    def stop_processes(self) -> None:
+    def stop_processes(self, number: int = signal.SIGTERM) -> None:
         """An orderly stop; the data stays for another `start`."""
         if self._supervisor is None:
             return
         if self._supervisor.poll() is None:
-            self._supervisor.send_signal(signal.SIGTERM)
+            self._supervisor.send_signal(number)
             try:
                 self._supervisor.wait(timeout=STOP_TIMEOUT_S)
             except subprocess.TimeoutExpired:

@@ -1,0 +1,191 @@
+"""The supervisor with real processes: restart, orderly stop, kill -9 of itself, and foreign servers.
+
+Only the site process runs here beside the servers, for speed; how the supervisor treats it is how it treats all.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+import redis
+
+from tests.servers import Servers, living_processes, wait_until_none_lives
+from tests.stack import Stack
+
+pytestmark = pytest.mark.stack
+SERVERS = ("postgres", "redis-core", "redis-edge")
+DSN = "host={} dbname=nebannpet user=nebannpet"
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with Stack(PROCESSES="site", DEMO_DATA="0") as started:
+        yield started
+
+
+def site(stack: Stack) -> httpx.Client:
+    transport = httpx.HTTPTransport(uds=str(stack.paths.site_socket))
+    return httpx.Client(transport=transport, base_url="http://localhost")
+
+
+def test_everything_runs_and_says_where(stack: Stack) -> None:
+    assert set(stack.processes()) == {*SERVERS, "site"}
+    assert "ready after" in stack.console()
+    assert stack.base_url in stack.console()
+    assert "\x1b" not in stack.console()
+
+
+def test_site_serves_pages_and_static_files_with_the_policy(stack: Stack) -> None:
+    with site(stack) as client:
+        page = client.get("/admin/login/")
+        assert page.status_code == 200
+        policy = page.headers["content-security-policy"]
+        static = client.get("/static/site/site.css")
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert static.status_code == 200
+    assert static.headers["content-type"].startswith("text/css")
+    assert static.headers["x-content-type-options"] == "nosniff"
+    assert len(static.content) > 100
+
+
+def test_site_socket_is_closed_to_other_users(stack: Stack) -> None:
+    assert stack.paths.site_socket.stat().st_mode & 0o177 == 0
+
+
+@pytest.mark.parametrize("name", [*SERVERS, "site"])
+def test_killed_process_comes_back(stack: Stack, name: str) -> None:
+    before = stack.pid(name)
+    stack.kill(name)
+    stack.wait_ready(name)
+    assert stack.pid(name) != before
+    assert f"{name} was ended by SIGKILL; starting it again" in stack.console()
+    with site(stack) as client:
+        assert client.get("/admin/login/").status_code == 200
+
+
+def test_killed_core_keeps_every_acknowledged_write(stack: Stack) -> None:
+    url = f"unix://{stack.paths.redis_socket('redis-core')}"
+    with redis.Redis.from_url(url) as client:
+        for number in range(200):
+            client.xadd("kept", {"n": number})
+    stack.kill("redis-core")
+    stack.wait_ready("redis-core")
+    with redis.Redis.from_url(url) as client:
+        assert client.xlen("kept") == 200
+
+
+def test_manage_runs_in_the_exchanges_environment(stack: Stack) -> None:
+    shown = stack.manage("shell", "--command", "from django.conf import settings; print(settings.DATA_DIR)")
+    assert shown.strip().endswith(str(stack.data_dir))
+
+
+def test_orderly_stop_leaves_nothing_and_starts_again(tmp_path: Path) -> None:
+    stack = Stack(data_dir=tmp_path, PROCESSES="site", DEMO_DATA="0")
+    stack.start()
+    started_at = time.monotonic()
+    stack.stop_processes(signal.SIGINT)
+    assert time.monotonic() - started_at < 10
+    assert living_processes(tmp_path) == []
+    assert list(stack.paths.socket_dir.glob("*.sock")) == []
+    postgres_log = stack.log("postgres")
+    assert "database system is shut down" in postgres_log
+    stack.start()
+    stack.stop_processes()
+    assert "was not properly shut down" not in stack.log("postgres")
+
+
+def test_stop_during_the_start(tmp_path: Path) -> None:
+    stack = Stack(data_dir=tmp_path, PROCESSES="site", DEMO_DATA="0")
+    starting = threading.Thread(target=_start_ignoring_the_end, args=(stack,))
+    starting.start()
+    deadline = time.monotonic() + 20
+    while "setup: manage.py migrate" not in stack.console() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(stack.supervisor_pid, signal.SIGTERM)
+    starting.join()
+    stack.stop_processes()
+    assert wait_until_none_lives(tmp_path, timeout_s=1) == []
+
+
+def _start_ignoring_the_end(stack: Stack) -> None:
+    with pytest.raises(AssertionError, match="ended with code 0"):
+        stack.start()
+
+
+def test_nothing_outlives_a_killed_supervisor_and_the_next_start_recovers(tmp_path: Path) -> None:
+    stack = Stack(data_dir=tmp_path, PROCESSES="site", DEMO_DATA="0")
+    try:
+        stack.start()
+        dsn = DSN.format(stack.paths.postgres_socket_dir)
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute("CREATE TABLE kept (n int)")
+            connection.execute("INSERT INTO kept VALUES (1)")
+        busy = threading.Thread(target=_busy_backend, args=(dsn,))
+        busy.start()
+        while not _is_sleeping(dsn):
+            time.sleep(0.02)
+        assert len(living_processes(tmp_path)) > 8
+        stack.kill_supervisor()
+        busy.join()
+        assert wait_until_none_lives(tmp_path) == []
+        stack.start()
+        with psycopg.connect(dsn) as connection:
+            assert connection.execute("SELECT n FROM kept").fetchall() == [(1,)]
+    finally:
+        stack.stop_processes()
+
+
+def _busy_backend(dsn: str) -> None:
+    """A backend in the middle of a query, which notices nothing by itself."""
+    with psycopg.connect(dsn, autocommit=True) as connection, pytest.raises(psycopg.OperationalError):
+        connection.execute("SELECT pg_sleep(60)")
+
+
+def _is_sleeping(dsn: str) -> bool:
+    with psycopg.connect(dsn) as connection:
+        row = connection.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'").fetchone()
+    return row is not None
+
+
+def test_foreign_servers_replace_the_embedded_ones(servers: Servers, tmp_path: Path) -> None:
+    with psycopg.connect(servers.postgres.dsn("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE foreign_exchange")
+    try:
+        stack = Stack(
+            data_dir=tmp_path,
+            PROCESSES="site",
+            DEMO_DATA="0",
+            DATABASE_URL=servers.postgres.url.replace("/nebannpet?", "/foreign_exchange?"),
+            REDIS_CORE_URL=servers.core.url,
+            REDIS_EDGE_URL=servers.edge.url,
+        )
+        with stack:
+            assert set(stack.processes()) == {"site"}
+            assert not (tmp_path / "postgres").exists()
+            with psycopg.connect(servers.postgres.dsn("foreign_exchange")) as connection:
+                assert connection.execute("SELECT count(*) > 0 FROM django_migrations").fetchone() == (True,)
+    finally:
+        with psycopg.connect(servers.postgres.dsn("postgres"), autocommit=True) as connection:
+            connection.execute("DROP DATABASE foreign_exchange WITH (FORCE)")
+
+
+def test_set_up_that_fails_stops_everything_and_says_why(tmp_path: Path) -> None:
+    """The database belongs to a newer release: its tables exist already, so the migrations cannot run."""
+    stack = Stack(data_dir=tmp_path, PROCESSES="site", DEMO_DATA="0")
+    stack.start()
+    with psycopg.connect(DSN.format(stack.paths.postgres_socket_dir), autocommit=True) as connection:
+        connection.execute("DELETE FROM django_migrations")
+    stack.stop_processes()
+    with pytest.raises(AssertionError, match="ended with code 1"):
+        stack.start()
+    stack.stop_processes()
+    assert "cannot go on: manage.py migrate" in stack.console()
+    assert living_processes(tmp_path) == []
