@@ -23,6 +23,7 @@ export class AccountPanel {
     Object.assign(this, { page, market, markets, onChange, onFound });
     this.orders = new OrderStore();
     this.balances = new BalanceStore();
+    // {maker, taker} in units (0.001 = 0.1 %), of this market and from the site: the API's account rates span all.
     this.rates = { maker: parseSigned(page.dataset.makerRate), taker: parseSigned(page.dataset.takerRate) };
     this.generation = 0;
     this.ordersView = new OrdersView({
@@ -50,11 +51,6 @@ export class AccountPanel {
     this.session.start();
   }
 
-  /** {maker, taker} in units (0.001 = 0.1 %): the market's first tier until the account's own rates are known. */
-  fees() {
-    return this.rates;
-  }
-
   /** Own open prices of a book side in this market, for the marks in the book. */
   ownPrices(side) {
     const wanted = side === "bid" ? "BUY" : "SELL";
@@ -71,8 +67,9 @@ export class AccountPanel {
     const mine = this.generation;
     const { symbol } = this.market;
     const askedAtMs = Date.now();
+    const mark = this.balances.mark();
     const answers = await Promise.allSettled([
-      this.session.request("account.status").then((account) => this.takeAccount(account)),
+      this.session.request("account.status").then((account) => this.balances.takeAccount(account, mark)),
       this.session.request("openOrders.status").then((rows) => {
         this.orders.dropOpenMissingFrom(rows, askedAtMs);
         this.orders.takeOrders(rows);
@@ -87,12 +84,6 @@ export class AccountPanel {
     if (failed === undefined || !this.session.ready) return;
     console.warn("the account did not load completely:", failed.reason.message);
     window.setTimeout(() => mine === this.generation && this.session.ready && this.resync(), RESYNC_RETRY_MS);
-  }
-
-  takeAccount(account) {
-    this.balances.takeAccount(account);
-    const rates = account.commissionRates;
-    if (rates !== undefined) this.rates = { maker: parseSigned(rates.maker), taker: parseSigned(rates.taker) };
   }
 
   takeEvent(event) {

@@ -8,11 +8,11 @@
  * with nothing changed, repeats the same order and cannot make a second one (T15).
  */
 
-import { DecimalError, formatDecimal, formatRoundedDown, multiply, parseDecimal, percentOf } from "./decimal.js";
+import { DecimalError, formatDecimal, multiply, parseDecimal, percentOf } from "./decimal.js";
 import { byId, setText } from "./dom.js";
-import { averagePrice } from "./estimate.js";
 import { neededFunds, orderParameters, quantityForPercent, quantityTextForTotal, readDraft } from "./orderdraft.js";
 import { previewOrder } from "./orderpreview.js";
+import { showEstimates, showPreview } from "./previewview.js";
 import { UNKNOWN_OUTCOME, refusalOf } from "./refusals.js";
 import { ApiError } from "./rest.js";
 import { NotConnected, Unanswered } from "./tradingsession.js";
@@ -20,7 +20,7 @@ import { NotConnected, Unanswered } from "./tradingsession.js";
 const FIELDS = ["price", "quantity", "total"];
 
 export class OrderForm {
-  /** `place(params)` sends an order; `account` = {balances, fees()}; `onPlaced(result)` and `onUnknown(id)` tell the page. */
+  /** `place(params)` sends an order; `account` = {balances, rates: {maker, taker}}; `onPlaced(result)` and `onUnknown(id)` tell the page. */
   constructor({ market, book, account, place, onPlaced, onUnknown }) {
     Object.assign(this, { market, book, account, place, onPlaced, onUnknown });
     this.form = byId("order-form");
@@ -64,7 +64,6 @@ export class OrderForm {
     const { base } = this.market;
     this.form.dataset.side = this.side;
     this.inputs.price.disabled = !this.limit;
-    this.inputs.price.placeholder = this.limit ? "" : "Best market price";
     if (!this.limit) {
       this.inputs.price.value = "";
       this.priceIsOwn = false;
@@ -150,11 +149,13 @@ export class OrderForm {
     const { balances } = this.account;
     setText(byId("order-available"), balances.loaded ? `${formatDecimal(balances.of(spends).free, 2, { group: true })} ${spends}` : "–");
     const { errors, draft } = this.read();
-    const preview = draft === null ? null : previewOrder(draft, this.book, this.market, this.account.fees());
+    const preview = draft === null ? null : previewOrder(draft, this.book, this.market, this.account.rates);
     if (preview !== null) Object.assign(errors, this.fundsErrors(draft, preview));
     const shown = Object.entries(errors).filter(([field]) => this.touched.has(field) || (field === "total" && this.touched.has("quantity")));
     this.showErrors(Object.fromEntries(shown));
-    this.showPreview(preview);
+    const shape = { market: this.market, side: this.side, limit: this.limit, by: this.by };
+    showPreview(preview, shape);
+    showEstimates(preview, this.inputs, shape);
   }
 
   fundsErrors(draft, preview) {
@@ -169,34 +170,13 @@ export class OrderForm {
     return !this.limit && this.by === "total" ? "total" : "quantity";
   }
 
-  showPreview(preview) {
-    const { base, quote, quantityPlaces } = this.market;
-    const inBase = (units) => `${formatDecimal(units, quantityPlaces, { group: true })} ${base}`;
-    const inQuote = (units) => `${formatRoundedDown(units, this.market.pricePlaces, { group: true })} ${quote}`;
-    const received = (units) => (this.side === "BUY" ? inBase(units) : inQuote(units));
-    setText(byId("preview-pay-label"), this.side === "BUY" ? "Cost" : "Proceeds");
-    setText(byId("preview-pay"), preview ? `${this.limit ? "" : "≈ "}${inQuote(preview.total)}` : "–");
-    setText(byId("preview-fee"), preview ? `≈ ${formatDecimal(preview.fee, 2)} ${this.side === "BUY" ? base : quote}` : "–");
-    setText(byId("preview-receive"), preview ? `≈ ${received(preview.received)}` : "–");
-    setText(byId("preview-note"), preview?.note ?? "");
-    if (this.limit) {
-      this.inputs.quantity.placeholder = "";
-      this.inputs.total.placeholder = "";
-      return;
-    }
-    const average = preview && averagePrice(preview.walk);
-    this.inputs.price.placeholder = average ? `≈ ${formatRoundedDown(average, this.market.pricePlaces)}` : "Best market price";
-    this.inputs.quantity.placeholder = preview && this.by === "total" ? `≈ ${formatDecimal(preview.walk.filled, 0)}` : "";
-    this.inputs.total.placeholder = preview && this.by === "quantity" ? `≈ ${formatRoundedDown(preview.walk.cost, this.market.pricePlaces)}` : "";
-  }
-
   async submit(event) {
     event.preventDefault();
     if (this.sending) return;
     for (const field of FIELDS) this.touched.add(field);
     this.refresh();
     const { errors, draft } = this.read();
-    if (draft !== null) Object.assign(errors, this.fundsErrors(draft, previewOrder(draft, this.book, this.market, this.account.fees())));
+    if (draft !== null) Object.assign(errors, this.fundsErrors(draft, previewOrder(draft, this.book, this.market, this.account.rates)));
     if (Object.keys(errors).length > 0) {
       this.showErrors(errors);
       this.focusFirst(errors);

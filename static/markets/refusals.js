@@ -19,6 +19,7 @@ const TEXTS = {
   "Account has insufficient balance for requested action.": ["amount", "Not enough available balance for this order."],
   "Market is closed.": ["form", "This market does not take new orders right now."],
   "Duplicate order sent.": ["form", "This order was sent already. Check your open orders."],
+  "Order would immediately match and take.": ["price", "Only orders that rest in the book are taken right now. This one would trade."],
   "Unknown order sent.": ["form", "This order is no longer open."],
 };
 

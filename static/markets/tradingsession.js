@@ -5,7 +5,7 @@
  * asks for what it missed. A request that was sent and never answered rejects with Unanswered: its outcome is unknown.
  */
 
-import { ApiError, fetchTicket } from "./rest.js";
+import { ApiError, SignedOut, fetchTicket } from "./rest.js";
 import { Phase, ReconnectingSocket } from "./socket.js";
 
 const ANSWER_MS = 10000;
@@ -64,13 +64,20 @@ export class TradingSession {
       await this.ask("userDataStream.subscribe", {});
     } catch (error) {
       console.warn("log-on to the trading session failed:", error.message);
-      this.socket.fail();
+      // A refused address stays refused; a used or late ticket is replaced at the next attempt.
+      if (error instanceof ApiError && error.status === 403) this.giveUp();
+      else this.socket.fail();
       return;
     }
     this.ready = true;
     this.socket.confirm();
     this.handlers.onPhase(Phase.OPEN, null);
     this.handlers.onReady();
+  }
+
+  giveUp() {
+    this.socket.stop();
+    this.handlers.onSignedOut(new SignedOut("Trading works only at the exchange's own address. Open the page there."));
   }
 
   ask(method, params) {

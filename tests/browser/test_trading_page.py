@@ -108,7 +108,7 @@ def test_market_sell_previews_the_worked_example(page: Page, exchange: FakeExcha
 
 def test_market_buy_by_total(page: Page, exchange: FakeExchange) -> None:
     fill_form(page, kind="MARKET", total="1000")
-    expect(page.locator("#order-quantity")).to_have_attribute("placeholder", "≈ 0.0196")
+    expect(page.locator("#order-quantity")).to_have_attribute("placeholder", "≈ 0.01960")
     page.press("#order-total", "Enter")
     expect(page.locator("#page-notices")).to_contain_text("Bought 0.0196 BTC")
     assert orders_sent(exchange)[0]["quoteOrderQty"] == "1000"

@@ -83,18 +83,22 @@ test("the history is bounded and open orders are never dropped", () => {
   assert.equal(store.closed()[0].orderId, 899);
 });
 
-test("balances: the newer word wins for each asset", () => {
+test("balances: an event after the question beats the answer, one before it does not", () => {
+  const answer = (btc, usdt) => ({
+    balances: [{ asset: "BTC", free: btc, locked: "0.00000000" }, { asset: "USDT", free: usdt, locked: "0.00000000" }],
+  });
   const store = new BalanceStore();
   assert.equal(store.loaded, false);
-  store.takePosition({ u: 2000, B: [{ a: "BTC", f: "0.50000000", l: "0.10000000" }] });
-  store.takeAccount({
-    updateTime: 1500,
-    balances: [{ asset: "BTC", free: "9.00000000", locked: "0.00000000" }, { asset: "USDT", free: "1.00000000", locked: "0.00000000" }],
-  });
-  assert.equal(store.of("BTC").free, parseDecimal("0.5"));
+  store.takePosition({ B: [{ a: "USDT", f: "7.00000000", l: "0.00000000" }] });
+  const mark = store.mark();
+  store.takePosition({ B: [{ a: "BTC", f: "0.50000000", l: "0.10000000" }] });
+  store.takeAccount(answer("9.00000000", "1.00000000"), mark);
+  assert.equal(store.loaded, true);
+  assert.deepEqual([store.of("BTC").free, store.of("BTC").locked], [parseDecimal("0.5"), parseDecimal("0.1")]);
   assert.equal(store.of("USDT").free, parseDecimal("1"));
   assert.equal(store.of("LTC").free, 0n);
-  store.takePosition({ u: 2000, B: [{ a: "USDT", f: "0.00000000", l: "0.00000000" }] });
+  store.takeAccount(answer("9.00000000", "0.00000000"), store.mark());
+  assert.equal(store.of("BTC").free, parseDecimal("9"));
   assert.deepEqual(store.held().map(([asset]) => asset), ["BTC"]);
 });
 
