@@ -82,7 +82,7 @@ class DepthChain:
 
     def resume(self, book: Book, u: int, told: dict[Side, dict[int, int]]) -> None:
         """Go on after `u`, at which readers have the levels `told`: every difference to the book is news."""
-        self.u = max(self.u, u)
+        self.u = u
         self.told = told
         self.touched = {side: set(levels.levels) | set(told[side]) for side, levels in book.sides.items()}
 
