@@ -47,3 +47,9 @@ class NotADemoAccount(DomainError):
     """`demo_account` was given the address of an ordinary account, which it does not touch."""
 
     code = "NOT_A_DEMO_ACCOUNT"
+
+
+class TooManyAttempts(DomainError):
+    """Refused without looking at the password, whether or not there is such an account."""
+
+    code = "TOO_MANY_ATTEMPTS"

@@ -7,10 +7,12 @@ from django.contrib.auth import password_validation
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
 
-from apps.accounts.errors import InvalidEmail
+from apps.accounts.backends import throttle_refusal
+from apps.accounts.errors import InvalidEmail, TooManyAttempts
 from apps.accounts.models import User
 from apps.accounts.policy import API_KEY_LABEL_LENGTH_MAX, EMAIL_LENGTH_MAX, PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN
 from apps.accounts.rules import normalise_email
+from apps.accounts.services.passwords import confirm_password
 
 _EMAIL_WIDGET_ATTRS = {
     "autocomplete": "username",
@@ -18,6 +20,20 @@ _EMAIL_WIDGET_ATTRS = {
     "autocapitalize": "none",
     "spellcheck": "false",
 }
+
+
+# Code of the validation error of a refused attempt; views answer it with 429.
+THROTTLED = "throttled"
+
+
+def _confirmed(user: User, password: str, address: str) -> str:
+    """`password` if it is the user's; ValidationError, and after too many failures one with the code THROTTLED."""
+    try:
+        if confirm_password(user=user, password=password, address=address):
+            return password
+    except TooManyAttempts as refusal:
+        raise ValidationError(refusal.message, THROTTLED) from refusal
+    raise ValidationError("That is not your password.")
 
 
 def _new_password_field(label: str) -> forms.CharField:
@@ -74,6 +90,10 @@ class LogInForm(AuthenticationForm):
             widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
         )
 
+    def get_invalid_login_error(self) -> ValidationError:
+        refusal = throttle_refusal(self.request)
+        return super().get_invalid_login_error() if refusal is None else ValidationError(refusal.message, THROTTLED)
+
 
 class ApiKeyForm(forms.Form):
     label = forms.CharField(
@@ -91,15 +111,13 @@ class ApiKeyForm(forms.Form):
         help_text="A key can trade without you, so we ask again.",
     )
 
-    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, user: User, address: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._user = user
+        self._address = address
 
     def clean_password(self) -> str:
-        password: str = self.cleaned_data["password"]
-        if not self._user.check_password(password):
-            raise ValidationError("That is not your password.")
-        return password
+        return _confirmed(self._user, self.cleaned_data["password"], self._address)
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
@@ -117,15 +135,13 @@ class PasswordForm(forms.Form):
     )
     new = _new_password_field("New password")
 
-    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, user: User, address: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._user = user
+        self._address = address
 
     def clean_current(self) -> str:
-        current: str = self.cleaned_data["current"]
-        if not self._user.check_password(current):
-            raise ValidationError("That is not your password.")
-        return current
+        return _confirmed(self._user, self.cleaned_data["current"], self._address)
 
     def clean_new(self) -> str:
         new: str = self.cleaned_data["new"]

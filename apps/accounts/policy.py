@@ -15,6 +15,12 @@ SESSION_IDLE_S: Final = 60 * 60
 SESSION_ABSOLUTE_S: Final = 12 * 60 * 60
 SESSION_TOUCH_S: Final = 60
 
+# threat-T1, requirement A7: what may fail before attempts are refused.
+FAILURES_WINDOW_S: Final = 15 * 60
+FAILURES_PER_SUBJECT_MAX: Final = 5  # one address from one network
+FAILURES_PER_NETWORK_MAX: Final = 100  # any address from one network; offices and phone networks share one
+ATTEMPTS_KEPT_S: Final = 24 * 60 * 60
+
 # architecture.md section 2, "How the browser trades".
 TICKET_LIFETIME_S: Final = 30
 TICKETS_PER_SESSION_MAX: Final = 30

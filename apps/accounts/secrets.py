@@ -40,8 +40,8 @@ def encrypt_secret(public_key: str, secret: bytes) -> bytes:
     return _FORMAT + nonce + _cipher().encrypt(nonce, secret, public_key.encode("ascii"))
 
 
-def decrypt_secret(public_key: str, blob: bytes) -> bytes:
-    """The secret as ASCII bytes, ready as an HMAC key. `blob` may be bytes, bytearray or memoryview.
+def decrypt_secret(public_key: str, blob: bytes | bytearray | memoryview) -> bytes:
+    """The secret as ASCII bytes, ready as an HMAC key.
 
     Raises SecretUnreadable; the message never carries key material.
     """

@@ -130,6 +130,7 @@ TEMPLATES = [
 
 # -- Users and sessions -----------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["apps.accounts.backends.ThrottledBackend"]
 PASSWORD_HASHERS = ["apps.accounts.hashers.PlatformArgon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},

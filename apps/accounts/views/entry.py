@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from apps.accounts.forms import LogInForm, SignUpForm
 from apps.accounts.services.sessions import close_session
 from apps.accounts.services.signup import sign_up
+from apps.accounts.views.forms import form_status
 
 # One text for both outcomes; see services/signup.py.
 SIGN_UP_DONE = (
@@ -38,7 +39,7 @@ def sign_up_page(request: HttpRequest) -> HttpResponse:
         sign_up(email=form.cleaned_data["email"], password=form.cleaned_data["password"])
         messages.info(request, SIGN_UP_DONE)
         return redirect("accounts:log-in")
-    return render(request, "accounts/sign_up.html", {"form": form}, status=422 if form.errors else 200)
+    return render(request, "accounts/sign_up.html", {"form": form}, status=form_status(form))
 
 
 @method_decorator([sensitive_post_parameters("password"), never_cache], name="dispatch")
@@ -51,7 +52,7 @@ class LogInPage(LoginView):
 
     def form_invalid(self, form: LogInForm) -> HttpResponse:  # type: ignore[override]
         response = super().form_invalid(form)
-        response.status_code = 422
+        response.status_code = form_status(form)
         return response
 
 

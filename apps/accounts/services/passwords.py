@@ -1,0 +1,13 @@
+"""Asking a logged-in user for the password again."""
+
+from apps.accounts.models import User
+from apps.accounts.services.throttle import begin_attempt
+
+
+def confirm_password(*, user: User, password: str, address: str) -> bool:
+    """True if it is the user's password. Counts together with log-in attempts; raises TooManyAttempts."""
+    attempt = begin_attempt(subject=user.email, address=address)
+    if not user.check_password(password):
+        return False
+    attempt.succeeded()
+    return True

@@ -1,0 +1,82 @@
+"""Slows down guessing of passwords without telling whether an account exists (threat-T1, requirement A7)."""
+
+import hashlib
+import ipaddress
+from datetime import timedelta
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from apps.accounts.errors import InvalidEmail, TooManyAttempts
+from apps.accounts.models import PasswordAttempt
+from apps.accounts.policy import (
+    ATTEMPTS_KEPT_S,
+    FAILURES_PER_NETWORK_MAX,
+    FAILURES_PER_SUBJECT_MAX,
+    FAILURES_WINDOW_S,
+)
+from apps.accounts.rules import normalise_email
+
+
+class Attempt:
+    """Say `succeeded()` when the password was right; anything else counts as a failure."""
+
+    def __init__(self, row: PasswordAttempt) -> None:
+        self._row = row
+
+    def succeeded(self) -> None:
+        """Forgets the failures of this subject from this network, too: its owner is there and knows the password."""
+        PasswordAttempt.objects.filter(
+            subject_hash=self._row.subject_hash, network=self._row.network, succeeded=False, pk__lte=self._row.pk
+        ).update(succeeded=True)
+
+
+def begin_attempt(*, subject: str, address: str) -> Attempt:
+    """Count an attempt on e-mail address `subject` from IP address `address`, before the password is looked at.
+
+    Refused, with the right password too, are the sixth failure in 15 minutes for one subject from one network and the
+    101st from one network. Never a subject from everywhere: that would let anyone lock out anyone (threat-T1). Unknown
+    addresses count like known ones. One advisory lock per network makes the count exact for parallel attempts.
+    Raises TooManyAttempts.
+    """
+    now = timezone.now()
+    network = network_of(address)
+    subject_hash = _hash(subject)
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('password attempts'), hashtext(%s))", [network])
+        from_network = PasswordAttempt.objects.filter(network=network)
+        from_network.filter(at__lt=now - timedelta(seconds=ATTEMPTS_KEPT_S)).delete()
+        failures = from_network.filter(at__gt=now - timedelta(seconds=FAILURES_WINDOW_S), succeeded=False)
+        if (
+            failures.filter(subject_hash=subject_hash).count() >= FAILURES_PER_SUBJECT_MAX
+            or failures.count() >= FAILURES_PER_NETWORK_MAX
+        ):
+            raise TooManyAttempts(
+                f"Too many failed attempts. Wait {FAILURES_WINDOW_S // 60} minutes and try again; "
+                "until then the right password is refused, too."
+            )
+        return Attempt(
+            PasswordAttempt.objects.create(subject_hash=subject_hash, network=network, at=now, succeeded=False)
+        )
+
+
+def network_of(address: str) -> str:
+    """An IPv4 address as it is; the /64 of an IPv6 address, since one customer has at least that; else empty."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return ""
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((int(parsed), 64), strict=False))
+
+
+def _hash(subject: str) -> bytes:
+    try:
+        text = normalise_email(subject)
+    except InvalidEmail:
+        text = subject
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
