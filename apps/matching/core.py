@@ -1,0 +1,48 @@
+"""What the worker needs of an engine; the plain and every later engine have it (architecture.md section 4)."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from apps.streams.bus.base import START, EntryId
+from apps.streams.kinds import Reason
+
+
+class Core(Protocol):
+    """A pure state machine: stamped frames in, events out. After an exception its state is undefined."""
+
+    def process(self, frames: bytes) -> bytes: ...
+
+    def skip(self, run: bytes, reason: Reason) -> bytes: ...
+
+    def snapshot(self) -> bytes: ...
+
+    def state_hash(self) -> str: ...
+
+    @property
+    def seq(self) -> int: ...
+
+    @property
+    def applying(self) -> tuple[int, int, int]: ...
+
+
+class CoreClass(Protocol):
+    """The class of an engine: an empty one, one from a snapshot body, and the version of its rules."""
+
+    RULES_VERSION: int
+
+    def __call__(self) -> Core: ...
+
+    def restore(self, body: bytes) -> Core: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a state stands in the log: after event `seq` (chain there) and after all of command entry `last_cmd`.
+
+    `frames` counts the command frames ever processed up to there.
+    """
+
+    seq: int = 0
+    chain: str = ""
+    last_cmd: EntryId = START
+    frames: int = 0

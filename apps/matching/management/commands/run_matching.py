@@ -1,0 +1,50 @@
+"""The matching process: `manage.py run_matching`. SIGTERM hands over cleanly (apps/matching/worker.py)."""
+
+import signal
+import sys
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from apps.matching import snapshots
+from apps.matching.authority import PostgresAuthority
+from apps.matching.engine import Engine
+from apps.matching.errors import LeaseLost, TakeoverLost
+from apps.matching.status import Phase
+from apps.matching.worker import Worker
+from apps.streams.bus.errors import Fenced
+from apps.streams.bus.redis import RedisBus
+from nebannpet.health import Health, serve_health
+
+log = structlog.get_logger(__name__)
+
+EXIT_REPLACED = 3
+
+
+class Command(BaseCommand):
+    help = "Match orders of the shard: takes over when no other worker holds the lease, until SIGTERM."
+    requires_system_checks: list[str] = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        shard = settings.SHARD
+        worker = Worker(
+            RedisBus(settings.REDIS_CORE_URL, shard),
+            PostgresAuthority(settings.DATABASE_DSN, shard, settings.DATABASE_ROLE),
+            Engine,
+            snapshots.shard_dir(settings.DATA_DIR, shard),
+        )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: worker.stop())
+
+        def check() -> Health:
+            return Health(ok=worker.status.phase is Phase.ACTIVE, details=worker.status.details())
+
+        with serve_health("matching", check):
+            try:
+                worker.run()
+            except (Fenced, LeaseLost, TakeoverLost) as error:
+                log.warning("another worker is active; this one ends", reason=str(error))
+                sys.exit(EXIT_REPLACED)
+        log.info("stopped")

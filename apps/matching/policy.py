@@ -1,0 +1,44 @@
+"""Figures of the matching process, each with its reason (architecture.md section 3, reliability.md 2.5, 2.6, 2.9)."""
+
+from typing import Final
+
+# -- Reading ----------------------------------------------------------------------------------------------------------
+# Entries of one read, and frames of one batch: 2,000 commands are about 15 ms of the plain engine, the longest time
+# that a command which arrives during a batch waits for it. An entry is never cut, so a batch may be larger by one.
+ENTRIES_PER_READ: Final = 256
+FRAMES_PER_BATCH: Final = 2_000
+# Without work the loop comes round this often to look for SIGTERM, a finished snapshot or a lost lease.
+READ_BLOCK_MS: Final = 250
+
+# -- Lease and ticks --------------------------------------------------------------------------------------------------
+LEASE_TTL_MS: Final = 1_500
+LEASE_RENEWAL_S: Final = 0.3
+# By its own clock the worker stops before anybody else may hold the lease.
+LEASE_STOP_S: Final = 1.2
+LEASE_RETRY_S: Final = 0.1
+TICK_S: Final = 0.1
+
+# -- Snapshots --------------------------------------------------------------------------------------------------------
+SNAPSHOT_EVERY_S: Final = 60.0
+SNAPSHOT_EVERY_EVENTS: Final = 200_000
+SNAPSHOTS_KEPT: Final = 3
+
+# -- Trimming ---------------------------------------------------------------------------------------------------------
+# Events kept behind the slowest reader, so that a client that comes back can resume from the stream (20 MB).
+EVENTS_KEPT: Final = 100_000
+# These readers are the record: without their cursor no event is trimmed, and they are never dropped.
+READERS_NEVER_DROPPED: Final = frozenset({"settlement", "archive"})
+READERS_REQUIRED: Final = frozenset({"settlement"})
+READER_SILENT_MAX_MS: Final = 600_000
+
+# -- Waiting for servers ----------------------------------------------------------------------------------------------
+BACK_OFF_FIRST_S: Final = 0.1
+BACK_OFF_LAST_S: Final = 2.0
+BACK_OFF_LASTED_S: Final = 10.0
+POSTGRES_CONNECT_TIMEOUT_S: Final = 5
+
+# -- Garbage collection -----------------------------------------------------------------------------------------------
+# The engine leaves no reference cycles (book.py), so a full collection finds nothing and costs a second with a million
+# orders. What recovery built is frozen; young objects are still looked at, in portions of a few milliseconds, for the
+# sake of the libraries around the engine; the last figure puts full collections off for ever.
+GC_THRESHOLDS: Final = (20_000, 10, 1_000_000)

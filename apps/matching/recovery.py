@@ -1,0 +1,218 @@
+"""From what is on disk to a state that may go on: load, check, replay, compare (architecture.md section 3, Recovery).
+
+Order of work: newest snapshot that loads -> the checks below -> commands after it are replayed up to the head, the
+events they give are cut at the published entries' ends and compared by chain. Only then may anything be appended, and
+it follows the head. Every failed check is a `Halt` of its own; nothing is written or deleted here.
+"""
+
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import structlog
+
+from apps.common.hashchain import extend
+from apps.matching import snapshots
+from apps.matching.applying import apply_entries
+from apps.matching.authority import Settled
+from apps.matching.core import Core, CoreClass, Position
+from apps.matching.errors import (
+    CommandsTrimmedTooFar,
+    LogBehindPostgres,
+    LogBehindSnapshot,
+    NoUsableSnapshot,
+    OtherRulesVersion,
+    PostgresNotOfThisLog,
+    PostgresTooOld,
+    ReplayDiffers,
+    SnapshotNotOfThisLog,
+)
+from apps.matching.skips import Skips
+from apps.matching.snapshots import Snapshot
+from apps.streams.bus.base import NOTHING_TRIMMED, Bus, EventEntry, Head
+from apps.streams.records import EVENT_SIZE, FRAME_SIZE
+
+log = structlog.get_logger(__name__)
+
+ENTRIES_PER_READ: Final = 500
+KEEP_COPIES: Final = " Keep copies of redis-core's data directory, the snapshots and PostgreSQL before you do anything."
+
+
+class Recovered(NamedTuple):
+    """A core at the head of the log. `snapshot` is what it started from, None for an empty state."""
+
+    core: Core
+    position: Position
+    skips: Skips
+    snapshot: Snapshot | None
+
+
+def recover(bus: Bus, directory: Path, core_class: CoreClass, settled: Settled) -> Recovered:
+    """The state at the head of the log, checked. Raises a Halt; BusAway where the log cannot be read."""
+    skips = Skips.parse(bus.read_skips())
+    head = bus.head()
+    check_record(bus, head, settled)
+    snapshot = snapshots.newest(directory)
+    if snapshot is None:
+        _check_log_is_whole(bus, directory)
+        core, start, version = core_class(), Position(), core_class.RULES_VERSION
+    else:
+        check_snapshot(bus, head, snapshot)
+        start, version = snapshot.position, snapshot.rules_version
+        check_version(version, core_class.RULES_VERSION, at_head=start.seq == head.seq)
+        core = core_class.restore(snapshot.body)
+    position = replay(bus, core, start, head, skips, core_class.RULES_VERSION)
+    log.info("recovered", seq=position.seq, replayed_frames=position.frames - start.frames, snapshot_seq=start.seq)
+    return Recovered(core, position, skips, snapshot)
+
+
+# -- checks -----------------------------------------------------------------------------------------------------------
+def check_record(bus: Bus, head: Head, settled: Settled) -> None:
+    """PostgreSQL is not ahead of the log, and both have one history."""
+    if settled.seq > head.seq:
+        raise LogBehindPostgres(
+            f"PostgreSQL is settled up to event {settled.seq}, but redis-core's log ends at {head.seq}: redis-core lost"
+            " acknowledged events (restored from an old copy, or its file was cut). Bring back its newest"
+            f" append-only file and start again.{KEEP_COPIES}"
+        )
+    chain = bus.chain_at(settled.seq)
+    trimmed = bus.trimmed()
+    if chain is None and settled.seq < trimmed.seq:
+        raise PostgresTooOld(
+            f"PostgreSQL is settled up to event {settled.seq}, but events up to {trimmed.seq} were trimmed from the log:"
+            f" it was restored from an old backup. Restore a newer one.{KEEP_COPIES}"
+        )
+    if chain != settled.chain:
+        raise PostgresNotOfThisLog(
+            f"at event {settled.seq} PostgreSQL has chain {settled.chain or '(none)'} and the log has"
+            f" {_shown(chain)}: two histories. Restore the pair that belongs together.{KEEP_COPIES}"
+        )
+
+
+def check_snapshot(bus: Bus, head: Head, snapshot: Snapshot) -> None:
+    """The log reaches from the snapshot to its own head, and both have one history."""
+    name = snapshot.path.name
+    if snapshot.seq > head.seq or snapshot.last_cmd > bus.last_command():
+        raise LogBehindSnapshot(
+            f"snapshot {name} stands at event {snapshot.seq}, command {snapshot.last_cmd}, but redis-core's log ends at"
+            f" event {head.seq}, command {bus.last_command()}: redis-core lost acknowledged data. Bring back its newest"
+            f" append-only file and start again.{KEEP_COPIES}"
+        )
+    chain = bus.chain_at(snapshot.seq)
+    if chain != snapshot.chain:
+        raise SnapshotNotOfThisLog(
+            f"at event {snapshot.seq} snapshot {name} has chain {snapshot.chain or '(none)'} and the log has"
+            f" {_shown(chain)}: two histories. Find out which one PostgreSQL shares; never mix them.{KEEP_COPIES}"
+        )
+    trimmed = bus.trimmed()
+    if trimmed.cmd > snapshot.last_cmd:
+        raise CommandsTrimmedTooFar(
+            f"commands up to {trimmed.cmd} were trimmed, but the newest good snapshot {name} ends at"
+            f" {snapshot.last_cmd}. Bring a newer snapshot back from a backup.{KEEP_COPIES}"
+        )
+
+
+def check_version(found: int, own: int, *, at_head: bool) -> None:
+    """A worker replays only work of its own rules version; a newer one starts from a snapshot at the head."""
+    if found == own or (found < own and at_head):
+        return
+    if found > own:
+        raise OtherRulesVersion(
+            f"the newest snapshot is of rules version {found}, this release has {own}: start the newer release again."
+        )
+    raise OtherRulesVersion(
+        f"the newest snapshot is of rules version {found} and not at the head of the log, this release has {own}. Start"
+        " the release before, stop its matching process with SIGTERM (it then writes a snapshot at the head), and"
+        " start this one again."
+    )
+
+
+def _check_log_is_whole(bus: Bus, directory: Path) -> None:
+    trimmed = bus.trimmed()
+    if trimmed != NOTHING_TRIMMED:
+        raise NoUsableSnapshot(
+            f"the log was trimmed up to command {trimmed.cmd} and event {trimmed.seq}, and {directory} holds no"
+            f" snapshot that loads. Bring one back from a backup.{KEEP_COPIES}"
+        )
+
+
+# -- replay -----------------------------------------------------------------------------------------------------------
+def replay(bus: Bus, core: Core, start: Position, head: Head, skips: Skips, rules_version: int) -> Position:
+    """Apply the commands after `start` up to the head's last one; the position then, compared entry by entry."""
+    if start.seq == head.seq:
+        return start
+    published = _Published(bus, start, head, rules_version)
+    last_cmd, frames = start.last_cmd, start.frames
+    while last_cmd < head.cmd:
+        entries = [e for e in bus.read_commands(last_cmd, count=ENTRIES_PER_READ) if e.id <= head.cmd]
+        if not entries:
+            raise ReplayDiffers(
+                f"the log has no command between {last_cmd} and {head.cmd}, but events up to {head.seq}.{KEEP_COPIES}"
+            )
+        published.compare(apply_entries(core, entries, skips))
+        last_cmd = entries[-1].id
+        frames += sum(len(entry.frames) for entry in entries) // FRAME_SIZE
+    published.finish()
+    return Position(head.seq, head.chain, last_cmd, frames)
+
+
+class _Published:
+    """The event entries after a position, against which regenerated events are laid."""
+
+    def __init__(self, bus: Bus, start: Position, head: Head, rules_version: int) -> None:
+        self._bus = bus
+        self._seq, self._chain = start.seq, start.chain
+        self._read_to = start.seq
+        self._head = head
+        self._rules_version = rules_version
+        self._entries: list[EventEntry] = []
+        self._rest = b""
+
+    def compare(self, events: bytes) -> None:
+        """Cut `events` where the published entries end and compare each by its chain; what is left waits."""
+        self._rest += events
+        start = 0
+        while self._seq < self._head.seq:
+            entry = self._next()
+            size = (entry.last_seq - entry.first_seq + 1) * EVENT_SIZE
+            if len(self._rest) - start < size:
+                break
+            self._compare_entry(entry, self._rest[start : start + size])
+            start += size
+            self._entries.pop(0)
+        self._rest = self._rest[start:]
+
+    def finish(self) -> None:
+        """All published events came again, and no others."""
+        if self._seq != self._head.seq or self._rest:
+            raise ReplayDiffers(
+                f"replay gives {len(self._rest) // EVENT_SIZE} events after event {self._seq}, the log ends at"
+                f" {self._head.seq}.{KEEP_COPIES}"
+            )
+
+    def _next(self) -> EventEntry:
+        if not self._entries:
+            self._entries = self._bus.read_events(self._read_to, count=ENTRIES_PER_READ)
+            if not self._entries:
+                raise ReplayDiffers(f"events after {self._read_to} are missing from the log.{KEEP_COPIES}")
+            self._read_to = self._entries[-1].last_seq
+        return self._entries[0]
+
+    def _compare_entry(self, entry: EventEntry, events: bytes) -> None:
+        where = f"event entry {entry.first_seq}-{entry.last_seq}"
+        if entry.rules_version != self._rules_version:
+            raise OtherRulesVersion(
+                f"{where} was made by rules version {entry.rules_version}, this release has {self._rules_version} and"
+                " must not replay it. Start the release of that version, stop its matching process with SIGTERM, and"
+                " start this one again."
+            )
+        chain = extend(self._chain, entry.first_seq, entry.last_seq, events)
+        if entry.first_seq != self._seq + 1 or chain != entry.chain:
+            raise ReplayDiffers(
+                f"{where} (epoch {entry.epoch}, up to command {entry.last_cmd}): replay gives chain {chain}, the log"
+                f" has {entry.chain}. The engine or the log was changed; start the release that wrote it.{KEEP_COPIES}"
+            )
+        self._seq, self._chain = entry.last_seq, entry.chain
+
+
+def _shown(chain: str | None) -> str:
+    return "nothing that ends there" if chain is None else chain or "(none)"

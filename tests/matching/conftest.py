@@ -1,0 +1,107 @@
+"""A worker in a thread on a bus in memory or on a real redis-core, with an authority that needs no PostgreSQL."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import redis
+
+from apps.matching.authority import AuthorityAway, Settled
+from apps.matching.engine import Engine
+from apps.matching.status import Phase
+from apps.matching.worker import Worker
+from apps.streams.bus.base import Bus
+from apps.streams.bus.memory import MemoryBus
+from apps.streams.bus.redis import RedisBus
+from tests.matching.waiting import until
+
+
+@dataclass
+class FakeAuthority:
+    """PostgreSQL's answers, set by the test."""
+
+    epoch: int = 0
+    record: Settled = Settled(0, "")
+    away: bool = False
+    asked: list[str] = field(default_factory=list)
+
+    def settled(self) -> Settled:
+        self._answer("settled")
+        return self.record
+
+    def raise_epoch(self, *, above: int, holder: str) -> int:
+        self._answer("raise_epoch")
+        self.epoch = max(self.epoch, above) + 1
+        return self.epoch
+
+    def _answer(self, question: str) -> None:
+        self.asked.append(question)
+        if self.away:
+            raise AuthorityAway("connection refused")
+
+
+class RunningWorker:
+    """A worker in a thread. `failure` is what run() raised."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+        self.failure: BaseException | None = None
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.worker.run()
+        except BaseException as error:
+            self.failure = error
+
+    def wait_for(self, phase: Phase) -> None:
+        until(lambda: self.worker.status.phase is phase or not self.thread.is_alive())
+        assert self.worker.status.phase is phase, (self.worker.status.details(), self.failure)
+
+    def stop(self) -> None:
+        self.worker.stop()
+        self.thread.join(20)
+        assert not self.thread.is_alive()
+
+
+@pytest.fixture
+def authority() -> FakeAuthority:
+    return FakeAuthority()
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "snapshots" / "spot"
+
+
+@pytest.fixture(params=["memory", "redis"])
+def bus(request: pytest.FixtureRequest) -> Iterator[Bus]:
+    if request.param == "memory":
+        yield MemoryBus("spot")
+    else:
+        core: redis.Redis = request.getfixturevalue("core")
+        core.ping()
+        redis_bus = RedisBus(request.getfixturevalue("redis_core_url"), "spot")
+        yield redis_bus
+        redis_bus.close()
+
+
+@pytest.fixture
+def start(bus: Bus, authority: FakeAuthority, directory: Path) -> Iterator[Callable[..., RunningWorker]]:
+    """Starts a worker; all that are still running are stopped at the end of the test."""
+    started: list[RunningWorker] = []
+
+    def start_worker(**changes: object) -> RunningWorker:
+        settings: dict[str, object] = {
+            "bus": bus.another(), "authority": authority, "core_class": Engine, "directory": directory, "name": "test",
+        }  # fmt: skip
+        running = RunningWorker(Worker(**(settings | changes)))  # type: ignore[arg-type]
+        started.append(running)
+        return running
+
+    yield start_worker
+    for running in started:
+        running.stop()

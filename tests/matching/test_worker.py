@@ -1,0 +1,266 @@
+"""The worker's round: takeover, batches, one fenced append, hand-over (architecture.md section 3)."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from apps.common.hashchain import extend
+from apps.matching import snapshots
+from apps.matching.authority import Settled
+from apps.matching.engine import Engine
+from apps.matching.errors import LeaseLost, TakeoverLost
+from apps.matching.stamping import stamp_entry
+from apps.matching.status import Phase
+from apps.streams.bus.base import START, Bus, EntryId
+from apps.streams.bus.errors import Fenced
+from apps.streams.codec import decode_events, encode_command
+from apps.streams.kinds import EventKind, TickFlag
+from apps.streams.records import FRAME_SIZE, Tick
+from tests.matching.conftest import FakeAuthority, RunningWorker
+from tests.matching.traffic import opening, order, trading
+from tests.matching.waiting import until
+
+Start = Callable[..., RunningWorker]
+
+
+def append_all(bus: Bus, runs: list[bytes], per_entry: int = 1) -> EntryId:
+    last = START
+    for at in range(0, len(runs), per_entry):
+        last = bus.append_commands(b"".join(runs[at : at + per_entry]))
+    return last
+
+
+def all_events(bus: Bus) -> bytes:
+    """Every published event; fails where an entry does not follow the one before it."""
+    seq, chain, bodies = 0, "", []
+    while entries := bus.read_events(seq, count=100):
+        for entry in entries:
+            assert entry.first_seq == seq + 1
+            assert entry.prev_chain == chain
+            assert entry.chain == extend(chain, entry.first_seq, entry.last_seq, entry.body)
+            seq, chain = entry.last_seq, entry.chain
+            bodies.append(entry.body)
+    assert (bus.head().seq, bus.head().chain) == (seq, chain)
+    return b"".join(bodies)
+
+
+def until_done(bus: Bus) -> None:
+    until(lambda: bus.frame_count().appended == bus.frame_count().done, what="an empty backlog")
+
+
+def test_every_command_is_answered_once_and_in_order(bus: Bus, start: Start) -> None:
+    runs = [*opening(), *trading(600, seed=1)]
+    worker = start()
+    append_all(bus, runs, per_entry=7)
+    worker.wait_for(Phase.ACTIVE)
+    until_done(bus)
+    worker.stop()
+    events = decode_events(all_events(bus))
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    ids = [(event.cmd_ms, event.cmd_n, event.cmd_index) for event in events]
+    assert ids == sorted(ids)
+    accepted = [event for event in events if event.KIND is EventKind.ORDER_ACCEPTED]
+    assert len(accepted) == len({event.client_id for event in accepted}) > 300
+    assert any(event.KIND is EventKind.TRADE for event in events)
+
+
+def test_a_batch_is_one_entry_and_never_cuts_a_command_entry(bus: Bus, start: Start) -> None:
+    last = append_all(bus, [*opening(), *(order(n) for n in range(50))], per_entry=10)
+    start().wait_for(Phase.ACTIVE)
+    until_done(bus)
+    first = bus.read_events(0, count=10)[0]
+    assert first.last_cmd == last, "what had arrived together is published together"
+
+
+def test_the_backlog_counts_frames_also_of_batches_without_events(bus: Bus, start: Start) -> None:
+    runs = list(opening())
+    append_all(bus, runs)
+    worker = start()
+    worker.wait_for(Phase.ACTIVE)
+    until_done(bus)
+    head = bus.head()
+    bus.append_commands(encode_command(Tick()))
+    until(lambda: worker.worker.status.position.last_cmd > head.cmd)
+    until_done(bus)
+    assert bus.head() == head
+    worker.stop()
+    assert bus.frame_count().appended >= sum(map(len, runs)) // FRAME_SIZE + 1
+
+
+def test_time_passes_ten_times_a_second_without_commands(bus: Bus, start: Start) -> None:
+    start().wait_for(Phase.ACTIVE)
+    until(lambda: len(bus.read_commands(START, count=100)) >= 5)
+    entries = bus.read_commands(START, count=100)
+    assert all(entry.frames == encode_command(Tick()) for entry in entries)
+    assert 70 <= (entries[4].id.ms - entries[0].id.ms) / 4 <= 200
+
+
+def test_a_clean_stop_leaves_a_snapshot_at_the_head_and_no_lease(bus: Bus, start: Start, directory: Path) -> None:
+    append_all(bus, [*opening(), *trading(50, seed=2)])
+    worker = start()
+    worker.wait_for(Phase.ACTIVE)
+    until_done(bus)
+    worker.stop()
+    assert worker.failure is None
+    assert bus.lease_holder() is None
+    snapshot = snapshots.newest(directory)
+    assert snapshot is not None
+    assert (snapshot.seq, snapshot.chain) == (bus.head().seq, bus.head().chain)
+    assert snapshot.last_cmd == worker.worker.status.position.last_cmd >= bus.head().cmd
+    assert Engine.restore(snapshot.body).seq == bus.head().seq
+
+
+def test_the_next_worker_goes_on_where_the_last_one_stopped(bus: Bus, start: Start, directory: Path) -> None:
+    runs = list(trading(400, seed=3))
+    append_all(bus, [*opening(), *runs[:200]])
+    first = start()
+    first.wait_for(Phase.ACTIVE)
+    until_done(bus)
+    first.stop()
+    append_all(bus, runs[200:])
+    second = start()
+    second.wait_for(Phase.ACTIVE)
+    until_done(bus)
+    second.stop()
+    assert second.worker.status.position.seq == bus.head().seq
+    assert {entry.epoch for entry in bus.read_events(0, count=10_000)} == {1, 2}
+
+    snapshot = snapshots.newest(directory)
+    assert snapshot is not None
+    done = [entry for entry in bus.read_commands(START, count=10_000) if entry.id <= snapshot.last_cmd]
+    alone = Engine()
+    assert b"".join(alone.process(stamp_entry(entry)) for entry in done) == all_events(bus)
+    assert Engine.restore(snapshot.body).state_hash() == alone.state_hash()
+
+
+def test_takeover_asks_postgres_first_and_fences_the_older_epochs(
+    bus: Bus, start: Start, authority: FakeAuthority
+) -> None:
+    authority.epoch = 4
+    bus.raise_epoch(9)
+    append_all(bus, list(opening()))
+    start().wait_for(Phase.ACTIVE)
+    until_done(bus)
+    assert authority.epoch == bus.epoch() == 10
+    assert {entry.epoch for entry in bus.read_events(0, count=10)} == {10}
+
+
+def test_an_epoch_that_redis_already_passed_is_not_used(bus: Bus, start: Start) -> None:
+    class LateAuthority(FakeAuthority):
+        def raise_epoch(self, *, above: int, holder: str) -> int:
+            epoch = super().raise_epoch(above=above, holder=holder)
+            bus.raise_epoch(epoch + 1)  # another worker, between PostgreSQL and redis-core
+            return epoch
+
+    worker = start(authority=LateAuthority())
+    worker.thread.join(10)
+    assert isinstance(worker.failure, TakeoverLost)
+    assert bus.lease_holder() is None
+
+
+def test_a_worker_of_an_old_epoch_is_refused_and_ends(bus: Bus, start: Start) -> None:
+    append_all(bus, list(opening()))
+    worker = start()
+    worker.wait_for(Phase.ACTIVE)
+    until_done(bus)
+    head = bus.head()
+    bus.raise_epoch(bus.epoch() + 1)
+    append_all(bus, [order(1)])
+    worker.thread.join(10)
+    assert isinstance(worker.failure, Fenced)
+    assert bus.head() == head
+
+
+def test_a_worker_whose_lease_is_anothers_ends_without_writing(bus: Bus, start: Start) -> None:
+    append_all(bus, list(opening()))
+    worker = start()
+    worker.wait_for(Phase.ACTIVE)
+    until_done(bus)
+    bus.release_lease(worker.worker.status.holder)
+    assert bus.take_lease("usurper", ttl_ms=60_000)
+    worker.thread.join(10)
+    assert isinstance(worker.failure, LeaseLost)
+    assert bus.lease_holder() == "usurper"
+
+
+def test_a_second_worker_waits_for_the_lease_and_stops_when_told(bus: Bus, start: Start) -> None:
+    first = start()
+    first.wait_for(Phase.ACTIVE)
+    second = start()
+    second.wait_for(Phase.WAITING_FOR_LEASE)
+    third = start()
+    third.wait_for(Phase.WAITING_FOR_LEASE)
+    third.stop()
+    assert third.failure is None
+    first.stop()
+    second.wait_for(Phase.ACTIVE)
+
+
+def test_trading_starts_only_with_postgres_and_goes_on_without_it(
+    bus: Bus, start: Start, authority: FakeAuthority
+) -> None:
+    authority.away = True
+    append_all(bus, list(opening()))
+    worker = start()
+    worker.wait_for(Phase.WAITING_FOR_POSTGRES)
+    assert bus.lease_holder() is None, "the gateway must see that nobody trades"
+    assert bus.head().seq == 0
+    authority.away = False
+    worker.wait_for(Phase.ACTIVE)
+    until_done(bus)
+    authority.away = True
+    head = bus.head().seq
+    append_all(bus, [order(1)])
+    until(lambda: bus.head().seq > head)
+    assert worker.worker.status.phase is Phase.ACTIVE
+
+
+def test_a_tick_with_the_flag_brings_a_snapshot_of_its_batch(bus: Bus, start: Start, directory: Path) -> None:
+    append_all(bus, [*opening(), *trading(100, seed=4)], per_entry=5)
+    worker = start()
+    worker.wait_for(Phase.ACTIVE)
+    asked = bus.append_commands(encode_command(Tick(flags=TickFlag.SNAPSHOT)))
+    until(lambda: bool(snapshots.kept(directory)), what="a snapshot")
+    snapshot = snapshots.newest(directory)
+    assert snapshot is not None
+    assert snapshot.last_cmd >= asked
+    assert bus.chain_at(snapshot.seq) == snapshot.chain
+    assert worker.worker.status.phase is Phase.ACTIVE
+
+
+def test_old_snapshots_go_and_the_log_is_trimmed_at_the_oldest_kept(
+    bus: Bus, start: Start, authority: FakeAuthority, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apps.matching.trimming.EVENTS_KEPT", 0)
+    bus.set_cursor("settlement", stream="events", position=str(10**12), now_ms=0)
+    append_all(bus, [*opening(), *trading(30, seed=5)])
+    worker = start()
+    worker.wait_for(Phase.ACTIVE)
+    seen: set[Path] = set()
+    for number in range(5):
+        append_all(bus, [order(1_000 + number)])
+        asked = bus.append_commands(encode_command(Tick(flags=TickFlag.SNAPSHOT)))
+        until(lambda asked=asked: any(snapshots.position_in_name(p)[1] >= asked for p in snapshots.kept(directory)))
+        seen.update(snapshots.kept(directory))
+    until(lambda: bus.trimmed().cmd > START)
+    until(lambda: bus.trimmed().cmd == snapshots.position_in_name(snapshots.kept(directory)[-1])[1])
+    worker.stop()
+    kept = snapshots.kept(directory)
+    assert len(kept) == 3
+    oldest_seq, oldest_cmd = snapshots.position_in_name(kept[-1])
+    trimmed = bus.trimmed()
+    assert trimmed.cmd == oldest_cmd
+    assert trimmed.seq == oldest_seq - 1
+    assert bus.read_commands(START, count=1)[0].id > oldest_cmd
+    authority.record = Settled(bus.head().seq, bus.head().chain)
+    start().wait_for(Phase.ACTIVE)
+
+
+def test_settled_record_is_checked_at_takeover(bus: Bus, start: Start, authority: FakeAuthority) -> None:
+    authority.record = Settled(7, "00")
+    worker = start()
+    worker.wait_for(Phase.HALTED)
+    assert worker.worker.status.halt_reason == "log-behind-postgres"
+    assert bus.lease_holder() is None
+    assert bus.head().seq == 0
