@@ -29,8 +29,11 @@ class Followed(Protocol):
     async def refresh(self, connection: psycopg.AsyncConnection[Any]) -> None: ...
 
 
-def make_pool(dsn: str) -> AsyncConnectionPool[Any]:
-    """Not opened yet. Statements are cut off after QUERY_TIMEOUT_S; a full pool is reported as fast."""
+def make_pool(dsn: str, role: str) -> AsyncConnectionPool[Any]:
+    """Not opened yet; works with the rights of `role` unless it is empty.
+
+    Statements are cut off after QUERY_TIMEOUT_S; a full pool is reported as fast.
+    """
     return AsyncConnectionPool(
         dsn,
         min_size=1,
@@ -40,17 +43,22 @@ def make_pool(dsn: str) -> AsyncConnectionPool[Any]:
         kwargs={
             "autocommit": True,
             "connect_timeout": 2,
-            "options": f"-c statement_timeout={int(QUERY_TIMEOUT_S * 1000)}",
+            "options": _options(role, int(QUERY_TIMEOUT_S * 1000)),
         },
         reconnect_timeout=float("inf"),
     )
 
 
+def _options(role: str, statement_timeout_ms: int) -> str:
+    return f"-c statement_timeout={statement_timeout_ms}" + (f" -c role={role}" if role else "")
+
+
 class Follower:
     """Keeps every `Followed` fresh; `run()` reconnects for ever."""
 
-    def __init__(self, dsn: str, channels: Sequence[str], followed: Sequence[Followed]) -> None:
+    def __init__(self, dsn: str, role: str, channels: Sequence[str], followed: Sequence[Followed]) -> None:
         self._dsn = dsn
+        self._role = role
         self._channels = channels
         self._followed = followed
         self.started = asyncio.Event()
@@ -60,7 +68,7 @@ class Follower:
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(
-                    self._dsn, autocommit=True, connect_timeout=2, options="-c statement_timeout=5000"
+                    self._dsn, autocommit=True, connect_timeout=2, options=_options(self._role, 5000)
                 ) as connection:
                     await self._follow(connection)
             except (psycopg.Error, OSError) as error:

@@ -43,6 +43,7 @@ class GatewayConfig:
 
     shard: str
     database_dsn: str
+    database_role: str
     core_url: str
     edge_url: str
     site_socket: Path
@@ -57,10 +58,13 @@ class Gateway:
         self.config = config
         self.registry = registry.load()
         self.markets = Markets()
-        self.pool = make_pool(config.database_dsn)
+        self.pool = make_pool(config.database_dsn, config.database_role)
         self.credentials = Credentials(self.pool)
         self.follower = Follower(
-            config.database_dsn, (CREDENTIALS_CHANNEL, MARKETS_CHANNEL), (self.credentials, self.markets)
+            config.database_dsn,
+            config.database_role,
+            (CREDENTIALS_CHANNEL, MARKETS_CHANNEL),
+            (self.credentials, self.markets),
         )
         self.pipe = CorePipe(config.core_url, scripts=(APPEND_COMMANDS,))
         self.tail = EventTail(config.core_url, keys)

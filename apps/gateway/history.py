@@ -8,12 +8,10 @@ from apps.gateway.book import Record
 from apps.gateway.markets import Market
 from apps.gateway.publicfeed import PublicFeed
 from apps.gateway.reads import Reads, first_trade_at, first_trade_of_aggregate
-from apps.markets.intervals import bar_close_ms, bar_open_ms, bar_opens, shifted_open_ms
+from apps.markets.klines import BARS, COLUMNS, FIRST_OPEN, bars_parameters, fill, plan
+from apps.markets.marketdata import wire
 
-_BARS = (
-    "SELECT open_ms, open_ticks, high_ticks, low_ticks, close_ticks, volume_lots, quote_units, trades,"
-    " taker_base_lots, taker_quote_units FROM markets_candle WHERE market_id = %s AND interval = %s"
-)
+TRADES = COLUMNS.index("trades")
 # All prints of one taker order at one price are one aggregate; its last trade id bounds the scan.
 _AGGREGATES = (
     "SELECT agg_id, min(price_ticks), sum(quantity_lots)::bigint, min(trade_id), max(trade_id), max(time_ms),"
@@ -33,71 +31,37 @@ class History:
     async def klines(
         self, market: Market, interval: str, *, start_ms: int | None, end_ms: int | None, limit: int, now_ms: int
     ) -> list[Record]:
-        """Bars oldest first, empty ones filled flat at the close before. From `start_ms` up, else the last `limit`.
-
-        Nothing before the market's first bar and nothing after the running one.
-        """
-        last = bar_open_ms(interval, now_ms if end_ms is None else min(end_ms, now_ms))
-        async with self._reads.connection() as connection:
-            earliest = await self._earliest(connection, market, interval)
-            if earliest is None:
-                return []
-            if start_ms is not None:
-                first = bar_open_ms(interval, start_ms)
-                if first < start_ms:
-                    first = shifted_open_ms(interval, start_ms, 1)
-                first = max(first, earliest)
-                last = min(last, shifted_open_ms(interval, first, limit - 1))
-            else:
-                first = max(shifted_open_ms(interval, last, 1 - limit), earliest)
-            if first > last:
-                return []
-            stored = await self._stored(connection, market, interval, first, last)
-            close = await self._close_before(connection, market, interval, first)
+        """Bars as markets.klines plans them, with what memory knows of the newest ones."""
         live = self._live(market, interval)
-        for open_ms, bar in live.items():
+        async with self._reads.connection() as connection:
+            first = await (await connection.execute(FIRST_OPEN, (market.id, interval))).fetchone()
+            earliest = [row[0] for row in live if row[TRADES]] + [
+                open_ms for open_ms in first or () if open_ms is not None
+            ]
+            opens = plan(
+                interval, first_open_ms=min(earliest, default=None), now_ms=now_ms, start_ms=start_ms, end_ms=end_ms,
+                limit=limit,
+            )  # fmt: skip
+            if not opens:
+                return []
+            cursor = await connection.execute(BARS, bars_parameters(market.id, interval, opens))
+            rows = {row[0]: row for row in await cursor.fetchall()}
+        for row in live:
             # Memory is newer for the running bar and for one that was just closed.
-            if open_ms not in stored or bar["n"] >= stored[open_ms]["n"]:
-                stored[open_ms] = bar
-        bars = []
-        for open_ms in bar_opens(interval, first, last):
-            if open_ms in stored:
-                bars.append(stored[open_ms])
-            elif close is not None:
-                bars.append(_flat(interval, open_ms, close))
-            if bars:
-                close = bars[-1]["p"][3]
-        return bars
+            stored = rows.get(row[0])
+            if opens[0] <= row[0] <= opens[-1] and (stored is None or row[TRADES] >= stored[TRADES]):
+                rows[row[0]] = row
+        bars = fill(opens, [rows[open_ms] for open_ms in sorted(rows)])
+        return [wire.kline(market.id, interval, bar, closed=False) for bar in bars]
 
-    def _live(self, market: Market, interval: str) -> dict[int, Record]:
+    def _live(self, market: Market, interval: str) -> list[tuple[Any, ...]]:
+        """The newest bars in memory, as rows of klines.COLUMNS."""
         state = self._public.known(market)
-        return {} if state is None else state.klines.get(interval, {})
-
-    async def _earliest(self, connection: AsyncConnection[Any], market: Market, interval: str) -> int | None:
-        cursor = await connection.execute(
-            "SELECT min(open_ms) FROM markets_candle WHERE market_id = %s AND interval = %s", (market.id, interval)
-        )
-        row = await cursor.fetchone()
-        stored = row[0] if row else None
-        live = [open_ms for open_ms, bar in self._live(market, interval).items() if bar["n"]]
-        return min([*live, *([] if stored is None else [stored])], default=None)
-
-    async def _stored(
-        self, connection: AsyncConnection[Any], market: Market, interval: str, first: int, last: int
-    ) -> dict[int, Record]:
-        cursor = await connection.execute(
-            f"{_BARS} AND open_ms BETWEEN %s AND %s ORDER BY open_ms", (market.id, interval, first, last)
-        )
-        return {row[0]: _bar(interval, row) for row in await cursor.fetchall()}
-
-    async def _close_before(
-        self, connection: AsyncConnection[Any], market: Market, interval: str, first: int
-    ) -> int | None:
-        cursor = await connection.execute(
-            f"{_BARS} AND open_ms < %s ORDER BY open_ms DESC LIMIT 1", (market.id, interval, first)
-        )
-        row = await cursor.fetchone()
-        return None if row is None else int(row[4])
+        bars = [] if state is None else state.klines.get(interval, {}).values()
+        return [
+            (bar["o"], *bar["p"], bar["v"], bar["q"], bar["n"], bar["bv"], bar["bq"], bar["f"], bar["l"], False)
+            for bar in bars
+        ]
 
     # -- aggregate trades ---------------------------------------------------------------------------------------------
     async def aggregates(
@@ -153,18 +117,6 @@ class History:
                 # The first one may have begun before `low`; there is one more than needed.
                 return found[-limit:]
             reach *= 2
-
-
-def _bar(interval: str, row: Any) -> Record:
-    open_ms, opened, high, low, close, lots, units, trades, taker_lots, taker_units = row
-    return {
-        "i": interval, "o": open_ms, "c": bar_close_ms(interval, open_ms), "p": [opened, high, low, close], "v": lots,
-        "q": units, "n": trades, "bv": taker_lots, "bq": taker_units,
-    }  # fmt: skip
-
-
-def _flat(interval: str, open_ms: int, close: int) -> Record:
-    return _bar(interval, (open_ms, close, close, close, close, 0, 0, 0, 0, 0))
 
 
 def _aggregate(row: Any) -> Record:

@@ -58,6 +58,7 @@ def gateway_config() -> GatewayConfig:
     return GatewayConfig(
         shard=settings.SHARD,
         database_dsn=settings.DATABASE_DSN,
+        database_role=settings.DATABASE_ROLE,
         core_url=settings.REDIS_CORE_URL,
         edge_url=settings.REDIS_EDGE_URL,
         site_socket=settings.PATHS.site_socket,

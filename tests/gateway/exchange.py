@@ -1,0 +1,248 @@
+"""A whole exchange inside the test process, on real Redis and PostgreSQL and real sockets.
+
+Threads run the engine, settlement, the outbox relay, market data and the gateway (under uvicorn, as in production), so
+tests can look at the engine's state and stop single parts. `engine_paused` holds the engine between two batches.
+"""
+
+import asyncio
+import contextlib
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import uvicorn
+from django.conf import settings
+from django.core.management import call_command
+from django.db import close_old_connections, connection
+
+from apps.accounts.services.demo import DemoAccount, make_demo_account
+from apps.common import hashchain
+from apps.common.amounts import parse_decimal
+from apps.gateway.app import GatewayApp
+from apps.gateway.gateway import Gateway
+from apps.gateway.management.commands.run_gateway import gateway_config, server_config
+from apps.ledger.services import credit
+from apps.markets.marketdata.edge import Edge
+from apps.markets.marketdata.process import MarketData
+from apps.markets.models import Asset
+from apps.matching.engine import Engine
+from apps.matching.stamping import stamp_entry
+from apps.orders.settlement.process import SettlementProcess
+from apps.outbox.models import OutboxRow, OutboxState
+from apps.outbox.process import RelayProcess
+from apps.streams.bus.base import START
+from apps.streams.bus.redis import RedisBus
+
+SHARD = "spot"
+LEASE_MS = 1_000
+
+
+def wait_until(condition: Callable[[], Any], *, timeout_s: float = 10.0, what: str = "") -> Any:
+    """The first true value of `condition`; AssertionError after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what or condition}"
+        time.sleep(0.01)
+
+
+class EngineThread(threading.Thread):
+    """A minimal worker: no snapshots, no recovery; the matching process has its own tests."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(name="engine", daemon=True)
+        self._bus = RedisBus(url, SHARD)
+        self.engine = Engine()
+        self.lock = threading.Lock()
+        self.stop_asked = threading.Event()
+        self.failure: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._run()
+        except BaseException as error:
+            self.failure = error
+            raise
+
+    def _run(self) -> None:
+        bus, after, chain, frames = self._bus, START, hashchain.GENESIS, 0
+        assert bus.raise_epoch(1)
+        while not self.stop_asked.is_set():
+            assert bus.take_lease("test", ttl_ms=LEASE_MS)
+            entries = bus.read_commands(after, count=200, block_ms=100)
+            if not entries:
+                continue
+            with self.lock:
+                first = self.engine.seq + 1
+                body = self.engine.process(b"".join(stamp_entry(entry) for entry in entries))
+                last = self.engine.seq
+            after = entries[-1].id
+            frames += sum(len(entry.frames) // 128 for entry in entries)
+            if last < first:
+                bus.set_frames_done(frames, epoch=1)
+                continue
+            prev, chain = chain, hashchain.extend(chain, first, last, body)
+            bus.append_events(
+                epoch=1, first_seq=first, last_seq=last, prev_chain=prev, chain=chain, last_cmd=after, body=body,
+                frames_done=frames,
+            )  # fmt: skip
+        bus.release_lease("test")
+        bus.close()
+
+
+class GatewayThread(threading.Thread):
+    def __init__(self, port: int) -> None:
+        super().__init__(name="gateway", daemon=True)
+        self.port = port
+        self.ready = threading.Event()
+        self.gateway: Gateway | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.server: uvicorn.Server | None = None
+        self.failure: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:
+            self.failure = error
+            raise
+        finally:
+            self.ready.set()
+
+    async def _serve(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.gateway = Gateway(gateway_config())
+        config = server_config(GatewayApp(self.gateway), host="127.0.0.1", port=self.port)
+        self.server = uvicorn.Server(config)
+        async with self.gateway:
+            await self.gateway.ready()
+            self.ready.set()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.server._serve()
+
+    def call(self, function: Callable[[], Any]) -> Any:
+        """Run `function` in the gateway's loop."""
+
+        async def run() -> Any:
+            return function()
+
+        assert self.loop is not None
+        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(timeout=10)
+
+
+class Exchange:
+    """Everything running, with the demonstration's assets and markets."""
+
+    def __init__(self, core_url: str, edge_url: str, snapshots: Path) -> None:
+        self.core_url, self.edge_url = core_url, edge_url
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        self._stop = threading.Event()
+        self.engine = EngineThread(core_url)
+        self.settlement = SettlementProcess(shard=SHARD, open_bus=self._bus, stop=self._stop)
+        self.relay = RelayProcess(shard=SHARD, open_bus=self._bus, stop=self._stop)
+        self.market_data = MarketData(
+            bus=self._bus(), edge=Edge(edge_url, SHARD), snapshot_dir=snapshots, dsn=settings.DATABASE_DSN
+        )
+        self.market_data.stop = self._stop
+        self._threads = [
+            threading.Thread(target=run, name=name, daemon=True)
+            for name, run in (
+                ("settlement", self.settlement.run), ("relay", self.relay.run), ("market data", self.market_data.run),
+            )
+        ]  # fmt: skip
+        self.gateway_thread = GatewayThread(self.port)
+
+    def _bus(self) -> RedisBus:
+        return RedisBus(self.core_url, SHARD)
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ws_url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}"
+
+    @property
+    def gateway(self) -> Gateway:
+        assert self.gateway_thread.gateway is not None
+        return self.gateway_thread.gateway
+
+    def __enter__(self) -> Self:
+        self.engine.start()
+        for thread in self._threads:
+            thread.start()
+        call_command("demo_data", verbosity=0)
+        self.wait_settled()
+        self.gateway_thread.start()
+        assert self.gateway_thread.ready.wait(15), "the gateway did not start"
+        wait_until(lambda: self.gateway_thread.server is not None and self.gateway_thread.server.started)
+        with httpx.Client(base_url=self.base_url) as client:
+            for symbol in ("BTCUSDT", "ETHUSDT", "ETHBTC", "BNBUSDT", "LTCUSDT"):
+                path = f"/api/v3/depth?symbol={symbol}"
+                wait_until(lambda path=path: client.get(path).status_code == 200, what=path)
+            wait_until(lambda: client.get("/sapi/v1/system/status").json()["status"] == 0)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.gateway_thread.server is not None:
+            self.gateway_thread.server.should_exit = True
+            self.gateway_thread.join(15)
+        self._stop.set()
+        self.engine.stop_asked.set()
+        for thread in (*self._threads, self.engine):
+            thread.join(15)
+            assert not thread.is_alive(), f"{thread.name} did not stop"
+        close_old_connections()
+        connection.close()
+
+    # -- what tests ask -----------------------------------------------------------------------------------------------
+    def state_hash(self) -> str:
+        with self.engine.lock:
+            return self.engine.engine.state_hash()
+
+    def seq(self) -> int:
+        with self.engine.lock:
+            return self.engine.engine.seq
+
+    @contextlib.contextmanager
+    def engine_paused(self) -> Iterator[None]:
+        """The engine keeps its lease for LEASE_MS and answers nothing until the block ends."""
+        with self.engine.lock:
+            yield
+
+    def wait_settled(self) -> None:
+        """All outbox rows are done and PostgreSQL has everything that is durable now."""
+        wait_until(
+            lambda: (
+                not OutboxRow.objects.filter(state=OutboxState.WAITING).exists() and self._bus().settled() >= self.seq()
+            ),
+            timeout_s=20,
+            what="settlement",
+        )
+
+    def account(self, name: str = "", **funds: str) -> DemoAccount:
+        """A new funded account: exchange.account(BTC="2", USDT="1000")."""
+        made = make_demo_account(name=name or f"t{secrets.token_hex(6)}", is_staff=False)
+        for code, amount in funds.items():
+            credit(
+                account_id=made.account_id,
+                asset_id=Asset.objects.get(code=code).pk,
+                amount_units=parse_decimal(amount),
+                key=f"test:{made.account_id}:{code}:{secrets.token_hex(4)}",
+            )
+        if funds:
+            self.wait_settled()
+        return made
