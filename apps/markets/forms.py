@@ -1,0 +1,103 @@
+"""Staff forms. Each first asks the service whether it would agree, in a transaction that is rolled back."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from django import forms
+from django.contrib.admin.helpers import ActionForm
+from django.db import transaction
+
+from apps.common.errors import DomainError
+from apps.markets.models import Asset, Market
+from apps.markets.policy import REASON_LENGTH_MAX
+from apps.markets.services import MarketTerms, change_market_settings, create_asset, create_market
+
+TERMS = MarketTerms.__struct_fields__
+REQUESTED_BY_FORM = "form check, rolled back"
+
+
+def refusal_of(call: Callable[[], object]) -> str | None:
+    """Why the service would refuse, None where it would not. Nothing it does stays."""
+    try:
+        with transaction.atomic():
+            call()
+            transaction.set_rollback(True)
+    except DomainError as error:
+        return error.message
+    return None
+
+
+class AssetForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = Asset
+        fields = ("code", "name")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if not self.errors:
+            refusal = refusal_of(lambda: create_asset(code=cleaned["code"], name=cleaned["name"]))
+            if refusal:
+                self.add_error(None, refusal)
+        return cleaned
+
+
+class ReasonedForm(forms.ModelForm):  # type: ignore[type-arg]
+    reason = forms.CharField(max_length=REASON_LENGTH_MAX, help_text="Why. Kept with the change, with your name.")
+
+
+class NewMarketForm(ReasonedForm):
+    class Meta:
+        model = Market
+        fields = ("base_asset", "quote_asset", *TERMS, "reason")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if not self.errors:
+            try:
+                cleaned["terms"] = msgspec.convert({name: cleaned[name] for name in TERMS}, MarketTerms)
+            except msgspec.ValidationError as error:
+                self.add_error(None, str(error))
+            else:
+                refusal = refusal_of(lambda: self.create(REQUESTED_BY_FORM, cleaned))
+                if refusal:
+                    self.add_error(None, refusal)
+        return cleaned
+
+    def create(self, requested_by: str, cleaned: dict[str, Any] | None = None) -> Market:
+        values = cleaned or self.cleaned_data
+        return create_market(
+            base=values["base_asset"].code,
+            quote=values["quote_asset"].code,
+            terms=values["terms"],
+            reason=values["reason"],
+            requested_by=requested_by,
+        )
+
+
+class MarketSettingsForm(ReasonedForm):
+    class Meta:
+        model = Market
+        fields = (*TERMS, "reason")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if not self.errors:
+            refusal = refusal_of(lambda: self.request(REQUESTED_BY_FORM, cleaned))
+            if refusal:
+                self.add_error(None, refusal)
+        return cleaned
+
+    def request(self, requested_by: str, cleaned: dict[str, Any] | None = None) -> None:
+        """Ask for the changed settings."""
+        values = cleaned or self.cleaned_data
+        change_market_settings(
+            symbol=self.instance.symbol,
+            changes={name: values[name] for name in TERMS if name in self.changed_data},
+            reason=values["reason"],
+            requested_by=requested_by,
+        )
+
+
+class StateActionForm(ActionForm):
+    reason = forms.CharField(max_length=REASON_LENGTH_MAX, required=False, label="Reason (required):")
