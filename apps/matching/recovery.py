@@ -78,8 +78,8 @@ def check_record(bus: Bus, head: Head, settled: Settled) -> None:
     trimmed = bus.trimmed()
     if chain is None and settled.seq < trimmed.seq:
         raise PostgresTooOld(
-            f"PostgreSQL is settled up to event {settled.seq}, but events up to {trimmed.seq} were trimmed from the log:"
-            f" it was restored from an old backup. Restore a newer one.{KEEP_COPIES}"
+            f"PostgreSQL is settled up to event {settled.seq}, but events up to {trimmed.seq} were trimmed from the"
+            f" log: it was restored from an old backup. Restore a newer one.{KEEP_COPIES}"
         )
     if chain != settled.chain:
         raise PostgresNotOfThisLog(

@@ -296,7 +296,7 @@ class Reign:
 
 
 class BackOff:
-    """Waits that double while attempts fail soon, cut short by `stopping`; one that lasted starts from the beginning."""
+    """Waits that double while attempts fail soon and start over after one that lasted; cut short by `stopping`."""
 
     def __init__(self, stopping: threading.Event) -> None:
         self._stopping = stopping

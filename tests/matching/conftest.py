@@ -17,13 +17,15 @@ from apps.streams.bus.memory import MemoryBus
 from apps.streams.bus.redis import RedisBus
 from tests.matching.waiting import until
 
+NOTHING_SETTLED = Settled(0, "")
+
 
 @dataclass
 class FakeAuthority:
     """PostgreSQL's answers, set by the test."""
 
     epoch: int = 0
-    record: Settled = Settled(0, "")
+    record: Settled = NOTHING_SETTLED
     away: bool = False
     asked: list[str] = field(default_factory=list)
 
@@ -54,7 +56,7 @@ class RunningWorker:
     def _run(self) -> None:
         try:
             self.worker.run()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  the test judges it
             self.failure = error
 
     def wait_for(self, phase: Phase) -> None:

@@ -44,9 +44,7 @@ def opening() -> Iterator[bytes]:
         yield encode_set_asset(AssetSettings(asset_id=asset_id, code=code), relay_seq=next(relay_seq), source=source)
     yield encode_set_market(MARKET, relay_seq=next(relay_seq), source=source)
     yield encode_command(
-        SetMarketState(
-            market_id=MARKET_ID, relay_seq=next(relay_seq), source=source, state=MarketState.OPEN, cause=0
-        )
+        SetMarketState(market_id=MARKET_ID, relay_seq=next(relay_seq), source=source, state=MarketState.OPEN, cause=0)
     )
     for account_id in ACCOUNTS:
         for asset_id, amount_units in ((BTC, 10**13), (USDT, 10**17)):
@@ -98,9 +96,7 @@ def trading(count: int, seed: int) -> Iterator[bytes]:
             )
         elif draw < 0.93:
             yield encode_command(
-                CancelOrder(
-                    market_id=MARKET_ID, account_id=account_id, client_id=f"c{chosen.randint(0, number or 1)}"
-                )
+                CancelOrder(market_id=MARKET_ID, account_id=account_id, client_id=f"c{chosen.randint(0, number or 1)}")
             )
         elif draw < 0.94:
             yield encode_command(CancelAll(market_id=MARKET_ID, account_id=account_id))
