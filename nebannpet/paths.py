@@ -43,6 +43,10 @@ class Paths:
         return self.run_dir / "processes.json"
 
     @property
+    def demo_logins(self) -> Path:
+        return self.data_dir / "demo-logins.json"
+
+    @property
     def socket_dir(self) -> Path:
         if len(os.fsencode(self.run_dir / LONGEST_SOCKET_NAME)) <= SOCKET_PATH_BYTES_MAX:
             return self.run_dir

@@ -15,7 +15,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 MANAGE = str(BASE_DIR / "manage.py")
 
 # The engine first, its readers next, what brings it work last. The simulator trades through the public API.
-APPLICATION = ("matching", "settlement", "marketdata", "outbox", "site", "gateway", "simulator")
+APPLICATION = ("matching", "settlement", "marketdata", "outbox", "reconcile", "site", "gateway", "simulator")
 
 
 def _nothing() -> None:

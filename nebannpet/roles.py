@@ -122,7 +122,7 @@ def _apply_one(cursor: psycopg.Cursor[Any], role: Role, tables: set[str], *, exi
 
 
 def _grant(cursor: psycopg.Cursor[Any], name: sql.Identifier, grant: Grant) -> None:
-    privileges = sql.SQL(grant.privileges)  # type: ignore[arg-type]  # a constant of this file
+    privileges = sql.SQL(grant.privileges)  # a constant of this file
     if grant.update_columns:
         columns = sql.SQL(", ").join(map(sql.Identifier, grant.update_columns))
         privileges = sql.SQL("{}, UPDATE ({})").format(privileges, columns)  # type: ignore[assignment]

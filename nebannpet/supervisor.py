@@ -21,6 +21,7 @@ import psycopg
 from nebannpet import env
 from nebannpet.children import Child, DeathPipe, describe_exit, pump, spawn
 from nebannpet.console import Console
+from nebannpet.demologins import ACCOUNTS, load_logins, parse_login, save_logins
 from nebannpet.embedded import Postgres
 from nebannpet.env import ConfigurationError
 from nebannpet.paths import Paths
@@ -39,7 +40,6 @@ from nebannpet.processes import (
     Process,
     application_processes,
     embedded_servers,
-    has_command,
     manage_launch,
 )
 
@@ -99,18 +99,12 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._on_signal, number)
-        started_at = time.monotonic()
         start = asyncio.create_task(self._start())
         stop = asyncio.create_task(self._stop.wait())
         try:
             await asyncio.wait([start, stop], return_when=asyncio.FIRST_COMPLETED)
             if start.done():
                 start.result()
-                self._ready = True
-                self._write_process_table()
-                self._console.say(f"ready after {time.monotonic() - started_at:.1f} s: {self._address}")
-                await self._print_logins()
-                self._console.say("Ctrl-C stops everything")
                 await self._watch(stop)
         finally:
             start.cancel()
@@ -127,6 +121,7 @@ class Supervisor:
         self._stop.set()
 
     async def _start(self) -> None:
+        started_at = time.monotonic()
         await self._start_group("servers", self._servers)
         if self._embedded_postgres:
             await asyncio.to_thread(Postgres(self._paths).ensure_database)
@@ -134,10 +129,16 @@ class Supervisor:
             await self._wait_for_database()
         await self._manage("migrate", "--no-input", "--verbosity", "0")
         await self._manage("apply_roles")
-        if self._demo_data and has_command("demo_data"):
+        if self._demo_data:
             await self._manage("demo_data")
         await self._start_group("processes", [c for c in self._application if c.name != "simulator"])
         await self._start_group("the simulated market", [c for c in self._application if c.name == "simulator"])
+        self._ready = True
+        self._write_process_table()
+        self._console.say(f"ready after {time.monotonic() - started_at:.1f} s: {self._address}")
+        if self._demo_data:
+            await self._show_demo_logins()
+        self._console.say("Ctrl-C stops everything")
 
     async def _start_group(self, title: str, children: list[Child]) -> None:
         if not children:
@@ -173,15 +174,16 @@ class Supervisor:
                     raise StartError(f"the server of DATABASE_URL does not answer: {error}") from error
                 await asyncio.sleep(0.5)
 
-    async def _manage(self, *arguments: str) -> list[str]:
-        """Run a command of manage.py to its end; its lines are shown and returned."""
+    async def _manage(self, *arguments: str, secret: bool = False) -> list[str]:
+        """Run a command of manage.py to its end and return its lines, shown unless `secret` and it succeeds."""
         self._console.say(f"setup: manage.py {arguments[0]}")
         running = await spawn(manage_launch(*arguments).command, self._pipe, self._environment)
         lines: list[str] = []
 
         def keep(line: str) -> None:
             lines.append(line)
-            self._console.line("setup", line)
+            if not secret:
+                self._console.line("setup", line)
 
         assert running.stdout is not None
         try:
@@ -193,12 +195,21 @@ class Supervisor:
             await running.wait()
             raise
         if code != 0:
+            if secret:
+                self._console.line("setup", "\n".join(lines))
             raise StartError(f"manage.py {' '.join(arguments)} {describe_exit(code)}")
         return lines
 
-    async def _print_logins(self) -> None:
-        if self._demo_data and has_command("demo_logins"):
-            await self._manage("demo_logins")
+    async def _show_demo_logins(self) -> None:
+        path = self._paths.demo_logins
+        logins = await asyncio.to_thread(load_logins, path, self._dsn)
+        if not logins:
+            for arguments in ACCOUNTS:
+                logins.append(parse_login(await self._manage("demo_account", *arguments, secret=True)))
+            save_logins(path, logins)
+        for login in logins:
+            self._console.say(f"demo login: {login.email}  password: {login.password}")
+        self._console.say(f"their API keys: {path}")
 
     async def _watch(self, stop: asyncio.Task[bool]) -> None:
         """Wait for the signal; a fault in the keeping of a child is a fault of ours and ends everything."""

@@ -1,0 +1,53 @@
+"""`make reset`: deletes the data directory of a stopped exchange, after asking.
+
+Exit codes: 0 deleted or nothing there · 1 not confirmed · 3 it is running.
+"""
+
+import os
+import shutil
+import sys
+
+from nebannpet.env import ConfigurationError
+from nebannpet.paths import Paths
+from nebannpet.preflight import EXIT_CONFIGURATION, EXIT_FAILED, PreflightError, lock_data_directory
+
+WORD = "delete"
+
+
+def main() -> int:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nebannpet.settings")
+    try:
+        from django.conf import settings
+
+        return reset(settings.PATHS)
+    except ConfigurationError as error:
+        print(f"nebannpet: {error}", file=sys.stderr)  # noqa: T201
+        return EXIT_CONFIGURATION
+    except PreflightError as error:
+        print(f"nebannpet: {error}", file=sys.stderr)  # noqa: T201
+        return error.exit_code
+
+
+def reset(paths: Paths) -> int:
+    """Only a directory that `make run` made is deleted: it holds the supervisor's lock file."""
+    if not paths.lock_file.exists():
+        print(f"Nothing to reset: {paths.data_dir} is not a data directory of Nebannpet.")  # noqa: T201
+        return 0
+    with lock_data_directory(paths, "make reset"):
+        print(f"This deletes every account, order, balance and log in {paths.data_dir}, for good.")  # noqa: T201
+        try:
+            answer = input(f"Type '{WORD}' to go on: ")
+        except EOFError:
+            answer = ""
+        if answer.strip() != WORD:
+            print("\nNothing was deleted.")  # noqa: T201
+            return EXIT_FAILED
+        if paths.socket_dir != paths.run_dir:
+            shutil.rmtree(paths.socket_dir, ignore_errors=True)
+        shutil.rmtree(paths.data_dir)
+    print("Deleted. make run starts afresh.")  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
