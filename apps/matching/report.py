@@ -1,0 +1,180 @@
+"""What `engine_status` shows: read from redis-core, PostgreSQL and one snapshot; no state of the worker is touched."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from apps.matching import snapshots
+from apps.matching.engine import Engine
+from apps.matching.models import EngineEpoch, Watermark
+from apps.matching.snapshots import Snapshot
+from apps.streams.bus.base import Bus
+from apps.streams.codec import encode_command
+from apps.streams.kinds import TickFlag
+from apps.streams.records import Tick
+
+POLL_S: Final = 0.05
+
+
+class StatusUnavailable(Exception):
+    """No snapshot can be shown; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """`behind` counts events for readers of the events stream; None for readers of the commands stream."""
+
+    name: str
+    position: str
+    behind: int | None
+    heartbeat_age_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    symbol: str
+    state: str
+    best_bid_ticks: int
+    best_ask_ticks: int
+    last_price_ticks: int
+    bid_levels: int
+    ask_levels: int
+    open_orders: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """One shard. `state_*` and `books` are those of the snapshot, the rest is of the moment."""
+
+    shard: str
+    epoch: int
+    epoch_in_postgres: int
+    holder: str
+    seq: int
+    chain: str
+    last_command: str
+    newest_command: str
+    backlog_frames: int
+    settled_seq: int
+    skips: int
+    trimmed_seq: int
+    readers: tuple[Reader, ...]
+    state_seq: int
+    state_command: str
+    state_rules_version: int
+    state_hash: str
+    open_orders: int
+    books: tuple[Book, ...]
+
+
+def request_snapshot(bus: Bus, directory: Path, *, timeout_s: float) -> Snapshot:
+    """Ask the active worker for a snapshot and wait for its file; without an active worker the newest there is."""
+    if bus.lease_holder() is None:
+        newest = snapshots.newest(directory)
+        if newest is None:
+            raise StatusUnavailable("No worker is active and there is no snapshot. Start the matching process.")
+        return newest
+    asked = bus.append_commands(encode_command(Tick(flags=TickFlag.SNAPSHOT)))
+    deadline = time.monotonic() + timeout_s
+    while True:
+        for path in snapshots.kept(directory):
+            if snapshots.position_in_name(path)[1] >= asked:
+                return snapshots.load(path)
+        if time.monotonic() > deadline:
+            raise StatusUnavailable(
+                f"The active worker ({bus.lease_holder() or 'gone meanwhile'}) wrote no snapshot within"
+                f" {timeout_s:.0f} s. Look at its log and its health check."
+            )
+        time.sleep(POLL_S)
+
+
+def engine_status(bus: Bus, directory: Path, *, now_ms: int, timeout_s: float) -> EngineStatus:
+    snapshot = request_snapshot(bus, directory, timeout_s=timeout_s)
+    core = Engine.restore(snapshot.body)
+    head, frames = bus.head(), bus.frame_count()
+    stored = EngineEpoch.objects.filter(shard=bus.shard).first()
+    return EngineStatus(
+        shard=bus.shard,
+        epoch=bus.epoch(),
+        epoch_in_postgres=stored.epoch if stored is not None else 0,
+        holder=bus.lease_holder() or "",
+        seq=head.seq,
+        chain=head.chain,
+        last_command=str(head.cmd),
+        newest_command=str(bus.last_command()),
+        backlog_frames=frames.appended - frames.done,
+        settled_seq=bus.settled(),
+        skips=len(bus.read_skips()),
+        trimmed_seq=bus.trimmed().seq,
+        readers=_readers(bus, head.seq, now_ms),
+        state_seq=snapshot.seq,
+        state_command=str(snapshot.last_cmd),
+        state_rules_version=snapshot.rules_version,
+        state_hash=core.state_hash(),
+        open_orders=sum(1 for _ in core.open_orders()),
+        books=_books(core),
+    )
+
+
+def _readers(bus: Bus, head_seq: int, now_ms: int) -> tuple[Reader, ...]:
+    """Cursors on redis-core, and the watermarks in PostgreSQL, which are the authority where both exist."""
+    readers = [
+        Reader(
+            name,
+            cursor.position,
+            head_seq - int(cursor.position) if cursor.stream == "events" else None,
+            now_ms - cursor.heartbeat_ms,
+        )
+        for name, cursor in sorted(bus.cursors().items())
+    ]
+    for mark in Watermark.objects.filter(shard=bus.shard).order_by("reader"):
+        readers.append(Reader(f"{mark.reader} (PostgreSQL)", str(mark.seq), head_seq - mark.seq, None))
+    return tuple(readers)
+
+
+def _books(core: Engine) -> tuple[Book, ...]:
+    orders: dict[int, int] = {}
+    for order in core.open_orders():
+        orders[order.market_id] = orders.get(order.market_id, 0) + 1
+    return tuple(
+        Book(
+            symbol=market.symbol,
+            state=market.state.name,
+            best_bid_ticks=market.best_bid_ticks,
+            best_ask_ticks=market.best_ask_ticks,
+            last_price_ticks=market.last_price_ticks,
+            bid_levels=market.bid_levels,
+            ask_levels=market.ask_levels,
+            open_orders=orders.get(market.market_id, 0),
+        )
+        for market in core.markets()
+    )
+
+
+def as_text(status: EngineStatus) -> str:
+    lines = [
+        f"shard {status.shard}   epoch {status.epoch} (PostgreSQL {status.epoch_in_postgres})   "
+        f"held by {status.holder or 'NOBODY'}",
+        f"events    {status.seq}   chain {status.chain or '(none)'}",
+        f"commands  published up to {status.last_command}, newest {status.newest_command}, "
+        f"backlog {status.backlog_frames} frames",
+        f"settled   {status.settled_seq}   trimmed up to {status.trimmed_seq}   skipped commands {status.skips}",
+        "readers",
+    ]
+    for reader in status.readers:
+        behind = "" if reader.behind is None else f"   {reader.behind} events behind"
+        age = "" if reader.heartbeat_age_ms is None else f"   heartbeat {reader.heartbeat_age_ms} ms ago"
+        lines.append(f"  {reader.name:<28} {reader.position}{behind}{age}")
+    lines += [
+        f"state at event {status.state_seq}, command {status.state_command}, "
+        f"rules version {status.state_rules_version}",
+        f"  hash {status.state_hash}   {status.open_orders} open orders",
+        "books (prices in ticks, 0 = none)",
+    ]
+    for book in status.books:
+        lines.append(
+            f"  {book.symbol:<12} {book.state:<12} bid {book.best_bid_ticks}  ask {book.best_ask_ticks}  "
+            f"last {book.last_price_ticks}   levels {book.bid_levels}/{book.ask_levels}   orders {book.open_orders}"
+        )
+    return "\n".join(lines)
