@@ -16,3 +16,12 @@ LAG_LIMIT_EVENTS: Final = 500_000
 
 # How often the cursor that holds back trimming is moved, also without news.
 CURSOR_EVERY_S: Final = 1.0
+
+# Reconciliation: how long to wait for a snapshot of the live engine and for settlement to pass it.
+SNAPSHOT_WAIT_S: Final = 30.0
+SETTLEMENT_WAIT_S: Final = 30.0
+POLL_S: Final = 0.05
+DIFFERENCES_STORED: Final = 200
+# The schedule: every five minutes, and never more than one twentieth of the time.
+RECONCILE_EVERY_S: Final = 300.0
+RECONCILE_REST_FACTOR: Final = 20

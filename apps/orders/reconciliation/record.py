@@ -1,0 +1,148 @@
+"""PostgreSQL's side: the facts at its watermark, and whether the record agrees with itself.
+
+Everything is read in one REPEATABLE READ transaction, so it is the state after exactly one event.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import psycopg
+
+from apps.ledger.models import OwnerKind
+from apps.orders.models import OPEN_STATUSES
+from apps.orders.reconciliation.states import BalanceFacts, Facts, HouseFacts, OrderFacts
+from apps.orders.settlement.entries import Position
+from apps.orders.settlement.transaction import READER
+from apps.outbox import session
+
+# Whole tables are read; the session's usual limit is for transactions that others wait for.
+_LIMITS: Final = "-c statement_timeout=900s -c default_transaction_isolation=repeatable\\ read -c work_mem=64MB"
+
+_WATERMARK: Final = "SELECT seq, chain, epoch FROM matching_watermark WHERE shard = %s AND reader = %s"
+_BALANCES: Final = """
+SELECT account_id, asset_id, available_units, held_units FROM ledger_balance
+ WHERE shard = %s AND (available_units <> 0 OR held_units <> 0)
+"""
+_ORDERS: Final = """
+SELECT id, account_id, market_id, side, price_ticks, greatest(quantity_lots - filled_lots, 0), filled_lots,
+       filled_quote_units, client_order_id
+  FROM orders_order WHERE status = ANY(%s) AND market_id IN (SELECT market_id FROM orders_marketunits WHERE shard = %s)
+"""
+_HOUSE: Final = """
+SELECT asset_id, coalesce(sum(posted_units) FILTER (WHERE kind = ANY(%s)), 0),
+       coalesce(-sum(posted_units) FILTER (WHERE kind = %s), 0)
+  FROM ledger_housetotal WHERE shard = %s GROUP BY asset_id
+"""
+_TRADES: Final = """
+SELECT market_id, min(trade_id), max(trade_id), count(*) FROM orders_trade
+ WHERE market_id IN (SELECT market_id FROM orders_marketunits WHERE shard = %s) GROUP BY market_id
+"""
+
+# -- The record against itself: each query gives one row for each difference -------------------------------------------
+_ENTRIES_SUM: Final = """
+SELECT format('entries of %%s', asset_id), 'asset sums to ' || sum(amount_units)
+  FROM ledger_entry WHERE shard = %(shard)s GROUP BY asset_id HAVING sum(amount_units) <> 0
+"""
+_TRANSACTIONS_SUM: Final = """
+SELECT format('ledger transaction %%s, asset %%s', seq, asset_id), 'sums to ' || sum(amount_units)
+  FROM ledger_entry WHERE shard = %(shard)s GROUP BY seq, asset_id HAVING sum(amount_units) <> 0
+"""
+_BALANCES_OF_ENTRIES: Final = """
+SELECT format('account %%s, asset %%s', coalesce(b.account_id, e.owner_id), coalesce(b.asset_id, e.asset_id)),
+       format('entries add up to %%s, the balance says %%s posted', coalesce(e.total, 0), coalesce(b.posted_units, 0))
+  FROM (SELECT owner_id, asset_id, sum(amount_units) AS total FROM ledger_entry
+         WHERE shard = %(shard)s AND kind = %(user)s GROUP BY owner_id, asset_id) AS e
+  FULL JOIN (SELECT * FROM ledger_balance WHERE shard = %(shard)s) AS b
+    ON b.account_id = e.owner_id AND b.asset_id = e.asset_id
+ WHERE coalesce(e.total, 0) <> coalesce(b.posted_units, 0)
+"""
+_TOTALS_OF_ENTRIES: Final = """
+SELECT format('house account %%s, asset %%s', coalesce(t.kind, e.kind), coalesce(t.asset_id, e.asset_id)),
+       format('entries add up to %%s, the total says %%s', coalesce(e.total, 0), coalesce(t.posted_units, 0))
+  FROM (SELECT kind, asset_id, sum(amount_units) AS total FROM ledger_entry
+         WHERE shard = %(shard)s AND kind <> %(user)s GROUP BY kind, asset_id) AS e
+  FULL JOIN (SELECT * FROM ledger_housetotal WHERE shard = %(shard)s) AS t
+    ON t.kind = e.kind AND t.asset_id = e.asset_id
+ WHERE coalesce(e.total, 0) <> coalesce(t.posted_units, 0)
+"""
+# ledger/rules.py: line 0 is the buyer's quote, 1 the seller's quote, 2 the buyer's base, 3 the seller's base.
+_ENTRIES_OF_TRADES: Final = """
+SELECT format('trade %%s/%%s (event %%s)', t.market_id, t.trade_id, t.seq), 'its ledger entries say something else'
+  FROM orders_trade AS t
+  JOIN orders_marketunits AS u ON u.market_id = t.market_id AND u.shard = %(shard)s
+  LEFT JOIN ledger_entry AS b ON b.id = t.id * 8
+  LEFT JOIN ledger_entry AS s ON s.id = t.id * 8 + 1
+  LEFT JOIN ledger_entry AS d ON d.id = t.id * 8 + 3
+ WHERE b.amount_units IS DISTINCT FROM
+         -t.quote_units + CASE WHEN t.taker_is_buyer THEN 0 ELSE greatest(-t.maker_fee_units, 0) END
+    OR s.amount_units IS DISTINCT FROM
+         t.quote_units - CASE WHEN t.taker_is_buyer THEN greatest(t.maker_fee_units, 0) ELSE t.taker_fee_units END
+    OR b.owner_id IS DISTINCT FROM CASE WHEN t.taker_is_buyer THEN t.taker_account_id ELSE t.maker_account_id END
+    OR s.owner_id IS DISTINCT FROM CASE WHEN t.taker_is_buyer THEN t.maker_account_id ELSE t.taker_account_id END
+    OR (t.seq > u.seq AND d.amount_units IS DISTINCT FROM
+         -t.quantity_lots * u.lot_size + CASE WHEN t.taker_is_buyer THEN greatest(-t.maker_fee_units, 0) ELSE 0 END)
+    OR (t.seq > u.seq AND t.quote_units::numeric <>
+         t.price_ticks::numeric * t.quantity_lots * (u.tick_size::numeric * u.lot_size / 100000000))
+"""
+_FILLS_OF_ORDERS: Final = """
+SELECT format('order %%s', coalesce(o.id, f.order_id)),
+       format('trades fill %%s lots for %%s, its row says %%s for %%s', coalesce(f.lots, 0), coalesce(f.quote, 0),
+              o.filled_lots, o.filled_quote_units)
+  FROM (SELECT order_id, sum(quantity_lots) AS lots, sum(quote_units) AS quote
+          FROM (SELECT maker_order_id AS order_id, market_id, quantity_lots, quote_units FROM orders_trade
+                UNION ALL
+                SELECT taker_order_id, market_id, quantity_lots, quote_units FROM orders_trade) AS sides
+         WHERE market_id IN (SELECT market_id FROM orders_marketunits WHERE shard = %(shard)s)
+         GROUP BY order_id) AS f
+  FULL JOIN (SELECT id, filled_lots, filled_quote_units FROM orders_order
+              WHERE market_id IN (SELECT market_id FROM orders_marketunits WHERE shard = %(shard)s)) AS o
+    ON o.id = f.order_id
+ WHERE (o.filled_lots, o.filled_quote_units) IS DISTINCT FROM (coalesce(f.lots, 0), coalesce(f.quote, 0))
+"""
+_OWN_CHECKS: Final = (
+    _ENTRIES_SUM, _TRANSACTIONS_SUM, _BALANCES_OF_ENTRIES, _TOTALS_OF_ENTRIES, _ENTRIES_OF_TRADES, _FILLS_OF_ORDERS,
+)  # fmt: skip
+_COUNT_ENTRIES: Final = "SELECT count(*) FROM ledger_entry WHERE shard = %s"
+
+
+def connect() -> psycopg.Connection[Any]:
+    return session.connect(planner=_LIMITS)
+
+
+def watermark(connection: psycopg.Connection[Any], shard: str) -> Position:
+    """Where PostgreSQL stands; (0, '', 0) where nothing was ever settled."""
+    row = connection.execute(_WATERMARK, [shard, READER]).fetchone()
+    return Position(*row) if row else Position(0, "", 0)
+
+
+def read(connection: psycopg.Connection[Any], shard: str) -> tuple[Position, Facts, dict[str, int], list[str]]:
+    """(watermark, facts there, counts, differences within the record), all from one snapshot of the database."""
+    with connection.transaction():
+        position = watermark(connection, shard)
+        facts, found = _facts(connection, shard, position.seq)
+        values = {"shard": shard, "user": int(OwnerKind.USER)}
+        for query in _OWN_CHECKS:
+            found += [f"{what}: {problem}" for what, problem in connection.execute(query, values)]
+        row = connection.execute(_COUNT_ENTRIES, [shard]).fetchone()
+    return position, facts, {"ledger entries": row[0] if row else 0}, found
+
+
+def _facts(connection: psycopg.Connection[Any], shard: str, seq: int) -> tuple[Facts, list[str]]:
+    facts = Facts(seq)
+    for account, asset, available, held in connection.execute(_BALANCES, [shard]):
+        facts.balances[account, asset] = BalanceFacts(available, held)
+    for order_id, *values in connection.execute(_ORDERS, [[int(status) for status in OPEN_STATUSES], shard]):
+        facts.orders[order_id] = OrderFacts(*values)
+    fees = [int(OwnerKind.FEES), int(OwnerKind.SAFU)]
+    for asset, fee_units, external in connection.execute(_HOUSE, [fees, int(OwnerKind.EXTERNAL), shard]):
+        if fee_units or external:
+            facts.house[asset] = HouseFacts(int(fee_units), int(external))
+    found = list(_trades(connection, shard, facts))
+    return facts, found
+
+
+def _trades(connection: psycopg.Connection[Any], shard: str, facts: Facts) -> Iterator[str]:
+    for market, first, last, count in connection.execute(_TRADES, [shard]):
+        facts.last_trade_ids[market] = last
+        if (first, last) != (1, count):
+            yield f"trades of market {market}: {count} rows with ids from {first} to {last}, not gapless from 1"

@@ -1,0 +1,73 @@
+"""What is compared: the same facts from the engine and from PostgreSQL, at one sequence number."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+
+class OrderFacts(NamedTuple):
+    """An open order. `left_lots` is 0 for an order by quote budget, which never rests."""
+
+    account_id: int
+    market_id: int
+    side: int
+    price_ticks: int
+    left_lots: int
+    filled_lots: int
+    filled_quote_units: int
+    client_order_id: str
+
+
+class BalanceFacts(NamedTuple):
+    available_units: int
+    held_units: int
+
+
+class HouseFacts(NamedTuple):
+    """All fees taken (house income and SAFU), and what came in minus what went out, in units."""
+
+    fee_units: int
+    external_units: int
+
+
+@dataclass(slots=True)
+class Facts:
+    """State of the money and orders after event `seq`. Balances and house rows without units are left out."""
+
+    seq: int
+    balances: dict[tuple[int, int], BalanceFacts] = field(default_factory=dict)
+    orders: dict[int, OrderFacts] = field(default_factory=dict)
+    house: dict[int, HouseFacts] = field(default_factory=dict)
+    last_trade_ids: dict[int, int] = field(default_factory=dict)
+
+    def counts(self) -> dict[str, int]:
+        return {
+            "balances": len(self.balances),
+            "open orders": len(self.orders),
+            "assets": len(self.house),
+            "trades": sum(self.last_trade_ids.values()),
+        }
+
+
+def differences(engine: Facts, record: Facts) -> Iterator[str]:
+    """One sentence for each fact in which the two differ, in a fixed order."""
+    assert engine.seq == record.seq, "states at different sequence numbers are not comparable"
+    yield from _unequal("balance of account {0[0]}, asset {0[1]}", engine.balances, record.balances)
+    yield from _unequal("open order {0}", engine.orders, record.orders)
+    yield from _unequal("fees and external of asset {0}", engine.house, record.house)
+    yield from _unequal("last trade id of market {0}", engine.last_trade_ids, record.last_trade_ids)
+
+
+def _unequal(what: str, engine: dict[Any, Any], record: dict[Any, Any]) -> Iterator[str]:
+    for key in sorted(engine.keys() | record.keys()):
+        ours, theirs = engine.get(key), record.get(key)
+        if ours != theirs:
+            yield f"{what.format(key)}: engine {_shown(ours)}, PostgreSQL {_shown(theirs)}"
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, tuple):
+        return ", ".join(f"{name}={part}" for name, part in value._asdict().items())  # type: ignore[attr-defined]
+    return str(value)

@@ -1,0 +1,129 @@
+"""A shard at work inside the test process: worker, relay and settlement as threads, on a bus of the test's choice."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from apps.ledger.services import credit
+from apps.matching.authority import PostgresAuthority
+from apps.matching.engine import Engine
+from apps.matching.status import Phase
+from apps.matching.worker import Worker
+from apps.orders.settlement.process import SettlementProcess
+from apps.outbox.process import RelayProcess
+from apps.outbox.services import enqueue, enqueue_settings
+from apps.streams.bus.base import Bus
+from apps.streams.codec import encode_command
+from apps.streams.kinds import MarketState, OrderKind, Side, TimeInForce
+from apps.streams.messages import AssetSettings
+from apps.streams.records import CancelOrder, PlaceOrder, SetAccount, SetMarketState
+from tests.orders.tape import BTC, MARKET, USDT, market_settings
+
+SHARD = "spot"
+COIN = 10**8
+ACCOUNTS = range(1001, 1009)
+
+
+def until(condition: Callable[[], bool], what: str, *, timeout_s: float = 20.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not within {timeout_s:g} s"
+        time.sleep(0.005)
+
+
+def enqueue_set_up(fees: list[tuple[int, int]]) -> None:
+    """Outbox rows for two assets, an open market, accounts in two tiers and money for each of them."""
+    with transaction.atomic():
+        for asset, code in ((BTC, "BTC"), (USDT, "USDT")):
+            enqueue_settings(key=f"asset:{asset}", settings=AssetSettings(asset_id=asset, code=code))
+        enqueue_settings(key="market:1", settings=market_settings(fees=fees))
+        state = SetMarketState(relay_seq=0, source=0, market_id=MARKET, state=MarketState.OPEN, cause=0)
+        enqueue(key="market:1:open", command=state)
+        for account in ACCOUNTS:
+            tier = SetAccount(relay_seq=0, source=0, account_id=account, family_id=0, fee_tier=account % len(fees))
+            enqueue(key=f"account:{account}", command=tier)
+            credit(account_id=account, asset_id=BTC, amount_units=100 * COIN, key=f"btc:{account}")
+            credit(account_id=account, asset_id=USDT, amount_units=5_000_000 * COIN, key=f"usdt:{account}")
+
+
+class Traffic:
+    """Random orders around 50,000 and cancels, from a printed seed; client ids are never used twice."""
+
+    def __init__(self, seed: int) -> None:
+        print(f"traffic seed {seed}")
+        self._random = Random(seed)
+        self._placed: list[tuple[int, str]] = []
+
+    def frames(self, count: int) -> bytes:
+        return b"".join(self._one() for _ in range(count))
+
+    def _one(self) -> bytes:
+        random = self._random
+        if self._placed and random.random() < 0.3:
+            account, client_id = random.choice(self._placed)
+            return encode_command(CancelOrder(market_id=MARKET, account_id=account, client_id=client_id))
+        account, client_id = random.choice(ACCOUNTS), f"t{len(self._placed)}" + "x" * random.choice((0, 5, 25))
+        self._placed.append((account, client_id))
+        values: dict[str, Any] = {
+            "market_id": MARKET, "account_id": account, "side": random.choice(list(Side)), "client_id": client_id,
+            "settings_version": 1,
+        }  # fmt: skip
+        if random.random() < 0.15:
+            amount = (
+                {"budget_units": 500 * COIN} if random.random() < 0.5 else {"quantity_lots": random.randint(1, 900)}
+            )
+            return encode_command(PlaceOrder(order_kind=OrderKind.MARKET, **amount, **values))
+        return encode_command(
+            PlaceOrder(
+                order_kind=OrderKind.LIMIT, time_in_force=TimeInForce.GTC, quantity_lots=random.randint(1, 900),
+                price_ticks=5_000_000 + random.randint(-40, 40) * 100, **values,
+            )
+        )  # fmt: skip
+
+
+class LiveShard:
+    """Use as a context; `bus` is the test's own handle."""
+
+    def __init__(self, bus: Bus, directory: Path) -> None:
+        self.bus = bus
+        self.directory = directory
+        self.worker = Worker(bus.another(), PostgresAuthority(settings.DATABASE_DSN, SHARD), Engine, directory)
+        self._stop = threading.Event()
+        self.relay = RelayProcess(shard=SHARD, open_bus=bus.another, stop=self._stop)
+        self.settlement = SettlementProcess(shard=SHARD, open_bus=bus.another, stop=self._stop)
+        self._failures: list[BaseException] = []
+        self._threads = [
+            threading.Thread(target=self._guard, args=(run,))
+            for run in (self.worker.run, self.relay.run, self.settlement.run)
+        ]
+
+    def _guard(self, run: Callable[[], None]) -> None:
+        try:
+            run()
+        except BaseException as error:  # noqa: BLE001  reported by the test's own thread
+            self._failures.append(error)
+
+    def __enter__(self) -> "LiveShard":
+        for thread in self._threads:
+            thread.start()
+        until(lambda: self.worker.status.phase is Phase.ACTIVE or bool(self._failures), "worker active")
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stop.set()
+        self.worker.stop()
+        for thread in self._threads:
+            thread.join(timeout=20)
+        assert not self._failures, self._failures
+
+    def until_settled(self) -> None:
+        """All commands appended so far are applied and their events settled."""
+        last = self.bus.last_command()
+        until(lambda: self.worker.status.position.last_cmd >= last, "commands applied")
+        until(lambda: self.settlement.seq >= self.bus.head().seq or bool(self._failures), "events settled")
