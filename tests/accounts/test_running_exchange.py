@@ -1,0 +1,156 @@
+"""Accounts on a whole running exchange: sign up, make a key, trade with it, and lose it within the promised time."""
+
+import contextlib
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
+
+from tests.accounts.people import PASSWORD
+from tests.dialect import Account, Dialect, demo_account
+from tests.stack import Stack
+
+pytestmark = pytest.mark.stack
+
+REVOKED_WITHIN_S = 1.0  # issue 3, item 8
+SOCKET_CLOSED_WITHIN_S = 5.0  # architecture.md section 2
+REFUSED = (401, -2015)
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with Stack() as running:
+        yield running
+
+
+class Browser:
+    """Forms and cookies over the gateway, as a page without scripts would use them."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.http = httpx.Client(base_url=stack.base_url, follow_redirects=True)
+
+    def submit(self, page: str, path: str, **fields: str) -> httpx.Response:
+        found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', self.http.get(page).text)
+        assert found is not None, f"{page} has no form"
+        return self.http.post(path, data={**fields, "csrfmiddlewaretoken": found.group(1)})
+
+    def log_in(self, email: str, password: str) -> None:
+        page = self.submit("/account/log-in", "/account/log-in", username=email, password=password)
+        assert page.url.path == "/account/", page.text
+
+    def new_key(self, password: str) -> tuple[str, str]:
+        fields = {"label": "bot", "can_read": "on", "can_trade": "on", "password": password}
+        page = self.submit("/account/api-keys", "/account/api-keys", **fields).text
+        key, secret = re.findall(r'<output [^>]*id="new-(?:key|secret)"[^>]*>(\w{64})</output>', page)
+        return key, secret
+
+    def revoke_first_key(self) -> None:
+        found = re.search(r"/account/api-keys/\d+/revoke", self.http.get("/account/api-keys").text)
+        assert found is not None
+        self.submit("/account/api-keys", found.group(0))
+
+    @contextlib.contextmanager
+    def trading_socket(self, stack: Stack) -> Iterator[ClientConnection]:
+        """A socket logged on by a ticket; the same ticket does not open a second one."""
+        token = self.http.cookies["csrftoken"]
+        ticket = self.http.post("/trade/ticket", headers={"X-CSRFToken": token}).json()["ticket"]
+        with _open_socket(stack) as socket:
+            assert _ask(socket, "session.logon", ticket=ticket)["status"] == 200
+            with _open_socket(stack) as second:
+                assert _ask(second, "session.logon", ticket=ticket)["status"] == 401
+            yield socket
+
+
+def _open_socket(stack: Stack) -> ClientConnection:
+    return connect(f"{stack.ws_url}/ws-api/v3", origin=Origin(stack.base_url))
+
+
+def _ask(socket: ClientConnection, method: str, **params: Any) -> Any:
+    socket.send(json.dumps({"id": method, "method": method, "params": params}))
+    return json.loads(socket.recv(timeout=10))
+
+
+def _answer(client: Dialect) -> tuple[int, Any]:
+    status, body = client.signed("GET", "/api/v3/account")
+    return status, body.get("code")
+
+
+def _seconds_until(condition: Callable[[], bool], limit_s: float) -> float:
+    started = time.monotonic()
+    while not condition():
+        elapsed = time.monotonic() - started
+        assert elapsed < limit_s, f"not after {elapsed:.2f} s"
+        time.sleep(0.01)
+    return time.monotonic() - started
+
+
+def _is_closed(socket: ClientConnection) -> bool:
+    try:
+        socket.recv(timeout=0)
+    except TimeoutError:
+        return False
+    except ConnectionClosed:
+        return True
+    return False
+
+
+def _set_active(stack: Stack, email: str, active: bool) -> None:
+    with psycopg.connect(stack.dsn) as database:
+        database.execute("UPDATE accounts_user SET is_active = %s WHERE email = %s", (active, email))
+
+
+def test_key_from_sign_up_to_revocation(stack: Stack) -> None:
+    browser = Browser(stack)
+    browser.submit("/account/sign-up", "/account/sign-up", email="carol@example.org", password=PASSWORD)
+    browser.log_in("carol@example.org", PASSWORD)
+    key, secret = browser.new_key(PASSWORD)
+    with Dialect(stack.base_url, Account("carol@example.org", PASSWORD, key, secret, 0)) as client:
+        assert _answer(client) == (200, None)
+        browser.revoke_first_key()
+        took_s = _seconds_until(lambda: _answer(client) == REFUSED, REVOKED_WITHIN_S)
+    print(f"revoked after {took_s * 1000:.0f} ms")
+
+
+def test_switching_a_user_off_and_on(stack: Stack) -> None:
+    made = demo_account(stack, "switched", USDT="10")
+    with Dialect(stack.base_url, made) as client:
+        assert client.balances()["USDT"] == ("10.00000000", "0.00000000")
+        _set_active(stack, made.email, False)
+        _seconds_until(lambda: _answer(client) == REFUSED, REVOKED_WITHIN_S)
+        _set_active(stack, made.email, True)
+        _seconds_until(lambda: _answer(client) == (200, None), REVOKED_WITHIN_S)
+
+
+@pytest.mark.parametrize("way", ["log-out", "password change", "switched off"])
+def test_trading_socket_closes(stack: Stack, way: str) -> None:
+    made = demo_account(stack, f"socket-{way.replace(' ', '-')}")
+    browser = Browser(stack)
+    browser.log_in(made.email, made.password)
+    with browser.trading_socket(stack) as socket:
+        assert _ask(socket, "account.status")["status"] == 200
+        if way == "log-out":
+            browser.submit("/account/", "/account/log-out")
+        elif way == "password change":
+            browser.submit("/account/password", "/account/password", current=made.password, new="a new good password")
+        else:
+            _set_active(stack, made.email, False)
+        took_s = _seconds_until(lambda: _is_closed(socket), SOCKET_CLOSED_WITHIN_S)
+    print(f"closed after {took_s * 1000:.0f} ms")
+
+
+def test_second_demo_account_of_a_name_replaces_the_key_everywhere(stack: Stack) -> None:
+    first = demo_account(stack, "again", USDT="5")
+    with Dialect(stack.base_url, first) as client:
+        assert client.balances()["USDT"][0] == "5.00000000"
+        second = demo_account(stack, "again", USDT="2.5")
+        _seconds_until(lambda: _answer(client) == REFUSED, REVOKED_WITHIN_S)
+    with Dialect(stack.base_url, second) as client:
+        assert client.balances()["USDT"][0] == "7.50000000"
