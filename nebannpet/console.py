@@ -25,6 +25,7 @@ COLOURS = {
     "settlement": "94",
     "marketdata": "96",
     "outbox": "95",
+    "reconcile": "37",
     "simulator": "92",
 }
 NAME_WIDTH = max(len(name) for name in COLOURS)

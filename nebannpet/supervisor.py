@@ -127,10 +127,7 @@ class Supervisor:
             await asyncio.to_thread(Postgres(self._paths).ensure_database)
         else:
             await self._wait_for_database()
-        await self._manage("migrate", "--no-input", "--verbosity", "0")
-        await self._manage("apply_roles")
-        if self._demo_data:
-            await self._manage("demo_data")
+        await self._manage("set_up")
         await self._start_group("processes", [c for c in self._application if c.name != "simulator"])
         await self._start_group("the simulated market", [c for c in self._application if c.name == "simulator"])
         self._ready = True

@@ -107,7 +107,7 @@ def test_stop_during_the_start(tmp_path: Path) -> None:
     starting = threading.Thread(target=_start_ignoring_the_end, args=(stack,))
     starting.start()
     deadline = time.monotonic() + 20
-    while "setup: manage.py migrate" not in stack.console() and time.monotonic() < deadline:
+    while "setup: manage.py set_up" not in stack.console() and time.monotonic() < deadline:
         time.sleep(0.01)
     os.kill(stack.supervisor_pid, signal.SIGTERM)
     starting.join()
@@ -187,5 +187,5 @@ def test_set_up_that_fails_stops_everything_and_says_why(tmp_path: Path) -> None
     with pytest.raises(AssertionError, match="ended with code 1"):
         stack.start()
     stack.stop_processes()
-    assert "cannot go on: manage.py migrate" in stack.console()
+    assert "cannot go on: manage.py set_up" in stack.console()
     assert living_processes(tmp_path) == []
