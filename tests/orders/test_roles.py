@@ -1,0 +1,101 @@
+"""Grants: each process can do its work in PostgreSQL and nothing else with the record (architecture.md 6)."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+from psycopg import sql
+
+from nebannpet import roles
+from nebannpet.roles import ROLES
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def applied() -> Iterator[psycopg.Connection]:
+    with psycopg.connect(settings.DATABASE_DSN, autocommit=True) as connection:
+        roles.apply(connection)
+        yield connection
+
+
+@pytest.fixture(params=[role.process for role in ROLES])
+def process(request: pytest.FixtureRequest, applied: psycopg.Connection) -> tuple[str, psycopg.Connection]:
+    name: str = request.param
+    applied.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(f"nebannpet_{name}")))
+    return name, applied
+
+
+# Statements on the record and who may run them; what is allowed touches no row here.
+ALLOWED = {
+    "INSERT INTO ledger_entry SELECT * FROM ledger_entry WHERE false": {"settlement"},
+    "UPDATE ledger_entry SET n = n WHERE false": set(),
+    "DELETE FROM ledger_entry WHERE false": set(),
+    "TRUNCATE ledger_entry": set(),
+    "UPDATE ledger_balance SET seq = seq WHERE false": {"settlement"},
+    "DELETE FROM ledger_balance WHERE false": set(),
+    "UPDATE ledger_housetotal SET seq = seq WHERE false": {"settlement"},
+    "INSERT INTO orders_trade SELECT * FROM orders_trade WHERE false": {"settlement"},
+    "UPDATE orders_trade SET seq = seq WHERE false": set(),
+    "DELETE FROM orders_trade WHERE false": set(),
+    "UPDATE orders_order SET seq = seq WHERE false": {"settlement"},
+    "DELETE FROM orders_order WHERE false": set(),
+    "UPDATE matching_watermark SET seq = seq WHERE false": {"settlement"},
+    "DELETE FROM matching_watermark WHERE false": set(),
+    "UPDATE matching_engineepoch SET epoch = epoch WHERE false": {"matching"},
+    "INSERT INTO outbox_outboxrow SELECT * FROM outbox_outboxrow WHERE false": {"site"},
+    "UPDATE outbox_outboxrow SET state = state WHERE false": {"settlement"},
+    "UPDATE outbox_outboxrow SET relay_seq = relay_seq WHERE false": {"outbox"},
+    "UPDATE outbox_outboxrow SET frames = frames WHERE false": set(),
+    "DELETE FROM outbox_outboxrow WHERE false": set(),
+    "INSERT INTO orders_reconciliation SELECT * FROM orders_reconciliation WHERE false": {"reconcile"},
+    "UPDATE orders_reconciliation SET equal = equal WHERE false": set(),
+    "UPDATE markets_candle SET trades = trades WHERE false": {"marketdata", "site"},
+    "UPDATE markets_market SET state = state WHERE false": {"settlement", "site"},
+    "SELECT count(*) FROM ledger_balance": {"settlement", "marketdata", "gateway", "site", "reconcile"},
+    "SELECT count(*) FROM accounts_apikey": {"matching", "marketdata", "gateway", "site", "reconcile"},
+}
+
+
+def test_each_process_may_do_what_its_work_needs_and_no_more(process: tuple[str, psycopg.Connection]) -> None:
+    name, connection = process
+    wrong = []
+    for statement, who in ALLOWED.items():
+        try:
+            connection.execute(statement)
+            allowed = True
+        except psycopg.errors.InsufficientPrivilege:
+            allowed = False
+        if allowed != (name in who):
+            wrong.append(f"{name} {'may' if allowed else 'may not'}: {statement}")
+    assert wrong == []
+
+
+def test_no_process_can_turn_the_triggers_off(process: tuple[str, psycopg.Connection]) -> None:
+    _, connection = process
+    for statement in (
+        "ALTER TABLE ledger_entry DISABLE TRIGGER ALL",
+        "DROP TRIGGER ledger_refuse_change ON ledger_entry",
+        "SET session_replication_role = replica",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(statement)
+
+
+def test_applying_again_repairs_what_was_changed_by_hand(applied: psycopg.Connection) -> None:
+    applied.execute("GRANT DELETE ON ledger_entry TO nebannpet_site")
+    applied.execute("REVOKE INSERT ON outbox_outboxrow FROM nebannpet_site")
+    call_command("apply_roles", verbosity=0)
+    applied.execute("SET ROLE nebannpet_site")
+    applied.execute("INSERT INTO outbox_outboxrow SELECT * FROM outbox_outboxrow WHERE false")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        applied.execute("DELETE FROM ledger_entry WHERE false")
+
+
+def test_it_says_that_migrations_come_first(applied: psycopg.Connection) -> None:
+    with applied.transaction(force_rollback=True):
+        applied.execute("ALTER TABLE ledger_entry RENAME TO somewhere_else")
+        with pytest.raises(roles.MissingTables, match="runs after migrate; these tables are missing: ledger_entry"):
+            roles.apply(applied)
