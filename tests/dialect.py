@@ -84,4 +84,5 @@ class Dialect:
     def balances(self) -> dict[str, tuple[str, str]]:
         """{asset: (free, locked)} of every asset the account holds."""
         body = self.ok("GET", "/api/v3/account")
-        return {row["asset"]: (row["free"], row["locked"]) for row in body["balances"]}
+        held = {row["asset"]: (row["free"], row["locked"]) for row in body["balances"]}
+        return {asset: pair for asset, pair in held.items() if pair != ("0.00000000", "0.00000000")}

@@ -1,0 +1,63 @@
+"""The command log of a simulator run, replayed from empty: the same bytes and the same state hash (S5)."""
+
+import json
+import time
+
+import pytest
+
+from apps.matching.engine import Engine
+from apps.streams.bus.base import START, CommandEntry, EventEntry
+from apps.streams.bus.redis import RedisBus
+from apps.streams.codec import stamp
+from nebannpet.embedded import redis_core
+from tests.stack import Stack
+
+pytestmark = pytest.mark.stack
+
+
+def stamped(entry: CommandEntry) -> bytes:
+    frames = bytearray(entry.frames)
+    stamp(frames, entry.id.ms, entry.id.n)
+    return bytes(frames)
+
+
+def read_log(stack: Stack) -> tuple[list[CommandEntry], list[EventEntry]]:
+    bus = RedisBus(redis_core(stack.paths).url, "spot")
+    try:
+        assert bus.trimmed().seq == 0, "the run was too long: its log was trimmed"
+        events = bus.read_events(0, count=10_000_000)
+        commands = bus.read_commands(START, count=10_000_000)
+    finally:
+        bus.close()
+    return [entry for entry in commands if entry.id <= events[-1].last_cmd], events
+
+
+def replay_of_a_run(seconds: float) -> None:
+    with Stack(SIMULATOR="1") as stack:
+        time.sleep(seconds)  # the length of the run is the point here
+        status = json.loads(stack.manage("engine_status", "--json"))
+        commands, events = read_log(stack)
+    published = b"".join(entry.body for entry in events)
+    trades_seen = sum(published[offset + 1] == 4 for offset in range(0, len(published), 192))
+    assert trades_seen > seconds / 2, "the simulator hardly traded: this run proves nothing"
+
+    batched, single = Engine(), Engine()
+    assert b"".join(batched.process(stamped(entry)) for entry in commands) == published
+    assert single.process(b"".join(stamped(entry) for entry in commands)) == published
+    assert batched.state_hash() == single.state_hash()
+
+    upto = Engine()
+    for entry in commands:
+        upto.process(stamped(entry))
+        if upto.seq == status["snapshot"]["seq"] and str(entry.id) == status["snapshot"]["last_cmd"]:
+            break
+    assert upto.state_hash() == status["snapshot"]["state_hash"]
+
+
+def test_thirty_seconds_of_the_simulator() -> None:
+    replay_of_a_run(30)
+
+
+@pytest.mark.long
+def test_two_minutes_of_the_simulator() -> None:
+    replay_of_a_run(120)
