@@ -1,4 +1,4 @@
-"""The processes of the exchange in their start order; they stop in reverse (architecture.md section 2)."""
+"""The processes of the exchange, their start order and their stop order (architecture.md section 2)."""
 
 import signal
 import sys
@@ -16,6 +16,16 @@ MANAGE = str(BASE_DIR / "manage.py")
 
 # The engine first, its readers next, what brings it work last. The simulator trades through the public API.
 APPLICATION = ("matching", "settlement", "marketdata", "outbox", "reconcile", "site", "gateway", "simulator")
+
+# Each group stops together, after the one before it: first what brings work, then the engine, then its readers, which
+# so see the last events, then the servers.
+STOP_ORDER = (
+    ("simulator",),
+    ("gateway", "site", "outbox"),
+    ("matching",),
+    ("settlement", "marketdata", "reconcile"),
+    ("redis-edge", "redis-core", "postgres"),
+)
 
 
 def _nothing() -> None:

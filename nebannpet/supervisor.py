@@ -1,8 +1,8 @@
 """`make run`: starts every process of the exchange, keeps it running, and stops it cleanly. docs/decisions/0006.
 
 Order: preflight (data directory, lock, port), embedded servers, database set-up, application processes. Ctrl-C or
-SIGTERM stops in reverse order; a second one kills what is left. When this process itself is killed, the kernel ends
-every child (nebannpet/launch.py), so nothing is orphaned.
+SIGTERM stops them in the order of processes.STOP_ORDER; a second one kills what is left. When this process itself is
+killed, the kernel ends every child (nebannpet/launch.py), so nothing is orphaned.
 
 Exit codes: 0 stopped as asked · 1 the exchange could not be started · 2 configuration · 3 already running ·
 4 port taken · 5 data directory unusable.
@@ -37,6 +37,7 @@ from nebannpet.preflight import (
 )
 from nebannpet.processes import (
     APPLICATION,
+    STOP_ORDER,
     Process,
     application_processes,
     embedded_servers,
@@ -227,8 +228,9 @@ class Supervisor:
 
     async def _stop_all(self) -> None:
         started_at = time.monotonic()
-        for child in reversed((*self._servers, *self._application)):
-            await child.stop()
+        for group in STOP_ORDER:
+            members = [child for child in (*self._application, *self._servers) if child.name in group]
+            await asyncio.gather(*(child.stop() for child in members))
         self._write_process_table()
         self._pipe.close()
         self._console.say(f"stopped after {time.monotonic() - started_at:.1f} s")
