@@ -9,15 +9,15 @@ from typing import Final
 from django.db import transaction
 
 from apps.markets import demo
-from apps.markets.intervals import DAY_MS, SECOND_MS
+from apps.markets.intervals import DAY_MS, MINUTE_MS, SECOND_MS
 from apps.markets.marketdata.bars import Bar
 from apps.markets.marketdata.candlewriter import SecondBars
 from apps.markets.models import Candle, Market
-from apps.markets.simulator.prices import STEP_MS, FairPrices, initial_units
+from apps.markets.simulator.prices import STEP_MS, FairPrices
 
 HISTORY_MS: Final = 2 * DAY_MS
 SEED: Final = 20_261_121
-# A bar of one second would hold at most one simulated price: the history begins at one minute.
+# Simulated prices are collected by the minute, so there are no bars of a second.
 LEFT_OUT: Final = "1s"
 TRADES_MAX: Final = 6
 # Mean size of a simulated trade, in 10^-8 of the numeraire.
@@ -62,7 +62,7 @@ def write_history(*, until_ms: int) -> int:
 def simulated_bars(markets: dict[str, Market], *, until_ms: int) -> list[tuple[int, str, Bar]]:
     """(market_id, interval, bar) for each market by symbol; the same for the same `until_ms`."""
     random = Random(SEED)  # noqa: S311  no secret depends on it
-    prices = FairPrices(initial_units(), random)
+    prices = FairPrices({}, random)
     steps = HISTORY_MS // STEP_MS
     path: list[dict[str, int]] = []
     listed = [(market, markets[market.symbol]) for market in demo.MARKETS if market.symbol in markets]
@@ -76,7 +76,8 @@ def simulated_bars(markets: dict[str, Market], *, until_ms: int) -> list[tuple[i
         for market, row in listed:
             quote_price_units = prices.units[market.quote]
             bar = _bar(row, quote_price_units, before[row.symbol], step[row.symbol], random)
-            collected.add(row.id, bar.starting_at(first_ms + number * STEP_MS))
+            time_ms = first_ms + number * STEP_MS
+            collected.add(row.id, bar.starting_at(time_ms - time_ms % MINUTE_MS))
         before = step
     return [found for found in collected.rows() if found[1] != LEFT_OUT]
 

@@ -24,11 +24,11 @@ FAR_PPM: Final = 250_000
 
 
 class FairPrices:
-    """`units` are the prices now, by asset code; the numeraire's is 1."""
+    """`units` are the prices now, by asset code, at first those of the markets' beginning where none are given."""
 
     def __init__(self, units: dict[str, int], random: Random) -> None:
-        self.units = {NUMERAIRE: ONE, **units}
-        self._home = dict(self.units)
+        self.units = {NUMERAIRE: ONE, **initial_units(), **units}
+        self._home = initial_units()
         self._random = random
 
     def step(self, *, backwards: bool = False) -> None:

@@ -1,0 +1,46 @@
+"""`manage.py run_simulator`: makes the demonstration's markets live, through the public API like anyone."""
+
+import asyncio
+import contextlib
+import signal
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from apps.markets import demo
+from apps.markets.models import Candle, Market
+from apps.markets.simulator.prices import NUMERAIRE
+from apps.markets.simulator.process import Simulator
+from nebannpet.health import serve_health
+
+
+class Command(BaseCommand):
+    help = "Trade on the demonstration's markets as several simulated participants. Never in production."
+    requires_system_checks = ()
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if settings.ENVIRONMENT == "production" or not settings.SIMULATOR:
+            raise CommandError("The simulator is for development; production settings and SIMULATOR=0 refuse it.")
+        simulator = Simulator(f"ws://{settings.HOST}:{settings.PORT}/ws-api/v3", last_prices())
+        with serve_health("simulator", simulator.health), contextlib.suppress(asyncio.CancelledError):
+            asyncio.run(_until_stopped(simulator))
+
+
+def last_prices() -> dict[str, int]:
+    """Where the markets against the numeraire stand, in 10^-8, so that a restart goes on from there."""
+    found = {}
+    symbols = {market.symbol: market for market in demo.MARKETS if market.quote == NUMERAIRE}
+    for market in Market.objects.filter(symbol__in=symbols):
+        candle = Candle.objects.filter(market_id=market.pk, interval="1m").order_by("-open_ms").first()
+        if candle is not None:
+            found[symbols[market.symbol].base] = candle.close_ticks * market.tick_size
+    return found
+
+
+async def _until_stopped(simulator: Simulator) -> None:
+    task = asyncio.current_task()
+    assert task is not None, "a coroutine runs in a task"
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    await simulator.run()
