@@ -64,18 +64,13 @@ def manage_launch(*arguments: str) -> Launch:
     return Launch((sys.executable, MANAGE, *arguments), signal.SIGTERM, signal.SIGKILL)
 
 
-def has_command(name: str) -> bool:
-    command = f"management/commands/{name}.py"
-    return (BASE_DIR / "nebannpet" / command).exists() or any((BASE_DIR / "apps").glob(f"*/{command}"))
-
-
 def application_processes(paths: Paths, *, chosen: tuple[str, ...], simulator: bool) -> list[Process]:
     """Those of `chosen`, in start order; the simulator only if it is on."""
     unknown = [name for name in chosen if name not in APPLICATION]
     if unknown:
         raise ConfigurationError(f"PROCESSES names {', '.join(unknown)}; known are {', '.join(APPLICATION)}.")
     wanted = [name for name in APPLICATION if name in chosen and (name != "simulator" or simulator)]
-    return [_application_process(name, paths.health_socket(name)) for name in wanted if has_command(f"run_{name}")]
+    return [_application_process(name, paths.health_socket(name)) for name in wanted]
 
 
 def _application_process(name: str, health_socket: Path) -> Process:

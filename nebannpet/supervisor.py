@@ -44,7 +44,7 @@ from nebannpet.processes import (
     manage_launch,
 )
 
-READY_TIMEOUT_S = 60.0
+READY_TIMEOUT_S = 120.0
 EXTERNAL_TIMEOUT_S = 30.0
 
 

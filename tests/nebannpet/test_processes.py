@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from django.core.management import get_commands
 
 from nebannpet.console import COLOURS
 from nebannpet.env import ConfigurationError
@@ -24,8 +25,9 @@ def test_every_process_stops_once_and_readers_after_the_engine(tmp_path: Path) -
 
 
 def test_every_process_has_its_command() -> None:
-    started = names(application_processes(Paths(Path()), chosen=APPLICATION, simulator=True))
-    assert started == list(APPLICATION)
+    started = application_processes(Paths(Path()), chosen=APPLICATION, simulator=True)
+    assert names(started) == list(APPLICATION)
+    assert {process.launch.argv[-1] for process in started} <= set(get_commands())
 
 
 def test_simulator_only_when_it_is_on() -> None:
