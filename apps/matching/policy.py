@@ -27,7 +27,7 @@ SNAPSHOTS_KEPT: Final = 3
 # Events kept behind the slowest reader, so that a client that comes back can resume from the stream (20 MB).
 EVENTS_KEPT: Final = 100_000
 # These readers are the record: without their cursor no event is trimmed, and they are never dropped.
-READERS_NEVER_DROPPED: Final = frozenset({"settlement", "archive"})
+READERS_NEVER_DROPPED: Final = frozenset({"settlement", "archive-commands", "archive-events"})
 READERS_REQUIRED: Final = frozenset({"settlement"})
 READER_SILENT_MAX_MS: Final = 600_000
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from django.conf import settings
 
 from apps.matching.authority import AuthorityAway, Settled
 from apps.matching.engine import Engine
@@ -97,13 +98,19 @@ def start(bus: Bus, authority: FakeAuthority, directory: Path) -> Iterator[Calla
     started: list[RunningWorker] = []
 
     def start_worker(**changes: object) -> RunningWorker:
-        settings: dict[str, object] = {
+        arguments: dict[str, object] = {
             "bus": bus.another(), "authority": authority, "core_class": Engine, "directory": directory, "name": "test",
         }  # fmt: skip
-        running = RunningWorker(Worker(**(settings | changes)))  # type: ignore[arg-type]
+        running = RunningWorker(Worker(**(arguments | changes)))  # type: ignore[arg-type]
         started.append(running)
         return running
 
     yield start_worker
     for running in started:
         running.stop()
+
+
+@pytest.fixture
+def matching_tables(transactional_db: None) -> str:
+    """DSN of the migrated test database, for connections and processes of their own; emptied after the test."""
+    return str(settings.DATABASE_DSN)

@@ -37,11 +37,11 @@ def test_a_silent_reader_is_dropped_but_never_the_record() -> None:
     bus = MemoryBus("spot")
     bus.raise_epoch(1)
     bus.append_commands(order(1))
-    for reader in ("settlement", "archive", "marketdata"):
+    for reader in ("settlement", "archive-events", "marketdata"):
         bus.set_cursor(reader, stream="events", position="5", now_ms=1_000)
     bus.set_cursor("gateway", stream="events", position="5", now_ms=1_001)
     trim(bus, epoch=1, oldest_snapshot=SNAPSHOT, now_ms=1_001 + READER_SILENT_MAX_MS)
-    assert set(bus.cursors()) == {"settlement", "archive", "gateway"}
+    assert set(bus.cursors()) == {"settlement", "archive-events", "gateway"}
     assert bus.trimmed().cmd == SNAPSHOT[1]
 
 

@@ -1,0 +1,31 @@
+"""A worker as a process of its own: python -m tests.matching.worker_process URL DSN SHARD DIRECTORY [snapshot period].
+
+Exit codes as of run_matching: 0 after SIGTERM, 3 when another worker is active.
+"""
+
+import signal
+import sys
+from pathlib import Path
+
+from apps.matching import policy
+from apps.matching.authority import PostgresAuthority
+from apps.matching.engine import Engine
+from apps.matching.errors import LeaseLost, TakeoverLost
+from apps.matching.worker import Worker
+from apps.streams.bus.errors import Fenced
+from apps.streams.bus.redis import RedisBus
+
+
+def main(url: str, dsn: str, shard: str, directory: str, snapshot_every_s: str = "60") -> None:
+    policy.SNAPSHOT_EVERY_S = float(snapshot_every_s)  # type: ignore[misc]
+    worker = Worker(RedisBus(url, shard), PostgresAuthority(dsn, shard), Engine, Path(directory))
+    signal.signal(signal.SIGTERM, lambda *_: worker.stop())
+    try:
+        worker.run()
+    except (Fenced, LeaseLost, TakeoverLost) as error:
+        print("replaced:", error, flush=True)
+        sys.exit(3)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
