@@ -88,9 +88,9 @@ class Traffic:
 
 
 class LiveShard:
-    """Use as a context; `bus` is the test's own handle."""
+    """Use as a context; `bus` is the test's own handle. Without `settles` the events stay in the log."""
 
-    def __init__(self, bus: Bus, directory: Path) -> None:
+    def __init__(self, bus: Bus, directory: Path, *, settles: bool = True) -> None:
         self.bus = bus
         self.directory = directory
         self.worker = Worker(bus.another(), PostgresAuthority(settings.DATABASE_DSN, SHARD), Engine, directory)
@@ -98,10 +98,8 @@ class LiveShard:
         self.relay = RelayProcess(shard=SHARD, open_bus=bus.another, stop=self._stop)
         self.settlement = SettlementProcess(shard=SHARD, open_bus=bus.another, stop=self._stop)
         self._failures: list[BaseException] = []
-        self._threads = [
-            threading.Thread(target=self._guard, args=(run,))
-            for run in (self.worker.run, self.relay.run, self.settlement.run)
-        ]
+        runs = [self.worker.run, self.relay.run, *([self.settlement.run] if settles else [])]
+        self._threads = [threading.Thread(target=self._guard, args=(run,)) for run in runs]
 
     def _guard(self, run: Callable[[], None]) -> None:
         try:
@@ -122,8 +120,12 @@ class LiveShard:
             thread.join(timeout=20)
         assert not self._failures, self._failures
 
-    def until_settled(self) -> None:
-        """All commands appended so far are applied and their events settled."""
+    def until_applied(self) -> None:
+        """All commands appended so far are applied and their events durable."""
         last = self.bus.last_command()
         until(lambda: self.worker.status.position.last_cmd >= last, "commands applied")
+
+    def until_settled(self) -> None:
+        """And the events are settled."""
+        self.until_applied()
         until(lambda: self.settlement.seq >= self.bus.head().seq or bool(self._failures), "events settled")

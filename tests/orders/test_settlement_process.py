@@ -1,0 +1,209 @@
+"""Settlement as a process: exactly once under kill -9 and lost connections, and every reason to stop (T13)."""
+
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import psycopg
+import pytest
+import redis
+from django.conf import settings
+
+from apps.matching.core import Position as LogPosition
+from apps.matching.engine import Engine
+from apps.matching.models import Watermark
+from apps.orders.errors import SettlementStopped
+from apps.orders.reconciliation import record
+from apps.orders.reconciliation.replica import Replica
+from apps.orders.reconciliation.states import differences
+from apps.orders.settlement.process import SettlementProcess
+from apps.outbox.models import OutboxRow, OutboxState
+from apps.streams.bus.base import Bus, Trimmed
+from apps.streams.bus.errors import BusAway
+from apps.streams.bus.memory import MemoryBus
+from apps.streams.bus.redis import RedisBus
+from tests.orders.live import SHARD, LiveShard, Traffic, enqueue_set_up, until
+from tests.orders.processes import apply_roles, running
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+FEES = [(800, 1_000), (-200, 1_000)]
+KILLS = 8
+
+
+def recorded_log(bus: Bus, directory: Path, commands: int) -> None:
+    """Set-up and random traffic, applied by a worker; nothing settled."""
+    enqueue_set_up(FEES)
+    rows = OutboxRow.objects.count()
+    with LiveShard(bus, directory, settles=False) as live:
+        until(lambda: live.relay.sent_seq == rows, "set-up sent")
+        live.until_applied()
+        traffic = Traffic(seed=11)
+        for _ in range(commands // 20):
+            live.bus.append_commands(traffic.frames(20))
+        live.until_applied()
+
+
+def settled_seq() -> int:
+    return Watermark.objects.filter(reader="settlement").values_list("seq", flat=True).first() or 0
+
+
+def assert_record_equals_replay(bus: Bus) -> None:
+    """The record is what a replay of the whole log gives, agrees with itself, and every set-up row is done."""
+    replica = Replica(Engine(), LogPosition())
+    replica.advance(bus, bus.head())
+    with record.connect() as connection:
+        position, facts, _, own = record.read(connection, SHARD)
+    assert (position.seq, position.chain) == (bus.head().seq, bus.head().chain)
+    assert own == []
+    assert list(differences(replica.facts(), facts)) == []
+    assert not OutboxRow.objects.exclude(state=OutboxState.DONE).exists()
+
+
+def test_killed_again_and_again_it_settles_every_event_once(
+    core: redis.Redis, redis_core_url: str, tmp_path: Path
+) -> None:
+    bus = RedisBus(redis_core_url, SHARD)
+    recorded_log(bus, tmp_path, commands=4_000)
+    apply_roles()
+    log, random, reached = tmp_path / "settlement.log", Random(5), []
+    for _ in range(KILLS):
+        with running(["-m", "tests.orders.slow_settlement"], "settlement", redis_core_url, log):
+            before = settled_seq()
+            until(lambda before=before: settled_seq() > before, "settlement moves")  # type: ignore[misc]
+            time.sleep(random.random() * 0.06)
+        reached.append(settled_seq())
+    head = bus.head().seq
+    print(f"settled after each kill: {reached} of {head}")
+    assert reached[-1] < head, "all was settled before the last kill: make the log longer"
+    with running(["manage.py", "run_settlement"], "settlement", redis_core_url, log):
+        until(lambda: settled_seq() == head, "everything settled")
+        until(lambda: bus.settled() == head, "announced")
+        assert bus.cursors()["settlement"].stream == "events"
+    assert_record_equals_replay(bus)
+    bus.close()
+
+
+class Running:
+    """A SettlementProcess in a thread."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.stop = threading.Event()
+        self.process = SettlementProcess(shard=SHARD, open_bus=lambda: bus, stop=self.stop)
+        self.error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        try:
+            self.process.run()
+        except BaseException as error:  # noqa: BLE001  given to the test
+            self.error = error
+
+    def __enter__(self) -> "Running":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop.set()
+        self._thread.join(timeout=20)
+
+
+@pytest.fixture
+def log_bus(tmp_path: Path) -> MemoryBus:
+    bus = MemoryBus(SHARD)
+    recorded_log(bus, tmp_path, commands=600)
+    return bus
+
+
+def test_connections_cut_at_any_moment(log_bus: MemoryBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Backends are ended while they work, some while they commit: the reply is lost, the watermark knows."""
+    monkeypatch.setattr("apps.orders.settlement.process.EVENTS_PER_BATCH", 30)
+    monkeypatch.setattr("apps.orders.settlement.process.BACK_OFF_FIRST_S", 0.001)
+    cuts = 0
+    with psycopg.connect(settings.DATABASE_DSN, autocommit=True) as other, Running(log_bus) as settling:
+        while settled_seq() < log_bus.head().seq:
+            assert settling.error is None
+            cuts += len(
+                other.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'"
+                    " AND query LIKE ANY (ARRAY['COPY %', 'COMMIT%', 'UPDATE %', '%INSERT%']) AND random() < 0.3"
+                ).fetchall()
+            )
+    print(f"{cuts} connections cut")
+    assert cuts >= 3
+    assert settling.error is None
+    assert_record_equals_replay(log_bus)
+
+
+def test_a_silent_redis_core_is_waited_for(log_bus: MemoryBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apps.orders.settlement.process.BACK_OFF_FIRST_S", 0.001)
+    real, failures = log_bus.read_events, iter([True] * 5)
+
+    def read_events(*args: object, **kwargs: object) -> object:
+        if next(failures, False):
+            raise BusAway("gone")
+        return real(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(log_bus, "read_events", read_events)
+    with Running(log_bus) as settling:
+        until(lambda: settled_seq() == log_bus.head().seq, "everything settled")
+    assert settling.error is None
+    assert next(failures, None) is None
+
+
+def stops(bus: Bus, message: str) -> None:
+    """The process ends by itself, says why, and the watermark is where it was."""
+    before = settled_seq()
+    with Running(bus) as settling:
+        until(lambda: settling.error is not None, "it stops")
+    assert isinstance(settling.error, SettlementStopped)
+    assert message in str(settling.error)
+    assert settled_seq() == before
+
+
+def settle_all(bus: Bus) -> None:
+    with Running(bus) as settling:
+        until(lambda: settled_seq() == bus.head().seq or settling.error is not None, "everything settled")
+    assert settling.error is None
+
+
+def test_a_log_that_ends_before_the_record(log_bus: MemoryBus) -> None:
+    settle_all(log_bus)
+    log_bus._log.head = replace(log_bus._log.head, seq=5)
+    stops(log_bus, "redis-core lost events")
+
+
+def test_a_log_trimmed_beyond_the_record(log_bus: MemoryBus) -> None:
+    log_bus._log.trimmed = Trimmed(log_bus._log.trimmed.cmd, 40)
+    stops(log_bus, "the log was trimmed up to 40")
+
+
+def test_another_history(log_bus: MemoryBus) -> None:
+    settle_all(log_bus)
+    log_bus._log.head = replace(log_bus._log.head, chain="0" * 64)
+    stops(log_bus, "different histories")
+
+
+def test_a_broken_invariant(log_bus: MemoryBus) -> None:
+    settle_all(log_bus)
+    with psycopg.connect(settings.DATABASE_DSN, autocommit=True) as owner:
+        owner.execute(
+            "UPDATE ledger_balance SET available_units = available_units + 1, posted_units = posted_units + 1"
+        )
+    with LiveShard(log_bus, Path(settings.DATA_DIR) / "unused", settles=False) as live:
+        live.bus.append_commands(Traffic(seed=12).frames(40))
+        live.until_applied()
+    stops(log_bus, "an invariant is broken")
+
+
+def test_a_reason_to_stop_ends_the_process_with_1(core: redis.Redis, redis_core_url: str, tmp_path: Path) -> None:
+    Watermark.objects.create(shard=SHARD, reader="settlement", seq=9, chain="0" * 64, epoch=1)
+    apply_roles()
+    log = tmp_path / "settlement.log"
+    with running(["manage.py", "run_settlement"], "settlement", redis_core_url, log) as child:
+        assert child.wait(timeout=20) == 1
+    assert "settlement stopped; nothing was changed" in log.read_text()
+    assert "redis-core lost events" in log.read_text()

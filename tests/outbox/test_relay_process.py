@@ -1,0 +1,112 @@
+"""The relay as a process: killed with -9 while rows come in, and waiting for servers that are away."""
+
+import threading
+import time
+from pathlib import Path
+from random import Random
+
+import pytest
+import redis
+
+from apps.ledger.services import credit
+from apps.matching.engine import Engine
+from apps.outbox.models import OutboxRow
+from apps.outbox.process import RelayProcess
+from apps.streams.bus.base import START, CommandEntry
+from apps.streams.bus.errors import AppendUnknown, BusAway
+from apps.streams.bus.memory import MemoryBus
+from apps.streams.bus.redis import RedisBus
+from apps.streams.codec import decode_command, decode_events, iter_runs, stamp
+from apps.streams.records import MoneyMoved
+from tests.orders.live import SHARD, enqueue_set_up, until
+from tests.orders.processes import apply_roles, running
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+KILLS = 5
+FEES = [(800, 1_000)]
+
+
+def commands(entries: list[CommandEntry]) -> list[int]:
+    """relay_seq of each command, in stream order."""
+    return [
+        decode_command(entry.frames, offset).relay_seq for entry in entries for offset, _ in iter_runs(entry.frames)
+    ]
+
+
+def credited(entries: list[CommandEntry]) -> dict[str, int]:
+    """What an engine that reads the stream credits, by key: its own view of repetitions and gaps."""
+    engine, done = Engine(), {}
+    for entry in entries:
+        frames = bytearray(entry.frames)
+        stamp(frames, entry.id.ms, entry.id.n)
+        for event in decode_events(engine.process(bytes(frames))):
+            if isinstance(event, MoneyMoved):
+                assert event.key not in done, f"{event.key} was credited twice"
+                done[event.key] = event.amount_units
+    return done
+
+
+def test_killed_again_and_again_every_row_arrives_once(core: redis.Redis, redis_core_url: str, tmp_path: Path) -> None:
+    """Rows come in all the time; some appends are repeated, none is lost, none applies twice, no number is skipped."""
+    apply_roles()
+    enqueue_set_up(FEES)
+    bus, random, log = RedisBus(redis_core_url, SHARD), Random(3), tmp_path / "relay.log"
+    expected, turn = {}, 0
+    for _ in range(KILLS):
+        with running(["-m", "tests.outbox.slow_relay"], "outbox", redis_core_url, log):
+            before = bus.last_command()
+            until(lambda before=before: bus.last_command() > before, "relay sends")  # type: ignore[misc]
+            for _ in range(60):
+                turn += 1
+                credit(account_id=1001, asset_id=1, amount_units=turn, key=f"late:{turn}")
+                expected[f"late:{turn}"] = turn
+            time.sleep(random.random() * 0.05)
+    numbered = OutboxRow.objects.filter(relay_seq__isnull=False).count()
+    total = OutboxRow.objects.count()
+    print(f"after {KILLS} kills {numbered} of {total} rows are numbered, {len(commands(all_of(bus)))} commands sent")
+    with running(["manage.py", "run_outbox"], "outbox", redis_core_url, log):
+        until(lambda: total in commands(all_of(bus)), "everything sent")
+    sent = commands(all_of(bus))
+    assert len(sent) > total, "no append was ever repeated: the kills came too late"
+    numbers = OutboxRow.objects.order_by("relay_seq").values_list("relay_seq", flat=True)
+    assert list(numbers) == list(range(1, total + 1))
+    found = credited(all_of(bus))
+    assert {key: amount for key, amount in found.items() if key.startswith("late:")} == expected
+    bus.close()
+
+
+def all_of(bus: RedisBus) -> list[CommandEntry]:
+    return bus.read_commands(START, count=100_000)
+
+
+def test_it_waits_for_redis_core_and_wakes_for_new_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apps.outbox.process.BACK_OFF_FIRST_S", 0.001)
+    monkeypatch.setattr("apps.outbox.process.POLL_S", 60.0)
+    bus = MemoryBus(SHARD)
+    append, failures = bus.append_commands, [BusAway("away"), AppendUnknown("unknown"), BusAway("away")]
+
+    def failing(frames: bytes) -> object:
+        if failures:
+            raise failures.pop()
+        return append(frames)
+
+    monkeypatch.setattr(bus, "append_commands", failing)
+    credit(account_id=1001, asset_id=1, amount_units=1, key="first")
+    stop = threading.Event()
+    process = RelayProcess(shard=SHARD, open_bus=lambda: bus, stop=stop)
+    assert not process.check().ok
+    thread = threading.Thread(target=process.run)
+    thread.start()
+    try:
+        until(lambda: process.sent_seq == 1, "first row sent")
+        assert process.check().ok
+        # It sleeps for a minute now, unless the notification wakes it.
+        credit(account_id=1001, asset_id=1, amount_units=1, key="second")
+        until(lambda: process.sent_seq == 2, "second row sent", timeout_s=5)
+        assert not failures
+    finally:
+        stop.set()
+        credit(account_id=1001, asset_id=1, amount_units=1, key="wake up and stop")
+        thread.join(timeout=10)
+    assert not thread.is_alive()
