@@ -62,7 +62,7 @@ def ceil_div(numerator: int, denominator: int) -> int:
 
 def fee_units(received_units: int, rate_ppm: int) -> int:
     """Fee on what a party receives, in the asset received, rounded up (matching-rules.md 1). 0 for a rebate rate."""
-    return ceil_div(received_units * rate_ppm, PPM) if rate_ppm > 0 else 0
+    return -(-received_units * rate_ppm // PPM) if rate_ppm > 0 else 0
 
 
 def safu_share(gross_fee_units: int) -> int:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from apps.matching.engine.book import Order
+    from apps.matching.engine.market import Market
 
 
 class Asset:
@@ -28,20 +29,33 @@ class Balance:
         self.held_units = held_units
 
 
+class Seat:
+    """An account in one market: the two balances it trades with and its open orders there by order_id."""
+
+    __slots__ = ("account", "base", "market", "open_orders", "quote")
+
+    def __init__(self, account: "Account", market: "Market", base: Balance, quote: Balance) -> None:
+        self.account = account
+        self.market = market
+        self.base = base
+        self.quote = quote
+        self.open_orders: dict[int, Order] = {}
+
+
 class Account:
-    """A trading account: balances by asset, open orders by market and by client id.
+    """A trading account: balances by asset, its seats, open orders by client id.
 
     `family_id` is the label that self-trade prevention compares; an account without a family has its own id there.
     """
 
-    __slots__ = ("account_id", "balances", "family_id", "fee_tier", "open_by_client_id", "open_by_market")
+    __slots__ = ("account_id", "balances", "family_id", "fee_tier", "open_by_client_id", "seats")
 
     def __init__(self, account_id: int, family_id: int = 0, fee_tier: int = 0) -> None:
         self.account_id = account_id
         self.family_id = family_id or account_id
         self.fee_tier = fee_tier
         self.balances: dict[int, Balance] = {}
-        self.open_by_market: dict[int, dict[int, Order]] = {}
+        self.seats: list[Seat] = []
         self.open_by_client_id: dict[bytes, Order] = {}
 
     def balance(self, asset_id: int) -> Balance:
@@ -51,5 +65,18 @@ class Account:
             balance = self.balances[asset_id] = Balance()
         return balance
 
+    def take_seat(self, market: "Market") -> Seat:
+        """The account's first order in this market."""
+        seat = Seat(self, market, self.balance(market.base_asset_id), self.balance(market.quote_asset_id))
+        self.seats.append(seat)
+        market.seats[self.account_id] = seat
+        return seat
+
     def has_open_orders(self) -> bool:
-        return any(self.open_by_market.values())
+        return any(seat.open_orders for seat in self.seats)
+
+    def open_order(self, order_id: int) -> "Order | None":
+        for seat in self.seats:
+            if order_id in seat.open_orders:
+                return seat.open_orders[order_id]
+        return None

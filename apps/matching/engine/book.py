@@ -14,35 +14,31 @@ Costs
 """
 
 from bisect import bisect_left, insort
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from apps.matching.engine.accounts import Account, Balance
+from apps.matching.engine.accounts import Seat
 from apps.streams.kinds import Side
-
-if TYPE_CHECKING:
-    from apps.matching.engine.market import Market
 
 BUY: Final = int(Side.BUY)
 SELL: Final = int(Side.SELL)
 
 
 class Order:
-    """An order from its checks to its end. `base` and `quote` are its account's two balances of the market.
+    """An order from its checks to its end.
 
     `priority` is the seq of the event that gave it its place at its level. `identity` is what client_ids.identify()
     returned, empty without a client id. `quantity_lots` is 0 for an order with a quote budget.
     """
 
     __slots__ = (
-        "account", "base", "budget_units", "client_id", "filled_lots", "filled_quote_units", "identity", "kind",
+        "account", "budget_units", "client_id", "filled_lots", "filled_quote_units", "identity", "kind",
         "left_lots", "level", "market", "next", "order_id", "prev", "price_ticks", "priority", "quantity_lots",
-        "quote", "side", "stp_mode", "time_in_force",
+        "seat", "side", "stp_mode", "time_in_force",
     )  # fmt: skip
 
     def __init__(
         self,
-        market: "Market",
-        account: Account,
+        seat: Seat,
         side: int,
         kind: int,
         time_in_force: int,
@@ -52,8 +48,9 @@ class Order:
         budget_units: int,
         client_id: bytes,
     ) -> None:
-        self.market = market
-        self.account = account
+        self.seat = seat
+        self.market = seat.market
+        self.account = seat.account
         self.side = side
         self.kind = kind
         self.time_in_force = time_in_force
@@ -68,8 +65,6 @@ class Order:
         self.priority = 0
         self.filled_lots = 0
         self.filled_quote_units = 0
-        self.base: Balance = account.balances.get(market.base_asset_id) or account.balance(market.base_asset_id)
-        self.quote: Balance = account.balances.get(market.quote_asset_id) or account.balance(market.quote_asset_id)
         self.level: Level | None = None
         self.prev: Order | None = None
         self.next: Order | None = None

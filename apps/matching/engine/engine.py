@@ -10,6 +10,7 @@ from typing import Final, Self
 
 from apps.matching.engine import money, settings, snapshot, views
 from apps.matching.engine.cancel import cancel_all, cancel_order
+from apps.matching.engine.client_ids import ClosedIds
 from apps.matching.engine.errors import InvariantBroken
 from apps.matching.engine.framing import check_frames
 from apps.matching.engine.invariants import validate
@@ -60,7 +61,7 @@ class Engine:
     RULES_VERSION = RULES_VERSION
 
     def __init__(self, closed_ids_kept: int = CLOSED_IDS_KEPT) -> None:
-        self._state = State(closed_ids_kept)
+        self._state = State(ClosedIds(closed_ids_kept))
 
     @classmethod
     def restore(cls, body: bytes) -> Self:

@@ -6,6 +6,7 @@ Units: ticks, lots, quote units. Each function returns why the order is refused,
 from apps.common.amounts import AMOUNT_MAX
 from apps.matching.engine.book import Order
 from apps.streams.kinds import Reason
+from apps.streams.messages import MarketSettings
 
 
 def limit_fault(order: Order) -> Reason | None:
@@ -15,7 +16,7 @@ def limit_fault(order: Order) -> Reason | None:
         return Reason.PRICE_FILTER
     if not settings.min_lots <= order.quantity_lots <= settings.max_lots:
         return Reason.LOT_SIZE
-    return _notional_fault(order, order.price_ticks * order.quantity_lots * order.market.unit_factor)
+    return _notional_fault(settings, order.price_ticks * order.quantity_lots * order.market.unit_factor)
 
 
 def market_quantity_fault(order: Order) -> Reason | None:
@@ -25,20 +26,19 @@ def market_quantity_fault(order: Order) -> Reason | None:
         return Reason.LOT_SIZE
     if order.quantity_lots > settings.market_max_lots:
         return Reason.MARKET_LOT_SIZE
-    return _notional_fault(order, order.market.reference_price() * order.quantity_lots * order.market.unit_factor)
+    return _notional_fault(settings, order.market.reference_price() * order.quantity_lots * order.market.unit_factor)
 
 
 def market_budget_fault(order: Order) -> Reason | None:
     """The budget as notional, then whether it buys a lot at all: nothing to buy is no fault of the order."""
-    reason = _notional_fault(order, order.budget_units)
+    reason = _notional_fault(order.market.settings, order.budget_units)
     if reason is not None:
         return reason
     best_price = order.market.opposite(order.side).best_price()
     return Reason.LOT_SIZE if best_price * order.market.unit_factor > order.budget_units else None
 
 
-def _notional_fault(order: Order, notional_units: int) -> Reason | None:
-    settings = order.market.settings
+def _notional_fault(settings: MarketSettings, notional_units: int) -> Reason | None:
     if notional_units > AMOUNT_MAX:
         return Reason.OVERFLOW
     if notional_units < settings.min_notional_units:
@@ -51,6 +51,6 @@ def _notional_fault(order: Order, notional_units: int) -> Reason | None:
 def open_orders_fault(order: Order) -> Reason | None:
     """The account has as many open orders in this market as it may. Asked of orders that can rest."""
     limit = order.market.settings.max_open_orders
-    if limit and len(order.account.open_by_market.get(order.market.market_id, ())) >= limit:
+    if limit and len(order.seat.open_orders) >= limit:
         return Reason.MAX_NUM_ORDERS
     return None

@@ -4,7 +4,7 @@ Invariants, checked on each move: no balance falls below zero, and what one side
 fees get, in both assets.
 """
 
-from apps.matching.engine.accounts import Balance
+from apps.matching.engine.accounts import Balance, Seat
 from apps.matching.engine.book import BUY, Order
 from apps.matching.engine.errors import InvariantBroken
 from apps.matching.engine.market import Market
@@ -12,7 +12,7 @@ from apps.matching.engine.market import Market
 
 def pays_with(order: Order) -> Balance:
     """The balance that the order is paid from: quote for a buy, base for a sell."""
-    return order.quote if order.side == BUY else order.base
+    return order.seat.quote if order.side == BUY else order.seat.base
 
 
 def need_units(order: Order) -> int:
@@ -20,6 +20,36 @@ def need_units(order: Order) -> int:
     if order.side == BUY:
         return order.price_ticks * order.left_lots * order.market.unit_factor
     return order.left_lots * order.market.lot_size
+
+
+def hold_for(order: Order) -> bool:
+    """Hold what a limit order needs; False, and nothing changed, where it is not available."""
+    if order.side == BUY:
+        pays = order.seat.quote
+        need = order.price_ticks * order.left_lots * order.market.unit_factor
+    else:
+        pays = order.seat.base
+        need = order.left_lots * order.market.lot_size
+    left = pays.available_units - need
+    if left < 0:
+        return False
+    pays.available_units = left
+    pays.held_units += need
+    return True
+
+
+def release_for(order: Order) -> None:
+    """Give back what a limit order that ends still holds."""
+    if order.side == BUY:
+        pays = order.seat.quote
+        units = order.price_ticks * order.left_lots * order.market.unit_factor
+    else:
+        pays = order.seat.base
+        units = order.left_lots * order.market.lot_size
+    pays.held_units = held = pays.held_units - units
+    pays.available_units += units
+    if held < 0:
+        raise InvariantBroken("an order released more than was held")
 
 
 def hold(balance: Balance, units: int) -> None:
@@ -40,8 +70,8 @@ def release(balance: Balance, units: int) -> None:
 
 def exchange(
     market: Market,
-    buyer: Order,
-    seller: Order,
+    buyer: Seat,
+    seller: Seat,
     base_units: int,
     quote_units: int,
     released_units: int,
@@ -56,39 +86,27 @@ def exchange(
     taker receives: base_rebate to a selling maker, quote_rebate to a buying one.
     """
     buyer_base, buyer_quote, seller_base, seller_quote = buyer.base, buyer.quote, seller.base, seller.quote
-    base_before = (
-        buyer_base.available_units + buyer_base.held_units + seller_base.available_units + seller_base.held_units
-    )
-    quote_before = (
-        buyer_quote.available_units + buyer_quote.held_units + seller_quote.available_units + seller_quote.held_units
-    )
-
-    buyer_quote.held_units -= released_units
-    buyer_quote.available_units += released_units - quote_units + quote_rebate
-    buyer_base.available_units += base_units - buyer_fee
-    seller_base.held_units -= base_units
-    seller_base.available_units += base_rebate
-    seller_quote.available_units += quote_units - seller_fee
+    base_before = buyer_base.available_units + seller_base.available_units + seller_base.held_units
+    quote_before = buyer_quote.available_units + buyer_quote.held_units + seller_quote.available_units
     base_income = buyer_fee - base_rebate
     quote_income = seller_fee - quote_rebate
+
+    buyer_quote.held_units = buyer_held = buyer_quote.held_units - released_units
+    buyer_quote.available_units = buyer_left = buyer_quote.available_units + released_units - quote_units + quote_rebate
+    seller_base.held_units = seller_held = seller_base.held_units - base_units
+    seller_base.available_units += base_rebate
+    buyer_base.available_units += base_units - buyer_fee
+    seller_quote.available_units += quote_units - seller_fee
     market.base_asset.fee_units += base_income
     market.quote_asset.fee_units += quote_income
 
+    # Read again, so that two parties sharing a balance would be found out too.
     if (
-        buyer_base.available_units
-        + buyer_base.held_units
-        + seller_base.available_units
-        + seller_base.held_units
-        + base_income
-        != base_before
-        or buyer_quote.available_units
-        + buyer_quote.held_units
-        + seller_quote.available_units
-        + seller_quote.held_units
-        + quote_income
+        buyer_base.available_units + seller_base.available_units + seller_base.held_units + base_income != base_before
+        or buyer_quote.available_units + buyer_quote.held_units + seller_quote.available_units + quote_income
         != quote_before
     ):
         raise InvariantBroken("a print made or lost money")
-    # The sign bit of the union is set where any of them is negative.
-    if (buyer_quote.held_units | buyer_quote.available_units | seller_base.held_units | base_income | quote_income) < 0:
+    # The union's sign bit is set where any of them is negative.
+    if buyer_held | buyer_left | seller_held | base_income | quote_income < 0:
         raise InvariantBroken("a print left a negative balance or fee")

@@ -58,15 +58,18 @@ def _check_book(state: State, market: Market, resting: dict[int, Order]) -> None
 
 
 def _check_indexes(state: State, resting: dict[int, Order]) -> None:
-    _require(state.orders == resting, "the order index and the books differ")
     _require(all(order_id <= state.last_order_id for order_id in resting), "an order_id from the future")
     found: dict[int, Order] = {}
     named: set[int] = set()
     for account in state.accounts.values():
-        for market_id, by_id in account.open_by_market.items():
-            for order_id, order in by_id.items():
-                _require(order.account is account, f"order {order_id} stands at account {account.account_id}")
-                _require(order.market.market_id == market_id, f"order {order_id} stands at market {market_id}")
+        for seat in account.seats:
+            _require(seat.market.seats.get(account.account_id) is seat, "a seat does not stand in its market")
+            for order_id, order in seat.open_orders.items():
+                _require(
+                    order.account is account and order.seat is seat,
+                    f"order {order_id} stands at account {account.account_id}",
+                )
+                _require(order.market is seat.market, f"order {order_id} stands in another market")
                 found[order_id] = order
         for client_id, order in account.open_by_client_id.items():
             _require(order.client_id == client_id, f"order {order.order_id} stands at another client id")
@@ -83,7 +86,9 @@ def _check_money(state: State, resting: dict[int, Order]) -> None:
         asset_id = order.market.quote_asset_id if order.side == BUY else order.market.base_asset_id
         need[order.account.account_id, asset_id] += need_units(order)
         own = (order.account.balance(order.market.base_asset_id), order.account.balance(order.market.quote_asset_id))
-        _require(order.base is own[0] and order.quote is own[1], f"order {order.order_id} moves foreign money")
+        _require(
+            order.seat.base is own[0] and order.seat.quote is own[1], f"order {order.order_id} moves foreign money"
+        )
     for key, held in state.holds.items():
         _require(held.amount_units > 0, f"hold {key!r} is empty")
         need[held.account_id, held.asset_id] += held.amount_units
@@ -113,6 +118,6 @@ def _check_client_ids(state: State) -> None:
     _require(len(ids.ring) <= ids.capacity, "the ring of client ids is too long")
     newest = {record[:KEY_SIZE]: record for record in ids.ring}
     _require(ids.records == newest, "the remembered client ids and their ring differ")
-    for order in state.orders.values():
+    for order in state.open_orders():
         identity = identify(order) if order.client_id != NO_CLIENT_ID else b""
         _require(order.identity == identity, f"order {order.order_id}: identity is not that of its parameters")

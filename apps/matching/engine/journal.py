@@ -7,7 +7,7 @@ decoding every kind. The TRADE event is packed by the sweep itself (engine-figur
 from typing import Final
 
 from apps.matching.engine.book import BUY, Order
-from apps.streams.kinds import AcceptedFlag, ClosedFlag, EventKind, OrderStatus, Reason
+from apps.streams.kinds import AcceptedFlag, ClosedFlag, EventKind, Reason
 from apps.streams.records import EVENT_VERSION, EVENTS
 
 _accepted = EVENTS[EventKind.ORDER_ACCEPTED].struct.pack
@@ -41,7 +41,6 @@ _STATE_CHANGED: Final = int(EventKind.MARKET_STATE_CHANGED)
 _INTERNAL_REJECT: Final = int(EventKind.INTERNAL_REJECT)
 _RESTED_AT_ONCE: Final = int(AcceptedFlag.RESTED)
 _WAS_RESTING: Final = int(ClosedFlag.WAS_RESTING)
-_CANCELED: Final = int(OrderStatus.CANCELED)
 
 
 class Journal:
@@ -59,7 +58,7 @@ class Journal:
     def accepted(self, order: Order, level_lots: int) -> None:
         """`level_lots` > 0 says that the whole order rests."""
         self.seq = seq = self.seq + 1
-        pays = order.quote if order.side == BUY else order.base
+        pays = order.seat.quote if order.side == BUY else order.seat.base
         self.records.append(
             _accepted(
                 _V, _ACCEPTED, _RESTED_AT_ONCE if level_lots else 0, 0, order.market.market_id,
@@ -97,22 +96,23 @@ class Journal:
             )
         )  # fmt: skip
 
-    def canceled(self, order: Order, reason: int, level_lots: int, cancel_client_id: bytes) -> None:
-        """A resting order ends by a cancel."""
-        self._closed(order, _CANCELED, reason, _WAS_RESTING, level_lots, cancel_client_id)
-
-    def ended(self, order: Order, status: int, reason: int) -> None:
-        """An incoming order ends without ever having rested."""
-        self._closed(order, status, reason, 0, 0, b"")
-
-    def _closed(
-        self, order: Order, status: int, reason: int, flags: int, level_lots: int, cancel_client_id: bytes
+    def closed(
+        self,
+        order: Order,
+        status: int,
+        reason: int,
+        cancel_client_id: bytes = b"",
+        *,
+        was_resting: bool = False,
+        level_lots: int = 0,
     ) -> None:
+        """`level_lots` counts only where the order was resting."""
         self.seq = seq = self.seq + 1
-        pays = order.quote if order.side == BUY else order.base
+        pays = order.seat.quote if order.side == BUY else order.seat.base
         self.records.append(
             _closed(
-                _V, _CLOSED, flags, reason, order.market.market_id, seq, self.now_ms, self.cmd_n, self.cmd_index,
+                _V, _CLOSED, _WAS_RESTING if was_resting else 0, reason, order.market.market_id,
+                seq, self.now_ms, self.cmd_n, self.cmd_index,
                 order.account.account_id, order.order_id, order.price_ticks, order.quantity_lots, order.filled_lots,
                 order.filled_quote_units, pays.available_units, pays.held_units, level_lots,
                 status, order.side, order.kind, order.time_in_force, order.client_id, cancel_client_id,

@@ -6,7 +6,7 @@ from apps.matching.engine.band import band_fault
 from apps.matching.engine.book import Order
 from apps.matching.engine.errors import InvariantBroken
 from apps.matching.engine.filters import limit_fault, open_orders_fault
-from apps.matching.engine.funds import hold, need_units, pays_with, release
+from apps.matching.engine.funds import hold_for, release_for
 from apps.matching.engine.open_orders import rest_order
 from apps.matching.engine.state import State
 from apps.matching.engine.sweep import limit_key, sweep, would_match
@@ -29,16 +29,14 @@ def place_limit(state: State, order: Order) -> Reason | None:
     reason = limit_fault(order) or band_fault(order) or open_orders_fault(order)
     if reason is not None:
         return reason
-    pays, need = pays_with(order), need_units(order)
-    if pays.available_units < need:
+    if not hold_for(order):
         return Reason.INSUFFICIENT_BALANCE
-    hold(pays, need)
     state.last_order_id += 1
     order.order_id = state.last_order_id
 
     journal = state.journal
     if not would_match(order):
-        journal.accepted(order, rest_order(state, order))
+        journal.accepted(order, rest_order(order))
         order.priority = journal.seq
         return None
 
@@ -47,11 +45,11 @@ def place_limit(state: State, order: Order) -> Reason | None:
     if not order.left_lots:
         state.closed_ids.remember(order)
     elif stopped_by is Reason.SELF_TRADE:
-        release(pays, need_units(order))
+        release_for(order)
         state.closed_ids.remember(order)
-        journal.ended(order, OrderStatus.EXPIRED_IN_MATCH, Reason.SELF_TRADE)
+        journal.closed(order, OrderStatus.EXPIRED_IN_MATCH, Reason.SELF_TRADE)
     else:
-        journal.rested(order, rest_order(state, order))
+        journal.rested(order, rest_order(order))
         order.priority = journal.seq
         if order.market.is_crossed():
             raise InvariantBroken("an order rests although it would match")

@@ -1,6 +1,6 @@
 """One market: its settings, its state, its book and the ids it gives out."""
 
-from apps.matching.engine.accounts import Asset
+from apps.matching.engine.accounts import Asset, Seat
 from apps.matching.engine.book import BUY, SELL, BookSide
 from apps.matching.engine.fees import rates_by_tier
 from apps.streams.kinds import HaltCause, MarketState
@@ -13,7 +13,7 @@ class Market:
     __slots__ = (
         "asks", "base_asset", "base_asset_id", "bids", "cause", "last_agg_id", "last_prevented_id",
         "last_price_ticks", "last_trade_id", "lot_size", "maker_ppm", "market_id", "quote_asset", "quote_asset_id",
-        "settings", "settings_version", "state", "taker_ppm", "unit_factor",
+        "seats", "settings", "settings_version", "state", "taker_ppm", "unit_factor",
     )  # fmt: skip
 
     def __init__(self, settings: MarketSettings, base_asset: Asset, quote_asset: Asset) -> None:
@@ -26,6 +26,7 @@ class Market:
         self.cause = int(HaltCause.NONE)
         self.bids = BookSide(BUY)
         self.asks = BookSide(SELL)
+        self.seats: dict[int, Seat] = {}
         self.last_price_ticks = 0
         self.last_trade_id = 0
         self.last_agg_id = 0

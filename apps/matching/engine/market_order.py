@@ -71,7 +71,7 @@ def _by_budget(state: State, order: Order) -> Reason | None:
     spent = order.filled_quote_units if order.side == BUY else order.filled_lots * lot_size
     release(pays, need - spent)
     if stopped_by is Reason.BUDGET_SPENT or order.filled_quote_units == order.budget_units:
-        state.journal.ended(order, OrderStatus.FILLED, Reason.BUDGET_SPENT)
+        state.journal.closed(order, OrderStatus.FILLED, Reason.BUDGET_SPENT)
     else:
         _expire(state, order, stopped_by)
     return None
@@ -86,9 +86,9 @@ def _accept(state: State, order: Order) -> None:
 def _expire(state: State, order: Order, stopped_by: Reason | None) -> None:
     """The rest expires: the book ended first, or self-trade prevention stopped it."""
     if stopped_by is Reason.SELF_TRADE:
-        state.journal.ended(order, OrderStatus.EXPIRED_IN_MATCH, Reason.SELF_TRADE)
+        state.journal.closed(order, OrderStatus.EXPIRED_IN_MATCH, Reason.SELF_TRADE)
     else:
-        state.journal.ended(order, OrderStatus.EXPIRED, Reason.NO_LIQUIDITY)
+        state.journal.closed(order, OrderStatus.EXPIRED, Reason.NO_LIQUIDITY)
 
 
 def _cost_of_what_would_print(order: Order) -> int:

@@ -1,31 +1,23 @@
-"""Resting orders are in four places: book, order index, account by market, account by client id. Only here."""
+"""A resting order stands in three places: its book, its seat, its account by client id. Only here."""
 
 from apps.matching.engine.book import BUY, Order
 from apps.matching.engine.client_ids import NO_CLIENT_ID
 from apps.matching.engine.state import State
 
 
-def rest_order(state: State, order: Order) -> int:
+def rest_order(order: Order) -> int:
     """Enter the order at the back of its level; the level's lots then."""
-    market, account = order.market, order.account
-    state.orders[order.order_id] = order
-    by_market = account.open_by_market
-    if market.market_id in by_market:
-        by_market[market.market_id][order.order_id] = order
-    else:
-        by_market[market.market_id] = {order.order_id: order}
+    order.seat.open_orders[order.order_id] = order
     if order.client_id != NO_CLIENT_ID:
-        account.open_by_client_id[order.client_id] = order
-    return (market.bids if order.side == BUY else market.asks).add(order)
+        order.account.open_by_client_id[order.client_id] = order
+    return (order.market.bids if order.side == BUY else order.market.asks).add(order)
 
 
 def forget_order(state: State, order: Order) -> None:
     """The order has left its level for good: out of the indexes, its client id into the ring."""
-    account = order.account
-    del state.orders[order.order_id]
-    del account.open_by_market[order.market.market_id][order.order_id]
+    del order.seat.open_orders[order.order_id]
     if order.client_id != NO_CLIENT_ID:
-        del account.open_by_client_id[order.client_id]
+        del order.account.open_by_client_id[order.client_id]
         state.closed_ids.remember(order)
 
 

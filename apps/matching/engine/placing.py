@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from apps.matching.engine import limit, market_order
+from apps.matching.engine.accounts import Seat
 from apps.matching.engine.book import SELL, Order
 from apps.matching.engine.client_ids import NO_CLIENT_ID, identify
 from apps.matching.engine.framing import is_text
@@ -18,6 +19,7 @@ from apps.streams.kinds import CommandKind, MarketState, OrderKind, Reason, StpM
 from apps.streams.records import COMMANDS
 
 _unpack = COMMANDS[CommandKind.PLACE_ORDER].struct.unpack_from
+_MALFORMED: Final = Reason.MALFORMED
 _OPEN: Final = int(MarketState.OPEN)
 _EXPIRE_TAKER: Final = int(StpMode.EXPIRE_TAKER)
 
@@ -38,14 +40,12 @@ def place_order(state: State, frames: bytes, offset: int) -> None:
         _, _, parts, flags, market_id, account_id, _, _, _, price_ticks, quantity_lots, budget_units, display_lots,
         stop_price_ticks, expires_ms, settings_version, trailing_bips, side, kind, time_in_force, stp_mode, client_id,
     ) = _unpack(frames, offset)  # fmt: skip
-    journal = state.journal
-    account = state.accounts.get(account_id)
-    market = state.markets.get(market_id)
     rules = KINDS.get(kind)
-    reason: Reason | None = None
-
+    market = state.markets.get(market_id)
+    seat = _seat(state, market, account_id) if market is not None else None
+    reason: Reason | None
     if not is_text(client_id):
-        client_id, reason = NO_CLIENT_ID, Reason.MALFORMED
+        client_id, reason = NO_CLIENT_ID, _MALFORMED
     elif (
         rules is None
         or side > SELL
@@ -53,37 +53,49 @@ def place_order(state: State, frames: bytes, offset: int) -> None:
         or parts != 1
         or flags | display_lots | stop_price_ticks | expires_ms | trailing_bips
     ):
-        reason = Reason.MALFORMED
-    elif account is None:
-        reason = Reason.UNKNOWN_ACCOUNT
+        reason = _MALFORMED
     elif market is None:
         reason = Reason.UNKNOWN_MARKET
+    elif seat is None:
+        reason = Reason.UNKNOWN_ACCOUNT
     else:
-        order = Order(
-            market, account, side, kind, time_in_force, stp_mode, price_ticks, quantity_lots, budget_units, client_id
-        )
-        if not rules.is_well_formed(order):
-            reason = Reason.MALFORMED
-        elif settings_version < market.settings_version:
-            reason = Reason.STALE_SETTINGS
-        else:
-            if client_id != NO_CLIENT_ID:
-                order.identity = identify(order)
-                first = account.open_by_client_id.get(client_id)
-                if first is None:
-                    first_order_id = state.closed_ids.first_order(order.identity)
-                elif first.identity == order.identity:
-                    first_order_id = first.order_id
-                else:
-                    journal.rejected(market_id, account_id, side, kind, client_id, Reason.DUPLICATE_CLIENT_ID)
-                    return
-                if first_order_id:
-                    journal.duplicate(order, first_order_id)
-                    return
-            reason = _refusal_of_state(market, order) or rules.place(state, order)
+        order = Order(seat, side, kind, time_in_force, stp_mode, price_ticks, quantity_lots, budget_units, client_id)
+        reason = _admit(state, order, rules, settings_version)
     if reason is not None:
-        journal.rejected(market_id, account_id, side, kind, client_id, reason)
+        state.journal.rejected(market_id, account_id, side, kind, client_id, reason)
 
 
-def _refusal_of_state(market: Market, order: Order) -> Reason | None:
-    return None if market.state == _OPEN else entry_fault(market, order)
+def _admit(state: State, order: Order, rules: KindRules, settings_version: int) -> Reason | None:
+    """Why the order is refused; None when it is in, or was answered as a duplicate."""
+    market = order.market
+    if not rules.is_well_formed(order):
+        return _MALFORMED
+    if settings_version < market.settings_version:
+        return Reason.STALE_SETTINGS
+    if order.client_id != NO_CLIENT_ID:
+        order.identity = identify(order)
+        first = order.account.open_by_client_id.get(order.client_id)
+        if first is None:
+            first_order_id = state.closed_ids.first_order(order.identity)
+        elif first.identity == order.identity:
+            first_order_id = first.order_id
+        else:
+            return Reason.DUPLICATE_CLIENT_ID
+        if first_order_id:
+            state.journal.duplicate(order, first_order_id)
+            return None
+    if market.state != _OPEN:
+        reason = entry_fault(market, order)
+        if reason is not None:
+            return reason
+    return rules.place(state, order)
+
+
+def _seat(state: State, market: Market, account_id: int) -> Seat | None:
+    """The account's seat in the market; None where there is no such account."""
+    seat = market.seats.get(account_id)
+    if seat is None:
+        account = state.accounts.get(account_id)
+        if account is not None:
+            seat = account.take_seat(market)
+    return seat

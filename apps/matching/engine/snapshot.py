@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from apps.matching.engine.accounts import Account, Asset, Balance
 from apps.matching.engine.book import Order
-from apps.matching.engine.client_ids import IDENTITY_SIZE, RECORD_SIZE
+from apps.matching.engine.client_ids import IDENTITY_SIZE, RECORD_SIZE, ClosedIds
 from apps.matching.engine.errors import SnapshotError
 from apps.matching.engine.market import Market
 from apps.matching.engine.open_orders import rest_order
@@ -104,7 +104,7 @@ def write_snapshot(state: State, rules_version: int) -> bytes:
         "holds": (
             (key, held.account_id, held.asset_id, held.amount_units) for key, held in sorted(state.holds.items())
         ),
-        "orders": (_order_row(order) for _, order in sorted(state.orders.items())),
+        "orders": (_order_row(order) for order in state.open_orders()),
     }
     parts = [MAGIC]
     for table in TABLES:
@@ -131,7 +131,7 @@ def read_snapshot(body: bytes, rules_version: int) -> State:
     version, seq, now_ms, last_order_id, closed_ids_kept = tables["head"][0]
     if version != rules_version:
         raise SnapshotError(f"snapshot of rules version {version}, this engine has {rules_version}")
-    state = State(closed_ids_kept)
+    state = State(ClosedIds(closed_ids_kept, (record for (record,) in tables["closed_ids"])))
     state.journal.seq, state.journal.now_ms, state.last_order_id = seq, now_ms, last_order_id
     try:
         _restore(state, tables)
@@ -181,8 +181,6 @@ def _restore(state: State, tables: dict[str, list[tuple[Any, ...]]]) -> None:
     priority = [name for name, _ in TABLES[8].columns].index("priority")
     for row in sorted(tables["orders"], key=lambda row: row[priority]):
         _restore_order(state, row)
-    for (record,) in tables["closed_ids"]:
-        state.closed_ids.push(record)
 
 
 def _market_row(market: Market) -> tuple[Any, ...]:
@@ -252,8 +250,10 @@ def _restore_order(state: State, row: tuple[Any, ...]) -> None:
         order_id, account_id, market_id, side, kind, time_in_force, stp_mode, price_ticks, quantity_lots, left_lots,
         filled_lots, filled_quote_units, priority, client_id, identity,
     ) = row  # fmt: skip
+    market = state.markets[market_id]
+    seat = market.seats.get(account_id) or state.accounts[account_id].take_seat(market)
     order = Order(
-        state.markets[market_id], state.accounts[account_id], side, kind, time_in_force, stp_mode, price_ticks,
+        seat, side, kind, time_in_force, stp_mode, price_ticks,
         quantity_lots, 0, client_id,
     )  # fmt: skip
     order.order_id = order_id
@@ -262,4 +262,4 @@ def _restore_order(state: State, row: tuple[Any, ...]) -> None:
     order.filled_quote_units = filled_quote_units
     order.priority = priority
     order.identity = identity.rstrip(b"\0") and identity
-    rest_order(state, order)
+    rest_order(order)

@@ -21,15 +21,22 @@ class KeyedHold:
 class State:
     """The shard's state. Time and event seq stand in the journal; `relays` has the last relay_seq by source."""
 
-    __slots__ = ("accounts", "assets", "closed_ids", "holds", "journal", "last_order_id", "markets", "orders", "relays")
+    __slots__ = ("accounts", "assets", "closed_ids", "holds", "journal", "last_order_id", "markets", "relays")
 
-    def __init__(self, closed_ids_kept: int) -> None:
+    def __init__(self, closed_ids: ClosedIds) -> None:
         self.journal = Journal()
         self.assets: dict[int, Asset] = {}
         self.markets: dict[int, Market] = {}
         self.accounts: dict[int, Account] = {}
         self.holds: dict[bytes, KeyedHold] = {}
-        self.orders: dict[int, Order] = {}
-        self.closed_ids = ClosedIds(closed_ids_kept)
+        self.closed_ids = closed_ids
         self.relays: dict[int, int] = {}
         self.last_order_id = 0
+
+    def open_orders(self) -> list[Order]:
+        """All resting orders by order_id. O(n log n)."""
+        orders = [
+            order for account in self.accounts.values() for seat in account.seats for order in seat.open_orders.values()
+        ]
+        orders.sort(key=lambda order: order.order_id)
+        return orders

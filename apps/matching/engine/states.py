@@ -75,17 +75,6 @@ def set_market_state(state: State, frames: bytes, offset: int) -> Reason | None:
     old_state, market.state, market.cause = market.state, new_state, cause
     state.journal.market_state_changed(market_id, relay_seq, source, old_state, new_state, cause)
     if new_state == MarketState.CLOSED:
-        for order in sorted(_orders_of(market), key=lambda order: order.order_id):
+        for order in [order for order in state.open_orders() if order.market is market]:
             end_by_cancel(state, order, Reason.CANCELED_BY_STAFF, NO_CLIENT_ID)
     return None
-
-
-def _orders_of(market: Market) -> list[Order]:
-    orders = []
-    for side in (market.bids, market.asks):
-        for level in side.levels.values():
-            order = level.head
-            while order is not None:
-                orders.append(order)
-                order = order.next
-    return orders

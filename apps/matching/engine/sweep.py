@@ -9,9 +9,9 @@ The loop and the TRADE event stay in one function: it is the engine's hot spot (
 from collections.abc import Iterator
 from typing import Final
 
+from apps.common.amounts import fee_units, rebate_units
 from apps.matching.engine.book import BUY, Order
 from apps.matching.engine.errors import InvariantBroken
-from apps.matching.engine.fees import maker_and_taker_fee
 from apps.matching.engine.funds import exchange
 from apps.matching.engine.open_orders import forget_order
 from apps.matching.engine.selftrade import prevent_match
@@ -22,6 +22,9 @@ from apps.streams.records import EVENT_VERSION, EVENTS
 NO_LIMIT: Final = -(2**63)
 
 _trade = EVENTS[EventKind.TRADE].struct.pack
+_NO_LIQUIDITY: Final = Reason.NO_LIQUIDITY
+_BUDGET_SPENT: Final = Reason.BUDGET_SPENT
+_SELF_TRADE: Final = Reason.SELF_TRADE
 _V: Final = EVENT_VERSION
 _TRADE: Final = int(EventKind.TRADE)
 _TAKER_IS_BUYER: Final = int(TradeFlag.TAKER_IS_BUYER)
@@ -36,8 +39,11 @@ def limit_key(order: Order) -> int:
 
 def would_match(order: Order) -> bool:
     """A limit order's price meets the best opposite price."""
-    keys = (order.market.asks if order.side == BUY else order.market.bids).keys
-    return bool(keys) and keys[-1] >= limit_key(order)
+    if order.side == BUY:
+        keys = order.market.asks.keys
+        return bool(keys) and keys[-1] >= -order.price_ticks
+    keys = order.market.bids.keys
+    return bool(keys) and keys[-1] >= order.price_ticks
 
 
 def makers_in_reach(taker: Order, worst_key: int) -> Iterator[tuple[int, int]]:
@@ -63,14 +69,14 @@ def sweep(state: State, taker: Order, worst_key: int, *, budget_units: int = 0) 
     With `budget_units` the taker's quote budget decides instead of its quantity. Reasons: NO_LIQUIDITY (book at its
     end), BUDGET_SPENT (no lot is affordable any more), SELF_TRADE (the caller expires the rest).
     """
-    market, account, journal = taker.market, taker.account, state.journal
-    buying = taker.side == BUY
+    market, journal, seat = taker.market, state.journal, taker.seat
+    account_id, family_id = taker.account.account_id, taker.account.family_id
+    taker_ppm = market.taker_ppm[taker.account.fee_tier]
+    base, quote = seat.base, seat.quote
+    buying, by_budget = taker.side == BUY, budget_units > 0
     side = market.asks if buying else market.bids
     keys = side.keys
-    unit_factor, lot_size = market.unit_factor, market.lot_size
-    taker_ppm = market.taker_ppm[account.fee_tier]
-    by_budget = budget_units > 0
-    base, quote = taker.base, taker.quote
+    wanted = taker.left_lots
 
     while keys:
         key = keys[-1]
@@ -78,47 +84,49 @@ def sweep(state: State, taker: Order, worst_key: int, *, budget_units: int = 0) 
             return None
         level = side.levels[key]
         price_ticks = level.price_ticks
-        lot_cost = price_ticks * unit_factor
+        lot_cost = price_ticks * market.unit_factor
         # Quote that a buying taker's hold falls by for each lot: a limit order holds its limit price, a budget what
         # it spends, a market order by quantity holds nothing.
-        hold_per_lot = lot_cost if by_budget else taker.price_ticks * unit_factor
+        hold_per_lot = lot_cost if by_budget else taker.price_ticks * market.unit_factor
         agg_id = 0
         maker = level.head
         while maker is not None:
             if by_budget:
                 wanted = budget_units // lot_cost
                 if not wanted:
-                    return Reason.BUDGET_SPENT
-            else:
-                wanted = taker.left_lots
-            if maker.account.family_id == account.family_id:
+                    return _BUDGET_SPENT
+            if maker.account.family_id == family_id:
                 prevent_match(state, taker, maker, wanted)
-                return Reason.SELF_TRADE
+                return _SELF_TRADE
 
-            lots = maker.left_lots
-            if wanted < lots:
-                lots = wanted
-            base_units, quote_units = lots * lot_size, lots * lot_cost
-            if buying:
-                maker_fee, taker_fee = maker_and_taker_fee(
-                    base_units, quote_units, market.maker_ppm[maker.account.fee_tier], taker_ppm
-                )
-                exchange(
-                    market, taker, maker, base_units, quote_units, lots * hold_per_lot,
-                    taker_fee, maker_fee if maker_fee > 0 else 0, -maker_fee if maker_fee < 0 else 0, 0,
-                )  # fmt: skip
+            maker_left = maker.left_lots
+            lots = wanted if wanted < maker_left else maker_left
+            maker_left -= lots
+            wanted -= lots
+            base_units, quote_units = lots * market.lot_size, lots * lot_cost
+
+            taker_gets, maker_gets = (base_units, quote_units) if buying else (quote_units, base_units)
+            taker_fee = fee_units(taker_gets, taker_ppm)
+            maker_ppm = market.maker_ppm[maker.account.fee_tier]
+            if maker_ppm >= 0:
+                rebate, maker_fee = 0, fee_units(maker_gets, maker_ppm)
+                maker_pays = maker_fee
             else:
-                maker_fee, taker_fee = maker_and_taker_fee(
-                    quote_units, base_units, market.maker_ppm[maker.account.fee_tier], taker_ppm
-                )
+                rebate, maker_pays = rebate_units(taker_gets, maker_ppm, taker_fee), 0
+                maker_fee = -rebate
+            maker_seat = maker.seat
+            if buying:
+                flags = _TAKER_IS_BUYER
+                released = lots * hold_per_lot
+                exchange(market, seat, maker_seat, base_units, quote_units, released, taker_fee, maker_pays, rebate, 0)
+            else:
+                flags = 0
                 exchange(
-                    market, maker, taker, base_units, quote_units, quote_units,
-                    maker_fee if maker_fee > 0 else 0, taker_fee, 0, -maker_fee if maker_fee < 0 else 0,
-                )  # fmt: skip
-            flags = _TAKER_IS_BUYER if buying else 0
+                    market, maker_seat, seat, base_units, quote_units, quote_units, maker_pays, taker_fee, 0, rebate
+                )
 
-            level.lots -= lots
-            maker.left_lots -= lots
+            level.lots = level_lots = level.lots - lots
+            maker.left_lots = maker_left
             maker.filled_lots += lots
             maker.filled_quote_units += quote_units
             taker.filled_lots += lots
@@ -126,43 +134,43 @@ def sweep(state: State, taker: Order, worst_key: int, *, budget_units: int = 0) 
             if by_budget:
                 budget_units -= quote_units
             else:
-                taker.left_lots -= lots
-                if not taker.left_lots:
+                taker.left_lots = wanted
+                if not wanted:
                     flags |= _TAKER_DONE
-            if not maker.left_lots:
+            if not maker_left:
                 flags |= _MAKER_DONE
 
             market.last_price_ticks = price_ticks
-            market.last_trade_id += 1
+            market.last_trade_id = trade_id = market.last_trade_id + 1
             if not agg_id:
                 market.last_agg_id = agg_id = market.last_agg_id + 1
             journal.seq = seq = journal.seq + 1
-            maker_base, maker_quote = maker.base, maker.quote
+            maker_base, maker_quote = maker_seat.base, maker_seat.quote
             journal.records.append(
                 _trade(
                     _V, _TRADE, flags, 0, market.market_id, seq, journal.now_ms, journal.cmd_n, journal.cmd_index,
-                    account.account_id, market.last_trade_id, agg_id, maker.account.account_id, maker.order_id,
-                    taker.order_id, price_ticks, lots, taker_fee, maker_fee,
+                    account_id, trade_id, agg_id, maker.account.account_id, maker.order_id, taker.order_id,
+                    price_ticks, lots, taker_fee, maker_fee,
                     base.available_units, base.held_units, quote.available_units, quote.held_units,
                     maker_base.available_units, maker_base.held_units,
                     maker_quote.available_units, maker_quote.held_units,
-                    level.lots, maker.left_lots,
+                    level_lots, maker_left,
                 )
             )  # fmt: skip
 
-            if flags & _MAKER_DONE:
+            if not maker_left:
                 following = maker.next
+                maker.level = maker.next = None
                 forget_order(state, maker)
                 level.head = following
                 if following is None:
                     level.tail = None
-                    if level.lots:
+                    if level_lots:
                         raise InvariantBroken("a level without orders still has lots")
                     side.drop(key)
                 else:
                     following.prev = None
-                maker.level = maker.next = None
                 maker = following
-            if flags & _TAKER_DONE:
+            if not wanted and not by_budget:
                 return None
-    return Reason.NO_LIQUIDITY
+    return _NO_LIQUIDITY

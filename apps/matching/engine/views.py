@@ -83,9 +83,9 @@ def balances(state: State) -> Iterator[BalanceRow]:
 
 def open_orders(state: State) -> Iterator[OrderRow]:
     """By order_id."""
-    for order_id, order in sorted(state.orders.items()):
+    for order in state.open_orders():
         yield OrderRow(
-            order_id,
+            order.order_id,
             order.account.account_id,
             order.market.market_id,
             order.side,
@@ -143,7 +143,7 @@ def counters(state: State) -> Counters:
         state.journal.now_ms,
         state.last_order_id,
         len(state.accounts),
-        len(state.orders),
+        sum(len(seat.open_orders) for account in state.accounts.values() for seat in account.seats),
         len(state.holds),
         len(state.closed_ids.ring),
     )
