@@ -39,7 +39,7 @@ def configure_logging(*, process: str, level: str, style: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("asyncio", "httpx", "httpcore", "urllib3"):
+    for noisy in ("uvicorn.error", "uvicorn.access", "asyncio", "httpx", "httpcore", "urllib3"):
         logging.getLogger(noisy).setLevel("WARNING")
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -134,7 +134,7 @@ class Supervisor:
         self._ready = True
         self._write_process_table()
         self._console.say(f"ready after {time.monotonic() - started_at:.1f} s: {self._address}")
-        if self._demo_data:
+        if self._demo_data and env.flag("DEMO_LOGINS", True):
             await self._show_demo_logins()
         self._console.say("Ctrl-C stops everything")
 

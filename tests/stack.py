@@ -44,7 +44,7 @@ def free_port() -> int:
 
 
 class Stack:
-    """`environment` is added to a clean one; SIMULATOR is off and demo data on unless it says otherwise."""
+    """`environment` is added to a clean one; The simulator and demo logins are off and demo data on by default."""
 
     def __init__(self, *, data_dir: Path | None = None, **environment: str) -> None:
         self._own_directory = data_dir is None
@@ -56,10 +56,12 @@ class Stack:
             "NEBANNPET_DATA": str(self.data_dir),
             "PORT": str(self.port),
             "SIMULATOR": "0",
+            "DEMO_LOGINS": "0",
             **environment,
         }
         self._supervisor: subprocess.Popen[bytes] | None = None
         self.console_path = self.data_dir / "console.log"
+        self._console_start = 0
 
     @property
     def base_url(self) -> str:
@@ -87,6 +89,7 @@ class Stack:
 
     def start(self) -> None:
         """Start and wait until every process is ready. May be called again after `stop_processes`."""
+        self._console_start = len(self.console())
         read_end, write_end = os.pipe()
         launch = Launch((sys.executable, "-m", "nebannpet.supervisor"), signal.SIGTERM, signal.SIGKILL)
         with self.console_path.open("ab") as console:
@@ -206,6 +209,14 @@ class Stack:
 
     def console(self) -> str:
         return self.console_path.read_text(errors="replace") if self.console_path.exists() else ""
+
+    def wait_for_console(self, text: str, *, timeout_s: float = 60.0) -> None:
+        """Until the supervisor's console of this start has `text`."""
+        deadline = time.monotonic() + timeout_s
+        while text not in self.console()[self._console_start :]:
+            if time.monotonic() > deadline:
+                raise StackError(f"the console does not say {text!r} within {timeout_s:.0f} s")
+            time.sleep(0.05)
 
     def print_logs(self) -> None:
         if self.console_path.exists():

@@ -3,6 +3,7 @@
 Only the site process runs here beside the servers, for speed; how the supervisor treats it is how it treats all.
 """
 
+import json
 import os
 import signal
 import threading
@@ -189,3 +190,17 @@ def test_set_up_that_fails_stops_everything_and_says_why(tmp_path: Path) -> None
     stack.stop_processes()
     assert "cannot go on: manage.py set_up" in stack.console()
     assert living_processes(tmp_path) == []
+
+
+def test_demo_logins_are_shown_and_stay_the_same(tmp_path: Path) -> None:
+    shown = []
+    for _ in range(2):
+        stack = Stack(data_dir=tmp_path, DEMO_LOGINS="1")
+        stack.start()
+        stack.wait_for_console("Ctrl-C stops everything")
+        stack.stop_processes()
+        shown.append([line.split("demo login: ")[1] for line in stack.console().splitlines() if "demo login: " in line])
+    assert [login.split()[0] for login in shown[0]] == ["trader@demo.example.com", "staff@demo.example.com"]
+    assert shown[1] == shown[0] * 2
+    secrets = [login["api_secret"] for login in json.loads(stack.paths.demo_logins.read_text())]
+    assert not any(secret in stack.console() for secret in secrets)
