@@ -32,10 +32,9 @@ def _pack(layout: Layout, version: int, record: Any) -> bytes:
     values = [getattr(record, name) for name in layout.names]
     for position, code in enumerate(layout.codes):
         if code.endswith("s"):
-            text = values[position].encode("ascii")
-            if len(text) > int(code[:-1]):
-                raise FrameError(f"{layout.names[position]} is longer than {code[:-1]} bytes")
-            values[position] = text
+            if not values[position].isascii() or len(values[position]) > int(code[:-1]):
+                raise FrameError(f"{layout.names[position]} must be at most {code[:-1]} ASCII characters")
+            values[position] = values[position].encode("ascii")
     return layout.struct.pack(version, layout.kind, *values)
 
 
@@ -78,10 +77,12 @@ def _encode_control(
 def decode_settings(run: bytes | memoryview) -> AssetSettings | MarketSettings:
     """Body of a settings command's whole frame run; FrameError where it is not one."""
     head = decode_command(run)
+    if head.KIND not in SETTINGS_BODIES:
+        raise FrameError(f"{head.KIND.name} has no settings body")
     body = bytes(run[CONTROL_HEAD_SIZE : CONTROL_HEAD_SIZE + head.body_length])
     try:
         return msgspec.msgpack.decode(body, type=SETTINGS_BODIES[head.KIND])  # type: ignore[no-any-return]
-    except (msgspec.MsgspecError, KeyError) as error:
+    except msgspec.MsgspecError as error:
         raise FrameError(f"settings body: {error}") from error
 
 

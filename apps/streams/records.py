@@ -469,9 +469,7 @@ class Layout:
         """[(name, numpy type)] including version, kind and the padding, for numpy.dtype()."""
         codes = {"B": "u1", "H": "<u2", "I": "<u4", "Q": "<u8", "q": "<i8"}
         rows = [("version", "u1"), ("kind", "u1")]
-        rows += [
-            (name, codes.get(code) or "S" + code[:-1]) for name, code in zip(self.names, self.codes, strict=True)
-        ]
+        rows += [(name, codes.get(code) or "S" + code[:-1]) for name, code in zip(self.names, self.codes, strict=True)]
         padding = self.size - struct.calcsize("<BB" + "".join(self.codes))
         return [*rows, ("padding", f"V{padding}")] if padding else rows
 
