@@ -40,8 +40,8 @@ class InMarketAdmin(RecordAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         symbol = Market.objects.filter(pk=OuterRef("market_id")).values("symbol")[:1]
-        rows: QuerySet[Any] = super().get_queryset(request)
-        return rows.annotate(symbol=Subquery(symbol))
+        rows: QuerySet[Any] = super().get_queryset(request).annotate(symbol=Subquery(symbol))
+        return rows
 
     @admin.display(ordering="market_id")
     def market(self, row: Any) -> str:
