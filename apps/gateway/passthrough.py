@@ -7,6 +7,7 @@ sent under these names. When the site is down, pages get a plain 502 and trading
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,6 +62,9 @@ class Site:
             timeout=httpx.Timeout(SITE_READ_TIMEOUT_S, connect=SITE_CONNECT_TIMEOUT_S, pool=SITE_CONNECT_TIMEOUT_S),
             follow_redirects=False,
             trust_env=False,
+            # httpx keeps cookies from answers and adds them to requests that bring none: one visitor's session would go
+            # to the next. This jar accepts nothing.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
         # httpx would add its own; the client's are passed on as they are.
         self._client.headers.clear()

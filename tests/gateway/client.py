@@ -16,8 +16,11 @@ LIMIT = {"symbol": "BTCUSDT", "type": "LIMIT", "timeInForce": "GTC"}
 
 
 class Client:
-    def __init__(self, base_url: str, account: DemoAccount | None = None) -> None:
+    """`tidy` cancels the account's open orders at the end, so that the next test finds empty books."""
+
+    def __init__(self, base_url: str, account: DemoAccount | None = None, *, tidy: bool = True) -> None:
         self.account = account
+        self.tidy = tidy
         self.http = httpx.Client(base_url=base_url, timeout=15)
 
     def __enter__(self) -> Self:
@@ -26,14 +29,10 @@ class Client:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.cancel_everything()
-        self.http.close()
-
-    def cancel_everything(self) -> None:
-        """Leave empty books to the next test."""
-        if self.account is not None:
+        if self.account is not None and self.tidy:
             for order in self.ok("GET", "/api/v3/openOrders"):
                 self.signed("DELETE", "/api/v3/order", symbol=order["symbol"], orderId=order["orderId"])
+        self.http.close()
 
     @property
     def me(self) -> DemoAccount:

@@ -81,6 +81,8 @@ def server_config(app: GatewayApp, **address: Any) -> uvicorn.Config:
         lifespan="off",
         access_log=False,
         log_config=None,
+        # Lines about single requests would hold what clients sent, signatures included (threat-T27).
+        log_level="warning",
         proxy_headers=bool(proxies),
         forwarded_allow_ips=proxies,
         server_header=False,

@@ -1,0 +1,111 @@
+"""WebSocket API frames and stream control messages as texts. No servers."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.gateway.streams import control
+from apps.gateway.streams.control import ControlError
+from apps.gateway.wsapi import frames
+from apps.gateway.wsapi.frames import FrameError
+
+
+@pytest.mark.parametrize(
+    ("text", "echo"),
+    [
+        ('{"id":1,"method":"ping"}', "1"),
+        ('{"id":"1","method":"ping"}', '"1"'),
+        ('{"id":null,"method":"ping"}', "null"),
+        ('{"method":"ping"}', "null"),
+        ('{"id":9007199254740993,"method":"ping"}', "9007199254740993"),
+        ('{"id":"a\\"b","method":"ping"}', '"a\\"b"'),
+    ],
+)
+def test_ids_are_echoed_with_their_type(text: str, echo: str) -> None:
+    assert frames.parse(text).id == echo
+
+
+def test_numbers_keep_their_literal_text() -> None:
+    """0.1 + binary floating point would be 0.1000000000000000055; the literal is what counts."""
+    text = '{"id":1,"method":"m","params":{"a":0.1000000000000000055,"b":1e3,"c":12345678901234567890,"d":"0.10"}}'
+    params = frames.parse(text).params
+    assert params == {
+        "a": "0.1000000000000000055", "b": "1e3", "c": "12345678901234567890", "d": "0.10",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "x", "[]", "1", "null", '"a"', "{", '{"id":1}', '{"id":1,"method":2}', '{"id":1,"method":"a b"}',
+        '{"id":1,"method":"ping","params":[]}', '{"id":1,"method":"ping","params":{"a":{}}}',
+        '{"id":1,"method":"ping","params":{"a":[1]}}', '{"id":1,"method":"ping","params":{"a":[[]]}}',
+        '{"id":1,"method":"ping","params":{"a":1,"a":2}}',
+        '{"id":1,"id":2,"method":"ping"}', '{"id":1.5,"method":"ping"}',
+        '{"id":{},"method":"ping"}', '{"id":true,"method":"ping"}', '{"id":"' + "a" * 37 + '","method":"ping"}',
+        '{"id":"\\ud800","method":"ping"}', '{"id":1,"method":"ping","params":{"a":"\\u0661"}}',
+        '{"id":1,"method":"ping","extra":1}',
+        "[" * 60_000, '{"params":' * 5_000, '{"id":NaN,"method":"ping"}',
+    ],
+)  # fmt: skip
+def test_garbage_is_refused(text: str) -> None:
+    with pytest.raises(FrameError) as refused:
+        frames.parse(text)
+    answer = json.loads(frames.refusal(refused.value.request_id, refused.value.error))
+    assert answer["status"] == 400
+    assert answer["error"]["code"] in (-1135, -1100, -1101)
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_parsed_or_refused(text: str) -> None:
+    for parse, refusal in ((frames.parse, FrameError), (control.parse, ControlError)):
+        try:
+            parse(text)  # type: ignore[operator]
+        except refusal:
+            continue
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda x: st.lists(x) | st.dictionaries(st.text(), x),
+    )
+)
+def test_any_json_is_parsed_or_refused(value: object) -> None:
+    for text in (json.dumps(value), json.dumps({"id": 1, "method": "ping", "params": value})):
+        for parse, refusal in ((frames.parse, FrameError), (control.parse, ControlError)):
+            try:
+                parse(text)  # type: ignore[operator]
+            except refusal:
+                continue
+
+
+def test_signed_messages_are_sorted_raw_and_encoded() -> None:
+    raw, encoded = frames.signed_messages({"b": "x y", "a": "1", "signature": "s"})
+    assert (raw, encoded) == (b"a=1&b=x y", b"a=1&b=x%20y")
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("x", 3), ("", 3), ("[" * 50_000, 3), ("[]", 2), ('{"method":"NO","id":1}', 2),
+        ('{"method":"SUBSCRIBE","params":"x","id":1}', 2), ('{"method":"SUBSCRIBE","params":[],"id":1}', 2),
+        ('{"method":"SUBSCRIBE","params":[1],"id":1}', 2), ('{"method":"SUBSCRIBE","params":["a b"],"id":1}', 2),
+        ('{"method":"SUBSCRIBE","params":["x@trade"],"id":1.5}', 2),
+        ('{"method":"SUBSCRIBE","params":["x@trade"],"more":1}', 2),
+        ('{"method":"SUBSCRIBE","params":["' + "x" * 101 + '"],"id":1}', 2),
+        ('{"method":"SUBSCRIBE","params":["x@trade"],"id":true}', 2),
+    ],
+)  # fmt: skip
+def test_bad_control_messages(text: str, code: int) -> None:
+    with pytest.raises(ControlError) as refused:
+        control.parse(text)
+    assert refused.value.answer()["error"]["code"] == code
+
+
+def test_control_ids_keep_their_type() -> None:
+    for request_id in (1, "1", None, -5):
+        text = json.dumps({"method": "LIST_SUBSCRIPTIONS", "id": request_id})
+        assert control.parse(text).request_id == request_id
