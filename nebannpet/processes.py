@@ -14,6 +14,9 @@ from nebannpet.paths import Paths
 BASE_DIR = Path(__file__).resolve().parent.parent
 MANAGE = str(BASE_DIR / "manage.py")
 
+# Matching writes and proves a snapshot at the head before it ends: about 10 s with a million orders.
+GRACE_S = {"matching": 30.0}
+USUAL_GRACE_S = 5.0
 # The engine first, its readers next, what brings it work last. The simulator trades through the public API.
 APPLICATION = ("matching", "settlement", "marketdata", "outbox", "reconcile", "site", "gateway", "simulator")
 
@@ -40,7 +43,7 @@ class Process:
     launch: Launch
     is_ready: Callable[[], bool]
     prepare: Callable[[], None] = _nothing
-    grace_s: float = 5.0
+    grace_s: float = USUAL_GRACE_S
 
 
 def server_process(name: str, server: Postgres | Redis) -> Process:
@@ -77,4 +80,4 @@ def _application_process(name: str, health_socket: Path) -> Process:
     def is_ready() -> bool:
         return is_healthy(health_socket)
 
-    return Process(name, manage_launch(f"run_{name}"), is_ready)
+    return Process(name, manage_launch(f"run_{name}"), is_ready, grace_s=GRACE_S.get(name, USUAL_GRACE_S))
