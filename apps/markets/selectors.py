@@ -3,10 +3,9 @@
 from django.db import connection
 
 from apps.common.clock import now_ms
-from apps.markets.intervals import INTERVALS, MINUTE_MS
+from apps.markets.intervals import INTERVALS
 from apps.markets.klines import BARS, FIRST_OPEN, bars_parameters, fill, plan
 from apps.markets.marketdata.bars import Bar
-from apps.markets.models import Candle, Market
 from apps.markets.policy import KLINES_LIMIT_MAX
 
 
@@ -28,17 +27,3 @@ def klines(
             return []
         cursor.execute(BARS, bars_parameters(market_id, interval, opens))
         return fill(opens, cursor.fetchall())
-
-
-def simulated_until_ms(market: Market) -> int | None:
-    """Time before which the market's chart is (partly) simulated history; None where all of it is real trades.
-
-    One-minute bars are simulated or real as a whole, but for the one in which the simulation handed over.
-    """
-    newest = (
-        Candle.objects.filter(market_id=market.pk, interval="1m", simulated=True)
-        .order_by("-open_ms")
-        .values_list("open_ms", flat=True)
-        .first()
-    )
-    return None if newest is None else newest + MINUTE_MS

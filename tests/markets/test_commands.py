@@ -11,7 +11,7 @@ from apps.markets import demo
 from apps.markets.intervals import DAY_MS, INTERVALS, bar_open_ms
 from apps.markets.management.commands import market as market_command
 from apps.markets.models import Asset, Candle, Market, MarketSettingsChange, MarketStateChange
-from apps.markets.selectors import klines, simulated_until_ms
+from apps.markets.selectors import klines
 from apps.markets.services import states
 from apps.outbox.models import OutboxRow, OutboxState
 from apps.streams.kinds import MarketState, Reason
@@ -134,7 +134,6 @@ def test_history_is_marked_and_consistent(settings: Any) -> None:
             total = sum(candle.volume_lots for candle in candles.filter(interval=interval))
             assert total == sum(candle.volume_lots for candle in minutes), interval
         assert minutes[-1].close_ticks == market.initial_price_ticks, "live trading goes on where the history ends"
-        assert simulated_until_ms(market) == minutes[-1].open_ms + 60_000
         assert len(klines(market.id, "1h", limit=500)) == len(candles.filter(interval="1h"))
 
 

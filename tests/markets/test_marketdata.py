@@ -352,6 +352,43 @@ def test_snapshot_of_a_traded_market(venue: Venue, start: Callable[[], MarketDat
     assert found["state"] == {"t": "state", "m": 1, "state": MarketState.OPEN, "cause": 1, "until": 0}
 
 
+def test_a_market_listed_later_has_the_history_that_was_there(
+    venue: Venue, start: Callable[[], MarketData], edge: redis.Redis
+) -> None:
+    """As on the first start of a demonstration: candles are older than the first event."""
+    now = now_ms()
+    minute = bar_open_ms("1m", now - 3_600_000)
+    for interval in INTERVALS:
+        Candle.objects.create(
+            market_id=3, interval=interval, open_ms=bar_open_ms(interval, minute), open_ticks=900, high_ticks=910,
+            low_ticks=890, close_ticks=905, volume_lots=50, quote_units=450_000, trades=4, taker_base_lots=20,
+            taker_quote_units=180_000, first_trade_id=-1, last_trade_id=-1, simulated=True,
+        )  # fmt: skip
+    Asset.objects.create(id=3, code="A3", name="x")
+    values = settings_of(3)
+    Market.objects.create(
+        id=3, **{name: getattr(values, name) for name in values.__struct_fields__ if name != "market_id"}
+    )
+    process = start()
+    venue.list_market(3)
+    turn(process, venue)
+    found = Follower(edge, SHARD).snapshot(3)
+    assert found["state"]["state"] == MarketState.PRE_LAUNCH
+    assert (found["ticker"]["o"], found["ticker"]["c"], found["ticker"]["n"]) == (900, 905, 4)
+    venue.set_state(3, MarketState.OPEN)
+    venue.limit(Side.BUY, 950, 5, market_id=3)
+    venue.limit(Side.SELL, 950, 5, account=1002, market_id=3)
+    while process.candles.step():
+        pass
+    turn(process, venue)
+    found = Follower(edge, SHARD).snapshot(3)
+    assert (found["ticker"]["o"], found["ticker"]["c"], found["ticker"]["n"]) == (900, 950, 5)
+    assert found["klines"]["1M"]["n"] == 5
+    assert found["klines"]["1M"]["f"] == 1
+    (month,) = klines(3, "1M")
+    assert (month.open, month.high, month.close, month.trades, month.simulated) == (900, 950, 950, 5, True)
+
+
 def test_states_are_told(venue: Venue, start: Callable[[], MarketData], edge: redis.Redis) -> None:
     process = start()
     turn(process, venue)

@@ -80,6 +80,18 @@ class Venue:
         for market_id in MARKET_IDS:
             self.set_state(market_id, MarketState.OPEN)
 
+    def list_market(self, market_id: int) -> None:
+        """One more market, in state PRE_LAUNCH, and money to trade there."""
+        frames = [encode_set_asset(AssetSettings(market_id, f"A{market_id}"), **self._relay())]
+        frames.append(encode_set_market(settings_of(market_id), **self._relay()))
+        frames += [
+            encode_command(
+                Credit(account_id=account, asset_id=market_id, amount_units=10**15, counter=1, **self._relay())
+            )
+            for account in ACCOUNTS
+        ]
+        self.do(*frames)
+
     def set_state(self, market_id: int, state: MarketState) -> list[Any]:
         return self.do(
             encode_command(SetMarketState(market_id=market_id, state=state, cause=HaltCause.STAFF, **self._relay()))

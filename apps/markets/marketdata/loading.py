@@ -4,7 +4,6 @@ Three positions meet here: the snapshot's, the candles' watermark and settlement
 and the snapshot are counted from the log without touching the books; from the snapshot on, events do both.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -12,11 +11,9 @@ import structlog
 
 from apps.markets.marketdata import database, wire
 from apps.markets.marketdata.events import TRADES, wanted_events
-from apps.markets.marketdata.livebars import LiveBars
 from apps.markets.marketdata.marketfeed import MarketFeed
+from apps.markets.marketdata.record import Record, load_history
 from apps.markets.marketdata.shardfeed import ShardFeed
-from apps.markets.marketdata.ticker import Ticker, window_start_ms
-from apps.markets.policy import RECENT_TRADES_MAX
 from apps.matching import snapshots
 from apps.matching.engine import Engine
 from apps.streams.bus.base import Bus
@@ -32,17 +29,17 @@ def load_shard(
     connection: database.Connection,
     *,
     snapshot_dir: Path,
-    unit_factor_of: Callable[[int], int],
+    record: Record,
     now_ms: int,
 ) -> ShardFeed:
     """The shard at the head of its log. Raises EventGap, BusError, psycopg.Error."""
-    shard = _books(snapshot_dir, unit_factor_of)
+    shard = _books(snapshot_dir, record)
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         candles_seq = database.watermark(connection, bus.shard)
         settled_seq = database.settled_seq(connection, bus.shard)
         for feed in shard.markets.values():
-            _load_history(connection, feed, candles_seq, now_ms)
+            load_history(connection, feed, candles_seq=candles_seq, time_ms=now_ms)
     _count_prints(bus, shard, after_seq=min(candles_seq, settled_seq))
     while shard.seq < bus.head().seq:
         for entry in bus.read_events(shard.seq, count=ENTRIES_MAX):
@@ -51,31 +48,21 @@ def load_shard(
     return shard
 
 
-def _books(snapshot_dir: Path, unit_factor_of: Callable[[int], int]) -> ShardFeed:
+def _books(snapshot_dir: Path, record: Record) -> ShardFeed:
     """Books and states of the newest engine snapshot; an empty shard at event 0 where there is none yet."""
     snapshot = snapshots.newest(snapshot_dir)
     if snapshot is None:
-        return ShardFeed(unit_factor_of, 0, "")
+        return ShardFeed(record.listed, 0, "")
     engine = Engine.restore(snapshot.body)
     feeds = []
     for row in engine.markets():
-        feed = MarketFeed(row.market_id, unit_factor_of, snapshot.seq)
+        feed = MarketFeed(row.market_id, record.unit_factor, snapshot.seq)
         feed.state = wire.state(row.market_id, new_state=row.state, cause=row.cause, until_ms=0)
         for side, levels in ((Side.BUY, row.bid_levels), (Side.SELL, row.ask_levels)):
             for price_ticks, lots in engine.depth(row.market_id, side, levels):
                 feed.book.set_level(side, price_ticks, lots)
         feeds.append(feed)
-    return ShardFeed(unit_factor_of, snapshot.seq, snapshot.chain, feeds)
-
-
-def _load_history(connection: database.Connection, feed: MarketFeed, candles_seq: int, now_ms: int) -> None:
-    market_id = feed.market_id
-    feed.bars_seq = candles_seq
-    feed.bars = LiveBars(market_id, database.newest_bars(connection, market_id))
-    feed.ticker = Ticker(*database.minutes_since(connection, market_id, window_start_ms(now_ms)))
-    feed.tape.load(database.recent_trades(connection, market_id, RECENT_TRADES_MAX))
-    if feed.tape.trades:
-        feed.ticker.last_lots = feed.tape.trades[-1]["q"]
+    return ShardFeed(record.listed, snapshot.seq, snapshot.chain, feeds)
 
 
 def _count_prints(bus: Bus, shard: ShardFeed, *, after_seq: int) -> None:

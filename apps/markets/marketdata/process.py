@@ -21,6 +21,7 @@ from apps.markets.marketdata import database, wire
 from apps.markets.marketdata.candlewriter import CandleWriter, SettlementBehind
 from apps.markets.marketdata.edge import Edge
 from apps.markets.marketdata.loading import load_shard
+from apps.markets.marketdata.record import Record
 from apps.markets.marketdata.shardfeed import EventGap, ShardFeed
 from apps.markets.policy import DEPTH_FLUSH_MS, SECOND_FLUSH_MS
 from apps.streams.bus.base import Bus
@@ -44,26 +45,6 @@ edge_failures = Counter("nebannpet_marketdata_edge_failures_total", "Publication
 loads_total = Counter("nebannpet_marketdata_loads_total", "Times the state was loaded from a snapshot")
 
 
-class UnitFactors:
-    """Quote units of one tick times one lot, by market; waits for PostgreSQL when a new market first trades."""
-
-    def __init__(self, dsn: str | None, stop: threading.Event) -> None:
-        self._dsn = dsn
-        self._stop = stop
-        self._known: dict[int, int] = {}
-
-    def __call__(self, market_id: int) -> int:
-        while market_id not in self._known:
-            try:
-                with database.connect(self._dsn) as connection:
-                    self._known[market_id] = database.unit_factor(connection, market_id)
-            except psycopg.Error as error:
-                log.warning("a new market's settings wait for PostgreSQL", market_id=market_id, error=str(error))
-                if self._stop.wait(RETRY_MS / 1000):
-                    raise
-        return self._known[market_id]
-
-
 class MarketData:
     """`run` until `stop` is set. `step` is one turn of the loop after `load`."""
 
@@ -74,7 +55,7 @@ class MarketData:
         self._dsn = dsn
         self.stop = threading.Event()
         self.candles = CandleWriter(bus.another(), bus.shard, dsn)
-        self._unit_factor_of = UnitFactors(dsn, self.stop)
+        self._record = Record(bus.shard, dsn, self.stop)
         self._writer: threading.Thread | None = None
         self.shard: ShardFeed | None = None
         self.edge_ok = False
@@ -121,7 +102,7 @@ class MarketData:
                 self._bus,
                 connection,
                 snapshot_dir=self._snapshot_dir,
-                unit_factor_of=self._unit_factor_of,
+                record=self._record,
                 now_ms=now_ms(),
             )
         loads_total.inc()

@@ -18,9 +18,10 @@ class ShardFeed:
     """`seq` is the last event taken; it is the `u` of depth messages flushed now. `chain` is the log's chain there."""
 
     def __init__(
-        self, unit_factor_of: Callable[[int], int], seq: int, chain: str, markets: Iterable[MarketFeed] = ()
+        self, new_feed: Callable[[int, int], MarketFeed], seq: int, chain: str, markets: Iterable[MarketFeed] = ()
     ) -> None:
-        self._unit_factor_of = unit_factor_of
+        """`new_feed` gives the feed of a market that is listed after event `seq`: (market_id, seq)."""
+        self._new_feed = new_feed
         self.seq = seq
         self.chain = chain
         self.markets: dict[int, MarketFeed] = {feed.market_id: feed for feed in markets}
@@ -94,7 +95,7 @@ class ShardFeed:
     def _listed(self, market_id: int) -> MarketFeed:
         feed = self.markets.get(market_id)
         if feed is None:
-            feed = self.markets[market_id] = MarketFeed(market_id, self._unit_factor_of, self.seq)
+            feed = self.markets[market_id] = self._new_feed(market_id, self.seq)
             feed.state = wire.state(market_id, new_state=MarketState.PRE_LAUNCH, cause=HaltCause.NONE, until_ms=0)
             for chain in feed.book.chains.values():
                 chain.start(feed.book)

@@ -31,6 +31,9 @@ class Tape:
         for trade in trades:
             self.add(trade)
         self.complete()
+        if len(self.trades) == RECENT_TRADES_MAX and len(self.aggs) > 1:
+            # The oldest aggregate may have begun before the oldest print.
+            self.aggs.popleft()
 
     def add(self, trade: wire.Record) -> list[wire.Record]:
         """News of one print: the aggregate it completes, if any, and itself. Empty for one that is known."""

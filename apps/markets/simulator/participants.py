@@ -35,9 +35,9 @@ class Participant:
         self.random = random
         self.connected = False
         self._failing = False
+        self._pause_s = RETRY_S
 
     async def run(self) -> None:
-        pause_s = RETRY_S
         while True:
             try:
                 async with trading_session(self.url, self.credentials, self.on_event) as session:
@@ -48,14 +48,15 @@ class Participant:
                     log.warning("lost the exchange", participant=self.credentials.name, error=str(group.exceptions[0]))
                 self._failing = True
             self.connected = False
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, RETRY_S_MAX) if self._failing else RETRY_S
+            await asyncio.sleep(self._pause_s)
+            self._pause_s = min(self._pause_s * 2, RETRY_S_MAX)
 
     def works(self) -> None:
         """Called when the session is usable."""
         if self._failing:
             log.info("trades again", participant=self.credentials.name)
         self.connected, self._failing = True, False
+        self._pause_s = RETRY_S
 
     async def _markets(self, session: TradingSession) -> dict[str, MarketView]:
         info = await session.request("exchangeInfo")

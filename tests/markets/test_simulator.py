@@ -1,0 +1,252 @@
+"""The simulator's parts: price walk, quotes, makers and takers against a scripted exchange, accounts and funding."""
+
+from random import Random
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.db.models import F
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.accounts.models import TradingAccount
+from apps.common.amounts import parse_decimal
+from apps.ledger.models import Balance
+from apps.markets import demo
+from apps.markets.management.commands.run_simulator import last_prices
+from apps.markets.models import Asset
+from apps.markets.services import create_asset
+from apps.markets.simulator.funding import TARGETS, funds_on_their_way, make_account, refill
+from apps.markets.simulator.market_view import MarketView
+from apps.markets.simulator.news import News
+from apps.markets.simulator.participants import Maker, MakerStyle, OwnQuotes
+from apps.markets.simulator.prices import ONE, FairPrices, initial_units
+from apps.markets.simulator.process import MAKERS
+from apps.markets.simulator.quotes import QuoteRule, commands, crossing
+from apps.markets.simulator.session import Credentials, Refused
+from apps.streams.kinds import Side
+
+BTCUSDT = MarketView(demo.MARKETS[0], "BTCUSDT", 1_000_000, 1_000, 5 * ONE)
+STYLE = MakerStyle(grid_ppm=200, gap_ppm=100, levels=5, phase_ppm=0, notional_units=2_500 * ONE)
+
+
+# -- prices -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("seed", range(3))
+def test_the_walk_moves_slowly_and_stays_near_home(seed: int) -> None:
+    prices = FairPrices({}, Random(seed))
+    home = initial_units()
+    for _ in range(20_000):
+        before = dict(prices.units)
+        prices.step()
+        for code in home:
+            assert abs(prices.units[code] - before[code]) * 1_000_000 <= before[code] * 1_300
+            assert home[code] // 3 < prices.units[code] < home[code] * 3
+    assert prices.units["USDT"] == ONE
+
+
+def test_ethbtc_follows_the_other_two() -> None:
+    prices = FairPrices({"BTC": 50_000 * ONE, "ETH": 3_000 * ONE}, Random(1))
+    ethbtc = demo.MARKETS[2]
+    assert prices.ticks(ethbtc, ethbtc.terms().tick_size) == 6_000  # 0.06 BTC in ticks of 0.00001
+
+
+# -- quotes -----------------------------------------------------------------------------------------------------------
+@given(st.integers(1, 10**7), st.integers(1, 5_000), st.integers(1, 25), st.integers(1, 5_000), st.integers(0, 4_999))
+def test_wanted_quotes(fair: int, grid: int, levels: int, gap: int, phase: int) -> None:
+    rule = QuoteRule(grid, levels, gap, phase % grid)
+    wanted = rule.wanted(fair)
+    bids = [price for side, price in wanted if side == Side.BUY]
+    asks = [price for side, price in wanted if side == Side.SELL]
+    assert bids == sorted(bids, reverse=True)
+    assert asks == sorted(asks)
+    assert len(asks) == levels
+    assert len(bids) <= levels
+    assert all((price - phase % grid) % grid == 0 for price in bids + asks)
+    assert all(0 < price <= fair - gap for price in bids)
+    assert all(fair + gap <= price for price in asks)
+    assert asks[0] < fair + gap + grid
+    assert crossing(fair, wanted) == []
+
+
+def test_a_small_move_changes_one_level_a_side() -> None:
+    rule = QuoteRule(grid_ticks=10, levels=5, gap_ticks=5)
+    own = dict.fromkeys(rule.wanted(1_000), "x")
+    cancels, places = commands(rule.wanted(1_010), own, 10)
+    assert set(cancels) == {(Side.SELL, 1_010), (Side.BUY, 950)}
+    assert set(places) == {(Side.BUY, 1_000), (Side.SELL, 1_060)}
+    assert commands(rule.wanted(1_000), own, 10) == ([], [])
+    assert commands(rule.wanted(1_000), {}, 3) == ([], [(Side.BUY, 990), (Side.SELL, 1_010), (Side.BUY, 980)])
+    assert crossing(985, own) == [(Side.BUY, 990)]
+
+
+def test_sizes_pass_the_filters() -> None:
+    assert BTCUSDT.price(5_000_000) == "50000.00000000"
+    assert BTCUSDT.ticks_of("50000.00000000") == 5_000_000
+    assert BTCUSDT.lots_of(BTCUSDT.quantity(7)) == 7
+    assert BTCUSDT.lots_for(2_500 * ONE, 5_000_000) == 5_000  # 0.05 BTC
+    lots = BTCUSDT.lots_for(1, 5_000_000)
+    assert lots * 5_000_000 * 10 >= 5 * ONE, "never below the smallest notional"
+
+
+# -- a maker against a scripted exchange ------------------------------------------------------------------------------
+class ScriptedExchange:
+    """Takes orders as the API would; `refuse` is raised instead."""
+
+    def __init__(self, maker: Maker) -> None:
+        self.maker = maker
+        self.open: dict[str, dict[str, Any]] = {}
+        self.refuse: Refused | None = None
+
+    async def signed(self, method: str, **params: Any) -> dict[str, Any]:
+        if self.refuse:
+            raise self.refuse
+        if method == "order.place":
+            self.open[params["newClientOrderId"]] = params
+        elif method == "order.cancel":
+            order = self.open.pop(params["origClientOrderId"])
+            self.tell(order, "CANCELED", "CANCELED", "0", cancel=True)
+        return {}
+
+    def tell(self, order: dict[str, Any], kind: str, status: str, last: str, *, cancel: bool = False) -> None:
+        """The user data event; on CANCELED `c` is the cancel's id and `C` the order's."""
+        own = order["newClientOrderId"]
+        self.maker.on_event(
+            {"e": "executionReport", "s": order["symbol"], "S": order["side"], "p": order["price"], "x": kind,
+             "X": status, "l": last, "c": "cancel" if cancel else own, "C": own if cancel else ""}
+        )  # fmt: skip
+
+    def quotes(self) -> set[tuple[Side, int]]:
+        return {(Side[order["side"]], BTCUSDT.ticks_of(order["price"])) for order in self.open.values()}
+
+
+class StillNews(News):
+    """News whose fair price the test sets."""
+
+    fair = 5_000_000
+
+    def fair_ticks(self, view: MarketView) -> int:
+        return self.fair
+
+
+@pytest.fixture
+def news() -> StillNews:
+    return StillNews(FairPrices({}, Random(1)), demo.MARKETS)
+
+
+@pytest.fixture
+def maker(news: StillNews) -> Maker:
+    maker = Maker("ws://unused", Credentials("m", 1, "k", "s"), news, Random(1), STYLE)
+    maker._views = {"BTCUSDT": BTCUSDT}
+    maker.books["BTCUSDT"] = OwnQuotes()
+    return maker
+
+
+@pytest.fixture
+def exchange(maker: Maker) -> ScriptedExchange:
+    return ScriptedExchange(maker)
+
+
+async def requote(maker: Maker, exchange: ScriptedExchange, times: int = 10) -> None:
+    for _ in range(times):
+        await maker._requote(exchange, BTCUSDT)  # type: ignore[arg-type]
+
+
+async def test_a_maker_fills_its_book_a_few_orders_at_a_time(maker: Maker, exchange: ScriptedExchange) -> None:
+    await requote(maker, exchange, 1)
+    assert len(exchange.open) == Maker.COMMANDS_MAX
+    await requote(maker, exchange)
+    wanted = set(maker._rule(5_000_000).wanted(5_000_000))
+    assert exchange.quotes() == wanted == set(maker.books["BTCUSDT"].orders)
+    assert len(wanted) == 10
+
+
+async def test_a_maker_follows_the_price(maker: Maker, exchange: ScriptedExchange, news: StillNews) -> None:
+    await requote(maker, exchange)
+    news.fair = 5_020_000
+    await requote(maker, exchange)
+    assert exchange.quotes() == set(maker._rule(5_020_000).wanted(5_020_000))
+
+
+async def test_a_filled_order_is_replaced_and_moves_the_quotes(maker: Maker, exchange: ScriptedExchange) -> None:
+    await requote(maker, exchange)
+    before = exchange.quotes()
+    client_id, order = next((key, order) for key, order in exchange.open.items() if order["side"] == "BUY")
+    exchange.tell(order, "TRADE", "PARTIALLY_FILLED", order["quantity"])
+    assert exchange.quotes() == set(maker.books["BTCUSDT"].orders), "still open"
+    exchange.open.pop(client_id)
+    exchange.tell(order, "TRADE", "FILLED", order["quantity"])
+    assert len(maker.books["BTCUSDT"].orders) == 9
+    await requote(maker, exchange)
+    assert exchange.quotes() == before
+    maker.books["BTCUSDT"].position_lots = 10**9
+    await requote(maker, exchange)
+    assert max(price for side, price in exchange.quotes() if side == Side.SELL) < max(price for _, price in before)
+
+
+async def test_a_refused_market_is_left_alone(maker: Maker, exchange: ScriptedExchange) -> None:
+    exchange.refuse = Refused(400, -2010, "Market is closed.")
+    await requote(maker, exchange, 1)
+    assert maker.books["BTCUSDT"].orders == {}
+    assert maker.books["BTCUSDT"].sleeps_until_s > 0
+    exchange.refuse = Refused(503, -1001, "Internal error")
+    with pytest.raises(Refused):
+        await requote(maker, exchange, 1)
+
+
+@pytest.mark.parametrize("style", MAKERS.values())
+@pytest.mark.parametrize("market", demo.MARKETS, ids=lambda market: market.symbol)
+def test_every_demo_market_gets_enough_levels(style: MakerStyle, market: demo.DemoMarket, news: StillNews) -> None:
+    terms = market.terms()
+    view = MarketView(market, market.symbol, terms.tick_size, terms.lot_size, terms.min_notional_units)
+    maker = Maker("ws://unused", Credentials("m", 1, "k", "s"), news, Random(1), style)
+    wanted = maker._rule(terms.initial_price_ticks).wanted(terms.initial_price_ticks)
+    assert len(set(wanted)) == 2 * style.levels
+    lots = view.lots_for(news.in_quote(view, style.notional_units), terms.initial_price_ticks)
+    assert terms.min_lots <= lots <= terms.max_lots
+
+
+# -- accounts ---------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def assets(db: None) -> None:
+    for code, name in demo.ASSETS:
+        create_asset(code=code, name=name)
+
+
+def test_accounts_are_demo_accounts_and_funded_once(assets: None) -> None:
+    account = make_account("simulator-maker-a")
+    assert TradingAccount.objects.get(pk=account.account_id).tier == TradingAccount.Tier.DEMO
+    assert account.api_secret not in repr(account)
+    assert not funds_on_their_way([account.account_id])
+    assert refill([account.account_id]) == len(TARGETS)
+    assert funds_on_their_way([account.account_id])
+    assert refill([account.account_id]) == 0, "what is on its way is not sent again"
+    again = make_account("simulator-maker-a")
+    assert (again.account_id, again.api_key != account.api_key) == (account.account_id, True)
+
+
+def test_an_account_that_has_enough_gets_nothing(assets: None) -> None:
+    account = make_account("simulator-maker-a")
+    for code, target in TARGETS.items():
+        quarter = parse_decimal(target) // 4
+        Balance.objects.create(
+            account_id=account.account_id, asset_id=Asset.objects.get(code=code).pk,
+            available_units=quarter - 1, held_units=1, posted_units=quarter, seq=1,
+        )  # fmt: skip
+    assert refill([account.account_id]) == 0
+    Balance.objects.exclude(asset_id=1).update(held_units=0, posted_units=F("available_units"))
+    assert refill([account.account_id]) == len(TARGETS) - 1
+
+
+def test_prices_go_on_where_the_market_is(settings: Any, db: None) -> None:
+    assert last_prices() == {}
+    settings.SIMULATOR = True
+    call_command("demo_data", verbosity=0)
+    assert last_prices() == initial_units()
+
+
+@pytest.mark.parametrize(("environment", "simulator"), [("production", True), ("development", False)])
+def test_the_simulator_refuses_to_run(settings: Any, environment: str, simulator: bool) -> None:
+    settings.ENVIRONMENT, settings.SIMULATOR = environment, simulator
+    with pytest.raises(CommandError, match="for development"):
+        call_command("run_simulator")
