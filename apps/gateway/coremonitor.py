@@ -56,10 +56,11 @@ class CoreMonitor:
 
     async def _poll(self, *, with_memory: bool) -> None:
         keys = self._keys
-        wanted = self._pipe.execute("MGET", keys.lease, keys.frames_in, keys.frames_done, keys.settled)
-        head = self._pipe.execute("HGET", keys.head, "seq")
-        lease, frames_in, frames_done, settled = await wanted
-        self.head = int(await head or 0)
+        (lease, frames_in, frames_done, settled), head = await asyncio.gather(
+            self._pipe.execute("MGET", keys.lease, keys.frames_in, keys.frames_done, keys.settled),
+            self._pipe.execute("HGET", keys.head, "seq"),
+        )
+        self.head = int(head or 0)
         self.lease = lease is not None
         self.backlog = int(frames_in or 0) - int(frames_done or 0)
         self.settled = int(settled or 0)

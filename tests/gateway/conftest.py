@@ -24,6 +24,7 @@ def exchange(
 ) -> Iterator[Exchange]:  # fmt: skip
     """In a database of its own: threads commit here, and nothing is ever flushed under them."""
     before = settings.REDIS_CORE_URL, settings.REDIS_EDGE_URL, settings.DATABASE_ROLE, settings.DATABASE_DSN
+    port_before = settings.PORT
     name_before = connection.settings_dict["NAME"]
     with psycopg.connect(postgres, autocommit=True) as owner:
         owner.execute(f"DROP DATABASE IF EXISTS {DATABASE}")
@@ -43,6 +44,7 @@ def exchange(
             connection.close()
             connection.settings_dict["NAME"] = name_before
             settings.REDIS_CORE_URL, settings.REDIS_EDGE_URL, settings.DATABASE_ROLE, settings.DATABASE_DSN = before
+            settings.PORT = port_before
 
 
 @pytest.fixture

@@ -119,6 +119,8 @@ class GatewayThread(threading.Thread):
 
     async def _serve(self) -> None:
         self.loop = asyncio.get_running_loop()
+        # The settings' port decides which origins are ours.
+        settings.PORT = self.port
         self.gateway = Gateway(gateway_config())
         config = server_config(GatewayApp(self.gateway), host="127.0.0.1", port=self.port)
         self.server = uvicorn.Server(config)

@@ -15,7 +15,9 @@ WAIT_S = 10.0
 
 class Socket:
     def __init__(self, url: str, **options: Any) -> None:
-        self.connection: ClientConnection = connect(url, compression=None, open_timeout=WAIT_S, proxy=None, **options)
+        self.connection: ClientConnection = connect(
+            url, compression=None, open_timeout=WAIT_S, proxy=None, legacy=True, **options
+        )
         self._ids = itertools.count(1)
         self.seen: list[Any] = []
 
