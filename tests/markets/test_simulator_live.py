@@ -1,0 +1,89 @@
+"""The whole exchange with its simulated market, as `make run` starts it: books, prints and history, over crashes."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from apps.markets import demo
+from tests.stack import Stack
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+
+LEVELS = 18  # of about 20: a move of the price takes a moment to follow
+SYMBOLS = [market.symbol for market in demo.MARKETS]
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with Stack(SIMULATOR="1") as stack:
+        yield stack
+
+
+def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = 60.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not within {timeout_s:.0f} s"
+        time.sleep(0.25)
+
+
+def get(stack: Stack, path: str, **params: str | int) -> object:
+    """The parsed answer, or None while the gateway is away."""
+    try:
+        answer = httpx.get(f"{stack.base_url}/api/v3/{path}", params=params, timeout=5)
+    except httpx.TransportError:
+        return None
+    return answer.json() if answer.status_code == 200 else None
+
+
+def is_live(stack: Stack, symbol: str, since_ms: int) -> bool:
+    """Full books on both sides, not crossed, and a print after `since_ms`."""
+    depth, trades = get(stack, "depth", symbol=symbol, limit=100), get(stack, "trades", symbol=symbol, limit=1)
+    if not isinstance(depth, dict) or not isinstance(trades, list) or not trades:
+        return False
+    bids, asks = depth["bids"], depth["asks"]
+    if bids and asks:
+        assert int(bids[0][0].replace(".", "")) < int(asks[0][0].replace(".", "")), "the book is crossed"
+    return min(len(bids), len(asks)) >= LEVELS and trades[0]["time"] > since_ms
+
+
+def all_live(stack: Stack, since_ms: int) -> Callable[[], bool]:
+    return lambda: all(is_live(stack, symbol, since_ms) for symbol in SYMBOLS)
+
+
+def test_every_market_lives(stack: Stack) -> None:
+    wait_for(all_live(stack, 0), "every market has full books and trades")
+    for symbol in SYMBOLS:
+        hours = get(stack, "klines", symbol=symbol, interval="1h", limit=48)
+        assert isinstance(hours, list)
+        assert len(hours) == 48, "two days of history"
+        minute = get(stack, "klines", symbol=symbol, interval="1m", limit=1)
+        trades = get(stack, "trades", symbol=symbol, limit=1)
+        assert isinstance(minute, list)
+        assert isinstance(trades, list)
+        assert minute[0][0] <= trades[0]["time"] <= minute[0][6] + 60_000
+        ticker = get(stack, "ticker/24hr", symbol=symbol)
+        assert isinstance(ticker, dict)
+        assert ticker["count"] > 1_000, "the window holds simulated history"
+
+
+@pytest.mark.parametrize("victim", ["gateway", "marketdata", "redis-edge", "matching"])
+def test_the_market_comes_back_after_a_crash(stack: Stack, victim: str) -> None:
+    stack.kill(victim)
+    killed_ms = time.time_ns() // 1_000_000
+    stack.wait_ready(victim)
+    wait_for(all_live(stack, killed_ms), f"every market trades again after kill -9 of {victim}")
+
+
+def test_halting_from_the_command_line(stack: Stack) -> None:
+    assert "LTCUSDT: Halted since event" in stack.manage("market", "LTCUSDT", "halt", "--reason", "test")
+    wait_for(lambda: _status(stack) == "HALT", "exchangeInfo shows the halt", 10)
+    assert "LTCUSDT: Open since event" in stack.manage("market", "LTCUSDT", "open", "--reason", "test is over")
+    opened_ms = time.time_ns() // 1_000_000
+    wait_for(lambda: is_live(stack, "LTCUSDT", opened_ms), "LTCUSDT trades again")
+
+
+def _status(stack: Stack) -> str:
+    info = get(stack, "exchangeInfo", symbol="LTCUSDT")
+    return str(info["symbols"][0]["status"]) if isinstance(info, dict) else ""
