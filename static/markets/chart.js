@@ -25,6 +25,7 @@ export class PriceChart {
     this.candles = [];
     this.generation = 0;
     this.exhausted = true;
+    this.loaded = false;
     this.loadingOlder = false;
     this.hovering = false;
     this.build();
@@ -84,6 +85,7 @@ export class PriceChart {
     }
     this.generation += 1;
     this.exhausted = true;
+    this.loaded = false;
     this.candles = [];
     this.follow();
   }
@@ -106,7 +108,8 @@ export class PriceChart {
     const mine = this.generation;
     const rows = await this.fetchPage({});
     if (rows === null || mine !== this.generation) return;
-    const fresh = this.candles.length === 0;
+    const fresh = !this.loaded;
+    this.loaded = true;
     this.exhausted = rows.length < PAGE;
     this.candles = rows.length > 0 ? joinOlder(this.candles, rows) : [];
     this.drawAll();
@@ -141,8 +144,8 @@ export class PriceChart {
 
   update(bar) {
     const last = this.candles.at(-1);
-    if (last === undefined || bar.time < last.time) return;
-    if (bar.time === last.time) this.candles[this.candles.length - 1] = bar;
+    if (!this.loaded || (last !== undefined && bar.time < last.time)) return;
+    if (bar.time === last?.time) this.candles[this.candles.length - 1] = bar;
     else this.candles.push(bar);
     this.bars.update(bar);
     this.volume.update(this.volumeBar(bar));

@@ -2,6 +2,7 @@
 
 import { formatDecimal, formatRoundedDown } from "./decimal.js";
 import { byId, element, oncePerFrame } from "./dom.js";
+import { fillTable } from "./rows.js";
 import { momentText } from "./times.js";
 
 const HISTORY_SHOWN = 100;
@@ -26,9 +27,9 @@ export class OrdersView {
   render() {
     const symbol = this.onlyThis.checked ? this.market.symbol : null;
     const open = this.store.open(symbol);
-    fill("open-orders", open.map((order) => this.orderCells(order, this.cancelButton(order))));
-    fill("order-history", this.store.closed(symbol).slice(0, HISTORY_SHOWN).map((order) => this.orderCells(order, statusText(order))));
-    fill("trade-history", this.store.ownTrades(symbol).slice(0, HISTORY_SHOWN).map((trade) => this.tradeCells(trade)));
+    fill("open-orders", open.map((order) => this.orderRow(order, this.cancelButton(order))));
+    fill("order-history", this.store.closed(symbol).slice(0, HISTORY_SHOWN).map((order) => this.orderRow(order, statusText(order))));
+    fill("trade-history", this.store.ownTrades(symbol).slice(0, HISTORY_SHOWN).map((trade) => this.tradeRow(trade)));
     const count = this.store.open().length;
     byId("open-orders-count").textContent = count > 0 ? `(${count})` : "";
     byId("cancel-all").disabled = this.store.open(this.market.symbol).length === 0;
@@ -56,18 +57,19 @@ export class OrdersView {
     );
   }
 
-  orderCells(order, last) {
+  orderRow(order, last) {
     const market = this.marketOf(order.symbol);
     const price = order.type === "MARKET" ? "Market" : formatDecimal(order.price, market.pricePlaces, { group: true });
     const amount = order.quantity > 0n ? formatDecimal(order.quantity, market.quantityPlaces, { group: true }) : `${formatDecimal(order.total, 0, { group: true })} ${market.quote}`;
     const filled = formatDecimal(order.filled, market.quantityPlaces, { group: true });
     const average = order.filled > 0n ? formatRoundedDown((order.filledTotal * 10n ** 8n) / order.filled, market.pricePlaces, { group: true }) : "–";
-    return [momentText(order.createdAtMs), order.symbol, sideText(order.side), typeText(order.type), price, amount, filled, average, last];
+    const cells = [momentText(order.createdAtMs), order.symbol, sideText(order.side), typeText(order.type), price, amount, filled, average, last];
+    return { key: order.orderId, cells };
   }
 
-  tradeCells(trade) {
+  tradeRow(trade) {
     const market = this.marketOf(trade.symbol);
-    return [
+    const cells = [
       momentText(trade.timeMs),
       trade.symbol,
       sideText(trade.side),
@@ -77,6 +79,7 @@ export class OrdersView {
       `${trade.fee} ${trade.feeAsset ?? ""}`,
       trade.maker ? "Maker" : "Taker",
     ];
+    return { key: `${trade.symbol} ${trade.tradeId} ${trade.orderId}`, cells };
   }
 
   marketOf(symbol) {
@@ -84,16 +87,10 @@ export class OrdersView {
   }
 }
 
-/** Fills a table's body; cells carry their column's name for the phone layout, where rows become cards. */
 function fill(name, rows) {
   const table = byId(name);
-  const names = [...table.tHead.rows[0].cells].map((cell) => cell.textContent);
   const focused = document.activeElement?.dataset?.order;
-  table.tBodies[0].replaceChildren(...rows.map((cells) => element(
-    "tr",
-    {},
-    ...cells.map((cell, index) => element("td", { data: { label: names[index] } }, cell)),
-  )));
+  fillTable(table, rows);
   table.hidden = rows.length === 0;
   byId(`${name}-empty`).hidden = rows.length > 0;
   if (focused !== undefined) table.querySelector(`[data-order="${focused}"]`)?.focus();

@@ -57,6 +57,6 @@ export class TickerView {
     setText(this.lastNode, text);
     setText(this.bookNode, text);
     this.bookNode.className = `book-last ${tone}`;
-    document.title = `${text} ${this.market.symbol} | Nebannpet`;
+    document.title = `${text} ${this.market.symbol} · Nebannpet`;
   }
 }

@@ -53,7 +53,7 @@ def open_page(browser: Browser, complaints: list[str]) -> Iterator[OpenPage]:
 
     def take(message: ConsoleMessage) -> None:
         if message.type == "error":
-            complaints.append(message.text)
+            complaints.append(f"{message.text} ({message.location.get('url')})")
 
     def open_(url: str, **options: object) -> Page:
         context = browser.new_context(**({"viewport": DESKTOP, "color_scheme": "dark"} | options))

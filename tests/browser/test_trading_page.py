@@ -288,7 +288,7 @@ def test_trades_ticker_and_title_follow_the_market(page: Page, exchange: FakeExc
     expect(page.locator("#last-price")).to_have_text("51,000.00")
     expect(page.locator("#trades-list li").first).to_contain_text("51,000.00")
     expect(page.locator("#trades-list li span").first).to_have_class("buy")
-    expect(page).to_have_title("51,000.00 BTCUSDT | Nebannpet")
+    expect(page).to_have_title("51,000.00 BTCUSDT · Nebannpet")
 
 
 def test_candle_interval_is_chosen_and_remembered(page: Page) -> None:
