@@ -4,7 +4,8 @@ from typing import Final
 
 # One transaction: about as much as settles in a second, so that a batch never holds locks for long.
 EVENTS_PER_BATCH: Final = 16_000
-ENTRIES_PER_READ: Final = 512
+# An entry may have some hundred kilobytes, so that one read stays below about 100 MB.
+ENTRIES_PER_READ: Final = 128
 READ_BLOCK_MS: Final = 500
 
 BACK_OFF_FIRST_S: Final = 0.05

@@ -76,13 +76,15 @@ class RelayProcess:
                     pass
 
     def _back_off(self, status: str, error: Exception) -> None:
-        self._set(status, error=str(error).strip())
+        if status != self.status:
+            log.warning("relay", state=status, shard=self._shard, error=str(error).strip())
+        self.status = status
         self._stop.wait(self._pause_s)
         self._pause_s = min(self._pause_s * 2, BACK_OFF_LAST_S)
 
-    def _set(self, status: str, **details: object) -> None:
+    def _set(self, status: str) -> None:
         if status != self.status:
-            log.info("relay", state=status, shard=self._shard, **details)
+            log.info("relay", state=status, shard=self._shard)
             self.status = status
 
     def _report(self, relay: Relay) -> None:

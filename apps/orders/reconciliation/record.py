@@ -15,8 +15,11 @@ from apps.orders.settlement.entries import Position
 from apps.orders.settlement.transaction import READER
 from apps.outbox import session
 
-# Whole tables are read; the session's usual limit is for transactions that others wait for.
-_LIMITS: Final = "-c statement_timeout=900s -c default_transaction_isolation=repeatable\\ read -c work_mem=64MB"
+# Whole tables are read; the session's usual limits are for transactions that others wait for.
+_LIMITS: Final = (
+    "-c statement_timeout=900s -c idle_in_transaction_session_timeout=300s "
+    "-c default_transaction_isolation=repeatable\\ read -c work_mem=64MB"
+)
 
 _WATERMARK: Final = "SELECT seq, chain, epoch FROM matching_watermark WHERE shard = %s AND reader = %s"
 _BALANCES: Final = """

@@ -30,7 +30,7 @@ from apps.orders.policy import (
 from apps.orders.settlement.entries import Position, take
 from apps.orders.settlement.transaction import READER, load_markets, read_position, settle
 from apps.outbox import session
-from apps.streams.bus.base import Bus
+from apps.streams.bus.base import Bus, EventEntry
 from apps.streams.bus.errors import BusError
 from apps.streams.kinds import EventKind
 from nebannpet.health import Health
@@ -103,7 +103,7 @@ class SettlementProcess:
         self._check_history(bus, position)
         self._after(bus, position)
         while not self._stop.is_set():
-            entries = bus.read_events(position.seq, count=ENTRIES_PER_READ, block_ms=READ_BLOCK_MS)
+            entries = self._next_entries(bus, position.seq)
             self._set("settling")
             self._pause_s = BACK_OFF_FIRST_S
             while entries and not self._stop.is_set():
@@ -116,6 +116,14 @@ class SettlementProcess:
                 TRADES.inc(len(batch.of(EventKind.TRADE)))
                 self._after(bus, position)
             self._idle(bus, position)
+
+    def _next_entries(self, bus: Bus, after_seq: int) -> list[EventEntry]:
+        """What there is, up to about one batch of events; waits a moment for the first entry."""
+        entries = found = bus.read_events(after_seq, count=ENTRIES_PER_READ, block_ms=READ_BLOCK_MS)
+        while len(found) == ENTRIES_PER_READ and entries[-1].last_seq - after_seq < EVENTS_PER_BATCH:
+            found = bus.read_events(entries[-1].last_seq, count=ENTRIES_PER_READ)
+            entries = entries + found
+        return entries
 
     def _check_history(self, bus: Bus, position: Position) -> None:
         """The log must reach the watermark and agree with its chain, as far as it still knows (architecture.md 3)."""
@@ -155,11 +163,13 @@ class SettlementProcess:
         LAG_EVENTS.set(self.lag_events)
 
     def _back_off(self, status: str, error: Exception) -> None:
-        self._set(status, error=str(error).strip())
+        if status != self.status:
+            log.warning("settlement", state=status, shard=self._shard, seq=self.seq, error=str(error).strip())
+        self.status = status
         self._stop.wait(self._pause_s)
         self._pause_s = min(self._pause_s * 2, BACK_OFF_LAST_S)
 
-    def _set(self, status: str, **details: object) -> None:
+    def _set(self, status: str) -> None:
         if status != self.status:
-            log.info("settlement", state=status, shard=self._shard, seq=self.seq, **details)
+            log.info("settlement", state=status, shard=self._shard, seq=self.seq)
             self.status = status
