@@ -1,5 +1,6 @@
 """The market data process against the real engine, redis and PostgreSQL: books, chains, prints, candles, failures."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,14 +14,19 @@ from django.db import connection
 from apps.common.clock import now_ms
 from apps.markets.intervals import INTERVALS, bar_open_ms
 from apps.markets.marketdata import process as process_module
+from apps.markets.marketdata.database import WatermarkMoved, connect, unit_factor
 from apps.markets.marketdata.edge import Edge
 from apps.markets.marketdata.process import READER, MarketData
-from apps.markets.models import Asset, Candle, CandleWatermark, Market
+from apps.markets.models import Asset, Candle, CandleWatermark, Market, MarketSettingsChange
 from apps.markets.selectors import klines
+from apps.markets.services import change_market_settings
+from apps.outbox.models import OutboxRow, OutboxState
 from apps.streams import names
+from apps.streams.bus.errors import BusAway
 from apps.streams.bus.redis import RedisBus
 from apps.streams.kinds import MarketState, Side, TradeFlag
 from tests.markets.follower import Follower
+from tests.markets.test_services import applied
 from tests.markets.venue import MARKET_IDS, UNIT_FACTOR, Venue, settings_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -70,16 +76,16 @@ def start(
 def leave(process: MarketData) -> None:
     """What is left of a killed process: its connections close."""
     process.candles.close()
-    process._edge.close()
+    process.publisher.close()
     process._bus.close()
 
 
 def turn(process: MarketData, venue: Venue) -> None:
     """Turn the loop until everything is applied and flushed, the once-a-second work included."""
-    process._next_depth_ms = process._next_second_ms = 0
+    process._depth_slot = process._second_slot = -1
     while process.shard is None or process.shard.seq < venue.engine.seq:
         process.step()
-    process._next_depth_ms = process._next_second_ms = 0
+    process._depth_slot = process._second_slot = -1
     process.step()
 
 
@@ -207,11 +213,9 @@ def test_two_writers_never_count_twice(venue: Venue, start: Callable[[], MarketD
     process = start()
     venue.limit(Side.BUY, 1_000, 5)
     venue.limit(Side.SELL, 1_000, 3, account=1002)
-    other = MarketData(bus=venue.bus.another(), edge=process._edge, snapshot_dir=venue.snapshot_dir).candles
+    other = MarketData(bus=venue.bus.another(), edge=process.publisher._edge, snapshot_dir=venue.snapshot_dir).candles
     other.open()
     process.candles.step()
-    from apps.markets.marketdata.database import WatermarkMoved
-
     with pytest.raises(WatermarkMoved):
         other.step()
     other.close()
@@ -274,14 +278,14 @@ def test_readers_miss_nothing_while_the_edge_was_away(
         raise redis.ConnectionError("away")
 
     with monkeypatch.context() as broken:
-        broken.setattr(process._edge._client, "execute_command", away)
-        broken.setattr(process._edge._client, "pipeline", away)
+        broken.setattr(process.publisher._edge._client, "execute_command", away)
+        broken.setattr(process.publisher._edge._client, "pipeline", away)
         for _ in range(5):
             venue.random_batch(random)
             turn(process, venue)
-        assert not process.edge_ok
+        assert not process.publisher.ok
         assert not process.health().ok
-    process._edge_retry_ms = 0
+    process.publisher._retry_at_s = 0.0
     turn(process, venue)
     assert process.health().ok
     agree(follower, venue)
@@ -296,18 +300,18 @@ def test_an_answer_that_was_lost_is_neither_repeated_nor_missed(
     turn(process, venue)
     follower = Follower(edge, SHARD)
     follower.join(*MARKET_IDS)
-    real = process._edge._client.xadd
+    real = process.publisher._edge._client.xadd
 
     def lost(*arguments: Any, **options: Any) -> None:
         real(*arguments, **options)
         raise redis.TimeoutError("lost")
 
     with monkeypatch.context() as broken:
-        broken.setattr(process._edge._client, "xadd", lost)
+        broken.setattr(process.publisher._edge._client, "xadd", lost)
         venue.limit(Side.BUY, 1_000, 5)
         venue.limit(Side.SELL, 1_000, 3, account=1002)
         turn(process, venue)
-    process._edge_retry_ms = 0
+    process.publisher._retry_at_s = 0.0
     turn(process, venue)
     agree(follower, venue)
     assert follower.markets[1].trades == [1]
@@ -416,6 +420,43 @@ def test_the_cursor_holds_back_what_candles_still_need(venue: Venue, start: Call
     assert venue.bus.cursors()[READER].position == str(venue.engine.seq)
 
 
+def test_redis_core_away_stops_nothing_for_good(
+    venue: Venue, start: Callable[[], MarketData], edge: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = start()
+    turn(process, venue)
+    follower = Follower(edge, SHARD)
+    follower.join(*MARKET_IDS)
+
+    def away(*_arguments: object, **_options: object) -> list[Any]:
+        raise BusAway("away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(process._bus, "read_events", away)
+        broken.setattr(process._bus, "set_cursor", away)
+        venue.random_batch(Random(4), 20)
+        process.step()
+        assert not process.health().ok
+        assert process.health().details["redis_core"] == "away"
+    turn(process, venue)
+    assert process.health().ok
+    agree(follower, venue)
+
+
+def test_a_clock_that_is_set_back_stops_nothing(
+    venue: Venue, start: Callable[[], MarketData], edge: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = start()
+    turn(process, venue)
+    follower = Follower(edge, SHARD)
+    follower.join(*MARKET_IDS)
+    monkeypatch.setattr(process_module, "now_ms", lambda: now_ms() - 3_600_000)
+    venue.limit(Side.BUY, 990, 5)
+    process.step()
+    process.step()
+    agree(follower, venue)
+
+
 def test_candles_wait_for_postgresql(
     venue: Venue, start: Callable[[], MarketData], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -425,8 +466,6 @@ def test_candles_wait_for_postgresql(
         cursor.execute("ALTER TABLE markets_candlewatermark RENAME TO moved_away")
     try:
         monkeypatch.setattr("apps.markets.marketdata.candlewriter.PERIOD_S", 0.01)
-        import threading
-
         thread = threading.Thread(target=process.candles.run, args=(process.stop,))
         thread.start()
         venue.random_batch(Random(5), 40)
@@ -452,5 +491,23 @@ def test_stream_is_capped(start: Callable[[], MarketData], edge: redis.Redis, mo
     monkeypatch.setattr("apps.markets.marketdata.edge.STREAM_ENTRIES_MAX", 10)
     process = start()
     for number in range(1_000):
-        process._edge.publish([{"t": "trade", "m": 1, "id": number}])
+        process.publisher._edge.publish([{"t": "trade", "m": 1, "id": number}])
     assert edge.xlen(names.market_data_stream(SHARD)) < 250
+
+
+def test_unit_factor_is_that_of_the_newest_settings_not_refused(btcusdt: Market) -> None:
+    """The market's own row follows later, when the engine's event is settled."""
+    first = MarketSettingsChange.objects.get()
+    applied(first)
+    with connect() as own:
+        assert unit_factor(own, btcusdt.pk) == 10
+        second = change_market_settings(
+            symbol="BTCUSDT", changes={"tick_size": 2_000_000}, reason="x", requested_by="t"
+        )
+        assert unit_factor(own, btcusdt.pk) == 20
+        OutboxRow.objects.filter(key=second.outbox_key).update(
+            state=OutboxState.REFUSED, reason=26, event_seq=2, relay_seq=9, settled_at="2026-11-21T00:00Z"
+        )
+        assert unit_factor(own, btcusdt.pk) == 10
+        with pytest.raises(LookupError):
+            unit_factor(own, 99)

@@ -8,23 +8,24 @@ Order of work in one step: read events (at most 100 ms) -> apply -> flush what i
 """
 
 import threading
+import time
 from pathlib import Path
 from typing import Final
 
 import psycopg
 import structlog
 from prometheus_client import Counter, Gauge
-from redis.exceptions import RedisError
 
 from apps.common.clock import now_ms
 from apps.markets.marketdata import database, wire
 from apps.markets.marketdata.candlewriter import CandleWriter, SettlementBehind
 from apps.markets.marketdata.edge import Edge
 from apps.markets.marketdata.loading import load_shard
+from apps.markets.marketdata.publisher import Publisher
 from apps.markets.marketdata.record import Record
 from apps.markets.marketdata.shardfeed import EventGap, ShardFeed
 from apps.markets.policy import DEPTH_FLUSH_MS, SECOND_FLUSH_MS
-from apps.streams.bus.base import Bus
+from apps.streams.bus.base import Bus, EventEntry
 from apps.streams.bus.errors import BusError
 from nebannpet.health import Health
 
@@ -35,13 +36,10 @@ ENTRIES_MAX: Final = 256
 RETRY_MS: Final = 500
 RETRY_MS_MAX: Final = 5_000
 # The loop turns at least every 100 ms; longer than this and it hangs.
-ALIVE_MS: Final = 5_000
+ALIVE_S: Final = 5.0
 
 seq_gauge = Gauge("nebannpet_marketdata_seq", "Last event applied")
 lag_gauge = Gauge("nebannpet_marketdata_lag_events", "Events between the durable head and the last one applied")
-edge_up = Gauge("nebannpet_marketdata_edge_up", "1 while redis-edge takes what is published")
-records_total = Counter("nebannpet_marketdata_records_total", "Records published", ["kind"])
-edge_failures = Counter("nebannpet_marketdata_edge_failures_total", "Publications that failed")
 loads_total = Counter("nebannpet_marketdata_loads_total", "Times the state was loaded from a snapshot")
 
 
@@ -50,7 +48,7 @@ class MarketData:
 
     def __init__(self, *, bus: Bus, edge: Edge, snapshot_dir: Path, dsn: str | None = None) -> None:
         self._bus = bus
-        self._edge = edge
+        self.publisher = Publisher(edge)
         self._snapshot_dir = snapshot_dir
         self._dsn = dsn
         self.stop = threading.Event()
@@ -58,14 +56,10 @@ class MarketData:
         self._record = Record(bus.shard, dsn, self.stop)
         self._writer: threading.Thread | None = None
         self.shard: ShardFeed | None = None
-        self.edge_ok = False
-        self._edge_retry_ms = 0
-        self._edge_pause_ms = RETRY_MS
-        self._after = "0-0"
-        self._next_depth_ms = 0
-        self._next_second_ms = 0
-        self.turned_at_ms = 0
         self.core_ok = False
+        self._depth_slot = -1
+        self._second_slot = -1
+        self._turned_at_s = float("-inf")
 
     def run(self) -> None:
         """Returns when `stop` is set. Unexpected errors end the process; the supervisor starts it again."""
@@ -90,13 +84,15 @@ class MarketData:
             if self._writer is not None:
                 self._writer.join()
             self.candles.close()
-            self._edge.close()
+            self.publisher.close()
             self._bus.close()
 
     def load(self) -> None:
         """Bring candles up to date, load the state at the head, and forget how readers stand."""
-        while self._writer is None and self.candles.step():
-            pass
+        if self._writer is None:
+            self.candles.open()
+            while self.candles.step():
+                pass
         with database.connect(self._dsn) as connection:
             self.shard = load_shard(
                 self._bus,
@@ -106,92 +102,57 @@ class MarketData:
                 now_ms=now_ms(),
             )
         loads_total.inc()
-        self.edge_ok = False
-        self._edge_retry_ms = 0
+        self.publisher.start_again()
         self.core_ok = True
 
     def step(self) -> None:
         """One turn: at most 100 ms of waiting. Raises EventGap where the log does not go on from here."""
         assert self.shard is not None, "load() comes first"
         shard = self.shard
-        wait_ms = max(0, min(self._next_depth_ms - now_ms(), DEPTH_FLUSH_MS))
         news: list[wire.Record] = []
-        try:
-            entries = self._bus.read_events(shard.seq, count=ENTRIES_MAX, block_ms=wait_ms)
-            self.core_ok = True
-        except BusError as error:
-            if self.core_ok:
-                log.warning("redis-core is away; market data stands still", error=str(error))
-            self.core_ok = False
-            entries = []
-            self.stop.wait(DEPTH_FLUSH_MS / 1000)
-        for entry in entries:
+        for entry in self._entries(shard.seq):
             news += shard.take(entry)
-        time_ms = self.turned_at_ms = now_ms()
-        second = time_ms >= self._next_second_ms
-        if second or time_ms >= self._next_depth_ms:
-            self._next_depth_ms = time_ms - time_ms % DEPTH_FLUSH_MS + DEPTH_FLUSH_MS
+        time_ms = now_ms()
+        self._turned_at_s = time.monotonic()
+        # Slots of the wall clock, compared for being another one: a clock that is set back stops nothing.
+        second = time_ms // SECOND_FLUSH_MS != self._second_slot
+        if second or time_ms // DEPTH_FLUSH_MS != self._depth_slot:
+            self._depth_slot = time_ms // DEPTH_FLUSH_MS
             news += shard.depth_news("depth", time_ms)
         if second:
-            self._next_second_ms = time_ms - time_ms % SECOND_FLUSH_MS + SECOND_FLUSH_MS
+            self._second_slot = time_ms // SECOND_FLUSH_MS
             news += shard.depth_news("depth1s", time_ms)
             news += shard.second_news(time_ms)
-        self._tell(shard, news, time_ms, with_snapshots=second)
+        self.publisher.tell(shard, news, with_snapshots=second)
         if second:
             self._report(shard, time_ms)
 
-    def _tell(self, shard: ShardFeed, news: list[wire.Record], time_ms: int, *, with_snapshots: bool) -> None:
+    def _entries(self, after_seq: int) -> list[EventEntry]:
+        """The next entries, waiting for them until the next flush; none while redis-core is away."""
+        wait_ms = DEPTH_FLUSH_MS - now_ms() % DEPTH_FLUSH_MS
         try:
-            if not self.edge_ok:
-                if time_ms < self._edge_retry_ms:
-                    return
-                self._return_to_edge(shard)
-            elif news:
-                self._publish(news)
-            if with_snapshots:
-                for market_id in self._edge.missing_snapshots(list(shard.markets)):
-                    shard.markets[market_id].snapshot_due = True
-                self._edge.write_snapshots(shard.due_snapshots(self._after))
-        except RedisError as error:
-            edge_failures.inc()
-            edge_up.set(0)
-            if self.edge_ok or self._edge_retry_ms == 0:
-                log.warning("redis-edge is away; market data goes on without it", error=str(error))
-            self.edge_ok = False
-            self._edge_retry_ms = time_ms + self._edge_pause_ms
-            self._edge_pause_ms = min(self._edge_pause_ms * 2, RETRY_MS_MAX)
+            entries = self._bus.read_events(after_seq, count=ENTRIES_MAX, block_ms=wait_ms)
+        except BusError as error:
+            self._core_is_away(error)
+            self.stop.wait(wait_ms / 1000)
+            return []
+        self.core_ok = True
+        return entries
 
-    def _return_to_edge(self, shard: ShardFeed) -> None:
-        """Bring readers from what redis-edge says they know to the state as it is.
-
-        News of this turn is part of that state: depth comes with the next flush, prints are on the tape.
-        """
-        news = shard.resume(self._edge.told(list(shard.markets)))
-        self._after = self._edge.last_entry_id()
-        for kind in ("depth", "depth1s"):
-            news += shard.depth_news(kind, now_ms())
-        if news:
-            self._publish(news)
-        self._edge.write_snapshots(shard.due_snapshots(self._after))
-        self.edge_ok = True
-        self._edge_pause_ms = RETRY_MS
-        edge_up.set(1)
-        log.info("market data is published", seq=shard.seq)
-
-    def _publish(self, news: list[wire.Record]) -> None:
-        self._after = self._edge.publish(news)
-        for record in news:
-            records_total.labels(record["t"]).inc()
+    def _core_is_away(self, error: BusError) -> None:
+        if self.core_ok:
+            log.warning("redis-core is away; market data stands still", error=str(error))
+        self.core_ok = False
 
     def health(self) -> Health:
         """ok: the loop turns, redis-core is read and redis-edge takes what is published."""
-        turns = now_ms() - self.turned_at_ms < ALIVE_MS
+        turns = time.monotonic() - self._turned_at_s < ALIVE_S
         return Health(
-            ok=turns and self.core_ok and self.edge_ok,
+            ok=turns and self.core_ok and self.publisher.ok,
             details={
                 "seq": self.shard.seq if self.shard else 0,
                 "redis_core": "ok" if self.core_ok else "away",
-                "redis_edge": "ok" if self.edge_ok else "away",
+                "redis_edge": "ok" if self.publisher.ok else "away",
                 "candles": "waiting" if self.candles.failing else "ok",
                 "candles_seq": self.candles.seq,
             },
@@ -207,5 +168,4 @@ class MarketData:
             position = min(shard.seq, self.candles.seq)
             self._bus.set_cursor(READER, stream="events", position=str(position), now_ms=time_ms)
         except BusError as error:
-            self.core_ok = False
-            log.warning("redis-core is away; market data stands still", error=str(error))
+            self._core_is_away(error)
