@@ -20,6 +20,8 @@ from redis.exceptions import RedisError, ResponseError
 log = structlog.get_logger("nebannpet.gateway.core")
 
 RECONNECT_S = 0.2
+# Shown by redis's CLIENT LIST.
+CLIENT_NAME = "nebannpet-gateway"
 
 
 class CoreAway(Exception):
@@ -38,7 +40,8 @@ def connection_of(url: str, *, socket_timeout: float | None) -> Any:
     options: dict[str, Any] = dict(parse_url(url))
     kind = options.pop("connection_class", Connection)
     once = Retry(NoBackoff(), 0)
-    return kind(**options, protocol=2, retry=once, socket_timeout=socket_timeout, socket_connect_timeout=2)
+    options |= {"protocol": 2, "client_name": CLIENT_NAME, "socket_connect_timeout": 2}
+    return kind(**options, retry=once, socket_timeout=socket_timeout)
 
 
 class CorePipe:

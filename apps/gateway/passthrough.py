@@ -147,36 +147,34 @@ class Site:
 async def _join(upstream: ClientConnection, receive: Receive, send: Send) -> None:
     """Carry messages both ways until one side ends; each side waits for the other, so nothing piles up."""
 
-    async def inward() -> tuple[int, str] | None:
-        while True:
-            message = await receive()
-            if message["type"] == "websocket.disconnect":
-                return None
+    async def inward() -> None:
+        while (message := await receive())["type"] != "websocket.disconnect":
             text = message.get("text")
             await upstream.send(text if text is not None else message["bytes"])
 
-    async def outward() -> tuple[int, str] | None:
+    async def outward() -> None:
         async for message in upstream:
             await send(
                 {"type": "websocket.send", "text": message}
                 if isinstance(message, str)
                 else {"type": "websocket.send", "bytes": message}
             )
-        return upstream.close_code or 1011, upstream.close_reason or ""
 
     tasks = {asyncio.create_task(inward()), asyncio.create_task(outward())}
     done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
     await asyncio.gather(*pending, return_exceptions=True)
-    ending: tuple[int, str] | None = (1011, "")
-    with contextlib.suppress(ConnectionClosed, OSError):
-        ending = done.pop().result()
-    if ending is not None:
-        code, reason = ending
+    for task in done:
+        # Either side may go at any time; anything else is a mistake of ours.
+        error = task.exception()
+        if error is not None and not isinstance(error, ConnectionClosed | OSError):
+            raise error
+    if upstream.close_code is not None:
+        # 1005 and 1006 mean 'no code' and 'lost'; they must not be sent.
+        code = {1005: 1000, 1006: 1011}.get(upstream.close_code, upstream.close_code)
         with contextlib.suppress(OSError, RuntimeError):
-            # 1005 and 1006 mean 'no code' and must not be sent.
-            await send({"type": "websocket.close", "code": 1000 if code in (1005, 1006) else code, "reason": reason})
+            await send({"type": "websocket.close", "code": code, "reason": upstream.close_reason or ""})
 
 
 def _target(scope: Scope) -> bytes:

@@ -1,7 +1,7 @@
 """A whole exchange inside the test process, on real Redis and PostgreSQL and real sockets.
 
 Threads run the engine, settlement, the outbox relay, market data and the gateway (under uvicorn, as in production), so
-tests can look at the engine's state and stop single parts. `engine_paused` holds the engine between two batches.
+tests can look at the engine's state and stop single parts.
 """
 
 import asyncio
@@ -63,6 +63,8 @@ class EngineThread(threading.Thread):
         self.engine = Engine()
         self.lock = threading.Lock()
         self.stop_asked = threading.Event()
+        self.pause_asked = threading.Event()
+        self.paused = threading.Event()
         self.failure: BaseException | None = None
 
     def run(self) -> None:
@@ -76,6 +78,11 @@ class EngineThread(threading.Thread):
         bus, after, chain, frames = self._bus, START, hashchain.GENESIS, 0
         assert bus.raise_epoch(1)
         while not self.stop_asked.is_set():
+            if self.pause_asked.is_set():
+                self.paused.set()
+                time.sleep(0.01)
+                continue
+            self.paused.clear()
             assert bus.take_lease("test", ttl_ms=LEASE_MS)
             entries = bus.read_commands(after, count=200, block_ms=100)
             if not entries:
@@ -221,9 +228,13 @@ class Exchange:
 
     @contextlib.contextmanager
     def engine_paused(self) -> Iterator[None]:
-        """The engine keeps its lease for LEASE_MS and answers nothing until the block ends."""
-        with self.engine.lock:
+        """The engine answers nothing until the block ends; it loses its lease after LEASE_MS."""
+        self.engine.pause_asked.set()
+        assert self.engine.paused.wait(5)
+        try:
             yield
+        finally:
+            self.engine.pause_asked.clear()
 
     def wait_settled(self) -> None:
         """All outbox rows are done and PostgreSQL has everything that is durable now."""

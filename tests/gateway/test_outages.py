@@ -1,0 +1,192 @@
+"""When something behind the gateway is away: clear answers, nothing half done, recovery by itself (T16)."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+import redis
+
+from apps.gateway import coremonitor
+from apps.gateway.core import CLIENT_NAME
+from apps.streams.names import ShardKeys
+from tests.gateway.client import LIMIT, Client
+from tests.gateway.exchange import SHARD, Exchange, wait_until
+
+ORDER = "/api/v3/order"
+GOOD: dict[str, Any] = {**LIMIT, "side": "BUY", "price": "40000", "quantity": "0.1"}
+NOT_EXECUTED = {"code": -1001, "msg": "Internal error; unable to process your request. Please try again."}
+UNKNOWN = {
+    "code": -1007,
+    "msg": "Timeout waiting for response from backend server. Send status unknown; execution status unknown.",
+}
+KEYS = ShardKeys(SHARD)
+
+
+@pytest.fixture
+def core(exchange: Exchange) -> Iterator[Any]:
+    with redis.Redis.from_url(exchange.core_url) as client:
+        yield client
+
+
+def change(exchange: Exchange, target: Any, name: str, value: Any) -> Callable[[], None]:
+    """Set an attribute in the gateway's loop; the returned function puts the old one back."""
+    before = getattr(target, name)
+    exchange.gateway_thread.call(lambda: setattr(target, name, value))
+    return lambda: exchange.gateway_thread.call(lambda: setattr(target, name, before))
+
+
+def test_stopped_engine_is_a_clear_503_at_once(exchange: Exchange, alice: Client, core: Any) -> None:
+    order = alice.limit("BUY", "40000", "0.1")
+    appended = core.xlen(KEYS.commands)
+    with exchange.engine_paused():
+        wait_until(lambda: core.get(KEYS.lease) is None, timeout_s=5)
+        wait_until(lambda: alice.get("/sapi/v1/system/status").json()["status"] == 1)
+        for method, params in (("POST", GOOD), ("DELETE", {"symbol": "BTCUSDT", "orderId": order["orderId"]})):
+            started_s = time.monotonic()
+            answer = alice.signed(method, ORDER, **params)
+            assert time.monotonic() - started_s < 0.5
+            assert (answer.status_code, answer.json(), answer.headers["retry-after"]) == (503, NOT_EXECUTED, "1")
+        # What needs no engine works.
+        assert alice.get("/api/v3/depth", symbol="BTCUSDT").status_code == 200
+        assert alice.signed("GET", "/api/v3/openOrders").status_code == 200
+        assert core.xlen(KEYS.commands) == appended
+    wait_until(lambda: alice.get("/sapi/v1/system/status").json()["status"] == 0)
+    assert alice.ok("DELETE", ORDER, symbol="BTCUSDT", orderId=order["orderId"])["status"] == "CANCELED"
+
+
+def test_an_answer_that_does_not_come_is_unknown(exchange: Exchange, alice: Client, monkeypatch: Any) -> None:
+    """Appended, but the engine does not answer in time: 504, and a repeat with the same id finds the order."""
+    monkeypatch.setattr("apps.gateway.batcher.REPLY_TIMEOUT_S", 0.3)
+    with exchange.engine_paused():
+        answer = alice.signed("POST", ORDER, **GOOD, newClientOrderId="maybe")
+        assert (answer.status_code, answer.json()) == (504, UNKNOWN)
+    monkeypatch.undo()
+    wait_until(lambda: alice.get("/sapi/v1/system/status").json()["status"] == 0)
+    again = alice.ok("POST", ORDER, **GOOD, newClientOrderId="maybe")
+    [only] = alice.ok("GET", "/api/v3/openOrders")
+    assert only["orderId"] == again["orderId"]
+
+
+def test_back_pressure_refuses_new_orders_but_no_cancels(exchange: Exchange, alice: Client, core: Any) -> None:
+    order = alice.limit("BUY", "40000", "0.1")
+    core.incrby(KEYS.frames_in, 30_000)
+    wait_until(lambda: exchange.gateway.monitor.backlog >= 30_000)
+    answer = alice.signed("POST", ORDER, **GOOD)
+    assert (answer.status_code, answer.json()) == (503, NOT_EXECUTED)
+    assert alice.ok("DELETE", ORDER, symbol="BTCUSDT", orderId=order["orderId"])["status"] == "CANCELED"
+    core.decrby(KEYS.frames_in, 30_000)
+    wait_until(lambda: exchange.gateway.monitor.backlog < 30_000)
+    alice.limit("BUY", "40000", "0.1")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("SETTLEMENT_LAG_MAX_S", -1.0), ("UNSETTLED_EVENTS_MAX", -1), ("CORE_MEMORY_PERCENT_MAX", -1)]
+)
+def test_settlement_lag_and_memory_refuse_new_orders(alice: Client, monkeypatch: Any, name: str, value: float) -> None:
+    order = alice.limit("BUY", "40000", "0.1")
+    monkeypatch.setattr(coremonitor, name, value)
+    assert alice.signed("POST", ORDER, **GOOD).status_code == 503
+    assert alice.signed("DELETE", ORDER, symbol="BTCUSDT", orderId=order["orderId"]).status_code == 200
+
+
+def test_settlement_lag_is_the_age_of_the_oldest_unsettled_head(exchange: Exchange) -> None:
+    monitor = coremonitor.CoreMonitor(exchange.gateway.pipe, exchange.gateway.tail, KEYS)
+    now = time.monotonic()
+    monitor._unsettled.extend([(now - 3.0, 10), (now - 1.0, 20)])
+    assert 3.0 <= monitor.settlement_lag_s < 3.5
+    monitor._unsettled.popleft()
+    assert 1.0 <= monitor.settlement_lag_s < 1.5
+    monitor._unsettled.clear()
+    assert monitor.settlement_lag_s == 0.0
+
+
+def test_lost_connections_to_redis_core_come_back(exchange: Exchange, alice: Client, core: Any) -> None:
+    """All client connections are cut; orders work again within a second, and none was made twice."""
+    ours = [client["id"] for client in core.client_list() if client["name"] == CLIENT_NAME]
+    assert len(ours) == 3
+    for number in ours:
+        core.client_kill_filter(_id=number)
+    answers = []
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        answer = alice.signed("POST", ORDER, **GOOD)
+        answers.append(answer.status_code)
+        if answer.status_code == 200:
+            break
+        assert answer.status_code in (503, 504), answer.text
+        time.sleep(0.05)
+    assert answers[-1] == 200
+    assert len(alice.ok("GET", "/api/v3/openOrders")) == 1 + answers.count(504)
+
+
+def test_reads_wait_for_settlement_and_say_so_when_it_hangs(exchange: Exchange, alice: Client) -> None:
+    """Settlement is held by a lock on its table: 503 after 500 ms, never a stale answer; afterwards all is there."""
+    from django.conf import settings
+
+    with psycopg.connect(settings.DATABASE_DSN) as blocker:
+        blocker.execute("LOCK TABLE orders_order IN SHARE MODE")
+        order = alice.limit("BUY", "40000", "0.1")
+        started_s = time.monotonic()
+        answer = alice.signed("GET", ORDER, symbol="BTCUSDT", orderId=order["orderId"])
+        assert (answer.status_code, answer.json()) == (503, NOT_EXECUTED)
+        assert 0.4 < time.monotonic() - started_s < 2.0
+        blocker.rollback()
+    shown = wait_until(
+        lambda: (a := alice.signed("GET", ORDER, symbol="BTCUSDT", orderId=order["orderId"])).status_code == 200 and a
+    )
+    assert shown.json()["status"] == "NEW"
+
+
+def test_postgresql_away(exchange: Exchange, alice: Client, bob: Client) -> None:
+    """Known keys trade on for a minute; unknown keys get 503 at once; after that only cancels of known keys pass."""
+    order = alice.limit("BUY", "40000", "0.1")
+    gateway, call = exchange.gateway, exchange.gateway_thread.call
+    stranger = Client(exchange.base_url, exchange.account(), tidy=False)
+
+    def broken(*args: Any, **options: Any) -> Any:
+        raise psycopg.OperationalError("the server is away")
+
+    restore = [
+        change(exchange, gateway.pool, "connection", broken),
+        change(exchange, gateway.credentials, "refresh", broken),
+    ]
+    try:
+        assert alice.signed("POST", ORDER, **GOOD).status_code == 200
+        answer = stranger.signed("GET", "/api/v3/account")
+        assert (answer.status_code, answer.json()) == (503, NOT_EXECUTED)
+        assert alice.signed("GET", "/api/v3/account").status_code == 503
+        call(lambda: setattr(gateway.credentials, "_fresh_s", time.monotonic() - 61))
+        assert alice.signed("POST", ORDER, **GOOD).json() == NOT_EXECUTED
+        assert alice.signed("DELETE", ORDER, symbol="BTCUSDT", orderId=order["orderId"]).status_code == 200
+    finally:
+        for undo in restore:
+            undo()
+        stranger.http.close()
+    wait_until(lambda: alice.signed("GET", "/api/v3/account").status_code == 200)
+
+
+def test_newer_settings_are_taken_and_the_order_is_tried_again(exchange: Exchange, alice: Client) -> None:
+    """The gateway knows an older settings version than the engine: the order still works, once."""
+    from dataclasses import replace
+
+    markets, call = exchange.gateway.markets, exchange.gateway_thread.call
+    btc = markets.get("BTCUSDT")
+    stale = replace(btc, settings_version=btc.settings_version - 1)
+    call(lambda: markets.by_symbol.update({"BTCUSDT": stale}))
+    alice.limit("BUY", "40000", "0.1")
+    assert markets.get("BTCUSDT").settings_version == btc.settings_version
+    assert len(alice.ok("GET", "/api/v3/openOrders")) == 1
+
+
+def test_an_unexpected_failure_promises_nothing(exchange: Exchange, alice: Client) -> None:
+    def broken(*args: Any) -> Any:
+        raise ZeroDivisionError
+
+    restore = change(exchange, exchange.gateway.orders, "place", broken)
+    try:
+        answer = alice.signed("POST", ORDER, **GOOD)
+        assert (answer.status_code, answer.json()) == (504, UNKNOWN)
+    finally:
+        restore()
