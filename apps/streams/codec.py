@@ -82,7 +82,7 @@ def decode_settings(run: bytes | memoryview) -> AssetSettings | MarketSettings:
     body = bytes(run[CONTROL_HEAD_SIZE : CONTROL_HEAD_SIZE + head.body_length])
     try:
         return msgspec.msgpack.decode(body, type=SETTINGS_BODIES[head.KIND])  # type: ignore[no-any-return]
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise FrameError(f"settings body: {error}") from error
 
 

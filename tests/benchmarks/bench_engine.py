@@ -90,7 +90,7 @@ def _percentiles(work: Frames) -> tuple[float, float, float]:
     )
 
 
-class _collector_off:  # noqa: N801
+class _collector_off:
     """gc.freeze() and gc.disable(): the engine leaves no reference cycles (a test proves it)."""
 
     def __enter__(self) -> None:

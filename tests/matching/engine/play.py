@@ -1,0 +1,399 @@
+"""A small table language, so that engine tests and docs/matching.md read like the requirement.
+
+    bid    b1  alice  50950   0.5      -> rested
+    sell   s1  carol  market  0.7      -> trade b1 50950 0.5, expired no_liquidity
+    book                               -> bids 50950 x 0.2
+
+One line is one command or question, then what it must answer. Prices are in USDT, quantities in BTC, budgets in USDT;
+whoever is named first gets 1,000,000 USDT and 100 BTC, unless a `fund` line came before. No fees unless set.
+
+    bid|ask   ID WHO PRICE QUANTITY [as CLIENT-ID]        limit order
+    buy|sell  ID WHO market QUANTITY [as CLIENT-ID]       market order by quantity
+    buy|sell  ID WHO spend BUDGET [as CLIENT-ID]          market order by quote budget
+    cancel ID [by WHO]        cancel-all WHO              by order id; all orders of the account
+    fund WHO AMOUNT ASSET     withdraw WHO AMOUNT ASSET   credit, debit
+    transfer WHO AMOUNT ASSET WHO                         between accounts
+    hold|release|capture KEY WHO AMOUNT ASSET             keyed holds
+    family WHO HEAD           tier WHO N                  account settings
+    set FIELD VALUE ...       fees MAKER:TAKER ...        newer market settings (integers; ppm by tier)
+    state STATE                                           staff moves the market
+    book    balance WHO ASSET    fees-of ASSET    last    questions
+"""
+
+from typing import Any
+
+import msgspec
+
+from apps.common.amounts import format_units, parse_decimal
+from apps.matching.engine import Engine
+from apps.streams.codec import decode_events, encode_command, encode_set_asset, encode_set_market, stamp
+from apps.streams.kinds import (
+    AcceptedFlag,
+    Counterparty,
+    MarketState,
+    OrderKind,
+    OrderStatus,
+    Reason,
+    Side,
+    Source,
+    TimeInForce,
+    TradeFlag,
+)
+from apps.streams.messages import AssetSettings, MarketSettings
+from apps.streams.records import (
+    FRAME_SIZE,
+    AllCanceled,
+    CancelAll,
+    CancelOrder,
+    CancelRejected,
+    Capture,
+    Command,
+    Credit,
+    Debit,
+    Hold,
+    MarketStateChanged,
+    MoneyMoved,
+    OrderAccepted,
+    OrderClosed,
+    OrderDuplicate,
+    OrderRejected,
+    OrderRested,
+    PlaceOrder,
+    PreventedMatch,
+    RelayRefused,
+    Release,
+    SetAccount,
+    SetMarketState,
+    SettingsApplied,
+    Tick,
+    Trade,
+    Transfer,
+)
+
+ASSETS = {"BTC": 1, "USDT": 2}
+MARKET = 1
+TICK_SIZE = 1_000_000  # 0.01 USDT
+LOT_SIZE = 1_000  # 0.00001 BTC
+START_MS = 1_800_000_000_000
+
+SETTINGS = MarketSettings(
+    market_id=MARKET,
+    symbol="BTCUSDT",
+    base_asset_id=ASSETS["BTC"],
+    quote_asset_id=ASSETS["USDT"],
+    settings_version=1,
+    tick_size=TICK_SIZE,
+    lot_size=LOT_SIZE,
+    initial_price_ticks=5_100_000,
+    min_price_ticks=1,
+    max_price_ticks=100_000_000,
+    min_lots=1,
+    max_lots=1_000_000_000,
+    market_max_lots=1_000_000_000,
+    min_notional_units=0,
+    max_notional_units=0,
+    bid_down_bp=0,
+    bid_up_bp=0,
+    ask_down_bp=0,
+    ask_up_bp=0,
+    max_open_orders=0,
+    fees=[(0, 0)],
+)
+
+
+class Table:
+    """An engine with two assets and one open market, driven by commands and by the table language."""
+
+    def __init__(self, *, closed_ids_kept: int = 1_000_000, **settings: Any) -> None:
+        self.engine = Engine(closed_ids_kept)
+        self.settings = msgspec.structs.replace(SETTINGS, **settings)
+        self.now_ms = START_MS
+        self.entry_n = 0
+        self.relay_seq = 0
+        self.accounts: dict[str, int] = {}
+        self.orders: dict[str, int] = {}
+        self.owners: dict[str, str] = {}
+        self.log: list[bytes] = []
+        for code, asset_id in ASSETS.items():
+            self.run(encode_set_asset(AssetSettings(asset_id=asset_id, code=code), **self.numbered()))
+        self.run(encode_set_market(self.settings, **self.numbered()))
+        self.send(SetMarketState(market_id=MARKET, state=MarketState.OPEN, cause=0, **self.numbered()))
+
+    def numbered(self) -> dict[str, int]:
+        self.relay_seq += 1
+        return {"relay_seq": self.relay_seq, "source": Source.OUTBOX}
+
+    def run(self, frames: bytes) -> list[Any]:
+        """Stamp the frames as one stream entry a millisecond later, process them, decode the events."""
+        stamped = bytearray(frames)
+        self.now_ms += 1
+        stamp(stamped, self.now_ms, self.entry_n)
+        self.log.append(bytes(stamped))
+        return decode_events(self.engine.process(bytes(stamped)))
+
+    def send(self, command: Command) -> list[Any]:
+        return self.run(encode_command(command).ljust(command.parts * FRAME_SIZE, b"\0"))
+
+    def account(self, who: str) -> int:
+        """The account's id; on first use with money."""
+        if who not in self.accounts:
+            self.accounts[who] = 1001 + len(self.accounts)
+            for asset, amount in (("USDT", "1000000"), ("BTC", "100")):
+                self.fund(who, amount, asset)
+        return self.accounts[who]
+
+    def fund(self, who: str, amount: str, asset: str) -> list[Any]:
+        account_id = self.accounts.setdefault(who, 1001 + len(self.accounts))
+        return self.send(
+            Credit(
+                account_id=account_id,
+                asset_id=ASSETS[asset],
+                amount_units=parse_decimal(amount),
+                counter=Counterparty.EXTERNAL,
+                key=f"fund:{self.relay_seq}",
+                **self.numbered(),
+            )
+        )
+
+    def place(self, name: str, who: str, **fields: Any) -> list[Any]:
+        """A new order with any fields; remembers its id under `name`."""
+        events = self.send(
+            PlaceOrder(
+                market_id=fields.pop("market_id", MARKET),
+                account_id=self.account(who),
+                settings_version=fields.pop("settings_version", self.settings.settings_version),
+                **fields,
+            )
+        )
+        for event in events:
+            if isinstance(event, OrderAccepted):
+                self.orders[name] = event.order_id
+                self.owners[name] = who
+        return events
+
+    def set_market(self, **fields: Any) -> list[Any]:
+        newer = {"settings_version": self.settings.settings_version + 1} | fields
+        wanted = msgspec.structs.replace(self.settings, **newer)
+        events = self.run(encode_set_market(wanted, **self.numbered()))
+        if isinstance(events[0], SettingsApplied):
+            self.settings = wanted
+        return events
+
+    def balance(self, who: str, asset: str) -> tuple[int, int]:
+        """(available_units, held_units)."""
+        for row in self.engine.balances():
+            if (row.account_id, row.asset_id) == (self.accounts[who], ASSETS[asset]):
+                return row.available_units, row.held_units
+        return 0, 0
+
+    def state_but_seq(self) -> tuple[object, ...]:
+        """Everything that a refused command must leave as it was: all but time, event seq and relay numbers."""
+        engine = Engine.restore(self.engine.snapshot())
+        state = engine._state
+        state.journal.seq = state.journal.now_ms = 0
+        state.relays.clear()
+        return (engine.state_hash(),)
+
+    # The table language
+
+    def play(self, script: str) -> None:
+        """Run every line and compare; validate() at the end."""
+        for number, line in enumerate(script.splitlines(), 1):
+            text = line.split("#")[0].strip()
+            if not text:
+                continue
+            asked, _, expected = text.partition("->")
+            answer = self.answer(asked.split())
+            if expected.strip():
+                assert answer == " ".join(expected.split()), f"line {number}: {text}\n  answered: {answer}"
+            self.engine.validate()
+
+    def answer(self, words: list[str]) -> str:
+        verb, rest = words[0], words[1:]
+        return str(getattr(self, "do_" + verb.replace("-", "_"))(*rest))
+
+    def do_bid(self, name: str, who: str, price: str, quantity: str, *alias: str) -> str:
+        return self._limit(Side.BUY, name, who, price, quantity, alias)
+
+    def do_ask(self, name: str, who: str, price: str, quantity: str, *alias: str) -> str:
+        return self._limit(Side.SELL, name, who, price, quantity, alias)
+
+    def do_buy(self, name: str, who: str, how: str, amount: str, *alias: str) -> str:
+        return self._market(Side.BUY, name, who, how, amount, alias)
+
+    def do_sell(self, name: str, who: str, how: str, amount: str, *alias: str) -> str:
+        return self._market(Side.SELL, name, who, how, amount, alias)
+
+    def _limit(self, side: Side, name: str, who: str, price: str, quantity: str, alias: tuple[str, ...]) -> str:
+        events = self.place(
+            name,
+            who,
+            side=side,
+            order_kind=OrderKind.LIMIT,
+            time_in_force=TimeInForce.GTC,
+            price_ticks=ticks(price),
+            quantity_lots=lots(quantity),
+            client_id=alias[1] if alias else name,
+        )
+        return self.words(events)
+
+    def _market(self, side: Side, name: str, who: str, how: str, amount: str, alias: tuple[str, ...]) -> str:
+        size = {"quantity_lots": lots(amount)} if how == "market" else {"budget_units": parse_decimal(amount)}
+        client_id = alias[1] if alias else name
+        return self.words(self.place(name, who, side=side, order_kind=OrderKind.MARKET, client_id=client_id, **size))
+
+    def do_cancel(self, name: str, *by: str) -> str:
+        who = by[1] if by else self.owners[name]
+        return self.words(
+            self.send(CancelOrder(market_id=MARKET, account_id=self.account(who), order_id=self.orders[name]))
+        )
+
+    def do_cancel_all(self, who: str) -> str:
+        return self.words(self.send(CancelAll(account_id=self.account(who))))
+
+    def do_fund(self, who: str, amount: str, asset: str) -> str:
+        return self.words(self.fund(who, amount, asset))
+
+    def do_withdraw(self, who: str, amount: str, asset: str) -> str:
+        return self.words(self.money(Debit, who, amount, asset, counter=Counterparty.EXTERNAL))
+
+    def do_transfer(self, who: str, amount: str, asset: str, to: str) -> str:
+        return self.words(self.money(Transfer, who, amount, asset, to_account_id=self.account(to)))
+
+    def do_hold(self, key: str, who: str, amount: str, asset: str) -> str:
+        return self.words(self.money(Hold, who, amount, asset, key=key))
+
+    def do_release(self, key: str, who: str, asset: str) -> str:
+        return self.words(self.money(Release, who, "0", asset, key=key))
+
+    def do_capture(self, key: str, who: str, amount: str, asset: str) -> str:
+        return self.words(self.money(Capture, who, amount, asset, key=key, counter=Counterparty.EXTERNAL))
+
+    def money(self, kind: type[Any], who: str, amount: str, asset: str, **fields: Any) -> list[Any]:
+        return self.send(
+            kind(
+                account_id=self.account(who),
+                asset_id=ASSETS[asset],
+                amount_units=parse_decimal(amount),
+                **fields,
+                **self.numbered(),
+            )
+        )
+
+    def do_family(self, who: str, head: str) -> str:
+        return self.words(
+            self.send(SetAccount(account_id=self.account(who), family_id=self.account(head), **self.numbered()))
+        )
+
+    def do_tier(self, who: str, tier: str) -> str:
+        return self.words(self.send(SetAccount(account_id=self.account(who), fee_tier=int(tier), **self.numbered())))
+
+    def do_set(self, *pairs: str) -> str:
+        return self.words(self.set_market(**{pairs[i]: int(pairs[i + 1]) for i in range(0, len(pairs), 2)}))
+
+    def do_fees(self, *tiers: str) -> str:
+        fees = [(int(tier.split(":")[0]), int(tier.split(":")[1])) for tier in tiers]
+        return self.words(self.set_market(fees=fees))
+
+    def do_state(self, state: str) -> str:
+        return self.words(
+            self.send(SetMarketState(market_id=MARKET, state=MarketState[state], cause=1, **self.numbered()))
+        )
+
+    def do_tick(self) -> str:
+        return self.words(self.send(Tick()))
+
+    def do_book(self) -> str:
+        sides = []
+        for side, name in ((Side.BUY, "bids"), (Side.SELL, "asks")):
+            levels = self.engine.depth(MARKET, side, 1000)
+            if levels:
+                sides.append(name + " " + " ".join(f"{price_text(p)} x {quantity_text(q)}" for p, q in levels))
+        return ", ".join(sides) or "empty"
+
+    def do_balance(self, who: str, asset: str) -> str:
+        available, held = self.balance(who, asset)
+        return f"{amount_text(available)} available, {amount_text(held)} held"
+
+    def do_fees_of(self, asset: str) -> str:
+        return amount_text(next(row.fee_units for row in self.engine.assets() if row.code == asset))
+
+    def do_last(self) -> str:
+        return price_text(next(iter(self.engine.markets())).last_price_ticks)
+
+    # Events as words
+
+    def words(self, events: list[Any]) -> str:
+        return ", ".join(text for event in events for text in self._words_of(event)) or "nothing"
+
+    def _name(self, order_id: int) -> str:
+        return next((name for name, known in self.orders.items() if known == order_id), f"#{order_id}")
+
+    def _words_of(self, event: Any) -> list[str]:
+        match event:
+            case OrderAccepted():
+                return ["rested"] if event.flags & AcceptedFlag.RESTED else []
+            case OrderRejected():
+                return [f"rejected {reason_text(event.reason)}"]
+            case OrderDuplicate():
+                return [f"duplicate of {self._name(event.order_id)}"]
+            case Trade():
+                text = f"trade {self._name(event.maker_order_id)} {price_text(event.price_ticks)}"
+                text += f" {quantity_text(event.quantity_lots)}"
+                return [text, "done"] if event.flags & TradeFlag.TAKER_DONE else [text]
+            case OrderRested():
+                return [f"rests {quantity_text(event.left_lots)}"]
+            case OrderClosed():
+                status = OrderStatus(event.status).name.lower()
+                if event.reason == Reason.CANCELED_BY_USER:
+                    return [f"canceled {self._name(event.order_id)}"]
+                if event.reason == Reason.CANCELED_BY_STAFF:
+                    return [f"canceled {self._name(event.order_id)} by staff"]
+                return [f"{status} {reason_text(event.reason)}"]
+            case CancelRejected():
+                return [f"cancel rejected {reason_text(event.reason)}"]
+            case AllCanceled():
+                return [f"{event.count} canceled"]
+            case PreventedMatch():
+                return [f"prevented {self._name(event.maker_order_id)} {quantity_text(event.prevented_lots)}"]
+            case MoneyMoved():
+                return ["moved"]
+            case RelayRefused():
+                return [f"refused {reason_text(event.reason)}"]
+            case SettingsApplied():
+                return ["applied"]
+            case MarketStateChanged():
+                return [f"{MarketState(event.old_state).name} to {MarketState(event.new_state).name}"]
+        raise AssertionError(f"no words for {event}")
+
+
+def play(script: str, **settings: Any) -> Table:
+    """A new table with these market settings, played; the table for further questions."""
+    table = Table(**settings)
+    table.play(script)
+    return table
+
+
+def ticks(price: str) -> int:
+    return parse_decimal(price) // TICK_SIZE
+
+
+def lots(quantity: str) -> int:
+    return parse_decimal(quantity) // LOT_SIZE
+
+
+def amount_text(units: int) -> str:
+    """Without trailing zeros: '0.5', '50950'."""
+    return format_units(units).rstrip("0").rstrip(".")
+
+
+def price_text(price_ticks: int) -> str:
+    return amount_text(price_ticks * TICK_SIZE)
+
+
+def quantity_text(quantity_lots: int) -> str:
+    return amount_text(quantity_lots * LOT_SIZE)
+
+
+def reason_text(reason: int) -> str:
+    return Reason(reason).name.lower()

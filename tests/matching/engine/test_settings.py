@@ -1,0 +1,275 @@
+"""SET_ASSET, SET_MARKET, SET_ACCOUNT and SET_MARKET_STATE: what they change, when they are refused."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from apps.common.amounts import AMOUNT_MAX
+from apps.streams.codec import encode_command, encode_set_asset, encode_set_market
+from apps.streams.kinds import HaltCause, MarketState, Reason
+from apps.streams.messages import AssetSettings
+from apps.streams.records import (
+    CONTROL_HEAD_SIZE,
+    FRAME_SIZE,
+    MarketStateChanged,
+    RelayRefused,
+    SetAccount,
+    SetMarketState,
+    SettingsApplied,
+)
+from tests.matching.engine.play import MARKET, SETTINGS, Table, play
+
+
+def refused(table: Table, frames: bytes, reason: Reason) -> None:
+    before = table.state_but_seq()
+    (event,) = table.run(frames)
+    assert isinstance(event, RelayRefused)
+    assert event.reason == reason
+    assert table.state_but_seq() == before
+    table.engine.validate()
+
+
+def market_frames(table: Table, **changes: Any) -> bytes:
+    settings = msgspec.structs.replace(table.settings, **{"settings_version": 2} | changes)
+    return encode_set_market(settings, **table.numbered())
+
+
+def test_a_new_market_is_not_open_yet() -> None:
+    table = Table()
+    frames = market_frames(table, market_id=7, symbol="NEW")
+    (event,) = table.run(frames)
+    assert isinstance(event, SettingsApplied)
+    assert (event.object_id, event.settings_version) == (7, 2)
+    row = list(table.engine.markets())[1]
+    assert (row.symbol, row.state) == ("NEW", MarketState.PRE_LAUNCH)
+
+
+def test_newer_settings_count_from_the_next_order_on() -> None:
+    play(
+        """
+        bid b1 alice 50000 0.1        -> rested
+        set min_lots 20000            -> applied
+        bid b2 alice 50000 0.1        -> rejected lot_size
+        bid b3 alice 50000 0.2        -> rested
+        """
+    )
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_settings_that_are_not_newer_are_refused(version: int) -> None:
+    table = Table()
+    reason = Reason.INVALID_SETTINGS if version == 0 else Reason.STALE_SETTINGS
+    refused(table, market_frames(table, settings_version=version), reason)
+
+
+def test_an_order_with_older_settings_is_refused_and_one_with_newer_passes() -> None:
+    table = Table()
+    table.play("set min_lots 2")
+    order = {"side": 0, "order_kind": 1, "time_in_force": 1, "price_ticks": 5_000_000, "quantity_lots": 10}
+    before = table.state_but_seq()
+    (event,) = table.place("b1", "alice", settings_version=1, **order)[-1:]
+    assert event.reason == Reason.STALE_SETTINGS
+    assert table.place("b2", "alice", settings_version=3, **order)[0].reason == 0
+    assert table.state_but_seq() != before
+
+
+@pytest.mark.parametrize("change", [{"tick_size": 10_000_000}, {"lot_size": 10_000}])
+def test_tick_and_lot_change_only_in_a_closed_and_empty_market(change: dict[str, int]) -> None:
+    table = Table()
+    table.play("ask a1 alice 50000 1\nbuy p1 bob market 0.5\nlast -> 50000")
+    refused(table, market_frames(table, **change), Reason.MARKET_IN_USE)
+    table.play("state HALTED")
+    refused(table, market_frames(table, **change), Reason.MARKET_IN_USE)
+    table.play("state CLOSED -> HALTED to CLOSED, canceled a1 by staff")
+    (event,) = table.run(market_frames(table, **change))
+    assert isinstance(event, SettingsApplied)
+    table.play("last -> 0")
+
+
+def test_tick_and_lot_may_change_before_the_launch() -> None:
+    table = Table()
+    table.run(market_frames(table, market_id=7, symbol="NEW"))
+    (event,) = table.run(market_frames(table, market_id=7, symbol="NEW", settings_version=3, tick_size=10_000_000))
+    assert isinstance(event, SettingsApplied)
+
+
+def test_the_assets_of_a_market_are_known_and_never_change() -> None:
+    table = Table()
+    table.run(encode_set_asset(AssetSettings(asset_id=3, code="ETH"), **table.numbered()))
+    refused(table, market_frames(table, base_asset_id=3), Reason.INVALID_SETTINGS)
+    refused(table, market_frames(table, quote_asset_id=9), Reason.UNKNOWN_ASSET)
+    refused(table, market_frames(table, market_id=7, base_asset_id=9), Reason.UNKNOWN_ASSET)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tick_size": 0},
+        {"tick_size": 1},
+        {"tick_size": AMOUNT_MAX + 1},
+        {"lot_size": -1},
+        {"lot_size": 2**63},
+        {"tick_size": 2**61, "lot_size": 2**61},
+        {"initial_price_ticks": 0},
+        {"initial_price_ticks": 10**9},
+        {"min_price_ticks": 0},
+        {"max_price_ticks": 2**62},
+        {"min_lots": 0},
+        {"max_lots": 2**62},
+        {"market_max_lots": 0},
+        {"min_notional_units": -1},
+        {"max_notional_units": 2**62},
+        {"bid_down_bp": 10_001},
+        {"ask_up_bp": 9_999},
+        {"ask_up_bp": 2**31},
+        {"max_open_orders": -1},
+        {"fees": []},
+        {"fees": [(0, 0)] * 17},
+        {"fees": [(500_000, 0)]},
+        {"fees": [(-1, 0)]},
+        {"symbol": ""},
+        {"symbol": "A" * 21},
+        {"symbol": "Ä"},
+        {"symbol": "A\0B"},
+        {"settings_version": 2**32},
+        {"base_asset_id": 2},
+        {"base_asset_id": 0},
+        {"quote_asset_id": 2**31},
+    ],
+)
+def test_settings_that_no_engine_can_run_are_refused(change: dict[str, Any]) -> None:
+    table = Table()
+    refused(table, market_frames(table, **change), Reason.INVALID_SETTINGS)
+
+
+@pytest.mark.parametrize("market_id", [0, 2**31])
+def test_market_ids_have_a_range(market_id: int) -> None:
+    table = Table()
+    refused(table, market_frames(table, market_id=market_id), Reason.INVALID_SETTINGS)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\xc1", b"\x80", msgspec.msgpack.encode({"asset_id": 1}), b"\xff" * 60, b"\xa5\xff\xfe"]
+)
+def test_a_body_that_is_no_settings_is_refused(body: bytes) -> None:
+    table = Table()
+    for frames in (
+        bytearray(encode_set_asset(AssetSettings(asset_id=3, code="ETH"), **table.numbered())),
+        bytearray(encode_set_market(SETTINGS, **table.numbered())),
+    ):
+        frames[CONTROL_HEAD_SIZE - 2 : CONTROL_HEAD_SIZE] = len(body).to_bytes(2, "little")
+        frames[CONTROL_HEAD_SIZE : CONTROL_HEAD_SIZE + len(body)] = body
+        refused(table, bytes(frames), Reason.INVALID_SETTINGS)
+
+
+def test_a_body_longer_than_its_run_is_refused() -> None:
+    table = Table()
+    frames = bytearray(encode_set_asset(AssetSettings(asset_id=3, code="ETH"), **table.numbered()))
+    frames[CONTROL_HEAD_SIZE - 2 : CONTROL_HEAD_SIZE] = (0xFFFF).to_bytes(2, "little")
+    refused(table, bytes(frames[:FRAME_SIZE]), Reason.INVALID_SETTINGS)
+
+
+def test_a_settings_body_under_the_other_command_is_refused() -> None:
+    table = Table()
+    frames = bytearray(encode_set_asset(AssetSettings(asset_id=3, code="ETH"), **table.numbered()))
+    frames[1] = 21  # SET_MARKET
+    refused(table, bytes(frames), Reason.INVALID_SETTINGS)
+
+
+def test_the_header_and_the_body_name_the_same_market() -> None:
+    table = Table()
+    frames = bytearray(encode_set_market(msgspec.structs.replace(SETTINGS, settings_version=2), **table.numbered()))
+    frames[4] = 9
+    refused(table, bytes(frames), Reason.INVALID_SETTINGS)
+
+
+@pytest.mark.parametrize("code", ["", "A" * 17, "Ä", "A\0"])
+def test_asset_codes_are_checked(code: str) -> None:
+    table = Table()
+    refused(table, encode_set_asset(AssetSettings(asset_id=3, code=code), **table.numbered()), Reason.INVALID_SETTINGS)
+
+
+def test_an_asset_may_be_renamed() -> None:
+    table = Table()
+    table.run(encode_set_asset(AssetSettings(asset_id=1, code="XBT"), **table.numbered()))
+    assert next(iter(table.engine.assets())).code == "XBT"
+
+
+@pytest.mark.parametrize("change", [{"account_id": 0}, {"fee_tier": 16}, {"parts": 2}])
+def test_set_account_is_checked(change: dict[str, int]) -> None:
+    table = Table()
+    fields = {"account_id": 1001, "fee_tier": 0} | change
+    command = SetAccount(**fields, **table.numbered())
+    refused(table, encode_command(command).ljust(fields.get("parts", 1) * FRAME_SIZE, b"\0"), Reason.MALFORMED)
+
+
+def test_set_account_makes_an_account_and_says_what_it_is_now() -> None:
+    table = Table()
+    (event,) = table.send(SetAccount(account_id=42, fee_tier=3, **table.numbered()))
+    assert isinstance(event, SettingsApplied)
+    assert (event.object_id, event.account_id, event.family_id, event.fee_tier) == (42, 42, 42, 3)
+    assert table.engine.counters().accounts == 1
+
+
+def state_command(table: Table, **changes: int) -> bytes:
+    fields = {"market_id": MARKET, "state": MarketState.HALTED, "cause": HaltCause.STAFF} | changes
+    return encode_command(SetMarketState(**fields, **table.numbered()))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"market_id": 9}, Reason.UNKNOWN_MARKET),
+        ({"state": 0}, Reason.MALFORMED),
+        ({"state": 8}, Reason.MALFORMED),
+        ({"cause": 9}, Reason.MALFORMED),
+        ({"state": MarketState.PRE_LAUNCH}, Reason.INVALID_STATE),
+        ({"state": MarketState.AUCTION}, Reason.INVALID_STATE),
+    ],
+)
+def test_a_state_that_staff_may_not_set_is_refused(change: dict[str, int], reason: Reason) -> None:
+    table = Table()
+    refused(table, state_command(table, **change), reason)
+
+
+def test_the_event_of_a_state_change() -> None:
+    table = Table()
+    (event,) = table.run(state_command(table))
+    assert isinstance(event, MarketStateChanged)
+    assert (event.old_state, event.new_state, event.cause, event.until_ms) == (
+        MarketState.OPEN,
+        MarketState.HALTED,
+        HaltCause.STAFF,
+        0,
+    )
+    assert event.relay_seq == table.relay_seq
+
+
+def test_closing_cancels_every_order_of_that_market_only() -> None:
+    table = Table()
+    table.run(market_frames(table, market_id=7, symbol="OTHER"))
+    table.run(state_command(table, market_id=7, state=MarketState.OPEN))
+    table.play("bid b1 alice 50000 0.1\nask a1 bob 51000 0.1\nbid b2 alice 49000 0.1")
+    table.place(
+        "o",
+        "alice",
+        market_id=7,
+        settings_version=2,
+        side=0,
+        order_kind=1,
+        time_in_force=1,
+        price_ticks=5,
+        quantity_lots=10,
+    )
+    table.play(
+        """
+        state CLOSED  -> OPEN to CLOSED, canceled b1 by staff, canceled a1 by staff, canceled b2 by staff
+        book                          -> empty
+        balance bob BTC               -> 100 available, 0 held
+        bid  b3 alice 50000 0.1       -> rejected market_closed
+        state OPEN                    -> CLOSED to OPEN
+        bid  b4 alice 50000 0.1       -> rested
+        """
+    )
+    assert [row.market_id for row in table.engine.open_orders()] == [7, MARKET]

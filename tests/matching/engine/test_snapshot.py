@@ -1,0 +1,107 @@
+"""Snapshot bodies: canonical, described by one table, refused when they are anything else."""
+
+import pytest
+
+from apps.matching.engine import RULES_VERSION, Engine, SnapshotError
+from apps.matching.engine.snapshot import MAGIC, TABLES
+from tests.matching.engine.play import Table, play
+from tests.matching.engine.random_commands import Commands
+
+SCRIPT = """
+    fees -100:1000 0:900
+    family sub1 head
+    tier bob 1
+    bid  b1 alice 50000 0.3
+    bid  b2 bob   50000 0.2
+    ask  a1 alice 51000 0.1
+    sell s1 carol market 0.35
+    hold wd:1 alice 6 USDT
+    cancel a1
+"""
+
+
+def test_an_empty_engine_has_a_snapshot_too() -> None:
+    engine = Engine()
+    assert Engine.restore(engine.snapshot()).state_hash() == engine.state_hash()
+    assert len(engine.state_hash()) == 64
+
+
+def test_the_same_state_by_another_way_has_the_same_body() -> None:
+    """Rows that came and went leave nothing behind: balances without units, empty levels, seats."""
+    plain = play("fund alice 10 USDT\nfund bob 5 BTC")
+    detour = play(
+        """
+        fund alice 10 USDT
+        fund bob 5 BTC
+        bid b1 alice 1 1
+        ask a1 bob 90000 1
+        cancel b1
+        cancel a1
+        """
+    )
+    for table in (plain, detour):
+        table.engine._state.journal.seq = table.engine._state.journal.now_ms = 0
+        table.engine._state.last_order_id = 0
+        table.engine._state.closed_ids.ring.clear()
+        table.engine._state.closed_ids.records.clear()
+    assert plain.engine.snapshot() == detour.engine.snapshot()
+
+
+def test_a_restored_engine_has_the_same_views_and_goes_on_alike() -> None:
+    table = play(SCRIPT)
+    engine = table.engine
+    copy = Engine.restore(engine.snapshot())
+    copy.validate()
+    for view in ("balances", "open_orders", "holds", "assets", "markets"):
+        assert list(getattr(copy, view)()) == list(getattr(engine, view)())
+    assert copy.counters() == engine.counters()
+    assert copy.seq == engine.seq
+    table.engine = copy
+    table.play("sell s2 carol market 0.1 -> trade b2 50000 0.1, done")
+
+
+def test_the_layout_is_one_table_of_unique_columns() -> None:
+    assert [table.name for table in TABLES] == [
+        "head", "relays", "assets", "markets", "fees", "accounts", "balances", "holds", "orders", "closed_ids",
+    ]  # fmt: skip
+    for table in TABLES:
+        names = [name for name, _ in table.columns]
+        assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda body: b"",
+        lambda body: b"x" + body[1:],
+        lambda body: body[:-1],
+        lambda body: body + b"\0",
+        lambda body: body[: len(MAGIC)],
+        lambda body: body[: len(MAGIC) + 2],
+        lambda body: body[: len(MAGIC) + 4] + (RULES_VERSION + 1).to_bytes(4, "little") + body[len(MAGIC) + 8 :],
+        lambda body: MAGIC + (0).to_bytes(4, "little") + body[len(MAGIC) + 4 :],
+        lambda body: MAGIC + (2**32 - 1).to_bytes(4, "little") + body[len(MAGIC) + 4 :],
+    ],
+)
+def test_anything_else_is_refused(spoil: object) -> None:
+    body = play(SCRIPT).engine.snapshot()
+    with pytest.raises(SnapshotError):
+        Engine.restore(spoil(body))  # type: ignore[operator]
+
+
+def test_a_body_cut_anywhere_is_refused() -> None:
+    commands, engine = Commands(3), Engine(50)
+    for _ in range(200):
+        engine.process(commands.next())
+    body = engine.snapshot()
+    for length in range(0, len(body), 97):
+        with pytest.raises(SnapshotError):
+            Engine.restore(body[:length])
+
+
+def test_state_hash_is_that_of_the_body_and_changes_with_it() -> None:
+    table = Table()
+    before = table.engine.state_hash()
+    assert table.engine.state_hash() == before
+    table.fund("alice", "1", "USDT")
+    assert table.engine.state_hash() != before
