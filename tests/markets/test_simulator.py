@@ -14,7 +14,7 @@ from apps.accounts.models import TradingAccount
 from apps.common.amounts import parse_decimal
 from apps.ledger.models import Balance
 from apps.markets import demo
-from apps.markets.management.commands.run_simulator import last_prices
+from apps.markets.management.commands.run_simulator import last_prices, own_url
 from apps.markets.models import Asset
 from apps.markets.services import create_asset
 from apps.markets.simulator.funding import TARGETS, funds_on_their_way, make_account, refill
@@ -243,6 +243,19 @@ def test_prices_go_on_where_the_market_is(settings: Any, db: None) -> None:
     settings.SIMULATOR = True
     call_command("demo_data", verbosity=0)
     assert last_prices() == initial_units()
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "ws://127.0.0.1:8000/ws-api/v3"),
+        ("0.0.0.0", "ws://127.0.0.1:8000/ws-api/v3"),
+        ("::", "ws://[::1]:8000/ws-api/v3"),
+        ("exchange.example", "ws://exchange.example:8000/ws-api/v3"),
+    ],
+)
+def test_where_the_gateway_is(host: str, url: str) -> None:
+    assert own_url(host, 8000) == url
 
 
 @pytest.mark.parametrize(("environment", "simulator"), [("production", True), ("development", False)])

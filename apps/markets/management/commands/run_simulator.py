@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
@@ -19,12 +20,23 @@ class Command(BaseCommand):
     help = "Trade on the demonstration's markets as several simulated participants. Never in production."
     requires_system_checks = ()
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--url", default=None, help="the WebSocket API; without it the gateway at HOST and PORT of this machine"
+        )
+
+    def handle(self, *args: Any, url: str | None, **options: Any) -> None:
         if settings.ENVIRONMENT == "production" or not settings.SIMULATOR:
             raise CommandError("The simulator is for development; production settings and SIMULATOR=0 refuse it.")
-        simulator = Simulator(f"ws://{settings.HOST}:{settings.PORT}/ws-api/v3", last_prices())
+        simulator = Simulator(url or own_url(settings.HOST, settings.PORT), last_prices())
         with serve_health("simulator", simulator.health), contextlib.suppress(asyncio.CancelledError):
             asyncio.run(_until_stopped(simulator))
+
+
+def own_url(host: str, port: int) -> str:
+    """Where a gateway that listens on `host` is reached from this machine."""
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  an address to translate
+    return f"ws://{f'[{reached}]' if ':' in reached else reached}:{port}/ws-api/v3"
 
 
 def last_prices() -> dict[str, int]:
