@@ -14,7 +14,7 @@ from typing import Final
 
 import psycopg
 import structlog
-from django.db import OperationalError
+from django.db import OperationalError, connections
 from prometheus_client import Counter, Gauge
 
 from apps.orders.policy import BACK_OFF_LAST_S, RECONCILE_EVERY_S, RECONCILE_REST_FACTOR
@@ -63,6 +63,9 @@ class ReconcileProcess:
                 log.warning("reconciliation put off", error=str(error).strip())
                 rest_s = BACK_OFF_LAST_S
                 continue
+            finally:
+                # Nothing is held until the next run, least of all a connection that a restart has broken meanwhile.
+                connections.close_all()
             seconds = time.monotonic() - started_s
             SECONDS.set(seconds)
             rest_s = max(RECONCILE_EVERY_S, RECONCILE_REST_FACTOR * seconds)

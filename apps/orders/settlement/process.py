@@ -119,10 +119,11 @@ class SettlementProcess:
 
     def _next_entries(self, bus: Bus, after_seq: int) -> list[EventEntry]:
         """What there is, up to about one batch of events; waits a moment for the first entry."""
-        entries = found = bus.read_events(after_seq, count=ENTRIES_PER_READ, block_ms=READ_BLOCK_MS)
+        found = bus.read_events(after_seq, count=ENTRIES_PER_READ, block_ms=READ_BLOCK_MS)
+        entries = list(found)
         while len(found) == ENTRIES_PER_READ and entries[-1].last_seq - after_seq < EVENTS_PER_BATCH:
             found = bus.read_events(entries[-1].last_seq, count=ENTRIES_PER_READ)
-            entries = entries + found
+            entries.extend(found)
         return entries
 
     def _check_history(self, bus: Bus, position: Position) -> None:
