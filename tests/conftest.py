@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import django
 import pytest
@@ -29,6 +30,14 @@ os.environ |= {
 }
 # Test modules import models at the top, so the apps must be loaded before they are collected.
 django.setup()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
+    """Workers inherit this process's environment; with a settings module in it pytest-django would read the settings
+    before this file has chosen the worker's own data directory."""
+    for spec in specs:
+        spec.env["DJANGO_SETTINGS_MODULE"] = ""
 
 
 def pytest_unconfigure() -> None:
