@@ -5,8 +5,9 @@
 import { socketUrl } from "./address.js";
 import { BalanceStore } from "./balances.js";
 import { BalancesView } from "./balancesview.js";
-import { formatDecimal, parseSigned } from "./decimal.js";
+import { parseSigned } from "./decimal.js";
 import { byId } from "./dom.js";
+import { notifyFill } from "./fillnotices.js";
 import { notify } from "./notices.js";
 import { OrderStore } from "./orders.js";
 import { OrdersView } from "./ordersview.js";
@@ -97,11 +98,8 @@ export class AccountPanel {
     const { order, trade } = this.orders.takeReport(report, Date.now());
     this.onFound(order.clientOrderId);
     const market = this.markets.get(order.symbol) ?? this.market;
-    const verb = order.side === "BUY" ? "Bought" : "Sold";
-    if (trade !== null) {
-      const price = formatDecimal(trade.price, market.pricePlaces, { group: true });
-      notify("success", `${verb} ${formatDecimal(trade.quantity, 0)} ${market.base} at ${price} ${market.quote}`);
-    } else if (order.status === "EXPIRED") {
+    if (trade !== null) notifyFill(trade, market);
+    else if (order.status === "EXPIRED") {
       notify("warning", `${order.symbol}: the rest of your ${order.side.toLowerCase()} order expired, because nothing in the book could fill it.`);
     } else if (order.status === "EXPIRED_IN_MATCH") {
       notify("warning", `${order.symbol}: your ${order.side.toLowerCase()} order met one of your own orders and was stopped.`);

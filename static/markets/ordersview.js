@@ -30,8 +30,7 @@ export class OrdersView {
     fill("open-orders", open.map((order) => this.orderRow(order, this.cancelButton(order))));
     fill("order-history", this.store.closed(symbol).slice(0, HISTORY_SHOWN).map((order) => this.orderRow(order, statusText(order))));
     fill("trade-history", this.store.ownTrades(symbol).slice(0, HISTORY_SHOWN).map((trade) => this.tradeRow(trade)));
-    const count = this.store.open().length;
-    byId("open-orders-count").textContent = count > 0 ? `(${count})` : "";
+    byId("open-orders-count").textContent = open.length > 0 ? `(${open.length})` : "";
     byId("cancel-all").disabled = this.store.open(this.market.symbol).length === 0;
   }
 

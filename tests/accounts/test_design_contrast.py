@@ -6,8 +6,8 @@ import pytest
 from django.conf import settings
 
 TEXT_ON = {
-    "--text": ("--bg", "--surface", "--surface-2", "--surface-3"),
-    "--text-muted": ("--bg", "--surface", "--surface-2"),
+    "--text": ("--bg", "--surface", "--surface-2", "--surface-3", "--buy-depth", "--sell-depth"),
+    "--text-muted": ("--bg", "--surface", "--surface-2", "--buy-depth", "--sell-depth"),
     "--link": ("--bg", "--surface", "--surface-2"),
     "--buy": ("--bg", "--surface", "--surface-2", "--buy-depth"),
     "--sell": ("--bg", "--surface", "--surface-2", "--sell-depth"),

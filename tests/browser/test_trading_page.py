@@ -81,7 +81,7 @@ def test_limit_order_rests_fills_and_moves_balances_live(page: Page, exchange: F
     expect(page.locator("#open-orders-body td[data-label=Filled]")).to_have_text("0.20000")
     exchange.do(lambda market: market.fill(market.orders[1], UNIT * 3 // 10, 50_950 * UNIT))
     expect(page.locator("#open-orders-empty")).to_be_visible()
-    expect(page.locator("#page-notices")).to_contain_text("Bought 0.3 BTC at 50,950.00 USDT")
+    expect(page.locator("#page-notices")).to_contain_text("Bought 0.5 BTC at 50,950.00 USDT on average (2 fills)")
     expect(page.locator("#balance-base-free")).to_have_text("2.4995")
     expect(page.locator("#balance-quote-locked")).to_have_text("0.00")
     page.click("#tab-history")

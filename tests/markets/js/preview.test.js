@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 
 import { candleFromEvent, candleFromRow, joinOlder, movingAverage } from "../../../static/markets/candles.js";
 import { formatDecimal, parseDecimal } from "../../../static/markets/decimal.js";
+import { addFill, fillText } from "../../../static/markets/fillnotices.js";
 import { bannerOf } from "../../../static/markets/marketstate.js";
 import { changePercent } from "../../../static/markets/markettable.js";
 import { previewOrder } from "../../../static/markets/orderpreview.js";
@@ -78,4 +79,15 @@ test("moving average", () => {
   const closes = [1, 2, 3, 4].map((close, time) => ({ time, close }));
   assert.deepEqual(movingAverage(closes, 2), [{ time: 1, value: 1.5 }, { time: 2, value: 2.5 }, { time: 3, value: 3.5 }]);
   assert.deepEqual(movingAverage(closes, 9), []);
+});
+
+test("fills of one order are one sentence", () => {
+  const market = { base: "BTC", quote: "USDT", pricePlaces: 2 };
+  const fill = (price, quantity) => ({ price: parseDecimal(price), quantity: parseDecimal(quantity) });
+  const first = addFill(undefined, fill("50950", "0.5"));
+  assert.equal(fillText(first, "SELL", market), "Sold 0.5 BTC at 50,950.00 USDT");
+  const second = addFill(first, fill("50940", "0.2"));
+  assert.equal(fillText(second, "SELL", market), "Sold 0.7 BTC at about 50,947.14 USDT on average (2 fills)");
+  const same = addFill(first, fill("50950", "0.5"));
+  assert.equal(fillText(same, "BUY", market), "Bought 1 BTC at 50,950.00 USDT on average (2 fills)");
 });
