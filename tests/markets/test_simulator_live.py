@@ -1,11 +1,15 @@
 """The whole exchange with its simulated market, as `make run` starts it: books, prints and history, over crashes."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
+from apps.common.amounts import parse_decimal
 from apps.markets import demo
 from tests.stack import Stack
 
@@ -19,6 +23,35 @@ SYMBOLS = [market.symbol for market in demo.MARKETS]
 def stack() -> Iterator[Stack]:
     with Stack(SIMULATOR="1") as stack:
         yield stack
+
+
+class Book:
+    """A client's book: price text -> quantity text by side."""
+
+    def __init__(self, snapshot: dict[str, Any]) -> None:
+        self.id = snapshot["lastUpdateId"]
+        self.sides = {"b": dict(snapshot["bids"]), "a": dict(snapshot["asks"])}
+        self.taken = 0
+
+    def take(self, event: dict[str, Any]) -> None:
+        if event["u"] <= self.id:
+            return
+        if self.taken:
+            assert event["U"] == self.id + 1, f"a gap: {event['U']} after {self.id}"
+        else:
+            assert event["U"] <= self.id + 1, f"the first event starts at {event['U']}, the snapshot is {self.id}"
+        for side in ("b", "a"):
+            for price, quantity in event[side]:
+                if quantity == "0.00000000":
+                    self.sides[side].pop(price, None)
+                else:
+                    self.sides[side][price] = quantity
+        self.id = event["u"]
+        self.taken += 1
+
+    def crossed(self) -> bool:
+        bids, asks = ([parse_decimal(price) for price in self.sides[side]] for side in ("b", "a"))
+        return max(bids) >= min(asks)
 
 
 def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = 60.0) -> None:
@@ -66,6 +99,27 @@ def test_every_market_lives(stack: Stack) -> None:
         ticker = get(stack, "ticker/24hr", symbol=symbol)
         assert isinstance(ticker, dict)
         assert ticker["count"] > 1_000, "the window holds simulated history"
+
+
+@pytest.mark.parametrize("stream", ["btcusdt@depth@100ms", "btcusdt@depth"])
+def test_a_local_book_stays_right_while_market_data_is_killed(stack: Stack, stream: str) -> None:
+    """The rules of clients.md section 5, as python-binance and ccxt follow them: a gap fails."""
+    with connect(f"{stack.ws_url}/ws/{stream}", open_timeout=10, proxy=None) as socket:
+        events = [json.loads(socket.recv(timeout=20))]
+        snapshot = get(stack, "depth", symbol="BTCUSDT", limit=5000)
+        assert isinstance(snapshot, dict)
+        book = Book(snapshot)
+        stack.kill("marketdata")
+        killed_at = len(events)
+        deadline = time.monotonic() + 40
+        while len(events) < killed_at + 8 or events[-1]["u"] <= snapshot["lastUpdateId"]:
+            assert time.monotonic() < deadline, f"{len(events)} events only"
+            events.append(json.loads(socket.recv(timeout=20)))
+    for event in events:
+        book.take(event)
+    stack.wait_ready("marketdata")
+    assert book.taken
+    assert not book.crossed()
 
 
 @pytest.mark.parametrize("victim", ["gateway", "marketdata", "redis-edge", "matching"])
