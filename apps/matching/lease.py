@@ -67,7 +67,7 @@ class LeaseKeeper:
         if self._thread is not None:
             self._thread.join(JOIN_TIMEOUT_S)
         try:
-            if release and self.lost_to is None:
+            if release and self._thread is not None and self.lost_to is None:
                 self._bus.release_lease(self._holder)
         except BusError as error:
             log.warning("lease not released, it runs out by itself", error=str(error))

@@ -74,12 +74,10 @@ class Worker:
             except Stopped:
                 break
             except (BusAway, AppendUnknown) as error:
-                self.status.enter(Phase.WAITING_FOR_REDIS, str(error))
-                log.warning("redis-core is away; the next reign recovers from snapshot and log", error=str(error))
+                self._wait_for_server(Phase.WAITING_FOR_REDIS, error)
                 back_off.wait()
             except AuthorityAway as error:
-                self.status.enter(Phase.WAITING_FOR_POSTGRES, str(error))
-                log.warning("PostgreSQL is away; the worker takes over when it answers", error=str(error))
+                self._wait_for_server(Phase.WAITING_FOR_POSTGRES, error)
                 back_off.wait()
             except Halt as halt:
                 self._stay_halted(halt)
@@ -121,6 +119,12 @@ class Worker:
         if not self._bus.raise_epoch(epoch):
             raise TakeoverLost(f"epoch {epoch} was raised in PostgreSQL, but redis-core is already at a newer one")
         return epoch, self._authority.settled()
+
+    def _wait_for_server(self, phase: Phase, error: Exception) -> None:
+        """Said once, not at every attempt; the health check has the newest error."""
+        if self.status.phase is not phase:
+            log.warning(f"{phase}; then this worker takes over again from snapshot and log", error=str(error))
+        self.status.enter(phase, str(error))
 
     def _stay_halted(self, halt: Halt) -> None:
         self.status.enter(Phase.HALTED, str(halt), reason=halt.reason)

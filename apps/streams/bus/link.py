@@ -10,7 +10,14 @@ from typing import Any, Final
 
 from redis import connection as redis_connection
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, ConnectionError, RedisError, ResponseError, TimeoutError
+from redis.exceptions import (
+    AuthenticationError,
+    ConnectionError,
+    NoScriptError,
+    RedisError,
+    ResponseError,
+    TimeoutError,
+)
 from redis.retry import Retry
 
 from apps.streams.bus.errors import AppendUnknown, BusAway, BusRefused
@@ -54,6 +61,8 @@ class Link:
         """All in one round trip and one fsync; the first refusal is raised after all are answered."""
         answers = self._call(commands, effect=True)
         for answer in answers:
+            if isinstance(answer, NoScriptError):
+                self._connection.disconnect()  # the next call connects again and loads the scripts
             if isinstance(answer, ResponseError):
                 raise answer
         return answers
