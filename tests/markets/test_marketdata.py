@@ -495,6 +495,23 @@ def test_stream_is_capped(start: Callable[[], MarketData], edge: redis.Redis, mo
     assert edge.xlen(names.market_data_stream(SHARD)) < 250
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_broken_candle_writer_ends_the_process(
+    venue: Venue, start: Callable[[], MarketData], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise candles would stand still unnoticed; the supervisor starts it again."""
+    process = start()
+
+    def broken() -> bool:
+        raise AssertionError("not a failure of a server")
+
+    monkeypatch.setattr("apps.markets.marketdata.candlewriter.PERIOD_S", 0.01)
+    monkeypatch.setattr(process, "load", lambda: None)
+    monkeypatch.setattr(process.candles, "step", broken)
+    with pytest.raises(RuntimeError, match="candle writer failed"):
+        process.run()
+
+
 def test_unit_factor_is_that_of_the_newest_settings_not_refused(btcusdt: Market) -> None:
     """The market's own row follows later, when the engine's event is settled."""
     first = MarketSettingsChange.objects.get()

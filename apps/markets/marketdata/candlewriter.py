@@ -76,6 +76,7 @@ class CandleWriter:
         self._factors: dict[int, int] = {}
         self.seq = 0
         self.failing = False
+        self.broken: BaseException | None = None
 
     def open(self) -> None:
         """Connect and read the watermark. Raises psycopg.Error."""
@@ -109,7 +110,20 @@ class CandleWriter:
         return len(entries) == ENTRIES_MAX
 
     def run(self, stop: threading.Event) -> None:
-        """Thread body. Failures are logged once until it works again, and tried again with growing pauses."""
+        """Thread body. Failures are logged once until it works again, and tried again with growing pauses.
+
+        What it does not know how to survive ends the process: it sets `stop`, and `broken` says why.
+        """
+        try:
+            self._run(stop)
+        except BaseException as error:
+            self.broken = error
+            raise
+        finally:
+            stop.set()
+            self.close()
+
+    def _run(self, stop: threading.Event) -> None:
         pause_s = PERIOD_S
         while not stop.wait(pause_s):
             try:
@@ -134,7 +148,6 @@ class CandleWriter:
                     log.info("candles are written again", seq=self.seq)
                 self.failing = False
                 pause_s = PERIOD_S
-        self.close()
 
     def _from_settled(self, connection: database.Connection, to_seq: int) -> None:
         """Add what was trimmed, (seq, to_seq], from the settled trades."""

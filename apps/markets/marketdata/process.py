@@ -86,6 +86,8 @@ class MarketData:
             self.candles.close()
             self.publisher.close()
             self._bus.close()
+        if self.candles.broken is not None:
+            raise RuntimeError("the candle writer failed") from self.candles.broken
 
     def load(self) -> None:
         """Bring candles up to date, load the state at the head, and forget how readers stand."""
