@@ -123,6 +123,13 @@ class EventTail:
             for feed in [feed for feeds in self._feeds.values() for feed in feeds]:
                 feed.on_lost()
 
+    async def _skip_trimmed(self, connection: Any, first_seq: int) -> None:
+        """We were so slow that the log was trimmed past us: go on at the head. Any other gap is a broken log."""
+        before = self.seq
+        await self._find_place(connection)
+        if self.seq == before:
+            raise FrameError(f"an event entry starts at {first_seq} after {before}")
+
     async def _read_some(self, connection: Any) -> None:
         await connection.send_command(
             "XREAD", "COUNT", READ_COUNT, "BLOCK", BLOCK_MS, "STREAMS", self._keys.events, f"{self.seq}-0"
@@ -131,9 +138,10 @@ class EventTail:
         for _stream, entries in streams_of(answer):
             for entry_id, fields in entries:
                 values = dict(zip(fields[::2], fields[1::2], strict=True))
-                last_seq = int(bytes(entry_id).split(b"-")[0])
-                if int(values[b"f"]) != self.seq + 1:
-                    raise FrameError(f"event entry starts at {int(values[b'f'])} after {self.seq}")
+                last_seq, first_seq = int(bytes(entry_id).split(b"-")[0]), int(values[b"f"])
+                if first_seq != self.seq + 1:
+                    await self._skip_trimmed(connection, first_seq)
+                    return
                 self.on_entry(values[b"d"])
                 self.seq = last_seq
         self._drop_settled()

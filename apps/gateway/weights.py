@@ -3,10 +3,12 @@
 MINUTE_MS = 60_000
 TEN_SECONDS_MS = 10_000
 DAY_MS = 86_400_000
+# Addresses or accounts counted at once; beyond it the one that was quiet longest is forgotten.
+KEYS_MAX = 100_000
 
 
 class _Window:
-    """Sums by key within one fixed window of time; emptied when the next one begins, so memory is bounded by it."""
+    """Sums by key within one fixed window of time; emptied when the next one begins."""
 
     __slots__ = ("length_ms", "number", "sums")
 
@@ -21,8 +23,10 @@ class _Window:
         if number != self.number:
             self.number = number
             self.sums.clear()
-        total = self.sums.get(key, 0) + amount
+        total = self.sums.pop(key, 0) + amount
         self.sums[key] = total
+        if len(self.sums) > KEYS_MAX:
+            del self.sums[next(iter(self.sums))]
         return total
 
 

@@ -91,6 +91,8 @@ class WsApiConnection(Revocable):
         endpoint = self.gateway.registry.ws.get(request.method)
         try:
             handler = SESSION_METHODS.get(request.method)
+            if not self.gateway.follower.started.is_set():
+                raise errors.not_executed()
             if handler is not None:
                 result = await handler(self, request.params)
             elif endpoint is not None:

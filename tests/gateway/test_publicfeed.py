@@ -1,0 +1,115 @@
+"""Public data in memory: taken once, in order, from snapshot and stream; lost records are noticed."""
+
+from typing import Any
+
+import pytest
+import redis
+
+from apps.gateway.book import Gap, PublicMarket
+from apps.gateway.publicanswers import percent
+from apps.gateway.weights import KEYS_MAX, OrderCounts, UsedWeights
+from tests.gateway.client import Client
+from tests.gateway.exchange import Exchange, wait_until
+
+
+def snapshot(**changes: Any) -> dict[str, Any]:
+    return {
+        "u": 10, "us": 8, "b": [[100, 5], [99, 1]], "a": [[101, 2]], "trades": [], "aggs": [], "klines": {},
+        "ticker": None, "state": None, "after": "5-1", **changes,
+    }  # fmt: skip
+
+
+def trade(number: int, time_ms: int = 1000, price: int = 100, lots: int = 1) -> dict[str, Any]:
+    return {"t": "trade", "m": 1, "id": number, "agg": number, "p": price, "q": lots, "T": time_ms, "bm": False, "u": 1}
+
+
+def depth(first: int, last: int, bids: Any = (), asks: Any = (), kind: str = "depth") -> dict[str, Any]:
+    return {"t": kind, "m": 1, "U": first, "u": last, "b": list(bids), "a": list(asks), "T": 1}
+
+
+def test_a_book_moves_by_absolute_quantities() -> None:
+    market = PublicMarket.from_snapshot(1, snapshot())
+    assert market.apply(depth(11, 12, [[99, 0], [98, 7]], [[101, 3]]))
+    assert (list(market.best_bids(5)), list(market.best_asks(5))) == ([(100, 5), (98, 7)], [(101, 3)])
+    assert (market.u, market.position) == (12, (5, 1))
+
+
+def test_what_is_known_is_not_taken_again() -> None:
+    market = PublicMarket.from_snapshot(1, snapshot(trades=[trade(4)]))
+    assert not market.apply(depth(9, 10, [[100, 0]]))
+    assert not market.apply(depth(5, 8, kind="depth1s"))
+    assert not market.apply(trade(4))
+    assert list(market.best_bids(1)) == [(100, 5)]
+
+
+@pytest.mark.parametrize("record", [depth(12, 13), depth(10, 11, kind="depth1s"), trade(6)])
+def test_lost_records_are_noticed(record: dict[str, Any]) -> None:
+    market = PublicMarket.from_snapshot(1, snapshot(trades=[trade(4)]))
+    with pytest.raises(Gap):
+        market.apply(record)
+
+
+def test_best_prices_come_from_whatever_is_newer() -> None:
+    market = PublicMarket.from_snapshot(1, snapshot())
+    assert market.best() == ((100, 5), (101, 2))
+    market.apply({"t": "top", "m": 1, "u": 11, "bp": 102, "bq": 1, "ap": 0, "aq": 0})
+    assert market.best() == ((102, 1), (0, 0))
+    market.apply(depth(11, 15, [[100, 0]]))
+    assert market.best() == ((99, 1), (101, 2))
+
+
+def test_five_minute_average() -> None:
+    market = PublicMarket.from_snapshot(1, snapshot())
+    assert market.average_price_ticks(0) is None
+    for number, (time_ms, price, lots) in enumerate([(1_000, 100, 1), (250_000, 200, 3), (400_000, 300, 1)], 1):
+        market.apply(trade(number, time_ms, price, lots))
+    assert market.average_price_ticks(400_000) == (200 * 3 + 300, 4)
+    assert market.average_price_ticks(10_000_000) == (300, 1)
+
+
+def test_only_the_newest_bars_are_kept() -> None:
+    market = PublicMarket.from_snapshot(1, snapshot())
+    for open_ms in range(0, 600_000, 60_000):
+        market.apply({"t": "kline", "m": 1, "i": "1m", "o": open_ms, "x": True})
+    assert list(market.klines["1m"]) == [420_000, 480_000, 540_000]
+
+
+@pytest.mark.parametrize(
+    ("change", "base", "text"),
+    [
+        (1, 3, "33.333"), (-1, 3, "-33.333"), (0, 5, "0.000"), (5, 0, "0.000"), (1, 200_000, "0.001"),
+        (-1, 200_000, "-0.001"), (1, 200_001, "0.000"), (10, 5, "200.000"),
+    ],
+)  # fmt: skip
+def test_percent(change: int, base: int, text: str) -> None:
+    assert percent(change, base) == text
+
+
+def test_weights_and_counts_by_window() -> None:
+    used = UsedWeights()
+    assert [used.add("a", 5, 0), used.add("a", 5, 59_999), used.add("b", 1, 59_999), used.add("a", 5, 60_000)] == [
+        5, 10, 1, 5,
+    ]  # fmt: skip
+    assert used.add("a", 7, 60_001, wallet=True) == 7
+    counts = OrderCounts()
+    assert [counts.add(1, 1, 0), counts.add(1, 1, 9_999), counts.add(1, 1, 10_000)] == [(1, 1), (2, 2), (1, 3)]
+    for number in range(KEYS_MAX + 10):
+        used.add(str(number), 1, 120_000)
+    assert len(used._minute.sums) == KEYS_MAX
+
+
+def test_an_emptied_redis_edge_comes_back(exchange: Exchange, alice: Client, public: Client) -> None:
+    """Edge may be flushed at any moment: the book is right again, and money was never touched."""
+    alice.limit("BUY", "41000.00", "0.3")
+    path = {"symbol": "BTCUSDT", "limit": 1}
+    wait_until(lambda: public.get("/api/v3/depth", **path).json()["bids"] == [["41000.00000000", "0.30000000"]])
+    with redis.Redis.from_url(exchange.edge_url) as edge:
+        edge.flushall()
+    alice.limit("BUY", "42000.00", "0.2")
+    wait_until(
+        lambda: (
+            (a := public.get("/api/v3/depth", **path)).status_code == 200
+            and a.json()["bids"] == [["42000.00000000", "0.20000000"]]
+        ),
+        timeout_s=15,
+    )
