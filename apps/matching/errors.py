@@ -1,6 +1,6 @@
 """Why a worker stops. A `Halt` needs a person and leaves every copy untouched; the others end or restart a reign.
 
-Each halt has its own reason word and its own text; `docs/operations.md` has the commands for each.
+Each halt has its own reason word, and its text says which check failed and what to do.
 """
 
 

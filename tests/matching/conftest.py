@@ -1,5 +1,6 @@
 """A worker in a thread on a bus in memory or on a real redis-core, with an authority that needs no PostgreSQL."""
 
+import gc
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -68,6 +69,15 @@ class RunningWorker:
         self.worker.stop()
         self.thread.join(20)
         assert not self.thread.is_alive()
+
+
+@pytest.fixture(autouse=True)
+def collector_as_before() -> Iterator[None]:
+    """A worker settles the process's garbage collection; the test process gets its own back."""
+    thresholds = gc.get_threshold()
+    yield
+    gc.set_threshold(*thresholds)
+    gc.unfreeze()
 
 
 @pytest.fixture

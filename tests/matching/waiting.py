@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 
-def until(holds: Callable[[], bool], *, timeout_s: float = 15.0, what: str = "the condition") -> None:
+def until(holds: Callable[[], bool], *, timeout_s: float = 30.0, what: str = "the condition") -> None:
     deadline = time.monotonic() + timeout_s
     while not holds():
         assert time.monotonic() < deadline, f"{what} did not come true within {timeout_s} s"
