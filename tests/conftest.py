@@ -40,6 +40,21 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
         spec.env["DJANGO_SETTINGS_MODULE"] = ""
 
 
+WHOLE_EXCHANGE = ("flows", "browser")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what starts a whole exchange or a browser: `make test` runs these one after the other, the rest in parallel.
+
+    They use every core by themselves, and their time limits are those of an exchange that has the machine.
+    """
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        if folder in WHOLE_EXCHANGE or hasattr(getattr(item, "module", None), "Stack"):
+            item.add_marker("stack")
+
+
 def pytest_unconfigure() -> None:
     if DATA_DIR.is_dir() and not any(DATA_DIR.iterdir()):
         DATA_DIR.rmdir()

@@ -19,7 +19,6 @@ import redis
 from tests.servers import Servers, living_processes, wait_until_none_lives
 from tests.stack import Stack
 
-pytestmark = pytest.mark.stack
 SERVERS = ("postgres", "redis-core", "redis-edge")
 DSN = "host={} dbname=nebannpet user=nebannpet"
 
