@@ -77,6 +77,7 @@ class Gateway:
         self.history = History(self.reads, self.public)
         self.hub = Hub(self.markets)
         self.public.listeners.append(self.hub)
+        self.markets.state_listeners.append(self.hub.on_state)
         self.user_data = UserData(self.tail, self.reads, self.markets)
         self.site = Site(config.site_socket)
         self.weights = UsedWeights()

@@ -1,5 +1,6 @@
 """Markets and assets as this process knows them, followed from PostgreSQL by version."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -81,6 +82,8 @@ class Markets:
         self.assets: dict[int, Asset] = {}
         # Raised with every reload: answers built from the markets are cached by it.
         self.generation = 0
+        # Told of each market whose state is not what it was, after the change is visible here.
+        self.state_listeners: list[Callable[[Market], None]] = []
         self._version: tuple[int, int] = (-1, -1)
 
     def get(self, symbol: str) -> Market:
@@ -117,7 +120,12 @@ class Markets:
             fees = tuple((maker_ppm, taker_ppm) for maker_ppm, taker_ppm in values.pop("fees"))
             state = MarketState(values.pop("state"))
             markets.append(Market(base=base, quote=quote, fees=fees, state=state, **values))
+        known = self.by_id
         self.assets = assets
         self.by_symbol = {market.symbol: market for market in markets}
         self.by_id = {market.id: market for market in markets}
         self.generation += 1
+        for market in markets:
+            if market.id in known and known[market.id].state is not market.state:
+                for listener in self.state_listeners:
+                    listener(market)

@@ -1,5 +1,5 @@
 /**
- * The market's state in words, kept current by asking for exchangeInfo again: states have no stream of their own.
+ * The market's state in words: told by a stream of its own, asked for on every connection, and now and then besides.
  *
  * `status` is the API's word (TRADING, HALT, CANCEL_ONLY, BREAK), `marketState` the exact one behind it.
  */
@@ -8,7 +8,8 @@ import { byId, setText } from "./dom.js";
 import { readMarket } from "./market.js";
 import { getJson } from "./rest.js";
 
-const POLL_MS = 5000;
+/** A safety net under the stream; each page costs the exchange only this much while nothing happens. */
+const POLL_MS = 60000;
 
 const WORDS = {
   POST_ONLY: ["info", "Post-only: orders that would trade at once are not taken."],
@@ -25,22 +26,23 @@ export function bannerOf(market) {
 }
 
 export class MarketStateView {
-  constructor(market, onChange) {
+  constructor(market) {
     this.market = market;
-    this.onChange = onChange;
     this.show(market);
     window.setInterval(() => document.visibilityState === "visible" && this.refresh(), POLL_MS);
+  }
+
+  follow(feed) {
+    feed.subscribe(`${this.market.symbol.toLowerCase()}@marketState`, {
+      onReady: () => this.refresh(),
+      onData: (event) => this.show({ status: event.status, state: event.marketState }),
+    });
   }
 
   async refresh() {
     try {
       const info = await getJson("/api/v3/exchangeInfo", { symbol: this.market.symbol });
-      const market = readMarket(info.symbols[0]);
-      const changed = market.status !== this.market.status || market.state !== this.market.state;
-      this.market = market;
-      if (!changed) return;
-      this.show(market);
-      this.onChange(market);
+      this.show(readMarket(info.symbols[0]));
     } catch (error) {
       console.warn("the market state did not load:", error.message);
     }

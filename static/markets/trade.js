@@ -69,7 +69,7 @@ function start(markets) {
   const trades = new TradesView(market);
   const chart = new PriceChart(market, feed);
   const menu = new MarketMenu([...markets.values()], feed);
-  const state = new MarketStateView(market, () => form.refresh());
+  const state = new MarketStateView(market);
   const refreshForm = oncePerFrame(() => form.refresh());
 
   followBook(feed, book, market, () => {
@@ -77,6 +77,7 @@ function start(markets) {
     bookView.draw();
     refreshForm();
   });
+  state.follow(feed);
   ticker.follow(feed);
   trades.follow(feed, (price) => ticker.showLast(price));
   chart.follow();
@@ -90,7 +91,6 @@ function start(markets) {
     if (page.dataset.view === "book") views.select("order");
   });
   wireKeys({ menu, form });
-  window.addEventListener("online", () => state.refresh());
 }
 
 function announcePlaced(result, market) {

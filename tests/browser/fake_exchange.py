@@ -148,9 +148,9 @@ class FakeExchange:
         }  # fmt: skip
 
     def _symbols(self) -> list[Json]:
-        def entry(base: str, quote: str, status: str, tick: str) -> Json:
+        def entry(base: str, quote: str, status: str, state: str, tick: str) -> Json:
             return {
-                "symbol": base + quote, "status": status, "marketState": status, "baseAsset": base, "quoteAsset": quote,
+                "symbol": base + quote, "status": status, "marketState": state, "baseAsset": base, "quoteAsset": quote,
                 "quoteAssetPrecision": 8, "quoteOrderQtyMarketAllowed": True, "orderTypes": ["LIMIT", "MARKET"],
                 "filters": [
                     {"filterType": "PRICE_FILTER", "minPrice": tick, "maxPrice": "1000000.00000000", "tickSize": tick},
@@ -163,8 +163,8 @@ class FakeExchange:
         for name in OTHER_MARKETS:
             quote = "BTC" if name.endswith("BTC") else "USDT"
             tick = "0.00001000" if quote == "BTC" else "0.01000000"
-            others.append(entry(name.removesuffix(quote), quote, "TRADING", tick))
-        return [entry("BTC", "USDT", self.market.status, "0.01000000"), *others]
+            others.append(entry(name.removesuffix(quote), quote, "TRADING", "OPEN", tick))
+        return [entry("BTC", "USDT", self.market.status, self.market.state, "0.01000000"), *others]
 
     def _klines(self, query: dict[str, str]) -> list[list[Any]]:
         if "endTime" in query:

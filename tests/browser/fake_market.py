@@ -54,6 +54,7 @@ class FakeMarket:
     publish: Callable[[str, Json], None] = lambda stream, data: None
     notify: Callable[[Json], None] = lambda event: None
     status: str = "TRADING"
+    state: str = "OPEN"
     last: int = 50_975 * UNIT
     update_id: int = 1_000
     bids: dict[int, int] = field(default_factory=dict)
@@ -113,6 +114,11 @@ class FakeMarket:
                 "e": "depthUpdate", "E": self.now_ms(), "s": "BTCUSDT", "U": self.update_id, "u": self.update_id,
                 "b": [], "a": [], side: [[format_units(price), format_units(quantity)]],
             })  # fmt: skip
+
+    def change_state(self, status: str, state: str) -> None:
+        self.status, self.state = status, state
+        event = {"e": "marketState", "E": self.now_ms(), "s": "BTCUSDT", "status": status, "marketState": state}
+        self.publish("btcusdt@marketState", event)
 
     def wander(self) -> None:
         """One random step of a live market."""

@@ -155,13 +155,27 @@ def test_refusals_of_the_exchange_stand_at_their_field(page: Page) -> None:
 
 
 def test_halt_is_announced_and_refused(page: Page, exchange: FakeExchange) -> None:
-    exchange.do(lambda market: setattr(market, "status", "HALT"))
+    exchange.do(lambda market: market.change_state("HALT", "HALTED"))
     expect(page.locator("#state-banner")).to_contain_text("Trading is halted")
     fill_form(page, price="50000", quantity="0.1")
     page.press("#order-quantity", "Enter")
     expect(page.locator("#order-form-error")).to_have_text("This market does not take new orders right now.")
-    exchange.do(lambda market: setattr(market, "status", "TRADING"))
+    exchange.do(lambda market: market.change_state("HALT", "AUCTION"))
+    expect(page.locator("#state-banner")).to_contain_text("Call auction")
+    exchange.do(lambda market: market.change_state("TRADING", "OPEN"))
     expect(page.locator("#state-banner")).to_be_hidden()
+
+
+def test_a_halt_that_began_while_away_is_seen_on_return(
+    page: Page, exchange: FakeExchange, complaints: list[str]
+) -> None:
+    exchange.refuse_connections = True
+    exchange.drop_connections()
+    expect(page.locator("#connection-text")).to_contain_text("Connection lost")
+    exchange.do(lambda market: market.change_state("CANCEL_ONLY", "CANCEL_ONLY"))
+    exchange.refuse_connections = False
+    expect(page.locator("#state-banner")).to_contain_text("Cancel-only", timeout=20_000)
+    complaints.clear()
 
 
 def test_a_gap_in_the_depth_stream_reloads_the_book(page: Page, exchange: FakeExchange) -> None:

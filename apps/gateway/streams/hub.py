@@ -95,6 +95,12 @@ class Hub:
         if any(topic in self._topics for topic in ALL_MINI_TICKERS):
             self._tickers.append(messages.mini_ticker(market, record, now))
 
+    def on_state(self, market: Market) -> None:
+        """A market's state changed (T10). A stream of our own; clients that do not know it never ask for it."""
+        now = now_ms()
+        topic = f"{market.symbol.lower()}@marketState"
+        self.publish(topic, lambda: messages.market_state(market, now), replaceable=True)
+
     def on_entry_end(self) -> None:
         if self._tickers:
             tickers, self._tickers = self._tickers, []

@@ -4,6 +4,7 @@ from typing import Any
 
 from apps.common.amounts import format_units
 from apps.gateway.book import PublicMarket, Record
+from apps.gateway.dialect import STATE_STATUS
 from apps.gateway.markets import Market
 from apps.gateway.publicanswers import best, levels, percent, weighted_price
 
@@ -71,6 +72,14 @@ def mini_ticker(market: Market, record: Record, now_ms: int) -> dict[str, Any]:
         "e": "24hrMiniTicker", "E": now_ms, "s": market.symbol, "c": market.price(record["c"]),
         "o": market.price(record["o"]), "h": market.price(record["h"]), "l": market.price(record["l"]),
         "v": market.quantity(record["v"]), "q": format_units(record["q"]),
+    }  # fmt: skip
+
+
+def market_state(market: Market, now_ms: int) -> dict[str, Any]:
+    """`status` and `marketState` as in exchangeInfo."""
+    return {
+        "e": "marketState", "E": now_ms, "s": market.symbol, "status": STATE_STATUS[market.state],
+        "marketState": market.state.name,
     }  # fmt: skip
 
 
