@@ -43,12 +43,12 @@ class Seat:
 
 
 class Account:
-    """A trading account: balances by asset, its seats, open orders by client id.
+    """A trading account: its balances by asset and its seats.
 
     `family_id` is the label that self-trade prevention compares; an account without a family has its own id there.
     """
 
-    __slots__ = ("account_id", "balances", "family_id", "fee_tier", "open_by_client_id", "seats")
+    __slots__ = ("account_id", "balances", "family_id", "fee_tier", "seats")
 
     def __init__(self, account_id: int, family_id: int = 0, fee_tier: int = 0) -> None:
         self.account_id = account_id
@@ -56,7 +56,6 @@ class Account:
         self.fee_tier = fee_tier
         self.balances: dict[int, Balance] = {}
         self.seats: list[Seat] = []
-        self.open_by_client_id: dict[bytes, Order] = {}
 
     def balance(self, asset_id: int) -> Balance:
         """The balance in an asset, made on first use."""

@@ -26,12 +26,12 @@ SELL: Final = int(Side.SELL)
 class Order:
     """An order from its checks to its end.
 
-    `priority` is the seq of the event that gave it its place at its level. `identity` is what client_ids.identify()
-    returned, empty without a client id. `quantity_lots` is 0 for an order with a quote budget.
+    `priority` is the seq of the event that gave it its place at its level. `id_key` and `fingerprint` are those of
+    client_ids.py; the key is empty without a client id. `quantity_lots` is 0 for an order with a quote budget.
     """
 
     __slots__ = (
-        "account", "budget_units", "client_id", "filled_lots", "filled_quote_units", "identity", "kind",
+        "account", "budget_units", "client_id", "filled_lots", "filled_quote_units", "fingerprint", "id_key", "kind",
         "left_lots", "level", "market", "next", "order_id", "prev", "price_ticks", "priority", "quantity_lots",
         "seat", "side", "stp_mode", "time_in_force",
     )  # fmt: skip
@@ -60,7 +60,8 @@ class Order:
         self.left_lots = quantity_lots
         self.budget_units = budget_units
         self.client_id = client_id
-        self.identity = b""
+        self.id_key = b""
+        self.fingerprint = 0
         self.order_id = 0
         self.priority = 0
         self.filled_lots = 0

@@ -31,7 +31,7 @@ def cancel_order(state: State, frames: bytes, offset: int) -> None:
         _, _, parts, flags, market_id, account_id, _, _, _, order_id, client_id, cancel_client_id
     ) = _unpack_cancel(frames, offset)  # fmt: skip
     reason = _UNKNOWN
-    if not is_text(client_id) or not is_text(cancel_client_id):
+    if not is_text(client_id) or (cancel_client_id != NO_CLIENT_ID and not is_text(cancel_client_id)):
         client_id = cancel_client_id = NO_CLIENT_ID
         reason = Reason.MALFORMED
     elif parts != 1 or flags or not (order_id or client_id != NO_CLIENT_ID):
@@ -40,7 +40,7 @@ def cancel_order(state: State, frames: bytes, offset: int) -> None:
         order = None
         account = state.accounts.get(account_id)
         if account is not None:
-            order = account.open_order(order_id) if order_id else account.open_by_client_id.get(client_id)
+            order = account.open_order(order_id) if order_id else state.client_ids.open_order(account_id, client_id)
         if (
             order is not None
             and (order.client_id == client_id or client_id == NO_CLIENT_ID)

@@ -1,13 +1,16 @@
 """Client order ids are idempotent (T15, architecture.md section 3, Client order ids).
 
-An open order's id is found at its account. Of closed orders the last `capacity` ids of the whole shard are kept in a
-ring: records of 28 bytes = 16 bytes BLAKE2b of (account, id), 4 bytes fingerprint of the parameters, order_id.
+Layout
+    `owners` says who owns an id: the open order, or the record of the closed one. Its key is the 16-byte BLAKE2b of
+    (account, id). Records of the last `capacity` closed ids of the shard stand in a ring, oldest first: 28 bytes =
+    key, 4 bytes fingerprint of the parameters, order_id.
 
-The fingerprint is a CRC-32: parameters that differ within any 32 bits in a row never have the same one, others with
-a chance of 2^-32, and who searches for such a pair only gets back his own first order.
+    The fingerprint is a CRC-32: parameters that differ within any 32 bits in a row never have the same one, others with
+    a chance of 2^-32, and who searches for such a pair only gets back his own first order.
 
-Known limit: an id used again while its older order is still in the ring has two records there. Only the newer one is
-found; the older one leaves the ring at its turn.
+Known limit
+    An id used again while its older order is still in the ring has two records there. Only the newer owner is found;
+    the older record leaves the ring at its turn.
 """
 
 from collections import deque
@@ -21,56 +24,60 @@ from apps.matching.engine.book import Order
 
 NO_CLIENT_ID: Final = bytes(36)
 KEY_SIZE: Final = 16
-IDENTITY_SIZE: Final = 20
-RECORD_SIZE: Final = 28
+RECORD: Final = Struct("<16sIQ")
 
-_key_hash = blake2b(digest_size=KEY_SIZE)
+_hash = blake2b(digest_size=KEY_SIZE)
+_pack_record = RECORD.pack
 _pack_owner = Struct("<Q36s").pack
 _pack_parameters = Struct("<IBBBBqqqqqqI").pack
 
 
-def identify(order: Order) -> bytes:
-    """20 bytes: who asked under which id, then what was asked for.
+def key_of(account_id: int, client_id: bytes) -> bytes:
+    """16 bytes for an account's client id as it stands in the frame (36 bytes)."""
+    key = _hash.copy()
+    key.update(_pack_owner(account_id, client_id))
+    return key.digest()
 
-    Time, settings version and the command id are no part of what was asked for. The zeros stand for display, stop
-    price, expiry and trailing distance, so that a remembered id stays valid when orders begin to carry them.
+
+def fingerprint_of(order: Order) -> int:
+    """Of what the order asks for; time, settings version and the command id are no part of that.
+
+    The zeros stand for display, stop price, expiry and trailing distance, so that a remembered id stays valid when
+    orders begin to carry them.
     """
-    key = _key_hash.copy()
-    key.update(_pack_owner(order.account.account_id, order.client_id))
-    parameters = _pack_parameters(
-        order.market.market_id, order.side, order.kind, order.time_in_force, order.stp_mode,
-        order.price_ticks, order.quantity_lots, order.budget_units, 0, 0, 0, 0,
+    return crc32(
+        _pack_parameters(
+            order.market.market_id, order.side, order.kind, order.time_in_force, order.stp_mode,
+            order.price_ticks, order.quantity_lots, order.budget_units, 0, 0, 0, 0,
+        )
     )  # fmt: skip
-    return key.digest() + crc32(parameters).to_bytes(4, "little")
 
 
-class ClosedIds:
-    """The ring of remembered ids of closed orders."""
+class ClientIds:
+    """Who owns which client id: open orders, and the ring of remembered closed ones."""
 
-    __slots__ = ("capacity", "records", "ring")
+    __slots__ = ("capacity", "owners", "ring")
 
     def __init__(self, capacity: int, records: Iterable[bytes] = ()) -> None:
         """`records` are those of a snapshot, oldest first."""
         self.capacity = capacity
         self.ring = deque(records)
-        self.records = {record[:KEY_SIZE]: record for record in self.ring}
+        self.owners: dict[bytes, Order | bytes] = {record[:KEY_SIZE]: record for record in self.ring}
 
-    def first_order(self, identity: bytes) -> int:
-        """order_id of the closed order with the same id and the same parameters, else 0."""
-        record = self.records.get(identity[:KEY_SIZE])
-        if record is None or record[:IDENTITY_SIZE] != identity:
-            return 0
-        return int.from_bytes(record[IDENTITY_SIZE:], "little")
+    def open_order(self, account_id: int, client_id: bytes) -> Order | None:
+        owner = self.owners.get(key_of(account_id, client_id))
+        return owner if isinstance(owner, Order) else None
 
     def remember(self, order: Order) -> None:
         """The order has closed; its id, if it has one, is kept until `capacity` further ones have closed."""
-        identity = order.identity
-        if not identity:
+        key = order.id_key
+        if not key:
             return
-        record = identity + order.order_id.to_bytes(8, "little")
-        self.ring.append(record)
-        self.records[identity[:KEY_SIZE]] = record
-        if len(self.ring) > self.capacity:
-            oldest = self.ring.popleft()
-            if self.records[oldest[:KEY_SIZE]] is oldest:
-                del self.records[oldest[:KEY_SIZE]]
+        record = _pack_record(key, order.fingerprint, order.order_id)
+        self.owners[key] = record
+        ring = self.ring
+        ring.append(record)
+        if len(ring) > self.capacity:
+            oldest = ring.popleft()
+            if self.owners[oldest[:KEY_SIZE]] is oldest:
+                del self.owners[oldest[:KEY_SIZE]]

@@ -6,6 +6,7 @@ from apps.streams.codec import iter_runs
 from apps.streams.records import COMMAND_VERSION, COMMANDS, FRAME_SIZE
 
 _KNOWN_KINDS: Final = bytes(COMMANDS)
+_PADDING: Final = b"\0"
 
 
 def check_frames(frames: bytes) -> None:
@@ -27,4 +28,4 @@ def check_frames(frames: bytes) -> None:
 
 def is_text(field: bytes) -> bool:
     """A NUL-padded field of ASCII characters without NUL among them, which every reader can decode and store."""
-    return field.isascii() and b"\0" not in field.rstrip(b"\0")
+    return field.isascii() and 0 not in field.rstrip(_PADDING)

@@ -7,7 +7,7 @@ from collections import defaultdict
 
 from apps.common.amounts import AMOUNT_MAX
 from apps.matching.engine.book import BUY, SELL, Order
-from apps.matching.engine.client_ids import KEY_SIZE, NO_CLIENT_ID, identify
+from apps.matching.engine.client_ids import KEY_SIZE, NO_CLIENT_ID, fingerprint_of, key_of
 from apps.matching.engine.errors import InvariantBroken
 from apps.matching.engine.funds import need_units
 from apps.matching.engine.market import Market
@@ -60,7 +60,6 @@ def _check_book(state: State, market: Market, resting: dict[int, Order]) -> None
 def _check_indexes(state: State, resting: dict[int, Order]) -> None:
     _require(all(order_id <= state.last_order_id for order_id in resting), "an order_id from the future")
     found: dict[int, Order] = {}
-    named: set[int] = set()
     for account in state.accounts.values():
         for seat in account.seats:
             _require(seat.market.seats.get(account.account_id) is seat, "a seat does not stand in its market")
@@ -71,13 +70,7 @@ def _check_indexes(state: State, resting: dict[int, Order]) -> None:
                 )
                 _require(order.market is seat.market, f"order {order_id} stands in another market")
                 found[order_id] = order
-        for client_id, order in account.open_by_client_id.items():
-            _require(order.client_id == client_id, f"order {order.order_id} stands at another client id")
-            _require(order.account is account, f"order {order.order_id} has its client id at another account")
-            named.add(order.order_id)
     _require(found == resting, "the accounts' open orders and the books differ")
-    expected = {order_id for order_id, order in resting.items() if order.client_id != NO_CLIENT_ID}
-    _require(named == expected, "the open client ids and the books differ")
 
 
 def _check_money(state: State, resting: dict[int, Order]) -> None:
@@ -114,10 +107,16 @@ def _check_money(state: State, resting: dict[int, Order]) -> None:
 
 
 def _check_client_ids(state: State) -> None:
-    ids = state.closed_ids
+    ids = state.client_ids
     _require(len(ids.ring) <= ids.capacity, "the ring of client ids is too long")
-    newest = {record[:KEY_SIZE]: record for record in ids.ring}
-    _require(ids.records == newest, "the remembered client ids and their ring differ")
+    owners: dict[bytes, Order | bytes] = {record[:KEY_SIZE]: record for record in ids.ring}
     for order in state.open_orders():
-        identity = identify(order) if order.client_id != NO_CLIENT_ID else b""
-        _require(order.identity == identity, f"order {order.order_id}: identity is not that of its parameters")
+        if order.client_id == NO_CLIENT_ID:
+            _require(order.id_key == b"", f"order {order.order_id} without a client id has a key")
+            continue
+        key = key_of(order.account.account_id, order.client_id)
+        _require(order.id_key == key, f"order {order.order_id}: its key is not that of its client id")
+        _require(order.fingerprint == fingerprint_of(order), f"order {order.order_id}: fingerprint of other parameters")
+        _require(not isinstance(owners.get(key), Order), f"order {order.order_id} shares its client id")
+        owners[key] = order
+    _require(ids.owners == owners, "the owners of client ids are not the open orders and the ring")

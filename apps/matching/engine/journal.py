@@ -7,6 +7,7 @@ decoding every kind. The TRADE event is packed by the sweep itself (engine-figur
 from typing import Final
 
 from apps.matching.engine.book import BUY, Order
+from apps.matching.engine.errors import InvariantBroken
 from apps.streams.kinds import AcceptedFlag, ClosedFlag, EventKind, Reason
 from apps.streams.records import EVENT_VERSION, EVENTS
 
@@ -46,20 +47,33 @@ _WAS_RESTING: Final = int(ClosedFlag.WAS_RESTING)
 class Journal:
     """`now_ms`, `cmd_n` and `cmd_index` are the id of the command being applied; `now_ms` is the engine's time."""
 
-    __slots__ = ("cmd_index", "cmd_n", "now_ms", "records", "seq")
+    __slots__ = ("cmd_index", "cmd_n", "emit", "now_ms", "records", "seq")
 
     def __init__(self) -> None:
         self.seq = 0
         self.now_ms = 0
         self.cmd_n = 0
         self.cmd_index = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """A new batch."""
         self.records: list[bytes] = []
+        self.emit = self.records.append
+
+    def take(self, seq_before: int) -> bytes:
+        """The batch's events; InvariantBroken unless they are numbered without a gap from `seq_before` on."""
+        records = self.records
+        if self.seq - seq_before != len(records):
+            raise InvariantBroken("event numbers are not gapless")
+        self.begin()
+        return b"".join(records)
 
     def accepted(self, order: Order, level_lots: int) -> None:
         """`level_lots` > 0 says that the whole order rests."""
         self.seq = seq = self.seq + 1
         pays = order.seat.quote if order.side == BUY else order.seat.base
-        self.records.append(
+        self.emit(
             _accepted(
                 _V, _ACCEPTED, _RESTED_AT_ONCE if level_lots else 0, 0, order.market.market_id,
                 seq, self.now_ms, self.cmd_n, self.cmd_index, order.account.account_id, order.order_id,
@@ -71,7 +85,7 @@ class Journal:
 
     def rejected(self, market_id: int, account_id: int, side: int, kind: int, client_id: bytes, reason: int) -> None:
         self.seq = seq = self.seq + 1
-        self.records.append(
+        self.emit(
             _rejected(
                 _V, _REJECTED, 0, reason, market_id, seq, self.now_ms, self.cmd_n, self.cmd_index, account_id,
                 side, kind, client_id,
@@ -80,7 +94,7 @@ class Journal:
 
     def duplicate(self, order: Order, first_order_id: int) -> None:
         self.seq = seq = self.seq + 1
-        self.records.append(
+        self.emit(
             _duplicate(
                 _V, _DUPLICATE, 0, 0, order.market.market_id, seq, self.now_ms, self.cmd_n, self.cmd_index,
                 order.account.account_id, first_order_id, order.client_id,
@@ -89,7 +103,7 @@ class Journal:
 
     def rested(self, order: Order, level_lots: int) -> None:
         self.seq = seq = self.seq + 1
-        self.records.append(
+        self.emit(
             _rested(
                 _V, _RESTED, 0, 0, order.market.market_id, seq, self.now_ms, self.cmd_n, self.cmd_index,
                 order.account.account_id, order.order_id, order.price_ticks, order.left_lots, level_lots, order.side,
@@ -109,7 +123,7 @@ class Journal:
         """`level_lots` counts only where the order was resting."""
         self.seq = seq = self.seq + 1
         pays = order.seat.quote if order.side == BUY else order.seat.base
-        self.records.append(
+        self.emit(
             _closed(
                 _V, _CLOSED, _WAS_RESTING if was_resting else 0, reason, order.market.market_id,
                 seq, self.now_ms, self.cmd_n, self.cmd_index,
@@ -123,7 +137,7 @@ class Journal:
         self, market_id: int, account_id: int, order_id: int, client_id: bytes, cancel_client_id: bytes, reason: int
     ) -> None:
         self.seq = seq = self.seq + 1
-        self.records.append(
+        self.emit(
             _cancel_rejected(
                 _V, _CANCEL_REJECTED, 0, reason, market_id, seq, self.now_ms, self.cmd_n, self.cmd_index,
                 account_id, order_id, client_id, cancel_client_id,
@@ -132,7 +146,7 @@ class Journal:
 
     def all_canceled(self, market_id: int, account_id: int, count: int) -> None:
         self.seq = seq = self.seq + 1
-        self.records.append(
+        self.emit(
             _all_canceled(
                 _V, _ALL_CANCELED, 0, 0, market_id, seq, self.now_ms, self.cmd_n, self.cmd_index, account_id, count
             )
@@ -140,7 +154,7 @@ class Journal:
 
     def prevented(self, prevented_id: int, taker: Order, maker: Order, lots: int) -> None:
         self.seq = seq = self.seq + 1
-        self.records.append(
+        self.emit(
             _prevented(
                 _V, _PREVENTED, 0, int(Reason.SELF_TRADE), taker.market.market_id,
                 seq, self.now_ms, self.cmd_n, self.cmd_index, taker.account.account_id,
@@ -168,7 +182,7 @@ class Journal:
         to_held_units: int = 0,
     ) -> None:
         self.seq = seq = self.seq + 1
-        self.records.append(
+        self.emit(
             _moved(
                 _V, _MOVED, 0, 0, 0, seq, self.now_ms, self.cmd_n, self.cmd_index, account_id,
                 relay_seq, source, counter, asset_id, amount_units, released_units, available_units, held_units,
@@ -190,7 +204,7 @@ class Journal:
         key: bytes,
     ) -> None:
         self.seq = seq = self.seq + 1
-        self.records.append(
+        self.emit(
             _refused(
                 _V, _REFUSED, 0, reason, market_id, seq, self.now_ms, self.cmd_n, self.cmd_index, account_id,
                 relay_seq, source, op, object_id, amount_units, key,
@@ -211,7 +225,7 @@ class Journal:
         fee_tier: int = 0,
     ) -> None:
         self.seq = seq = self.seq + 1
-        self.records.append(
+        self.emit(
             _applied(
                 _V, _APPLIED, 0, 0, market_id, seq, self.now_ms, self.cmd_n, self.cmd_index, account_id,
                 relay_seq, source, op, object_id, settings_version, family_id, fee_tier,
@@ -223,7 +237,7 @@ class Journal:
     ) -> None:
         """No timer ends a state yet: until_ms is 0."""
         self.seq = seq = self.seq + 1
-        self.records.append(
+        self.emit(
             _state_changed(
                 _V, _STATE_CHANGED, 0, 0, market_id, seq, self.now_ms, self.cmd_n, self.cmd_index, 0,
                 relay_seq, source, old_state, new_state, cause, 0,
@@ -234,7 +248,7 @@ class Journal:
         self, op: int, relay_seq: int, source: int, reason: int, *, market_id: int, account_id: int
     ) -> None:
         self.seq = seq = self.seq + 1
-        self.records.append(
+        self.emit(
             _internal_reject(
                 _V, _INTERNAL_REJECT, 0, reason, market_id, seq, self.now_ms, self.cmd_n, self.cmd_index, account_id,
                 relay_seq, source, op,

@@ -36,20 +36,20 @@ def place_limit(state: State, order: Order) -> Reason | None:
 
     journal = state.journal
     if not would_match(order):
-        journal.accepted(order, rest_order(order))
+        journal.accepted(order, rest_order(state, order))
         order.priority = journal.seq
         return None
 
     journal.accepted(order, 0)
     stopped_by = sweep(state, order, limit_key(order))
     if not order.left_lots:
-        state.closed_ids.remember(order)
+        state.client_ids.remember(order)
     elif stopped_by is Reason.SELF_TRADE:
         release_for(order)
-        state.closed_ids.remember(order)
+        state.client_ids.remember(order)
         journal.closed(order, OrderStatus.EXPIRED_IN_MATCH, Reason.SELF_TRADE)
     else:
-        journal.rested(order, rest_order(order))
+        journal.rested(order, rest_order(state, order))
         order.priority = journal.seq
         if order.market.is_crossed():
             raise InvariantBroken("an order rests although it would match")

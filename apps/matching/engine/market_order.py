@@ -45,7 +45,7 @@ def _by_quantity(state: State, order: Order) -> Reason | None:
 
     _accept(state, order)
     stopped_by = sweep(state, order, NO_LIMIT)
-    state.closed_ids.remember(order)
+    state.client_ids.remember(order)
     if order.left_lots:
         if order.side != BUY:
             release(pays, order.left_lots * order.market.lot_size)
@@ -67,7 +67,7 @@ def _by_budget(state: State, order: Order) -> Reason | None:
 
     _accept(state, order)
     stopped_by = sweep(state, order, NO_LIMIT, budget_units=order.budget_units)
-    state.closed_ids.remember(order)
+    state.client_ids.remember(order)
     spent = order.filled_quote_units if order.side == BUY else order.filled_lots * lot_size
     release(pays, need - spent)
     if stopped_by is Reason.BUDGET_SPENT or order.filled_quote_units == order.budget_units:

@@ -1,24 +1,21 @@
-"""A resting order stands in three places: its book, its seat, its account by client id. Only here."""
+"""A resting order stands in three places: its book, its seat and, with a client id, as that id's owner. Only here."""
 
 from apps.matching.engine.book import BUY, Order
-from apps.matching.engine.client_ids import NO_CLIENT_ID
 from apps.matching.engine.state import State
 
 
-def rest_order(order: Order) -> int:
+def rest_order(state: State, order: Order) -> int:
     """Enter the order at the back of its level; the level's lots then."""
     order.seat.open_orders[order.order_id] = order
-    if order.client_id != NO_CLIENT_ID:
-        order.account.open_by_client_id[order.client_id] = order
+    if order.id_key:
+        state.client_ids.owners[order.id_key] = order
     return (order.market.bids if order.side == BUY else order.market.asks).add(order)
 
 
 def forget_order(state: State, order: Order) -> None:
     """The order has left its level for good: out of the indexes, its client id into the ring."""
     del order.seat.open_orders[order.order_id]
-    if order.client_id != NO_CLIENT_ID:
-        del order.account.open_by_client_id[order.client_id]
-        state.closed_ids.remember(order)
+    state.client_ids.remember(order)
 
 
 def withdraw_order(state: State, order: Order) -> int:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from apps.matching.engine import limit, market_order
 from apps.matching.engine.accounts import Seat
 from apps.matching.engine.book import SELL, Order
-from apps.matching.engine.client_ids import NO_CLIENT_ID, identify
+from apps.matching.engine.client_ids import NO_CLIENT_ID, RECORD, fingerprint_of, key_of
 from apps.matching.engine.framing import is_text
 from apps.matching.engine.market import Market
 from apps.matching.engine.state import State
@@ -73,17 +73,19 @@ def _admit(state: State, order: Order, rules: KindRules, settings_version: int) 
     if settings_version < market.settings_version:
         return Reason.STALE_SETTINGS
     if order.client_id != NO_CLIENT_ID:
-        order.identity = identify(order)
-        first = order.account.open_by_client_id.get(order.client_id)
-        if first is None:
-            first_order_id = state.closed_ids.first_order(order.identity)
-        elif first.identity == order.identity:
-            first_order_id = first.order_id
-        else:
-            return Reason.DUPLICATE_CLIENT_ID
-        if first_order_id:
-            state.journal.duplicate(order, first_order_id)
+        order.id_key = key_of(order.account.account_id, order.client_id)
+        order.fingerprint = fingerprint_of(order)
+        owner = state.client_ids.owners.get(order.id_key)
+        if isinstance(owner, Order):
+            if owner.fingerprint != order.fingerprint:
+                return Reason.DUPLICATE_CLIENT_ID
+            state.journal.duplicate(order, owner.order_id)
             return None
+        if owner is not None:
+            _, fingerprint, first_order_id = RECORD.unpack(owner)
+            if fingerprint == order.fingerprint:
+                state.journal.duplicate(order, first_order_id)
+                return None
     if market.state != _OPEN:
         reason = entry_fault(market, order)
         if reason is not None:

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from apps.matching.engine.accounts import Account, Asset, Balance
 from apps.matching.engine.book import Order
-from apps.matching.engine.client_ids import IDENTITY_SIZE, RECORD_SIZE, ClosedIds
+from apps.matching.engine.client_ids import KEY_SIZE, NO_CLIENT_ID, RECORD, ClientIds
 from apps.matching.engine.errors import SnapshotError
 from apps.matching.engine.market import Market
 from apps.matching.engine.open_orders import rest_order
@@ -67,9 +67,9 @@ TABLES: Final = (
         ("order_id", "Q"), ("account_id", "Q"), ("market_id", "I"), ("side", "B"), ("kind", "B"),
         ("time_in_force", "B"), ("stp_mode", "B"), ("price_ticks", "q"), ("quantity_lots", "q"), ("left_lots", "q"),
         ("filled_lots", "q"), ("filled_quote_units", "q"), ("priority", "Q"), ("client_id", "36s"),
-        ("identity", f"{IDENTITY_SIZE}s"),
+        ("id_key", f"{KEY_SIZE}s"), ("fingerprint", "I"),
     )),
-    Table("closed_ids", "oldest first", (("record", f"{RECORD_SIZE}s"),)),
+    Table("closed_ids", "oldest first", (("record", f"{RECORD.size}s"),)),
 )  # fmt: skip
 
 _SETTINGS_COLUMNS: Final = tuple(name for name, _ in TABLES[3].columns[5:20])
@@ -79,7 +79,7 @@ def write_snapshot(state: State, rules_version: int) -> bytes:
     """The canonical body."""
     rows: dict[str, Iterator[tuple[Any, ...]]] = {
         "head": iter(
-            [(rules_version, state.journal.seq, state.journal.now_ms, state.last_order_id, state.closed_ids.capacity)]
+            [(rules_version, state.journal.seq, state.journal.now_ms, state.last_order_id, state.client_ids.capacity)]
         ),
         "relays": iter(sorted(state.relays.items())),
         "assets": (
@@ -109,7 +109,7 @@ def write_snapshot(state: State, rules_version: int) -> bytes:
     parts = [MAGIC]
     for table in TABLES:
         if table.name == "closed_ids":
-            packed = list(state.closed_ids.ring)
+            packed = list(state.client_ids.ring)
         else:
             pack = table.row.pack
             packed = [pack(*row) for row in rows[table.name]]
@@ -131,7 +131,7 @@ def read_snapshot(body: bytes, rules_version: int) -> State:
     version, seq, now_ms, last_order_id, closed_ids_kept = tables["head"][0]
     if version != rules_version:
         raise SnapshotError(f"snapshot of rules version {version}, this engine has {rules_version}")
-    state = State(ClosedIds(closed_ids_kept, (record for (record,) in tables["closed_ids"])))
+    state = State(ClientIds(closed_ids_kept, (record for (record,) in tables["closed_ids"])))
     state.journal.seq, state.journal.now_ms, state.last_order_id = seq, now_ms, last_order_id
     try:
         _restore(state, tables)
@@ -241,14 +241,15 @@ def _order_row(order: Order) -> tuple[Any, ...]:
         order.filled_quote_units,
         order.priority,
         order.client_id,
-        order.identity,
+        order.id_key,
+        order.fingerprint,
     )
 
 
 def _restore_order(state: State, row: tuple[Any, ...]) -> None:
     (
         order_id, account_id, market_id, side, kind, time_in_force, stp_mode, price_ticks, quantity_lots, left_lots,
-        filled_lots, filled_quote_units, priority, client_id, identity,
+        filled_lots, filled_quote_units, priority, client_id, id_key, fingerprint,
     ) = row  # fmt: skip
     market = state.markets[market_id]
     seat = market.seats.get(account_id) or state.accounts[account_id].take_seat(market)
@@ -261,5 +262,6 @@ def _restore_order(state: State, row: tuple[Any, ...]) -> None:
     order.filled_lots = filled_lots
     order.filled_quote_units = filled_quote_units
     order.priority = priority
-    order.identity = identity.rstrip(b"\0") and identity
-    rest_order(order)
+    order.id_key = id_key if client_id != NO_CLIENT_ID else b""
+    order.fingerprint = fingerprint
+    rest_order(state, order)

@@ -2,7 +2,7 @@
 
 from apps.matching.engine.accounts import Account, Asset
 from apps.matching.engine.book import Order
-from apps.matching.engine.client_ids import ClosedIds
+from apps.matching.engine.client_ids import ClientIds
 from apps.matching.engine.journal import Journal
 from apps.matching.engine.market import Market
 
@@ -21,15 +21,15 @@ class KeyedHold:
 class State:
     """The shard's state. Time and event seq stand in the journal; `relays` has the last relay_seq by source."""
 
-    __slots__ = ("accounts", "assets", "closed_ids", "holds", "journal", "last_order_id", "markets", "relays")
+    __slots__ = ("accounts", "assets", "client_ids", "holds", "journal", "last_order_id", "markets", "relays")
 
-    def __init__(self, closed_ids: ClosedIds) -> None:
+    def __init__(self, client_ids: ClientIds) -> None:
         self.journal = Journal()
         self.assets: dict[int, Asset] = {}
         self.markets: dict[int, Market] = {}
         self.accounts: dict[int, Account] = {}
         self.holds: dict[bytes, KeyedHold] = {}
-        self.closed_ids = closed_ids
+        self.client_ids = client_ids
         self.relays: dict[int, int] = {}
         self.last_order_id = 0
 

@@ -146,7 +146,7 @@ def sweep(state: State, taker: Order, worst_key: int, *, budget_units: int = 0) 
                 market.last_agg_id = agg_id = market.last_agg_id + 1
             journal.seq = seq = journal.seq + 1
             maker_base, maker_quote = maker_seat.base, maker_seat.quote
-            journal.records.append(
+            journal.emit(
                 _trade(
                     _V, _TRADE, flags, 0, market.market_id, seq, journal.now_ms, journal.cmd_n, journal.cmd_index,
                     account_id, trade_id, agg_id, maker.account.account_id, maker.order_id, taker.order_id,

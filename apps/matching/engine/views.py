@@ -145,7 +145,7 @@ def counters(state: State) -> Counters:
         len(state.accounts),
         sum(len(seat.open_orders) for account in state.accounts.values() for seat in account.seats),
         len(state.holds),
-        len(state.closed_ids.ring),
+        len(state.client_ids.ring),
     )
 
 

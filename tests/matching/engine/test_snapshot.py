@@ -42,8 +42,8 @@ def test_the_same_state_by_another_way_has_the_same_body() -> None:
     for table in (plain, detour):
         table.engine._state.journal.seq = table.engine._state.journal.now_ms = 0
         table.engine._state.last_order_id = 0
-        table.engine._state.closed_ids.ring.clear()
-        table.engine._state.closed_ids.records.clear()
+        table.engine._state.client_ids.ring.clear()
+        table.engine._state.client_ids.owners.clear()
     assert plain.engine.snapshot() == detour.engine.snapshot()
 
 
