@@ -44,12 +44,18 @@ def free_port() -> int:
 
 
 class Stack:
-    """`environment` is added to a clean one; The simulator and demo logins are off and demo data on by default."""
+    """`environment` is added to a clean one; The simulator and demo logins are off and demo data on by default.
 
-    def __init__(self, *, data_dir: Path | None = None, **environment: str) -> None:
+    `user` (uid, gid) runs it all as that user, when the tests run as root; `data_dir` must belong to it then.
+    """
+
+    def __init__(
+        self, *, data_dir: Path | None = None, user: tuple[int, int] | None = None, **environment: str
+    ) -> None:
         self._own_directory = data_dir is None
         self.data_dir = data_dir or Path(tempfile.mkdtemp(prefix="nebannpet-stack-"))
         self.port = free_port()
+        self._user = user
         self.paths = Paths(self.data_dir)
         self.environment = {name: os.environ[name] for name in INHERITED if name in os.environ} | {
             "NEBANNPET_ENV": "development",
@@ -91,7 +97,7 @@ class Stack:
         """Start and wait until every process is ready. May be called again after `stop_processes`."""
         self._console_start = len(self.console())
         read_end, write_end = os.pipe()
-        launch = Launch((sys.executable, "-m", "nebannpet.supervisor"), signal.SIGTERM, signal.SIGKILL)
+        launch = Launch((sys.executable, "-m", "nebannpet.supervisor"), signal.SIGTERM, signal.SIGKILL, self._user)
         with self.console_path.open("ab") as console:
             self._supervisor = subprocess.Popen(
                 launch.command(parent=os.getpid(), pipe=read_end),

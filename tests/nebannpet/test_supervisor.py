@@ -5,6 +5,7 @@ Only the site process runs here beside the servers, for speed; how the superviso
 
 import json
 import os
+import pwd
 import signal
 import threading
 import time
@@ -12,10 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import psycopg
 import pytest
 import redis
 
+from nebannpet.launch import CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 from tests.servers import Servers, living_processes, wait_until_none_lives
 from tests.stack import Stack
 
@@ -153,6 +156,27 @@ def _is_sleeping(dsn: str) -> bool:
     with psycopg.connect(dsn) as connection:
         row = connection.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'").fetchone()
     return row is not None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="every other test here runs as an ordinary user already")
+def test_ordinary_user_runs_it_too(tmp_path: Path) -> None:
+    nobody = pwd.getpwnam("nobody")
+    os.chown(tmp_path, nobody.pw_uid, nobody.pw_gid)
+    with Stack(data_dir=tmp_path, user=(nobody.pw_uid, nobody.pw_gid), PROCESSES="site") as stack:
+        owners = {name: psutil.Process(stack.pid(name)).uids().effective for name in stack.processes()}
+        assert owners == dict.fromkeys((*SERVERS, "site"), nobody.pw_uid)
+        with site(stack) as client:
+            assert client.get("/admin/login/").status_code == 200
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give away")
+def test_root_gives_postgres_the_least_it_needs(stack: Stack) -> None:
+    """PostgreSQL refuses root; it may pass directories and read files, so that a closed home does not stop it."""
+    postgres = psutil.Process(stack.pid("postgres"))
+    assert postgres.uids().effective == pwd.getpwnam("nobody").pw_uid
+    status = Path(f"/proc/{postgres.pid}/status").read_text()
+    effective = int(status.partition("CapEff:")[2].split()[0], 16)
+    assert effective in {1 << CAP_DAC_READ_SEARCH, 1 << CAP_DAC_OVERRIDE, 0}
 
 
 def test_foreign_servers_replace_the_embedded_ones(servers: Servers, tmp_path: Path) -> None:
