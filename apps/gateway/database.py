@@ -13,7 +13,7 @@ import psycopg
 import structlog
 from psycopg_pool import AsyncConnectionPool
 
-from apps.gateway.policy import FOLLOW_POLL_S, QUERY_TIMEOUT_S
+from apps.gateway.policy import FOLLOW_POLL_S, POOL_TIMEOUT_S, QUERY_TIMEOUT_S
 
 log = structlog.get_logger("nebannpet.gateway.database")
 
@@ -32,13 +32,13 @@ class Followed(Protocol):
 def make_pool(dsn: str, role: str) -> AsyncConnectionPool[Any]:
     """Not opened yet; works with the rights of `role` unless it is empty.
 
-    Statements are cut off after QUERY_TIMEOUT_S; a full pool is reported as fast.
+    Statements are cut off after QUERY_TIMEOUT_S; a pool without a connection is reported after POOL_TIMEOUT_S.
     """
     return AsyncConnectionPool(
         dsn,
         min_size=1,
         max_size=POOL_MAX,
-        timeout=QUERY_TIMEOUT_S,
+        timeout=POOL_TIMEOUT_S,
         open=False,
         kwargs={
             "autocommit": True,

@@ -8,7 +8,7 @@ import structlog
 
 from apps.common.clock import now_us
 from apps.gateway import errors, params, signature
-from apps.gateway.asgi import Receive, Scope, Send
+from apps.gateway.asgi import Receive, Scope, Send, header
 from apps.gateway.errors import ApiError
 from apps.gateway.metrics import REQUESTS, SECONDS
 from apps.gateway.policy import REQUEST_BYTES_MAX
@@ -94,12 +94,6 @@ async def _read_body(scope: Scope, receive: Receive) -> bytes:
         parts.append(part)
         if not message.get("more_body", False):
             return b"".join(parts)
-
-
-def header(scope: Scope, name: bytes) -> bytes | None:
-    """The only header of that name; None where there is none or more than one."""
-    found = [value for key, value in scope["headers"] if key == name]
-    return found[0] if len(found) == 1 else None
 
 
 async def _admit(

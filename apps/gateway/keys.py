@@ -19,7 +19,13 @@ from apps.accounts.policy import API_KEY_LENGTH
 from apps.accounts.secrets import decrypt_secret
 from apps.accounts.tickets import CONSUME_TICKET_SQL, hash_ticket
 from apps.gateway import errors
-from apps.gateway.policy import KEY_CACHE_MAX, KEYS_STALE_MAX_S, UNKNOWN_KEY_S, UNKNOWN_KEYS_MAX
+from apps.gateway.policy import (
+    KEY_CACHE_MAX,
+    KEYS_STALE_MAX_S,
+    POSTGRES_SILENT_MAX_S,
+    UNKNOWN_KEY_S,
+    UNKNOWN_KEYS_MAX,
+)
 from apps.gateway.registry import Endpoint, Security
 
 log = structlog.get_logger("nebannpet.gateway.keys")
@@ -116,6 +122,8 @@ class Credentials:
 
     async def _load(self, public_key: str) -> Credential:
         version_before = self._version
+        if self.stale_s > POSTGRES_SILENT_MAX_S:
+            raise errors.not_executed()
         try:
             async with self._pool.connection() as connection:
                 cursor = await connection.execute(API_KEY_SQL, (public_key,))

@@ -14,9 +14,9 @@ from typing import Any, Final
 import httpx
 import structlog
 from websockets.asyncio.client import ClientConnection, unix_connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from apps.gateway.asgi import Receive, Scope, Send
+from apps.gateway.asgi import Receive, Scope, Send, header
 from apps.gateway.policy import (
     SITE_BODY_BYTES_MAX,
     SITE_CONNECT_TIMEOUT_S,
@@ -28,11 +28,11 @@ from apps.gateway.policy import (
 
 log = structlog.get_logger("nebannpet.gateway.site")
 
-# RFC 9110 7.6.1, and what we say ourselves.
+# RFC 9110 7.6.1. `expect` is answered by our own server.
 HOP_BY_HOP: Final = frozenset(
     {
-        b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te",
-        b"trailer", b"transfer-encoding", b"upgrade",
+        b"connection", b"expect", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection",
+        b"te", b"trailer", b"transfer-encoding", b"upgrade",
     }
 )  # fmt: skip
 FORWARDED: Final = frozenset(
@@ -112,11 +112,13 @@ class Site:
             await _refuse(send, 503)
             return
         self._sockets += 1
+        host = (header(scope, b"host") or b"site").decode("latin-1")
         try:
             async with asyncio.timeout(SITE_CONNECT_TIMEOUT_S):
                 upstream = await unix_connect(
                     self._socket,
-                    f"ws://site{_target(scope).decode('ascii')}",
+                    # The address goes into the Host header; the connection is the unix socket's.
+                    f"ws://{host}{_target(scope).decode('latin-1')}",
                     additional_headers=_websocket_headers(scope),
                     subprotocols=scope.get("subprotocols") or None,
                     origin=None,
@@ -129,7 +131,7 @@ class Site:
         except InvalidStatus as error:
             await _refuse(send, error.response.status_code)
             return
-        except (OSError, TimeoutError, InvalidHandshake, WebSocketException) as error:
+        except (OSError, TimeoutError, WebSocketException, ValueError) as error:
             log.warning("the site did not take a socket", path=scope["path"], error=repr(error))
             await _refuse(send, 502)
             return
@@ -194,7 +196,7 @@ def _forwarded_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
         if key not in HOP_BY_HOP and key not in FORWARDED and key not in named
     ]
     client = scope.get("client")
-    host = next((value for key, value in scope["headers"] if key == b"host"), b"")
+    host = header(scope, b"host") or b""
     headers += [
         (b"x-forwarded-for", (client[0] if client else "unknown").encode("ascii")),
         (b"x-forwarded-proto", b"https" if scope["scheme"] in ("https", "wss") else b"http"),
@@ -208,7 +210,7 @@ def _websocket_headers(scope: Scope) -> list[tuple[str, str]]:
     return [
         (key.decode("latin-1"), value.decode("latin-1"))
         for key, value in _forwarded_headers(scope)
-        if not key.startswith(b"sec-websocket-")
+        if key != b"host" and not key.startswith(b"sec-websocket-")
     ]
 
 

@@ -14,6 +14,7 @@ REPLY_TIMEOUT_S: Final = 5.0
 # A private read waits this long for settlement, then says so instead of answering from the past.
 SETTLED_TIMEOUT_S: Final = 0.5
 QUERY_TIMEOUT_S: Final = 2.0
+POOL_TIMEOUT_S: Final = 0.5
 
 # Back-pressure (architecture.md section 3): above these, new orders are refused, never cancels.
 BACKLOG_FRAMES_MAX: Final = 20_000
@@ -25,6 +26,8 @@ CORE_SILENT_MAX_S: Final = 1.0
 RETRY_AFTER_S: Final = 1
 
 FOLLOW_POLL_S: Final = 0.5
+# Three polls missed: PostgreSQL is away, and what needs it is answered 503 at once.
+POSTGRES_SILENT_MAX_S: Final = 1.6
 # PostgreSQL away: known keys trade on for this long, then only their cancels pass.
 KEYS_STALE_MAX_S: Final = 60.0
 # More keys than are ever active in one process; the least recently used one is looked up again.

@@ -26,7 +26,9 @@ async def site(scope: Any, receive: Any, send: Any) -> None:
             return
         await send({"type": "websocket.accept", "subprotocol": (scope["subprotocols"] or [None])[0]})
         headers = {key.decode(): value.decode("latin-1") for key, value in scope["headers"]}
-        await send({"type": "websocket.send", "text": headers.get("cookie", "") + "|" + headers["x-forwarded-host"]})
+        hosts = [value.decode() for key, value in scope["headers"] if key == b"host"]
+        shown = "|".join([headers.get("cookie", ""), headers["x-forwarded-host"], *hosts])
+        await send({"type": "websocket.send", "text": shown})
         while True:
             message = await receive()
             if message["type"] == "websocket.disconnect":
@@ -133,7 +135,7 @@ def test_answers_are_streamed(public: Client, running_site: None) -> None:
 def test_websockets_both_ways(exchange: Exchange, running_site: None) -> None:
     headers = {"Cookie": "sessionid=s", "X-Forwarded-Host": "evil"}
     with Socket(f"{exchange.ws_url}/live/x", additional_headers=headers, subprotocols=["one"]) as live:
-        assert live.connection.recv() == f"sessionid=s|127.0.0.1:{exchange.port}"
+        assert live.connection.recv() == "|".join(["sessionid=s", *[f"127.0.0.1:{exchange.port}"] * 2])
         assert live.connection.subprotocol == "one"
         for message in ("hello", b"\x00\xff", "x" * 60_000):
             live.connection.send(message)

@@ -14,9 +14,9 @@ import structlog
 
 from apps.common.clock import now_us
 from apps.gateway import errors, params, signature
-from apps.gateway.asgi import Message, Receive, Scope, Send
+from apps.gateway.asgi import Message, Receive, Scope, Send, header
 from apps.gateway.errors import ApiError
-from apps.gateway.http import address_of, header
+from apps.gateway.http import address_of
 from apps.gateway.keys import Credential, Revocable
 from apps.gateway.metrics import CUT_OFF, SOCKETS, WS_REQUESTS
 from apps.gateway.policy import WSAPI_GARBAGE_MAX, WSAPI_IN_FLIGHT_MAX, WSAPI_REQUESTS_PER_S
