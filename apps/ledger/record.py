@@ -1,6 +1,7 @@
 """Writing the record: the only code that writes entries and balances in PostgreSQL.
 
-Everything happens inside settlement's transaction, on its cursor, in ascending account order. A broken invariant
+Everything happens inside settlement's transaction, on its cursor; nobody else has the right to write these rows, and
+the watermark row, locked first, keeps a second settlement out, so no order of locks can deadlock. A broken invariant
 (a transaction that does not balance, a negative balance, a balance that its entries do not explain) is refused by the
 database itself and takes the whole transaction with it.
 """
@@ -30,6 +31,7 @@ SELECT %(shard)s::text, v.account, v.asset, v.available, v.held, v.posted, v.seq
   FROM unnest(%(account)s, %(asset)s, %(available)s, %(held)s, %(posted)s, %(seq)s)
        AS v(account, asset, available, held, posted, seq)
  WHERE NOT EXISTS (SELECT 1 FROM ledger_balance b WHERE b.account_id = v.account AND b.asset_id = v.asset)
+ ORDER BY v.account, v.asset
 """
 _UPDATE_TOTALS: Final = """
 UPDATE ledger_housetotal AS t SET posted_units = t.posted_units + v.amount, seq = v.seq

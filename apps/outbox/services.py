@@ -1,7 +1,7 @@
 """Putting commands into the outbox, and marking their rows when the event is settled."""
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -77,28 +77,45 @@ class Outcome(NamedTuple):
     reason: int
 
 
-def settle_rows(*, cursor: psycopg.Cursor, shard: str, outcomes: Iterable[Outcome]) -> int:
+_SETTLE: Final = """
+UPDATE outbox_outboxrow
+   SET state = CASE (%(reasons)s::smallint[])[relay_seq - %(before)s] WHEN %(none)s THEN %(done)s ELSE %(refused)s END,
+       reason = (%(reasons)s::smallint[])[relay_seq - %(before)s],
+       event_seq = (%(events)s::bigint[])[relay_seq - %(before)s], settled_at = now()
+ WHERE shard = %(shard)s AND source = %(source)s AND relay_seq > %(before)s AND relay_seq <= %(last)s
+   AND state = %(waiting)s
+"""
+
+
+def settle_rows(*, cursor: psycopg.Cursor, shard: str, outcomes: Sequence[Outcome]) -> int:
     """Mark the rows of settled events, inside settlement's own transaction; returns how many rows were marked.
 
     Only waiting rows are touched. Fewer rows than outcomes means that the log holds relayed commands this database
-    has never numbered: the caller must stop.
+    has never numbered: the caller must stop. Numbers are dense, so that one statement marks a whole run of them.
     """
-    columns = list(zip(*outcomes, strict=True))
-    if not columns:
-        return 0
-    cursor.execute(
-        """
-        UPDATE outbox_outboxrow AS o
-           SET state = CASE WHEN v.reason = %s THEN %s ELSE %s END,
-               reason = v.reason, event_seq = v.event_seq, settled_at = now()
-          FROM unnest(%s::smallint[], %s::bigint[], %s::bigint[], %s::smallint[])
-               AS v(source, relay_seq, event_seq, reason)
-         WHERE o.shard = %s AND o.source = v.source AND o.relay_seq = v.relay_seq AND o.state = %s
-        """,
-        [
-            int(Reason.NONE), OutboxState.DONE.value, OutboxState.REFUSED.value,
-            *[[int(value) for value in column] for column in columns],
-            shard, OutboxState.WAITING.value,
-        ],
-    )  # fmt: skip
-    return cursor.rowcount
+    marked = 0
+    for run in _runs(sorted(outcomes)):
+        first, last = run[0], run[-1]
+        cursor.execute(
+            _SETTLE,
+            {
+                "reasons": [int(outcome.reason) for outcome in run], "events": [outcome.event_seq for outcome in run],
+                "before": first.relay_seq - 1, "last": last.relay_seq, "shard": shard, "source": first.source,
+                "none": int(Reason.NONE), "done": OutboxState.DONE.value, "refused": OutboxState.REFUSED.value,
+                "waiting": OutboxState.WAITING.value,
+            },
+        )  # fmt: skip
+        marked += cursor.rowcount
+    return marked
+
+
+def _runs(outcomes: Sequence[Outcome]) -> Iterator[list[Outcome]]:
+    """Stretches of one source with consecutive numbers."""
+    run: list[Outcome] = []
+    for outcome in outcomes:
+        if run and (outcome.source, outcome.relay_seq) != (run[-1].source, run[-1].relay_seq + 1):
+            yield run
+            run = []
+        run.append(outcome)
+    if run:
+        yield run

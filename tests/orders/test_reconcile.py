@@ -62,11 +62,11 @@ def test_an_idle_market_is_equal_too(shard: LiveShard) -> None:
 
 
 PLANTED = [
-    ("UPDATE ledger_balance SET available_units = available_units + 1, posted_units = posted_units + 1 WHERE id = "
-     "(SELECT min(id) FROM ledger_balance)",
+    ("UPDATE ledger_balance SET available_units = available_units + 1, posted_units = posted_units + 1 WHERE "
+     "account_id = 1001 AND asset_id = 1",
      ["balance of account 1001, asset 1: engine", "account 1001, asset 1: entries add up to"]),
-    ("UPDATE ledger_balance SET available_units = available_units - 1, held_units = held_units + 1 WHERE id = "
-     "(SELECT min(id) FROM ledger_balance)", ["balance of account 1001, asset 1: engine"]),
+    ("UPDATE ledger_balance SET available_units = available_units - 1, held_units = held_units + 1 WHERE "
+     "account_id = 1001 AND asset_id = 1", ["balance of account 1001, asset 1: engine"]),
     ("DELETE FROM ledger_balance WHERE account_id = 1003 AND asset_id = 5",
      ["balance of account 1003, asset 5: engine", "account 1003, asset 5: entries add up to"]),
     ("UPDATE ledger_housetotal SET posted_units = posted_units + 1 WHERE kind = 2 AND asset_id = 5",

@@ -93,6 +93,24 @@ def test_a_new_relay_sends_again_what_is_not_settled(bus: RedisBus, connection: 
     assert sent(bus) == [1, 2, 3, 2, 3, 4]
 
 
+def test_outcomes_mark_their_own_rows(connection: psycopg.Connection[Any]) -> None:
+    """Also with numbers missing in between, a repeated settlement, and numbers this database never gave."""
+    fund(5)
+    Relay(connection, MemoryBus(SHARD), SHARD).number()
+    outcomes = [Outcome(1, 5, 30, Reason.UNKNOWN_ACCOUNT), Outcome(1, 1, 10, 0), Outcome(1, 2, 11, 0)]
+    with connection.transaction(), connection.cursor() as cursor:
+        assert settle_rows(cursor=cursor, shard=SHARD, outcomes=outcomes) == 3
+        assert settle_rows(cursor=cursor, shard=SHARD, outcomes=[*outcomes, Outcome(1, 6, 31, 0)]) == 0
+        assert settle_rows(cursor=cursor, shard=SHARD, outcomes=[Outcome(2, 3, 31, 0)]) == 0
+        assert settle_rows(cursor=cursor, shard="other", outcomes=[Outcome(1, 3, 31, 0)]) == 0
+        assert settle_rows(cursor=cursor, shard=SHARD, outcomes=[]) == 0
+    rows = OutboxRow.objects.order_by("id").values_list("relay_seq", "state", "event_seq", "reason")
+    assert list(rows) == [
+        (1, "done", 10, 0), (2, "done", 11, 0), (3, "waiting", None, 0), (4, "waiting", None, 0),
+        (5, "refused", 30, Reason.UNKNOWN_ACCOUNT),
+    ]  # fmt: skip
+
+
 class Flaky:
     """Appends, then says that it is not known; or fails before anything happened."""
 
