@@ -25,8 +25,8 @@ export class MarketTable {
 
   async load() {
     try {
-      const symbols = JSON.stringify([...this.rows.keys()]);
-      for (const day of await getJson("/api/v3/ticker/24hr", { symbols })) {
+      // Without names, a market that has no data yet is left out; named, it would refuse the whole list.
+      for (const day of await getJson("/api/v3/ticker/24hr")) {
         this.take(day.symbol, {
           last: day.lastPrice, open: day.openPrice, high: day.highPrice, low: day.lowPrice, volume: day.volume, total: day.quoteVolume,
         });

@@ -26,7 +26,11 @@ export class SignedOut extends Error {
 /** JSON of a public GET. Throws ApiError on a refusal and TypeError or a TimeoutError when nothing answered. */
 export async function getJson(path, params = {}) {
   const query = new URLSearchParams(params);
-  const response = await fetch(`${path}?${query}`, { credentials: "omit", signal: AbortSignal.timeout(TIMEOUT_MS) });
+  const response = await fetch(`${path}?${query}`, {
+    cache: "no-store",
+    credentials: "omit",
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  });
   const body = await jsonOf(response);
   if (!response.ok || body === null) {
     throw new ApiError(response.status, body?.code ?? 0, body?.msg ?? `The server answered ${response.status}.`);

@@ -51,6 +51,8 @@ class FakeExchange:
         self.market.publish, self.market.notify = self._publish, self._notify
         self.lively, self.signed_in, self.simulated = lively, signed_in, True
         self.refuse_connections = False
+        self.ticket_status = 200
+        self.foreign_origin = False
         self.swallow_orders = False
         self.streams: dict[int, tuple[Send, set[str]]] = {}
         self.sessions: dict[int, Send] = {}
@@ -237,6 +239,8 @@ class FakeExchange:
             return [market.cancel(order["orderId"]) for order in self._method("openOrders.status", {})]
         if method == "userDataStream.subscribe":
             return {"subscriptionId": 0}
+        if method == "session.logon" and self.foreign_origin:
+            raise Refused(403, -2015, "session.logon is for pages of this site only.")
         if method in ("session.logon", "ping"):
             return {}
         raise Refused(400, -1, "no such method")
@@ -262,8 +266,9 @@ class FakeExchange:
                     raise Refused(503, -1001, "Internal error; unable to process your request. Please try again.")
                 body = json.dumps(self._rest(path.removeprefix("/api/v3/"), query)).encode()
             elif path == "/trade/ticket":
-                if not self.signed_in:
-                    raise Refused(401, 0, "")
+                status = self.ticket_status if self.signed_in else 401
+                if status != 200:
+                    raise Refused(status, 0, "")
                 body = b'{"ticket": "t"}'
             elif path.startswith("/static/"):
                 kind, body = await asyncio.to_thread(static_file, path.removeprefix("/static/"))

@@ -347,6 +347,50 @@ def test_a_session_that_ended_is_said(page: Page, exchange: FakeExchange, compla
     complaints.clear()
 
 
+def test_a_page_older_than_the_last_log_in_says_so(page: Page, exchange: FakeExchange, complaints: list[str]) -> None:
+    """Another tab logged in anew, so this page's CSRF token is void: the site answers its tickets with 403."""
+    exchange.ticket_status = 403
+    exchange.drop_connections()
+    expect(page.locator("#page-notices")).to_contain_text("This page is out of date. Reload it to trade.")
+    wait_live(page)
+    complaints.clear()
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+def test_a_site_that_gives_no_tickets_is_asked_again(
+    page: Page, exchange: FakeExchange, complaints: list[str], status: int
+) -> None:
+    exchange.ticket_status = status
+    exchange.drop_connections()
+    expect(page.locator("#connection-text")).to_contain_text("Connection lost")
+    expect(page.locator("#order-submit")).to_be_visible()
+    exchange.ticket_status = 200
+    expect(page.locator("#trade")).to_have_attribute("data-connection", "live", timeout=20_000)
+    complaints.clear()
+
+
+def test_a_foreign_address_is_not_tried_for_ever(page: Page, exchange: FakeExchange, complaints: list[str]) -> None:
+    exchange.foreign_origin = True
+    exchange.drop_connections()
+    expect(page.locator("#page-notices")).to_contain_text("Trading works only at the exchange's own address")
+    wait_live(page)
+    complaints.clear()
+
+
+def test_orders_while_not_connected_say_that_nothing_was_sent(
+    page: Page, exchange: FakeExchange, complaints: list[str]
+) -> None:
+    exchange.refuse_connections = True
+    exchange.drop_connections()
+    expect(page.locator("#trade")).to_have_attribute("data-connection", "lost")
+    fill_form(page, price="50000", quantity="0.1")
+    page.press("#order-quantity", "Enter")
+    expect(page.locator("#order-form-error")).to_have_text("Not connected to the exchange. Nothing was sent.")
+    expect(page.locator("#order-quantity")).to_have_value("0.1")
+    assert orders_sent(exchange) == []
+    complaints.clear()
+
+
 def test_simulated_data_is_labelled(page: Page) -> None:
     expect(page.locator(".badge", has_text="Simulated data")).to_be_visible()
 
