@@ -94,9 +94,9 @@ class Rig:
                 side = chosen.choice(list(Side))
                 price = 5_000_000 + chosen.randint(-9, 9)
                 runs.append(order(number, account_id=chosen.choice(ACCOUNTS), side=side, price_ticks=price, lots=5))
-            if chosen.random() < 0.02:
-                bus.append_commands(encode_command(Tick(flags=TickFlag.SNAPSHOT)))
             try:
+                if chosen.random() < 0.02:
+                    bus.append_commands(encode_command(Tick(flags=TickFlag.SNAPSHOT)))
                 self.sent[bus.append_commands(b"".join(runs))] = len(runs)
             except (AppendUnknown, BusAway):
                 self.unknown += 1
