@@ -4,18 +4,17 @@ from typing import Final
 
 from apps.matching.engine.book import Order
 from apps.matching.engine.client_ids import NO_CLIENT_ID
-from apps.matching.engine.framing import is_text
+from apps.matching.engine.framing import fields_of, is_text
 from apps.matching.engine.funds import release_for
 from apps.matching.engine.open_orders import withdraw_order
 from apps.matching.engine.state import State
 from apps.streams.kinds import CommandKind, OrderStatus, Reason
-from apps.streams.records import COMMANDS
 
 _CANCELED: Final = int(OrderStatus.CANCELED)
 _UNKNOWN: Final = Reason.UNKNOWN_ORDER
 _BY_USER: Final = Reason.CANCELED_BY_USER
-_unpack_cancel = COMMANDS[CommandKind.CANCEL_ORDER].struct.unpack_from
-_unpack_cancel_all = COMMANDS[CommandKind.CANCEL_ALL].struct.unpack_from
+_unpack_cancel = fields_of(CommandKind.CANCEL_ORDER).unpack_from
+_unpack_cancel_all = fields_of(CommandKind.CANCEL_ALL).unpack_from
 
 
 def end_by_cancel(state: State, order: Order, reason: int, cancel_client_id: bytes) -> None:
@@ -28,7 +27,7 @@ def end_by_cancel(state: State, order: Order, reason: int, cancel_client_id: byt
 def cancel_order(state: State, frames: bytes, offset: int) -> None:
     """By order_id, or by client id where order_id is 0. Market, order_id and client id, where given, must all fit."""
     (
-        _, _, parts, flags, market_id, account_id, _, _, _, order_id, client_id, cancel_client_id
+        parts, flags, market_id, account_id, order_id, client_id, cancel_client_id
     ) = _unpack_cancel(frames, offset)  # fmt: skip
     reason = _UNKNOWN
     if not is_text(client_id) or (cancel_client_id != NO_CLIENT_ID and not is_text(cancel_client_id)):
@@ -53,7 +52,7 @@ def cancel_order(state: State, frames: bytes, offset: int) -> None:
 
 def cancel_all(state: State, frames: bytes, offset: int) -> None:
     """All orders of the account in one market, or in every market where market_id is 0, by ascending order_id."""
-    _, _, parts, flags, market_id, account_id, _, _, _ = _unpack_cancel_all(frames, offset)
+    parts, flags, market_id, account_id = _unpack_cancel_all(frames, offset)
     if parts != 1 or flags:
         state.journal.cancel_rejected(market_id, account_id, 0, NO_CLIENT_ID, NO_CLIENT_ID, Reason.MALFORMED)
         return

@@ -12,14 +12,13 @@ from apps.matching.engine import money, settings, snapshot, views
 from apps.matching.engine.cancel import cancel_all, cancel_order
 from apps.matching.engine.client_ids import ClientIds
 from apps.matching.engine.errors import InvariantBroken
-from apps.matching.engine.framing import check_frames
+from apps.matching.engine.framing import run_offsets
 from apps.matching.engine.invariants import validate
 from apps.matching.engine.placing import place_order
 from apps.matching.engine.relay import Handler, relayed, skip_command
 from apps.matching.engine.state import State
 from apps.matching.engine.states import set_market_state
 from apps.streams.kinds import CommandKind, Reason
-from apps.streams.records import FRAME_SIZE
 
 RULES_VERSION: Final = 1
 CLOSED_IDS_KEPT: Final = 1_000_000  # T15
@@ -76,25 +75,23 @@ class Engine:
         FrameError: nothing was applied. Any other exception (InvariantBroken, RelayGap, a bug): the state is
         undefined and must be discarded; `applying` names the command.
         """
-        check_frames(frames)
+        offsets = run_offsets(frames)
         state = self._state
         journal = state.journal
         seq_before = journal.seq
         journal.begin()
         unpack_id = _COMMAND_ID.unpack_from
-        offset, end = 0, len(frames)
-        while offset < end:
+        for offset in offsets:
             now_ms, journal.cmd_n, journal.cmd_index = unpack_id(frames, offset + _COMMAND_ID_OFFSET)
             if now_ms < journal.now_ms:
                 raise InvariantBroken(f"time went back from {journal.now_ms} to {now_ms}")
             journal.now_ms = now_ms
             HANDLERS[frames[offset + 1]](state, frames, offset)
-            offset += frames[offset + 2] * FRAME_SIZE
         return journal.take(seq_before)
 
     def skip(self, run: bytes, reason: Reason) -> bytes:
         """Take one command's number and time without applying it: one INTERNAL_REJECT event (poison, too old)."""
-        check_frames(run)
+        run_offsets(run)
         journal = self._state.journal
         seq_before = journal.seq
         journal.begin()

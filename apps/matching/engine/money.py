@@ -8,14 +8,13 @@ from typing import Final
 
 from apps.common.amounts import AMOUNT_MAX
 from apps.matching.engine.accounts import Account, Balance
-from apps.matching.engine.framing import is_text
+from apps.matching.engine.framing import fields_of, is_text
 from apps.matching.engine.funds import hold, release
 from apps.matching.engine.relay import NO_KEY
 from apps.matching.engine.state import KeyedHold, State
 from apps.streams.kinds import CommandKind, Counterparty, Reason
-from apps.streams.records import COMMANDS
 
-_unpack = COMMANDS[CommandKind.CREDIT].struct.unpack_from
+_unpack = fields_of(CommandKind.CREDIT).unpack_from
 _KNOWN_COUNTERS: Final = frozenset(int(counter) for counter in Counterparty if counter is not Counterparty.NONE)
 
 
@@ -29,9 +28,10 @@ class Money:
 
     def __init__(self, frames: bytes, offset: int) -> None:
         (
-            _, self.op, self.parts, _, _, self.account_id, _, _, _, self.relay_seq, self.source, self.counter,
+            self.parts, _, _, self.account_id, self.relay_seq, self.source, self.counter,
             self.asset_id, self.amount_units, self.to_account_id, self.key,
         ) = _unpack(frames, offset)  # fmt: skip
+        self.op = frames[offset + 1]
 
     def is_well_formed(self) -> bool:
         return self.parts == 1 and self.account_id > 0 and is_text(self.key)

@@ -11,14 +11,13 @@ from apps.matching.engine import limit, market_order
 from apps.matching.engine.accounts import Seat
 from apps.matching.engine.book import SELL, Order
 from apps.matching.engine.client_ids import NO_CLIENT_ID, RECORD, fingerprint_of, key_of
-from apps.matching.engine.framing import is_text
+from apps.matching.engine.framing import fields_of, is_text
 from apps.matching.engine.market import Market
 from apps.matching.engine.state import State
 from apps.matching.engine.states import entry_fault
 from apps.streams.kinds import CommandKind, MarketState, OrderKind, Reason, StpMode
-from apps.streams.records import COMMANDS
 
-_unpack = COMMANDS[CommandKind.PLACE_ORDER].struct.unpack_from
+_unpack = fields_of(CommandKind.PLACE_ORDER).unpack_from
 _MALFORMED: Final = Reason.MALFORMED
 _OPEN: Final = int(MarketState.OPEN)
 _EXPIRE_TAKER: Final = int(StpMode.EXPIRE_TAKER)
@@ -37,7 +36,7 @@ KINDS: Final = {
 
 def place_order(state: State, frames: bytes, offset: int) -> None:
     (
-        _, _, parts, flags, market_id, account_id, _, _, _, price_ticks, quantity_lots, budget_units, display_lots,
+        parts, flags, market_id, account_id, price_ticks, quantity_lots, budget_units, display_lots,
         stop_price_ticks, expires_ms, settings_version, trailing_bips, side, kind, time_in_force, stp_mode, client_id,
     ) = _unpack(frames, offset)  # fmt: skip
     rules = KINDS.get(kind)

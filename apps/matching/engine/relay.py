@@ -10,10 +10,10 @@ from struct import Struct
 from typing import Final
 
 from apps.matching.engine.errors import RelayGap
-from apps.matching.engine.framing import is_text
+from apps.matching.engine.framing import fields_of, is_text
 from apps.matching.engine.state import State
 from apps.streams.kinds import CommandKind, Reason, Source
-from apps.streams.records import COMMAND_HEADER, COMMANDS
+from apps.streams.records import COMMAND_HEADER
 
 Handler = Callable[[State, bytes, int], None]
 RelayedHandler = Callable[[State, bytes, int], Reason | None]
@@ -25,7 +25,7 @@ ACCOUNT_KINDS: Final = frozenset({CommandKind.SET_ACCOUNT})
 _SOURCES: Final = frozenset(int(source) for source in Source)
 _DIRECT: Final = int(Source.DIRECT)
 _RELAY: Final = Struct("<QH")
-_unpack_money = COMMANDS[CommandKind.CREDIT].struct.unpack_from
+_unpack_money = fields_of(CommandKind.CREDIT).unpack_from
 
 
 def relayed(handler: RelayedHandler) -> Handler:

@@ -3,15 +3,16 @@
 from typing import Final
 
 from apps.matching.engine.accounts import Account, Asset
+from apps.matching.engine.framing import fields_of
 from apps.matching.engine.market import Market
 from apps.matching.engine.state import State
 from apps.streams.codec import decode_settings
 from apps.streams.kinds import CommandKind, MarketState, Reason
 from apps.streams.messages import MAX_FEE_TIERS, AssetSettings, MarketSettings, SettingsError
-from apps.streams.records import COMMANDS, FRAME_SIZE, FrameError
+from apps.streams.records import FRAME_SIZE, FrameError
 
-_unpack_control = COMMANDS[CommandKind.SET_MARKET].struct.unpack_from
-_unpack_account = COMMANDS[CommandKind.SET_ACCOUNT].struct.unpack_from
+_unpack_control = fields_of(CommandKind.SET_MARKET).unpack_from
+_unpack_account = fields_of(CommandKind.SET_ACCOUNT).unpack_from
 _UNITS_MAY_CHANGE_IN: Final = frozenset({int(MarketState.PRE_LAUNCH), int(MarketState.CLOSED)})
 
 
@@ -26,8 +27,8 @@ def set_asset(state: State, frames: bytes, offset: int) -> Reason | None:
         state.assets[settings.asset_id] = Asset(settings.asset_id, code)
     else:
         asset.code = code
-    _, op, _, _, _, _, _, _, _, relay_seq, source, _ = _unpack_control(frames, offset)
-    state.journal.settings_applied(op, relay_seq, source, settings.asset_id)
+    _, _, _, _, relay_seq, source, _ = _unpack_control(frames, offset)
+    state.journal.settings_applied(CommandKind.SET_ASSET, relay_seq, source, settings.asset_id)
     return None
 
 
@@ -38,7 +39,7 @@ def set_market(state: State, frames: bytes, offset: int) -> Reason | None:
     new ones, so the last price is forgotten then. The assets never change.
     """
     settings = _body(frames, offset)
-    _, op, _, _, market_id, _, _, _, _, relay_seq, source, _ = _unpack_control(frames, offset)
+    _, _, market_id, _, relay_seq, source, _ = _unpack_control(frames, offset)
     if not isinstance(settings, MarketSettings) or settings.market_id != market_id:
         return Reason.INVALID_SETTINGS
     base_asset, quote_asset = state.assets.get(settings.base_asset_id), state.assets.get(settings.quote_asset_id)
@@ -58,14 +59,19 @@ def set_market(state: State, frames: bytes, offset: int) -> Reason | None:
             market.last_price_ticks = 0
         market.apply(settings)
     state.journal.settings_applied(
-        op, relay_seq, source, market_id, market_id=market_id, settings_version=settings.settings_version
+        CommandKind.SET_MARKET,
+        relay_seq,
+        source,
+        market_id,
+        market_id=market_id,
+        settings_version=settings.settings_version,
     )
     return None
 
 
 def set_account(state: State, frames: bytes, offset: int) -> Reason | None:
     """Family and fee tier; the family only without open orders (matching-rules.md 4). Makes a new account."""
-    _, op, parts, _, _, account_id, _, _, _, relay_seq, source, family_id, fee_tier = _unpack_account(frames, offset)
+    parts, _, _, account_id, relay_seq, source, family_id, fee_tier = _unpack_account(frames, offset)
     if parts != 1 or account_id == 0 or fee_tier >= MAX_FEE_TIERS:
         return Reason.MALFORMED
     family_id = family_id or account_id
@@ -78,7 +84,13 @@ def set_account(state: State, frames: bytes, offset: int) -> Reason | None:
         account.family_id = family_id
         account.fee_tier = fee_tier
     state.journal.settings_applied(
-        op, relay_seq, source, account_id, account_id=account_id, family_id=family_id, fee_tier=fee_tier
+        CommandKind.SET_ACCOUNT,
+        relay_seq,
+        source,
+        account_id,
+        account_id=account_id,
+        family_id=family_id,
+        fee_tier=fee_tier,
     )
     return None
 

@@ -10,13 +10,13 @@ from typing import Final, NamedTuple
 from apps.matching.engine.book import Order
 from apps.matching.engine.cancel import end_by_cancel
 from apps.matching.engine.client_ids import NO_CLIENT_ID
+from apps.matching.engine.framing import fields_of
 from apps.matching.engine.market import Market
 from apps.matching.engine.state import State
 from apps.matching.engine.sweep import would_match
 from apps.streams.kinds import CommandKind, HaltCause, MarketState, OrderKind, Reason
-from apps.streams.records import COMMANDS
 
-_unpack = COMMANDS[CommandKind.SET_MARKET_STATE].struct.unpack_from
+_unpack = fields_of(CommandKind.SET_MARKET_STATE).unpack_from
 
 
 class Entry(Enum):
@@ -64,7 +64,7 @@ def entry_fault(market: Market, order: Order) -> Reason | None:
 
 def set_market_state(state: State, frames: bytes, offset: int) -> Reason | None:
     """Move a market. Closing it also cancels its orders, by ascending order_id, after the state event."""
-    _, _, parts, _, market_id, _, _, _, _, relay_seq, source, new_state, cause = _unpack(frames, offset)
+    parts, _, market_id, _, relay_seq, source, new_state, cause = _unpack(frames, offset)
     if parts != 1 or new_state not in set(MarketState) or cause not in set(HaltCause):
         return Reason.MALFORMED
     market = state.markets.get(market_id)
