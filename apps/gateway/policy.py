@@ -54,6 +54,8 @@ CONNECTIONS_MAX: Final = 10_000
 CONNECTIONS_PER_ADDRESS_MAX: Final = 300
 WSAPI_IN_FLIGHT_MAX: Final = 64
 WSAPI_REQUESTS_PER_S: Final = 500
+# A page has a good ticket; somebody who tries tickets costs a query each.
+LOGONS_FAILED_MAX: Final = 5
 # Refused frames in a row before a WebSocket API connection is cut off: a client that sends only garbage is no client.
 WSAPI_GARBAGE_MAX: Final = 20
 

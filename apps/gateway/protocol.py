@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from apps.gateway.policy import PONG_BYTES_MAX
+from apps.gateway.policy import CLOSE_TIMEOUT_S, PONG_BYTES_MAX
 
 ABORT: Final = "nebannpet.abort"
 
@@ -19,6 +19,18 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.abort()
             return
         super().handle_ping()
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self._end_soon()
+
+    def handle_parser_exception(self) -> None:
+        super().handle_parser_exception()
+        self._end_soon()
+
+    def _end_soon(self) -> None:
+        """The close frame may never be read; a plain close would wait for that."""
+        self.loop.call_later(CLOSE_TIMEOUT_S, self.transport.abort)
 
     async def run_asgi(self) -> None:
         extensions: Any = self.scope.setdefault("extensions", {})

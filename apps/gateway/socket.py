@@ -137,7 +137,9 @@ class Socket:
                     self.close(POLICY_VIOLATION, "too slow")
                     return
                 except (OSError, RuntimeError):
-                    # The client is gone; the reader sees the disconnect.
+                    # The connection is closed already.
+                    if not self._end.done():
+                        self._end.set_result(None)
                     return
 
     async def _say_goodbye(self, code: int, reason: str) -> None:

@@ -258,6 +258,20 @@ def test_the_server_pings(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -
     raw.close()
 
 
+def test_without_pongs_the_connection_ends(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also towards a client that reads nothing at all: nothing of it is left on the server."""
+    assert exchange.gateway_thread.server is not None
+    config, state = exchange.gateway_thread.server.config, exchange.gateway_thread.server.server_state
+    monkeypatch.setattr(config, "ws_ping_interval", 0.2)
+    monkeypatch.setattr(config, "ws_ping_timeout", 0.2)
+    wait_until(lambda: not state.connections, timeout_s=15)
+    raw = open_raw(exchange, "/ws/silent@trade")
+    wait_until(lambda: "silent@trade" in exchange.gateway.hub._topics)
+    wait_until(lambda: "silent@trade" not in exchange.gateway.hub._topics, timeout_s=5)
+    wait_until(lambda: not state.connections, timeout_s=10)
+    raw.close()
+
+
 def test_a_gap_closes_the_clients_whose_chain_broke(exchange: Exchange) -> None:
     """Only depth diffs break; a ticker goes on."""
     hub, call = exchange.gateway.hub, exchange.gateway_thread.call

@@ -132,6 +132,14 @@ def test_tickets_work_once_and_only_from_our_own_pages(exchange: Exchange, alice
         assert other.ask("session.logon")["error"]["code"] == -1102
 
 
+def test_guessing_tickets_is_cut_off(exchange: Exchange) -> None:
+    with open_socket(exchange, origin=exchange.base_url) as socket:
+        with contextlib.suppress(ConnectionClosed):
+            for _ in range(20):
+                socket.ask("session.logon", ticket=secrets.token_urlsafe(32))
+        assert socket.closed_with() == 1008
+
+
 def test_logging_out_on_the_site_closes_the_socket(page: Socket, session_key: str) -> None:
     page.ask("userDataStream.subscribe")
     SessionStore(session_key).delete()

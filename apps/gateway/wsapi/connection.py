@@ -19,7 +19,7 @@ from apps.gateway.errors import ApiError
 from apps.gateway.http import address_of
 from apps.gateway.keys import Credential, Revocable
 from apps.gateway.metrics import CUT_OFF, SOCKETS, WS_REQUESTS
-from apps.gateway.policy import WSAPI_GARBAGE_MAX, WSAPI_IN_FLIGHT_MAX, WSAPI_REQUESTS_PER_S
+from apps.gateway.policy import LOGONS_FAILED_MAX, WSAPI_GARBAGE_MAX, WSAPI_IN_FLIGHT_MAX, WSAPI_REQUESTS_PER_S
 from apps.gateway.registry import Call, Endpoint, Security
 from apps.gateway.socket import POLICY_VIOLATION, Socket
 from apps.gateway.wsapi import frames
@@ -50,6 +50,7 @@ class WsApiConnection(Revocable):
         self._tasks: set[asyncio.Task[None]] = set()
         self._recent: deque[float] = deque(maxlen=WSAPI_REQUESTS_PER_S)
         self._garbage = 0
+        self._failed_logons = 0
         self._after_answers: list[Callable[[], None]] = []
         self.connected_ms = now_us() // 1000
 
@@ -164,6 +165,12 @@ class WsApiConnection(Revocable):
     def log_on(self, session: Credential) -> None:
         self.session, self.session_since_ms = session, now_us() // 1000
         self.follow(session)
+
+    def count_failed_logon(self) -> None:
+        self._failed_logons += 1
+        if self._failed_logons >= LOGONS_FAILED_MAX:
+            CUT_OFF.labels("logons").inc()
+            self.socket.close(POLICY_VIOLATION, "Too many failed log-ons")
 
     def log_off(self) -> Credential | None:
         """The session that was."""

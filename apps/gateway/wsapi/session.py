@@ -34,7 +34,12 @@ async def logon(connection: "WsApiConnection", sent: dict[str, str]) -> dict[str
         raise errors.foreign_origin()
     if connection.session is not None:
         raise errors.already_logged_on()
-    session = await connection.gateway.credentials.consume_ticket(values["ticket"])
+    try:
+        session = await connection.gateway.credentials.consume_ticket(values["ticket"])
+    except errors.ApiError as error:
+        if error.number == errors.key_refused().number:
+            connection.count_failed_logon()
+        raise
     connection.log_on(session)
     return status_of(connection)
 
