@@ -54,6 +54,10 @@ def request_too_large(limit: int) -> ApiError:
     return ApiError(413, -1101, f"Too much data sent for this endpoint; at most {limit} bytes are read.")
 
 
+def request_too_slow() -> ApiError:
+    return ApiError(408, -1000, "The request did not arrive in time.")
+
+
 def body_not_a_form() -> ApiError:
     return ApiError(
         400,

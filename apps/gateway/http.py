@@ -1,5 +1,6 @@
 """One REST request: read, route, authenticate, validate, answer. Always JSON, always a documented code."""
 
+import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +12,7 @@ from apps.gateway import errors, params, signature
 from apps.gateway.asgi import Receive, Scope, Send, header
 from apps.gateway.errors import ApiError
 from apps.gateway.metrics import REQUESTS, SECONDS
-from apps.gateway.policy import REQUEST_BYTES_MAX
+from apps.gateway.policy import REQUEST_BODY_TIMEOUT_S, REQUEST_BYTES_MAX
 from apps.gateway.registry import Call, Encoded, Endpoint, Security
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) 
         query = scope["query_string"]
         if len(query) > REQUEST_BYTES_MAX:
             raise errors.request_too_large(REQUEST_BYTES_MAX)
-        body = await _read_body(scope, receive)
+        body = await _read_body(receive)
         call = await _admit(gateway, endpoint, scope, query, body, started_us)
         answer = await endpoint.handler(gateway, call)
         status, payload = 200, answer.body if isinstance(answer, Encoded) else encode(answer)
@@ -80,20 +81,25 @@ def _route(gateway: "Gateway", scope: Scope) -> Endpoint:
     return endpoint
 
 
-async def _read_body(scope: Scope, receive: Receive) -> bytes:
+async def _read_body(receive: Receive) -> bytes:
+    """The whole body; refused when it is too large or comes too slowly."""
     parts: list[bytes] = []
     size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        part = message.get("body", b"")
-        size += len(part)
-        if size > REQUEST_BYTES_MAX:
-            raise errors.request_too_large(REQUEST_BYTES_MAX)
-        parts.append(part)
-        if not message.get("more_body", False):
-            return b"".join(parts)
+    try:
+        async with asyncio.timeout(REQUEST_BODY_TIMEOUT_S):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGone
+                part = message.get("body", b"")
+                size += len(part)
+                if size > REQUEST_BYTES_MAX:
+                    raise errors.request_too_large(REQUEST_BYTES_MAX)
+                parts.append(part)
+                if not message.get("more_body", False):
+                    return b"".join(parts)
+    except TimeoutError as error:
+        raise errors.request_too_slow() from error
 
 
 async def _admit(

@@ -1,5 +1,6 @@
 """Requests that are wrong in other ways than by a number: each gets its documented code and changes nothing."""
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -193,6 +194,13 @@ def test_bodies(alice: Client, unchanged: None) -> None:
     assert refusal(alice.raw("POST", ORDER, b"a=" + b"x" * 16_384, **FORM)) == (413, -1101)
     assert refusal(alice.raw("POST", f"{ORDER}?%ff=1")) == (400, -1100)
     assert refusal(alice.raw("POST", ORDER, b"\xff\xfe\x00", **FORM))[0] in (400, 401)
+
+
+def test_a_body_that_does_not_come(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apps.gateway.http.REQUEST_BODY_TIMEOUT_S", 0.2)
+    with socket.create_connection(("127.0.0.1", exchange.port), timeout=5) as slow:
+        slow.sendall(b"POST /api/v3/order HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nsymbol=")
+        assert slow.recv(100).startswith(b"HTTP/1.1 408")
 
 
 def test_another_account_can_neither_see_nor_cancel(alice: Client, bob: Client) -> None:

@@ -9,7 +9,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
+from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 from websockets.exceptions import ConnectionClosed
 
@@ -362,3 +364,28 @@ def test_order_of_frames_is_the_order_in_the_log(page: Socket) -> None:
         page.send({"id": f"c{n}", "method": "order.cancel", "params": cancel})
         answers = {message["id"]: message["status"] for message in (page.receive(), page.receive())}
         assert answers == {f"p{n}": 200, f"c{n}": 200}
+
+
+def test_a_hole_in_the_history_ends_the_stream(exchange: Exchange, alice: Client, page: Socket) -> None:
+    """The client is told and cut off, so that it loads what it missed; nothing goes on as if complete."""
+    page.ask("userDataStream.subscribe")
+    feed = exchange.gateway.user_data._feeds[alice.me.account_id]
+    exchange.gateway_thread.call(feed.on_lost)
+    assert page.until(lambda m: "event" in m)["event"]["e"] == "eventStreamTerminated"
+    assert page.closed_with() == 1012
+
+
+def test_a_subscription_that_cannot_be_loaded_is_refused(
+    exchange: Exchange, page: Socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Settlement hangs: 503 and nothing is left behind; it works once settlement does."""
+    monkeypatch.setattr("apps.gateway.userdata.LOAD_TIMEOUT_S", 0.3)
+    with psycopg.connect(settings.DATABASE_DSN) as blocker:
+        blocker.execute("LOCK TABLE orders_order IN SHARE MODE")
+        page.ask("order.place", **GOOD)
+        answer = page.ask("userDataStream.subscribe")
+        assert (answer["status"], answer["error"]["code"]) == (503, -1001)
+        assert not exchange.gateway.tail._feeds
+        blocker.rollback()
+    monkeypatch.undo()
+    assert page.ask("userDataStream.subscribe")["status"] == 200

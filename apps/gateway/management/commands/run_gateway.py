@@ -1,5 +1,6 @@
 """The gateway process: the trading API on PORT and the pass-through to the site."""
 
+import gc
 from typing import Any
 
 import uvicorn
@@ -46,6 +47,8 @@ async def _serve() -> bool:
 
     with serve_health("gateway", check):
         async with gateway:
+            # What was loaded by now stays for good: the collector need not walk it in the middle of an order.
+            gc.freeze()
             await server.serve()
     return failed
 
