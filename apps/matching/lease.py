@@ -58,6 +58,10 @@ class LeaseKeeper:
         """Whether nobody else can hold the lease yet, by this process's own clock."""
         return self._monotonic_s() - self._renewed_s < LEASE_STOP_S
 
+    def kept(self) -> bool:
+        """Whether the thread still tries; False once it has failed or stopped, and then the lease runs out."""
+        return self._thread is not None and self._thread.is_alive()
+
     def tick(self) -> None:
         self._ticking.set()
 

@@ -34,6 +34,8 @@ from apps.streams.records import EVENT_SIZE, FRAME_SIZE
 log = structlog.get_logger(__name__)
 
 ENTRIES_PER_READ: Final = 500
+# An event entry may have most of a megabyte, so that one read stays below about 50 MB on both sides.
+EVENT_ENTRIES_PER_READ: Final = 64
 KEEP_COPIES: Final = " Keep copies of redis-core's data directory, the snapshots and PostgreSQL before you do anything."
 
 
@@ -191,7 +193,7 @@ class _Published:
 
     def _next(self) -> EventEntry:
         if not self._entries:
-            self._entries = self._bus.read_events(self._read_to, count=ENTRIES_PER_READ)
+            self._entries = self._bus.read_events(self._read_to, count=EVENT_ENTRIES_PER_READ)
             if not self._entries:
                 raise ReplayDiffers(f"events after {self._read_to} are missing from the log.{KEEP_COPIES}")
             self._read_to = self._entries[-1].last_seq

@@ -157,6 +157,8 @@ class Reign:
         while not lease.held():
             if lease.lost_to is not None:
                 raise LeaseLost(f"the lease is now {lease.lost_to}'s")
+            if not lease.kept():
+                raise LeaseLost("the thread that renews the lease has failed")
             if stopping.wait(policy.LEASE_RETRY_S):
                 return
 
@@ -166,8 +168,7 @@ class Reign:
         if finished is not None:
             position, failure = finished
             if failure:
-                metrics.SNAPSHOT_FAILURES.inc()
-                log.error("snapshot not written; the older ones stay", seq=position.seq, error=failure)
+                self._not_written(position, failure)
             else:
                 self._after_snapshot(position)
         if self._writer.busy:
@@ -178,7 +179,15 @@ class Reign:
             self._snapshot_wanted = False
             self._snapshot_s = time.monotonic()
             self._snapshot_seq = self._position.seq
-            self._writer.start(self._core, self._position)
+            try:
+                self._writer.start(self._core, self._position)
+            except OSError as error:  # no memory or no process left for a fork: trading goes on without
+                self._not_written(self._position, str(error))
+
+    @staticmethod
+    def _not_written(position: Position, failure: str) -> None:
+        metrics.SNAPSHOT_FAILURES.inc()
+        log.error("snapshot not written; the older ones stay", seq=position.seq, error=failure)
 
     def _snapshot_now(self) -> None:
         """In this process and at the head, before a hand-over."""
@@ -195,6 +204,13 @@ class Reign:
             oldest = snapshots.position_in_name(paths[-1])
             trimmed = trim(self._bus, epoch=self._epoch, oldest_snapshot=oldest, now_ms=self._clock_ms())
             log.debug("snapshot written", seq=position.seq, trimmed=str(trimmed))
+
+
+def free_former_reign() -> None:
+    """A discarded engine is full of cycles (account, seat, market) and frozen: without this every lost connection to
+    redis-core would keep one whole engine for ever."""
+    gc.unfreeze()
+    gc.collect()
 
 
 def settle_garbage_collection() -> None:

@@ -31,10 +31,18 @@ class SnapshotWriter:
         return self._child is not None
 
     def start(self, core: Core, position: Position) -> None:
-        """Fork a child that writes the snapshot of `position`, which must be durable and the core's own."""
+        """Fork a child that writes the snapshot of `position`, which must be durable and the core's own.
+
+        OSError where the system gives no further process or pipe; nothing was started then.
+        """
         assert self._child is None, "one snapshot at a time"
         read_end, write_end = os.pipe()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:
+            os.close(read_end)
+            os.close(write_end)
+            raise
         if pid == 0:
             self._write_and_exit(core, position, write_end)
         os.close(write_end)

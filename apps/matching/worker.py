@@ -26,7 +26,7 @@ from apps.matching.core import CoreClass
 from apps.matching.errors import Halt, TakeoverLost
 from apps.matching.lease import LeaseKeeper
 from apps.matching.recovery import recover
-from apps.matching.reign import Reign, settle_garbage_collection
+from apps.matching.reign import Reign, free_former_reign, settle_garbage_collection
 from apps.matching.status import Phase, WorkerStatus
 from apps.streams.bus.base import Bus
 from apps.streams.bus.errors import AppendUnknown, BusAway
@@ -76,6 +76,7 @@ class Worker:
 
     # -- takeover -----------------------------------------------------------------------------------------------------
     def _reign(self) -> None:
+        free_former_reign()
         self._authority.settled()  # without PostgreSQL there is no takeover: find out before the lease is taken
         lease = LeaseKeeper(self._bus.another(), self._holder)
         try:

@@ -104,6 +104,19 @@ def test_a_child_that_fails_says_why(directory: Path) -> None:
     assert "FileExistsError" in why
 
 
+def test_a_child_that_cannot_be_started_leaves_nothing_open(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> int:
+        raise BlockingIOError("planted")
+
+    monkeypatch.setattr(os, "fork", refuse)
+    writer = SnapshotWriter(directory, Engine)
+    open_before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(BlockingIOError):
+        writer.start(Engine(), POSITION)
+    assert len(os.listdir("/proc/self/fd")) == open_before
+    assert not writer.busy
+
+
 def test_a_child_that_is_killed_leaves_nothing_that_counts(directory: Path) -> None:
     class Slow(Engine):
         def snapshot(self) -> bytes:

@@ -1,6 +1,7 @@
 """The worker's round: takeover, batches, one fenced append, hand-over (architecture.md section 3)."""
 
 import gc
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,12 +12,15 @@ from apps.common.hashchain import extend
 from apps.matching import metrics, policy, snapshots
 from apps.matching.authority import Settled
 from apps.matching.engine import Engine
+from apps.matching.engine.market import Market
 from apps.matching.errors import LeaseLost, TakeoverLost
+from apps.matching.lease import LeaseKeeper
 from apps.matching.stamping import stamp_entry
 from apps.matching.status import Phase
 from apps.matching.worker import Worker
-from apps.streams.bus.base import START, Bus, EntryId
-from apps.streams.bus.errors import Fenced
+from apps.streams.bus.base import START, Bus, CommandEntry, EntryId
+from apps.streams.bus.errors import BusAway, Fenced
+from apps.streams.bus.memory import MemoryBus
 from apps.streams.bus.redis import RedisBus
 from apps.streams.codec import decode_events, encode_command
 from apps.streams.kinds import EventKind, TickFlag
@@ -189,6 +193,20 @@ def test_a_worker_whose_lease_is_anothers_ends_without_writing(bus: Bus, start: 
     assert bus.lease_holder() == "usurper"
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_worker_whose_lease_thread_fails_ends_instead_of_standing_still(
+    bus: Bus, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> bool:
+        raise RuntimeError("planted")
+
+    worker = start()
+    worker.wait_for(Phase.ACTIVE)
+    monkeypatch.setattr(LeaseKeeper, "_renew", fail)
+    worker.thread.join(10)
+    assert isinstance(worker.failure, LeaseLost)
+
+
 def test_a_second_worker_waits_for_the_lease_and_stops_when_told(bus: Bus, start: Start) -> None:
     first = start()
     first.wait_for(Phase.ACTIVE)
@@ -333,6 +351,58 @@ def test_an_upgrade_starts_at_the_head_and_never_replays_old_work(bus: Bus, star
     back = start()
     back.wait_for(Phase.HALTED)
     assert back.worker.status.halt_reason == "rules-version"
+
+
+# -- what goes wrong beside trading -----------------------------------------------------------------------------------
+def test_trading_goes_on_when_the_system_gives_no_further_process(
+    bus: Bus, start: Start, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> int:
+        raise BlockingIOError("planted")
+
+    failures = metrics.SNAPSHOT_FAILURES._value.get()
+    monkeypatch.setattr(os, "fork", refuse)
+    append_all(bus, list(opening()))
+    worker = start()
+    worker.wait_for(Phase.ACTIVE)
+    bus.append_commands(encode_command(Tick(flags=TickFlag.SNAPSHOT)))
+    until(lambda: metrics.SNAPSHOT_FAILURES._value.get() > failures)
+    append_all(bus, [order(1)])
+    until_done(bus)
+    assert worker.worker.status.phase is Phase.ACTIVE
+    worker.stop()
+    assert worker.failure is None
+    assert snapshots.newest(directory) is not None, "the one at the hand-over needs no further process"
+
+
+class Flickering(MemoryBus):
+    """A log that is away once, at the next read of commands after `away` was set."""
+
+    away = False
+
+    def read_commands(self, after: EntryId, *, count: int, block_ms: int = 0) -> list[CommandEntry]:
+        if self.away:
+            self.away = False
+            raise BusAway("planted")
+        return super().read_commands(after, count=count, block_ms=block_ms)
+
+
+def test_a_lost_connection_leaves_no_engine_behind(start: Start, authority: FakeAuthority) -> None:
+    bus = Flickering("spot")
+    append_all(bus, [*opening(), *(order(n) for n in range(50))])
+    worker = start(bus=bus)
+    worker.wait_for(Phase.ACTIVE)
+    until_done(bus)
+    gc.unfreeze()
+    gc.collect()
+    engines = sum(isinstance(found, Market) for found in gc.get_objects())
+    gc.freeze()
+    for epoch in (2, 3):
+        bus.away = True
+        until(lambda epoch=epoch: authority.epoch == epoch)  # type: ignore[misc]
+        worker.wait_for(Phase.ACTIVE)
+    gc.unfreeze()
+    assert sum(isinstance(found, Market) for found in gc.get_objects()) <= engines
 
 
 # -- the figures ------------------------------------------------------------------------------------------------------
