@@ -12,6 +12,7 @@ from tests.benchmarks.frames import Frames, frames
 from tests.benchmarks.registry import RUNS, Row, Series, benchmark
 
 COUNT = int(os.environ.get("BENCH_COMMANDS", "1000000"))
+COUNT_LATENCY = min(COUNT, 200_000)
 BATCH = 1_000
 TARGETS = {"mix": 150_000.0, "sweep": 90_000.0}
 P99_MIX_US = 40.0
@@ -39,7 +40,7 @@ def engine() -> Iterator[Row]:
 @benchmark("engine-latency", "plain engine: one command a call")
 def engine_latency() -> Iterator[Row]:
     for name in TARGETS:
-        work = frames(name, COUNT)
+        work = frames(name, COUNT_LATENCY)
         pairs = [beside(lambda work=work: _percentiles(work)) for _ in range(RUNS)]
         for position, quantile in enumerate(("p50", "p99", "p99.9")):
             yield Row(

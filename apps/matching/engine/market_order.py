@@ -94,7 +94,7 @@ def _expire(state: State, order: Order, stopped_by: Reason | None) -> None:
 def _cost_of_what_would_print(order: Order) -> int:
     """Quote units."""
     left, cost = order.quantity_lots, 0
-    for price_ticks, offered in makers_in_reach(order, NO_LIMIT):
+    for price_ticks, offered in makers_in_reach(order):
         lots = min(left, offered)
         cost += lots * price_ticks * order.market.unit_factor
         left -= lots
@@ -106,7 +106,7 @@ def _cost_of_what_would_print(order: Order) -> int:
 def _lots_within_budget(order: Order) -> int:
     """Lots that would print before the budget ends; it ends at the first maker that it does not take whole."""
     rest, total = order.budget_units, 0
-    for price_ticks, offered in makers_in_reach(order, NO_LIMIT):
+    for price_ticks, offered in makers_in_reach(order):
         lot_cost = price_ticks * order.market.unit_factor
         lots = min(rest // lot_cost, offered)
         rest -= lots * lot_cost

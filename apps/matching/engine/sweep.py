@@ -46,15 +46,13 @@ def would_match(order: Order) -> bool:
     return bool(keys) and keys[-1] >= order.price_ticks
 
 
-def makers_in_reach(taker: Order, worst_key: int) -> Iterator[tuple[int, int]]:
-    """The read-only run: (price_ticks, lots) of each maker the taker would print with, best first.
+def makers_in_reach(taker: Order) -> Iterator[tuple[int, int]]:
+    """The read-only run: (price_ticks, lots) of each maker a market order would print with, best first.
 
-    Ends at the limit, at the first maker of the taker's family or with the book.
+    Ends at the first maker of the taker's family or with the book.
     """
     side = taker.market.opposite(taker.side)
     for key in reversed(side.keys):
-        if key < worst_key:
-            return
         maker = side.levels[key].head
         while maker is not None:
             if maker.account.family_id == taker.account.family_id:

@@ -24,6 +24,7 @@ class Projection:
         self.balances: dict[Pair, Pair] = {}
         self.orders: dict[int, OrderAccepted] = {}
         self.left: dict[int, int] = {}
+        self.priority: dict[int, int] = {}
 
     def apply(self, event: Any) -> None:
         assert event.seq == self.seq + 1, f"seq {event.seq} after {self.seq}"
@@ -49,10 +50,12 @@ class Projection:
         if event.flags & AcceptedFlag.RESTED:
             self.levels[event.market_id, event.side, event.price_ticks] = event.level_lots
             self.left[event.order_id] = event.quantity_lots
+            self.priority[event.order_id] = event.seq
 
     def _order_rested(self, event: OrderRested) -> None:
         self.levels[event.market_id, event.side, event.price_ticks] = event.level_lots
         self.left[event.order_id] = event.left_lots
+        self.priority[event.order_id] = event.seq
 
     def _order_closed(self, event: OrderClosed) -> None:
         asset_id = self._pays(event.market_id, event.side)

@@ -187,7 +187,8 @@ def test_budget_sell_stops_at_the_maker_it_cannot_take_whole_though_a_lower_one_
         """
         bid  b1 alice 50000 1
         bid  b2 alice 20000 1
+        fund carol 0.00001 BTC
         sell s1 carol spend 0.8       -> trade b1 50000 0.00001, filled budget_spent
-        balance carol BTC             -> 99.99999 available, 0 held
+        balance carol BTC             -> 0 available, 0 held
         """
     )

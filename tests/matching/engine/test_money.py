@@ -77,6 +77,9 @@ def test_a_hold_is_captured_once_and_the_rest_comes_back() -> None:
         hold wd:1 alice 1 USDT        -> moved
         release wd:1 alice USDT       -> moved
         balance alice USDT            -> 4.5 available, 0 held
+        hold wd:1 alice 4.5 USDT      -> moved
+        capture wd:1 alice 4.5 USDT   -> moved
+        balance alice USDT            -> 0 available, 0 held
         """
     )
 

@@ -40,6 +40,7 @@ def agrees(projection: Projection, engine: Engine) -> None:
     assert projection.open_levels() == levels
     assert projection.left == {order.order_id: order.left_lots for order in engine.open_orders()}
     assert projection.orders.keys() == projection.left.keys()
+    assert all(projection.priority[order.order_id] == order.priority for order in engine.open_orders())
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -1,0 +1,121 @@
+"""The checks themselves can fail: every kind of damage to the state is found and named."""
+
+from collections.abc import Callable
+
+import pytest
+
+from apps.matching.engine import InvariantBroken, limit
+from apps.matching.engine.accounts import Balance
+from apps.matching.engine.client_ids import fingerprint_of
+from apps.matching.engine.state import KeyedHold, State
+from apps.streams.kinds import MarketState
+from tests.matching.engine.play import ASSETS, MARKET, play
+
+BOOK = """
+    bid  b1 alice 50000 0.3
+    bid  b2 bob   50000 0.2
+    bid  b3 alice 49000 0.1
+    ask  a1 carol 51000 0.1
+    hold wd:1 alice 6 USDT
+    buy  p1 bob market 0.05
+"""
+
+
+def swap_first_two(state: State) -> None:
+    level = state.markets[MARKET].bids.levels[5_000_000]
+    first, second = level.head, level.tail
+    assert first is not None
+    assert second is not None
+    level.head, level.tail = second, first
+    second.prev, second.next, first.prev, first.next = None, first, second, None
+
+
+def cross(state: State) -> None:
+    market = state.markets[MARKET]
+    level = market.asks.levels.pop(-5_100_000)
+    assert level.head is not None
+    level.key, level.price_ticks, level.head.price_ticks = -4_900_000, 4_900_000, 4_900_000
+    market.asks.levels[-4_900_000] = level
+    market.asks.keys[:] = [-4_900_000]
+    level.head.fingerprint = fingerprint_of(level.head)
+
+
+ALICE = 1001
+DAMAGES: list[tuple[str, Callable[[State], object]]] = [
+    ("first come first served", swap_first_two),
+    ("level has", lambda s: setattr(s.markets[1].bids.levels[5_000_000], "lots", 1)),
+    ("level keys", lambda s: s.markets[1].bids.keys.reverse()),
+    ("level keys", lambda s: s.markets[1].bids.keys.append(9_000_000)),
+    ("crossed book", cross),
+    ("lots do not add up", lambda s: setattr(s.open_orders()[0], "filled_lots", 5)),
+    ("order without lots", lambda s: setattr(s.open_orders()[0], "left_lots", 0)),
+    ("another price", lambda s: setattr(s.open_orders()[0], "price_ticks", 4)),
+    ("other side", lambda s: setattr(s.open_orders()[0], "side", 1)),
+    ("place from the future", lambda s: setattr(s.journal, "seq", 1)),
+    ("order_id from the future", lambda s: setattr(s, "last_order_id", 1)),
+    ("links are broken", lambda s: setattr(s.open_orders()[1], "prev", None)),
+    ("open orders and the books differ", lambda s: s.open_orders()[0].seat.open_orders.clear()),
+    ("does not stand in its market", lambda s: s.markets[1].seats.clear()),
+    ("needed", lambda s: setattr(s.accounts[ALICE].balances[2], "held_units", 1)),
+    ("negative", lambda s: setattr(s.accounts[ALICE].balances[1], "available_units", -1)),
+    ("came in", lambda s: setattr(s.accounts[ALICE].balances[1], "available_units", 5)),
+    ("came in", lambda s: setattr(s.assets[1], "external_units", 5)),
+    ("negative fees", lambda s: setattr(s.assets[1], "fee_units", -1)),
+    ("above 2^62", lambda s: setattr(s.assets[1], "external_units", 2**62)),
+    ("needed", lambda s: s.holds.clear()),
+    ("is empty", lambda s: s.holds.update(k=KeyedHold(ALICE, 2, 0))),
+    ("held by an account without", lambda s: s.holds.update(k=KeyedHold(99, 2, 5))),
+    ("unknown asset", lambda s: s.accounts[ALICE].balances.update({9: Balance(1, 0)})),
+    ("foreign money", lambda s: setattr(s.open_orders()[0].seat, "quote", Balance())),
+    ("key is not that", lambda s: setattr(s.open_orders()[0], "id_key", b"x" * 16)),
+    ("fingerprint", lambda s: setattr(s.open_orders()[0], "fingerprint", 1)),
+    ("owners", lambda s: s.client_ids.owners.clear()),
+    ("ring of client ids is too long", lambda s: setattr(s.client_ids, "capacity", 0)),
+]
+
+
+@pytest.mark.parametrize(("rule", "break_it"), DAMAGES)
+def test_validate_names_the_damage(rule: str, break_it: Callable[[State], object]) -> None:
+    table = play(BOOK)
+    state = table.engine._state
+    assert table.accounts["alice"] == ALICE
+    break_it(state)
+    with pytest.raises(InvariantBroken, match=rule.replace("^", r"\^")):
+        table.engine.validate()
+
+
+def test_a_crossed_book_may_stand_where_nothing_matches() -> None:
+    table = play(BOOK)
+    cross(table.engine._state)
+    table.engine._state.markets[MARKET].state = MarketState.HALTED
+    table.engine.validate()
+
+
+def test_production_stops_at_a_negative_balance() -> None:
+    table = play(BOOK)
+    table.engine._state.accounts[ALICE].balances[ASSETS["USDT"]].held_units = 0
+    with pytest.raises(InvariantBroken, match="negative balance"):
+        table.answer(["sell", "s1", "carol", "market", "0.1"])
+
+
+def test_production_stops_where_an_order_releases_more_than_is_held() -> None:
+    table = play(BOOK)
+    table.engine._state.accounts[ALICE].balances[ASSETS["USDT"]].held_units = 0
+    with pytest.raises(InvariantBroken, match="more than was held"):
+        table.answer(["cancel", "b1"])
+
+
+def test_production_stops_where_two_parties_share_a_balance() -> None:
+    table = play(BOOK)
+    orders = table.engine._state.open_orders()
+    carol = table.engine._state.accounts[table.account("carol")]
+    orders[0].seat.base = carol.seats[0].base
+    with pytest.raises(InvariantBroken, match="made or lost money"):
+        table.answer(["sell", "s1", "carol", "market", "0.1"])
+
+
+def test_production_stops_where_an_order_would_rest_against_the_book(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = play("ask a1 alice 50000 1")
+    monkeypatch.setattr(limit, "sweep", lambda *arguments: None)
+    with pytest.raises(InvariantBroken, match="would match"):
+        table.answer(["bid", "p1", "carol", "50000", "1"])
