@@ -7,11 +7,9 @@ sent under these names. When the site is down, pages get a plain 502 and trading
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
 import structlog
 from websockets.asyncio.client import ClientConnection, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
@@ -20,11 +18,10 @@ from apps.gateway.asgi import Receive, Scope, Send, header
 from apps.gateway.policy import (
     SITE_BODY_BYTES_MAX,
     SITE_CONNECT_TIMEOUT_S,
-    SITE_CONNECTIONS_MAX,
-    SITE_READ_TIMEOUT_S,
     SITE_SOCKETS_MAX,
     WS_FRAME_BYTES_MAX,
 )
+from apps.gateway.siteclient import SiteClient, SiteDown
 
 log = structlog.get_logger("nebannpet.gateway.site")
 
@@ -53,52 +50,33 @@ class _ClientGone(Exception):
 class Site:
     def __init__(self, socket: Path) -> None:
         self._socket = str(socket)
-        self._client = httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(
-                uds=self._socket,
-                retries=0,
-                limits=httpx.Limits(max_connections=SITE_CONNECTIONS_MAX, max_keepalive_connections=20),
-            ),
-            timeout=httpx.Timeout(SITE_READ_TIMEOUT_S, connect=SITE_CONNECT_TIMEOUT_S, pool=SITE_CONNECT_TIMEOUT_S),
-            follow_redirects=False,
-            trust_env=False,
-            # httpx keeps cookies from answers and adds them to requests that bring none: one visitor's session would go
-            # to the next. This jar accepts nothing.
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        )
-        # httpx would add its own; the client's are passed on as they are.
-        self._client.headers.clear()
+        self._client = SiteClient(self._socket)
         self._sockets = 0
 
     async def close(self) -> None:
-        await self._client.aclose()
+        self._client.close()
 
     # -- HTTP ---------------------------------------------------------------------------------------------------------
     async def http(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
-        request = self._client.build_request(
-            scope["method"],
-            httpx.URL(scheme="http", host="site", raw_path=_target(scope)),
-            headers=_forwarded_headers(scope),
-            content=_body(receive) if _has_body(scope) else None,
-        )
+        body = _body(receive) if _has_body(scope) else None
         try:
-            response = await self._client.send(request, stream=True)
+            answer = await self._client.request(scope["method"], _target(scope), _forwarded_headers(scope), body)
             try:
-                headers = [(key, value) for key, value in response.headers.raw if key.lower() not in HOP_BY_HOP]
-                await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+                headers = [(key, value) for key, value in answer.headers if key not in HOP_BY_HOP]
+                await send({"type": "http.response.start", "status": answer.status, "headers": headers})
                 started = True
-                async for part in response.aiter_raw():
+                async for part in answer.body():
                     await send({"type": "http.response.body", "body": part, "more_body": True})
                 await send({"type": "http.response.body", "body": b""})
             finally:
-                await response.aclose()
+                answer.close()
         except _ClientGone:
             return
         except _BodyTooLarge:
             await _plain(send, 413, TOO_LARGE)
-        except (httpx.TransportError, httpx.InvalidURL) as error:
-            log.warning("the site did not answer", path=scope["path"], error=repr(error))
+        except SiteDown as error:
+            log.warning("the site did not answer", path=scope["path"], error=str(error))
             if started:
                 # The answer is cut off in the middle: closing the connection is the only honest end.
                 raise
