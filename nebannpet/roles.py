@@ -66,7 +66,11 @@ ROLES: Final = (
     ),
     Role(
         "outbox",
-        (Grant("outbox_outboxrow", READ, ("relay_seq", "numbered_at")), Grant("outbox_relaycounter", KEEP)),
+        (
+            Grant("outbox_outboxrow", READ, ("relay_seq", "numbered_at")),
+            Grant("outbox_relaycounter", KEEP),
+            Grant("matching_watermark", READ),
+        ),
     ),
     Role("matching", (Grant("matching_engineepoch", KEEP), Grant("matching_watermark", APPEND)), everywhere=READ),
     Role(

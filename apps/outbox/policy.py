@@ -17,4 +17,6 @@ BACK_OFF_LAST_S: Final = 2.0
 # Key of the advisory lock that makes the relay single (the second number is the shard's position in the log's shards).
 RELAY_LOCK: Final = 0x6E65_6F62
 LOCK_RETRY_S: Final = 1.0
+# How often a starting relay asks whether settlement has reached the end of the log.
+SETTLED_POLL_S: Final = 0.05
 REPORT_S: Final = 5.0

@@ -12,7 +12,7 @@ from prometheus_client import Counter, Gauge
 
 from apps.outbox import session
 from apps.outbox.models import OutboxState
-from apps.outbox.policy import BACK_OFF_FIRST_S, BACK_OFF_LAST_S, LOCK_RETRY_S, POLL_S, REPORT_S
+from apps.outbox.policy import BACK_OFF_FIRST_S, BACK_OFF_LAST_S, LOCK_RETRY_S, POLL_S, REPORT_S, SETTLED_POLL_S
 from apps.outbox.relay import CommandLog, Relay
 from apps.streams.bus.errors import BusError
 from nebannpet.health import Health
@@ -58,6 +58,8 @@ class RelayProcess:
             self._set("another relay is at work")
             if self._stop.wait(LOCK_RETRY_S):
                 return
+        if not self._wait_for_record(relay):
+            return
         connection.execute("LISTEN outbox")
         while not self._stop.is_set():
             self._report(relay)
@@ -74,6 +76,22 @@ class RelayProcess:
             if not numbered and not sent:
                 for _ in connection.notifies(timeout=POLL_S, stop_after=1):
                     pass
+
+    def _wait_for_record(self, relay: Relay) -> bool:
+        """True once PostgreSQL is settled up to where the log ends now (relay.py says why); False when stopped."""
+        head_seq: int | None = None
+        while not self._stop.is_set():
+            try:
+                if head_seq is None:
+                    head_seq = relay.commands.head().seq
+            except BusError as error:
+                self._back_off("waiting for redis-core", error)
+                continue
+            if relay.settled_seq() >= head_seq:
+                return True
+            self._set("waiting for settlement")
+            self._stop.wait(SETTLED_POLL_S)
+        return False
 
     def _back_off(self, status: str, error: Exception) -> None:
         if status != self.status:

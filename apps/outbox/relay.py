@@ -8,6 +8,10 @@ Steps, each safe to repeat
 After a crash, or an append whose outcome is unknown, everything not settled is sent again: the engine ignores what is
 not newer than the last relay_seq it applied, so a repetition changes nothing, and no number is ever skipped.
 A relay is single by a session advisory lock held on the same connection that numbers the rows.
+
+A database restored from a backup does not know the numbers it gave out since. They would be given out again, and the
+engine would ignore whatever they now stand for. So a relay begins only when PostgreSQL is settled up to where the log
+was (`settled_seq`): settlement stops at the first relayed event whose row was lost, and then nothing is numbered.
 """
 
 import struct
@@ -18,6 +22,7 @@ import psycopg
 
 from apps.outbox.models import OutboxState
 from apps.outbox.policy import RELAY_LOCK, ROWS_PER_APPEND
+from apps.streams.bus.base import Head
 from apps.streams.kinds import Source
 from apps.streams.records import COMMAND_HEADER
 
@@ -41,12 +46,14 @@ _IN_FLIGHT: Final = """
 SELECT relay_seq, frames FROM outbox_outboxrow
  WHERE shard = %s AND source = %s AND state = %s AND relay_seq > %s ORDER BY relay_seq LIMIT %s
 """
+_SETTLED: Final = "SELECT seq FROM matching_watermark WHERE shard = %s AND reader = 'settlement'"
 
 
 class CommandLog(Protocol):
     """What the relay needs of a bus (streams.bus.base.Bus)."""
 
     def append_commands(self, frames: bytes) -> object: ...
+    def head(self) -> Head: ...
     def close(self) -> None: ...
 
 
@@ -67,6 +74,11 @@ class Relay:
         """Become the relay of this shard; False while another process is."""
         row = self.connection.execute(_LOCK, [RELAY_LOCK, self.shard]).fetchone()
         return bool(row and row[0])
+
+    def settled_seq(self) -> int:
+        """The event up to which PostgreSQL has the record; 0 before the first."""
+        row = self.connection.execute(_SETTLED, [self.shard]).fetchone()
+        return int(row[0]) if row else 0
 
     def number(self) -> int:
         """Give each waiting row its relay_seq and commit; returns how many got one."""
