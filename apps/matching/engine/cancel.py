@@ -21,7 +21,7 @@ def end_by_cancel(state: State, order: Order, reason: int, cancel_client_id: byt
     """The resting order leaves the book, its hold is released, ORDER_CLOSED says so."""
     level_lots = withdraw_order(state, order)
     release_for(order)
-    state.journal.closed(order, _CANCELED, reason, cancel_client_id, was_resting=True, level_lots=level_lots)
+    state.journal.closed(order, _CANCELED, reason, cancel_client_id, True, level_lots)
 
 
 def cancel_order(state: State, frames: bytes, offset: int) -> None:
@@ -36,10 +36,7 @@ def cancel_order(state: State, frames: bytes, offset: int) -> None:
     elif parts != 1 or flags or not (order_id or client_id != NO_CLIENT_ID):
         reason = Reason.MALFORMED
     else:
-        order = None
-        account = state.accounts.get(account_id)
-        if account is not None:
-            order = account.open_order(order_id) if order_id else state.client_ids.open_order(account_id, client_id)
+        order = _find(state, market_id, account_id, order_id, client_id)
         if (
             order is not None
             and (order.client_id == client_id or client_id == NO_CLIENT_ID)
@@ -48,6 +45,18 @@ def cancel_order(state: State, frames: bytes, offset: int) -> None:
             end_by_cancel(state, order, _BY_USER, cancel_client_id)
             return
     state.journal.cancel_rejected(market_id, account_id, order_id, client_id, cancel_client_id, reason)
+
+
+def _find(state: State, market_id: int, account_id: int, order_id: int, client_id: bytes) -> Order | None:
+    """The account's open order of that id, else of that client id."""
+    if not order_id:
+        return state.client_ids.open_order(account_id, client_id)
+    market = state.markets.get(market_id)
+    if market is not None:
+        seat = market.seats.get(account_id)
+        return seat.open_orders.get(order_id) if seat is not None else None
+    account = state.accounts.get(account_id)
+    return account.open_order(order_id) if account is not None else None
 
 
 def cancel_all(state: State, frames: bytes, offset: int) -> None:

@@ -80,13 +80,13 @@ class Engine:
         journal = state.journal
         seq_before = journal.seq
         journal.begin()
-        unpack_id = _COMMAND_ID.unpack_from
+        unpack_id, handlers = _COMMAND_ID.unpack_from, HANDLERS
         for offset in offsets:
             now_ms, journal.cmd_n, journal.cmd_index = unpack_id(frames, offset + _COMMAND_ID_OFFSET)
             if now_ms < journal.now_ms:
                 raise InvariantBroken(f"time went back from {journal.now_ms} to {now_ms}")
             journal.now_ms = now_ms
-            HANDLERS[frames[offset + 1]](state, frames, offset)
+            handlers[frames[offset + 1]](state, frames, offset)
         return journal.take(seq_before)
 
     def skip(self, run: bytes, reason: Reason) -> bytes:

@@ -116,7 +116,6 @@ class Journal:
         status: int,
         reason: int,
         cancel_client_id: bytes = b"",
-        *,
         was_resting: bool = False,
         level_lots: int = 0,
     ) -> None:
