@@ -19,7 +19,8 @@ def forget_order(state: State, order: Order) -> None:
 
 
 def withdraw_order(state: State, order: Order) -> int:
-    """Take a resting order out of the book and the indexes; the lots its level still has."""
-    level_lots = order.market.side(order.side).remove(order)
-    forget_order(state, order)
+    """Take a resting order out of its book and the indexes; the lots its level still has."""
+    level_lots = (order.market.bids if order.side == BUY else order.market.asks).remove(order)
+    del order.seat.open_orders[order.order_id]
+    state.client_ids.remember(order)
     return level_lots

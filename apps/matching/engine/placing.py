@@ -41,7 +41,9 @@ def place_order(state: State, frames: bytes, offset: int) -> None:
     ) = _unpack(frames, offset)  # fmt: skip
     rules = KINDS.get(kind)
     market = state.markets.get(market_id)
-    seat = _seat(state, market, account_id) if market is not None else None
+    seat = market.seats.get(account_id) if market is not None else None
+    if seat is None and market is not None:
+        seat = _first_seat(state, market, account_id)
     reason: Reason | None
     if not is_text(client_id):
         client_id, reason = NO_CLIENT_ID, _MALFORMED
@@ -92,11 +94,7 @@ def _admit(state: State, order: Order, rules: KindRules, settings_version: int) 
     return rules.place(state, order)
 
 
-def _seat(state: State, market: Market, account_id: int) -> Seat | None:
-    """The account's seat in the market; None where there is no such account."""
-    seat = market.seats.get(account_id)
-    if seat is None:
-        account = state.accounts.get(account_id)
-        if account is not None:
-            seat = account.take_seat(market)
-    return seat
+def _first_seat(state: State, market: Market, account_id: int) -> Seat | None:
+    """A seat for the account's first order in the market; None where there is no such account."""
+    account = state.accounts.get(account_id)
+    return account.take_seat(market) if account is not None else None
