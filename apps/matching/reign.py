@@ -207,14 +207,15 @@ class Reign:
 
 
 def free_former_reign() -> None:
-    """A discarded engine is full of cycles (account, seat, market) and frozen: without this every lost connection to
-    redis-core would keep one whole engine for ever."""
+    """Before a recovery. A discarded engine is full of cycles (account, seat, market) and frozen: without this every
+    lost connection to redis-core would keep one whole engine for ever. From here on no full collection looks at what
+    recovery builds (half a million orders load in 2.5 s instead of 7.8 s); the reasons stand in policy.GC_THRESHOLDS.
+    """
     gc.unfreeze()
     gc.collect()
+    gc.set_threshold(*policy.GC_THRESHOLDS)
 
 
 def settle_garbage_collection() -> None:
-    """What recovery built is never looked at again; the reasons stand in policy.GC_THRESHOLDS."""
-    gc.collect()
+    """What recovery built is never looked at again. Nothing is collected now: that would stop the lease's renewal."""
     gc.freeze()
-    gc.set_threshold(*policy.GC_THRESHOLDS)
