@@ -1,6 +1,7 @@
 """Reconciliation on a schedule: each run leaves a row, a metric and a health state; a server away puts it off."""
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from django.utils import timezone
 from apps.matching.core import Position
 from apps.matching.engine import Engine
 from apps.orders.models import Reconciliation
+from apps.orders.policy import RECONCILE_REST_FACTOR
 from apps.orders.reconciliation import process as module
 from apps.orders.reconciliation import service
 from apps.orders.reconciliation.process import DIFFERENCES, EQUAL, SEQ, ReconcileProcess
@@ -114,3 +116,19 @@ def test_a_log_trimmed_under_the_replay_is_tried_again_and_then_named(
     found = reconcile(bus=bus, directory=tmp_path, shard=SHARD).differences
     assert found == [f"log: trimmed under the replay in each of {ATTEMPTS} attempts"]
     assert len(attempts) == 1 + ATTEMPTS
+
+
+def test_one_that_fails_after_long_work_rests_in_proportion(
+    process: ReconcileProcess, outcomes: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = []
+
+    def times_out(**_: object) -> Result:
+        runs.append(time.monotonic())
+        time.sleep(0.05)
+        raise psycopg.errors.QueryCanceled("canceling statement due to statement timeout")
+
+    monkeypatch.setattr(module, "reconcile", times_out)
+    process.start()  # type: ignore[attr-defined]
+    until(lambda: len(runs) >= 2, "the second attempt")
+    assert runs[1] - runs[0] >= 0.05 * RECONCILE_REST_FACTOR

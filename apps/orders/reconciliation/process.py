@@ -61,7 +61,8 @@ class ReconcileProcess:
                 self._run_once()
             except (BusError, psycopg.OperationalError, OperationalError) as error:
                 log.warning("reconciliation put off", error=str(error).strip())
-                rest_s = BACK_OFF_LAST_S
+                # One that failed after long work (a time-out of a statement) must not begin again at once for ever.
+                rest_s = max(BACK_OFF_LAST_S, RECONCILE_REST_FACTOR * (time.monotonic() - started_s))
                 continue
             finally:
                 # Nothing is held until the next run, least of all a connection that a restart has broken meanwhile.
