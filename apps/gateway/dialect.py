@@ -28,5 +28,5 @@ STATE_STATUS: Final = {
     MarketState.CLOSED: "BREAK",
 }
 
-# Intervals as clients write them, in the order of the documentation.
+# A price or quantity that there is none of.
 NOTHING: Final = "0.00000000"

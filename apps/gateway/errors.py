@@ -192,10 +192,6 @@ def recv_window_too_large() -> ApiError:
 
 
 # -- Orders -----------------------------------------------------------------------------------------------------------
-def order_refused(message: str) -> ApiError:
-    return ApiError(400, -2010, message)
-
-
 def cancel_refused() -> ApiError:
     return ApiError(400, -2011, "Unknown order sent.")
 

@@ -5,9 +5,10 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from apps.gateway.book import Record
+from apps.gateway.idbounds import first_trade_at, first_trade_of_aggregate
 from apps.gateway.markets import Market
 from apps.gateway.publicfeed import PublicFeed
-from apps.gateway.reads import Reads, first_trade_at, first_trade_of_aggregate
+from apps.gateway.reads import Reads
 from apps.markets.klines import BARS, COLUMNS, FIRST_OPEN, bars_parameters, fill, plan
 from apps.markets.marketdata import wire
 

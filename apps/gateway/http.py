@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import structlog
@@ -13,7 +13,7 @@ from apps.gateway.asgi import Receive, Scope, Send, header
 from apps.gateway.errors import ApiError
 from apps.gateway.metrics import REQUESTS, SECONDS
 from apps.gateway.policy import REQUEST_BODY_TIMEOUT_S, REQUEST_BYTES_MAX
-from apps.gateway.registry import Call, Encoded, Endpoint, Security
+from apps.gateway.registry import Call, Endpoint, Security
 
 if TYPE_CHECKING:
     from apps.gateway.gateway import Gateway
@@ -49,8 +49,7 @@ async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) 
             raise errors.request_too_large(REQUEST_BYTES_MAX)
         body = await _read_body(receive)
         call = await _admit(gateway, endpoint, scope, query, body, started_us)
-        answer = await endpoint.handler(gateway, call)
-        status, payload = 200, answer.body if isinstance(answer, Encoded) else encode(answer)
+        status, payload = 200, encode(await endpoint.handler(gateway, call))
     except ApiError as error:
         status, payload = error.status, encode({"code": error.number, "msg": error.message})
         if error.retry_after_s is not None:
@@ -118,7 +117,6 @@ async def _admit(
         endpoint=endpoint,
         values=params.read(endpoint.params, sent),
         credential=credential,
-        address=address_of(scope),
         received_ms=received_us // 1000,
     )
 
@@ -167,7 +165,3 @@ async def _answer(
     length = (b"content-length", str(len(payload)).encode())
     await send({"type": "http.response.start", "status": status, "headers": [*JSON_HEADERS, length, *headers]})
     await send({"type": "http.response.body", "body": b"" if head else payload})
-
-
-def error_body(error: ApiError) -> dict[str, Any]:
-    return {"code": error.number, "msg": error.message}

@@ -20,7 +20,10 @@ _COLUMNS: Final = (
     "max_open_orders", "fees", "state", "version",
 )  # fmt: skip
 _MARKETS_SQL: Final = f"SELECT {', '.join(_COLUMNS)} FROM markets_market ORDER BY id"  # noqa: S608
-_VERSION_SQL: Final = "SELECT COALESCE(max(version), 0), count(*) FROM markets_market"
+# An asset is listed before its first market, and may be credited from then on.
+_VERSION_SQL: Final = (
+    "SELECT COALESCE(max(version), 0), count(*), (SELECT COALESCE(max(id), 0) FROM markets_asset) FROM markets_market"
+)
 _ASSETS_SQL: Final = "SELECT id, code, name FROM markets_asset ORDER BY id"
 
 
@@ -84,7 +87,7 @@ class Markets:
         self.generation = 0
         # Told of each market whose state is not what it was, after the change is visible here.
         self.state_listeners: list[Callable[[Market], None]] = []
-        self._version: tuple[int, int] = (-1, -1)
+        self._version: tuple[int, int, int] = (-1, -1, -1)
 
     def get(self, symbol: str) -> Market:
         """Raises -1121 for a symbol that is not listed."""
@@ -103,9 +106,10 @@ class Markets:
         """Reload when a version moved; one cheap query otherwise."""
         row = await (await connection.execute(_VERSION_SQL)).fetchone()
         assert row is not None, "an aggregate always returns one row"
-        if (row[0], row[1]) != self._version:
+        version = (row[0], row[1], row[2])
+        if version != self._version:
             await self.reload(connection)
-            self._version = (row[0], row[1])
+            self._version = version
 
     async def reload(self, connection: psycopg.AsyncConnection[Any]) -> None:
         assets = {

@@ -52,8 +52,13 @@ class Orders:
         return form
 
     async def _first_order(self, account_id: int, order_id: int) -> tuple[OrderView, Market]:
-        """The order that a repeat repeats. It was accepted, so only its settlement is waited for."""
-        found = await self._reads.order_with_fills(account_id, order_id)
+        """The order that a repeat repeats. It was accepted, so while it cannot be read the answer is never that
+        nothing was executed.
+        """
+        try:
+            found = await self._reads.order_with_fills(account_id, order_id)
+        except errors.ApiError as error:
+            raise errors.unknown_outcome() from error
         if found is None:
             raise errors.unknown_outcome()
         return found

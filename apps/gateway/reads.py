@@ -14,6 +14,7 @@ from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from apps.gateway import errors
+from apps.gateway.idbounds import first_order_at, first_trade_at
 from apps.gateway.markets import Market, Markets
 from apps.gateway.replies import Fill, OrderView, fee_asset
 from apps.gateway.settled import Settled
@@ -150,9 +151,9 @@ class Reads:
         async with self.connection() as connection:
             low, high = from_id, None
             if start_ms is not None:
-                low = max(low or 0, await _first_order_at(connection, start_ms))
+                low = max(low or 0, await first_order_at(connection, start_ms))
             if end_ms is not None:
-                high = await _first_order_at(connection, end_ms + 1)
+                high = await first_order_at(connection, end_ms + 1)
             where = "o.account_id = %s AND o.market_id = %s"
             rows = await _range(connection, f"SELECT {_ORDER} FROM orders_order o WHERE {where}", "o.id",  # noqa: S608
                                 [account_id, market.id], low, high, limit)  # fmt: skip
@@ -205,48 +206,6 @@ async def _range(
     )
     rows = await cursor.fetchall()
     return rows if low is not None else rows[::-1]
-
-
-async def first_where(
-    connection: psycopg.AsyncConnection[Any], last: int, probe: str, parameters: Sequence[Any], wanted: int
-) -> int:
-    """The lowest id in 1..last + 1 whose probed column is >= `wanted`, by bisection; ids are dense and ordered.
-
-    `probe` selects (id, column) of the first row with id >= its last parameter; about log2(last) point look-ups.
-    """
-    low, high = 1, last + 1
-    while low < high:
-        middle = (low + high) // 2
-        row = await (await connection.execute(probe, (*parameters, middle))).fetchone()
-        if row is None or row[1] >= wanted:
-            high = middle
-        else:
-            low = row[0] + 1
-    return low
-
-
-async def first_trade_at(connection: psycopg.AsyncConnection[Any], market_id: int, time_ms: int) -> int:
-    """The first trade id of a market at or after `time_ms`."""
-    return await _first_trade(connection, market_id, "time_ms", time_ms)
-
-
-async def first_trade_of_aggregate(connection: psycopg.AsyncConnection[Any], market_id: int, agg_id: int) -> int:
-    return await _first_trade(connection, market_id, "agg_id", agg_id)
-
-
-async def _first_trade(connection: psycopg.AsyncConnection[Any], market_id: int, column: str, wanted: int) -> int:
-    cursor = await connection.execute("SELECT max(trade_id) FROM orders_trade WHERE market_id = %s", (market_id,))
-    row = await cursor.fetchone()
-    probe = (
-        f"SELECT trade_id, {column} FROM orders_trade WHERE market_id = %s AND trade_id >= %s ORDER BY trade_id LIMIT 1"  # noqa: S608
-    )
-    return await first_where(connection, (row[0] if row else 0) or 0, probe, (market_id,), wanted)
-
-
-async def _first_order_at(connection: psycopg.AsyncConnection[Any], time_ms: int) -> int:
-    row = await (await connection.execute("SELECT max(id) FROM orders_order")).fetchone()
-    probe = "SELECT id, created_ms FROM orders_order WHERE id >= %s ORDER BY id LIMIT 1"
-    return await first_where(connection, (row[0] if row else 0) or 0, probe, (), time_ms)
 
 
 def _view(row: Sequence[Any], fills: tuple[Fill, ...] = ()) -> OrderView:

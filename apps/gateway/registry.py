@@ -32,13 +32,6 @@ class Security(Enum):
     TRADE = "TRADE"
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """An answer that is JSON bytes already (public data is encoded once per state)."""
-
-    body: bytes
-
-
 @dataclass(slots=True)
 class Call:
     """One request after validation. `values` holds every declared parameter; amounts are units of 10^-8."""
@@ -46,7 +39,6 @@ class Call:
     endpoint: "Endpoint"
     values: dict[str, Any]
     credential: "Credential | None"
-    address: str
     received_ms: int
     # Extra response headers (REST only).
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)

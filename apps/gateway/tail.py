@@ -8,7 +8,6 @@ or version raises FrameError, which ends the process: it must not guess about mo
 import asyncio
 import struct
 import time
-from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import structlog
@@ -66,7 +65,6 @@ class EventTail:
         self.seq = 0
         self.connected = False
         self.started = asyncio.Event()
-        self.observers: list[Callable[[int, int], None]] = []
 
     # -- waiting requests ---------------------------------------------------------------------------------------------
     def expect(self, entry_ms: int, entry_n: int, replies: list["asyncio.Future[list[bytes]]"]) -> None:
@@ -154,7 +152,7 @@ class EventTail:
         group: list[bytes] = []
         accounts: set[int] = set()
         for number, row in enumerate(ROW.iter_unpack(body)):
-            version, kind, _flags, _reason, market_id, _seq, ms, n, index, account_id = row
+            version, kind, _flags, _reason, _market_id, _seq, ms, n, index, account_id = row
             layout = EVENTS.get(kind)
             if version != 1 or layout is None:
                 raise FrameError(f"unknown event version {version}, kind {kind}")
@@ -165,8 +163,6 @@ class EventTail:
                 current, group, accounts = command, [], set()
             start = number * EVENT_SIZE
             group.append(body[start : start + EVENT_SIZE])
-            for observer in self.observers:
-                observer(kind, market_id)
             if self._feeds:
                 accounts.add(account_id)
                 if kind == EventKind.TRADE:
@@ -191,7 +187,15 @@ class EventTail:
             for account_id in followed:
                 touching = [record for record in records if _touches(record, account_id)]
                 for feed in tuple(self._feeds[account_id]):
-                    feed.on_events(touching)
+                    self._feed(feed, account_id, touching)
+
+    @staticmethod
+    def _feed(feed: Feed, account_id: int, events: list[Any]) -> None:
+        try:
+            feed.on_events(events)
+        except Exception:  # what one account's page shows must not end the answers to everybody's orders
+            log.exception("user data of an account failed; its streams end", account_id=account_id)
+            feed.on_lost()
 
     def _drop_settled(self) -> None:
         """Forget answered and abandoned requests."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 import structlog
 
 from apps.common.clock import now_ms
-from apps.gateway import userevents
+from apps.gateway import errors, userevents
 from apps.gateway.markets import Markets
 from apps.gateway.reads import Reads
 from apps.gateway.replies import OrderView
@@ -43,6 +43,8 @@ class AccountFeed:
         self._orders: dict[int, Known] = {}
         self._waiting: list[list[Any]] | None = []
         self._seq = 0
+        # Events are missing: nobody may join any more.
+        self.lost = False
         self.sinks: dict[Sink, Callable[[], None]] = {}
 
     def load(self, seq: int, orders: tuple[tuple[OrderView, int], ...]) -> None:
@@ -85,6 +87,7 @@ class AccountFeed:
 
     def on_lost(self) -> None:
         """Events are missing: end every stream, so that clients subscribe again and load what they missed."""
+        self.lost = True
         for sink, end in tuple(self.sinks.items()):
             sink(userevents.stream_terminated(now_ms()))
             end()
@@ -186,7 +189,7 @@ class UserData:
         `end` is called when the history has a hole. Nothing is delivered before this returns.
         """
         feed = self._feeds.get(account_id)
-        if feed is None:
+        if feed is None or feed.lost:
             feed = AccountFeed(account_id, self._markets)
             self._tail.follow(account_id, feed)
             try:
@@ -194,8 +197,11 @@ class UserData:
             except BaseException:
                 self._tail.unfollow(account_id, feed)
                 raise
+            if feed.lost:
+                self._tail.unfollow(account_id, feed)
+                raise errors.not_executed()
             other = self._feeds.get(account_id)
-            if other is None:
+            if other is None or other.lost:
                 feed.load(opened.seq, opened.orders)
                 self._feeds[account_id] = feed
             else:
@@ -206,6 +212,7 @@ class UserData:
 
     def _leave(self, feed: AccountFeed, sink: Sink) -> None:
         feed.sinks.pop(sink, None)
-        if not feed.sinks and self._feeds.get(feed.account_id) is feed:
-            del self._feeds[feed.account_id]
+        if not feed.sinks:
             self._tail.unfollow(feed.account_id, feed)
+            if self._feeds.get(feed.account_id) is feed:
+                del self._feeds[feed.account_id]

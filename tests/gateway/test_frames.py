@@ -46,7 +46,8 @@ def test_numbers_keep_their_literal_text() -> None:
         '{"id":1,"id":2,"method":"ping"}', '{"id":1.5,"method":"ping"}',
         '{"id":{},"method":"ping"}', '{"id":true,"method":"ping"}', '{"id":"' + "a" * 37 + '","method":"ping"}',
         '{"id":"\\ud800","method":"ping"}', '{"id":1,"method":"ping","params":{"a":"\\u0661"}}',
-        '{"id":1,"method":"ping","extra":1}',
+        '{"id":1,"method":"ping","extra":1}', '{"id":1,"method":"ping","params":{"\\u00e9":"1"}}',
+        '{"id":1,"method":"ping","params":{"\\ud800":{}}}', '{"id":1,"method":"ping","\\ud800":1}',
         "[" * 60_000, '{"params":' * 5_000, '{"id":NaN,"method":"ping"}',
     ],
 )  # fmt: skip

@@ -1,5 +1,6 @@
 """When something behind the gateway is away: clear answers, nothing half done, recovery by itself (T16)."""
 
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -7,9 +8,12 @@ from typing import Any
 import psycopg
 import pytest
 import redis
+from django.conf import settings
 
 from apps.gateway import coremonitor
 from apps.gateway.core import CLIENT_NAME
+from apps.ledger.services import credit
+from apps.markets.services.listing import create_asset
 from apps.streams.names import ShardKeys
 from tests.gateway.client import LIMIT, Client
 from tests.gateway.exchange import SHARD, Exchange, wait_until
@@ -190,3 +194,29 @@ def test_an_unexpected_failure_promises_nothing(exchange: Exchange, alice: Clien
         assert (answer.status_code, answer.json()) == (504, UNKNOWN)
     finally:
         restore()
+
+
+def test_a_repeat_that_cannot_be_read_is_unknown_and_not_refused(exchange: Exchange, alice: Client) -> None:
+    """The first order was executed, so 'not executed' would be a lie while settlement hangs."""
+    with psycopg.connect(settings.DATABASE_DSN) as blocker:
+        blocker.execute("LOCK TABLE orders_order IN SHARE MODE")
+        alice.limit("BUY", "40000", "0.1", newClientOrderId="once")
+        again = alice.signed("POST", ORDER, **LIMIT, side="BUY", price="40000", quantity="0.1", newClientOrderId="once")
+        assert (again.status_code, again.json()["code"]) == (504, -1007)
+        blocker.rollback()
+    assert len(alice.ok("GET", "/api/v3/openOrders")) == 1
+
+
+def test_an_asset_without_a_market_is_shown(exchange: Exchange, alice: Client) -> None:
+    """Assets are listed before their first market, and may be credited from then on."""
+    asset = create_asset(code="NEWCOIN", name="New coin")
+    exchange.wait_settled()
+    credit(account_id=alice.me.account_id, asset_id=asset.pk, amount_units=5, key=secrets.token_hex(8))
+    wait_until(lambda: asset.pk in exchange.gateway.markets.assets)
+    shown = wait_until(
+        lambda: (
+            {row["asset"]: row["free"] for row in alice.ok("GET", "/api/v3/account")["balances"]}.get("NEWCOIN")
+            == "0.00000005"
+        )
+    )
+    assert shown

@@ -165,3 +165,23 @@ async def test_a_log_that_went_back_is_told() -> None:
     tail.started.set()
     await tail._find_place(Answers(b"5", None))
     assert (tail.seq, listener.lost) == (5, 1)
+
+
+def test_a_failing_listener_does_not_end_the_answers() -> None:
+    """One account's user data breaks: its streams end, the others and the waiting requests go on."""
+
+    class Broken(Listener):
+        def on_events(self, events: list[Any]) -> None:
+            raise KeyError("no such market")
+
+    async def run() -> None:
+        tail, broken, whole = make_tail(), Broken(), Listener()
+        tail.follow(1, broken)
+        tail.follow(2, whole)
+        [reply] = futures(1)
+        tail.expect(5, 0, [reply])
+        tail.on_entry(trade(7, taker=1, maker=2))
+        assert (broken.lost, whole.seen, whole.lost) == (1, [[7]], 0)
+        assert len(await reply) == 1
+
+    asyncio.run(run())

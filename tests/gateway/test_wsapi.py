@@ -1,5 +1,6 @@
 """The WebSocket API: session by ticket, signed requests, orders, user data, and frames that are wrong."""
 
+import asyncio
 import contextlib
 import hashlib
 import hmac
@@ -18,6 +19,9 @@ from websockets.exceptions import ConnectionClosed
 from apps.accounts.models import ApiKey, User
 from apps.accounts.services.api_keys import revoke_api_key
 from apps.accounts.services.tickets import issue_ticket
+from apps.gateway.keys import Credential
+from apps.gateway.socket import Socket as GatewaySocket
+from apps.gateway.wsapi.connection import WsApiConnection
 from apps.ledger.services import credit
 from apps.markets.models import Asset
 from tests.gateway.client import LIMIT, Client
@@ -371,8 +375,31 @@ def test_a_hole_in_the_history_ends_the_stream(exchange: Exchange, alice: Client
     page.ask("userDataStream.subscribe")
     feed = exchange.gateway.user_data._feeds[alice.me.account_id]
     exchange.gateway_thread.call(feed.on_lost)
-    assert page.until(lambda m: "event" in m)["event"]["e"] == "eventStreamTerminated"
-    assert page.closed_with() == 1012
+    # Who comes before the old stream is gone gets a fresh one.
+    with open_socket(exchange) as other:
+        assert other.ask("userDataStream.subscribe.signature", **signed(alice))["status"] == 200
+        assert exchange.gateway.user_data._feeds[alice.me.account_id] is not feed
+        assert page.until(lambda m: "event" in m)["event"]["e"] == "eventStreamTerminated"
+        assert page.closed_with() == 1012
+        alice.limit("BUY", "40000", "0.1")
+        assert other.until(lambda m: m.get("event", {}).get("x") == "NEW")
+    wait_until(lambda: not exchange.gateway.user_data._feeds and not exchange.gateway.tail._feeds)
+
+
+def test_what_arrives_after_the_connection_ended_is_not_followed(exchange: Exchange, alice: Client) -> None:
+    """A log-on or subscription may still be under way when its connection ends; nothing may keep that connection."""
+
+    async def late() -> bool:
+        socket = GatewaySocket({}, None, None)  # type: ignore[arg-type]
+        connection = WsApiConnection(exchange.gateway, socket, address="", own_origin=True)
+        credential = Credential("ticket", 10**12, alice.me.account_id, 1, can_read=True, can_trade=True)
+        socket.close(1000, "")
+        connection.leave()
+        connection.log_on(credential)
+        return ("ticket", 10**12) in exchange.gateway.credentials._followers
+
+    assert exchange.gateway_thread.loop is not None
+    assert not asyncio.run_coroutine_threadsafe(late(), exchange.gateway_thread.loop).result(10)
 
 
 def test_a_subscription_that_cannot_be_loaded_is_refused(

@@ -130,7 +130,6 @@ class WsApiConnection(Revocable):
             endpoint=endpoint,
             values=params.read(endpoint.params, plain),
             credential=credential,
-            address=self.address,
             received_ms=received_us // 1000,
         )
         self.gateway.weights.add(self.address, endpoint.weight_of(call.values), call.received_ms)
@@ -178,7 +177,11 @@ class WsApiConnection(Revocable):
         return session
 
     def follow(self, credential: Credential) -> None:
-        """Close this connection when the credential is revoked."""
+        """Close this connection when the credential is revoked. One that has ended is not followed: nobody would
+        ever take it off the list again.
+        """
+        if self.socket.closed:
+            return
         self._followed[(credential.kind, credential.id)] = credential
         self.gateway.credentials.follow(credential, self)
 

@@ -13,7 +13,6 @@ import msgspec
 
 from apps.gateway import errors
 from apps.gateway.errors import ApiError
-from apps.gateway.registry import Encoded
 
 ID_LENGTH_MAX: Final = 36
 INTEGER_ID: Final = re.compile(r"-?(0|[1-9]\d{0,18})", re.ASCII)
@@ -31,10 +30,17 @@ class _RepeatedKey(ValueError):
     pass
 
 
+class _StrangeKey(ValueError):
+    pass
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """No name has other characters than ASCII; a lone surrogate could not even be shown in the refusal."""
     found = dict(pairs)
     if len(found) != len(pairs):
         raise _RepeatedKey
+    if not all(name.isascii() for name in found):
+        raise _StrangeKey
     return found
 
 
@@ -67,6 +73,8 @@ def parse(text: str) -> Request:
         frame = _decoder.decode(text)
     except _RepeatedKey as error:
         raise FrameError(errors.duplicate_parameter()) from error
+    except _StrangeKey as error:
+        raise FrameError(errors.malformed_frame("names consist of ASCII characters")) from error
     except (ValueError, RecursionError) as error:
         raise FrameError(errors.malformed_frame("a JSON object is expected")) from error
     if not isinstance(frame, dict):
@@ -123,8 +131,7 @@ def signed_messages(params: dict[str, str]) -> tuple[bytes, bytes]:
 
 
 def answer(request_id: str, result: Any) -> str:
-    body = result.body if isinstance(result, Encoded) else encode(result)
-    return f'{{"id":{request_id},"status":200,"result":{body.decode()},"rateLimits":[]}}'
+    return f'{{"id":{request_id},"status":200,"result":{encode(result).decode()},"rateLimits":[]}}'
 
 
 def refusal(request_id: str, error: ApiError) -> str:

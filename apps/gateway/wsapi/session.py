@@ -40,6 +40,9 @@ async def logon(connection: "WsApiConnection", sent: dict[str, str]) -> dict[str
         if error.number == errors.key_refused().number:
             connection.count_failed_logon()
         raise
+    if connection.session is not None:
+        # Two log-ons were under way at once.
+        raise errors.already_logged_on()
     connection.log_on(session)
     return status_of(connection)
 
