@@ -374,15 +374,21 @@ def test_a_hole_in_the_history_ends_the_stream(exchange: Exchange, alice: Client
     """The client is told and cut off, so that it loads what it missed; nothing goes on as if complete."""
     page.ask("userDataStream.subscribe")
     feed = exchange.gateway.user_data._feeds[alice.me.account_id]
-    exchange.gateway_thread.call(feed.on_lost)
-    # Who comes before the old stream is gone gets a fresh one.
-    with open_socket(exchange) as other:
-        assert other.ask("userDataStream.subscribe.signature", **signed(alice))["status"] == 200
-        assert exchange.gateway.user_data._feeds[alice.me.account_id] is not feed
-        assert page.until(lambda m: "event" in m)["event"]["e"] == "eventStreamTerminated"
-        assert page.closed_with() == 1012
-        alice.limit("BUY", "40000", "0.1")
-        assert other.until(lambda m: m.get("event", {}).get("x") == "NEW")
+    seen: list[Any] = []
+
+    async def lose_and_come_again() -> Any:
+        feed.on_lost()
+        # Before the old stream's connection is gone.
+        return await exchange.gateway.user_data.subscribe(alice.me.account_id, seen.append, lambda: None)
+
+    assert exchange.gateway_thread.loop is not None
+    leave = asyncio.run_coroutine_threadsafe(lose_and_come_again(), exchange.gateway_thread.loop).result(10)
+    assert page.until(lambda m: "event" in m)["event"]["e"] == "eventStreamTerminated"
+    assert page.closed_with() == 1012
+    assert exchange.gateway.user_data._feeds[alice.me.account_id] is not feed
+    alice.limit("BUY", "40000", "0.1")
+    wait_until(lambda: [event["e"] for event in seen] == ["executionReport", "outboundAccountPosition"])
+    exchange.gateway_thread.call(leave)
     wait_until(lambda: not exchange.gateway.user_data._feeds and not exchange.gateway.tail._feeds)
 
 
