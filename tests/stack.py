@@ -157,6 +157,11 @@ class Stack:
         return Postgres(self.paths).dsn()
 
     @property
+    def is_started(self) -> bool:
+        """The supervisor exists; it need not be ready."""
+        return self._supervisor is not None
+
+    @property
     def supervisor_pid(self) -> int:
         assert self._supervisor is not None
         return self._supervisor.pid

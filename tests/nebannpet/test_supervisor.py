@@ -3,9 +3,11 @@
 Only the site process runs here beside the servers, for speed; how the supervisor treats it is how it treats all.
 """
 
+import contextlib
 import json
 import os
 import pwd
+import random
 import signal
 import threading
 import time
@@ -144,6 +146,31 @@ def test_nothing_outlives_a_killed_supervisor_and_the_next_start_recovers(tmp_pa
             assert connection.execute("SELECT n FROM kept").fetchall() == [(1,)]
     finally:
         stack.stop_processes()
+
+
+def test_supervisor_killed_at_any_moment_of_its_start(tmp_path: Path) -> None:
+    """initdb, a half-made cluster, a migration: whatever it was doing, nothing stays and the next start gets on."""
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    stack = Stack(data_dir=tmp_path, PROCESSES="site", DEMO_DATA="0")
+    for longest_s in (0.5, 1.0, 2.0, 4.0):
+        starting = threading.Thread(target=_start_until_killed, args=(stack,))
+        starting.start()
+        while not stack.is_started:
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0.0, longest_s))
+        os.kill(stack.supervisor_pid, signal.SIGKILL)
+        starting.join()
+        stack.stop_processes()
+        assert wait_until_none_lives(tmp_path) == []
+    stack.start()
+    stack.stop_processes()
+
+
+def _start_until_killed(stack: Stack) -> None:
+    with contextlib.suppress(AssertionError):
+        stack.start()
 
 
 def _busy_backend(dsn: str) -> None:
