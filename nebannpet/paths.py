@@ -9,6 +9,7 @@ with a short name that depends only on the data directory's path, so that every 
 
 import hashlib
 import os
+import shutil
 import stat
 import tempfile
 from dataclasses import dataclass
@@ -68,6 +69,11 @@ class Paths:
     def health_socket(self, process: str) -> Path:
         """HTTP on a unix socket with /healthz and /metrics (nebannpet/health.py)."""
         return self.socket_dir / f"{process}.health.sock"
+
+    def remove_short_socket_dir(self) -> None:
+        """Of a stopped exchange whose sockets did not fit below the data directory."""
+        if self.socket_dir != self.run_dir:
+            shutil.rmtree(self.socket_dir, ignore_errors=True)
 
     def make_private(self) -> None:
         """Create `run/`, `logs/` and the socket directory, closed to other users."""

@@ -42,8 +42,7 @@ def reset(paths: Paths) -> int:
         if answer.strip() != WORD:
             print("\nNothing was deleted.")  # noqa: T201
             return EXIT_FAILED
-        if paths.socket_dir != paths.run_dir:
-            shutil.rmtree(paths.socket_dir, ignore_errors=True)
+        paths.remove_short_socket_dir()
         shutil.rmtree(paths.data_dir)
     print("Deleted. make run starts afresh.")  # noqa: T201
     return 0

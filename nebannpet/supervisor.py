@@ -233,6 +233,7 @@ class Supervisor:
             await asyncio.gather(*(child.stop() for child in members))
         self._write_process_table()
         self._pipe.close()
+        self._paths.remove_short_socket_dir()
         self._console.say(f"stopped after {time.monotonic() - started_at:.1f} s")
 
     def _write_process_table(self) -> None:

@@ -54,6 +54,7 @@ def running_servers(data_dir: Path, *, durable: bool = False) -> Iterator[Server
             child.wait(timeout=20)
         os.close(read_end)
         os.close(write_end)
+        paths.remove_short_socket_dir()
         shutil.rmtree(data_dir, ignore_errors=True)
 
 

@@ -140,6 +140,7 @@ class Stack:
         try:
             self.stop_processes()
         finally:
+            self.paths.remove_short_socket_dir()
             if self._own_directory:
                 shutil.rmtree(self.data_dir, ignore_errors=True)
 

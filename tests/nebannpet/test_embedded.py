@@ -56,6 +56,7 @@ def test_long_path_gets_a_short_private_socket_directory(tmp_path: Path) -> None
     assert len(os.fsencode(paths.postgres_socket_dir / ".s.PGSQL.5432.lock")) <= SOCKET_PATH_BYTES_MAX
     with running_servers(deep) as started, psycopg.connect(started.postgres.dsn()) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
+    assert not paths.socket_dir.exists()
 
 
 def test_socket_directory_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import http.client
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from nebannpet.paths import Paths
 
 
 @pytest.fixture
-def paths(tmp_path: Path) -> Paths:
-    return Paths(tmp_path)
+def paths(tmp_path: Path) -> Iterator[Paths]:
+    yield (paths := Paths(tmp_path))
+    paths.remove_short_socket_dir()
 
 
 def test_healthy_process_answers_200_with_its_details(paths: Paths) -> None:
