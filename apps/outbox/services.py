@@ -69,10 +69,11 @@ def _add(*, key: str, kind: CommandKind, frames: bytes, shard: str | None) -> Ou
 
 
 class Outcome(NamedTuple):
-    """What the engine said to one relayed command: the event seq, and Reason.NONE where it was done."""
+    """What the engine said to one relayed command: its CommandKind, the event seq, Reason.NONE where it was done."""
 
     source: int
     relay_seq: int
+    kind: int
     event_seq: int
     reason: int
 
@@ -83,15 +84,16 @@ UPDATE outbox_outboxrow
        reason = (%(reasons)s::smallint[])[relay_seq - %(before)s],
        event_seq = (%(events)s::bigint[])[relay_seq - %(before)s], settled_at = now()
  WHERE shard = %(shard)s AND source = %(source)s AND relay_seq > %(before)s AND relay_seq <= %(last)s
-   AND state = %(waiting)s
+   AND state = %(waiting)s AND kind = (%(kinds)s::smallint[])[relay_seq - %(before)s]
 """
 
 
 def settle_rows(*, cursor: psycopg.Cursor, shard: str, outcomes: Sequence[Outcome]) -> int:
     """Mark the rows of settled events, inside settlement's own transaction; returns how many rows were marked.
 
-    Only waiting rows are touched. Fewer rows than outcomes means that the log holds relayed commands this database
-    has never numbered: the caller must stop. Numbers are dense, so that one statement marks a whole run of them.
+    Only waiting rows of the answered kind are touched. Fewer rows than outcomes means that the log holds relayed
+    commands this database has never numbered: the caller must stop. Numbers are dense, so that one statement marks a
+    whole run of them.
     """
     marked = 0
     for run in _runs(sorted(outcomes)):
@@ -99,6 +101,7 @@ def settle_rows(*, cursor: psycopg.Cursor, shard: str, outcomes: Sequence[Outcom
         cursor.execute(
             _SETTLE,
             {
+                "kinds": [int(outcome.kind) for outcome in run],
                 "reasons": [int(outcome.reason) for outcome in run], "events": [outcome.event_seq for outcome in run],
                 "before": first.relay_seq - 1, "last": last.relay_seq, "shard": shard, "source": first.source,
                 "none": int(Reason.NONE), "done": OutboxState.DONE.value, "refused": OutboxState.REFUSED.value,

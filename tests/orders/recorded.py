@@ -13,7 +13,7 @@ from apps.outbox.relay import Relay
 from apps.outbox.services import enqueue, enqueue_settings
 from apps.streams.kinds import CommandKind, MarketState
 from apps.streams.messages import MarketSettings
-from apps.streams.records import SetMarketState
+from apps.streams.records import COMMANDS, SetMarketState
 from tests.orders.tape import BTC, MARKET, USDT, Tape
 
 SHARD = "spot"
@@ -70,9 +70,13 @@ class Recorded:
         row = debit(account_id=account, asset_id=asset, amount_units=units, key=key)
         self.tape.money(CommandKind.DEBIT, account, asset, units, self.relay_seq(row), key)
 
-    def money_row(self, key: str) -> int:
+    def money_row(self, key: str, kind: CommandKind = CommandKind.DEBIT) -> int:
         """Number of a further money command in the outbox; what the engine made of it is for the tape to say."""
-        return self.relay_seq(debit(account_id=ALICE, asset_id=USDT, amount_units=1, key=key))
+        record = COMMANDS[kind].record
+        with transaction.atomic():
+            command = record(relay_seq=0, source=0, account_id=ALICE, asset_id=USDT, amount_units=1, key=key)
+            row = enqueue(key=key, command=command)
+        return self.relay_seq(row)
 
     def settle(self, *, events_max: int = 20_000) -> Position:
         """Everything on the tape, from wherever PostgreSQL stands."""

@@ -167,7 +167,7 @@ def test_holds_transfers_and_captures(recorded: Recorded) -> None:
             (CommandKind.RELEASE, 5 * unit, 0),
         ]
     ):
-        row = recorded.money_row(f"money:{position}")
+        row = recorded.money_row(f"money:{position}", op)
         tape.money(op, ALICE, USDT, amount, row, f"money:{position}", to=to)
     recorded.withdraw(ALICE, USDT, 5 * unit)
     recorded.settle()

@@ -19,12 +19,13 @@ from apps.streams.bus.errors import AppendUnknown, BusAway
 from apps.streams.bus.memory import MemoryBus
 from apps.streams.bus.redis import RedisBus
 from apps.streams.codec import decode_command, decode_settings, iter_runs
-from apps.streams.kinds import Reason, Source
+from apps.streams.kinds import CommandKind, Reason, Source
 from tests.orders.tape import market_settings
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SHARD = "spot"
+CREDIT = CommandKind.CREDIT
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ def test_a_new_relay_sends_again_what_is_not_settled(bus: RedisBus, connection: 
     fund(3)
     drain(Relay(connection, bus, SHARD))
     with connection.transaction(), connection.cursor() as cursor:
-        assert settle_rows(cursor=cursor, shard=SHARD, outcomes=[Outcome(1, 1, 9, Reason.NONE)]) == 1
+        assert settle_rows(cursor=cursor, shard=SHARD, outcomes=[Outcome(1, 1, CREDIT, 9, Reason.NONE)]) == 1
     fund(1, first=3)
     drain(Relay(connection, bus, SHARD))
     assert sent(bus) == [1, 2, 3, 2, 3, 4]
@@ -97,13 +98,19 @@ def test_outcomes_mark_their_own_rows(connection: psycopg.Connection[Any]) -> No
     """Also with numbers missing in between, a repeated settlement, and numbers this database never gave."""
     fund(5)
     Relay(connection, MemoryBus(SHARD), SHARD).number()
-    outcomes = [Outcome(1, 5, 30, Reason.UNKNOWN_ACCOUNT), Outcome(1, 1, 10, 0), Outcome(1, 2, 11, 0)]
+    outcomes = [
+        Outcome(1, 5, CREDIT, 30, Reason.UNKNOWN_ACCOUNT),
+        Outcome(1, 1, CREDIT, 10, 0),
+        Outcome(1, 2, CREDIT, 11, 0),
+    ]
     with connection.transaction(), connection.cursor() as cursor:
         assert settle_rows(cursor=cursor, shard=SHARD, outcomes=outcomes) == 3
-        assert settle_rows(cursor=cursor, shard=SHARD, outcomes=[*outcomes, Outcome(1, 6, 31, 0)]) == 0
-        assert settle_rows(cursor=cursor, shard=SHARD, outcomes=[Outcome(2, 3, 31, 0)]) == 0
-        assert settle_rows(cursor=cursor, shard="other", outcomes=[Outcome(1, 3, 31, 0)]) == 0
+        assert settle_rows(cursor=cursor, shard=SHARD, outcomes=[*outcomes, Outcome(1, 6, CREDIT, 31, 0)]) == 0
+        assert settle_rows(cursor=cursor, shard=SHARD, outcomes=[Outcome(2, 3, CREDIT, 31, 0)]) == 0
+        assert settle_rows(cursor=cursor, shard="other", outcomes=[Outcome(1, 3, CREDIT, 31, 0)]) == 0
         assert settle_rows(cursor=cursor, shard=SHARD, outcomes=[]) == 0
+        other_command = Outcome(1, 3, CommandKind.DEBIT, 31, 0)
+        assert settle_rows(cursor=cursor, shard=SHARD, outcomes=[other_command]) == 0
     rows = OutboxRow.objects.order_by("id").values_list("relay_seq", "state", "event_seq", "reason")
     assert list(rows) == [
         (1, "done", 10, 0), (2, "done", 11, 0), (3, "waiting", None, 0), (4, "waiting", None, 0),

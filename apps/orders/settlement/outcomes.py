@@ -26,7 +26,7 @@ def write(cursor: psycopg.Cursor[Any], shard: str, batch: Batch) -> None:
     for event in batch.records(*_RELAYED):
         if event.relay_seq and event.source != Source.DIRECT:
             reason = int(event.reason or Reason.INTERNAL) if event.KIND in _REFUSALS else int(Reason.NONE)
-            outcomes.append(Outcome(event.source, event.relay_seq, event.seq, reason))
+            outcomes.append(Outcome(event.source, event.relay_seq, _kind(event), event.seq, reason))
         if event.KIND == EventKind.MARKET_STATE_CHANGED:
             mirror_state(
                 cursor, market_id=event.market_id, state=event.new_state, cause=event.cause, until_ms=event.until_ms
@@ -39,3 +39,8 @@ def write(cursor: psycopg.Cursor[Any], shard: str, batch: Batch) -> None:
             f"events {batch.from_seq + 1}-{batch.to_seq} answer {len(outcomes)} relayed commands, "
             f"but {marked} outbox rows wait for them: this database did not send them all"
         )
+
+
+def _kind(event: Any) -> int:
+    """CommandKind that the event answers."""
+    return int(CommandKind.SET_MARKET_STATE if event.KIND == EventKind.MARKET_STATE_CHANGED else event.op)
