@@ -39,7 +39,7 @@ class Paths:
 
     @property
     def process_table(self) -> Path:
-        """JSON, replaced atomically: {"supervisor": pid, "address": url, "ready": bool,
+        """JSON, replaced atomically: {"supervisor": pid, "address": url, "ready": bool (all are),
         "processes": {name: {"pid": int or null, "state": str, "restarts": int}}}."""
         return self.run_dir / "processes.json"
 
