@@ -32,6 +32,8 @@ HOP_BY_HOP: Final = frozenset(
         b"te", b"trailer", b"transfer-encoding", b"upgrade",
     }
 )  # fmt: skip
+# Our own server adds a date to every answer; there may be one only.
+NOT_PASSED_BACK: Final = HOP_BY_HOP | {b"date"}
 FORWARDED: Final = frozenset(
     {b"forwarded", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-real-ip"}
 )
@@ -63,7 +65,7 @@ class Site:
         try:
             answer = await self._client.request(scope["method"], _target(scope), _forwarded_headers(scope), body)
             try:
-                headers = [(key, value) for key, value in answer.headers if key not in HOP_BY_HOP]
+                headers = [(key, value) for key, value in answer.headers if key not in NOT_PASSED_BACK]
                 await send({"type": "http.response.start", "status": answer.status, "headers": headers})
                 started = True
                 async for part in answer.body():

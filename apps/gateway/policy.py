@@ -5,6 +5,9 @@ from typing import Final
 # A signed order is under 1 KB; everything larger is a mistake or an attack (threat-T22).
 REQUEST_BYTES_MAX: Final = 16 * 1024
 REQUEST_BODY_TIMEOUT_S: Final = 10.0
+# Address and headers together; browsers with many cookies stay below 16 KB.
+REQUEST_HEAD_BYTES_MAX: Final = 64 * 1024
+REQUEST_HEAD_TIMEOUT_S: Final = 20.0
 
 RECV_WINDOW_DEFAULT_MS: Final = 5_000
 RECV_WINDOW_MAX_MS: Final = 60_000

@@ -1,8 +1,8 @@
 """A small HTTP/1.1 client for the site's unix socket: streamed both ways, with a pool of idle connections.
 
 Why not a general client: passing a page on took 2 ms of the event loop that also answers orders; this takes a tenth.
-Only requests without a body use a pooled connection, and only they are sent again (once) when the site had just closed
-it, so no form is ever posted twice.
+Only requests of safe methods use a pooled connection, and only they are sent again (once) when the site had just closed
+it, so nothing is ever done twice (RFC 9110 9.2.2), whether or not it had a body.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ import httptools
 from apps.gateway.policy import SITE_CONNECT_TIMEOUT_S, SITE_CONNECTIONS_MAX, SITE_READ_TIMEOUT_S
 
 Headers = list[tuple[bytes, bytes]]
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 IDLE_MAX: Final = 20
 READ_BYTES: Final = 65_536
 HEADER_BYTES_MAX: Final = 65_536
@@ -26,7 +27,7 @@ class SiteDown(Exception):
 
 
 class _Closed(SiteDown):
-    """The connection ended before the first byte of an answer."""
+    """The connection ended, in all likelihood before the first byte of an answer."""
 
 
 class _Connection:
@@ -65,6 +66,9 @@ class _Connection:
         try:
             async with asyncio.timeout(SITE_READ_TIMEOUT_S):
                 return await self._reader.read(READ_BYTES)
+        except ConnectionResetError as error:
+            # A close that crossed our request on the wire; in the middle of an answer it is no end of a body.
+            raise _Closed("reset") from error
         except (OSError, TimeoutError) as error:
             raise SiteDown(f"reading: {error!r}") from error
 
@@ -162,7 +166,7 @@ class SiteClient:
                 await self._slots.acquire()
         except TimeoutError as error:
             raise SiteDown("all connections are busy") from error
-        if body is None and (idle := self._take_idle()) is not None:
+        if body is None and method in SAFE_METHODS and (idle := self._take_idle()) is not None:
             with contextlib.suppress(_Closed):
                 return await self._exchange(idle, method, head, None, chunked=False)
             await self._slots.acquire()

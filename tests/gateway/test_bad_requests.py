@@ -1,5 +1,6 @@
 """Requests that are wrong in other ways than by a number: each gets its documented code and changes nothing."""
 
+import contextlib
 import socket
 import threading
 import time
@@ -201,6 +202,40 @@ def test_a_body_that_does_not_come(exchange: Exchange, monkeypatch: pytest.Monke
     with socket.create_connection(("127.0.0.1", exchange.port), timeout=5) as slow:
         slow.sendall(b"POST /api/v3/order HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nsymbol=")
         assert slow.recv(100).startswith(b"HTTP/1.1 408")
+
+
+def test_a_head_without_end_is_cut_off(exchange: Exchange) -> None:
+    """It is kept in memory until it is whole, so it must not become large."""
+    sent = 0
+    with socket.create_connection(("127.0.0.1", exchange.port), timeout=5) as endless:
+        endless.sendall(b"GET /api/v3/ping HTTP/1.1\r\nX-Long: ")
+        with pytest.raises(ConnectionError):
+            while sent < 64 * 2**20:
+                endless.sendall(b"x" * 65_536)
+                sent += 65_536
+    assert sent < 16 * 2**20
+
+
+def test_a_head_that_does_not_come_is_cut_off(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apps.gateway.protocol.REQUEST_HEAD_TIMEOUT_S", 0.2)
+    for start in (b"", b"GET /api/v3/ping HT", b"GET /api/v3/ping HTTP/1.1\r\nHost: x\r\n\r\nGET /api"):
+        with socket.create_connection(("127.0.0.1", exchange.port), timeout=5) as slow:
+            slow.sendall(start)
+            with contextlib.suppress(ConnectionResetError):
+                while slow.recv(4096):
+                    pass
+
+
+def test_many_requests_in_one_piece_are_all_answered(exchange: Exchange) -> None:
+    request = b"GET /api/v3/ping HTTP/1.1\r\nHost: x\r\n\r\n"
+    count = 3_000
+    with socket.create_connection(("127.0.0.1", exchange.port), timeout=20) as client:
+        threading.Thread(target=client.sendall, args=(request * count,)).start()
+        got = b""
+        while got.count(b"HTTP/1.1 200 OK") < count or not got.endswith(b"{}"):
+            part = client.recv(65_536)
+            assert part, got[-200:]
+            got += part
 
 
 def test_another_account_can_neither_see_nor_cancel(alice: Client, bob: Client) -> None:

@@ -98,6 +98,7 @@ def test_pages_and_headers(public: Client, running_site: None) -> None:
             "accept-language": "de",
         },
     )  # fmt: skip
+    assert len(answer.headers.get_list("date")) == 1
     assert answer.status_code == 200
     assert answer.headers["x-target"] == "/a%20page/?q=1%202&x=%2F"
     assert answer.headers.get_list("set-cookie") == ["a=1", "b=2"]

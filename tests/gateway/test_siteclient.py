@@ -1,6 +1,8 @@
 """The client towards the site, against a server that behaves in every way a server can."""
 
 import asyncio
+import socket
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -143,6 +145,52 @@ async def test_a_form_is_never_sent_twice(tmp_path: Path) -> None:
             await fetch(client, "POST", body())
         assert [head.split()[0] for head in server.heads] == [b"GET", b"POST"]
         client.close()
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE", "PUT"])
+async def test_what_changes_something_is_never_sent_twice_without_a_body_either(tmp_path: Path, method: str) -> None:
+    async def close(_: Any, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    good = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+    async with Server(tmp_path / "s", good, close, good) as server:
+        client = SiteClient(server.path)
+        await fetch(client)
+        with pytest.raises(SiteDown):
+            await fetch(client, method)
+        assert [head.split()[0].decode() for head in server.heads] == ["GET", method]
+        client.close()
+
+
+async def test_a_reset_instead_of_a_close_is_replaced_too(tmp_path: Path) -> None:
+    """The site closes while our request lies unread in its socket."""
+    good = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+    connections = 0
+
+    def serve() -> None:
+        nonlocal connections
+        while connections < 2:
+            connection, _ = listener.accept()
+            connections += 1
+            connection.recv(65_536)
+            connection.sendall(good)
+            if connections == 1:
+                asked.wait(5)
+            connection.close()
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+        asked = threading.Event()
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        client = SiteClient(str(tmp_path / "s"))
+        assert await fetch(client) == (200, b"hi")
+        asyncio.get_running_loop().call_later(0.1, asked.set)
+        assert await fetch(client) == (200, b"hi")
+        client.close()
+        await asyncio.to_thread(thread.join, 5)
+    assert connections == 2
 
 
 async def test_no_server_and_all_slots_are_given_back(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from apps.gateway.app import GatewayApp
 from apps.gateway.gateway import Gateway, GatewayConfig
 from apps.gateway.policy import WS_FRAME_BYTES_MAX, WS_PING_S, WS_PONG_TIMEOUT_S
-from apps.gateway.protocol import GatewayWebSocketProtocol
+from apps.gateway.protocol import GatewayHttpProtocol, GatewayWebSocketProtocol
 from nebannpet import env
 from nebannpet.health import Health, serve_health
 
@@ -75,7 +75,7 @@ def server_config(app: GatewayApp, **address: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         **address,
-        http="httptools",
+        http=GatewayHttpProtocol,
         ws=GatewayWebSocketProtocol,
         ws_max_size=WS_FRAME_BYTES_MAX,
         ws_ping_interval=WS_PING_S,
