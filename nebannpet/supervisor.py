@@ -16,13 +16,9 @@ import signal
 import sys
 import time
 
-import psycopg
-
 from nebannpet import env
-from nebannpet.children import Child, DeathPipe, State, describe_exit, pump, spawn
+from nebannpet.children import Child, DeathPipe, State
 from nebannpet.console import Console
-from nebannpet.demologins import ACCOUNTS, load_logins, parse_login, save_logins
-from nebannpet.embedded import Postgres
 from nebannpet.env import ConfigurationError
 from nebannpet.paths import Paths
 from nebannpet.preflight import (
@@ -35,21 +31,16 @@ from nebannpet.preflight import (
     lock_data_directory,
     remove_stale_run_files,
 )
+from nebannpet.preparation import Preparation, StartError
 from nebannpet.processes import (
     APPLICATION,
     STOP_ORDER,
     Process,
     application_processes,
     embedded_servers,
-    manage_launch,
 )
 
 READY_TIMEOUT_S = 120.0
-EXTERNAL_TIMEOUT_S = 30.0
-
-
-class StartError(Exception):
-    """The exchange cannot be started; the message says why."""
 
 
 class Supervisor:
@@ -59,7 +50,6 @@ class Supervisor:
         self._paths = paths
         self._address = address
         self._demo_data = demo_data
-        self._dsn = dsn
         self._console = console
         self._pipe = DeathPipe()
         self._environment = os.environ | {
@@ -68,12 +58,20 @@ class Supervisor:
             "DJANGO_SETTINGS_MODULE": "nebannpet.settings",
         }
         self._environment.pop("NEBANNPET_PROCESS", None)
-        self._embedded_postgres = "DATABASE_URL" not in os.environ
+        embedded_postgres = "DATABASE_URL" not in os.environ
+        self._preparation = Preparation(
+            paths=paths,
+            dsn=dsn,
+            embedded_postgres=embedded_postgres,
+            console=console,
+            pipe=self._pipe,
+            environment=self._environment,
+        )
         self._servers = [
             self._child(process)
             for process in embedded_servers(
                 paths,
-                postgres=self._embedded_postgres,
+                postgres=embedded_postgres,
                 core="REDIS_CORE_URL" not in os.environ,
                 edge="REDIS_EDGE_URL" not in os.environ,
             )
@@ -125,7 +123,7 @@ class Supervisor:
         started_at = time.monotonic()
         if missing := await self._start_group("servers", self._servers):
             raise StartError(self._describe_missing(missing))
-        await self._set_up_database()
+        await self._preparation.set_up()
         simulator = [child for child in self._application if child.name == "simulator"]
         others = [child for child in self._application if child.name != "simulator"]
         missing = await self._start_group("processes", others)
@@ -138,18 +136,8 @@ class Supervisor:
         else:
             self._console.say(f"ready after {time.monotonic() - started_at:.1f} s: {self._address}")
         if self._demo_data and env.flag("DEMO_LOGINS", True):
-            await self._show_demo_logins()
+            await self._preparation.show_demo_logins()
         self._console.say("Ctrl-C stops everything")
-
-    async def _set_up_database(self) -> None:
-        try:
-            if self._embedded_postgres:
-                await asyncio.to_thread(Postgres(self._paths).ensure_database)
-            else:
-                await self._wait_for_database()
-        except psycopg.Error as error:
-            raise StartError(f"the database cannot be made: {error}") from error
-        await self._manage("set_up")
 
     async def _start_group(self, title: str, children: list[Child]) -> list[Child]:
         """Start them together and wait; returns those that are not ready after READY_TIMEOUT_S."""
@@ -171,59 +159,6 @@ class Supervisor:
     def _describe_missing(self, missing: list[Child]) -> str:
         names = ", ".join(child.name for child in missing)
         return f"not ready after {READY_TIMEOUT_S:.0f} s: {names}. Their logs: {self._paths.logs_dir}"
-
-    async def _wait_for_database(self) -> None:
-        deadline = time.monotonic() + EXTERNAL_TIMEOUT_S
-        while True:
-            try:
-                connection = await psycopg.AsyncConnection.connect(self._dsn, connect_timeout=3)
-                await connection.close()
-                return
-            except psycopg.OperationalError as error:
-                if time.monotonic() > deadline:
-                    raise StartError(f"the server of DATABASE_URL does not answer: {error}") from error
-                await asyncio.sleep(0.5)
-
-    async def _manage(self, *arguments: str, secret: bool = False) -> list[str]:
-        """Run a command of manage.py to its end and return its lines, shown unless `secret` and it succeeds."""
-        self._console.say(f"setup: manage.py {arguments[0]}")
-        running = await spawn(manage_launch(*arguments).command, self._pipe, self._environment)
-        lines: list[str] = []
-
-        def keep(line: str) -> None:
-            lines.append(line)
-            if not secret:
-                self._console.line("setup", line)
-
-        assert running.stdout is not None
-        try:
-            await pump(running.stdout, keep)
-            code = await running.wait()
-        except asyncio.CancelledError:
-            with contextlib.suppress(ProcessLookupError):
-                running.kill()
-            await running.wait()
-            raise
-        if code != 0:
-            if secret:
-                self._console.line("setup", "\n".join(lines))
-            raise StartError(f"manage.py {' '.join(arguments)} {describe_exit(code)}")
-        return lines
-
-    async def _show_demo_logins(self) -> None:
-        path = self._paths.demo_logins
-        try:
-            logins = await asyncio.to_thread(load_logins, path, self._dsn)
-            if not logins:
-                for arguments in ACCOUNTS:
-                    logins.append(parse_login(await self._manage("demo_account", *arguments, secret=True)))
-                save_logins(path, logins)
-        except (StartError, ValueError, OSError, psycopg.Error) as error:
-            self._console.say(f"there are no demo logins: {error}")
-            return
-        for login in logins:
-            self._console.say(f"demo login: {login.email}  password: {login.password}")
-        self._console.say(f"their API keys: {path}")
 
     async def _watch(self, stop: asyncio.Task[bool]) -> None:
         """Wait for the signal; a fault in the keeping of a child is a fault of ours and ends everything."""

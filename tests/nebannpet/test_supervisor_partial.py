@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from nebannpet import preparation
 from nebannpet import supervisor as module
 from nebannpet.console import Console
 from nebannpet.embedded import Launch
 from nebannpet.paths import Paths
+from nebannpet.preparation import StartError
 from nebannpet.processes import Process
-from nebannpet.supervisor import StartError, Supervisor
+from nebannpet.supervisor import Supervisor
 
 WORKS = "import time; time.sleep(60)"
 FAILS = "import sys; sys.exit('broken')"
@@ -44,7 +46,7 @@ class Prepared:
         async def no_set_up(*_arguments: str, secret: bool = False) -> list[str]:
             return []
 
-        self._monkeypatch.setattr(made, "_manage", no_set_up)
+        self._monkeypatch.setattr(made._preparation, "manage", no_set_up)
         return made
 
     def _made(self, programs: dict[str, str]) -> list[Process]:
@@ -92,7 +94,7 @@ async def test_server_that_never_starts_stops_everything(prepared: Prepared, pos
 async def test_database_that_does_not_answer_stops_everything(
     prepared: Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(module, "EXTERNAL_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(preparation, "EXTERNAL_TIMEOUT_S", 0.5)
     supervisor = prepared.supervisor(
         servers={}, application={"site": WORKS}, dsn=f"host={tmp_path} dbname=nobody connect_timeout=1"
     )
