@@ -1,6 +1,6 @@
 """Starts one child so that it cannot outlive its supervisor, and not as root where the program refuses that.
 
-    python launch.py --parent PID --signal N --pipe FD [--uid N --gid N] -- program arguments...
+    python launch.py --parent PID --signal N --pipe FD [--nice N] [--uid N --gid N] -- program arguments...
 
 It runs as its own small program between fork and exec, so nothing of it happens inside the supervisor.
 
@@ -103,11 +103,13 @@ def main() -> None:
     parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--signal", type=int, required=True)
     parser.add_argument("--pipe", type=int, required=True)
+    parser.add_argument("--nice", type=int, default=0, help="how much processor time it leaves to the others")
     parser.add_argument("--uid", type=int)
     parser.add_argument("--gid", type=int)
     parser.add_argument("--guard", action="store_true", help="guard by pipe even where the kernel could do it")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args()
+    os.nice(options.nice)
     if options.uid is not None:
         drop_root(options.uid, options.gid)
     if options.guard or sys.platform != "linux":

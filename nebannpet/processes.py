@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nebannpet.embedded import Launch, Postgres, Redis, redis_core, redis_edge
+from nebannpet.embedded import READER_NICENESS, Launch, Postgres, Redis, redis_core, redis_edge
 from nebannpet.env import ConfigurationError
 from nebannpet.health import is_healthy
 from nebannpet.paths import Paths
@@ -29,6 +29,9 @@ STOP_ORDER = (
     ("settlement", "marketdata", "reconcile"),
     ("redis-edge", "redis-core", "postgres"),
 )
+
+# They give way to the order path (embedded/launching.py), as PostgreSQL does.
+READERS = ("settlement", "marketdata", "simulator")
 
 
 def _nothing() -> None:
@@ -62,9 +65,9 @@ def embedded_servers(paths: Paths, *, postgres: bool, core: bool, edge: bool) ->
     return chosen
 
 
-def manage_launch(*arguments: str) -> Launch:
+def manage_launch(*arguments: str, niceness: int = 0) -> Launch:
     """A command of manage.py. If the supervisor is killed it dies at once: every process survives that by design."""
-    return Launch((sys.executable, MANAGE, *arguments), signal.SIGTERM, signal.SIGKILL)
+    return Launch((sys.executable, MANAGE, *arguments), signal.SIGTERM, signal.SIGKILL, niceness=niceness)
 
 
 def application_processes(paths: Paths, *, chosen: tuple[str, ...], simulator: bool) -> list[Process]:
@@ -80,4 +83,5 @@ def _application_process(name: str, health_socket: Path) -> Process:
     def is_ready() -> bool:
         return is_healthy(health_socket)
 
-    return Process(name, manage_launch(f"run_{name}"), is_ready, grace_s=GRACE_S.get(name, USUAL_GRACE_S))
+    launch = manage_launch(f"run_{name}", niceness=READER_NICENESS if name in READERS else 0)
+    return Process(name, launch, is_ready, grace_s=GRACE_S.get(name, USUAL_GRACE_S))

@@ -8,9 +8,9 @@ A server object knows how to prepare its directory, its command line and whether
 That is the supervisor's work, and tests/servers.py's for the tests.
 """
 
-from nebannpet.embedded.launching import Launch
+from nebannpet.embedded.launching import READER_NICENESS, Launch
 from nebannpet.embedded.postgres import Postgres
 from nebannpet.embedded.ready import wait_until_ready
 from nebannpet.embedded.redis import Redis, redis_core, redis_edge
 
-__all__ = ["Launch", "Postgres", "Redis", "redis_core", "redis_edge", "wait_until_ready"]
+__all__ = ["READER_NICENESS", "Launch", "Postgres", "Redis", "redis_core", "redis_edge", "wait_until_ready"]

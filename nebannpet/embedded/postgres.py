@@ -12,7 +12,7 @@ from urllib.parse import quote
 import psutil
 import psycopg
 
-from nebannpet.embedded.launching import Launch, packaged, quoted
+from nebannpet.embedded.launching import READER_NICENESS, Launch, packaged, quoted
 from nebannpet.env import ConfigurationError
 from nebannpet.paths import Paths
 
@@ -44,7 +44,8 @@ class Postgres:
     def launch(self) -> Launch:
         binary = self._binary("postgres")
         # SIGINT is PostgreSQL's fast shutdown, SIGQUIT its immediate one, safe like a crash and never waiting.
-        return Launch((str(binary), "-D", str(self.directory)), signal.SIGINT, signal.SIGQUIT, self.user)
+        argv = (str(binary), "-D", str(self.directory))
+        return Launch(argv, signal.SIGINT, signal.SIGQUIT, self.user, READER_NICENESS)
 
     def dsn(self, database: str = DATABASE) -> str:
         return f"host={quoted(self.paths.postgres_socket_dir)} dbname={database} user={POSTGRES_OWNER}"

@@ -1,11 +1,16 @@
 """The table of processes is whole: each has a place in the stop order, a colour and a command."""
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from django.core.management import get_commands
 
 from nebannpet.console import COLOURS
+from nebannpet.embedded import READER_NICENESS, Launch
 from nebannpet.env import ConfigurationError
 from nebannpet.paths import Paths
 from nebannpet.processes import APPLICATION, STOP_ORDER, application_processes, embedded_servers
@@ -28,6 +33,29 @@ def test_every_process_has_its_command() -> None:
     started = application_processes(Paths(Path()), chosen=APPLICATION, simulator=True)
     assert names(started) == list(APPLICATION)
     assert {process.launch.argv[-1] for process in started} <= set(get_commands())
+
+
+def test_readers_give_way_to_the_order_path(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    everything = [
+        *application_processes(paths, chosen=APPLICATION, simulator=True),
+        *embedded_servers(paths, postgres=True, core=True, edge=True),
+    ]
+    niceness = {process.name: process.launch.niceness for process in everything}
+    assert {niceness[name] for name in ("gateway", "matching", "redis-core")} == {0}
+    assert {niceness[name] for name in ("settlement", "marketdata", "postgres", "simulator")} == {READER_NICENESS}
+
+
+def test_a_child_runs_as_nicely_as_its_launch_says() -> None:
+    code = "import os; print(os.nice(0))"
+    read_end, write_end = os.pipe()
+    command = Launch((sys.executable, "-c", code), signal.SIGTERM, signal.SIGKILL, niceness=READER_NICENESS).command(
+        parent=os.getpid(), pipe=read_end
+    )
+    done = subprocess.run(command, pass_fds=(read_end,), capture_output=True, text=True, check=True)
+    os.close(read_end)
+    os.close(write_end)
+    assert int(done.stdout) == os.nice(0) + READER_NICENESS
 
 
 def test_simulator_only_when_it_is_on() -> None:
