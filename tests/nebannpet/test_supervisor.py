@@ -8,6 +8,8 @@ import json
 import os
 import pwd
 import random
+import re
+import secrets
 import signal
 import threading
 import time
@@ -228,6 +230,42 @@ def test_foreign_servers_replace_the_embedded_ones(servers: Servers, tmp_path: P
             connection.execute("DROP DATABASE foreign_exchange WITH (FORCE)")
 
 
+def test_production_on_foreign_servers(servers: Servers, tmp_path: Path) -> None:
+    with psycopg.connect(servers.postgres.dsn("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE production_exchange")
+    try:
+        stack = Stack(
+            data_dir=tmp_path,
+            NEBANNPET_ENV="production",
+            PROCESSES="site",
+            STATIC_ROOT=str(tmp_path / "static"),
+            SECRET_KEY=secrets.token_urlsafe(50),
+            CREDENTIALS_KEY=secrets.token_hex(32),
+            ALLOWED_HOSTS="exchange.example",
+            PUBLIC_ORIGIN="https://exchange.example",
+            DATABASE_URL=servers.postgres.url.replace("/nebannpet?", "/production_exchange?"),
+            REDIS_CORE_URL=servers.core.url,
+            REDIS_EDGE_URL=servers.edge.url,
+        )
+        stack.manage("collectstatic", "--no-input", "--verbosity", "0")
+        with stack, site(stack) as client:
+            asked = {"Host": "exchange.example", "X-Forwarded-Proto": "https"}
+            page = client.get("/account/log-in", headers=asked)
+            assert page.status_code == 200
+            assert "max-age" in page.headers["strict-transport-security"]
+            assert all("Secure" in cookie for cookie in page.headers.get_list("set-cookie"))
+            assert page.headers.get_list("set-cookie") != []
+            (stylesheet,) = re.findall(r'href="(/static/site/site\.[0-9a-f]+\.css)"', page.text)
+            served = client.get(stylesheet, headers=asked)
+            assert served.status_code == 200
+            assert "immutable" in served.headers["cache-control"]
+            assert client.get("/account/log-in", headers=asked | {"Host": "evil.example"}).status_code == 400
+            assert "demo login" not in stack.console()
+    finally:
+        with psycopg.connect(servers.postgres.dsn("postgres"), autocommit=True) as connection:
+            connection.execute("DROP DATABASE production_exchange WITH (FORCE)")
+
+
 def test_set_up_that_fails_stops_everything_and_says_why(tmp_path: Path) -> None:
     """The database belongs to a newer release: its tables exist already, so the migrations cannot run."""
     stack = Stack(data_dir=tmp_path, PROCESSES="site", DEMO_DATA="0")
@@ -252,5 +290,5 @@ def test_demo_logins_are_shown_and_stay_the_same(tmp_path: Path) -> None:
         shown.append([line.split("demo login: ")[1] for line in stack.console().splitlines() if "demo login: " in line])
     assert [login.split()[0] for login in shown[0]] == ["trader@demo.example.com", "staff@demo.example.com"]
     assert shown[1] == shown[0] * 2
-    secrets = [login["api_secret"] for login in json.loads(stack.paths.demo_logins.read_text())]
-    assert not any(secret in stack.console() for secret in secrets)
+    logins = json.loads(stack.paths.demo_logins.read_text())
+    assert not any(login["api_secret"] in stack.console() for login in logins)
