@@ -8,6 +8,7 @@ export class TickerView {
   constructor(market) {
     this.market = market;
     this.last = 0n;
+    this.updates = 0;
     this.lastNode = byId("last-price");
     this.bookNode = byId("book-last");
   }
@@ -22,8 +23,11 @@ export class TickerView {
   }
 
   async load() {
+    const before = this.updates;
     try {
       const row = await getJson("/api/v3/ticker/24hr", { symbol: this.market.symbol });
+      // A trade overtook this answer: it is older, and the stream's own figures follow that trade.
+      if (this.updates !== before) return;
       this.show({
         last: row.lastPrice, change: row.priceChange, percent: row.priceChangePercent, high: row.highPrice,
         low: row.lowPrice, volume: row.volume, total: row.quoteVolume,
@@ -49,6 +53,7 @@ export class TickerView {
 
   /** A newer last price, from a trade or the ticker. */
   showLast(price) {
+    this.updates += 1;
     if (price === 0n || price === this.last) return;
     const tone = this.last === 0n ? "" : price > this.last ? "buy" : "sell";
     this.lastNode.className = `ticker-last num ${tone}`;
