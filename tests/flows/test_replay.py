@@ -21,23 +21,35 @@ def stamped(entry: CommandEntry) -> bytes:
     return bytes(frames)
 
 
-def read_log(stack: Stack) -> tuple[list[CommandEntry], list[EventEntry]]:
-    """Every command, and every event that was durable just before."""
-    bus = RedisBus(redis_core(stack.paths).url, "spot")
-    try:
-        assert bus.trimmed().seq == 0, "the run was too long: its log was trimmed"
-        events = bus.read_events(0, count=10_000_000)
-        commands = bus.read_commands(START, count=10_000_000)
-    finally:
-        bus.close()
-    return commands, events
+class LogReader:
+    """Follows the log while the exchange runs: the worker trims commands once it has enough snapshots."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._bus = RedisBus(redis_core(stack.paths).url, "spot")
+        self.commands: list[CommandEntry] = []
+        self.events: list[EventEntry] = []
+
+    def read(self) -> None:
+        """What is new: every event durable by now, then every command, so none of the events' is missing."""
+        seen = self.events[-1].last_seq if self.events else 0
+        self.events += self._bus.read_events(seen, count=10_000_000)
+        self.commands += self._bus.read_commands(self.commands[-1].id if self.commands else START, count=10_000_000)
+
+    def close(self) -> None:
+        self._bus.close()
 
 
 def replay_of_a_run(seconds: float) -> None:
     with Stack(SIMULATOR="1") as stack:
-        time.sleep(seconds)  # the length of the run is the point here
+        log = LogReader(stack)
+        ends_at = time.monotonic() + seconds
+        while time.monotonic() < ends_at:
+            log.read()
+            time.sleep(1)  # the length of the run is the point here
         status = json.loads(stack.manage("engine_status", "--json"))
-        appended, events = read_log(stack)
+        log.read()
+        log.close()
+    appended, events = log.commands, log.events
     commands = [entry for entry in appended if entry.id <= events[-1].last_cmd]
     published = b"".join(entry.body for entry in events)
     trades_seen = sum(published[offset + 1] == 4 for offset in range(0, len(published), 192))
