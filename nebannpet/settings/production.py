@@ -25,6 +25,8 @@ def _refusals() -> list[str]:
     for name in ("DEBUG", "DEMO_DATA", "SIMULATOR"):
         if env.flag(name, False):
             found.append(f"{name} is for development; leave it out or set it to 0.")
+    if env.text("CRASH_AT", ""):
+        found.append("CRASH_AT kills processes on purpose, for tests; leave it out.")
     if not PUBLIC_ORIGIN.startswith("https://"):
         found.append("PUBLIC_ORIGIN must be https://, for example https://exchange.example.")
     if "*" in env.words("ALLOWED_HOSTS"):
