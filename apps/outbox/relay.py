@@ -20,6 +20,7 @@ from typing import Any, Final, Protocol
 
 import psycopg
 
+from apps.common.crashpoints import reach
 from apps.outbox.models import OutboxState
 from apps.outbox.policy import RELAY_LOCK, ROWS_PER_APPEND
 from apps.streams.bus.base import Head
@@ -108,9 +109,10 @@ class Relay:
         numbers = [int(relay_seq) for relay_seq, _ in rows]
         first = self.sent_seq + 1 if self.sent_seq else numbers[0]
         assert numbers == list(range(first, first + len(numbers))), f"relay numbers are not dense: {numbers}"
-        self.commands.append_commands(
-            b"".join(stamped(bytes(frames), relay_seq, self.source) for relay_seq, frames in rows)
-        )
+        run = b"".join(stamped(bytes(frames), relay_seq, self.source) for relay_seq, frames in rows)
+        reach("outbox.append.before")
+        self.commands.append_commands(run)
+        reach("outbox.append.after")
         self.sent_seq = numbers[-1]
         return len(numbers)
 

@@ -15,6 +15,7 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from apps.common.clock import now_ms
+from apps.common.crashpoints import reach
 from apps.ledger import pgbinary
 from apps.orders.errors import SettlementStopped
 from apps.orders.policy import (
@@ -104,6 +105,8 @@ class SettlementProcess:
         self._after(bus, position)
         while not self._stop.is_set():
             entries = self._next_entries(bus, position.seq)
+            if entries:
+                reach("settlement.read.after")
             self._set("settling")
             self._pause_s = BACK_OFF_FIRST_S
             while entries and not self._stop.is_set():

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import psycopg
 
+from apps.common.crashpoints import reach
 from apps.ledger.record import write_balances, write_entries, write_house_totals
 from apps.orders.errors import OtherSettlement
 from apps.orders.settlement import orders, outcomes, terms, trades
@@ -56,9 +57,12 @@ def settle(connection: psycopg.Connection[Any], shard: str, batch: Batch, market
         write_balances(cursor, shard, money.balances)
         write_house_totals(cursor, shard, money.entries)
         trades.write(cursor, shard, batch.of(EventKind.TRADE), money.quote_units)
+        reach("settlement.copy.after")
         orders.write(cursor, batch, states)
         terms.save(cursor, shard, applied)
         outcomes.write(cursor, shard, batch)
+        reach("settlement.commit.before")
+    reach("settlement.commit.after")
     markets.commit(applied)
     return Position(batch.to_seq, batch.chain, batch.epoch)
 
