@@ -20,7 +20,10 @@ from tests.servers import Servers, running_servers
 
 # Before Django's settings are read: this session's own data directory, whatever the shell's environment says.
 DATA_DIR = Path(tempfile.mkdtemp(prefix="nebannpet-test-"))
-for name in ("DATABASE_URL", "REDIS_CORE_URL", "REDIS_EDGE_URL", "NEBANNPET_ROLE", "NEBANNPET_PROCESS", "PORT"):
+for name in (
+    "DATABASE_URL", "REDIS_CORE_URL", "REDIS_CORE_READ_URL", "REDIS_EDGE_URL", "NEBANNPET_ROLE", "NEBANNPET_PROCESS",
+    "PORT",
+):  # fmt: skip
     os.environ.pop(name, None)
 os.environ |= {
     "DJANGO_SETTINGS_MODULE": "nebannpet.settings",

@@ -39,12 +39,17 @@ log = structlog.get_logger("nebannpet.gateway")
 
 @dataclass(frozen=True, slots=True)
 class GatewayConfig:
-    """`origins`: the exact origins from which pages may log on to a trading socket."""
+    """`origins`: the exact origins from which pages may log on to a trading socket.
+
+    Commands go to `core_url`; events are read from `core_read_url`, the same server or a replica of it. What only the
+    replica lacks was not acknowledged to anybody.
+    """
 
     shard: str
     database_dsn: str
     database_role: str
     core_url: str
+    core_read_url: str
     edge_url: str
     site_socket: Path
     origins: frozenset[str]
@@ -67,9 +72,11 @@ class Gateway:
             (self.credentials, self.markets),
         )
         self.pipe = CorePipe(config.core_url, scripts=(APPEND_COMMANDS,))
-        self.tail = EventTail(config.core_url, keys)
+        same = config.core_read_url == config.core_url
+        self.events_pipe = self.pipe if same else CorePipe(config.core_read_url)
+        self.tail = EventTail(config.core_read_url, keys)
         self.monitor = CoreMonitor(self.pipe, self.tail, keys)
-        self.settled = Settled(config.core_url, self.pipe, keys)
+        self.settled = Settled(config.core_url, self.pipe, self.events_pipe, keys)
         self.reads = Reads(self.pool, self.settled, self.markets, config.shard)
         self.batcher = Batcher(self.pipe, self.tail, keys)
         self.orders = Orders(self.markets, self.batcher, self.monitor, self.reads)
@@ -90,9 +97,11 @@ class Gateway:
         await self.pool.open(wait=False)
         self._stack.push_async_callback(self.pool.close)
         self._stack.push_async_callback(self.site.close)
-        work = (
+        work = [
             self.follower.run, self.pipe.run, self.tail.run, self.monitor.run, self.settled.run, self.public.run,
-        )  # fmt: skip
+        ]  # fmt: skip
+        if self.events_pipe is not self.pipe:
+            work.append(self.events_pipe.run)
         for run in work:
             task = asyncio.create_task(run(), name=f"{type(run.__self__).__name__}.run")  # type: ignore[attr-defined]
             task.add_done_callback(self._ended)

@@ -20,9 +20,11 @@ POLL_S = 0.05
 class Settled:
     """Follows settlement's announcements; `wait()` is what private reads call first."""
 
-    def __init__(self, url: str, pipe: CorePipe, keys: ShardKeys) -> None:
+    def __init__(self, url: str, pipe: CorePipe, events: CorePipe, keys: ShardKeys) -> None:
+        """`url` and `pipe` lead to where settlement announces, `events` to where this process reads the events."""
         self._url = url
         self._pipe = pipe
+        self._events = events
         self._keys = keys
         self._news = asyncio.Event()
         self.seq = 0
@@ -55,7 +57,7 @@ class Settled:
         """Return once settlement has passed the durable head of this moment; that head. 503 after `timeout_s`."""
         try:
             async with asyncio.timeout(timeout_s):
-                head = int(await self._pipe.execute("HGET", self._keys.head, "seq") or 0)
+                head = int(await self._events.execute("HGET", self._keys.head, "seq") or 0)
                 while self.seq < head:
                     await self._next(head)
                 return head

@@ -34,6 +34,9 @@ DATABASE_URL = env.url(
 REDIS_CORE_URL = env.url(
     "REDIS_CORE_URL", ("redis", "rediss", "unix"), f"unix://{quote(str(PATHS.redis_socket('redis-core')))}"
 )
+# Where readers of the events read them. With a replica of redis-core on a second site here, an order is answered only
+# once it is on both sites, because the answer comes from the events that the replica has.
+REDIS_CORE_READ_URL = env.url("REDIS_CORE_READ_URL", ("redis", "rediss", "unix"), REDIS_CORE_URL)
 REDIS_EDGE_URL = env.url(
     "REDIS_EDGE_URL", ("redis", "rediss", "unix"), f"unix://{quote(str(PATHS.redis_socket('redis-edge')))}"
 )

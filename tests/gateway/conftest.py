@@ -24,12 +24,13 @@ def exchange(
 ) -> Iterator[Exchange]:  # fmt: skip
     """In a database of its own: threads commit here, and nothing is ever flushed under them."""
     before = settings.REDIS_CORE_URL, settings.REDIS_EDGE_URL, settings.DATABASE_ROLE, settings.DATABASE_DSN
-    port_before = settings.PORT
+    port_before, read_before = settings.PORT, settings.REDIS_CORE_READ_URL
     name_before = connection.settings_dict["NAME"]
     with psycopg.connect(postgres, autocommit=True) as owner:
         owner.execute(f"DROP DATABASE IF EXISTS {DATABASE}")
         owner.execute(f"CREATE DATABASE {DATABASE}")
     settings.REDIS_CORE_URL, settings.REDIS_EDGE_URL, settings.DATABASE_ROLE = redis_core_url, redis_edge_url, ""
+    settings.REDIS_CORE_READ_URL = redis_core_url
     settings.DATABASE_DSN = make_conninfo(postgres, dbname=DATABASE)
     for url in (redis_core_url, redis_edge_url):
         redis.Redis.from_url(url).flushall()
@@ -44,7 +45,7 @@ def exchange(
             connection.close()
             connection.settings_dict["NAME"] = name_before
             settings.REDIS_CORE_URL, settings.REDIS_EDGE_URL, settings.DATABASE_ROLE, settings.DATABASE_DSN = before
-            settings.PORT = port_before
+            settings.PORT, settings.REDIS_CORE_READ_URL = port_before, read_before
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -52,6 +53,12 @@ def wait_until(condition: Callable[[], Any], *, timeout_s: float = 10.0, what: s
             return value
         assert time.monotonic() < deadline, f"not within {timeout_s} s: {what or condition}"
         time.sleep(0.01)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 class EngineThread(threading.Thread):
@@ -106,9 +113,12 @@ class EngineThread(threading.Thread):
 
 
 class GatewayThread(threading.Thread):
-    def __init__(self, port: int) -> None:
+    """`read_url`: where it reads events, where that is not redis-core itself."""
+
+    def __init__(self, port: int, *, read_url: str = "") -> None:
         super().__init__(name="gateway", daemon=True)
         self.port = port
+        self._read_url = read_url
         self.ready = threading.Event()
         self.gateway: Gateway | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -128,9 +138,9 @@ class GatewayThread(threading.Thread):
         self.loop = asyncio.get_running_loop()
         # The settings' port decides which origins are ours.
         settings.PORT = self.port
-        self.gateway = Gateway(gateway_config())
-        config = server_config(GatewayApp(self.gateway), host="127.0.0.1", port=self.port)
-        self.server = uvicorn.Server(config)
+        config = gateway_config()
+        self.gateway = Gateway(replace(config, core_read_url=self._read_url or config.core_read_url))
+        self.server = uvicorn.Server(server_config(GatewayApp(self.gateway), host="127.0.0.1", port=self.port))
         async with self.gateway:
             await self.gateway.ready()
             self.ready.set()
@@ -152,9 +162,7 @@ class Exchange:
 
     def __init__(self, core_url: str, edge_url: str, snapshots: Path) -> None:
         self.core_url, self.edge_url = core_url, edge_url
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         self._stop = threading.Event()
         self.engine = EngineThread(core_url)
         self.settlement = SettlementProcess(shard=SHARD, open_bus=self._bus, stop=self._stop)
@@ -235,6 +243,23 @@ class Exchange:
             yield
         finally:
             self.engine.pause_asked.clear()
+
+    @contextlib.contextmanager
+    def further_gateway(self, *, read_url: str = "") -> Iterator[GatewayThread]:
+        """One more gateway process of this exchange, as behind a load balancer."""
+        port_before = settings.PORT
+        thread = GatewayThread(free_port(), read_url=read_url)
+        thread.start()
+        try:
+            assert thread.ready.wait(15), "the gateway did not start"
+            assert thread.failure is None
+            wait_until(lambda: thread.server is not None and thread.server.started)
+            yield thread
+        finally:
+            settings.PORT = port_before
+            if thread.server is not None:
+                thread.server.should_exit = True
+            thread.join(15)
 
     def wait_settled(self) -> None:
         """All outbox rows are done and PostgreSQL has everything that is durable now."""

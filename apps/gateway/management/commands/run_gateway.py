@@ -63,6 +63,7 @@ def gateway_config() -> GatewayConfig:
         database_dsn=settings.DATABASE_DSN,
         database_role=settings.DATABASE_ROLE,
         core_url=settings.REDIS_CORE_URL,
+        core_read_url=settings.REDIS_CORE_READ_URL,
         edge_url=settings.REDIS_EDGE_URL,
         site_socket=settings.PATHS.site_socket,
         origins=frozenset(origins),
