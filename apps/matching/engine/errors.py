@@ -6,7 +6,7 @@ snapshot and the log (architecture.md section 3, Poison).
 
 from apps.streams.records import FrameError
 
-__all__ = ["FrameError", "InvariantBroken", "RelayGap", "SnapshotError"]
+__all__ = ["FrameError", "InvariantBroken", "RelayGap", "SnapshotError", "UnreadableVersion"]
 
 
 class InvariantBroken(AssertionError):
@@ -19,3 +19,7 @@ class RelayGap(Exception):
 
 class SnapshotError(ValueError):
     """Bytes that are not a whole snapshot body of this rules version."""
+
+
+class UnreadableVersion(SnapshotError):
+    """A whole snapshot body of a rules version that this engine does not read."""
