@@ -65,6 +65,10 @@ class Child:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
+        """Keep it running from now on; it is not kept already."""
+        assert self._task is None or self._task.done(), f"{self.name} is kept already"
+        self._stopping.clear()
+        self._become(State.STARTING)
         self._task = asyncio.create_task(self._keep(), name=f"keep {self.name}")
 
     def failed(self) -> BaseException | None:
@@ -74,7 +78,7 @@ class Child:
         return self._task.exception()
 
     async def stop(self) -> None:
-        """Ask it to stop, and make it after its time of grace."""
+        """Ask it to stop, and make it after its time of grace. It stays down until `start`."""
         if self._task is None:
             return
         self._stopping.set()
@@ -89,11 +93,17 @@ class Child:
     def _ask_to_stop(self) -> None:
         if self._running is not None and self._running.returncode is None:
             self._become(State.STOPPING)
-            self._running.send_signal(self.process.launch.stop_signal)
+            self._signal(self.process.launch.stop_signal)
 
     def kill(self) -> None:
         if self._running is not None and self._running.returncode is None:
-            self._running.send_signal(self.process.launch.death_signal)
+            self._signal(self.process.launch.death_signal)
+
+    def _signal(self, number: int) -> None:
+        """One that was paused (SIGSTOP) goes on first: it could not see a signal that it handles itself."""
+        assert self._running is not None
+        self._running.send_signal(signal.SIGCONT)
+        self._running.send_signal(number)
 
     async def _keep(self) -> None:
         pause_s = FIRST_PAUSE_S

@@ -39,7 +39,7 @@ class Paths:
 
     @property
     def process_table(self) -> Path:
-        """JSON, replaced atomically: {"supervisor": pid, "address": url, "ready": bool (all are),
+        """JSON, replaced atomically: {"supervisor": pid, "address": url, "ready": bool (all that are not stopped are),
         "processes": {name: {"pid": int or null, "state": str, "restarts": int}}}."""
         return self.run_dir / "processes.json"
 
@@ -53,6 +53,11 @@ class Paths:
             return self.run_dir
         name = hashlib.sha256(os.fsencode(self.data_dir)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"nebannpet-{os.getuid()}-{name}"
+
+    @property
+    def control_socket(self) -> Path:
+        """Where the supervisor takes the requests of `manage.py process` (nebannpet/control.py)."""
+        return self.socket_dir / "supervisor.sock"
 
     @property
     def postgres_socket_dir(self) -> Path:

@@ -19,6 +19,7 @@ import time
 from nebannpet import env
 from nebannpet.children import Child, DeathPipe, State
 from nebannpet.console import Console
+from nebannpet.control import Control, process_table
 from nebannpet.env import ConfigurationError
 from nebannpet.paths import Paths
 from nebannpet.preflight import (
@@ -80,6 +81,8 @@ class Supervisor:
             self._child(process)
             for process in application_processes(paths, chosen=env.words("PROCESSES", APPLICATION), simulator=simulator)
         ]
+        self._children = {child.name: child for child in (*self._servers, *self._application)}
+        self._control = Control(self._children, not_now=self._why_nothing_may_change)
         self._stop = asyncio.Event()
         self._started = False
         self._said_low = False
@@ -101,19 +104,25 @@ class Supervisor:
         start = asyncio.create_task(self._start())
         stop = asyncio.create_task(self._stop.wait())
         try:
-            await asyncio.wait([start, stop], return_when=asyncio.FIRST_COMPLETED)
-            if start.done():
-                start.result()
-                await self._watch(stop)
+            async with self._control.serve(self._paths.control_socket):
+                await asyncio.wait([start, stop], return_when=asyncio.FIRST_COMPLETED)
+                if start.done():
+                    start.result()
+                    await self._watch(stop)
         finally:
             start.cancel()
             await asyncio.gather(start, return_exceptions=True)
             await self._stop_all()
 
+    def _why_nothing_may_change(self) -> str:
+        if self._stop.is_set():
+            return "The exchange is stopping."
+        return "" if self._started else "The exchange is still starting. Try again when it says that it is ready."
+
     def _on_signal(self, number: signal.Signals) -> None:
         if self._stop.is_set():
             self._console.say("stopping now, without waiting")
-            for child in (*self._application, *self._servers):
+            for child in self._children.values():
                 child.kill()
             return
         self._console.say(f"{number.name}: stopping")
@@ -164,7 +173,7 @@ class Supervisor:
         """Wait for the signal; a fault in the keeping of a child is a fault of ours and ends everything."""
         while not stop.done():
             await asyncio.wait([stop], timeout=1.0)
-            for child in (*self._servers, *self._application):
+            for child in self._children.values():
                 if error := child.failed():
                     raise StartError(f"{child.name} cannot be kept running: {error}")
             with contextlib.suppress(OSError):
@@ -180,7 +189,7 @@ class Supervisor:
     async def _stop_all(self) -> None:
         started_at = time.monotonic()
         for group in STOP_ORDER:
-            members = [child for child in (*self._application, *self._servers) if child.name in group]
+            members = [child for child in self._children.values() if child.name in group]
             await asyncio.gather(*(child.stop() for child in members))
         self._write_process_table()
         self._pipe.close()
@@ -188,12 +197,10 @@ class Supervisor:
         self._console.say(f"stopped after {time.monotonic() - started_at:.1f} s")
 
     def _write_process_table(self) -> None:
-        """For tests and operators: which process has which pid now."""
-        table = {
-            child.name: {"pid": child.pid, "state": child.state, "restarts": child.restarts}
-            for child in (*self._servers, *self._application)
-        }
-        ready = self._started and all(entry["state"] == State.READY for entry in table.values())
+        """For tests and operators: which process has which pid now. What an operator stopped is not missing."""
+        table = process_table(self._children)
+        running = self._started and not self._stop.is_set()
+        ready = running and all(entry["state"] in (State.READY, State.STOPPED) for entry in table.values())
         head = {"supervisor": os.getpid(), "address": self._address, "ready": ready}
         fresh = self._paths.process_table.with_suffix(".new")
         try:

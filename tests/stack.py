@@ -4,6 +4,7 @@
         httpx.get(stack.base_url + "/api/v3/ping")
         stack.kill("matching")              # -9 by default
         stack.wait_ready("matching")        # restarted by the supervisor, and healthy again
+        stack.stop_process("settlement")    # in order; it stays down until start_process
 
 On a failure inside the block the processes' logs are printed. The supervisor dies with the test process, and the
 exchange with the supervisor.
@@ -195,6 +196,14 @@ class Stack:
         os.kill(self.pid(name), number)
         if number == signal.SIGKILL:
             self._wait_for(name, lambda now: now["restarts"] > before["restarts"], 10.0)
+
+    def stop_process(self, name: str) -> None:
+        """An orderly stop of one process, as an operator does it; it stays down until `start_process`."""
+        self.manage("process", "stop", name)
+
+    def start_process(self, name: str, *, wait_s: int = 60) -> None:
+        """Start what `stop_process` stopped; returns when it is healthy, StackError if it is not in time."""
+        self.manage("process", "start", name, "--wait", str(wait_s))
 
     def wait_ready(self, name: str, *, timeout_s: float = 60.0) -> None:
         self._wait_for(name, lambda now: now["state"] == "ready", timeout_s)

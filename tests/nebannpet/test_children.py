@@ -93,7 +93,8 @@ async def test_stop_ends_it_in_order(made: Made) -> None:
     await child.stop()
     assert child.state is State.STOPPED
     assert child.pid is None
-    assert made.states == [State.STARTING, State.READY, State.STOPPING, State.STOPPED]
+    # Starting twice: without a pid yet, then with one.
+    assert made.states == [State.STARTING, State.STARTING, State.READY, State.STOPPING, State.STOPPED]
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 
@@ -112,6 +113,38 @@ async def test_stop_while_it_waits_to_restart(made: Made) -> None:
     await made.until(lambda: child.state is State.RESTARTING)
     await asyncio.wait_for(child.stop(), 2)
     assert child.state is State.STOPPED
+
+
+async def test_stopped_child_stays_down_until_it_is_started_again(made: Made) -> None:
+    child = made.start(SLEEPS)
+    await asyncio.wait_for(child.ready.wait(), 10)
+    first = child.pid
+    await child.stop()
+    await asyncio.sleep(children.FIRST_PAUSE_S * 2)
+    assert (child.state, child.pid) == (State.STOPPED, None)
+    child.start()
+    await asyncio.wait_for(child.ready.wait(), 10)
+    assert child.state is State.READY
+    assert child.pid not in (None, first)
+    assert child.restarts == 0
+
+
+async def test_child_that_keeps_failing_can_be_stopped_and_starts_without_a_pause(made: Made) -> None:
+    child = made.start("import sys; sys.exit(1)")
+    await made.until(lambda: child.restarts >= 3)
+    await child.stop()
+    made.shown.truncate(0)
+    child.start()
+    await made.until(lambda: "starting it again in 0.2 s" in made.shown.getvalue())
+
+
+async def test_paused_child_is_stopped_in_order(made: Made) -> None:
+    child = made.start("import time; print('up', flush=True); time.sleep(60)")
+    await asyncio.wait_for(child.ready.wait(), 10)
+    assert child.pid is not None
+    os.kill(child.pid, signal.SIGSTOP)
+    await asyncio.wait_for(child.stop(), 4)
+    assert "did not stop within" not in made.shown.getvalue()
 
 
 async def test_stop_right_after_start(made: Made) -> None:

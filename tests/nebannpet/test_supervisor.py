@@ -292,3 +292,22 @@ def test_demo_logins_are_shown_and_stay_the_same(tmp_path: Path) -> None:
     assert shown[1] == shown[0] * 2
     logins = json.loads(stack.paths.demo_logins.read_text())
     assert not any(login["api_secret"] in stack.console() for login in logins)
+
+
+def test_operator_stops_and_starts_single_processes(stack: Stack) -> None:
+    """T16: each process can be stopped alone, stays down, and does not count as failing."""
+    before = {name: stack.pid(name) for name in SERVERS}
+    stack.stop_process("site")
+    now = stack.processes()["site"]
+    assert (now["pid"], now["state"]) == (None, "stopped")
+    assert json.loads(stack.paths.process_table.read_text())["ready"] is True
+    assert "stopped" in next(line for line in stack.manage("process", "list").splitlines() if line.startswith("site"))
+    with site(stack) as client, pytest.raises(httpx.ConnectError):
+        client.get("/admin/login/")
+    stack.start_process("site")
+    with site(stack) as client:
+        assert client.get("/admin/login/").status_code == 200
+    stack.manage("process", "restart", "redis-edge")
+    assert {name for name in SERVERS if stack.pid(name) != before[name]} == {"redis-edge"}
+    with pytest.raises(AssertionError, match=r"There is no process 'tea' here\. Known: postgres"):
+        stack.stop_process("tea")
