@@ -1,8 +1,10 @@
 """What the worker needs of an engine; the plain and every later engine have it (architecture.md section 4)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from apps.matching.engine.views import MarketRow
 from apps.streams.bus.base import START, EntryId
 from apps.streams.kinds import Reason
 
@@ -17,6 +19,11 @@ class Core(Protocol):
     def snapshot(self) -> bytes: ...
 
     def state_hash(self) -> str: ...
+
+    def mark_in(self, buffer: memoryview | bytearray) -> None:
+        """Keep the id of the command being applied in these 16 bytes, in the layout of a frame's bytes 16 to 32."""
+
+    def markets(self) -> Iterator[MarketRow]: ...
 
     @property
     def seq(self) -> int: ...

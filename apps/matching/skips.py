@@ -10,13 +10,24 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from apps.streams.bus.base import EntryId
-from apps.streams.kinds import CommandKind, Reason
+from apps.streams.codec import iter_runs
+from apps.streams.kinds import ORDER_CREATING, Reason
+from apps.streams.records import FrameError
 
-CREATES_ORDERS: Final = frozenset({int(CommandKind.PLACE_ORDER)})
+_ORDER_CREATING: Final = frozenset(int(kind) for kind in ORDER_CREATING)
 
 
 def command_key(entry_ms: int, entry_n: int, index: int) -> str:
     return f"{entry_ms}-{entry_n}-{index}"
+
+
+def creates_orders(frames: bytes) -> bool:
+    """Whether one of an entry's commands brings a new order. A broken entry brings none: nothing of it is applied."""
+    try:
+        kinds = [frames[offset + 1] for offset, _ in iter_runs(frames)]
+    except FrameError:
+        return False
+    return not _ORDER_CREATING.isdisjoint(kinds)
 
 
 def range_key(first: EntryId, last: EntryId) -> str:
@@ -56,6 +67,6 @@ class Skips:
     def reason(self, entry_id: EntryId, index: int, kind: int) -> Reason | None:
         """Why this command is skipped; None: it applies."""
         found = self.by_command.get((entry_id.ms, entry_id.n, index))
-        if found is None and kind in CREATES_ORDERS:
+        if found is None and kind in _ORDER_CREATING:
             found = next((why for first, last, why in self.ranges if first <= entry_id <= last), None)
         return found

@@ -1,6 +1,7 @@
 """Vocabulary of the command and event streams. Numbers are stored for ever: never change or reuse one."""
 
 from enum import IntEnum, IntFlag
+from typing import Final
 
 
 class CommandKind(IntEnum):
@@ -18,6 +19,10 @@ class CommandKind(IntEnum):
     SET_MARKET = 21
     SET_MARKET_STATE = 22
     SET_ACCOUNT = 23
+
+
+# Commands that bring a new order: what back-pressure and an outage refuse, while cancels and money commands pass.
+ORDER_CREATING: Final = frozenset({CommandKind.PLACE_ORDER})
 
 
 class EventKind(IntEnum):
@@ -74,6 +79,8 @@ class HaltCause(IntEnum):
     NONE = 0
     STAFF = 1
     INVARIANT = 2
+    POISON = 3  # the engine's own: too many commands of the market were skipped
+    CLOCK = 4  # the worker's: the time of redis-core jumped ahead
 
 
 class OrderStatus(IntEnum):

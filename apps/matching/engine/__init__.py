@@ -1,6 +1,14 @@
 """The matching engine in plain Python: the executable specification (docs/matching.md)."""
 
 from apps.matching.engine.engine import RULES_VERSION, Engine
-from apps.matching.engine.errors import FrameError, InvariantBroken, RelayGap, SnapshotError
+from apps.matching.engine.errors import FrameError, InvariantBroken, RelayGap, SnapshotError, UnreadableVersion
 
-__all__ = ["RULES_VERSION", "Engine", "FrameError", "InvariantBroken", "RelayGap", "SnapshotError"]
+__all__ = [
+    "RULES_VERSION",
+    "Engine",
+    "FrameError",
+    "InvariantBroken",
+    "RelayGap",
+    "SnapshotError",
+    "UnreadableVersion",
+]

@@ -4,9 +4,9 @@ No clock, no randomness, no I/O, no floats. Time is the millisecond of the comma
 stamps into the frames. The cut into batches never matters: process(a + b) equals process(a) then process(b).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from struct import Struct
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 from apps.matching.engine import money, settings, snapshot, views
 from apps.matching.engine.cancel import cancel_all, cancel_order
@@ -58,15 +58,18 @@ class Engine:
     """
 
     RULES_VERSION = RULES_VERSION
+    HANDLERS: ClassVar[Mapping[int, Handler]] = HANDLERS
 
     def __init__(self, closed_ids_kept: int = CLOSED_IDS_KEPT) -> None:
         self._state = State(ClientIds(closed_ids_kept))
+        self._marker: memoryview | bytearray = bytearray(_COMMAND_ID.size)
 
     @classmethod
     def restore(cls, body: bytes) -> Self:
         """The engine of a snapshot body; SnapshotError where it is not one of this rules version."""
         engine = cls.__new__(cls)
         engine._state = snapshot.read_snapshot(body, RULES_VERSION)
+        engine._marker = bytearray(_COMMAND_ID.size)
         return engine
 
     def process(self, frames: bytes) -> bytes:
@@ -80,9 +83,12 @@ class Engine:
         journal = state.journal
         seq_before = journal.seq
         journal.begin()
-        unpack_id, handlers = _COMMAND_ID.unpack_from, HANDLERS
+        unpack_id, handlers = _COMMAND_ID.unpack_from, self.HANDLERS
+        mark, marker = _COMMAND_ID.pack_into, self._marker
         for offset in offsets:
-            now_ms, journal.cmd_n, journal.cmd_index = unpack_id(frames, offset + _COMMAND_ID_OFFSET)
+            now_ms, cmd_n, cmd_index = unpack_id(frames, offset + _COMMAND_ID_OFFSET)
+            mark(marker, 0, now_ms, cmd_n, cmd_index)
+            journal.cmd_n, journal.cmd_index = cmd_n, cmd_index
             if now_ms < journal.now_ms:
                 raise InvariantBroken(f"time went back from {journal.now_ms} to {now_ms}")
             journal.now_ms = now_ms
@@ -96,8 +102,20 @@ class Engine:
         seq_before = journal.seq
         journal.begin()
         journal.now_ms, journal.cmd_n, journal.cmd_index = _COMMAND_ID.unpack_from(run, _COMMAND_ID_OFFSET)
+        _COMMAND_ID.pack_into(self._marker, 0, journal.now_ms, journal.cmd_n, journal.cmd_index)
         skip_command(self._state, run, reason)
         return journal.take(seq_before)
+
+    def mark_in(self, buffer: memoryview | bytearray) -> None:
+        """From now on the id of the command being applied also stands in these 16 bytes, as in its frame.
+
+        In a file mapped into memory it outlives the process (crash_marker.py). ValueError unless there are exactly 16
+        bytes that can be written.
+        """
+        with memoryview(buffer) as view:
+            if view.readonly or view.nbytes != _COMMAND_ID.size:
+                raise ValueError(f"a command id takes {_COMMAND_ID.size} writable bytes, not these {view.nbytes}")
+        self._marker = buffer
 
     @property
     def seq(self) -> int:

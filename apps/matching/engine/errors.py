@@ -18,8 +18,15 @@ class RelayGap(Exception):
 
 
 class SnapshotError(ValueError):
-    """Bytes that are not a whole snapshot body of this rules version."""
+    """Bytes that are not a whole snapshot body of a rules version that this engine reads."""
 
 
 class UnreadableVersion(SnapshotError):
-    """A whole snapshot body of a rules version that this engine does not read."""
+    """A snapshot body of a rules version that this engine does not read: a newer one, or one older than it knows."""
+
+    def __init__(self, *, found: int, own: int, oldest_readable: int) -> None:
+        reads = f"{oldest_readable} to {own}" if oldest_readable < own else f"{own} only"
+        super().__init__(f"the body is of rules version {found}, this engine has {own} and reads {reads}")
+        self.found = found
+        self.own = own
+        self.oldest_readable = oldest_readable
