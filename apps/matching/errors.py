@@ -52,6 +52,12 @@ class NoUsableSnapshot(Halt):
     reason = "no-usable-snapshot"
 
 
+class SnapshotsUnreadable(Halt):
+    """The directory of the snapshots cannot be looked at, so nobody knows whether there is one."""
+
+    reason = "snapshots-unreadable"
+
+
 class ReplayDiffers(Halt):
     """Replaying the commands does not give the published events."""
 

@@ -10,8 +10,12 @@ import signal
 from pathlib import Path
 from typing import Final, Literal
 
+import structlog
+
 from apps.matching import snapshots
 from apps.matching.core import Core, CoreClass, Position
+
+log = structlog.get_logger(__name__)
 
 CHILD_NICENESS: Final = 10
 EXIT_FAILED: Final = 1
@@ -69,7 +73,11 @@ class SnapshotWriter:
         message = os.read(read_end, MESSAGE_BYTES_MAX).decode("utf-8", "replace")
         os.close(read_end)
         code = os.waitstatus_to_exitcode(status)
-        return position, "" if code == 0 else message or f"the writer ended with {code}"
+        if code == 0:
+            if message:
+                log.error("older snapshots are damaged: look into the disk", what=message)
+            return position, ""
+        return position, message or f"the writer ended with {code}"
 
     def _write_and_exit(self, core: Core, position: Position, message_to: int) -> None:
         code: Literal[0, 1] = 0
@@ -78,8 +86,16 @@ class SnapshotWriter:
                 signal.signal(number, signal.SIG_DFL)
             os.nice(CHILD_NICENESS)
             snapshots.write(self._directory, core, self._core_class, position)
+            os.write(message_to, self._damage().encode()[:MESSAGE_BYTES_MAX])
         except BaseException as error:  # noqa: BLE001  the top of a process; the parent reads and logs the reason
             code = EXIT_FAILED
             os.write(message_to, f"{type(error).__name__}: {error}".encode()[:MESSAGE_BYTES_MAX])
         finally:
             os._exit(code)
+
+    def _damage(self) -> str:
+        """What was wrong with the older snapshots, which were set aside; the new one is good whatever it is."""
+        try:
+            return ", ".join(snapshots.set_aside_damaged(self._directory))
+        except OSError as error:
+            return f"they cannot be set aside: {error}"
