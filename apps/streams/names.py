@@ -73,6 +73,11 @@ class ShardKeys:
         """Pub/sub channel that carries the same number; PostgreSQL stays the authority."""
         return self._key("settled:news")
 
+    @property
+    def disk_free(self) -> str:
+        """String with expiry: free bytes on the disk of the active worker's data directory."""
+        return self._key("disk_free")
+
 
 def market_data_stream(shard: str) -> str:
     """redis-edge stream of neutral public records (msgpack), capped."""

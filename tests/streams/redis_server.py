@@ -5,6 +5,7 @@
         with server.frozen(): ...
 
 The settings are those of the embedded redis-core; `options` are added to them. It dies with the test process.
+REDIS_SERVER=/usr/bin/redis-server runs these tests on another release than the embedded one.
 """
 
 import contextlib
@@ -15,7 +16,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -69,7 +70,9 @@ def running_redis(directory: Path, **options: str) -> Iterator[RedisServer]:
     read_end, write_end = os.pipe()
     log = directory / "redis.log"
     with log.open("wb") as output:
-        command = server.launch.command(parent=os.getpid(), pipe=read_end)
+        binary = os.environ.get("REDIS_SERVER") or server.launch.argv[0]
+        launch = replace(server.launch, argv=(binary, *server.launch.argv[1:]))
+        command = launch.command(parent=os.getpid(), pipe=read_end)
         child = subprocess.Popen(command, pass_fds=(read_end,), stdout=output, stderr=output)
     try:
         deadline = time.monotonic() + START_TIMEOUT_S

@@ -272,3 +272,13 @@ def test_settled_is_announced(bus: Bus) -> None:
     assert bus.settled() == 0
     bus.announce_settled(44)
     assert bus.settled() == 44
+
+
+def test_the_free_disk_is_reported_and_forgotten(bus: Bus) -> None:
+    assert bus.disk_free() is None
+    bus.report_disk(5 * 10**12, ttl_ms=60_000)
+    assert bus.disk_free() == 5 * 10**12
+    bus.report_disk(0, ttl_ms=80)
+    assert bus.disk_free() == 0
+    time.sleep(0.12)
+    assert bus.disk_free() is None

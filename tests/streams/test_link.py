@@ -138,23 +138,6 @@ def test_an_answer_that_never_comes_is_given_up(
     impatient.close()
 
 
-def test_a_full_server_refuses_and_nothing_happened(bus: RedisBus, core: redis.Redis) -> None:
-    append_one = bus.append_commands(TICK)
-    limit = core.config_get("maxmemory")["maxmemory"]
-    core.config_set("maxmemory", 1)
-    try:
-        with pytest.raises(BusRefused, match="OOM"):
-            bus.append_commands(TICK)
-        with pytest.raises(BusRefused, match="OOM"):
-            append(bus)
-    finally:
-        core.config_set("maxmemory", limit)
-    assert bus.last_command() == append_one
-    assert bus.frame_count().appended == 1
-    assert bus.head().seq == 0
-    append(bus)
-
-
 def test_forgotten_scripts_are_loaded_at_the_next_connection(bus: RedisBus, core: redis.Redis) -> None:
     core.script_flush()
     with pytest.raises(BusRefused):

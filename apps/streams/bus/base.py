@@ -95,7 +95,10 @@ class FrameCount:
 
 
 class Bus(Protocol):
-    """Every method may raise BusAway; those that write may raise AppendUnknown instead."""
+    """Every method may raise BusAway; those that write may raise AppendUnknown instead.
+
+    On a full server `append_commands` is refused (BusRefused); everything else goes on (bus/scripts.py).
+    """
 
     @property
     def shard(self) -> str: ...
@@ -206,3 +209,11 @@ class Bus(Protocol):
         ...
 
     def settled(self) -> int: ...
+
+    def report_disk(self, free_bytes: int, *, ttl_ms: int) -> None:
+        """The active worker's data directory has `free_bytes` left on its disk; forgotten after `ttl_ms`."""
+        ...
+
+    def disk_free(self) -> int | None:
+        """The newest report; None where there is none of late."""
+        ...

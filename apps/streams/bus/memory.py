@@ -45,6 +45,7 @@ class _Log:
     trimmed: Trimmed = NOTHING_TRIMMED
     cursors: dict[str, Cursor] = field(default_factory=dict)
     settled: int = 0
+    disk: tuple[int, float] | None = None
 
 
 class MemoryBus:
@@ -241,6 +242,15 @@ class MemoryBus:
     def settled(self) -> int:
         with self._log.changed:
             return self._log.settled
+
+    def report_disk(self, free_bytes: int, *, ttl_ms: int) -> None:
+        with self._log.changed:
+            self._log.disk = (free_bytes, self._monotonic_s() + ttl_ms / 1000)
+
+    def disk_free(self) -> int | None:
+        with self._log.changed:
+            disk = self._log.disk
+            return disk[0] if disk is not None and disk[1] > self._monotonic_s() else None
 
     # -- inner --------------------------------------------------------------------------------------------------------
     def _check_epoch(self, epoch: int) -> None:

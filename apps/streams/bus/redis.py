@@ -121,7 +121,7 @@ class RedisBus:
         return bool(self._script(scripts.RAISE_EPOCH, (self._keys.epoch,), epoch))
 
     def take_lease(self, holder: str, *, ttl_ms: int) -> bool:
-        return bool(self._script(scripts.TAKE_LEASE, (self._keys.lease,), holder, ttl_ms))
+        return bool(self._script(scripts.TAKE_LEASE, (self._keys.epoch, self._keys.lease), holder, ttl_ms))
 
     def release_lease(self, holder: str) -> None:
         self._script(scripts.RELEASE_LEASE, (self._keys.lease,), holder)
@@ -166,7 +166,8 @@ class RedisBus:
         return Trimmed(EntryId.parse(cmd or b"0-0"), int(seq or 0))
 
     def set_cursor(self, reader: str, *, stream: str, position: str, now_ms: int) -> None:
-        self._write("HSET", self._keys.cursors, reader, f"{stream}:{position}:{now_ms}")
+        value = f"{stream}:{position}:{now_ms}"
+        self._script(scripts.SET_CURSOR, (self._keys.epoch, self._keys.cursors), reader, value)
 
     def cursors(self) -> dict[str, Cursor]:
         found = {}
@@ -179,13 +180,18 @@ class RedisBus:
         self._write("HDEL", self._keys.cursors, reader)
 
     def announce_settled(self, seq: int) -> None:
-        try:
-            self._link.write_all([("SET", self._keys.settled, seq), ("PUBLISH", self._keys.settled_channel, seq)])
-        except ResponseError as refused:
-            raise _meaning(refused) from refused
+        keys = self._keys
+        self._script(scripts.ANNOUNCE_SETTLED, (keys.epoch, keys.settled), seq, keys.settled_channel)
 
     def settled(self) -> int:
         return int(self._link.read("GET", self._keys.settled) or 0)
+
+    def report_disk(self, free_bytes: int, *, ttl_ms: int) -> None:
+        self._script(scripts.REPORT_DISK, (self._keys.epoch, self._keys.disk_free), free_bytes, ttl_ms)
+
+    def disk_free(self) -> int | None:
+        found = self._link.read("GET", self._keys.disk_free)
+        return int(found) if found is not None else None
 
     # -- inner --------------------------------------------------------------------------------------------------------
     def _read_stream(self, key: str, after: str, count: int, block_ms: int) -> list[Any]:
