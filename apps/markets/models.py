@@ -50,6 +50,8 @@ class Market(models.Model):
         NONE = HaltCause.NONE, "None"
         STAFF = HaltCause.STAFF, "Staff"
         INVARIANT = HaltCause.INVARIANT, "Broken invariant"
+        POISON = HaltCause.POISON, "Commands failed"
+        CLOCK = HaltCause.CLOCK, "Clock jumped"
 
     id = models.PositiveIntegerField(primary_key=True)
     symbol = models.CharField(max_length=20, unique=True)

@@ -45,7 +45,7 @@ class History:
     bus: Bus
     core: Engine = dataclasses.field(default_factory=Engine)
     position: Position = dataclasses.field(default_factory=Position)
-    rules_version: int = 1
+    rules_version: int = Engine.RULES_VERSION
 
     def play(self, runs: list[bytes], *, per_entry: int = 3, entries_per_batch: int = 2) -> Position:
         for at in range(0, len(runs), per_entry):
@@ -252,7 +252,7 @@ def test_an_event_entry_that_replay_does_not_give(history: History, directory: P
     last = seq + len(body) // 192
     history.bus.append_events(
         epoch=1, first_seq=seq + 1, last_seq=last, prev_chain=chain, chain=extend(chain, seq + 1, last, body),
-        last_cmd=forged, body=body,
+        last_cmd=forged, body=body, rules_version=history.rules_version,
     )  # fmt: skip
     assert_halts(history, directory, ReplayDiffers)
 
@@ -264,6 +264,7 @@ def test_a_published_entry_whose_commands_are_missing(history: History, director
     history.bus.append_events(
         epoch=1, first_seq=seq + 1, last_seq=seq + 1, prev_chain=chain,
         chain=extend(chain, seq + 1, seq + 1, bytes(192)), last_cmd=nowhere, body=bytes(192),
+        rules_version=history.rules_version,
     )  # fmt: skip
     assert_halts(history, directory, ReplayDiffers)
 
@@ -276,7 +277,7 @@ def test_replay_that_gives_more_than_was_published(history: History, directory: 
     body = apply_entries(history.core, [entry], Skips())[:192]
     history.bus.append_events(
         epoch=1, first_seq=seq + 1, last_seq=seq + 1, prev_chain=chain, chain=extend(chain, seq + 1, seq + 1, body),
-        last_cmd=entry.id, body=body,
+        last_cmd=entry.id, body=body, rules_version=history.rules_version,
     )  # fmt: skip
     assert_halts(history, directory, ReplayDiffers)
 
@@ -285,7 +286,7 @@ def test_replay_that_gives_more_than_was_published(history: History, directory: 
 class NextEngine(Engine):
     """The next release: other rules, and it reads the snapshots of the one before."""
 
-    RULES_VERSION = 2
+    RULES_VERSION = Engine.RULES_VERSION + 1
 
 
 def test_a_new_version_starts_from_a_snapshot_at_the_head(history: History, directory: Path) -> None:
@@ -293,7 +294,29 @@ def test_a_new_version_starts_from_a_snapshot_at_the_head(history: History, dire
     take_snapshot(history, directory)
     recovered = recover(history.bus, directory, NextEngine, NOTHING_SETTLED)
     assert recovered.snapshot is not None
+    assert recovered.snapshot.rules_version == Engine.RULES_VERSION
+
+
+class FirstEngine(Engine):
+    """Rules version 1 as far as this log goes: its snapshots have no table of skips."""
+
+    RULES_VERSION = 1
+
+    def snapshot(self) -> bytes:
+        body = super().snapshot()
+        return body[:12] + (1).to_bytes(4, "little") + body[16:-4]
+
+
+def test_this_version_starts_from_a_version_1_snapshot_at_the_head(history: History, directory: Path) -> None:
+    history.core, history.rules_version = FirstEngine(), 1
+    history.play([*opening(), *trading(60, seed=17)])
+    snapshots.write(directory, history.core, FirstEngine, history.position)
+    recovered = recover(history.bus, directory, Engine, NOTHING_SETTLED)
+    assert recovered.snapshot is not None
+    assert isinstance(recovered.core, Engine)
     assert recovered.snapshot.rules_version == 1
+    assert list(recovered.core.balances()) == list(history.core.balances())
+    assert list(recovered.core.open_orders()) == list(history.core.open_orders())
 
 
 def test_a_new_version_refuses_work_of_the_old_one(history: History, directory: Path) -> None:

@@ -330,7 +330,7 @@ def test_an_engine_that_fails_publishes_nothing_of_the_batch(bus: Bus, start: St
 class NextEngine(Engine):
     """The next release, with other rules."""
 
-    RULES_VERSION = 2
+    RULES_VERSION = Engine.RULES_VERSION + 1
 
 
 def test_an_upgrade_starts_at_the_head_and_never_replays_old_work(bus: Bus, start: Start, directory: Path) -> None:
@@ -343,10 +343,10 @@ def test_an_upgrade_starts_at_the_head_and_never_replays_old_work(bus: Bus, star
     new.wait_for(Phase.ACTIVE)
     first = snapshots.newest(directory)
     assert first is not None
-    assert (first.rules_version, first.seq) == (2, bus.head().seq)
+    assert (first.rules_version, first.seq) == (NextEngine.RULES_VERSION, bus.head().seq)
     append_all(bus, [order(500)])
     until_done(bus)
-    assert [entry.rules_version for entry in bus.read_events(first.seq, count=10)] == [2]
+    assert [entry.rules_version for entry in bus.read_events(first.seq, count=10)] == [NextEngine.RULES_VERSION]
     new.stop()
     back = start()
     back.wait_for(Phase.HALTED)

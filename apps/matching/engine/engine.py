@@ -20,7 +20,7 @@ from apps.matching.engine.state import State
 from apps.matching.engine.states import set_market_state
 from apps.streams.kinds import CommandKind, Reason
 
-RULES_VERSION: Final = 1
+RULES_VERSION: Final = 2
 CLOSED_IDS_KEPT: Final = 1_000_000  # T15
 
 _COMMAND_ID: Final = Struct("<QII")
@@ -66,7 +66,10 @@ class Engine:
 
     @classmethod
     def restore(cls, body: bytes) -> Self:
-        """The engine of a snapshot body; SnapshotError where it is not one of this rules version."""
+        """The engine of a snapshot body of this rules version or of one that it still reads (snapshot.py).
+
+        UnreadableVersion for another version, SnapshotError for anything else.
+        """
         engine = cls.__new__(cls)
         engine._state = snapshot.read_snapshot(body, RULES_VERSION)
         engine._marker = bytearray(_COMMAND_ID.size)

@@ -8,12 +8,12 @@ from apps.streams.messages import MarketSettings
 
 
 class Market:
-    """`last_price_ticks` is 0 before the first trade."""
+    """`last_price_ticks` is 0 before the first trade. `skips` is for poison.py."""
 
     __slots__ = (
         "asks", "base_asset", "base_asset_id", "bids", "cause", "last_agg_id", "last_prevented_id",
         "last_price_ticks", "last_trade_id", "lot_size", "maker_ppm", "market_id", "quote_asset", "quote_asset_id",
-        "seats", "settings", "settings_version", "state", "taker_ppm", "unit_factor",
+        "seats", "settings", "settings_version", "skips", "state", "taker_ppm", "unit_factor",
     )  # fmt: skip
 
     def __init__(self, settings: MarketSettings, base_asset: Asset, quote_asset: Asset) -> None:
@@ -31,6 +31,7 @@ class Market:
         self.last_trade_id = 0
         self.last_agg_id = 0
         self.last_prevented_id = 0
+        self.skips = 0
         self.apply(settings)
 
     def apply(self, settings: MarketSettings) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 
 from apps.matching.engine.errors import RelayGap
 from apps.matching.engine.framing import fields_of, is_text
+from apps.matching.engine.poison import count_skip
 from apps.matching.engine.state import State
 from apps.streams.kinds import CommandKind, Reason, Source
 from apps.streams.records import COMMAND_HEADER
@@ -81,7 +82,10 @@ def refuse(state: State, frames: bytes, offset: int, reason: Reason) -> None:
 
 
 def skip_command(state: State, frames: bytes, reason: Reason) -> None:
-    """One INTERNAL_REJECT for the run's first command. A relayed one gives up its number, so the next one fits."""
+    """One INTERNAL_REJECT for the run's first command. A relayed one gives up its number, so the next one fits.
+
+    A command that failed (reason INTERNAL) also counts as poison, which may stop its market right behind that event.
+    """
     _, kind, _, _, market_id, account_id, *_ = COMMAND_HEADER.unpack_from(frames, 0)
     relay_seq = source = 0
     if kind >= CommandKind.CREDIT:
@@ -89,3 +93,5 @@ def skip_command(state: State, frames: bytes, reason: Reason) -> None:
         if source in _SOURCES and not is_next(state, relay_seq, source):
             return
     state.journal.internal_reject(kind, relay_seq, source, reason, market_id=market_id, account_id=account_id)
+    if reason == Reason.INTERNAL:
+        count_skip(state, market_id)

@@ -5,6 +5,10 @@ Layout
     width, zero-padded text; every table is sorted by its first columns as TABLES says. TABLES *is* the layout: any
     other engine reads and writes the same from it.
 
+Versions
+    Every body begins with its rules version, in the same place. A table has stood in the body since the version that it
+    names; a body of an older one is read without it. So a new release starts from the state of the one before.
+
 Canonical
     Balances without units have no row. An order's place at its level is its `priority`; levels, indexes and totals
     are rebuilt. `state_hash` is the hash of the whole body.
@@ -18,22 +22,25 @@ from typing import Any, Final, NamedTuple
 from apps.matching.engine.accounts import Account, Asset, Balance
 from apps.matching.engine.book import Order
 from apps.matching.engine.client_ids import KEY_SIZE, NO_CLIENT_ID, RECORD, ClientIds
-from apps.matching.engine.errors import SnapshotError
+from apps.matching.engine.errors import SnapshotError, UnreadableVersion
 from apps.matching.engine.market import Market
 from apps.matching.engine.open_orders import rest_order
 from apps.matching.engine.state import KeyedHold, State
 from apps.streams.messages import MarketSettings
 
 MAGIC: Final = b"NBPTsnap"
+OLDEST_READABLE: Final = 1
 _COUNT: Final = Struct("<I")
+_VERSION: Final = Struct("<II")  # the head table's count, which is 1, then its first column
 
 
 class Table(NamedTuple):
-    """`columns` are (name, struct code); `order` says how the rows are sorted."""
+    """`columns` are (name, struct code); `order` says how the rows are sorted; `since` is a rules version."""
 
     name: str
     order: str
     columns: tuple[tuple[str, str], ...]
+    since: int = OLDEST_READABLE
 
     @property
     def row(self) -> Struct:
@@ -70,6 +77,7 @@ TABLES: Final = (
         ("id_key", f"{KEY_SIZE}s"), ("fingerprint", "I"),
     )),
     Table("closed_ids", "oldest first", (("record", f"{RECORD.size}s"),)),
+    Table("skips", "market_id, 0 is none", (("market_id", "I"), ("count", "I")), since=2),
 )  # fmt: skip
 
 _SETTINGS_COLUMNS: Final = tuple(name for name, _ in TABLES[3].columns[5:20])
@@ -105,6 +113,7 @@ def write_snapshot(state: State, rules_version: int) -> bytes:
             (key, held.account_id, held.asset_id, held.amount_units) for key, held in sorted(state.holds.items())
         ),
         "orders": (_order_row(order) for order in state.open_orders()),
+        "skips": iter(_skip_rows(state)),
     }
     parts = [MAGIC]
     for table in TABLES:
@@ -124,13 +133,15 @@ def state_hash(body: bytes) -> str:
 
 
 def read_snapshot(body: bytes, rules_version: int) -> State:
-    """The state of a body that write_snapshot made under the same rules; SnapshotError for anything else."""
-    tables = _tables(body)
-    if len(tables["head"]) != 1:
-        raise SnapshotError("a snapshot has one head row")
-    version, seq, now_ms, last_order_id, closed_ids_kept = tables["head"][0]
-    if version != rules_version:
-        raise SnapshotError(f"snapshot of rules version {version}, this engine has {rules_version}")
+    """The state of a body that write_snapshot made under these rules or under older ones, from OLDEST_READABLE on.
+
+    UnreadableVersion for other versions, SnapshotError for anything else.
+    """
+    version = version_of(body)
+    if not OLDEST_READABLE <= version <= rules_version:
+        raise UnreadableVersion(found=version, own=rules_version, oldest_readable=OLDEST_READABLE)
+    tables = _tables(body, version)
+    _, seq, now_ms, last_order_id, closed_ids_kept = tables["head"][0]
     state = State(ClientIds(closed_ids_kept, (record for (record,) in tables["closed_ids"])))
     state.journal.seq, state.journal.now_ms, state.last_order_id = seq, now_ms, last_order_id
     try:
@@ -140,13 +151,24 @@ def read_snapshot(body: bytes, rules_version: int) -> State:
     return state
 
 
-def _tables(body: bytes) -> dict[str, list[tuple[Any, ...]]]:
-    """Rows by table name."""
-    if body[: len(MAGIC)] != MAGIC:
+def version_of(body: bytes) -> int:
+    """Rules version that a body says it is of; SnapshotError where it is no body."""
+    if body[: len(MAGIC)] != MAGIC or len(body) < len(MAGIC) + _VERSION.size:
         raise SnapshotError("not a snapshot body")
+    head_rows, version = _VERSION.unpack_from(body, len(MAGIC))
+    if head_rows != 1:
+        raise SnapshotError("a snapshot has one head row")
+    return int(version)
+
+
+def _tables(body: bytes, version: int) -> dict[str, list[tuple[Any, ...]]]:
+    """Rows by table name; none of a table that the version did not have."""
     tables: dict[str, list[tuple[Any, ...]]] = {}
     offset = len(MAGIC)
     for table in TABLES:
+        if table.since > version:
+            tables[table.name] = []
+            continue
         row = table.row
         end = offset + _COUNT.size
         if end > len(body):
@@ -181,6 +203,17 @@ def _restore(state: State, tables: dict[str, list[tuple[Any, ...]]]) -> None:
     priority = [name for name, _ in TABLES[8].columns].index("priority")
     for row in sorted(tables["orders"], key=lambda row: row[priority]):
         _restore_order(state, row)
+    for market_id, count in tables["skips"]:
+        if market_id:
+            state.markets[market_id].skips = count
+        else:
+            state.skips = count
+
+
+def _skip_rows(state: State) -> list[tuple[int, int]]:
+    """(market_id, count) where something was skipped."""
+    counts = [(0, state.skips), *((market_id, market.skips) for market_id, market in sorted(state.markets.items()))]
+    return [(market_id, count) for market_id, count in counts if count]
 
 
 def _market_row(market: Market) -> tuple[Any, ...]:

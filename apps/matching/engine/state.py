@@ -19,9 +19,12 @@ class KeyedHold:
 
 
 class State:
-    """The shard's state. Time and event seq stand in the journal; `relays` has the last relay_seq by source."""
+    """The shard's state. Time and event seq stand in the journal; `relays` has the last relay_seq by source.
 
-    __slots__ = ("accounts", "assets", "client_ids", "holds", "journal", "last_order_id", "markets", "relays")
+    `skips` is for poison.py: that of commands without a market.
+    """
+
+    __slots__ = ("accounts", "assets", "client_ids", "holds", "journal", "last_order_id", "markets", "relays", "skips")
 
     def __init__(self, client_ids: ClientIds) -> None:
         self.journal = Journal()
@@ -32,6 +35,7 @@ class State:
         self.client_ids = client_ids
         self.relays: dict[int, int] = {}
         self.last_order_id = 0
+        self.skips = 0
 
     def open_orders(self) -> list[Order]:
         """All resting orders by order_id. O(n log n)."""

@@ -49,6 +49,10 @@ PASSES: Final = {
 STAFF_MAY_SET: Final = frozenset(
     {MarketState.OPEN, MarketState.POST_ONLY, MarketState.HALTED, MarketState.CANCEL_ONLY, MarketState.CLOSED}
 )
+# States that trade or collect orders, or from which a market can come back to that. From the others only staff leads.
+MAY_TRADE: Final = frozenset({MarketState.OPEN, MarketState.POST_ONLY, MarketState.HALTED, MarketState.AUCTION})
+# What a command may give as the cause; the engine's own causes are not among them.
+CAUSES_OF_COMMANDS: Final = frozenset({HaltCause.NONE, HaltCause.STAFF, HaltCause.INVARIANT, HaltCause.CLOCK})
 UNCROSSED: Final = frozenset({MarketState.OPEN, MarketState.POST_ONLY})
 
 
@@ -63,15 +67,23 @@ def entry_fault(market: Market, order: Order) -> Reason | None:
 
 
 def set_market_state(state: State, frames: bytes, offset: int) -> Reason | None:
-    """Move a market. Closing it also cancels its orders, by ascending order_id, after the state event."""
+    """Move a market. Closing it also cancels its orders, by ascending order_id, after the state event.
+
+    Cause STAFF: somebody has looked, so the market's skipped commands count from nothing again. Cause CLOCK is the
+    worker's, which does not know the newest state of a market: it only halts what may trade.
+    """
     parts, _, market_id, _, relay_seq, source, new_state, cause = _unpack(frames, offset)
-    if parts != 1 or new_state not in set(MarketState) or cause not in set(HaltCause):
+    if parts != 1 or new_state not in set(MarketState) or cause not in CAUSES_OF_COMMANDS:
         return Reason.MALFORMED
     market = state.markets.get(market_id)
     if market is None:
         return Reason.UNKNOWN_MARKET
     if new_state not in STAFF_MAY_SET:
         return Reason.INVALID_STATE
+    if cause == HaltCause.CLOCK and (new_state != MarketState.HALTED or market.state not in MAY_TRADE):
+        return Reason.INVALID_STATE
+    if cause == HaltCause.STAFF:
+        market.skips = 0
     old_state, market.state, market.cause = market.state, new_state, cause
     state.journal.market_state_changed(market_id, relay_seq, source, old_state, new_state, cause)
     if new_state == MarketState.CLOSED:

@@ -48,7 +48,10 @@ class AssetRow(NamedTuple):
 
 
 class MarketRow(NamedTuple):
-    """Best prices are 0 where that side is empty, last_price_ticks before the first trade."""
+    """Best prices are 0 where that side is empty, last_price_ticks before the first trade.
+
+    `skips` is how many of its commands failed and were skipped since staff last moved it.
+    """
 
     market_id: int
     symbol: str
@@ -61,9 +64,12 @@ class MarketRow(NamedTuple):
     last_trade_id: int
     bid_levels: int
     ask_levels: int
+    skips: int
 
 
 class Counters(NamedTuple):
+    """`skips` is how many commands without a market failed and were skipped since the last third one."""
+
     seq: int
     now_ms: int
     last_order_id: int
@@ -71,6 +77,7 @@ class Counters(NamedTuple):
     open_orders: int
     holds: int
     remembered_client_ids: int
+    skips: int
 
 
 def balances(state: State) -> Iterator[BalanceRow]:
@@ -127,6 +134,7 @@ def markets(state: State) -> Iterator[MarketRow]:
             market.last_trade_id,
             len(market.bids.keys),
             len(market.asks.keys),
+            market.skips,
         )
 
 
@@ -146,6 +154,7 @@ def counters(state: State) -> Counters:
         sum(len(seat.open_orders) for account in state.accounts.values() for seat in account.seats),
         len(state.holds),
         len(state.client_ids.ring),
+        state.skips,
     )
 
 

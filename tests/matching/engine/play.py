@@ -17,6 +17,7 @@ whoever is named first gets 1,000,000 USDT and 100 BTC, unless a `fund` line cam
     family WHO HEAD           tier WHO N                  account settings
     set FIELD VALUE ...       fees MAKER:TAKER ...        newer market settings (integers; ppm by tier)
     state STATE                                           staff moves the market
+    skip COMMAND                                          it failed before and is skipped (poison)
     book    balance WHO ASSET    fees-of ASSET    last    questions
 """
 
@@ -51,6 +52,7 @@ from apps.streams.records import (
     Credit,
     Debit,
     Hold,
+    InternalReject,
     MarketStateChanged,
     MoneyMoved,
     OrderAccepted,
@@ -113,6 +115,7 @@ class Table:
         self.accounts: dict[str, int] = {}
         self.orders: dict[str, int] = {}
         self.owners: dict[str, str] = {}
+        self.skipping = False
         self.log: list[bytes] = []
         for code, asset_id in ASSETS.items():
             self.run(encode_set_asset(AssetSettings(asset_id=asset_id, code=code), **self.numbered()))
@@ -129,6 +132,8 @@ class Table:
         self.now_ms += 1
         stamp(stamped, self.now_ms, self.entry_n)
         self.log.append(bytes(stamped))
+        if self.skipping:
+            return decode_events(self.engine.skip(bytes(stamped), Reason.INTERNAL))
         return decode_events(self.engine.process(bytes(stamped)))
 
     def send(self, command: Command) -> list[Any]:
@@ -137,6 +142,7 @@ class Table:
     def account(self, who: str) -> int:
         """The account's id; on first use with money."""
         if who not in self.accounts:
+            assert not self.skipping, f"{who} must be named before a skipped command"
             self.accounts[who] = 1001 + len(self.accounts)
             for asset, amount in (("USDT", "1000000"), ("BTC", "100")):
                 self.fund(who, amount, asset)
@@ -300,6 +306,13 @@ class Table:
             self.send(SetMarketState(market_id=MARKET, state=MarketState[state], cause=1, **self.numbered()))
         )
 
+    def do_skip(self, *words: str) -> str:
+        self.skipping = True
+        try:
+            return self.answer(list(words))
+        finally:
+            self.skipping = False
+
     def do_tick(self) -> str:
         return self.words(self.send(Tick()))
 
@@ -362,6 +375,8 @@ class Table:
                 return [f"refused {reason_text(event.reason)}"]
             case SettingsApplied():
                 return ["applied"]
+            case InternalReject():
+                return [f"skipped {reason_text(event.reason)}"]
             case MarketStateChanged():
                 return [f"{MarketState(event.old_state).name} to {MarketState(event.new_state).name}"]
         raise AssertionError(f"no words for {event}")

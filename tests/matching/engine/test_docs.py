@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from apps.matching.engine import RULES_VERSION
+from apps.matching.engine.snapshot import OLDEST_READABLE
 from apps.matching.engine.states import PASSES, STAFF_MAY_SET, Entry
 from apps.streams.kinds import MarketState
 from tests.matching.engine.play import play
@@ -26,7 +28,7 @@ def test_example(example: str) -> None:
 
 def test_there_is_an_example_for_nearly_every_section() -> None:
     without = [title for title, body in SECTIONS if "```play" not in body]
-    assert without == ["Order of work", "Where the rules were silent"]
+    assert without == ["Order of work", "Rules versions", "Where the rules were silent"]
 
 
 def test_the_table_of_states_is_that_of_the_code() -> None:
@@ -37,3 +39,9 @@ def test_the_table_of_states_is_that_of_the_code() -> None:
         row = PASSES[MarketState[state]]
         assert row.new_order is words[entry]
         assert row.refusal.name == (refusal or "NONE")
+
+
+def test_the_rules_version_is_that_of_the_code() -> None:
+    assert f"rules version {RULES_VERSION})" in TEXT
+    *_, newest = re.findall(r"^\| (\d+) \| .+ \| ([\d, ]+) \|$", TEXT, re.MULTILINE)
+    assert newest == (str(RULES_VERSION), ", ".join(str(v) for v in range(OLDEST_READABLE, RULES_VERSION + 1)))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from apps.matching.engine import Engine
 from apps.streams.codec import decode_events
-from apps.streams.kinds import Side
+from apps.streams.kinds import EventKind, HaltCause, Reason, Side
 from apps.streams.records import EVENT_SIZE
 from tests.matching.engine.projection import Projection
 from tests.matching.engine.random_commands import Commands
@@ -88,6 +88,44 @@ def test_a_restored_snapshot_goes_on_as_if_nothing_had_happened(seed: int) -> No
             assert engine.snapshot() == body
             engine.validate()
     assert engine.snapshot() == last
+
+
+def apply(engine: Engine, steps: list[tuple[bytes, Reason | None]], random: Random | None = None) -> bytes:
+    """Commands to apply or, with a reason, to skip; what lies between two skips in batches of random size."""
+    events, batch = [], b""
+    for frames, reason in steps:
+        if reason is not None or (random is not None and random.random() < 0.1):
+            events.append(engine.process(batch))
+            batch = b""
+        if reason is None:
+            batch += frames
+        else:
+            events.append(engine.skip(frames, reason))
+    return b"".join([*events, engine.process(batch)])
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_cuts_and_restarts_never_matter_with_skipped_commands_either(seed: int) -> None:
+    random = Random(seed)
+    why = (Reason.INTERNAL, Reason.INTERNAL, Reason.ENGINE_RESTARTED)
+    steps = [(frames, random.choice(why) if random.random() < 0.03 else None) for frames in history(seed, 1_200)]
+    whole, cut, restarted, projection = Engine(50), Engine(50), Engine(50), Projection(MARKET_ASSETS)
+    events = apply(whole, steps)
+    assert apply(cut, steps, random) == events
+    again = []
+    for number, step in enumerate(steps):
+        again.append(apply(restarted, [step]))
+        if number % 29 == 0:
+            restarted = Engine.restore(restarted.snapshot())
+    assert b"".join(again) == events
+    assert whole.snapshot() == cut.snapshot() == restarted.snapshot()
+    whole.validate()
+    stops = 0
+    for event in decode_events(events):
+        projection.apply(event)
+        stops += event.KIND == EventKind.MARKET_STATE_CHANGED and event.cause == HaltCause.POISON
+    agrees(projection, whole)
+    assert stops > 2  # the counts came to their end
 
 
 @settings(max_examples=60, deadline=None)
