@@ -74,7 +74,7 @@ class Gateway:
         self.pipe = CorePipe(config.core_url, scripts=(APPEND_COMMANDS,))
         same = config.core_read_url == config.core_url
         self.events_pipe = self.pipe if same else CorePipe(config.core_read_url)
-        self.tail = EventTail(config.core_read_url, keys)
+        self.tail = EventTail(config.core_read_url, keys, of_replica=not same)
         self.monitor = CoreMonitor(self.pipe, self.tail, keys)
         self.settled = Settled(config.core_url, self.pipe, self.events_pipe, keys)
         self.reads = Reads(self.pool, self.settled, self.markets, config.shard)

@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 from apps.gateway import errors
 from apps.gateway.core import CoreAway, CorePipe, CoreUnanswered, connection_of
 from apps.gateway.policy import SETTLED_TIMEOUT_S
+from apps.streams.bus.replicated import NotAReplica, check_follows
 from apps.streams.names import ShardKeys
 
 log = structlog.get_logger("nebannpet.gateway.settled")
@@ -57,12 +58,22 @@ class Settled:
         """Return once settlement has passed the durable head of this moment; that head. 503 after `timeout_s`."""
         try:
             async with asyncio.timeout(timeout_s):
-                head = int(await self._events.execute("HGET", self._keys.head, "seq") or 0)
+                head = await self._durable_head()
                 while self.seq < head:
                     await self._next(head)
                 return head
-        except (TimeoutError, CoreAway, CoreUnanswered, RedisError) as error:
+        except (TimeoutError, CoreAway, CoreUnanswered, RedisError, NotAReplica) as error:
             raise errors.not_executed() from error
+
+    async def _durable_head(self) -> int:
+        """The newest event that may be told. Of a replica only while it is one: what a promoted site goes on with is
+        not this site's, and this site's record is out of date then."""
+        ask = self._events.execute
+        if self._events is self._pipe:
+            return int(await ask("HGET", self._keys.head, "seq") or 0)
+        head, role = await asyncio.gather(ask("HGET", self._keys.head, "seq"), ask("ROLE"))
+        check_follows(role)
+        return int(head or 0)
 
     async def _next(self, head: int) -> None:
         """Wait for an announcement; where none comes soon, ask for the number itself."""

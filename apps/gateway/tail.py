@@ -3,6 +3,9 @@
 Redis fsyncs before it answers readers, so everything seen here is durable. Reading starts at the head of the moment
 and goes on after the last entry seen over every reconnect, so nothing is lost and order is kept. An unknown event kind
 or version raises FrameError, which ends the process: it must not guess about money.
+
+Where a second site is set up the events come from its replica, and each answer counts only while that server is one: a
+promoted site's events would answer this one's commands (apps/streams/bus/replicated.py).
 """
 
 import asyncio
@@ -14,6 +17,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from apps.gateway.core import connection_of
+from apps.streams.bus.replicated import NotAReplica, check_follows
 from apps.streams.codec import decode_event
 from apps.streams.kinds import EventKind
 from apps.streams.names import ShardKeys
@@ -54,9 +58,10 @@ class Feed(Protocol):
 class EventTail:
     """`run()` reads for ever. All methods belong to the event loop that runs it."""
 
-    def __init__(self, url: str, keys: ShardKeys) -> None:
+    def __init__(self, url: str, keys: ShardKeys, *, of_replica: bool = False) -> None:
         self._url = url
         self._keys = keys
+        self._of_replica = of_replica
         self._expected: dict[CommandId, list[asyncio.Future[list[bytes]]]] = {}
         self._early: dict[CommandId, tuple[float, dict[int, list[bytes]]]] = {}
         self._last_command: CommandId = (0, 0)
@@ -91,17 +96,21 @@ class EventTail:
     # -- reading ------------------------------------------------------------------------------------------------------
     async def run(self) -> None:
         """Read until cancelled; reconnects by itself. Raises FrameError for events this code does not know."""
+        said = ""
         while True:
             connection = connection_of(self._url, socket_timeout=BLOCK_MS / 1000 + 5)
             try:
                 await connection.connect()
                 await self._find_place(connection)
+                said = ""
                 self.connected = True
                 self.started.set()
                 while True:
                     await self._read_some(connection)
-            except (OSError, RedisError, TimeoutError) as error:
-                log.warning("events tail lost its connection", error=str(error))
+            except (OSError, RedisError, TimeoutError, NotAReplica) as error:
+                if str(error) != said:
+                    log.warning("events tail lost its connection", error=str(error))
+                said = str(error)
             finally:
                 self.connected = False
                 await connection.disconnect(nowait=True)
@@ -109,10 +118,8 @@ class EventTail:
 
     async def _find_place(self, connection: Any) -> None:
         """First start: the head of the moment. Later: where we stopped, unless the log no longer reaches there."""
-        await connection.send_command("HGET", self._keys.head, "seq")
-        head = int(await connection.read_response() or 0)
-        await connection.send_command("HGET", self._keys.trimmed, "seq")
-        trimmed = int(await connection.read_response() or 0)
+        head = int(await self._ask(connection, "HGET", self._keys.head, "seq") or 0)
+        trimmed = int(await self._ask(connection, "HGET", self._keys.trimmed, "seq") or 0)
         if not self.started.is_set():
             self.seq = head
         elif head < self.seq or trimmed > self.seq:
@@ -120,6 +127,16 @@ class EventTail:
             self.seq = head
             for feed in [feed for feeds in self._feeds.values() for feed in feeds]:
                 feed.on_lost()
+
+    async def _ask(self, connection: Any, *command: str | int) -> Any:
+        """The answer to a read. NotAReplica where the server must be a replica and is none right after it."""
+        await connection.send_command(*command)
+        if self._of_replica:
+            await connection.send_command("ROLE")
+        answer = await connection.read_response()
+        if self._of_replica:
+            check_follows(await connection.read_response())
+        return answer
 
     async def _skip_trimmed(self, connection: Any, first_seq: int) -> None:
         """We were so slow that the log was trimmed past us: go on at the head. Any other gap is a broken log."""
@@ -129,10 +146,9 @@ class EventTail:
             raise FrameError(f"an event entry starts at {first_seq} after {before}")
 
     async def _read_some(self, connection: Any) -> None:
-        await connection.send_command(
-            "XREAD", "COUNT", READ_COUNT, "BLOCK", BLOCK_MS, "STREAMS", self._keys.events, f"{self.seq}-0"
+        answer = await self._ask(
+            connection, "XREAD", "COUNT", READ_COUNT, "BLOCK", BLOCK_MS, "STREAMS", self._keys.events, f"{self.seq}-0"
         )
-        answer = await connection.read_response()
         for _stream, entries in streams_of(answer):
             for entry_id, fields in entries:
                 values = dict(zip(fields[::2], fields[1::2], strict=True))

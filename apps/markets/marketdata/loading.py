@@ -13,7 +13,7 @@ from apps.markets.marketdata import database, wire
 from apps.markets.marketdata.events import TRADES, wanted_events
 from apps.markets.marketdata.marketfeed import MarketFeed
 from apps.markets.marketdata.record import Record, load_history
-from apps.markets.marketdata.shardfeed import ShardFeed
+from apps.markets.marketdata.shardfeed import EventGap, ShardFeed
 from apps.matching import snapshots
 from apps.matching.engine import Engine
 from apps.streams.bus.base import Bus
@@ -34,6 +34,9 @@ def load_shard(
 ) -> ShardFeed:
     """The shard at the head of its log. Raises EventGap, BusError, psycopg.Error."""
     shard = _books(snapshot_dir, record)
+    if shard.seq > (head_seq := bus.head().seq):
+        # The engine's snapshots are as new as redis-core; a second site may not have those events yet (replicated.py).
+        raise EventGap(f"the newest snapshot stands at event {shard.seq}, the log that may be told ends at {head_seq}")
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         candles_seq = database.watermark(connection, bus.shard)

@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from apps.markets.marketdata.edge import Edge
 from apps.markets.marketdata.process import MarketData
-from apps.streams.bus.redis import RedisBus
+from apps.streams.bus.replicated import event_bus
 from nebannpet.health import serve_health
 
 
@@ -25,7 +25,7 @@ class Command(BaseCommand):
         settings.PATHS.make_private()
         with _only_one(settings.PATHS.run_dir / "marketdata.lock"):
             process = MarketData(
-                bus=RedisBus(settings.REDIS_CORE_URL, settings.SHARD),
+                bus=event_bus(settings.REDIS_CORE_URL, settings.REDIS_CORE_READ_URL, settings.SHARD),
                 edge=Edge(settings.REDIS_EDGE_URL, settings.SHARD),
                 snapshot_dir=settings.DATA_DIR / "snapshots" / settings.SHARD,
             )

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand
 
 from apps.orders.errors import SettlementStopped
 from apps.orders.settlement.process import SettlementProcess
-from apps.streams.bus.redis import RedisBus
+from apps.streams.bus.replicated import event_bus
 from nebannpet.health import serve_health
 
 log = structlog.get_logger(__name__)
@@ -24,7 +24,9 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         process = SettlementProcess(
-            shard=settings.SHARD, open_bus=lambda: RedisBus(settings.REDIS_CORE_URL, settings.SHARD), stop=stop
+            shard=settings.SHARD,
+            open_bus=lambda: event_bus(settings.REDIS_CORE_URL, settings.REDIS_CORE_READ_URL, settings.SHARD),
+            stop=stop,
         )
         with serve_health("settlement", process.check):
             try:
