@@ -44,6 +44,11 @@ class Paths:
         return self.run_dir / "processes.json"
 
     @property
+    def unfinished_restore(self) -> Path:
+        """There from the first change of `manage.py restore` until what it restored is proven."""
+        return self.data_dir / "restore-unfinished.json"
+
+    @property
     def demo_logins(self) -> Path:
         return self.data_dir / "demo-logins.json"
 

@@ -33,7 +33,18 @@ class PreflightError(Exception):
 
 
 def check_data_directory(paths: Paths) -> None:
-    """Create it if needed, write and read back a probe, and ask for room."""
+    """It can be used, and what is in it is whole."""
+    check_disk(paths)
+    if paths.unfinished_restore.exists():
+        raise PreflightError(
+            f"A restore into {paths.data_dir} broke off. Run the same manage.py restore again, it goes on where it was; "
+            "or choose another data directory: NEBANNPET_DATA=/some/where make run",
+            EXIT_DATA_DIRECTORY,
+        )
+
+
+def check_disk(paths: Paths) -> None:
+    """Create the data directory if needed, write and read back a probe, and ask for room."""
     try:
         paths.data_dir.mkdir(parents=True, exist_ok=True)
         paths.make_private()

