@@ -1,0 +1,113 @@
+"""What clients did and what they were told: append-only, one record for each request, with monotonic times.
+
+An operation is invoked once and ends once, as one of
+
+    ok        the exchange said that it was done
+    refused   the exchange said that it was not done, or the request never left this machine
+    unknown   no answer, a broken connection, or the exchange itself says that it does not know (504 -1007)
+"""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from tests.dialect import Account
+
+
+class Outcome(StrEnum):
+    OPEN = "open"
+    OK = "ok"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+class Kind(StrEnum):
+    PLACE = "place"
+    CANCEL = "cancel"
+    CANCEL_ALL = "cancel-all"
+    QUERY = "query"
+
+
+@dataclass(slots=True)
+class Operation:
+    """`client_id` names the order, also in cancels and queries. `status` 0: no HTTP answer. Times in seconds."""
+
+    kind: Kind
+    account_id: int
+    client_id: str
+    params: dict[str, Any]
+    invoked_s: float
+    ended_s: float = 0.0
+    outcome: Outcome = Outcome.OPEN
+    status: int = 0
+    body: Any = None
+
+    def end(self, outcome: Outcome, *, status: int = 0, body: Any = None) -> None:
+        assert self.outcome is Outcome.OPEN, f"{self.client_id} ended twice"
+        self.ended_s, self.outcome, self.status, self.body = time.monotonic(), outcome, status, body
+
+
+@dataclass(slots=True)
+class FeedMessage:
+    """One message of a stream. `connection` counts the connections of its reader; ids never join over two of them."""
+
+    connection: int
+    received_s: float
+    body: dict[str, Any]
+
+
+@dataclass(slots=True)
+class History:
+    """Everything one account's clients did; `reports` are its user data events."""
+
+    account: Account
+    funds: dict[str, str]
+    operations: list[Operation] = field(default_factory=list)
+    reports: list[FeedMessage] = field(default_factory=list)
+
+    def invoke(self, kind: Kind, client_id: str, params: dict[str, Any]) -> Operation:
+        operation = Operation(kind, self.account.account_id, client_id, params, time.monotonic())
+        self.operations.append(operation)
+        return operation
+
+    def of(self, kind: Kind, *outcomes: Outcome) -> Iterator[Operation]:
+        return (
+            found
+            for found in tuple(self.operations)
+            if found.kind is kind and (not outcomes or found.outcome in outcomes)
+        )
+
+
+@dataclass(slots=True)
+class Histories:
+    """All accounts, the depth reader, and the times at which orders were acknowledged (for takeover times)."""
+
+    accounts: list[History] = field(default_factory=list)
+    depth: list[FeedMessage] = field(default_factory=list)
+    snapshots: list[FeedMessage] = field(default_factory=list)
+    acknowledged_s: list[float] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def acknowledge(self) -> None:
+        with self.lock:
+            self.acknowledged_s.append(time.monotonic())
+
+    def operations(self, kind: Kind, *outcomes: Outcome) -> Iterator[Operation]:
+        for history in self.accounts:
+            yield from history.of(kind, *outcomes)
+
+    def count(self, *outcomes: Outcome) -> int:
+        """Operations that ended so."""
+        return sum(operation.outcome in outcomes for history in self.accounts for operation in history.operations)
+
+    def save(self, path: Path) -> None:
+        """One JSON line for each operation, for a person who looks into a failure."""
+        with path.open("w", encoding="utf-8") as out:
+            for history in self.accounts:
+                for operation in history.operations:
+                    out.write(json.dumps(asdict(operation), default=str) + "\n")

@@ -1,0 +1,103 @@
+"""Streams: depth ids join and never go back; user data has every event of the account, once, in the log's order."""
+
+import itertools
+from collections import Counter, defaultdict
+from typing import Any
+
+from tests.chaos.history import FeedMessage, Histories, History
+from tests.chaos.judge.log import ACCEPTED, CLOSED, TRADE, Log
+from tests.chaos.judge.orders import units
+from tests.chaos.judge.record import OPEN, Record
+
+FILLED = 3
+
+
+def faults(histories: Histories, log: Log) -> list[str]:
+    return [
+        *_depth_faults(histories.depth),
+        *_snapshot_faults(histories.snapshots),
+        *(fault for history in histories.accounts for fault in _report_faults(history, log)),
+    ]
+
+
+def _depth_faults(messages: list[FeedMessage]) -> list[str]:
+    found, last, connection = [], 0, 0
+    for message in messages:
+        first, newest = message.body["U"], message.body["u"]
+        if message.connection == connection and first != last + 1:
+            found.append(f"depth message {first}-{newest} follows one that ended at {last}")
+        if newest <= last:
+            found.append(f"depth ids went back from {last} to {newest}")
+        if newest < first:
+            found.append(f"depth message ends at {newest} before it begins at {first}")
+        last, connection = newest, message.connection
+    return found
+
+
+def _snapshot_faults(messages: list[FeedMessage]) -> list[str]:
+    ids = [message.body["lastUpdateId"] for message in messages]
+    return [f"the depth snapshot went back from {a} to {b}" for a, b in itertools.pairwise(ids) if b < a]
+
+
+def _report_faults(history: History, log: Log) -> list[str]:
+    """Within one connection the reports are a stretch of the account's own story: none missing, doubled or moved."""
+    account = history.account.account_id
+    story = _story(account, log)
+    place_of = {step: place for place, step in enumerate(story)}
+    by_connection: dict[int, list[FeedMessage]] = defaultdict(list)
+    for message in history.reports:
+        by_connection[message.connection].append(message)
+    found = []
+    newest = -1
+    for messages in by_connection.values():
+        steps = [_step(message.body) for message in messages if message.body.get("e") == "executionReport"]
+        if not steps:
+            continue
+        unknown = [step for step in steps if step not in place_of]
+        if unknown:
+            found.append(f"account {account} was told {unknown[0]}, which never happened")
+            continue
+        start = place_of[steps[0]]
+        if steps != story[start : start + len(steps)]:
+            found.append(f"account {account} was told {len(steps)} steps from {steps[0]} on, not all or not in order")
+        if start < newest:
+            found.append(f"account {account} was told {steps[0]} after later steps, on a newer connection")
+        newest = max(newest, start)
+    return found
+
+
+def _story(account: int, log: Log) -> list[tuple[str, int, int]]:
+    """(what, order id, trade id) of everything that happened to the account's orders, in the order of the log."""
+    story = []
+    for kind, event in zip(log.kinds, log.events, strict=True):
+        if kind == ACCEPTED and event.account_id == account:
+            story.append(("NEW", event.order_id, -1))
+        elif kind == TRADE:
+            if event.account_id == account:
+                story.append(("TRADE", event.taker_order_id, event.trade_id))
+            if event.maker_account_id == account:
+                story.append(("TRADE", event.maker_order_id, event.trade_id))
+        elif kind == CLOSED and event.account_id == account and event.status != FILLED:
+            story.append(("CLOSED", event.order_id, -1))
+    return story
+
+
+def _step(report: dict[str, Any]) -> tuple[str, int, int]:
+    what = "CLOSED" if report["x"] in ("CANCELED", "EXPIRED") else report["x"]
+    return what, report["i"], report["t"]
+
+
+def book_faults(record: Record, market_id: int, depth: dict[str, Any]) -> list[str]:
+    """The public book is exactly the open orders, level by level."""
+    market = record.markets[market_id]
+    open_lots: tuple[Counter[int], Counter[int]] = Counter(), Counter()
+    for order in record.by_id.values():
+        if order.status in OPEN and order.market_id == market_id:
+            open_lots[order.side][order.price_ticks * market.tick_size] += order.quantity_lots - order.filled_lots
+    found = []
+    for side, name in enumerate(("bids", "asks")):
+        shown = {units(price): units(quantity) for price, quantity in depth[name]}
+        kept = {price: lots * market.lot_size for price, lots in open_lots[side].items()}
+        if shown != kept:
+            found.append(f"the public {name} are {shown}, the open orders {kept}")
+    return found

@@ -1,0 +1,177 @@
+"""Orders: what clients were told against the log and PostgreSQL (T13, T15)."""
+
+from collections import Counter
+from decimal import Decimal
+from typing import Any
+
+from tests.chaos.history import Histories, Kind, Operation, Outcome
+from tests.chaos.judge.log import ACCEPTED, CANCEL, CLOSED, PLACE, REJECTED, STALE_SETTINGS, Log
+from tests.chaos.judge.record import CANCELED, OPEN, SCALE, Record
+
+UNKNOWN_ORDER, NO_SUCH_ORDER = -2011, -2013
+
+
+def faults(histories: Histories, log: Log, record: Record) -> list[str]:
+    accounts = {history.account.account_id for history in histories.accounts}
+    accepted = {(event.account_id, event.client_id): event for event in log.of(ACCEPTED)}
+    sent = {(op.account_id, op.client_id): op for op in histories.operations(Kind.PLACE)}
+    found = _command_faults(log, sent)
+    for (account, client_id), rows in record.orders.items():
+        if account not in accounts:
+            continue
+        if len(rows) > 1:
+            found.append(f"{client_id} stands for {len(rows)} orders")
+        if (account, client_id) not in sent:
+            found.append(f"nobody sent {client_id}")
+    for key, operation in sent.items():
+        rows = record.orders.get(key, [])
+        if (key in accepted) != bool(rows):
+            found.append(f"{key[1]}: in the log {key in accepted}, in PostgreSQL {bool(rows)}")
+        if operation.outcome is Outcome.REFUSED and (rows or key in accepted):
+            found.append(f"{key[1]} was refused ({operation.status} {operation.body}) and yet executed")
+        if operation.outcome is Outcome.OK:
+            found += _acknowledged_faults(operation, rows, record)
+        if operation.outcome is Outcome.OPEN:
+            found.append(f"{key[1]} has no end in its history")
+    return found + _cancel_faults(histories, log, record) + _query_faults(histories, record) + _order_faults(histories)
+
+
+def _command_faults(log: Log, sent: dict[tuple[int, str], Operation]) -> list[str]:
+    """Nothing was sent twice on the way: one command for each request, unless its first one was STALE_SETTINGS."""
+    counts: Counter[tuple[int, str]] = Counter()
+    for command_id, command in log.commands.items():
+        if int(command.KIND) != PLACE or (command.account_id, command.client_id) not in sent:
+            continue
+        stale = any(kind == REJECTED and event.reason == STALE_SETTINGS for kind, event in log.answers(command_id))
+        counts[command.account_id, command.client_id] += not stale
+    return [f"{key[1]} was sent once and stands {count} times in the log" for key, count in counts.items() if count > 1]
+
+
+def _acknowledged_faults(operation: Operation, rows: list[Any], record: Record) -> list[str]:
+    name, answer, sent = operation.client_id, operation.body, operation.params
+    if len(rows) != 1:
+        return [f"{name} was acknowledged as {answer['orderId']} and exists {len(rows)} times"]
+    row, found = rows[0], []
+    market = record.markets[row.market_id]
+    if row.id != answer["orderId"]:
+        found.append(f"{name} was acknowledged as {answer['orderId']} and is {row.id}")
+    asked = (units(sent["price"]) // market.tick_size, units(sent["quantity"]) // market.lot_size)
+    if (row.price_ticks, row.quantity_lots) != asked or row.side != ("BUY", "SELL").index(sent["side"]):
+        found.append(f"{name} was sent as {sent} and stands as {row}")
+    if row.filled_lots > row.quantity_lots:
+        found.append(f"{name} filled {row.filled_lots} of {row.quantity_lots} lots")
+    told = [
+        (fill["tradeId"], units(fill["price"]), units(fill["qty"]), units(fill["commission"]))
+        for fill in answer["fills"]
+    ]
+    kept = [
+        (
+            trade.trade_id,
+            trade.price_ticks * market.tick_size,
+            trade.quantity_lots * market.lot_size,
+            trade.taker_fee_units,
+        )
+        for trade in record.taken.get(row.id, [])
+    ]
+    if told != kept:
+        found.append(f"{name} was told the fills {told}, PostgreSQL has {kept}")
+    if sum(quantity for _, _, quantity, _ in told) != units(answer["executedQty"]):
+        found.append(f"{name}: executedQty {answer['executedQty']} is not the sum of its fills")
+    return found
+
+
+def _cancel_faults(histories: Histories, log: Log, record: Record) -> list[str]:
+    found = []
+    closed_by: set[tuple[int, str]] = set()
+    for command_id, command in log.commands.items():
+        if int(command.KIND) == CANCEL and any(kind == CLOSED for kind, _ in log.answers(command_id)):
+            closed_by.add((command.account_id, command.client_id))
+    for operation in histories.operations(Kind.CANCEL):
+        rows = record.orders.get((operation.account_id, operation.client_id), [])
+        if operation.outcome is Outcome.OK:
+            found += _canceled_faults(operation.client_id, operation.body, rows, record)
+        elif operation.outcome is Outcome.REFUSED:
+            executed = (operation.account_id, operation.client_id) in closed_by
+            if executed:
+                found.append(f"the cancel of {operation.client_id} was refused and yet executed")
+            if _code(operation) == UNKNOWN_ORDER and any(row.status in OPEN for row in rows):
+                found.append(f"{operation.client_id} was said to be no open order, and is open")
+    for operation in histories.operations(Kind.CANCEL_ALL, Outcome.OK):
+        for answer in operation.body:
+            rows = record.orders.get((operation.account_id, answer["origClientOrderId"]), [])
+            found += _canceled_faults(answer["origClientOrderId"], answer, rows, record)
+    return found
+
+
+def _canceled_faults(name: str, answer: dict[str, Any], rows: list[Any], record: Record) -> list[str]:
+    if len(rows) != 1:
+        return [f"{name} was acknowledged as canceled and exists {len(rows)} times"]
+    row = rows[0]
+    lots = units(answer["executedQty"]) // record.markets[row.market_id].lot_size
+    if (row.status, row.filled_lots, row.id) != (CANCELED, lots, answer["orderId"]):
+        return [f"{name} was acknowledged as canceled with {lots} lots filled and stands as {row}"]
+    return []
+
+
+def _query_faults(histories: Histories, record: Record) -> list[str]:
+    """Queries follow an acknowledgement of the same client, so the order exists and its fills are not behind it."""
+    acknowledged = {
+        (op.account_id, op.client_id): units(op.body["executedQty"])
+        for op in histories.operations(Kind.PLACE, Outcome.OK)
+    }
+    found = []
+    for operation in histories.operations(Kind.QUERY):
+        name = operation.client_id
+        if _code(operation) == NO_SUCH_ORDER:
+            found.append(f"{name} was acknowledged and then said not to exist")
+        if operation.outcome is Outcome.OK:
+            filled = units(operation.body["executedQty"])
+            rows = record.orders.get((operation.account_id, name), [])
+            final = sum(row.filled_lots * record.markets[row.market_id].lot_size for row in rows)
+            if not acknowledged[operation.account_id, name] <= filled <= final:
+                found.append(
+                    f"{name} was read with {filled} filled, which is less than before or more than it ever had"
+                )
+    return found
+
+
+def _order_faults(histories: Histories) -> list[str]:
+    """An order acknowledged before another was sent has the smaller id, whoever sent them (real-time order)."""
+    told = sorted(histories.operations(Kind.PLACE, Outcome.OK), key=lambda op: op.ended_s)
+    started = sorted(told, key=lambda op: op.invoked_s)
+    found, newest, ended = [], 0, 0
+    for operation in started:
+        while ended < len(told) and told[ended].ended_s < operation.invoked_s:
+            newest = max(newest, told[ended].body["orderId"])
+            ended += 1
+        if operation.body["orderId"] < newest:
+            found.append(f"{operation.client_id} is {operation.body['orderId']}, yet {newest} was acknowledged before")
+    return found
+
+
+def _code(operation: Operation) -> int:
+    return int(operation.body.get("code", 0)) if isinstance(operation.body, dict) else 0
+
+
+def units(text: str) -> int:
+    """10^-8 units of a decimal in an answer."""
+    value = Decimal(text) * SCALE
+    assert value == int(value), f"{text} has more than 8 decimals"
+    return int(value)
+
+
+def tally(histories: Histories, log: Log, record: Record) -> dict[str, int]:
+    """Counts for the report: acknowledged orders and cancels, how many of them are lost, and doubled orders."""
+    acknowledged = list(histories.operations(Kind.PLACE, Outcome.OK))
+    canceled = list(histories.operations(Kind.CANCEL, Outcome.OK))
+    rows = {(op.account_id, op.client_id): record.orders.get((op.account_id, op.client_id), []) for op in acknowledged}
+    still_open = sum(
+        not any(row.status == CANCELED for row in record.orders.get((op.account_id, op.client_id), []))
+        for op in canceled
+    )
+    accepted = Counter((event.account_id, event.client_id) for event in log.of(ACCEPTED))
+    return {
+        "acknowledged": len(acknowledged) + len(canceled),
+        "lost": sum(not found for found in rows.values()) + still_open,
+        "doubled": sum(accepted[op.account_id, op.client_id] > 1 for op in histories.operations(Kind.PLACE)),
+    }

@@ -1,0 +1,193 @@
+"""One exchange under load, with everything a fault and the judge need.
+
+with Rig(seed=7) as rig:
+    rig.stack.kill("matching")
+    rig.wait_until_trading()
+    assert rig.judge() == []
+"""
+
+import contextlib
+import http.client
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import psycopg
+import redis
+
+from nebannpet.control import ask
+from nebannpet.embedded import redis_core
+from nebannpet.health import ask_health
+from tests.chaos.follower import Follower
+from tests.chaos.judge.verdict import Verdict, verdict
+from tests.chaos.load.crowd import Crowd, Size
+from tests.stack import Stack
+
+PATIENCE_S = 60.0
+WORKERS = ("matching", "standby")
+
+
+class Closable(Protocol):
+    def close(self) -> None: ...
+
+
+class Rig:
+    """`environment` goes to the exchange. A standby worker runs beside the active one unless `standby` is False."""
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        size: Size | None = None,
+        standby: bool = True,
+        data_dir: Path | None = None,
+        **environment: str,
+    ) -> None:
+        self.seed = seed
+        chosen = {"STANDBY": "1"} if standby else {}
+        self.stack = Stack(data_dir=data_dir, **chosen, **environment)
+        # The plan of named crash points (apps/common/crashpoints.py); empty until a fault writes lines into it.
+        self.crash_plan = self.stack.data_dir / "crash-plan"
+        self.stack.environment.setdefault("CRASH_AT", str(self.crash_plan))
+        # Back-off after crashes is for real crash loops; a thousand kills in half an hour would only wait for it.
+        self.stack.environment.setdefault("RESTART_PAUSE_MAX_S", "1")
+        self._size = size or Size()
+        # Proxies in the place of servers' sockets, made by faults/network.py and closed with the rig.
+        self.proxies: dict[str, Closable] = {}
+        self._crowd: Crowd | None = None
+        self._follower: Follower | None = None
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+    def __enter__(self) -> Self:
+        self.stack.__enter__()
+        try:
+            self._follower = Follower(redis_core(self.stack.paths).url)
+            self._follower.read()
+            self._follower.start()
+            self._crowd = Crowd(self.stack, seed=self.seed, size=self._size)
+            self._crowd.start()
+            self.wait_until_trading()
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._crowd is not None and kind is None:
+                self._crowd.stop()
+        finally:
+            for proxy in self.proxies.values():
+                proxy.close()
+            if self._follower is not None:
+                self._follower.stop()
+            self.stack.__exit__(kind, error, trace)
+
+    @property
+    def crowd(self) -> Crowd:
+        assert self._crowd is not None
+        return self._crowd
+
+    @property
+    def follower(self) -> Follower:
+        assert self._follower is not None
+        return self._follower
+
+    # -- processes ----------------------------------------------------------------------------------------------------
+    def running(self) -> list[str]:
+        """Names of all processes of this exchange, servers included."""
+        return list(self.stack.processes())
+
+    def health(self, name: str) -> dict[str, Any]:
+        """What the process says of itself; empty while it does not answer."""
+        with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
+            return dict(ask_health(self.stack.paths.health_socket(name), timeout_s=1)[1])
+        return {}
+
+    def active(self) -> str | None:
+        """Which worker trades just now."""
+        return next((name for name in self.workers() if self._trades(name)), None)
+
+    def _trades(self, name: str) -> bool:
+        return self.health(name).get("phase") == "active"
+
+    def processes(self, action: str, name: str) -> None:
+        """An operator's `manage.py process stop|start|restart NAME`, without the start of a Python."""
+        request = {"do": action, "name": name, "wait_s": PATIENCE_S}
+        ask(self.stack.paths.control_socket, request, timeout_s=3 * PATIENCE_S)
+
+    def workers(self) -> list[str]:
+        return [name for name in WORKERS if name in self.stack.processes()]
+
+    def wait_for_active(self, *, other_than: str | None = None, timeout_s: float = PATIENCE_S) -> str:
+        found: list[str] = []
+
+        def is_there() -> bool:
+            names = [name for name in self.workers() if name != other_than and self._trades(name)]
+            found[:] = names[:1]
+            return bool(found)
+
+        self.until(is_there, "an active worker", timeout_s=timeout_s)
+        return found[0]
+
+    # -- waiting ------------------------------------------------------------------------------------------------------
+    def until(self, condition: Any, what: str, *, timeout_s: float = PATIENCE_S, poll_s: float = 0.05) -> None:
+        """Until `condition()`; AssertionError with the state of everything after `timeout_s`."""
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            if self._crowd is not None:
+                self._crowd.check()
+            if time.monotonic() > deadline:
+                health = {name: self.health(name) for name in self.running() if not name.startswith(("redis", "post"))}
+                told = self._crowd.last_refusals() if self._crowd is not None else []
+                raise AssertionError(f"no {what} within {timeout_s:.0f} s: {health}; clients were last told {told}")
+            time.sleep(poll_s)
+
+    def wait_until_trading(self, orders: int = 10, *, timeout_s: float = PATIENCE_S) -> None:
+        """`orders` more acknowledgements."""
+        goal = self.crowd.acknowledged() + orders
+        self.until(lambda: self.crowd.acknowledged() >= goal, "acknowledgements", timeout_s=timeout_s)
+
+    def wait_until_ready(self, *names: str, timeout_s: float = PATIENCE_S) -> None:
+        """All processes (or those named) are healthy; the supervisor itself looks only once after a start."""
+        for name in names or self.running():
+            self.stack.wait_ready(name, timeout_s=timeout_s)
+            if not name.startswith(("redis", "postgres")):
+                self.until(
+                    lambda name=name: self.health(name).get("status") == "ok", f"healthy {name}", timeout_s=timeout_s
+                )
+
+    def wait_until_settled(self, *, timeout_s: float = PATIENCE_S) -> None:
+        """PostgreSQL has every event and every outbox row is answered."""
+        core = redis.Redis.from_url(redis_core(self.stack.paths).url, socket_timeout=10)
+        try:
+            self.until(lambda: self._is_settled(core), "settled log", timeout_s=timeout_s, poll_s=0.2)
+        finally:
+            core.close()
+
+    def _is_settled(self, core: Any) -> bool:
+        head = int(core.hget("{spot}:head", "seq") or 0)
+        try:
+            with psycopg.connect(self.stack.dsn, connect_timeout=2) as connection:
+                row = connection.execute(
+                    "SELECT seq, (SELECT count(*) FROM outbox_outboxrow WHERE state = 'waiting')"
+                    " FROM matching_watermark WHERE shard = 'spot' AND reader = 'settlement'"
+                ).fetchone()
+        except psycopg.OperationalError:
+            return False
+        return row is not None and row == (head, 0)
+
+    # -- judging ------------------------------------------------------------------------------------------------------
+    def rest(self) -> None:
+        """Stop the load and let everything that is under way arrive."""
+        self.crowd.stop()
+        self.wait_until_ready()
+        self.wait_until_settled()
+
+    def judge(self, *, full: bool = True) -> Verdict:
+        """Stop the load, wait until everything is settled, and judge. The load stays stopped."""
+        self.rest()
+        return verdict(self.stack, self.crowd.histories, self.follower, full=full)
