@@ -22,6 +22,7 @@ COLOURS = {
     "site": "36",
     "gateway": "32",
     "matching": "33",
+    "standby": "33",
     "settlement": "94",
     "marketdata": "96",
     "outbox": "95",

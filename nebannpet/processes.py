@@ -15,20 +15,24 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 MANAGE = str(BASE_DIR / "manage.py")
 
 # Matching writes and proves a snapshot at the head before it ends: about 10 s with a million orders.
-GRACE_S = {"matching": 30.0}
+GRACE_S = {"matching": 30.0, "standby": 30.0}
 USUAL_GRACE_S = 5.0
 # The engine first, its readers next, what brings it work last. The simulator trades through the public API.
-APPLICATION = ("matching", "settlement", "marketdata", "outbox", "reconcile", "site", "gateway", "simulator")
+APPLICATION = ("matching", "standby", "settlement", "marketdata", "outbox", "reconcile", "site", "gateway", "simulator")
 
 # Each group stops together, after the one before it: first what brings work, then the engine, then its readers, which
 # so see the last events, then the servers.
 STOP_ORDER = (
     ("simulator",),
     ("gateway", "site", "outbox"),
+    ("standby",),
     ("matching",),
     ("settlement", "marketdata", "reconcile"),
     ("redis-edge", "redis-core", "postgres"),
 )
+
+# A second worker of the shard: the same program. Which of the two is active is told by their health.
+COMMANDS = {"standby": ("run_matching", "--name", "standby")}
 
 # They give way to the order path (embedded/launching.py), as PostgreSQL does.
 READERS = ("settlement", "marketdata", "simulator")
@@ -70,12 +74,15 @@ def manage_launch(*arguments: str, niceness: int = 0) -> Launch:
     return Launch((sys.executable, MANAGE, *arguments), signal.SIGTERM, signal.SIGKILL, niceness=niceness)
 
 
-def application_processes(paths: Paths, *, chosen: tuple[str, ...], simulator: bool) -> list[Process]:
-    """Those of `chosen`, in start order; the simulator only if it is on."""
+def application_processes(
+    paths: Paths, *, chosen: tuple[str, ...], simulator: bool, standby: bool = False
+) -> list[Process]:
+    """Those of `chosen`, in start order; simulator and standby only if they are on."""
     unknown = [name for name in chosen if name not in APPLICATION]
     if unknown:
         raise ConfigurationError(f"PROCESSES names {', '.join(unknown)}; known are {', '.join(APPLICATION)}.")
-    wanted = [name for name in APPLICATION if name in chosen and (name != "simulator" or simulator)]
+    off = {name for name, on in (("simulator", simulator), ("standby", standby)) if not on}
+    wanted = [name for name in APPLICATION if name in chosen and name not in off]
     return [_application_process(name, paths.health_socket(name)) for name in wanted]
 
 
@@ -83,5 +90,6 @@ def _application_process(name: str, health_socket: Path) -> Process:
     def is_ready() -> bool:
         return is_healthy(health_socket)
 
-    launch = manage_launch(f"run_{name}", niceness=READER_NICENESS if name in READERS else 0)
+    command = COMMANDS.get(name, (f"run_{name}",))
+    launch = manage_launch(*command, niceness=READER_NICENESS if name in READERS else 0)
     return Process(name, launch, is_ready, grace_s=GRACE_S.get(name, USUAL_GRACE_S))

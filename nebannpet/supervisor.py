@@ -46,7 +46,7 @@ READY_TIMEOUT_S = 120.0
 
 class Supervisor:
     def __init__(
-        self, *, paths: Paths, address: str, simulator: bool, demo_data: bool, dsn: str, console: Console
+        self, *, paths: Paths, address: str, simulator: bool, standby: bool, demo_data: bool, dsn: str, console: Console
     ) -> None:
         self._paths = paths
         self._address = address
@@ -79,7 +79,9 @@ class Supervisor:
         ]
         self._application = [
             self._child(process)
-            for process in application_processes(paths, chosen=env.words("PROCESSES", APPLICATION), simulator=simulator)
+            for process in application_processes(
+                paths, chosen=env.words("PROCESSES", APPLICATION), simulator=simulator, standby=standby
+            )
         ]
         self._children = {child.name: child for child in (*self._servers, *self._application)}
         self._control = Control(self._children, not_now=self._why_nothing_may_change)
@@ -228,6 +230,7 @@ def main() -> int:
                     paths=paths,
                     address=address,
                     simulator=settings.SIMULATOR,
+                    standby=settings.STANDBY,
                     demo_data=settings.DEMO_DATA,
                     dsn=settings.DATABASE_DSN,
                     console=console,

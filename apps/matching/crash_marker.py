@@ -119,9 +119,9 @@ class CrashMarker:
         """How often processes of this name died at the command."""
         return self._count if command == self._crashed else 0
 
-    def forget(self) -> None:
-        """No crash any more: after a durable batch beyond it."""
-        if self._count:
+    def forget(self, durable: tuple[int, int]) -> None:
+        """No crash any more, once everything up to and including entry `durable` (ms, n) is; else nothing changes."""
+        if self._count and self._crashed[:2] <= durable:
             self._crashed, self._count = NOBODY, 0
             self._map[_CRASH_AT:] = _Content().pack()[_CRASH_AT:]
 

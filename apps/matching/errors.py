@@ -1,6 +1,7 @@
 """Why a worker stops. A `Halt` needs a person and leaves every copy untouched; the others end or restart a reign.
 
-Each halt has its own reason word, and its text says which check failed and what to do.
+Each halt has its own reason word and a page docs/runbooks/<reason>.md; its text says which check failed, what to do,
+and names the page.
 """
 
 
@@ -8,6 +9,9 @@ class Halt(Exception):
     """The shard must not go on: no event is appended until somebody has looked. `reason` is stable and documented."""
 
     reason = "halted"
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} Exact steps: docs/runbooks/{self.reason}.md"
 
 
 class SnapshotNotOfThisLog(Halt):
@@ -70,6 +74,36 @@ class OtherRulesVersion(Halt):
     reason = "rules-version"
 
 
+class SnapshotUnreadable(Halt):
+    """The newest snapshot is what was written, by its checksum, but the engine cannot read its body."""
+
+    reason = "snapshot-unreadable"
+
+
+class ReplayFailed(Halt):
+    """The engine raised at a command whose events were published: it is not the engine that published them."""
+
+    reason = "replay-failed"
+
+
+class ReplayCrashes(Halt):
+    """The process died repeatedly while replaying one published command; skipping it would change history."""
+
+    reason = "replay-crashes"
+
+
+class RelayNumbersMissing(Halt):
+    """A relayed command does not follow the last one of its source: one is missing from the log."""
+
+    reason = "relay-gap"
+
+
+class SkipFailed(Halt):
+    """The engine raised while turning a skipped command into its INTERNAL_REJECT."""
+
+    reason = "skip-failed"
+
+
 class BadCommand(Halt):
     """An entry of the command stream is not whole, known frames; nothing of it was applied.
 
@@ -83,10 +117,15 @@ class BadCommand(Halt):
         self.good_entries = good_entries
 
 
-class EngineFailed(Halt):
-    """The engine raised while applying a command; its state was discarded and nothing of the batch is durable."""
+class EngineFailed(Exception):
+    """The engine raised while applying `command` (ms, n, index): poison, to be skipped (architecture.md section 3).
 
-    reason = "engine-failed"
+    Its state is undefined and nothing of the batch is durable.
+    """
+
+    def __init__(self, message: str, *, command: tuple[int, int, int]) -> None:
+        super().__init__(message)
+        self.command = command
 
 
 class SnapshotCorrupt(Exception):

@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 
+from apps.matching.clockjump import ClockWatch
 from apps.matching.policy import LEASE_RENEWAL_S, LEASE_STOP_S, LEASE_TTL_MS, TICK_S
 from apps.streams.bus.base import Bus
 from apps.streams.bus.errors import BusError
@@ -42,7 +43,10 @@ class LeaseKeeper:
         self._stop = threading.Event()
         self._ticking = threading.Event()
         self._thread: threading.Thread | None = None
+        self._clock = ClockWatch()
+        self._clock_jump_ms: int | None = None
         self.lost_to: str | None = None
+        self.released = False
 
     def take(self) -> bool:
         """One attempt to get the lease; on success the thread keeps it. BusError where redis-core is away."""
@@ -65,14 +69,20 @@ class LeaseKeeper:
     def tick(self) -> None:
         self._ticking.set()
 
+    def take_clock_jump(self) -> int | None:
+        """By how many milliseconds the time of redis-core ran ahead of this machine's, once; None: it did not."""
+        jump_ms, self._clock_jump_ms = self._clock_jump_ms, None
+        return jump_ms
+
     def stop(self, *, release: bool) -> None:
-        """End the thread; `release` gives the lease up at once instead of letting it run out."""
+        """End the thread; `release` gives the lease up at once instead of letting it run out. May be repeated."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(JOIN_TIMEOUT_S)
         try:
-            if release and self._thread is not None and self.lost_to is None:
+            if release and self._thread is not None and self.lost_to is None and not self.released:
                 self._bus.release_lease(self._holder)
+                self.released = True
         except BusError as error:
             log.warning("lease not released, it runs out by itself", error=str(error))
         self._bus.close()
@@ -90,9 +100,16 @@ class LeaseKeeper:
                     # A late tick is not made up for: the next one tells the time as well.
                     tick_s = now_s + TICK_S
                     if self._ticking.is_set() and self.held():
-                        self._bus.append_commands(TICK)
+                        self._append_tick()
             except BusError as error:
                 log.warning("lease or tick not written", error=str(error))
+
+    def _append_tick(self) -> None:
+        sent_s = self._monotonic_s()
+        entry_id = self._bus.append_commands(TICK)
+        jump_ms = self._clock.judge(entry_id.ms, sent_s, self._monotonic_s())
+        if jump_ms is not None:
+            self._clock_jump_ms = jump_ms
 
     def _renew(self, asked_s: float) -> bool:
         if self._bus.take_lease(self._holder, ttl_ms=LEASE_TTL_MS):

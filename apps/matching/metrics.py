@@ -23,3 +23,4 @@ EPOCH: Final = Gauge("matching_epoch", "Epoch of this worker, 0 while it is not 
 SNAPSHOT_SEQ: Final = Gauge("matching_snapshot_seq", "seq of the newest snapshot this worker wrote")
 SNAPSHOT_FAILURES: Final = Counter("matching_snapshot_failures_total", "Snapshots that could not be written or proven")
 RECOVERY_SECONDS: Final = Gauge("matching_recovery_seconds", "Time the last recovery took")
+POISON: Final = Counter("matching_poison_commands_total", "Commands skipped because the engine failed at them")

@@ -18,10 +18,40 @@ LEASE_STOP_S: Final = 1.2
 LEASE_RETRY_S: Final = 0.1
 TICK_S: Final = 0.1
 
+# -- Takeover ---------------------------------------------------------------------------------------------------------
+# Orders that waited longer than this without a sign of a living worker are rejected instead of executed: their owners
+# have got a time-out and the price has moved. As long as the gateway waits for an answer (REPLY_TIMEOUT_S).
+QUEUE_MAX_MS: Final = 5_000
+# Abnormal exits while one command was applied: from the second on it is skipped (it would crash every worker), or, if
+# its events are published already and it cannot be skipped, from the third on the shard halts.
+CRASHES_SKIP: Final = 2
+CRASHES_HALT: Final = 3
+UNPROCESSED_PER_READ: Final = 1_000
+
+# -- Standby ----------------------------------------------------------------------------------------------------------
+# A standby is asked for the lease this often, and sees new events at once.
+FOLLOW_BLOCK_MS: Final = 100
+# A server that refuses writes (a replica) is asked again after this.
+REFUSED_RETRY_S: Final = 1.0
+# After a failure to follow (another rules version, events trimmed meanwhile) it starts over from a snapshot.
+FOLLOW_RETRY_S: Final = 5.0
+HEARTBEAT_EVERY_S: Final = 1.0
+# Younger than this and not further behind than that: the standby takes over within a moment, so the active worker
+# gives the lease up before it writes its last snapshot.
+STANDBY_SEEN_MAX_MS: Final = 3_000
+STANDBY_BEHIND_MAX: Final = 20_000
+# The standby writes the snapshots; the active worker only where none has come for this much longer than usual.
+PATIENCE_WITH_STANDBY: Final = 1.5
+# After it has handed over because of a poison command, a worker lets the standby be first.
+YIELD_S: Final = 1.0
+
 # -- Snapshots --------------------------------------------------------------------------------------------------------
 SNAPSHOT_EVERY_S: Final = 60.0
 SNAPSHOT_EVERY_EVENTS: Final = 200_000
 SNAPSHOTS_KEPT: Final = 3
+# How often the directory is looked at, and the pause after a snapshot that could not be written.
+SNAPSHOT_LOOK_S: Final = 0.25
+SNAPSHOT_RETRY_S: Final = 10.0
 
 # -- Trimming ---------------------------------------------------------------------------------------------------------
 # Events kept behind the slowest reader, so that a client that comes back can resume from the stream (20 MB).

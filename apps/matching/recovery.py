@@ -1,8 +1,9 @@
 """From what is on disk to a state that may go on: load, check, replay, compare (architecture.md section 3, Recovery).
 
-Order of work: newest snapshot that loads -> the checks below -> commands after it are replayed up to the head, the
-events they give are cut at the published entries' ends and compared by chain. Only then may anything be appended, and
-it follows the head. Every failed check is a `Halt` of its own; nothing is written or deleted here.
+Order of work: newest snapshot that loads, or the state that this process followed as a standby -> the checks below ->
+commands after it are replayed up to the head, the events they give are cut at the published entries' ends and compared
+by chain. Only then may anything be appended, and it follows the head. Every failed check is a `Halt` of its own;
+nothing is written or deleted here.
 """
 
 from pathlib import Path
@@ -15,8 +16,10 @@ from apps.matching import snapshots
 from apps.matching.applying import apply_entries
 from apps.matching.authority import Settled
 from apps.matching.core import Core, CoreClass, Position
+from apps.matching.engine.errors import SnapshotError, UnreadableVersion
 from apps.matching.errors import (
     CommandsTrimmedTooFar,
+    EngineFailed,
     LogBehindPostgres,
     LogBehindSnapshot,
     NoUsableSnapshot,
@@ -24,7 +27,9 @@ from apps.matching.errors import (
     PostgresNotOfThisLog,
     PostgresTooOld,
     ReplayDiffers,
+    ReplayFailed,
     SnapshotNotOfThisLog,
+    SnapshotUnreadable,
 )
 from apps.matching.skips import Skips
 from apps.matching.snapshots import Snapshot
@@ -40,7 +45,7 @@ KEEP_COPIES: Final = " Keep copies of redis-core's data directory, the snapshots
 
 
 class Recovered(NamedTuple):
-    """A core at the head of the log. `snapshot` is what it started from, None for an empty state."""
+    """A core at the head of the log. `snapshot` is what it started from, None for an empty or a followed state."""
 
     core: Core
     position: Position
@@ -48,23 +53,58 @@ class Recovered(NamedTuple):
     snapshot: Snapshot | None
 
 
-def recover(bus: Bus, directory: Path, core_class: CoreClass, settled: Settled) -> Recovered:
-    """The state at the head of the log, checked. Raises a Halt; BusAway where the log cannot be read."""
+def recover(
+    bus: Bus,
+    directory: Path,
+    core_class: CoreClass,
+    settled: Settled,
+    *,
+    followed: Recovered | None = None,
+    mark_in: memoryview | None = None,
+) -> Recovered:
+    """The state at the head of the log, checked. Raises a Halt; BusAway where the log cannot be read.
+
+    `followed` is a standby's state, checked like a snapshot. `mark_in` is told the command that is being applied.
+    """
     skips = Skips.parse(bus.read_skips())
     head = bus.head()
     check_record(bus, head, settled)
+    if followed is None:
+        core, start, snapshot = start_state(bus, directory, core_class, head)
+    else:
+        core, start, snapshot = followed.core, followed.position, None
+        check_history(bus, head, start, "the state that this standby followed")
+    if mark_in is not None:
+        core.mark_in(mark_in)
+    try:
+        position = replay(bus, core, start, head, skips, core_class.RULES_VERSION)
+    except EngineFailed as failure:
+        raise ReplayFailed(
+            f"while replaying what was published: {failure} The engine or the log was changed; start the release that"
+            f" wrote it.{KEEP_COPIES}"
+        ) from failure
+    log.info("recovered", seq=position.seq, replayed_frames=position.frames - start.frames, started_at_seq=start.seq)
+    return Recovered(core, position, skips, snapshot)
+
+
+def start_state(bus: Bus, directory: Path, core_class: CoreClass, head: Head) -> tuple[Core, Position, Snapshot | None]:
+    """The newest snapshot that loads, checked and restored; an empty core where nothing was ever trimmed."""
     snapshot = snapshots.newest(directory)
     if snapshot is None:
         _check_log_is_whole(bus, directory)
-        core, start, version = core_class(), Position(), core_class.RULES_VERSION
-    else:
-        check_snapshot(bus, head, snapshot)
-        start, version = snapshot.position, snapshot.rules_version
-        check_version(version, core_class.RULES_VERSION, at_head=start.seq == head.seq)
+        return core_class(), Position(), None
+    check_history(bus, head, snapshot.position, f"snapshot {snapshot.path.name}")
+    check_version(snapshot.rules_version, core_class.RULES_VERSION, at_head=snapshot.seq == head.seq)
+    try:
         core = core_class.restore(snapshot.body)
-    position = replay(bus, core, start, head, skips, core_class.RULES_VERSION)
-    log.info("recovered", seq=position.seq, replayed_frames=position.frames - start.frames, snapshot_seq=start.seq)
-    return Recovered(core, position, skips, snapshot)
+    except UnreadableVersion as error:
+        raise OtherRulesVersion(f"snapshot {snapshot.path.name}: {error}. Start the release that wrote it.") from error
+    except SnapshotError as error:
+        raise SnapshotUnreadable(
+            f"snapshot {snapshot.path.name} has the right checksum, but the engine cannot read it: {error}."
+            f"{KEEP_COPIES}"
+        ) from error
+    return core, snapshot.position, snapshot
 
 
 # -- checks -----------------------------------------------------------------------------------------------------------
@@ -90,26 +130,25 @@ def check_record(bus: Bus, head: Head, settled: Settled) -> None:
         )
 
 
-def check_snapshot(bus: Bus, head: Head, snapshot: Snapshot) -> None:
-    """The log reaches from the snapshot to its own head, and both have one history."""
-    name = snapshot.path.name
-    if snapshot.seq > head.seq or snapshot.last_cmd > bus.last_command():
+def check_history(bus: Bus, head: Head, start: Position, name: str) -> None:
+    """The log reaches from `start` to its own head, and both have one history. `name` says whose position it is."""
+    if start.seq > head.seq or start.last_cmd > bus.last_command():
         raise LogBehindSnapshot(
-            f"snapshot {name} stands at event {snapshot.seq}, command {snapshot.last_cmd}, but redis-core's log ends at"
-            f" event {head.seq}, command {bus.last_command()}: redis-core lost acknowledged data. Bring back its newest"
+            f"{name} stands at event {start.seq}, command {start.last_cmd}, but redis-core's log ends at event"
+            f" {head.seq}, command {bus.last_command()}: redis-core lost acknowledged data. Bring back its newest"
             f" append-only file and start again.{KEEP_COPIES}"
         )
-    chain = bus.chain_at(snapshot.seq)
-    if chain != snapshot.chain:
+    chain = bus.chain_at(start.seq)
+    if chain != start.chain:
         raise SnapshotNotOfThisLog(
-            f"at event {snapshot.seq} snapshot {name} has chain {snapshot.chain or '(none)'} and the log has"
-            f" {_shown(chain)}: two histories. Find out which one PostgreSQL shares; never mix them.{KEEP_COPIES}"
+            f"at event {start.seq} {name} has chain {start.chain or '(none)'} and the log has {_shown(chain)}: two"
+            f" histories. Find out which one PostgreSQL shares; never mix them.{KEEP_COPIES}"
         )
     trimmed = bus.trimmed()
-    if trimmed.cmd > snapshot.last_cmd:
+    if trimmed.cmd > start.last_cmd:
         raise CommandsTrimmedTooFar(
-            f"commands up to {trimmed.cmd} were trimmed, but the newest good snapshot {name} ends at"
-            f" {snapshot.last_cmd}. Bring a newer snapshot back from a backup.{KEEP_COPIES}"
+            f"commands up to {trimmed.cmd} were trimmed, but {name} ends at {start.last_cmd}. Bring a newer snapshot"
+            f" back from a backup.{KEEP_COPIES}"
         )
 
 

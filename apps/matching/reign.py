@@ -14,14 +14,18 @@ from pathlib import Path
 import structlog
 
 from apps.common.clock import now_ms
+from apps.common.crashpoints import reach
 from apps.common.hashchain import extend
 from apps.matching import metrics, policy, snapshots
 from apps.matching.applying import apply_entries
+from apps.matching.clockjump import TRADING_STATES, halts
 from apps.matching.core import Core, CoreClass, Position
+from apps.matching.crash_marker import CrashMarker
 from apps.matching.errors import BadCommand, LeaseLost
+from apps.matching.follower import standby_ready
 from apps.matching.lease import LeaseKeeper
 from apps.matching.recovery import Recovered
-from apps.matching.snapshot_writer import SnapshotWriter
+from apps.matching.snapshot_keeper import SnapshotKeeper
 from apps.matching.stamping import asks_for_snapshot
 from apps.matching.status import Phase, WorkerStatus
 from apps.matching.trimming import trim
@@ -32,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 
 class Reign:
-    """One epoch of trading, from a recovered state until it is stopped, fenced or cut off."""
+    """One epoch of trading, from a recovered state until it is stopped, fenced, cut off or handed over."""
 
     def __init__(
         self,
@@ -43,6 +47,9 @@ class Reign:
         epoch: int,
         recovered: Recovered,
         status: WorkerStatus,
+        *,
+        name: str = "",
+        marker: CrashMarker | None = None,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
         self._bus = bus
@@ -54,17 +61,20 @@ class Reign:
         self._position = recovered.position
         self._skips = recovered.skips
         self._status = status
+        self._name = name
+        self._marker = marker
         self._clock_ms = clock_ms
         self._waiting: deque[CommandEntry] = deque()
-        self._writer = SnapshotWriter(directory, core_class)
+        self._snapshots = SnapshotKeeper(directory, core_class)
         self._snapshot_wanted = False
-        self._snapshot_s = time.monotonic()
-        self._snapshot_seq = recovered.snapshot.seq if recovered.snapshot is not None else 0
         self._needs_own_version = (
             recovered.snapshot is not None and recovered.snapshot.rules_version != core_class.RULES_VERSION
         )
+        self._standby_asked_s = 0.0
+        self._standby_ready = False
 
     def trade(self, stopping: threading.Event) -> None:
+        """Until `stopping`; then the lease goes to whoever is next, and the state at the head is on disk."""
         self._directory.mkdir(parents=True, exist_ok=True)
         snapshots.remove_unfinished(self._directory)
         if self._needs_own_version:
@@ -83,9 +93,26 @@ class Reign:
                 self._wait_until_lease_held(stopping)
                 if entries and not stopping.is_set():
                     self._do(entries)
+                self._look_after_clock()
                 self._look_after_snapshots()
         finally:
-            self._writer.abandon()
+            self._snapshots.abandon()
+        self._hand_over()
+
+    def standby_ready(self) -> bool:
+        """Whether another worker follows so closely that it can go on within a moment."""
+        return standby_ready(
+            self._bus,
+            rules_version=self._core_class.RULES_VERSION,
+            own_name=self._name,
+            head_seq=self._position.seq,
+        )
+
+    def _hand_over(self) -> None:
+        """With a standby the lease goes first, so that it trades on at once; without one the snapshot does."""
+        if self.standby_ready():
+            log.info("handing over to the standby", seq=self._position.seq)
+            self._lease.stop(release=True)
         self._snapshot_now()
 
     # -- one batch ----------------------------------------------------------------------------------------------------
@@ -98,6 +125,8 @@ class Reign:
                     self._position.last_cmd, count=policy.ENTRIES_PER_READ, block_ms=policy.READ_BLOCK_MS
                 )
             )
+            if waiting:
+                reach("matching.read.after")
         batch: list[CommandEntry] = []
         size = 0
         while waiting and (not batch or size + len(waiting[0].frames) <= policy.FRAMES_PER_BATCH * FRAME_SIZE):
@@ -116,7 +145,11 @@ class Reign:
     def _apply_and_publish(self, entries: list[CommandEntry]) -> None:
         before = self._position
         started_s = time.perf_counter()
+        reach("matching.process.before")
         events = apply_entries(self._core, entries, self._skips)
+        if self._marker is not None:
+            self._marker.clear()
+        reach("matching.process.after")
         applied_s = time.perf_counter()
         frames = sum(len(entry.frames) for entry in entries) // FRAME_SIZE
         count = len(events) // EVENT_SIZE
@@ -124,6 +157,7 @@ class Reign:
         if count:
             last_seq = before.seq + count
             chain = extend(before.chain, before.seq + 1, last_seq, events)
+            reach("matching.append.before")
             self._bus.append_events(
                 epoch=self._epoch,
                 first_seq=before.seq + 1,
@@ -135,11 +169,14 @@ class Reign:
                 rules_version=self._core_class.RULES_VERSION,
                 frames_done=before.frames + frames,
             )
+            reach("matching.append.after")
             self._position = Position(last_seq, chain, last_cmd, before.frames + frames)
         else:
             self._bus.set_frames_done(before.frames + frames, epoch=self._epoch)
             self._position = Position(before.seq, before.chain, last_cmd, before.frames + frames)
         durable_s = time.perf_counter()
+        if self._marker is not None:
+            self._marker.forget(last_cmd)
         self._snapshot_wanted = self._snapshot_wanted or any(asks_for_snapshot(entry) for entry in entries)
         lag_ms = max(0, self._clock_ms() - last_cmd.ms)
         self._status.moved(self._position, lag_ms)
@@ -162,48 +199,42 @@ class Reign:
             if stopping.wait(policy.LEASE_RETRY_S):
                 return
 
+    # -- time ---------------------------------------------------------------------------------------------------------
+    def _look_after_clock(self) -> None:
+        """A clock of redis-core that jumped ahead would trigger everything due in between: trading halts instead."""
+        jump_ms = self._lease.take_clock_jump()
+        if jump_ms is None:
+            return
+        markets = [market.market_id for market in self._core.markets() if market.state in TRADING_STATES]
+        log.critical("CLOCK OF REDIS-CORE JUMPED AHEAD, markets halted", jump_ms=jump_ms, markets=markets)
+        if markets:
+            self._bus.append_commands(halts(markets))
+
     # -- snapshots and trimming ---------------------------------------------------------------------------------------
     def _look_after_snapshots(self) -> None:
-        finished = self._writer.poll()
-        if finished is not None:
-            position, failure = finished
-            if failure:
-                self._not_written(position, failure)
-            else:
-                self._after_snapshot(position)
-        if self._writer.busy:
-            return
-        age_s = time.monotonic() - self._snapshot_s
-        events = self._position.seq - self._snapshot_seq
-        if self._snapshot_wanted or age_s >= policy.SNAPSHOT_EVERY_S or events >= policy.SNAPSHOT_EVERY_EVENTS:
-            self._snapshot_wanted = False
-            self._snapshot_s = time.monotonic()
-            self._snapshot_seq = self._position.seq
-            try:
-                self._writer.start(self._core, self._position)
-            except OSError as error:  # no memory or no process left for a fork: trading goes on without
-                self._not_written(self._position, str(error))
-
-    @staticmethod
-    def _not_written(position: Position, failure: str) -> None:
-        metrics.SNAPSHOT_FAILURES.inc()
-        log.error("snapshot not written; the older ones stay", seq=position.seq, error=failure)
+        now_s = time.monotonic()
+        if now_s >= self._standby_asked_s + policy.HEARTBEAT_EVERY_S:
+            self._standby_asked_s = now_s
+            self._standby_ready = self.standby_ready()
+        wanted, self._snapshot_wanted = self._snapshot_wanted, False
+        patience = policy.PATIENCE_WITH_STANDBY if self._standby_ready else 1.0
+        if self._snapshots.look_after(self._core, self._position, wanted=wanted, patience=patience):
+            self._after_snapshot()
 
     def _snapshot_now(self) -> None:
-        """In this process and at the head, before a hand-over."""
-        started_s = time.monotonic()
-        snapshots.write(self._directory, self._core, self._core_class, self._position)
-        self._after_snapshot(self._position)
-        log.info("snapshot at the head", seq=self._position.seq, seconds=round(time.monotonic() - started_s, 3))
+        self._snapshots.write_now(self._core, self._core_class, self._position)
+        if not self._lease.released:
+            self._after_snapshot()
 
-    def _after_snapshot(self, position: Position) -> None:
-        metrics.SNAPSHOT_SEQ.set(position.seq)
-        self._status.snapshot_seq = position.seq
+    def _after_snapshot(self) -> None:
         paths = snapshots.prune(self._directory)
+        if not paths:
+            return
+        self._status.snapshot_seq = snapshots.position_in_name(paths[0])[0]
         if len(paths) == policy.SNAPSHOTS_KEPT:
             oldest = snapshots.position_in_name(paths[-1])
             trimmed = trim(self._bus, epoch=self._epoch, oldest_snapshot=oldest, now_ms=self._clock_ms())
-            log.debug("snapshot written", seq=position.seq, trimmed=str(trimmed))
+            log.debug("log trimmed at the oldest kept snapshot", snapshot_seq=oldest[0], trimmed=str(trimmed))
 
 
 def free_former_reign() -> None:

@@ -10,6 +10,7 @@ class Phase(StrEnum):
     WAITING_FOR_REDIS = "waiting for redis-core"
     WAITING_FOR_POSTGRES = "waiting for PostgreSQL"
     WAITING_FOR_LEASE = "waiting for the lease"
+    FOLLOWING = "following"
     RECOVERING = "recovering"
     ACTIVE = "active"
     HALTED = "halted"

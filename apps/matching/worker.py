@@ -1,15 +1,17 @@
-"""The active worker of a shard: commands in, durable events out (architecture.md section 3).
+"""The worker of a shard: it follows the log as a standby, and when the lease is free it becomes the active one.
 
-    lease -> epoch (PostgreSQL, then redis-core) -> recovery -> [read -> apply -> ONE fenced append]* -> snapshot at
-    the head -> lease released
+    follow -> lease -> epoch (PostgreSQL, then redis-core) -> skips -> recovery
+           -> [read -> apply -> ONE fenced append]* -> hand-over
 
-One round from lease to loss is a *reign*. A lost connection to redis-core ends the reign, not the process: whatever
-was in flight may or may not be in the log, so the state in memory is thrown away and the next reign recovers from
-snapshot and log, with all their checks and a new epoch. That is the one way back, and it is the same after a crash.
-A worker that is fenced or has lost its lease to another one ends, and its supervisor starts it again from nothing.
-A `Halt` stays: the process goes on to answer health checks with the reason until a person stops it.
+One round from lease to loss is a *reign* (reign.py). A lost connection to redis-core ends the reign, not the process:
+whatever was in flight may or may not be in the log, so the state in memory is thrown away and the next reign recovers
+with all checks and a new epoch. That is the one way back, and it is the same after a crash.
+A worker that is fenced or has lost its lease to another one ends, and its supervisor starts it again from nothing: it
+is then the standby. A `Halt` stays: the process goes on to answer health checks with the reason until a person stops
+it. While another worker is active, what keeps this one from following is no halt; it tries again.
 
 PostgreSQL is asked at takeover only. While it is away a running reign trades on.
+(architecture.md section 3)
 """
 
 import socket
@@ -23,13 +25,18 @@ import structlog
 from apps.matching import metrics, policy
 from apps.matching.authority import Authority, AuthorityAway, Settled
 from apps.matching.core import CoreClass
-from apps.matching.errors import Halt, TakeoverLost
+from apps.matching.crash_marker import CrashMarker
+from apps.matching.errors import EngineFailed, Halt, TakeoverLost
+from apps.matching.follower import Follower
 from apps.matching.lease import LeaseKeeper
 from apps.matching.recovery import recover
 from apps.matching.reign import Reign, free_former_reign, settle_garbage_collection
+from apps.matching.skips import command_key
 from apps.matching.status import Phase, WorkerStatus
+from apps.matching.takeover import skip_crashing_commands, skip_stale_orders
 from apps.streams.bus.base import Bus
-from apps.streams.bus.errors import AppendUnknown, BusAway
+from apps.streams.bus.errors import AppendUnknown, BusAway, BusRefused
+from apps.streams.kinds import Reason
 
 log = structlog.get_logger(__name__)
 
@@ -39,21 +46,29 @@ class Stopped(Exception):
 
 
 class Worker:
-    """`run()` returns after `stop()`; raises Fenced, LeaseLost or TakeoverLost when another worker is active."""
+    """`run()` returns after `stop()`; raises Fenced, LeaseLost or TakeoverLost when another worker is active.
+
+    `name` tells workers of one shard apart: in cursors, in the lease and in the file that marks crashes.
+    """
 
     def __init__(
-        self, bus: Bus, authority: Authority, core_class: CoreClass, directory: Path, *, name: str = ""
+        self, bus: Bus, authority: Authority, core_class: CoreClass, directory: Path, *, name: str = "worker"
     ) -> None:
         self._bus = bus
         self._authority = authority
         self._core_class = core_class
         self._directory = directory
-        self._holder = f"{name or socket.gethostname()}:{uuid4().hex[:12]}"
+        self._name = name
+        self._holder = f"{name}@{socket.gethostname()}:{uuid4().hex[:12]}"
         self._stopping = threading.Event()
+        self._follower = Follower(bus, directory, core_class, name)
+        self._marker = CrashMarker.open(directory, name)
+        self._refused = ""
+        self._ask_again_s = 0.0
         self.status = WorkerStatus(bus.shard, self._holder)
 
     def stop(self) -> None:
-        """Finish the batch, write a snapshot at the head, release the lease, return from run(). Any thread."""
+        """Finish the batch, hand over, return from run(). Any thread."""
         self._stopping.set()
 
     def run(self) -> None:
@@ -61,7 +76,7 @@ class Worker:
         while not self._stopping.is_set():
             back_off.begin()
             try:
-                self._reign()
+                self._follow_and_reign()
             except Stopped:
                 break
             except (BusAway, AppendUnknown) as error:
@@ -72,45 +87,104 @@ class Worker:
                 back_off.wait()
             except Halt as halt:
                 self._stay_halted(halt)
+        self._marker.close()
         self.status.enter(Phase.STOPPED)
 
-    # -- takeover -----------------------------------------------------------------------------------------------------
-    def _reign(self) -> None:
-        free_former_reign()
-        self._authority.settled()  # without PostgreSQL there is no takeover: find out before the lease is taken
+    # -- standby ------------------------------------------------------------------------------------------------------
+    def _follow_and_reign(self) -> None:
+        if not self._follower.following:  # else there was no reign, and a collection would walk the followed state
+            free_former_reign()
         lease = LeaseKeeper(self._bus.another(), self._holder)
         try:
-            self._wait_for_lease(lease)
+            self._follow_until_lease(lease)
             epoch, settled = self._raise_epoch()
             self.status.enter(Phase.RECOVERING, epoch=epoch)
-            started_s = time.monotonic()
-            recovered = recover(self._bus, self._directory, self._core_class, settled)
-            metrics.RECOVERY_SECONDS.set(time.monotonic() - started_s)
-            settle_garbage_collection()
-            Reign(self._bus, self._directory, self._core_class, lease, epoch, recovered, self.status).trade(
-                self._stopping
-            )
+            while not self._reign(lease, epoch, settled):
+                free_former_reign()
         finally:
             metrics.EPOCH.set(0)
             lease.stop(release=True)
             self._bus.close()
 
-    def _wait_for_lease(self, lease: LeaseKeeper) -> None:
-        waiting = False
-        while not lease.take():
-            if not waiting:
-                waiting = True
-                self.status.enter(Phase.WAITING_FOR_LEASE)
-                log.info("another worker is active, waiting for its lease", holder=self._bus.lease_holder())
-            if self._stopping.wait(policy.LEASE_RETRY_S):
+    def _follow_until_lease(self, lease: LeaseKeeper) -> None:
+        while not self._take_lease(lease):
+            if self._stopping.is_set():
+                self._follower.hand_out()
                 raise Stopped
+            followed_before = self._follower.following
+            if self._follower.step():
+                if not followed_before:
+                    settle_garbage_collection()
+                    log.info("following the active worker", holder=self._bus.lease_holder())
+                self.status.moved(self._follower.position, 0)
+                self._say(Phase.FOLLOWING, self._refused)
+            else:
+                self._say(Phase.WAITING_FOR_LEASE, self._follower.trouble)
+                self._stopping.wait(policy.LEASE_RETRY_S)
 
+    def _take_lease(self, lease: LeaseKeeper) -> bool:
+        """Without PostgreSQL there is no takeover, and the gateway must see that nobody trades: it is asked first.
+
+        A replica of redis-core (on a second site) refuses; there is nothing to take until it is promoted.
+        """
+        if self._bus.lease_holder() is not None or time.monotonic() < self._ask_again_s:
+            return False
+        self._authority.settled()
+        try:
+            taken = lease.take()
+            self._refused = ""
+        except BusRefused as refused:
+            self._refused = f"redis-core takes no writes: {refused}"
+            self._ask_again_s = time.monotonic() + policy.REFUSED_RETRY_S
+            return False
+        return taken
+
+    def _say(self, phase: Phase, explanation: str = "") -> None:
+        if (self.status.phase, self.status.explanation) != (phase, explanation):
+            self.status.enter(phase, explanation)
+
+    # -- takeover -----------------------------------------------------------------------------------------------------
     def _raise_epoch(self) -> tuple[int, Settled]:
         """PostgreSQL first: it is the authority. Then redis-core, which from then on refuses every older worker."""
         epoch = self._authority.raise_epoch(above=self._bus.epoch(), holder=self._holder)
         if not self._bus.raise_epoch(epoch):
             raise TakeoverLost(f"epoch {epoch} was raised in PostgreSQL, but redis-core is already at a newer one")
         return epoch, self._authority.settled()
+
+    def _reign(self, lease: LeaseKeeper, epoch: int, settled: Settled) -> bool:
+        """True when it ended as asked or was left to a standby; False after a poison command, which is skipped now."""
+        started_s = time.monotonic()
+        followed = self._follower.hand_out()
+        skip_stale_orders(self._bus, epoch)
+        skip_crashing_commands(self._bus, self._directory, self._marker, epoch)
+        recovered = recover(
+            self._bus, self._directory, self._core_class, settled, followed=followed, mark_in=self._marker.buffer
+        )
+        self._marker.clear()
+        metrics.RECOVERY_SECONDS.set(time.monotonic() - started_s)
+        settle_garbage_collection()
+        reign = Reign(
+            self._bus, self._directory, self._core_class, lease, epoch, recovered, self.status,
+            name=self._name, marker=self._marker,
+        )  # fmt: skip
+        try:
+            reign.trade(self._stopping)
+        except EngineFailed as failure:
+            self._marker.clear()
+            self._skip(failure, epoch)
+            if not reign.standby_ready():
+                return False
+            log.info("the standby goes on without this command")
+            lease.stop(release=True)
+            self._stopping.wait(policy.YIELD_S)
+        return True
+
+    def _skip(self, failure: EngineFailed, epoch: int) -> None:
+        """Poison: in the log of skips before anything else, so that every replay treats the command alike."""
+        key = command_key(*failure.command)
+        self._bus.write_skip(key, Reason.INTERNAL.name, epoch=epoch)
+        metrics.POISON.inc()
+        log.critical("COMMAND SKIPPED: the engine failed at it", command=key, error=str(failure))
 
     def _wait_for_server(self, phase: Phase, error: Exception) -> None:
         """Said once, not at every attempt; the health check has the newest error."""

@@ -21,6 +21,8 @@ PORT = env.integer("PORT", 8000, minimum=1, maximum=65535)
 PUBLIC_ORIGIN = env.origin("PUBLIC_ORIGIN", f"http://localhost:{PORT}")
 SHARD = "spot"
 ENGINE = env.choice("ENGINE", ("plain",), "plain")
+# A second worker follows the log and takes over; a worker that follows counts as healthy then.
+STANDBY = env.flag("STANDBY", False)
 
 # The process this is ('site', 'matching', ...): set by manage.py from the command's name; empty for other commands.
 PROCESS = env.text("NEBANNPET_PROCESS", "")

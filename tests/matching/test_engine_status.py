@@ -34,7 +34,7 @@ def test_everything_an_operator_asks_for(bus: Bus, start: Callable[..., RunningW
     EngineEpoch.objects.create(shard="spot", epoch=1, holder="x")
     status = engine_status(bus, directory, now_ms=now_ms(), timeout_s=15)
     assert (status.epoch, status.epoch_in_postgres, status.backlog_frames >= 0) == (1, 1, True)
-    assert status.holder.startswith("test:")
+    assert status.holder.startswith("test@")
     assert status.seq == status.state_seq == bus.head().seq
     assert status.chain == bus.head().chain
     assert [(r.name, r.behind) for r in status.readers] == [

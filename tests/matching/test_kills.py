@@ -63,6 +63,7 @@ class Rig:
         command = [
             sys.executable, "-m", "tests.matching.worker_process",
             self.url, self.dsn, self.shard, str(self.directory), str(self.snapshot_every_s),
+            f"w{len(self.workers) % 2}",
         ]  # fmt: skip
         with self.log.open("ab") as log:
             worker = subprocess.Popen(command, cwd=BASE_DIR, stdout=log, stderr=log)
@@ -207,7 +208,7 @@ def test_hand_over_on_sigterm_to_a_waiting_worker(rig: Rig, sending: threading.E
     first = rig.start()
     rig.wait_for_answers(50)
     second = rig.start()
-    until(lambda: b"waiting for its lease" in rig.log.read_bytes(), what="the second worker")
+    until(lambda: b"following the active worker" in rig.log.read_bytes(), what="the second worker")
     first.send_signal(signal.SIGTERM)
     assert first.wait(10) == 0
     rig.wait_for_answers(50)

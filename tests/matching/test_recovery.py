@@ -15,7 +15,6 @@ from apps.matching.engine import Engine
 from apps.matching.errors import (
     BadCommand,
     CommandsTrimmedTooFar,
-    EngineFailed,
     Halt,
     LogBehindPostgres,
     LogBehindSnapshot,
@@ -23,6 +22,7 @@ from apps.matching.errors import (
     OtherRulesVersion,
     PostgresNotOfThisLog,
     PostgresTooOld,
+    RelayNumbersMissing,
     ReplayDiffers,
     SnapshotNotOfThisLog,
 )
@@ -357,7 +357,7 @@ def test_a_broken_entry_stops_before_anything_of_it_is_applied(size: int, broken
 def test_an_engine_that_raises_is_named_with_its_command() -> None:
     core = Engine()
     gap = encode_command(Credit(relay_seq=5, source=1, asset_id=1, amount_units=5, account_id=1001))
-    with pytest.raises(EngineFailed, match=r"7-2-1.*RelayGap"):
+    with pytest.raises(RelayNumbersMissing, match=r"7-2-1.*relay_seq 5 after 0"):
         apply_entries(core, [CommandEntry(EntryId(7, 2), order(1) + gap)], Skips())
 
 

@@ -1,4 +1,4 @@
-"""A worker as a process of its own: python -m tests.matching.worker_process URL DSN SHARD DIRECTORY [snapshot period].
+"""A worker as a process of its own: python -m tests.matching.worker_process URL DSN SHARD DIRECTORY [period [name]].
 
 Exit codes as of run_matching: 0 after SIGTERM, 3 when another worker is active.
 """
@@ -16,9 +16,9 @@ from apps.streams.bus.errors import Fenced
 from apps.streams.bus.redis import RedisBus
 
 
-def main(url: str, dsn: str, shard: str, directory: str, snapshot_every_s: str = "60") -> None:
+def main(url: str, dsn: str, shard: str, directory: str, snapshot_every_s: str = "60", name: str = "worker") -> None:
     policy.SNAPSHOT_EVERY_S = float(snapshot_every_s)  # type: ignore[misc]
-    worker = Worker(RedisBus(url, shard), PostgresAuthority(dsn, shard), Engine, Path(directory))
+    worker = Worker(RedisBus(url, shard), PostgresAuthority(dsn, shard), Engine, Path(directory), name=name)
     signal.signal(signal.SIGTERM, lambda *_: worker.stop())
     try:
         worker.run()

@@ -30,15 +30,15 @@ def test_every_process_stops_once_and_readers_after_the_engine(tmp_path: Path) -
 
 
 def test_every_process_has_its_command() -> None:
-    started = application_processes(Paths(Path()), chosen=APPLICATION, simulator=True)
+    started = application_processes(Paths(Path()), chosen=APPLICATION, simulator=True, standby=True)
     assert names(started) == list(APPLICATION)
-    assert {process.launch.argv[-1] for process in started} <= set(get_commands())
+    assert {process.launch.argv[2] for process in started} <= set(get_commands())
 
 
 def test_readers_give_way_to_the_order_path(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
     everything = [
-        *application_processes(paths, chosen=APPLICATION, simulator=True),
+        *application_processes(paths, chosen=APPLICATION, simulator=True, standby=True),
         *embedded_servers(paths, postgres=True, core=True, edge=True),
     ]
     niceness = {process.name: process.launch.niceness for process in everything}
@@ -59,8 +59,15 @@ def test_a_child_runs_as_nicely_as_its_launch_says() -> None:
 
 
 def test_simulator_only_when_it_is_on() -> None:
-    started = names(application_processes(Paths(Path()), chosen=APPLICATION, simulator=False))
+    started = names(application_processes(Paths(Path()), chosen=APPLICATION, simulator=False, standby=True))
     assert started == [name for name in APPLICATION if name != "simulator"]
+
+
+def test_standby_only_when_it_is_on() -> None:
+    started = names(application_processes(Paths(Path()), chosen=APPLICATION, simulator=True))
+    assert started == [name for name in APPLICATION if name != "standby"]
+    standby = application_processes(Paths(Path()), chosen=("standby",), simulator=False, standby=True)
+    assert standby[0].launch.argv[-3:] == ("run_matching", "--name", "standby")
 
 
 def test_chosen_processes_keep_the_start_order() -> None:

@@ -38,6 +38,7 @@ class Prepared:
             paths=paths,
             address="http://localhost:1",
             simulator=False,
+            standby=False,
             demo_data=False,
             dsn=dsn,
             console=Console(paths.logs_dir, self.shown),

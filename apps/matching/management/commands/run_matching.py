@@ -1,4 +1,4 @@
-"""The matching process: `manage.py run_matching`. SIGTERM hands over cleanly (apps/matching/worker.py)."""
+"""The matching process: `manage.py run_matching [--name standby]`. SIGTERM hands over (apps/matching/worker.py)."""
 
 import signal
 import sys
@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 
 from apps.matching import snapshots
 from apps.matching.authority import PostgresAuthority
@@ -24,24 +24,30 @@ EXIT_REPLACED = 3
 
 
 class Command(BaseCommand):
-    help = "Match orders of the shard: takes over when no other worker holds the lease, until SIGTERM."
+    help = "Match orders of the shard, or follow the worker that does and take over when its lease ends. Until SIGTERM."
     requires_system_checks: list[str] = []
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--name", default="matching", help="tells workers of one machine apart (default matching)")
+
     def handle(self, *args: Any, **options: Any) -> None:
-        shard = settings.SHARD
+        shard, name = settings.SHARD, options["name"]
+        # With a standby installed, following is as good as being active; alone, a worker that follows nobody is not.
+        healthy = {Phase.ACTIVE, Phase.FOLLOWING} if settings.STANDBY else {Phase.ACTIVE}
         worker = Worker(
             RedisBus(settings.REDIS_CORE_URL, shard),
             PostgresAuthority(settings.DATABASE_DSN, shard, settings.DATABASE_ROLE),
             Engine,
             snapshots.shard_dir(settings.DATA_DIR, shard),
+            name=name,
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: worker.stop())
 
         def check() -> Health:
-            return Health(ok=worker.status.phase is Phase.ACTIVE, details=worker.status.details())
+            return Health(ok=worker.status.phase in healthy, details=worker.status.details())
 
-        with serve_health("matching", check):
+        with serve_health(name, check):
             try:
                 worker.run()
             except (Fenced, LeaseLost, TakeoverLost) as error:

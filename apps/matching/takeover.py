@@ -1,0 +1,73 @@
+"""What a new active worker decides before it applies anything: orders that are too old, and commands that crash it.
+
+Both become skips (skips.py), written under the new epoch, so that this worker, its standby and every later replay treat
+them alike. The first thing it appends is a TICK: its id is the time of redis-core now, and the end of what had waited.
+"""
+
+from pathlib import Path
+
+import structlog
+
+from apps.matching import policy
+from apps.matching.crash_marker import CrashMarker, crashes
+from apps.matching.errors import ReplayCrashes
+from apps.matching.lease import TICK
+from apps.matching.skips import command_key, creates_orders
+from apps.matching.staleness import newest_sign_of_life, stale_range, unprocessed_is_stale
+from apps.streams.bus.base import Bus, CommandEntry, EntryId
+from apps.streams.kinds import Reason
+
+log = structlog.get_logger(__name__)
+
+
+def skip_stale_orders(bus: Bus, epoch: int) -> None:
+    """Reject all waiting orders if no worker has been alive for QUEUE_MAX_MS; cancels and money still apply.
+
+    (architecture.md section 3, Stale orders)
+    """
+    now = bus.append_commands(TICK)
+    head = bus.head()
+    waiting = _between(bus, head.cmd, now)
+    orders = [entry.id for entry in waiting if creates_orders(entry.frames)]
+    if not orders:
+        return
+    # Before the first event of all, the oldest command that waits says since when nobody has been there.
+    newest_ms = newest_sign_of_life((head.cmd if head.seq else waiting[0].id).ms, waiting)
+    if unprocessed_is_stale(newest_sign_ms=newest_ms, now_ms=now.ms, max_queue_ms=policy.QUEUE_MAX_MS):
+        bus.write_skip(stale_range(orders[0], orders[-1]), Reason.ENGINE_RESTARTED.name, epoch=epoch)
+        log.warning(
+            "waiting orders rejected: no worker was alive",
+            silent_ms=now.ms - newest_ms,
+            first=str(orders[0]),
+            last=str(orders[-1]),
+        )
+
+
+def skip_crashing_commands(bus: Bus, directory: Path, marker: CrashMarker, epoch: int) -> None:
+    """Skip a command whose application ended CRASHES_SKIP processes; ReplayCrashes where it is published already.
+
+    (architecture.md section 3, Poison)
+    """
+    head, skips = bus.head(), bus.read_skips()
+    for (ms, n, index), count in sorted(crashes(directory).items()):
+        key = command_key(ms, n, index)
+        if EntryId(ms, n) > head.cmd:
+            if count >= policy.CRASHES_SKIP and key not in skips:
+                bus.write_skip(key, Reason.INTERNAL.name, epoch=epoch)
+                log.critical("COMMAND SKIPPED: processes died while applying it", command=key, times=count)
+        elif marker.count_of((ms, n, index)) >= policy.CRASHES_HALT:
+            raise ReplayCrashes(
+                f"this process died {marker.count_of((ms, n, index))} times while replaying command {key}, whose events"
+                " are published. Start the release that published them, or another engine (ENGINE)."
+            )
+
+
+def _between(bus: Bus, after: EntryId, before: EntryId) -> list[CommandEntry]:
+    found: list[CommandEntry] = []
+    last = after
+    while entries := bus.read_commands(last, count=policy.UNPROCESSED_PER_READ):
+        last = entries[-1].id
+        found += [entry for entry in entries if entry.id < before]
+        if last >= before:
+            break
+    return found
