@@ -1,14 +1,16 @@
 """A thread that keeps the lease and makes time pass: liveness only, safety is the epoch's (reliability.md 2.5)."""
 
+import os
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import structlog
 
 from apps.matching.clockjump import ClockWatch
-from apps.matching.policy import LEASE_RENEWAL_S, LEASE_STOP_S, LEASE_TTL_MS, TICK_S
+from apps.matching.policy import DISK_REPORT_TTL_MS, LEASE_RENEWAL_S, LEASE_STOP_S, LEASE_TTL_MS, TICK_S
 from apps.streams.bus.base import Bus
 from apps.streams.bus.errors import BusError
 from apps.streams.codec import encode_command
@@ -24,7 +26,7 @@ class LeaseKeeper:
     """Renews `holder`'s lease on a connection of its own, and appends a TICK every TICK_S once `tick()` was called.
 
     A renewal that fails is tried again until it works or somebody else has the lease; the worker asks `held()` before
-    every append and does nothing while it is False.
+    every append and does nothing while it is False. `directory` is on the disk whose free space every renewal reports.
     """
 
     def __init__(
@@ -32,12 +34,12 @@ class LeaseKeeper:
         bus: Bus,
         holder: str,
         *,
-        on_loss: Callable[[], None] = lambda: None,
+        directory: Path | None = None,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bus = bus
         self._holder = holder
-        self._on_loss = on_loss
+        self._directory = directory
         self._monotonic_s = monotonic_s
         self._renewed_s = float("-inf")
         self._stop = threading.Event()
@@ -101,8 +103,14 @@ class LeaseKeeper:
                     tick_s = now_s + TICK_S
                     if self._ticking.is_set() and self.held():
                         self._append_tick()
-            except BusError as error:
-                log.warning("lease or tick not written", error=str(error))
+            except (BusError, OSError) as error:
+                log.warning("lease, tick or report of the disk not written", error=str(error))
+
+    def _report_disk(self) -> None:
+        """Gateways stop taking orders before the disk is full (reliability.md 2.9)."""
+        if self._directory is not None:
+            disk = os.statvfs(self._directory)
+            self._bus.report_disk(disk.f_bavail * disk.f_frsize, ttl_ms=DISK_REPORT_TTL_MS)
 
     def _append_tick(self) -> None:
         sent_s = self._monotonic_s()
@@ -114,7 +122,7 @@ class LeaseKeeper:
     def _renew(self, asked_s: float) -> bool:
         if self._bus.take_lease(self._holder, ttl_ms=LEASE_TTL_MS):
             self._renewed_s = asked_s
+            self._report_disk()
             return True
         self.lost_to = self._bus.lease_holder() or "somebody who is gone again"
-        self._on_loss()
         return False

@@ -17,6 +17,8 @@ LEASE_RENEWAL_S: Final = 0.3
 LEASE_STOP_S: Final = 1.2
 LEASE_RETRY_S: Final = 0.1
 TICK_S: Final = 0.1
+# How long the last report of free disk space counts: some missed renewals.
+DISK_REPORT_TTL_MS: Final = 10_000
 
 # -- Takeover ---------------------------------------------------------------------------------------------------------
 # Orders that waited longer than this without a sign of a living worker are rejected instead of executed: their owners

@@ -94,7 +94,7 @@ class Worker:
     def _follow_and_reign(self) -> None:
         if not self._follower.following:  # else there was no reign, and a collection would walk the followed state
             free_former_reign()
-        lease = LeaseKeeper(self._bus.another(), self._holder)
+        lease = LeaseKeeper(self._bus.another(), self._holder, directory=self._directory)
         try:
             self._follow_until_lease(lease)
             epoch, settled = self._raise_epoch()
