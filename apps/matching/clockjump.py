@@ -36,7 +36,8 @@ class ClockWatch:
         if before is None:
             return None
         before_ms, before_sent_s = before
-        passed_at_most_ms = int((answered_s - before_sent_s) * 1000) + 1
+        # Entry ids have whole milliseconds: two of them may lie up to one more apart than their moments do.
+        passed_at_most_ms = round((answered_s - before_sent_s) * 1000) + 1
         ahead_ms = entry_ms - before_ms - passed_at_most_ms
         return ahead_ms if ahead_ms > self._limit_ms else None
 

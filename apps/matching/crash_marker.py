@@ -126,7 +126,7 @@ class CrashMarker:
             self._map[_CRASH_AT:] = _Content().pack()[_CRASH_AT:]
 
     def close(self) -> None:
-        """An engine that still marks in `buffer` raises ValueError from here on."""
+        """An engine that still marks in `buffer` raises TypeError from here on."""
         self.buffer.release()
         self._whole.release()
         self._map.close()
