@@ -8,10 +8,12 @@ import structlog
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
+from apps.common import crashpoints
 from apps.matching import snapshots
 from apps.matching.authority import PostgresAuthority
 from apps.matching.engine import Engine
 from apps.matching.errors import LeaseLost, TakeoverLost
+from apps.matching.faults import faulty
 from apps.matching.status import Phase
 from apps.matching.worker import Worker
 from apps.streams.bus.errors import Fenced
@@ -37,7 +39,8 @@ class Command(BaseCommand):
         worker = Worker(
             RedisBus(settings.REDIS_CORE_URL, shard),
             PostgresAuthority(settings.DATABASE_DSN, shard, settings.DATABASE_ROLE),
-            Engine,
+            # Under the chaos rig, which production refuses, orders can be told to break the engine (fault-F22).
+            faulty(Engine) if crashpoints.allowed() else Engine,
             snapshots.shard_dir(settings.DATA_DIR, shard),
             name=name,
         )
