@@ -23,6 +23,7 @@ from apps.gateway.keys import Credentials
 from apps.gateway.markets import MARKETS_CHANNEL, Markets
 from apps.gateway.orders import Orders
 from apps.gateway.passthrough import Site
+from apps.gateway.pressure import MB, Limits
 from apps.gateway.publicfeed import PublicFeed
 from apps.gateway.reads import Reads
 from apps.gateway.registry import Call
@@ -53,6 +54,7 @@ class GatewayConfig:
     edge_url: str
     site_socket: Path
     origins: frozenset[str]
+    limits: Limits
 
 
 class Gateway:
@@ -75,7 +77,7 @@ class Gateway:
         same = config.core_read_url == config.core_url
         self.events_pipe = self.pipe if same else CorePipe(config.core_read_url)
         self.tail = EventTail(config.core_read_url, keys, of_replica=not same)
-        self.monitor = CoreMonitor(self.pipe, self.tail, keys)
+        self.monitor = CoreMonitor(self.pipe, self.tail, keys, config.limits)
         self.settled = Settled(config.core_url, self.pipe, self.events_pipe, keys)
         self.reads = Reads(self.pool, self.settled, self.markets, config.shard)
         self.batcher = Batcher(self.pipe, self.tail, keys)
@@ -139,15 +141,23 @@ class Gateway:
 
     def health(self) -> tuple[bool, dict[str, Any]]:
         """Ready to serve: started, and what it follows was fresh moments ago. A stopped engine is not our illness."""
+        readings = self.monitor.readings
         details: dict[str, Any] = {
             "database_age_s": round(time.monotonic() - self.follower.refreshed_s, 1) if self.started else None,
             "core": self.pipe.connected,
             "events": self.tail.connected,
             "edge": self.public.connected,
             "engine": self.monitor.alive(),
+            "lease": self.monitor.lease,
+            "refuses_new_orders": sorted(self.monitor.pressure.causes),
             "seq": self.tail.seq,
-            "backlog": self.monitor.backlog,
-            "settlement_lag_s": round(self.monitor.settlement_lag_s, 1),
+            "backlog": readings.backlog_frames,
+            "unsettled_events": readings.unsettled_events,
+            "settlement_lag_s": round(readings.settlement_lag_s, 1),
+            "core_memory_percent": readings.memory_percent,
+            "disk_free_mb": readings.disk_free_bytes // MB if readings.disk_free_bytes is not None else None,
+            "engine_silent_s": round(readings.engine_silent_s, 1),
+            "events_behind_s": round(readings.events_behind_s, 1),
             "time_ms": now_ms(),
         }
         return self.started and all(not task.done() for task in self._tasks), details

@@ -12,5 +12,9 @@ SECONDS: Final = Histogram(
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
 SOCKETS: Final = Gauge("nebannpet_gateway_sockets", "Open WebSocket connections.", ["kind"])
+PRESSURE: Final = Gauge("nebannpet_gateway_pressure", "1 while this limit is passed and refuses new orders.", ["cause"])
+REFUSED_ORDERS: Final = Counter(
+    "nebannpet_gateway_refused_orders_total", "New orders refused by back-pressure.", ["cause"]
+)
 CUT_OFF: Final = Counter("nebannpet_gateway_cut_off_total", "Clients cut off.", ["reason"])
 WS_REQUESTS: Final = Counter("nebannpet_gateway_ws_requests_total", "WebSocket API requests.", ["method", "status"])

@@ -20,13 +20,13 @@ SETTLED_TIMEOUT_S: Final = 0.5
 QUERY_TIMEOUT_S: Final = 2.0
 POOL_TIMEOUT_S: Final = 0.5
 
-# Back-pressure (architecture.md section 3): above these, new orders are refused, never cancels.
-BACKLOG_FRAMES_MAX: Final = 20_000
-UNSETTLED_EVENTS_MAX: Final = 500_000
-SETTLEMENT_LAG_MAX_S: Final = 60.0
-CORE_MEMORY_PERCENT_MAX: Final = 70
+# The limits of back-pressure are settings (nebannpet/settings/base.py).
 CORE_POLL_S: Final = 0.1
 CORE_SILENT_MAX_S: Final = 1.0
+# A worker that hands over leaves the lease free until the standby takes it: that polls every 0.1 s, so half a second at
+# most. A request of this moment is in the log and waits for the next worker, well within REPLY_TIMEOUT_S and within the
+# 5 s after which a worker that takes over gives stale orders back. Free for longer: nobody is there, and 503 is honest.
+LEASE_GAP_MAX_S: Final = 1.0
 RETRY_AFTER_S: Final = 1
 
 FOLLOW_POLL_S: Final = 0.5

@@ -20,6 +20,8 @@ HOST = env.text("HOST", "127.0.0.1")
 PORT = env.integer("PORT", 8000, minimum=1, maximum=65535)
 PUBLIC_ORIGIN = env.origin("PUBLIC_ORIGIN", f"http://localhost:{PORT}")
 SHARD = "spot"
+# Days after which segments of the archive may go (apps/orders/archive/retention.py); 0 keeps everything.
+ARCHIVE_KEEP_DAYS = env.integer("ARCHIVE_KEEP_DAYS", 0, minimum=0, maximum=36_500)
 ENGINE = env.choice("ENGINE", ("plain",), "plain")
 # A second worker follows the log and takes over; a worker that follows counts as healthy then.
 STANDBY = env.flag("STANDBY", False)
@@ -43,6 +45,28 @@ REDIS_EDGE_URL = env.url(
     "REDIS_EDGE_URL", ("redis", "rediss", "unix"), f"unix://{quote(str(PATHS.redis_socket('redis-edge')))}"
 )
 
+# -- Back-pressure ----------------------------------------------------------------------------------------------------
+# Beyond these the gateway refuses new orders with 503 and Retry-After; cancels and money commands pass. Each limit is
+# over again at nine tenths of it (apps/gateway/pressure.py).
+# Commands in the log that the engine has not done: by 15 ms for 2,000 of them (apps/matching/policy.py) a sixth of a
+# second, so only an engine that stands still or is far slower than its orders gets there.
+BACKLOG_FRAMES_MAX = env.integer("BACKLOG_FRAMES_MAX", 20_000, minimum=1, maximum=10**7)
+# Events without their record in PostgreSQL: redis-core has the only copy of them, about 100 MB at 192 bytes each.
+UNSETTLED_EVENTS_MAX = env.integer("UNSETTLED_EVENTS_MAX", 500_000, minimum=1, maximum=10**9)
+# Private reads answer 503 as long as settlement is behind: nobody should trade blind for more than a minute.
+SETTLEMENT_LAG_MAX_S = env.integer("SETTLEMENT_LAG_MAX_S", 60, minimum=1, maximum=86_400)
+# Of redis-core's maxmemory. The rest is for cancels, money commands, their events, and a reader that is behind; at
+# 100 % redis-core refuses every command (apps/streams/bus/scripts.py).
+CORE_MEMORY_PERCENT_MAX = env.integer("CORE_MEMORY_PERCENT_MAX", 70, minimum=1, maximum=99)
+# Free on the disk of the active worker's data directory, as that worker reports. Enough for a snapshot of a million
+# orders (41 MB), for three of them, and for a rewrite of the append-only file beside the old one. 0 switches it off.
+DISK_FREE_MIN_MB = env.integer("DISK_FREE_MIN_MB", 512, minimum=0, maximum=10**7)
+# The engine has work and finishes none of it, as while a worker recovers: orders would wait until their time-out (5 s).
+ENGINE_SILENT_MAX_S = env.integer("ENGINE_SILENT_MAX_S", 2, minimum=1, maximum=60)
+# The events that this gateway reads are behind redis-core's, as when a replica is cut off: orders would be executed,
+# but nobody could be told.
+EVENTS_BEHIND_MAX_S = env.integer("EVENTS_BEHIND_MAX_S", 2, minimum=1, maximum=60)
+
 _conninfo: dict[str, Any] = conninfo_to_dict(DATABASE_URL)
 DATABASE_DSN = make_conninfo(**_conninfo, application_name=f"nebannpet-{PROCESS or 'manage'}")
 _options: dict[str, Any] = {
@@ -60,7 +84,8 @@ if PROCESS == "site":
     _options["pool"] = {
         "min_size": 1,
         "max_size": env.integer("SITE_POOL_SIZE", 8, minimum=1, maximum=200),
-        "timeout": 5,
+        # Longer without a connection, and the page says that the database is away (nebannpet/errorpages.py).
+        "timeout": 2,
     }
     _startup.append("-c statement_timeout=15s -c lock_timeout=5s -c idle_in_transaction_session_timeout=15s")
 _options["options"] = " ".join(_startup)

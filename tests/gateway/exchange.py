@@ -113,12 +113,12 @@ class EngineThread(threading.Thread):
 
 
 class GatewayThread(threading.Thread):
-    """`read_url`: where it reads events, where that is not redis-core itself."""
+    """`changes`: fields of its configuration that differ from the settings'."""
 
-    def __init__(self, port: int, *, read_url: str = "") -> None:
+    def __init__(self, port: int, **changes: Any) -> None:
         super().__init__(name="gateway", daemon=True)
         self.port = port
-        self._read_url = read_url
+        self._changes = changes
         self.ready = threading.Event()
         self.gateway: Gateway | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -138,8 +138,7 @@ class GatewayThread(threading.Thread):
         self.loop = asyncio.get_running_loop()
         # The settings' port decides which origins are ours.
         settings.PORT = self.port
-        config = gateway_config()
-        self.gateway = Gateway(replace(config, core_read_url=self._read_url or config.core_read_url))
+        self.gateway = Gateway(replace(gateway_config(), **self._changes))
         self.server = uvicorn.Server(server_config(GatewayApp(self.gateway), host="127.0.0.1", port=self.port))
         async with self.gateway:
             await self.gateway.ready()
@@ -235,20 +234,22 @@ class Exchange:
             return self.engine.engine.seq
 
     @contextlib.contextmanager
-    def engine_paused(self) -> Iterator[None]:
-        """The engine answers nothing until the block ends; it loses its lease after LEASE_MS."""
+    def engine_paused(self, *, keep_lease: bool = False) -> Iterator[None]:
+        """The engine answers nothing until the block ends; it loses its lease after LEASE_MS unless it may keep it."""
         self.engine.pause_asked.set()
         assert self.engine.paused.wait(5)
         try:
+            if keep_lease:
+                self._bus().take_lease("test", ttl_ms=60_000)
             yield
         finally:
             self.engine.pause_asked.clear()
 
     @contextlib.contextmanager
-    def further_gateway(self, *, read_url: str = "") -> Iterator[GatewayThread]:
-        """One more gateway process of this exchange, as behind a load balancer."""
+    def further_gateway(self, **changes: Any) -> Iterator[GatewayThread]:
+        """One more gateway of this exchange, as behind a load balancer; `changes` are fields of its GatewayConfig."""
         port_before = settings.PORT
-        thread = GatewayThread(free_port(), read_url=read_url)
+        thread = GatewayThread(free_port(), **changes)
         thread.start()
         try:
             assert thread.ready.wait(15), "the gateway did not start"

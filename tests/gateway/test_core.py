@@ -11,6 +11,7 @@ from apps.gateway.core import CoreAway, CorePipe
 from apps.gateway.coremonitor import CoreMonitor
 from apps.gateway.tail import EventTail
 from apps.streams.names import ShardKeys
+from tests.gateway.test_pressure import LIMITS
 
 
 def test_a_missing_server_is_told_at_once_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -21,7 +22,7 @@ def test_a_missing_server_is_told_at_once_and_leaves_nothing_behind(tmp_path: Pa
         asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
         url, keys = f"unix://{tmp_path}/nobody.sock", ShardKeys("spot")
         pipe = CorePipe(url)
-        monitor = CoreMonitor(pipe, EventTail(url, keys), keys)
+        monitor = CoreMonitor(pipe, EventTail(url, keys), keys, LIMITS)
         tasks = [asyncio.create_task(run()) for run in (pipe.run, monitor.run)]
         await asyncio.sleep(0.35)
         assert not monitor.alive()

@@ -73,30 +73,9 @@ def test_an_answer_that_does_not_come_is_unknown(exchange: Exchange, alice: Clie
     assert only["orderId"] == again["orderId"]
 
 
-def test_back_pressure_refuses_new_orders_but_no_cancels(exchange: Exchange, alice: Client, core: Any) -> None:
-    order = alice.limit("BUY", "40000", "0.1")
-    core.incrby(KEYS.frames_in, 30_000)
-    wait_until(lambda: exchange.gateway.monitor.backlog >= 30_000)
-    answer = alice.signed("POST", ORDER, **GOOD)
-    assert (answer.status_code, answer.json()) == (503, NOT_EXECUTED)
-    assert alice.ok("DELETE", ORDER, symbol="BTCUSDT", orderId=order["orderId"])["status"] == "CANCELED"
-    core.decrby(KEYS.frames_in, 30_000)
-    wait_until(lambda: exchange.gateway.monitor.backlog < 30_000)
-    alice.limit("BUY", "40000", "0.1")
-
-
-@pytest.mark.parametrize(
-    ("name", "value"), [("SETTLEMENT_LAG_MAX_S", -1.0), ("UNSETTLED_EVENTS_MAX", -1), ("CORE_MEMORY_PERCENT_MAX", -1)]
-)
-def test_settlement_lag_and_memory_refuse_new_orders(alice: Client, monkeypatch: Any, name: str, value: float) -> None:
-    order = alice.limit("BUY", "40000", "0.1")
-    monkeypatch.setattr(coremonitor, name, value)
-    assert alice.signed("POST", ORDER, **GOOD).status_code == 503
-    assert alice.signed("DELETE", ORDER, symbol="BTCUSDT", orderId=order["orderId"]).status_code == 200
-
-
 def test_settlement_lag_is_the_age_of_the_oldest_unsettled_head(exchange: Exchange) -> None:
-    monitor = coremonitor.CoreMonitor(exchange.gateway.pipe, exchange.gateway.tail, KEYS)
+    gateway = exchange.gateway
+    monitor = coremonitor.CoreMonitor(gateway.pipe, gateway.tail, KEYS, gateway.config.limits)
     now = time.monotonic()
     monitor._unsettled.extend([(now - 3.0, 10), (now - 1.0, 20)])
     assert 3.0 <= monitor.settlement_lag_s < 3.5

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from apps.gateway.pressure import Cause
 from tests.gateway.client import LIMIT, Client
 from tests.gateway.exchange import Exchange, GatewayThread, wait_until
-from tests.streams.redis_server import Line, running_redis
+from tests.streams.redis_server import Line, RedisServer, running_redis
 
 GOOD: dict[str, Any] = {**LIMIT, "side": "BUY", "price": "40000", "quantity": "0.1"}
 ORDER = "/api/v3/order"
@@ -22,14 +23,18 @@ def line(exchange: Exchange) -> Iterator[Line]:
 
 
 @pytest.fixture
-def second(exchange: Exchange, line: Line, tmp_path: Path) -> Iterator[GatewayThread]:
+def replica(line: Line, tmp_path: Path) -> Iterator[RedisServer]:
+    with running_redis(tmp_path / "replica", replicaof=f"127.0.0.1 {line.port}") as server:
+        with server.client() as client:
+            wait_until(lambda: client.info("replication")["master_link_status"] == "up", timeout_s=30)
+        yield server
+
+
+@pytest.fixture
+def second(exchange: Exchange, replica: RedisServer) -> Iterator[GatewayThread]:
     """A gateway of the same exchange that reads events from a replica of its redis-core."""
-    with running_redis(tmp_path / "replica", replicaof=f"127.0.0.1 {line.port}") as replica:
-        client = replica.client()
-        wait_until(lambda: client.info("replication")["master_link_status"] == "up", timeout_s=30)
-        with exchange.further_gateway(read_url=replica.url) as thread:
-            yield thread
-        client.close()
+    with exchange.further_gateway(core_read_url=replica.url) as thread:
+        yield thread
 
 
 def test_an_order_is_answered_through_the_replica_and_not_without_it(
@@ -62,3 +67,28 @@ def test_an_order_is_answered_through_the_replica_and_not_without_it(
         # 'late' was sent again and again; one of those may have been taken before the cut was noticed.
         assert sorted(set(names) - {first["clientOrderId"], "late"}) == ["alone"]
         assert len(names) == len(set(names))
+
+
+def test_no_more_orders_than_can_be_answered_while_the_replica_hangs(
+    second: GatewayThread, replica: RedisServer, alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its connection stands, so only the distance from redis-core's own head shows that nothing arrives any more."""
+    monkeypatch.setattr("apps.gateway.batcher.REPLY_TIMEOUT_S", 0.2)
+    assert second.gateway is not None
+    monitor = second.gateway.monitor
+    with Client(f"http://127.0.0.1:{second.port}", alice.account, tidy=False) as far:
+        order = far.limit("BUY", "40000", "0.1")
+        with replica.frozen():
+            alone = far.signed("POST", ORDER, **GOOD, newClientOrderId="alone")
+            assert (alone.status_code, alone.json()["code"]) == (504, -1007)
+            wait_until(lambda: Cause.EVENTS_BEHIND in monitor.pressure.causes, timeout_s=20)
+            refused = far.signed("POST", ORDER, **GOOD, newClientOrderId="never")
+            assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (503, -1001, "1")
+            # A cancel is taken, though nobody can be told before the second site has it.
+            cancel = far.signed("DELETE", ORDER, symbol="BTCUSDT", orderId=order["orderId"])
+            assert (cancel.status_code, cancel.json()["code"]) == (504, -1007)
+        wait_until(lambda: not monitor.pressure.causes, timeout_s=20)
+        [left] = wait_until(
+            lambda: (a := far.signed("GET", "/api/v3/openOrders")).status_code == 200 and a.json(), timeout_s=20
+        )
+        assert left["clientOrderId"] == "alone"

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from apps.gateway.app import GatewayApp
 from apps.gateway.gateway import Gateway, GatewayConfig
 from apps.gateway.policy import WS_FRAME_BYTES_MAX, WS_PING_S, WS_PONG_TIMEOUT_S
+from apps.gateway.pressure import Limits
 from apps.gateway.protocol import GatewayHttpProtocol, GatewayWebSocketProtocol
 from nebannpet import env
 from nebannpet.health import Health, serve_health
@@ -67,6 +68,15 @@ def gateway_config() -> GatewayConfig:
         edge_url=settings.REDIS_EDGE_URL,
         site_socket=settings.PATHS.site_socket,
         origins=frozenset(origins),
+        limits=Limits(
+            backlog_frames_max=settings.BACKLOG_FRAMES_MAX,
+            unsettled_events_max=settings.UNSETTLED_EVENTS_MAX,
+            settlement_lag_s_max=settings.SETTLEMENT_LAG_MAX_S,
+            memory_percent_max=settings.CORE_MEMORY_PERCENT_MAX,
+            disk_free_mb_min=settings.DISK_FREE_MIN_MB,
+            engine_silent_s_max=settings.ENGINE_SILENT_MAX_S,
+            events_behind_s_max=settings.EVENTS_BEHIND_MAX_S,
+        ),
     )
 
 
