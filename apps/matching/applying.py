@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from apps.matching.core import Core
-from apps.matching.engine.errors import RelayGap
+from apps.matching.engine.errors import InvariantBroken, RelayGap
 from apps.matching.errors import BadCommand, EngineFailed, RelayNumbersMissing, SkipFailed
 from apps.matching.skips import Skips
 from apps.matching.stamping import stamp_entry
@@ -64,6 +64,7 @@ def _process(core: Core, frames: bytes) -> bytes:
             f"the engine failed at command {_shown(core)} ({len(frames) // FRAME_SIZE} frames in the batch): "
             f"{type(error).__name__}: {error}. Its state was discarded; nothing of the batch was published.",
             command=core.applying,
+            invariant_broken=isinstance(error, InvariantBroken),
         ) from error
 
 

@@ -5,16 +5,9 @@ and prices would be compared over time that never passed. Trading halts instead,
 goes back needs nothing: the ids stand still until it has caught up.
 """
 
-from collections.abc import Iterable
 from typing import Final
 
-from apps.streams.codec import encode_command
-from apps.streams.kinds import HaltCause, MarketState, Source
-from apps.streams.records import SetMarketState
-
 LIMIT_MS: Final = 2_000
-# A halt is sent to markets in these; in the others nothing trades and nothing begins to by itself.
-TRADING_STATES: Final = frozenset({MarketState.OPEN, MarketState.POST_ONLY, MarketState.AUCTION})
 
 
 class ClockWatch:
@@ -40,19 +33,3 @@ class ClockWatch:
         passed_at_most_ms = round((answered_s - before_sent_s) * 1000) + 1
         ahead_ms = entry_ms - before_ms - passed_at_most_ms
         return ahead_ms if ahead_ms > self._limit_ms else None
-
-
-def halts(markets: Iterable[int]) -> bytes:
-    """Frames that halt these markets with cause CLOCK, in the order given."""
-    return b"".join(
-        encode_command(
-            SetMarketState(
-                market_id=market_id,
-                state=MarketState.HALTED,
-                cause=HaltCause.CLOCK,
-                relay_seq=0,
-                source=Source.DIRECT,
-            )
-        )
-        for market_id in markets
-    )

@@ -120,12 +120,13 @@ class BadCommand(Halt):
 class EngineFailed(Exception):
     """The engine raised while applying `command` (ms, n, index): poison, to be skipped (architecture.md section 3).
 
-    Its state is undefined and nothing of the batch is durable.
+    Its state is undefined and nothing of the batch is durable. `invariant_broken`: it found itself wrong.
     """
 
-    def __init__(self, message: str, *, command: tuple[int, int, int]) -> None:
+    def __init__(self, message: str, *, command: tuple[int, int, int], invariant_broken: bool = False) -> None:
         super().__init__(message)
         self.command = command
+        self.invariant_broken = invariant_broken
 
 
 class SnapshotCorrupt(Exception):

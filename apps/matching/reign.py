@@ -18,18 +18,19 @@ from apps.common.crashpoints import reach
 from apps.common.hashchain import extend
 from apps.matching import metrics, policy, snapshots
 from apps.matching.applying import apply_entries
-from apps.matching.clockjump import TRADING_STATES, halts
 from apps.matching.core import Core, CoreClass, Position
 from apps.matching.crash_marker import CrashMarker
-from apps.matching.errors import BadCommand, LeaseLost
+from apps.matching.errors import BadCommand, EngineFailed, LeaseLost
 from apps.matching.follower import standby_ready
 from apps.matching.lease import LeaseKeeper
+from apps.matching.market_stops import stop_commands
 from apps.matching.recovery import Recovered
 from apps.matching.snapshot_keeper import SnapshotKeeper
 from apps.matching.stamping import asks_for_snapshot
 from apps.matching.status import Phase, WorkerStatus
 from apps.matching.trimming import trim
 from apps.streams.bus.base import Bus, CommandEntry
+from apps.streams.kinds import HaltCause, MarketState
 from apps.streams.records import EVENT_SIZE, FRAME_SIZE
 
 log = structlog.get_logger(__name__)
@@ -141,6 +142,11 @@ class Reign:
             if bad.good_entries:
                 self._apply_and_publish(entries[: bad.good_entries])
             raise
+        except EngineFailed as failure:
+            if failure.invariant_broken:
+                # Before the skip is written: whoever dies in between meets the command, and comes here, again.
+                self._stop_markets(MarketState.CANCEL_ONLY, HaltCause.INVARIANT)
+            raise
 
     def _apply_and_publish(self, entries: list[CommandEntry]) -> None:
         before = self._position
@@ -205,10 +211,12 @@ class Reign:
         jump_ms = self._lease.take_clock_jump()
         if jump_ms is None:
             return
-        markets = [market.market_id for market in self._core.markets() if market.state in TRADING_STATES]
-        log.critical("CLOCK OF REDIS-CORE JUMPED AHEAD, markets halted", jump_ms=jump_ms, markets=markets)
-        if markets:
-            self._bus.append_commands(halts(markets))
+        log.critical("CLOCK OF REDIS-CORE JUMPED AHEAD, trading markets are halted", jump_ms=jump_ms)
+        self._stop_markets(MarketState.HALTED, HaltCause.CLOCK)
+
+    def _stop_markets(self, state: MarketState, cause: HaltCause) -> None:
+        if frames := stop_commands(self._core.markets(), state, cause):
+            self._bus.append_commands(frames)
 
     # -- snapshots and trimming ---------------------------------------------------------------------------------------
     def _look_after_snapshots(self) -> None:

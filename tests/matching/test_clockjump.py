@@ -1,14 +1,8 @@
-"""A clock of redis-core that runs ahead is found and turned into halts (fault-F20)."""
+"""A clock of redis-core that runs ahead is found (fault-F20); what the worker then does: test_poison.py."""
 
 import pytest
 
-from apps.matching.clockjump import LIMIT_MS, TRADING_STATES, ClockWatch, halts
-from apps.matching.engine import Engine
-from apps.streams.codec import decode_events, stamp
-from apps.streams.kinds import HaltCause, MarketState
-from apps.streams.records import FRAME_SIZE
-from tests.matching.engine.play import MARKET, Table
-from tests.matching.engine.test_settings import market_frames, state_command
+from apps.matching.clockjump import LIMIT_MS, ClockWatch
 
 T = 1_800_000_000_000
 Tick = tuple[int, float, float]  # entry_ms, sent_s, answered_s
@@ -56,30 +50,3 @@ def test_the_limit_can_be_set() -> None:
     assert watch.judge(T, 1.0, 1.0) is None
     assert watch.judge(T + 111, 1.1, 1.1) is None
     assert watch.judge(T + 223, 1.2, 1.2) == 11
-
-
-def test_halts_halt_the_markets_in_one_entry() -> None:
-    table = Table()
-    table.run(market_frames(table, market_id=7, symbol="OTHER"))
-    table.run(state_command(table, market_id=7, state=MarketState.POST_ONLY))
-    frames = bytearray(halts([7, MARKET]))
-    assert len(frames) == 2 * FRAME_SIZE
-    stamp(frames, table.now_ms + 3_600_000, 0)
-    events = decode_events(table.engine.process(bytes(frames)))
-    assert [(event.market_id, event.new_state, event.cause) for event in events] == [
-        (7, MarketState.HALTED, HaltCause.CLOCK),
-        (MARKET, MarketState.HALTED, HaltCause.CLOCK),
-    ]
-    table.engine.validate()
-    assert halts([]) == b""
-
-
-def test_the_worker_asks_only_for_markets_that_the_engine_halts() -> None:
-    """Every state of TRADING_STATES is one from which a clock halt is accepted (test_poison.py has them all)."""
-    for state in TRADING_STATES:
-        engine = Engine.restore(Table().engine.snapshot())
-        engine._state.markets[MARKET].state = int(state)
-        frames = bytearray(halts([MARKET]))
-        stamp(frames, T + 10_000, 0)
-        (event,) = decode_events(engine.process(bytes(frames)))
-        assert (event.old_state, event.new_state) == (state, MarketState.HALTED)

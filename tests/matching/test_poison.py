@@ -11,7 +11,7 @@ import pytest
 from apps.common.clock import now_ms
 from apps.matching import policy
 from apps.matching.applying import apply_entries
-from apps.matching.engine import Engine
+from apps.matching.engine import Engine, InvariantBroken
 from apps.matching.skips import Skips
 from apps.matching.status import Phase
 from apps.streams.bus.base import START, Bus, EntryId
@@ -96,13 +96,43 @@ def test_the_third_poison_command_of_a_market_stops_its_orders(bus: Bus, start: 
     assert events_of(bus)[-1].KIND is EventKind.ORDER_REJECTED
 
 
+class SelfDoubting(Engine):
+    """Finds an invariant broken at one client id."""
+
+    def process(self, frames: bytes) -> bytes:
+        at = frames.find(POISON + b"\0")
+        if at < 0:
+            return super().process(frames)
+        start = at - at % 128
+        super().process(frames[:start])
+        self.skip(frames[start : start + 128], Reason.NONE)
+        raise InvariantBroken("planted")
+
+
+def test_a_broken_invariant_stops_orders_everywhere_and_lets_cancels_pass(bus: Bus, start: Start) -> None:
+    append_all(bus, [*opening(), order(1)])
+    worker = start(core_class=SelfDoubting)
+    worker.wait_for(Phase.ACTIVE)
+    append_all(bus, [order(666)])
+    until_done(bus)
+    until(lambda: events_of(bus)[-1].KIND is EventKind.MARKET_STATE_CHANGED, what="a stop")
+    change = events_of(bus)[-1]
+    assert (change.new_state, change.cause) == (MarketState.CANCEL_ONLY, HaltCause.INVARIANT)
+    append_all(bus, [order(2), encode_command(CancelAll(market_id=MARKET_ID, account_id=1001))])
+    until_done(bus)
+    assert [event.KIND for event in events_of(bus)[-3:]] == [
+        EventKind.ORDER_REJECTED, EventKind.ORDER_CLOSED, EventKind.ALL_CANCELED,
+    ]  # fmt: skip
+    assert worker.worker.status.phase is Phase.ACTIVE
+
+
 # -- processes that die -----------------------------------------------------------------------------------------------
 DYING = """
 import signal, os, sys
 from pathlib import Path
 from apps.matching.core import Position
 from apps.matching.crash_marker import CrashMarker
-from apps.matching.engine import Engine
+from apps.matching.engine import Engine, InvariantBroken
 from apps.streams.codec import stamp
 marker = CrashMarker.open(Path(sys.argv[1]), sys.argv[2])
 engine = Engine()

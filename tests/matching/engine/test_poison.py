@@ -7,6 +7,7 @@ import pytest
 
 from apps.matching.engine import Engine
 from apps.matching.engine.poison import SKIPS_MAX
+from apps.matching.engine.states import WORKERS_STOPS
 from apps.streams.codec import decode_events, encode_command, stamp
 from apps.streams.kinds import CommandKind, EventKind, HaltCause, MarketState, OrderKind, Reason, Side, Source
 from apps.streams.records import (
@@ -152,8 +153,9 @@ def test_a_relayed_command_that_was_applied_before_is_ignored_and_not_counted() 
 def test_only_staff_sets_a_count_to_nothing(cause: HaltCause) -> None:
     table = Table()
     skip(table, ORDER)
-    set_state(table, MarketState.HALTED, cause=cause)
-    assert rows(table)[MARKET] == (MarketState.HALTED, cause, 1)
+    stop = WORKERS_STOPS.get(cause, MarketState.HALTED)
+    set_state(table, stop, cause=cause)
+    assert rows(table)[MARKET] == (stop, cause, 1)
     set_state(table, MarketState.AUCTION)  # refused: nothing was moved
     assert rows(table)[MARKET][2] == 1
     set_state(table, MarketState.HALTED)
