@@ -196,6 +196,11 @@ def cancel_refused() -> ApiError:
     return ApiError(400, -2011, "Unknown order sent.")
 
 
+def cancel_failed() -> ApiError:
+    """The engine failed at this very cancel. Not -2011, by which clients conclude that the order is gone."""
+    return ApiError(400, -1000, "This cancel cannot be processed. Nothing was changed; please report it.")
+
+
 def order_unknown() -> ApiError:
     return ApiError(400, -2013, "Order does not exist.")
 
@@ -227,12 +232,13 @@ REFUSALS: Final[Mapping[Reason, tuple[int, int, str]]] = {
     Reason.MARKET_CANCEL_ONLY: (400, -2010, CLOSED),
     Reason.MARKET_CLOSED: (400, -2010, CLOSED),
     Reason.MARKET_POST_ONLY: (400, -2010, "Order would immediately match and take."),
+    # The engine failed at this very order and goes on without it. The same order would fail again, so this is a
+    # refusal and not a 503 to be repeated.
+    Reason.INTERNAL: (400, -2010, "This order cannot be processed. Nothing was executed; please report it."),
 }
 
-# Skipped or refused by the shard itself: not executed.
-NOT_EXECUTED: Final = frozenset(
-    {Reason.STALE_SETTINGS, Reason.ENGINE_RESTARTED, Reason.ENGINE_STOPPED, Reason.INTERNAL}
-)
+# Not taken by the shard, through no fault of the command: the same one again may well be executed.
+NOT_EXECUTED: Final = frozenset({Reason.STALE_SETTINGS, Reason.ENGINE_RESTARTED, Reason.ENGINE_STOPPED})
 
 
 def refusal(reason: int) -> ApiError:

@@ -108,7 +108,7 @@ def _own_events(records: list[bytes], account_id: int) -> list[Any]:
     events = [decode_event(record) for record in records]
     for event in events:
         if isinstance(event, InternalReject):
-            raise errors.refusal(event.reason)
+            raise errors.cancel_failed() if event.reason == Reason.INTERNAL else errors.refusal(event.reason)
     return [event for event in events if event.account_id == account_id]
 
 

@@ -35,8 +35,8 @@ ENTRIES_PER_READ: Final = 64
 HASHES: Final = ("head", "skips", "trimmed", "cursors")
 STRINGS: Final = ("epoch", "frames_in", "frames_done")
 STREAMS: Final = ("commands", "events")
-# Who is active is for the living; how far PostgreSQL is, settlement says anew.
-LEFT_OUT: Final = ("lease", "settled", "settled_channel")
+# Who is active and how full the disk is are for the living; how far PostgreSQL is, settlement says anew.
+LEFT_OUT: Final = ("lease", "disk_free", "settled", "settled_channel")
 
 
 @dataclass(frozen=True, slots=True)

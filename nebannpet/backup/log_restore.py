@@ -11,7 +11,7 @@ from apps.streams.bus.errors import BusRefused
 from apps.streams.bus.link import Link
 from apps.streams.names import ShardKeys
 from nebannpet.backup.entries import RawEntry, read
-from nebannpet.backup.log_copy import COMMANDS_FILE, EVENTS_FILE, HASHES, KEYS_FILE, LEFT_OUT, STREAMS, STRINGS
+from nebannpet.backup.log_copy import COMMANDS_FILE, EVENTS_FILE, HASHES, KEYS_FILE, STREAMS, STRINGS
 from nebannpet.backup.manifest import Manifest
 
 # Bytes of one round trip, which is one write and one fsync of the append-only file.
@@ -19,18 +19,13 @@ ROUND_TRIP_BYTES: Final = 4 * 2**20
 _FILES: Final = {"commands": COMMANDS_FILE, "events": EVENTS_FILE}
 
 
-def all_keys(shard: str) -> list[str]:
-    keys = ShardKeys(shard)
-    return [getattr(keys, name) for name in (*HASHES, *STRINGS, *STREAMS, *LEFT_OUT)]
-
-
 def _unfinished(shard: str, name: str) -> str:
     return f"{getattr(ShardKeys(shard), name)}:restoring"
 
 
 def found_keys(link: Link, shard: str) -> list[str]:
-    """Keys of the shard that exist; what an interrupted restore left does not count."""
-    keys = all_keys(shard)
+    """Keys of the shard's log that exist; what an interrupted restore left does not count."""
+    keys = [getattr(ShardKeys(shard), name) for name in (*HASHES, *STRINGS, *STREAMS)]
     return [key for key in keys if link.read("EXISTS", key)]
 
 

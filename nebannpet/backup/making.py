@@ -9,6 +9,7 @@ from typing import Final
 
 import psycopg
 
+from apps.common.crashpoints import reach
 from apps.matching import snapshots
 from apps.matching.engine import Engine
 from apps.matching.errors import SnapshotCorrupt
@@ -23,9 +24,12 @@ from nebannpet.backup.database import Exported, ToolFailed
 from nebannpet.backup.errors import BackupFailed
 from nebannpet.backup.files import NewSet
 from nebannpet.backup.installation import Installation
-from nebannpet.backup.log_copy import Copied, Point
+from nebannpet.backup.log_copy import Copied, Point, read_point
 from nebannpet.backup.manifest import ArchivePoint, LogPoint, Manifest, SnapshotPoint
 
+# apps/orders/archive/segments.py
+SEGMENT_SUFFIX: Final = ".segment"
+FIRST_NAME: Final = "first.json"
 ARCHIVE_CURSORS: Final = ("archive-events", "archive-commands")
 
 
@@ -66,6 +70,7 @@ def _make(here: Installation, new: NewSet) -> Manifest:
             _copy_archive(here, new)
             secrets.copy_secrets(here.paths, here.credentials_key, new)
             with _at_one_point(here, connection) as (exported, link, point):
+                reach("backup.point.after")
                 wanted = {exported.point.seq, *(snapshot.seq for snapshot in kept)}
                 copied = log_copy.copy_log(link, here.shard, point, new, chains_at=wanted)
                 point = _with_trimmed(link, here.shard, point)
@@ -84,6 +89,7 @@ def _make(here: Installation, new: NewSet) -> Manifest:
         credentials=secrets.own_fingerprint(here.paths, here.credentials_key),
         files=new.parts,
     )
+    reach("backup.manifest.before")
     new.finish(manifest)
     return manifest
 
@@ -128,13 +134,19 @@ def _copy_snapshots(here: Installation, new: NewSet) -> list[Snapshot]:
 
 
 def _copy_archive(here: Installation, new: NewSet) -> None:
-    """Every file; one that gets another name while this runs (a segment that is closed) is found under that name."""
-    done: set[str] = set()
-    while remaining := sorted(set(_files(here.archive_dir)) - done):
-        for name in remaining:
-            done.add(name)
-            with contextlib.suppress(FileNotFoundError):
-                new.copy(here.archive_dir / name, f"archive/{name}")
+    """The segments there are now, in their order: the last one may grow meanwhile and is a torn tail then, and a later
+    one would leave a gap. Then the bases that they name, and last where the archive begins, since retention may delete
+    segments meanwhile."""
+    for path in sorted(here.archive_dir.glob(f"*{SEGMENT_SUFFIX}")):
+        _copy_if_there(new, path, f"archive/{path.name}")
+    others = [name for name in _files(here.archive_dir) if not name.endswith((SEGMENT_SUFFIX, ".writing", "lock"))]
+    for name in sorted(others, key=lambda name: name == FIRST_NAME):
+        _copy_if_there(new, here.archive_dir / name, f"archive/{name}")
+
+
+def _copy_if_there(new: NewSet, source: Path, path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        new.copy(source, path)
 
 
 def _files(directory: Path) -> Iterator[str]:
@@ -150,7 +162,7 @@ def _at_one_point(here: Installation, connection: psycopg.Connection) -> Iterato
     with database.connect(here.dsn) as reading, contextlib.closing(link):
         with database.numbering_stopped(connection):
             exported = database.export(reading, here.shard)
-            point = log_copy.read_point(link, here.shard)
+            point = read_point(link, here.shard)
         yield exported, link, point
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psycopg
 
+from apps.common.crashpoints import reach
 from apps.matching.authority import AuthorityAway, PostgresAuthority
 from apps.matching.engine import Engine
 from apps.matching.errors import Halt
@@ -75,12 +76,15 @@ def restore_all(here: Installation, wanted: Wanted) -> Restored:
         marker.set()
         _restore_files(here, wanted.directory, manifest)
         secrets.restore_secrets(here.paths, wanted.directory)
+        reach("restore.files.after")
         wanted.say(f"restored: {len(manifest.snapshots)} snapshots and the archive's files")
         _restore_database(here, wanted.directory, manifest)
+        reach("restore.database.after")
         wanted.say(f"restored: PostgreSQL, settled up to event {manifest.database.seq}")
         with contextlib.closing(Link(here.core_url)) as link:
             if not found_keys(link, here.shard):
                 restore_log(link, wanted.directory, manifest)
+        reach("restore.log.after")
         wanted.say(f"restored: the log up to event {manifest.log.seq}")
         recovered = _prove(here)
         marker.remove()
@@ -111,9 +115,11 @@ def restore_database_only(here: Installation, wanted: Wanted) -> Manifest:
 def _alone(here: Installation, wanted: Wanted) -> Iterator[None]:
     """No supervisor on this data directory, the embedded servers running where the installation uses them."""
     check_disk(here.paths)
-    with lock_data_directory(here.paths, "manage.py restore"):
-        with servers.running(here.paths, postgres=wanted.embedded_postgres, core=wanted.embedded_core):
-            yield
+    with (
+        lock_data_directory(here.paths, "manage.py restore"),
+        servers.running(here.paths, postgres=wanted.embedded_postgres, core=wanted.embedded_core),
+    ):
+        yield
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import random
 import signal
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,10 +82,12 @@ def run(seed: int, plan: Plan, *, keep: Path | None = None) -> Result:
 
 
 def _strike(nemesis: Nemesis, plan: Plan) -> None:
-    names = list(plan.faults) or known_names(standby=plan.standby)
+    drawn: Counter[str] = Counter()
     ends_at = time.monotonic() + plan.seconds
     while len(nemesis.timeline) < plan.count if plan.count else time.monotonic() < ends_at:
-        nemesis.strike(choose(nemesis.draw, names))
+        fault = choose(nemesis.draw, list(plan.faults) or known_names(standby=plan.standby, drawn=drawn))
+        drawn[fault.name] += 1
+        nemesis.strike(fault)
         time.sleep(nemesis.draw.expovariate(2))
 
 

@@ -36,6 +36,7 @@ class Nemesis:
             entry["silence_ms"] = round(self.measure_takeover(injected_s) * 1000)
         else:
             self.rig.wait_until_trading()
+        self.rig.deposit()
         entry["recovered_s"] = round(time.monotonic() - self.started_s, 2)
 
     def measure_takeover(self, injected_s: float) -> float:

@@ -16,16 +16,27 @@ from typing import Any, Protocol, Self
 import psycopg
 import redis
 
+from apps.streams.codec import encode_command
+from apps.streams.records import Credit
 from nebannpet.control import ask
 from nebannpet.embedded import redis_core
 from nebannpet.health import ask_health
 from tests.chaos.follower import Follower
+from tests.chaos.history import Kind, Operation, Outcome
 from tests.chaos.judge.verdict import Verdict, verdict
 from tests.chaos.load.crowd import Crowd, Size
+from tests.chaos.load.trader import SYMBOL, outcome_of
+from tests.chaos.load.wire import ANSWER_TIMEOUT_S
+from tests.dialect import Dialect, Unknown
 from tests.stack import Stack
 
 PATIENCE_S = 60.0
 WORKERS = ("matching", "standby")
+SCALE = 10**8
+_DEPOSIT = """
+INSERT INTO outbox_outboxrow (shard, key, source, kind, frames, state, reason)
+VALUES ('spot', %s, 1, 10, %s, 'waiting', 0) ON CONFLICT (key) DO NOTHING
+"""
 
 
 class Closable(Protocol):
@@ -52,6 +63,7 @@ class Rig:
         self.stack.environment.setdefault("CRASH_AT", str(self.crash_plan))
         # Back-off after crashes is for real crash loops; a thousand kills in half an hour would only wait for it.
         self.stack.environment.setdefault("RESTART_PAUSE_MAX_S", "1")
+        self._deposits = 0
         self._size = size or Size()
         # Proxies in the place of servers' sockets, made by faults/network.py and closed with the rig.
         self.proxies: dict[str, Closable] = {}
@@ -132,6 +144,58 @@ class Rig:
 
         self.until(is_there, "an active worker", timeout_s=timeout_s)
         return found[0]
+
+    # -- PostgreSQL ---------------------------------------------------------------------------------------------------
+    def postgres(self, *, autocommit: bool = True) -> psycopg.Connection[Any]:
+        """A connection as the owner, as soon as the server takes one: a fault may just have killed it."""
+        found: list[psycopg.Connection[Any]] = []
+
+        def connect() -> bool:
+            with contextlib.suppress(psycopg.OperationalError):
+                found.append(psycopg.connect(self.stack.dsn, autocommit=autocommit, connect_timeout=2))
+            return bool(found)
+
+        self.until(connect, "PostgreSQL")
+        return found[0]
+
+    # -- orders -------------------------------------------------------------------------------------------------------
+    def place(self, client_id: str, *, side: str, price: str, quantity: str) -> Operation:
+        """One limit order of the first account beside the load, in its history; returns when it ended."""
+        history = self.crowd.histories.accounts[0]
+        params = {
+            "symbol": SYMBOL, "side": side, "type": "LIMIT", "timeInForce": "GTC", "price": price,
+            "quantity": quantity, "newClientOrderId": client_id, "newOrderRespType": "FULL",
+        }  # fmt: skip
+        operation = history.invoke(Kind.PLACE, client_id, params)
+        with Dialect(self.stack.base_url, history.account, timeout_s=ANSWER_TIMEOUT_S) as client:
+            try:
+                status, body = client.signed("POST", "/api/v3/order", **params)
+            except Unknown as error:
+                operation.end(Outcome.UNKNOWN, body=str(error))
+            else:
+                operation.end(outcome_of(status), status=status, body=body)
+        return operation
+
+    def deposit(self) -> None:
+        """One unit of money for the first account, by a row in the outbox as any deposit has."""
+        self._deposits += 1
+        history = self.crowd.histories.accounts[0]
+        account_id, key = history.account.account_id, f"chaos:{history.account.account_id}:{self._deposits}"
+        done: list[bool] = []
+
+        def insert() -> bool:
+            """The same key again where the answer to a commit was lost."""
+            with contextlib.suppress(psycopg.OperationalError), self.postgres() as database:
+                row = database.execute("SELECT id FROM markets_asset WHERE code = 'USDT'").fetchone()
+                assert row is not None
+                money = {"asset_id": row[0], "amount_units": SCALE, "counter": 1, "key": key}
+                credit = Credit(relay_seq=0, source=0, account_id=account_id, **money)
+                database.execute(_DEPOSIT, [key, encode_command(credit)])
+                done.append(True)
+            return bool(done)
+
+        self.until(insert, "deposit")
+        history.funds["USDT"] = str(int(history.funds["USDT"]) + 1)
 
     # -- waiting ------------------------------------------------------------------------------------------------------
     def until(self, condition: Any, what: str, *, timeout_s: float = PATIENCE_S, poll_s: float = 0.05) -> None:

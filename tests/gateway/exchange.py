@@ -32,13 +32,16 @@ from apps.ledger.services import credit
 from apps.markets.marketdata.edge import Edge
 from apps.markets.marketdata.process import MarketData
 from apps.markets.models import Asset
+from apps.matching.applying import apply_entries
 from apps.matching.engine import Engine
-from apps.matching.stamping import stamp_entry
+from apps.matching.skips import Skips
 from apps.orders.settlement.process import SettlementProcess
 from apps.outbox.models import OutboxRow, OutboxState
 from apps.outbox.process import RelayProcess
-from apps.streams.bus.base import START
+from apps.streams.bus.base import START, CommandEntry
 from apps.streams.bus.redis import RedisBus
+from apps.streams.codec import iter_runs
+from apps.streams.kinds import Reason
 
 SHARD = "spot"
 LEASE_MS = 1_000
@@ -73,6 +76,7 @@ class EngineThread(threading.Thread):
         self.pause_asked = threading.Event()
         self.paused = threading.Event()
         self.failure: BaseException | None = None
+        self.skip_reason: Reason | None = None
 
     def run(self) -> None:
         try:
@@ -96,7 +100,7 @@ class EngineThread(threading.Thread):
                 continue
             with self.lock:
                 first = self.engine.seq + 1
-                body = self.engine.process(b"".join(stamp_entry(entry) for entry in entries))
+                body = apply_entries(self.engine, entries, self._skips(entries))
                 last = self.engine.seq
             after = entries[-1].id
             frames += sum(len(entry.frames) // 128 for entry in entries)
@@ -110,6 +114,18 @@ class EngineThread(threading.Thread):
             )  # fmt: skip
         bus.release_lease("test")
         bus.close()
+
+    def _skips(self, entries: list[CommandEntry]) -> Skips:
+        """Every command of these, while a test wants them skipped."""
+        if self.skip_reason is None:
+            return Skips()
+        return Skips(
+            {
+                (*entry.id, index): self.skip_reason
+                for entry in entries
+                for index, _ in enumerate(iter_runs(entry.frames))
+            }
+        )
 
 
 class GatewayThread(threading.Thread):
@@ -261,6 +277,15 @@ class Exchange:
             if thread.server is not None:
                 thread.server.should_exit = True
             thread.join(15)
+
+    @contextlib.contextmanager
+    def commands_skipped(self, reason: Reason) -> Iterator[None]:
+        """Every command is skipped until the block ends, as poison or as too old at a takeover."""
+        self.engine.skip_reason = reason
+        try:
+            yield
+        finally:
+            self.engine.skip_reason = None
 
     def wait_settled(self) -> None:
         """All outbox rows are done and PostgreSQL has everything that is durable now."""

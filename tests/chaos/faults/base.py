@@ -12,10 +12,12 @@ class Fault:
     """`hold_s` is how long it lasts, drawn between both. `heal` ends it; faults that need no end leave it out.
 
     stops_trading: orders cannot be answered from the injection until something took over; its length is measured.
+    per_run_max: how often a run may draw it, None for any number; 0: only a test of its own uses it.
     """
 
     name: ClassVar[str] = ""
     stops_trading: ClassVar[bool] = False
+    per_run_max: ClassVar[int | None] = None
 
     hold_s: tuple[float, float] = (0.0, 0.0)
 

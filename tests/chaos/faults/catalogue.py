@@ -1,10 +1,12 @@
 """All faults by name, and how often a run without a choice of its own takes each."""
 
 import random
+from collections import Counter
 
 from tests.chaos.faults.base import Fault
 from tests.chaos.faults.core import CoreDiskFull
 from tests.chaos.faults.edge import FlushEdge
+from tests.chaos.faults.engine import ClockForward, EngineCrash, Poison
 from tests.chaos.faults.network import NetworkFault
 from tests.chaos.faults.postgres import KilledInCopy, LockHeld, NoConnections
 from tests.chaos.faults.processes import (
@@ -23,7 +25,8 @@ CATALOGUE: dict[str, type[Fault]] = {
     fault.name: fault
     for fault in (
         Kill, KillSeveral, KillActive, CrashPoint, Pause, PauseActive, HandOver, TwoTakeovers, BothWorkersDead,
-        CoreDiskFull, FlushEdge, NetworkFault, LockHeld, NoConnections, KilledInCopy,
+        CoreDiskFull, FlushEdge, NetworkFault, LockHeld, NoConnections, KilledInCopy, Poison,
+        EngineCrash, ClockForward,
     )
 }  # fmt: skip
 WEIGHTS = {"kill": 6, "kill-several": 3, "kill-active": 3, "crash-point": 6, "pause": 3, "network": 4}
@@ -34,5 +37,10 @@ def choose(draw: random.Random, names: list[str]) -> Fault:
     return CATALOGUE[draw.choices(names, [WEIGHTS.get(name, 1) for name in names])[0]]()
 
 
-def known_names(*, standby: bool) -> list[str]:
-    return [name for name in CATALOGUE if standby or name not in NEED_STANDBY]
+def known_names(*, standby: bool, drawn: Counter[str]) -> list[str]:
+    """What may be drawn after `drawn` was."""
+    return [
+        name
+        for name, fault in CATALOGUE.items()
+        if (standby or name not in NEED_STANDBY) and (fault.per_run_max is None or drawn[name] < fault.per_run_max)
+    ]

@@ -15,7 +15,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar
 
-import psycopg
 import redis
 
 from nebannpet.embedded import redis_core
@@ -189,7 +188,7 @@ def _proxy(rig: Rig, server: str) -> SocketProxy:
 def _disconnect_all(rig: Rig, server: str) -> None:
     """Whoever was connected without the proxy connects again, through it."""
     if server == "postgres":
-        with psycopg.connect(rig.stack.dsn, autocommit=True) as own:
+        with rig.postgres() as own:
             own.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"

@@ -25,7 +25,7 @@ class LockHeld(Fault):
     connection: psycopg.Connection[Any] | None = field(default=None, repr=False)
 
     def inject(self, rig: Rig, draw: random.Random) -> int:
-        self.connection = psycopg.connect(rig.stack.dsn)
+        self.connection = rig.postgres(autocommit=False)
         self.connection.execute("SET idle_in_transaction_session_timeout = 0")
         self.connection.execute(LOCK)
         return 0
@@ -48,16 +48,20 @@ class NoConnections(Fault):
     taken: list[psycopg.Connection[Any]] = field(default_factory=list, repr=False)
 
     def inject(self, rig: Rig, draw: random.Random) -> int:
-        with psycopg.connect(rig.stack.dsn, autocommit=True) as own:
+        with rig.postgres() as own:
             own.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
             )
+        rig.until(lambda: self._take_all(rig) > 0, "connection to take")
+        return 0
+
+    def _take_all(self, rig: Rig) -> int:
+        """How many are taken now; none while the server is still starting."""
         with contextlib.suppress(psycopg.OperationalError):
             while True:
                 self.taken.append(psycopg.connect(rig.stack.dsn, autocommit=True, connect_timeout=2))
-        assert self.taken, "there was no connection to take"
-        return 0
+        return len(self.taken)
 
     def heal(self, rig: Rig) -> None:
         for connection in self.taken:
@@ -71,10 +75,13 @@ class KilledInCopy(Fault):
     name: ClassVar[str] = "postgres-killed-in-copy"
 
     def inject(self, rig: Rig, draw: random.Random) -> int:
-        with psycopg.connect(rig.stack.dsn) as blocker, psycopg.connect(rig.stack.dsn, autocommit=True) as watcher:
+        with rig.postgres(autocommit=False) as blocker, rig.postgres() as watcher:
             blocker.execute("LOCK TABLE orders_trade IN ACCESS EXCLUSIVE MODE")
             rig.until(lambda: self._copies(watcher), "settlement in the middle of its transaction")
-            return int(send(rig, "postgres", signal.SIGKILL))
+            killed = int(send(rig, "postgres", signal.SIGKILL))
+            blocker.close()
+            watcher.close()
+            return killed
 
     @staticmethod
     def _copies(watcher: psycopg.Connection[Any]) -> bool:

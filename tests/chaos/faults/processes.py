@@ -27,6 +27,13 @@ WEIGHTS = {
     "redis-edge": 1,
     "site": 1,
 }
+# Snapshots are written once a minute, the archive every few seconds.
+PASSES_MAX = {
+    "matching.snapshot.before": 1, "matching.snapshot.after": 1, "archive.write.before": 2, "archive.write.after": 2,
+    "archive.cursor.before": 2, "outbox.append.before": 2, "outbox.append.after": 2,
+}  # fmt: skip
+PASSES_MAX_USUAL = 10
+POINT_PATIENCE_S = 15.0
 _POINT = re.compile(r'reach\("(([a-z]+)\.[a-z.]+)"\)')
 
 
@@ -48,11 +55,6 @@ def send(rig: Rig, name: str, number: int) -> bool:
         os.kill(rig.stack.pid(name), number)
         return True
     return False
-
-
-def crash_point_reached(rig: Rig, point: str) -> bool:
-    """The line is taken out of the plan at the moment the process dies."""
-    return not rig.crash_plan.exists() or point not in rig.crash_plan.read_text()
 
 
 @dataclass(slots=True)
@@ -103,25 +105,34 @@ class CrashPoint(Fault):
     process: str = ""
     point: str = ""
     passes: int = 0
+    reached: bool = False
 
     def inject(self, rig: Rig, draw: random.Random) -> int:
         known = [name for name in CRASH_POINTS if name in rig.running()]
         self.process = self.process or draw.choice(known)
         self.point = self.point or draw.choice(CRASH_POINTS[self.process])
-        self.passes = self.passes or draw.randint(1, 20)
+        self.passes = self.passes or draw.randint(1, PASSES_MAX.get(self.point, PASSES_MAX_USUAL))
+        # Whoever dies takes its line out of the plan; this one stays, so that a plan that was read can be told.
         rig.crash_plan.write_text(f"{self.point}:{self.passes}\n", "ascii")
-        return sum(send(rig, name, signal.SIGKILL) for name in self._holders(rig))
+        kills = sum(send(rig, name, signal.SIGKILL) for name in self._holders(rig))
+        deadline = time.monotonic() + POINT_PATIENCE_S
+        while not self.reached and time.monotonic() < deadline:
+            if self.process == "outbox":
+                rig.deposit()
+            time.sleep(0.05)
+            self.reached = self.point not in rig.crash_plan.read_text("ascii")
+        return kills + self.reached
 
     def _holders(self, rig: Rig) -> list[str]:
-        """A worker that takes over must have read the plan too."""
+        """Whichever worker takes over must have read the plan."""
         return rig.workers() if self.process == "matching" else [self.process]
 
     def heal(self, rig: Rig) -> None:
-        """What was not reached by now is taken out of the plan; the process that read it may still die of it."""
+        """What was not reached is taken out of the plan; the process that read it may still die of it later."""
         rig.crash_plan.write_text("", "ascii")
 
     def description(self) -> dict[str, Any]:
-        return {"fault": self.name, "point": self.point, "passes": self.passes}
+        return {"fault": self.name, "point": self.point, "passes": self.passes, "reached": self.reached}
 
 
 @dataclass(slots=True)

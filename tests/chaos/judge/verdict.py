@@ -1,5 +1,6 @@
 """All promises at once, on an exchange that has come to rest."""
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,8 +8,10 @@ from tests.chaos.follower import Follower
 from tests.chaos.history import Histories
 from tests.chaos.judge import feeds, log, money, orders, record, replay
 from tests.chaos.load.trader import SYMBOL
-from tests.dialect import Dialect
+from tests.dialect import Account, Dialect
 from tests.stack import Stack
+
+RETRY_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +58,10 @@ def _public_faults(stack: Stack, histories: Histories, kept: record.Record) -> l
     found += feeds.book_faults(kept, market.market_id, depth)
     codes = {asset: code for code, asset in kept.assets.items()}
     for history in histories.accounts:
-        with Dialect(stack.base_url, history.account) as client:
-            shown = {
-                asset: (orders.units(free), orders.units(locked)) for asset, (free, locked) in client.balances().items()
-            }
+        shown = {
+            asset: (orders.units(free), orders.units(locked))
+            for asset, (free, locked) in _balances(stack, history.account).items()
+        }
         mine = {
             codes[asset]: pair
             for (account, asset), pair in kept.balances.items()
@@ -67,6 +70,15 @@ def _public_faults(stack: Stack, histories: Histories, kept: record.Record) -> l
         if shown != mine:
             found.append(f"account {history.account.account_id} is shown {shown}, PostgreSQL has {mine}")
     return found
+
+
+def _balances(stack: Stack, account: Account) -> dict[str, tuple[str, str]]:
+    """503 says 'try again', as it does right after PostgreSQL came back; anything else is final."""
+    deadline = time.monotonic() + RETRY_S
+    with Dialect(stack.base_url, account) as client:
+        while client.signed("GET", "/api/v3/account")[0] == 503 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return client.balances()
 
 
 def _symbol(market: Any, kept: record.Record) -> str:

@@ -98,11 +98,11 @@ class Trader:
         except Unanswered as error:
             operation.end(Outcome.UNKNOWN, body=str(error))
         else:
-            operation.end(_outcome(status), status=status, body=body)
+            operation.end(outcome_of(status), status=status, body=body)
         return operation
 
 
-def _outcome(status: int) -> Outcome:
+def outcome_of(status: int) -> Outcome:
     if status == 200:
         return Outcome.OK
     # 504 says that it is unknown; any other 5xx than 503 would be an answer that the dialect does not have.
