@@ -12,7 +12,14 @@ TEST_STAMP := $(VENV)/.test-$(call HASH,requirements.txt)-$(call HASH,tests/requ
 NODE_STAMP := node_modules/.front-end-$(call HASH,package-lock.json)
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-test test long bench lint reset
+.PHONY: help run setup setup-test test long chaos bench lint reset
+
+SEED := 1
+RUNS := 1
+SECONDS := 60
+KILLS := 0
+COUNT := 0
+FAULTS :=
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -26,6 +33,9 @@ test: setup-test  ## the whole test suite, without the tests marked 'long'
 
 long: setup-test  ## only the tests marked 'long' (hours)
 	$(PY) -m pytest -m long --timeout 0
+
+chaos: setup-test  ## break a running exchange by seed and judge it: SEED=1 RUNS=1 SECONDS=60 KILLS=0 FAULTS=a,b
+	$(PY) -m tests.chaos --seed $(SEED) --runs $(RUNS) --seconds $(SECONDS) --kills $(KILLS) --count $(COUNT) --faults "$(FAULTS)"
 
 bench: setup-test  ## measure the figures of the README, as one table
 	$(PY) -m tests.benchmarks

@@ -62,6 +62,18 @@ class SnapshotsUnreadable(Halt):
     reason = "snapshots-unreadable"
 
 
+class LogDamaged(Halt):
+    """The log contradicts itself: bytes, chain and head of the published entries do not belong together."""
+
+    reason = "log-damaged"
+
+
+class CommandsMiscounted(Halt):
+    """The command stream does not hold as many frames as were appended: entries are missing or stand twice."""
+
+    reason = "commands-miscounted"
+
+
 class ReplayDiffers(Halt):
     """Replaying the commands does not give the published events."""
 

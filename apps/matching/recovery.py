@@ -18,10 +18,12 @@ from apps.matching.authority import Settled
 from apps.matching.core import Core, CoreClass, Position
 from apps.matching.engine.errors import SnapshotError, UnreadableVersion
 from apps.matching.errors import (
+    CommandsMiscounted,
     CommandsTrimmedTooFar,
     EngineFailed,
     LogBehindPostgres,
     LogBehindSnapshot,
+    LogDamaged,
     NoUsableSnapshot,
     OtherRulesVersion,
     PostgresNotOfThisLog,
@@ -33,7 +35,7 @@ from apps.matching.errors import (
 )
 from apps.matching.skips import Skips
 from apps.matching.snapshots import Snapshot
-from apps.streams.bus.base import NOTHING_TRIMMED, Bus, EventEntry, Head
+from apps.streams.bus.base import NOTHING_TRIMMED, Bus, EntryId, EventEntry, Head
 from apps.streams.records import EVENT_SIZE, FRAME_SIZE
 
 log = structlog.get_logger(__name__)
@@ -41,6 +43,8 @@ log = structlog.get_logger(__name__)
 ENTRIES_PER_READ: Final = 500
 # An event entry may have most of a megabyte, so that one read stays below about 50 MB on both sides.
 EVENT_ENTRIES_PER_READ: Final = 64
+# While clients append, the frames are counted again this often before a count between two readings is enough.
+COUNT_ATTEMPTS: Final = 5
 KEEP_COPIES: Final = " Keep copies of redis-core's data directory, the snapshots and PostgreSQL before you do anything."
 
 
@@ -83,6 +87,7 @@ def recover(
             f"while replaying what was published: {failure} The engine or the log was changed; start the release that"
             f" wrote it.{KEEP_COPIES}"
         ) from failure
+    check_waiting_commands(bus, position)
     log.info("recovered", seq=position.seq, replayed_frames=position.frames - start.frames, started_at_seq=start.seq)
     return Recovered(core, position, skips, snapshot)
 
@@ -109,7 +114,13 @@ def start_state(bus: Bus, directory: Path, core_class: CoreClass, head: Head) ->
 
 # -- checks -----------------------------------------------------------------------------------------------------------
 def check_record(bus: Bus, head: Head, settled: Settled) -> None:
-    """PostgreSQL is not ahead of the log, and both have one history."""
+    """PostgreSQL is not ahead of the log, both have one history, and the log ends where its head says."""
+    if after := bus.read_events(head.seq, count=1):
+        raise LogDamaged(
+            f"the log's head stands at event {head.seq}, but the stream goes on with entry"
+            f" {after[0].first_seq}-{after[0].last_seq}: redis-core's file was damaged. Bring back its newest intact"
+            f" append-only file and start again.{KEEP_COPIES}"
+        )
     if settled.seq > head.seq:
         raise LogBehindPostgres(
             f"PostgreSQL is settled up to event {settled.seq}, but redis-core's log ends at {head.seq}: redis-core lost"
@@ -176,6 +187,36 @@ def _check_log_is_whole(bus: Bus, directory: Path) -> None:
         )
 
 
+def check_waiting_commands(bus: Bus, position: Position) -> None:
+    """As many frames follow `position` as were appended since; clients may append meanwhile.
+
+    Commands without events are covered by no chain: an entry lost from the middle of the stream, or a processed one
+    that a damaged id has put behind the head, is seen only here.
+    """
+    for _ in range(COUNT_ATTEMPTS):
+        before = bus.frame_count().appended
+        total = position.frames + _frames_after(bus, position.last_cmd)
+        after = bus.frame_count().appended
+        if before == total == after:
+            return
+        if before == after:
+            break
+    if not before <= total <= after:
+        raise CommandsMiscounted(
+            f"{total} command frames are processed or wait in the stream after command {position.last_cmd}, but"
+            f" {after} were ever appended: redis-core's file was damaged, command entries are missing or stand twice."
+            f" Bring back its newest intact append-only file and start again.{KEEP_COPIES}"
+        )
+
+
+def _frames_after(bus: Bus, last: EntryId) -> int:
+    count = 0
+    while entries := bus.read_commands(last, count=ENTRIES_PER_READ):
+        count += sum(len(entry.frames) for entry in entries) // FRAME_SIZE
+        last = entries[-1].id
+    return count
+
+
 # -- replay -----------------------------------------------------------------------------------------------------------
 def replay(bus: Bus, core: Core, start: Position, head: Head, skips: Skips, rules_version: int) -> Position:
     """Apply the commands after `start` up to the head's last one; the position then, compared entry by entry."""
@@ -229,6 +270,12 @@ class _Published:
                 f"replay gives {len(self._rest) // EVENT_SIZE} events after event {self._seq}, the log ends at"
                 f" {self._head.seq}.{KEEP_COPIES}"
             )
+        if self._chain != self._head.chain:
+            raise LogDamaged(
+                f"the log's head at event {self._seq} has chain {_shown(self._head.chain)}, its last entry"
+                f" {_shown(self._chain)}: redis-core's file was damaged. Bring back its newest intact append-only file"
+                f" and start again.{KEEP_COPIES}"
+            )
 
     def _next(self) -> EventEntry:
         if not self._entries:
@@ -251,6 +298,13 @@ class _Published:
             raise ReplayDiffers(
                 f"{where} (epoch {entry.epoch}, up to command {entry.last_cmd}): replay gives chain {chain}, the log"
                 f" has {entry.chain}. The engine or the log was changed; start the release that wrote it.{KEEP_COPIES}"
+            )
+        if entry.body != events or entry.prev_chain != self._chain:
+            # The state is right, but settlement and the gateways read these bytes from the log.
+            raise LogDamaged(
+                f"{where}: commands and chain agree, but the entry's own bytes are not those its chain was made of:"
+                f" redis-core's file was damaged. Bring back its newest intact append-only file and start again."
+                f"{KEEP_COPIES}"
             )
         self._seq, self._chain = entry.last_seq, entry.chain
 

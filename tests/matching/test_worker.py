@@ -232,7 +232,9 @@ def test_old_snapshots_go_and_the_log_is_trimmed_at_the_oldest_kept(
     bus: Bus, start: Start, authority: FakeAuthority, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("apps.matching.trimming.EVENTS_KEPT", 0)
-    bus.set_cursor("settlement", stream="events", position=str(10**12), now_ms=0)
+    for reader in ("settlement", "archive-events"):
+        bus.set_cursor(reader, stream="events", position=str(10**12), now_ms=0)
+    bus.set_cursor("archive-commands", stream="commands", position=str(10**15), now_ms=0)
     append_all(bus, [*opening(), *trading(30, seed=5)])
     worker = start()
     worker.wait_for(Phase.ACTIVE)
@@ -273,6 +275,7 @@ def test_a_broken_entry_halts_after_what_stood_before_it(
     append_all(bus, list(opening()))
     good = bus.append_commands(order(1))
     core.xadd(ShardKeys("spot").commands, {"d": order(2) + bytes([1, 99]) + order(3)[2:]})
+    core.incrby(ShardKeys("spot").frames_in, 2)
     after = bus.append_commands(order(4))
     worker = RunningWorker(Worker(bus.another(), authority, Engine, directory))
     worker.wait_for(Phase.HALTED)

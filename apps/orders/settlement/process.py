@@ -32,7 +32,7 @@ from apps.orders.settlement.entries import Position, take
 from apps.orders.settlement.transaction import READER, load_markets, read_position, settle
 from apps.outbox import session
 from apps.streams.bus.base import Bus, EventEntry
-from apps.streams.bus.errors import BusError
+from apps.streams.bus.errors import BusError, LogUnreadable
 from apps.streams.kinds import EventKind
 from nebannpet.health import Health
 
@@ -93,6 +93,8 @@ class SettlementProcess:
                     self._run_on(connection, bus)
             except psycopg.OperationalError as error:
                 self._back_off("waiting for PostgreSQL", error)
+            except LogUnreadable as error:
+                raise SettlementStopped(f"after event {self.seq}: {error}") from error
             except BusError as error:
                 self._back_off("waiting for redis-core", error)
             except (psycopg.IntegrityError, psycopg.errors.RaiseException, AssertionError) as error:

@@ -9,6 +9,12 @@ class BusAway(BusError):
     """The log cannot be reached, and nothing was changed by this call."""
 
 
+class LogUnreadable(BusError):
+    """An entry or a key of the shard is not what any release writes: the server's file was damaged or edited.
+
+    Waiting does not help; whoever gets this stops and says so."""
+
+
 class AppendUnknown(BusError):
     """The connection failed after the call was sent: it may have been done. Repeat an event append to find out;
     a command append must not be repeated blindly."""

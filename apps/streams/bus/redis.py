@@ -1,7 +1,8 @@
 """The bus over redis-core. Scripts and their semantics: scripts.py; what a lost connection means: link.py."""
 
+import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, Self
 
 from redis.exceptions import ResponseError
@@ -17,7 +18,7 @@ from apps.streams.bus.base import (
     Head,
     Trimmed,
 )
-from apps.streams.bus.errors import BadRange, BusError, BusRefused, Fenced, Gap
+from apps.streams.bus.errors import BadRange, BusError, BusRefused, Fenced, Gap, LogUnreadable
 from apps.streams.bus.link import Link
 from apps.streams.codec import iter_runs
 from apps.streams.names import ShardKeys
@@ -99,23 +100,28 @@ class RedisBus:
 
     def read_events(self, after_seq: int, *, count: int, block_ms: int = 0) -> list[EventEntry]:
         rows = self._read_stream(self._keys.events, f"{after_seq}-0", count, block_ms)
-        return [_event_entry(entry_id, fields) for entry_id, fields in rows]
+        with _parsing(self._keys.events):
+            return [_event_entry(entry_id, fields) for entry_id, fields in rows]
 
     def head(self) -> Head:
         seq, chain, cmd = self._link.read("HMGET", self._keys.head, "seq", "chain", "cmd")
-        return Head(int(seq or 0), (chain or b"").decode("ascii"), EntryId.parse(cmd or b"0-0"))
+        with _parsing(self._keys.head):
+            return Head(int(seq or 0), (chain or b"").decode("ascii"), EntryId.parse(cmd or b"0-0"))
 
     def chain_at(self, seq: int) -> str | None:
         head = self.head()
         if seq == head.seq:
             return head.chain
         rows = self._link.read("XRANGE", self._keys.events, f"{seq + 1}-0", "+", "COUNT", 1)
-        following = _event_entry(*rows[0]) if rows else None
+        with _parsing(self._keys.events):
+            following = _event_entry(*rows[0]) if rows else None
         return following.prev_chain if following is not None and following.first_seq == seq + 1 else None
 
     # -- who writes ---------------------------------------------------------------------------------------------------
     def epoch(self) -> int:
-        return int(self._link.read("GET", self._keys.epoch) or 0)
+        found = self._link.read("GET", self._keys.epoch)
+        with _parsing(self._keys.epoch):
+            return int(found or 0)
 
     def raise_epoch(self, epoch: int) -> bool:
         return bool(self._script(scripts.RAISE_EPOCH, (self._keys.epoch,), epoch))
@@ -133,7 +139,8 @@ class RedisBus:
     # -- bookkeeping --------------------------------------------------------------------------------------------------
     def frame_count(self) -> FrameCount:
         appended, done = self._link.read("MGET", self._keys.frames_in, self._keys.frames_done)
-        return FrameCount(int(appended or 0), int(done or 0))
+        with _parsing(self._keys.frames_in):
+            return FrameCount(int(appended or 0), int(done or 0))
 
     def set_frames_done(self, done: int, *, epoch: int) -> None:
         self._script(scripts.SET_FRAMES_DONE, (self._keys.epoch, self._keys.frames_done), epoch, done)
@@ -148,7 +155,8 @@ class RedisBus:
 
     def read_skips(self) -> dict[str, str]:
         found = _pairs(self._link.read("HGETALL", self._keys.skips))
-        return {commands.decode(): reason.decode() for commands, reason in found.items()}
+        with _parsing(self._keys.skips):
+            return {commands.decode(): reason.decode() for commands, reason in found.items()}
 
     def write_skip(self, commands: str, reason: str, *, epoch: int) -> None:
         self._script(scripts.WRITE_SKIP, (self._keys.epoch, self._keys.skips), epoch, commands, reason)
@@ -163,7 +171,8 @@ class RedisBus:
 
     def trimmed(self) -> Trimmed:
         cmd, seq = self._link.read("HMGET", self._keys.trimmed, "cmd", "seq")
-        return Trimmed(EntryId.parse(cmd or b"0-0"), int(seq or 0))
+        with _parsing(self._keys.trimmed):
+            return Trimmed(EntryId.parse(cmd or b"0-0"), int(seq or 0))
 
     def set_cursor(self, reader: str, *, stream: str, position: str, now_ms: int) -> None:
         value = f"{stream}:{position}:{now_ms}"
@@ -171,9 +180,11 @@ class RedisBus:
 
     def cursors(self) -> dict[str, Cursor]:
         found = {}
-        for reader, value in _pairs(self._link.read("HGETALL", self._keys.cursors)).items():
-            stream, position, heartbeat_ms = value.decode().split(":")
-            found[reader.decode()] = Cursor(stream, position, int(heartbeat_ms))
+        rows = _pairs(self._link.read("HGETALL", self._keys.cursors))
+        with _parsing(self._keys.cursors):
+            for reader, value in rows.items():
+                stream, position, heartbeat_ms = value.decode().split(":")
+                found[reader.decode()] = Cursor(stream, position, int(heartbeat_ms))
         return found
 
     def drop_cursor(self, reader: str) -> None:
@@ -184,7 +195,9 @@ class RedisBus:
         self._script(scripts.ANNOUNCE_SETTLED, (keys.epoch, keys.settled), seq, keys.settled_channel)
 
     def settled(self) -> int:
-        return int(self._link.read("GET", self._keys.settled) or 0)
+        found = self._link.read("GET", self._keys.settled)
+        with _parsing(self._keys.settled):
+            return int(found or 0)
 
     def report_disk(self, free_bytes: int, *, ttl_ms: int) -> None:
         self._script(scripts.REPORT_DISK, (self._keys.epoch, self._keys.disk_free), free_bytes, ttl_ms)
@@ -231,6 +244,15 @@ def _meaning(refused: ResponseError) -> BusError:
     if word == "BADRANGE":
         return BadRange("last_seq is below first_seq or above 9e15")
     return BusRefused(str(refused))
+
+
+@contextlib.contextmanager
+def _parsing(key: str) -> Iterator[None]:
+    """LogUnreadable where what the server keeps under `key` is not what this class writes."""
+    try:
+        yield
+    except (KeyError, ValueError) as error:
+        raise LogUnreadable(f"{key} on redis-core holds something else than it should: {error!r}") from error
 
 
 def _pairs(flat: Iterable[bytes]) -> dict[bytes, Any]:
