@@ -63,14 +63,18 @@ class Dialect:
 
     def signed(self, method: str, path: str, **params: Any) -> tuple[int, Any]:
         """(status, body) of a signed request with its parameters in the query."""
+        answer = self.answer(method, path, **params)
+        return answer.status_code, answer.json()
+
+    def answer(self, method: str, path: str, **params: Any) -> httpx.Response:
+        """The whole answer of a signed request, headers and all."""
         query = urlencode({**params, "recvWindow": 60000, "timestamp": int(time.time() * 1000)})
         assert self.account is not None
         signature = hmac.new(self.account.api_secret.encode(), query.encode(), hashlib.sha256).hexdigest()
         try:
-            answer = self._http.request(method, f"{path}?{query}&signature={signature}")
+            return self._http.request(method, f"{path}?{query}&signature={signature}")
         except httpx.HTTPError as error:
             raise Unknown(str(error)) from error
-        return answer.status_code, answer.json()
 
     def ok(self, method: str, path: str, **params: Any) -> Any:
         """Body of a signed request that must succeed."""

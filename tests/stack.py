@@ -23,6 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from nebannpet import control
 from nebannpet.embedded import Launch, Postgres
 from nebannpet.paths import Paths
 
@@ -199,11 +200,17 @@ class Stack:
 
     def stop_process(self, name: str) -> None:
         """An orderly stop of one process, as an operator does it; it stays down until `start_process`."""
-        self.manage("process", "stop", name)
+        self._control(do="stop", name=name)
 
     def start_process(self, name: str, *, wait_s: int = 60) -> None:
         """Start what `stop_process` stopped; returns when it is healthy, StackError if it is not in time."""
-        self.manage("process", "start", name, "--wait", str(wait_s))
+        self._control(do="start", name=name, wait_s=wait_s)
+
+    def _control(self, **request: Any) -> None:
+        try:
+            control.ask(self.paths.control_socket, request, timeout_s=STOP_TIMEOUT_S + request.get("wait_s", 0))
+        except control.Refused as refusal:
+            raise StackError(str(refusal)) from refusal
 
     def wait_ready(self, name: str, *, timeout_s: float = 60.0) -> None:
         self._wait_for(name, lambda now: now["state"] == "ready", timeout_s)

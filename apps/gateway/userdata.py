@@ -21,8 +21,8 @@ from apps.streams.records import MoneyMoved, OrderAccepted, OrderClosed, Trade
 
 log = structlog.get_logger("nebannpet.gateway.userdata")
 
-# A subscription waits longer than a read: it happens once a connection.
-LOAD_TIMEOUT_S: Final = 5.0
+# A subscription waits longer than a read: it happens once a connection. Still a clear 503 at once (T16).
+LOAD_TIMEOUT_S: Final = 1.5
 Sink = Callable[[dict[str, Any]], None]
 
 

@@ -1,8 +1,11 @@
 """Error pages: ours, plain, and without details of the failure."""
 
+import asyncio
+
 import pytest
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
-from django.test import Client
+from django.test import AsyncClient, Client
 from django.urls import path
 from pytest_django import Settings
 
@@ -13,7 +16,12 @@ def _boom(request: HttpRequest) -> HttpResponse:
     raise RuntimeError("secret detail")
 
 
-urlpatterns = [*urls.urlpatterns, path("boom", _boom)]
+def _away(request: HttpRequest) -> HttpResponse:
+    raise OperationalError("connection to server on socket failed")
+
+
+handler500 = urls.handler500
+urlpatterns = [*urls.urlpatterns, path("boom", _boom), path("away", _away)]
 
 
 @pytest.mark.django_db
@@ -31,6 +39,22 @@ def test_server_error_needs_no_database_and_tells_no_detail(settings: Settings) 
     assert "Something went wrong here" in page
     assert "secret detail" not in page
     assert "Log in" not in page
+    assert "default-src 'none'" in response["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_database_away_is_a_503_that_says_so(settings: Settings, asynchronous: bool) -> None:
+    """T16: the page needs no database and comes with Retry-After."""
+    settings.ROOT_URLCONF = __name__
+    if asynchronous:
+        response = await AsyncClient(raise_request_exception=False).get("/away")
+    else:
+        response = await asyncio.to_thread(Client(raise_request_exception=False).get, "/away")
+    page = response.content.decode()
+    assert response.status_code == 503
+    assert int(response["Retry-After"]) > 0
+    assert "not available at the moment" in page
+    assert "socket failed" not in page
     assert "default-src 'none'" in response["Content-Security-Policy"]
 
 

@@ -307,7 +307,7 @@ def test_operator_stops_and_starts_single_processes(stack: Stack) -> None:
     stack.start_process("site")
     with site(stack) as client:
         assert client.get("/admin/login/").status_code == 200
-    stack.manage("process", "restart", "redis-edge")
+    assert "redis-edge is ready" in stack.manage("process", "restart", "redis-edge")
     assert {name for name in SERVERS if stack.pid(name) != before[name]} == {"redis-edge"}
     with pytest.raises(AssertionError, match=r"There is no process 'tea' here\. Known: postgres"):
         stack.stop_process("tea")

@@ -1,0 +1,338 @@
+"""Does each feature of a running exchange work right now? One method a column of tests/flows/isolation.py.
+
+`prepare` opens sockets and places what is needed while all is well; `probe` tries every feature, those that do not
+depend on each other at the same time, and says what came of it. No feature may take longer than the limits below:
+a refusal that comes late is a `Surprise`, as is any answer that no cell of the table can be.
+"""
+
+import contextlib
+import hashlib
+import hmac
+import itertools
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from types import TracebackType
+from typing import Any, Final, Self
+
+import httpx
+import psycopg
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from tests.dialect import Account, Dialect, Unknown, demo_account
+from tests.flows.isolation import Outcome
+from tests.gateway.sockets import Socket
+from tests.stack import BASE_DIR, Stack
+
+SYMBOL: Final = "BTCUSDT"
+ORDER: Final = "/api/v3/order"
+# "At once": the exchange's own limits are 0.5 to 2 s, and the machine of the tests may be slow.
+REFUSED_WITHIN_S: Final = 3.0
+# How long something new may take to arrive, and how long it is looked for where the table says that it does not come.
+ARRIVES_WITHIN_S: Final = 10.0
+ABSENT_FOR_S: Final = 1.0
+# Past the limit above, so that a slow answer is seen as slow and not as a time-out of the test.
+REQUEST_TIMEOUT_S: Final = 15.0
+POLL_S: Final = 0.05
+# What is found by waiting in vain.
+ABSENT: Final = (Outcome.STALE, Outcome.QUIET, Outcome.QUEUED)
+
+
+class Surprise(Exception):
+    """What no cell of the table can be; the text says what happened."""
+
+
+class Probes:
+    """Two traders, one session on the site and one depositor, for as many rounds of prepare and probe as needed."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._prices = (Decimal("40000") + Decimal(n) / 100 for n in itertools.count())
+        self._deposits = itertools.count(1)
+        self._round_traded = False
+        self._resting: list[int] = []
+        self._newest_price = ""
+        self.queued: list[str] = []
+        self._open_clients = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        self.alice = demo_account(self._stack, "isolation-alice", BTC="50", USDT="5000000")
+        self.bob = demo_account(self._stack, "isolation-bob", USDT="5000000")
+        enter = self._open_clients.enter_context
+        self._clients = [enter(self._client(account)) for account in (self.alice, self.bob)]
+        self._public = enter(httpx.Client(base_url=self._stack.base_url, timeout=REQUEST_TIMEOUT_S))
+        self._session = enter(httpx.Client(base_url=self._stack.base_url, timeout=REQUEST_TIMEOUT_S))
+        self._log_in(self._session)
+        self._depositor = subprocess.Popen(
+            [sys.executable, "-m", "tests.flows.depositor"],
+            cwd=BASE_DIR, env=self._stack.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self._sockets: list[Socket] = []
+        self._pool = ThreadPoolExecutor(16, "probe")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown()
+        self._close_sockets()
+        self._open_clients.close()
+        assert self._depositor.stdin is not None
+        self._depositor.stdin.close()
+        self._depositor.wait(timeout=20)
+
+    def _client(self, account: Account) -> Dialect:
+        return Dialect(self._stack.base_url, account, timeout_s=REQUEST_TIMEOUT_S)
+
+    def _close_sockets(self) -> None:
+        while self._sockets:
+            self._sockets.pop().connection.close()
+
+    # -- while all is well --------------------------------------------------------------------------------------------
+    def prepare(self) -> None:
+        """Empty our books, rest two orders, open the streams. Raises whatever does not work."""
+        self._close_sockets()
+        self._clients[0].signed("DELETE", "/api/v3/openOrders", symbol=SYMBOL)
+        self._newest_price = self._next_price()
+        self._resting = [self._rest(self._newest_price) for _ in range(2)]
+        self._stream = self._open(f"/ws/{SYMBOL.lower()}@trade")
+        self._user = self._open("/ws-api/v3")
+        answer = self._subscribe(self._user, self.alice)
+        assert answer["status"] == 200, answer
+        self._trades_before = self._trades_today()
+
+    def _next_price(self) -> str:
+        return f"{next(self._prices):.2f}"
+
+    def _rest(self, price: str) -> int:
+        placed = self._clients[0].ok("POST", ORDER, **_limit("BUY", price), timeInForce="GTC")
+        return int(placed["orderId"])
+
+    def _open(self, path: str) -> Socket:
+        socket = Socket(self._stack.ws_url + path)
+        self._sockets.append(socket)
+        return socket
+
+    def _subscribe(self, socket: Socket, account: Account) -> Any:
+        params: dict[str, Any] = {"apiKey": account.api_key, "timestamp": int(time.time() * 1000)}
+        text = "&".join(f"{name}={params[name]}" for name in sorted(params))
+        signature = hmac.new(account.api_secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+        return socket.ask("userDataStream.subscribe.signature", **params, signature=signature)
+
+    def _trades_today(self) -> int:
+        answer = self._public.get("/api/v3/klines", params={"symbol": SYMBOL, "interval": "1d", "limit": 2})
+        answer.raise_for_status()
+        return sum(bar[8] for bar in answer.json())
+
+    def wait_until_trading_stopped(self) -> None:
+        """Until the exchange itself says so."""
+        deadline = time.monotonic() + ARRIVES_WITHIN_S
+        while self._public.get("/sapi/v1/system/status").json()["status"] == 0:
+            assert time.monotonic() < deadline, "the exchange never says that trading has stopped"
+            time.sleep(POLL_S)
+
+    # -- the probes ---------------------------------------------------------------------------------------------------
+    def probe(self, expected: Mapping[str, Outcome], patience_s: float = ARRIVES_WITHIN_S) -> dict[str, Outcome | str]:
+        """{feature: Outcome, or the text of a Surprise}. A trade comes first: the others look for it.
+
+        `expected` only says how long to wait for something new; it never changes what is found.
+        """
+        self._patience_s = {
+            feature: ABSENT_FOR_S if outcome in ABSENT else patience_s for feature, outcome in expected.items()
+        }
+        found = {"trade": self._said("trade")}
+        self._round_traded = found["trade"] is Outcome.WORKS
+        others = (
+            "cancel", "read", "depth", "klines", "stream", "user", "join", "login", "account", "markets",
+            "static", "deposit",
+        )  # fmt: skip
+        return found | dict(zip(others, self._pool.map(self._said, others), strict=True))
+
+    def _said(self, feature: str) -> Outcome | str:
+        started = time.monotonic()
+        try:
+            outcome: Outcome = getattr(self, f"_try_{feature}")()
+        except (Unknown, httpx.HTTPError) as error:
+            outcome = Outcome.GONE
+            if not _is_refused_connection(error):
+                return f"no answer: {error!r}"
+        except Surprise as surprise:
+            return str(surprise)
+        took_s = time.monotonic() - started
+        if outcome in (Outcome.REFUSED, Outcome.GONE) and took_s > REFUSED_WITHIN_S:
+            return f"{outcome} only after {took_s:.1f} s"
+        return outcome
+
+    def _try_trade(self) -> Outcome:
+        price = self._next_price()
+        first = _api_outcome(self._clients[0].answer("POST", ORDER, **_limit("BUY", price), timeInForce="GTC"))
+        if first is not Outcome.WORKS:
+            return first
+        self._newest_price = price
+        sold = self._clients[0].answer("POST", ORDER, **_limit("SELL", "60000"), timeInForce="GTC")
+        bought = self._clients[1].answer("POST", ORDER, **_limit("BUY", "60000"), timeInForce="GTC")
+        if (_api_outcome(sold), _api_outcome(bought)) != (Outcome.WORKS, Outcome.WORKS):
+            raise Surprise(f"one order was taken, another not: {sold.text} {bought.text}")
+        if bought.json()["status"] != "FILLED":
+            raise Surprise(f"no trade: {bought.text}")
+        return Outcome.WORKS
+
+    def _try_cancel(self) -> Outcome:
+        answer = self._clients[0].answer("DELETE", ORDER, symbol=SYMBOL, orderId=self._resting[0])
+        return _api_outcome(answer)
+
+    def _try_read(self) -> Outcome:
+        with self._client(self.alice) as client:
+            answer = client.answer("GET", "/api/v3/openOrders", symbol=SYMBOL)
+        outcome = _api_outcome(answer)
+        if outcome is Outcome.WORKS and self._newest_price not in _prices(answer.json()):
+            raise Surprise(f"the answer lacks the order at {self._newest_price}: {answer.text}")
+        return outcome
+
+    def _try_depth(self) -> Outcome:
+        def ask() -> Outcome:
+            answer = self._public.get("/api/v3/depth", params={"symbol": SYMBOL, "limit": 20})
+            outcome = _api_outcome(answer)
+            if outcome is not Outcome.WORKS:
+                return outcome
+            shown = {Decimal(price) for price, _ in answer.json()["bids"]}
+            return Outcome.WORKS if Decimal(self._newest_price) in shown else Outcome.STALE
+
+        return self._in_time("depth", ask)
+
+    def _try_klines(self) -> Outcome:
+        def ask() -> Outcome:
+            answer = self._public.get("/api/v3/klines", params={"symbol": SYMBOL, "interval": "1d", "limit": 2})
+            outcome = _api_outcome(answer)
+            if outcome is not Outcome.WORKS:
+                return outcome
+            moved = sum(bar[8] for bar in answer.json()) > self._trades_before
+            return Outcome.WORKS if moved or not self._round_traded else Outcome.STALE
+
+        return self._in_time("klines", ask)
+
+    def _in_time(self, feature: str, ask: Callable[[], Outcome]) -> Outcome:
+        """The first answer that is not stale, or STALE when none comes."""
+        deadline = time.monotonic() + self._patience_s[feature]
+        while (outcome := ask()) is Outcome.STALE and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+        return outcome
+
+    def _try_stream(self) -> Outcome:
+        return self._listen("stream", self._stream, lambda message: message.get("e") == "trade")
+
+    def _try_user(self) -> Outcome:
+        def is_fill(message: Any) -> bool:
+            return bool(message.get("event", {}).get("x") == "TRADE")
+
+        return self._listen("user", self._user, is_fill)
+
+    def _listen(self, feature: str, socket: Socket, wanted: Callable[[Any], bool]) -> Outcome:
+        """Something new, silence on an open connection, or its end."""
+        try:
+            socket.until(wanted, self._patience_s[feature])
+            return Outcome.WORKS
+        except TimeoutError:
+            if socket.connection.ping().wait(REFUSED_WITHIN_S):
+                return Outcome.QUIET
+            raise Surprise("the connection is open and dead") from None
+        except ConnectionClosed:
+            return Outcome.GONE
+
+    def _try_join(self) -> Outcome:
+        """Of an account that nobody follows yet, so that its open orders have to be loaded."""
+        try:
+            with Socket(self._stack.ws_url + "/ws-api/v3") as socket:
+                answer = self._subscribe(socket, self.bob)
+        except ConnectionRefusedError:
+            return Outcome.GONE
+        if answer["status"] == 200:
+            return Outcome.WORKS
+        if (answer["status"], answer["error"]["code"]) == (503, -1001):
+            return Outcome.REFUSED
+        raise Surprise(str(answer))
+
+    def _try_login(self) -> Outcome:
+        with httpx.Client(base_url=self._stack.base_url, timeout=REQUEST_TIMEOUT_S) as browser:
+            return self._log_in(browser)
+
+    def _log_in(self, browser: httpx.Client) -> Outcome:
+        page = browser.get("/account/log-in")
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
+        if token is None:
+            return _page_outcome(page)
+        fields = {"username": self.alice.email, "password": self.alice.password, "csrfmiddlewaretoken": token.group(1)}
+        answer = browser.post("/account/log-in", data=fields)
+        if answer.status_code == 302 and answer.headers["location"] == "/account/":
+            return Outcome.WORKS
+        return _page_outcome(answer)
+
+    def _try_account(self) -> Outcome:
+        answer = self._session.get("/account/")
+        if answer.status_code == 200 and self.alice.email not in answer.text:
+            raise Surprise("the account page is not the account's")
+        return _page_outcome(answer)
+
+    def _try_markets(self) -> Outcome:
+        return _page_outcome(self._public.get("/markets"))
+
+    def _try_static(self) -> Outcome:
+        return _page_outcome(self._public.get("/static/site/site.css"))
+
+    def _try_deposit(self) -> Outcome:
+        key = f"isolation:{self.bob.account_id}:{next(self._deposits)}"
+        assert self._depositor.stdin is not None
+        assert self._depositor.stdout is not None
+        self._depositor.stdin.write(f"{self.bob.account_id} USDT 100 {key}\n")
+        self._depositor.stdin.flush()
+        answer = self._depositor.stdout.readline().split()
+        if answer[:1] == ["refused"]:
+            return Outcome.REFUSED
+        if answer != ["queued"]:
+            raise Surprise(f"the depositor says {answer}")
+        deadline = time.monotonic() + self._patience_s["deposit"]
+        while time.monotonic() < deadline:
+            if self.is_credited(key):
+                return Outcome.WORKS
+            time.sleep(POLL_S)
+        self.queued.append(key)
+        return Outcome.QUEUED
+
+    def is_credited(self, key: str) -> bool:
+        with psycopg.connect(self._stack.dsn) as connection:
+            row = connection.execute("SELECT state FROM outbox_outboxrow WHERE key = %s", [key]).fetchone()
+        assert row is not None, f"the deposit {key} was acknowledged and is gone"
+        return bool(row[0] == "done")
+
+
+def _limit(side: str, price: str) -> dict[str, str]:
+    return {"symbol": SYMBOL, "type": "LIMIT", "side": side, "price": price, "quantity": "0.001"}
+
+
+def _prices(orders: Any) -> set[str]:
+    return {f"{Decimal(order['price']):.2f}" for order in orders}
+
+
+def _api_outcome(answer: httpx.Response) -> Outcome:
+    if answer.status_code == 200:
+        return Outcome.WORKS
+    if answer.status_code == 503 and answer.json()["code"] == -1001 and int(answer.headers["retry-after"]) >= 1:
+        return Outcome.REFUSED
+    raise Surprise(f"{answer.request.url.path}: {answer.status_code} {answer.text[:200]}")
+
+
+def _page_outcome(answer: httpx.Response) -> Outcome:
+    if answer.status_code == 200:
+        return Outcome.WORKS
+    if answer.status_code in (502, 503) and "not available" in answer.text and int(answer.headers["retry-after"]) >= 1:
+        return Outcome.REFUSED
+    raise Surprise(f"{answer.request.url.path}: {answer.status_code} {answer.text[:200]}")
+
+
+def _is_refused_connection(error: Exception) -> bool:
+    cause = error.__cause__ if isinstance(error, Unknown) else error
+    return isinstance(cause, httpx.ConnectError | httpx.RemoteProtocolError | httpx.ReadError | InvalidHandshake)
