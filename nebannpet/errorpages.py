@@ -16,7 +16,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if not isinstance(sys.exception(), OperationalError | InterfaceError):
         return fault_of_ours(request)
     # Without a request: its context processors would ask the database who is logged in.
-    answer = render(None, "503.html", status=503)  # type: ignore[arg-type]
+    answer = render(None, "503.html", status=503)
     answer["Retry-After"] = str(RETRY_AFTER_S)
     answer["Cache-Control"] = "no-store"
     return answer
