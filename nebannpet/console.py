@@ -24,6 +24,7 @@ COLOURS = {
     "matching": "33",
     "standby": "33",
     "settlement": "94",
+    "archive": "93",
     "marketdata": "96",
     "outbox": "95",
     "reconcile": "37",

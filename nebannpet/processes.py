@@ -18,7 +18,9 @@ MANAGE = str(BASE_DIR / "manage.py")
 GRACE_S = {"matching": 30.0, "standby": 30.0}
 USUAL_GRACE_S = 5.0
 # The engine first, its readers next, what brings it work last. The simulator trades through the public API.
-APPLICATION = ("matching", "standby", "settlement", "marketdata", "outbox", "reconcile", "site", "gateway", "simulator")
+APPLICATION = (
+    "matching", "standby", "settlement", "archive", "marketdata", "outbox", "reconcile", "site", "gateway", "simulator",
+)  # fmt: skip
 
 # Each group stops together, after the one before it: first what brings work, then the engine, then its readers, which
 # so see the last events, then the servers.
@@ -27,7 +29,7 @@ STOP_ORDER = (
     ("gateway", "site", "outbox"),
     ("standby",),
     ("matching",),
-    ("settlement", "marketdata", "reconcile"),
+    ("settlement", "archive", "marketdata", "reconcile"),
     ("redis-edge", "redis-core", "postgres"),
 )
 
@@ -35,7 +37,7 @@ STOP_ORDER = (
 COMMANDS = {"standby": ("run_matching", "--name", "standby")}
 
 # They give way to the order path (embedded/launching.py), as PostgreSQL does.
-READERS = ("settlement", "marketdata", "simulator")
+READERS = ("settlement", "archive", "marketdata", "simulator")
 
 
 def _nothing() -> None:

@@ -72,6 +72,8 @@ ROLES: Final = (
             Grant("matching_watermark", READ),
         ),
     ),
+    # The archive reads the log on redis-core and writes files; PostgreSQL is nothing it needs.
+    Role("archive", ()),
     Role("matching", (Grant("matching_engineepoch", KEEP), Grant("matching_watermark", APPEND)), everywhere=READ),
     Role(
         "marketdata",

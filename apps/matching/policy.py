@@ -58,9 +58,12 @@ SNAPSHOT_RETRY_S: Final = 10.0
 # -- Trimming ---------------------------------------------------------------------------------------------------------
 # Events kept behind the slowest reader, so that a client that comes back can resume from the stream (20 MB).
 EVENTS_KEPT: Final = 100_000
-# These readers are the record: without their cursor no event is trimmed, and they are never dropped.
-READERS_NEVER_DROPPED: Final = frozenset({"settlement", "archive-commands", "archive-events"})
-READERS_REQUIRED: Final = frozenset({"settlement"})
+# These readers are the record: without their cursors a stream is not trimmed, and they are never dropped.
+READERS_REQUIRED: Final = {
+    "commands": frozenset({"archive-commands"}),
+    "events": frozenset({"settlement", "archive-events"}),
+}
+READERS_NEVER_DROPPED: Final = frozenset().union(*READERS_REQUIRED.values())
 READER_SILENT_MAX_MS: Final = 600_000
 
 # -- Waiting for servers ----------------------------------------------------------------------------------------------

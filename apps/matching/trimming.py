@@ -1,4 +1,8 @@
-"""How far the log may be forgotten: never beyond the oldest kept snapshot or a reader that still needs it."""
+"""How far the log may be forgotten: never beyond the oldest kept snapshot or a reader that still needs it.
+
+Some readers are the record (policy.READERS_REQUIRED): a stream is not trimmed at all before each of them has a cursor
+on it. So without the archive process nothing ever goes, and `missing_readers` says whom trimming waits for.
+"""
 
 from collections.abc import Mapping
 
@@ -17,13 +21,22 @@ log = structlog.get_logger(__name__)
 
 def bounds(oldest_snapshot: tuple[int, EntryId], cursors: Mapping[str, Cursor]) -> tuple[EntryId, int]:
     """(commands up to, events up to) that may go. The entry that ends at a needed position itself stays, so that its
-    chain can be compared; (0-0, 0) where nothing may."""
+    chain can be compared. 0-0 and 0 where nothing may, as long as a required reader has no cursor."""
     seq, cmd = oldest_snapshot
     seqs = [seq, *(int(c.position) for c in cursors.values() if c.stream == "events")]
     cmds = [cmd, *(EntryId.parse(c.position) for c in cursors.values() if c.stream == "commands")]
-    if not cursors.keys() >= READERS_REQUIRED:
-        return min(cmds), 0
-    return min(cmds), max(0, min(seqs) - 1 - EVENTS_KEPT)
+    missing = missing_readers(cursors)
+    commands_to = START if missing["commands"] else min(cmds)
+    events_to = 0 if missing["events"] else max(0, min(seqs) - 1 - EVENTS_KEPT)
+    return commands_to, events_to
+
+
+def missing_readers(cursors: Mapping[str, Cursor]) -> dict[str, list[str]]:
+    """By stream, the required readers without a cursor: as long as there is one, that stream is not trimmed."""
+    return {
+        stream: sorted(name for name in required if name not in cursors or cursors[name].stream != stream)
+        for stream, required in READERS_REQUIRED.items()
+    }
 
 
 def drop_silent_readers(bus: Bus, cursors: dict[str, Cursor], now_ms: int) -> dict[str, Cursor]:
