@@ -16,6 +16,7 @@ from apps.matching.errors import Halt
 from apps.matching.policy import SNAPSHOTS_KEPT
 from apps.matching.recovery import replay
 from apps.matching.skips import Skips
+from apps.matching.shards import engine_of
 from apps.matching.snapshots import Snapshot
 from apps.orders.errors import EngineUnreachable
 from apps.orders.policy import POLL_S
@@ -41,13 +42,17 @@ class Replica:
     def before(cls, bus: Bus, directory: Path) -> "Replica":
         """From the oldest snapshot that stays when the next one is written, or empty while the log is whole.
 
-        The further back, the more of the log is replayed. EngineUnreachable where neither exists.
+        The further back, the more of the log is replayed, but only what this release's rules made: after an upgrade
+        that is what follows its first snapshot. EngineUnreachable where there is nothing to start from.
         """
         kept = [each for each in snapshots.good(directory) if each.rules_version == RULES_VERSION]
-        if len(kept) < SNAPSHOTS_KEPT - 1 and bus.trimmed().cmd == START:
-            return cls(Engine(), Position())
+        if len(kept) < SNAPSHOTS_KEPT - 1 and bus.trimmed().cmd == START and _is_own_from_the_start(bus):
+            return cls(engine_of(bus.shard)(), Position())
         if not kept:
-            raise EngineUnreachable("The log was trimmed and there is no snapshot of this release to replay from.")
+            raise EngineUnreachable(
+                "The log was trimmed, or another release wrote its start, and there is no snapshot of this release"
+                f" (rules version {RULES_VERSION}) to replay from. Its matching process writes one when it starts."
+            )
         chosen = kept[: SNAPSHOTS_KEPT - 1][-1]
         return cls(Engine.restore(chosen.body), chosen.position)
 
@@ -92,6 +97,11 @@ class Replica:
             if market.last_trade_id:
                 facts.last_trade_ids[market.market_id] = market.last_trade_id
         return facts
+
+
+def _is_own_from_the_start(bus: Bus) -> bool:
+    """Whether the first events, if there are any, were made by this release's rules."""
+    return all(entry.rules_version == RULES_VERSION for entry in bus.read_events(0, count=1))
 
 
 def ask_snapshot(bus: Bus, directory: Path, *, timeout_s: float) -> Snapshot:
