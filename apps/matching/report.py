@@ -11,7 +11,7 @@ from apps.matching.models import EngineEpoch, Watermark
 from apps.matching.snapshots import Snapshot
 from apps.streams.bus.base import Bus
 from apps.streams.codec import encode_command
-from apps.streams.kinds import TickFlag
+from apps.streams.kinds import HaltCause, TickFlag
 from apps.streams.records import Tick
 
 POLL_S: Final = 0.05
@@ -33,14 +33,18 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Book:
+    """`cause` says why the market is in its state; `skips`: failed commands of it since staff last moved it."""
+
     symbol: str
     state: str
+    cause: str
     best_bid_ticks: int
     best_ask_ticks: int
     last_price_ticks: int
     bid_levels: int
     ask_levels: int
     open_orders: int
+    skips: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +145,14 @@ def _books(core: Engine) -> tuple[Book, ...]:
         Book(
             symbol=market.symbol,
             state=market.state.name,
+            cause=market.cause.name,
             best_bid_ticks=market.best_bid_ticks,
             best_ask_ticks=market.best_ask_ticks,
             last_price_ticks=market.last_price_ticks,
             bid_levels=market.bid_levels,
             ask_levels=market.ask_levels,
             open_orders=orders.get(market.market_id, 0),
+            skips=market.skips,
         )
         for market in core.markets()
     )
@@ -173,8 +179,11 @@ def as_text(status: EngineStatus) -> str:
         "books (prices in ticks, 0 = none)",
     ]
     for book in status.books:
+        state = book.state if book.cause == HaltCause.NONE.name else f"{book.state} ({book.cause})"
+        skips = f"   {book.skips} skipped" if book.skips else ""
         lines.append(
-            f"  {book.symbol:<12} {book.state:<12} bid {book.best_bid_ticks}  ask {book.best_ask_ticks}  "
-            f"last {book.last_price_ticks}   levels {book.bid_levels}/{book.ask_levels}   orders {book.open_orders}"
+            f"  {book.symbol:<12} {state:<22} bid {book.best_bid_ticks}  ask {book.best_ask_ticks}  "
+            f"last {book.last_price_ticks}   levels {book.bid_levels}/{book.ask_levels}   "
+            f"orders {book.open_orders}{skips}"
         )
     return "\n".join(lines)

@@ -11,13 +11,15 @@ from django.core.management import CommandError, call_command
 
 from apps.common.clock import now_ms
 from apps.matching import snapshots
+from apps.matching.applying import apply_entries
 from apps.matching.core import Position
 from apps.matching.engine import Engine
 from apps.matching.models import EngineEpoch, Watermark
 from apps.matching.report import StatusUnavailable, as_text, engine_status
+from apps.matching.skips import Skips
 from apps.matching.status import Phase
-from apps.streams.bus.base import Bus
-from apps.streams.kinds import Side
+from apps.streams.bus.base import Bus, CommandEntry, EntryId
+from apps.streams.kinds import Reason, Side
 from tests.matching.conftest import RunningWorker
 from tests.matching.traffic import opening, order
 
@@ -49,6 +51,19 @@ def test_everything_an_operator_asks_for(bus: Bus, start: Callable[..., RunningW
     assert status.state_hash == Engine.restore(newest.body).state_hash()
     for part in (status.state_hash, status.chain, "BTCUSDT", "settlement", "4900000"):
         assert part in as_text(status)
+
+
+def test_a_poisoned_market_is_shown_with_its_cause_and_its_skipped_commands(bus: Bus, directory: Path) -> None:
+    core = Engine()
+    apply_entries(core, [CommandEntry(EntryId(1, 0), b"".join(opening()))], Skips())
+    poison = [CommandEntry(EntryId(2, n), order(n)) for n in range(3)]
+    apply_entries(core, poison, Skips({(2, n, 0): Reason.INTERNAL for n in range(3)}))
+    snapshots.write(directory, core, Engine, Position(core.seq, "0" * 64, EntryId(2, 2)))
+    status = engine_status(bus, directory, now_ms=now_ms(), timeout_s=15)
+    (book,) = status.books
+    assert (book.state, book.cause, book.skips) == ("CANCEL_ONLY", "POISON", 3)
+    assert "CANCEL_ONLY (POISON)" in as_text(status)
+    assert "3 skipped" in as_text(status)
 
 
 def test_a_worker_that_does_not_answer_is_named(bus: Bus, directory: Path) -> None:
