@@ -45,6 +45,7 @@ ENTRIES_PER_READ: Final = 500
 EVENT_ENTRIES_PER_READ: Final = 64
 # While clients append, the frames are counted again this often before a count between two readings is enough.
 COUNT_ATTEMPTS: Final = 5
+ENTRY_N_MAX: Final = 2**64 - 1
 KEEP_COPIES: Final = " Keep copies of redis-core's data directory, the snapshots and PostgreSQL before you do anything."
 
 
@@ -188,11 +189,19 @@ def _check_log_is_whole(bus: Bus, directory: Path) -> None:
 
 
 def check_waiting_commands(bus: Bus, position: Position) -> None:
-    """As many frames follow `position` as were appended since; clients may append meanwhile.
+    """The last applied command is in the stream, and as many frames follow it as were appended since.
 
     Commands without events are covered by no chain: an entry lost from the middle of the stream, or a processed one
-    that a damaged id has put behind the head, is seen only here.
+    that a damaged id has put behind the head, is seen only here. Clients may append meanwhile.
     """
+    last = position.last_cmd
+    if bus.trimmed().cmd < last:
+        before_last = EntryId(last.ms, last.n - 1) if last.n else EntryId(last.ms - 1, ENTRY_N_MAX)
+        if [entry.id for entry in bus.read_commands(before_last, count=1)] != [last]:
+            raise CommandsMiscounted(
+                f"command entry {last}, the last one that was applied, is not in the stream: redis-core's file was"
+                f" damaged. Bring back its newest intact append-only file and start again.{KEEP_COPIES}"
+            )
     for _ in range(COUNT_ATTEMPTS):
         before = bus.frame_count().appended
         total = position.frames + _frames_after(bus, position.last_cmd)

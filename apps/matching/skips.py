@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
 
+from apps.matching.errors import LogDamaged
 from apps.streams.bus.base import EntryId
 from apps.streams.codec import iter_runs
 from apps.streams.kinds import ORDER_CREATING, Reason
@@ -43,16 +44,22 @@ class Skips:
 
     @classmethod
     def parse(cls, stored: Mapping[str, str]) -> Self:
-        """ValueError or KeyError for an entry that no worker writes."""
+        """LogDamaged for an entry that no worker writes."""
         commands: dict[tuple[int, int, int], Reason] = {}
         ranges = []
         for key, name in stored.items():
-            if ".." in key:
-                first, _, last = key.partition("..")
-                ranges.append((EntryId.parse(first), EntryId.parse(last), Reason[name]))
-            else:
-                ms, n, index = key.split("-")
-                commands[int(ms), int(n), int(index)] = Reason[name]
+            try:
+                if ".." in key:
+                    first, _, last = key.partition("..")
+                    ranges.append((EntryId.parse(first), EntryId.parse(last), Reason[name]))
+                else:
+                    ms, n, index = key.split("-")
+                    commands[int(ms), int(n), int(index)] = Reason[name]
+            except (KeyError, ValueError) as error:
+                raise LogDamaged(
+                    f"the skips hold {key!r}: {name!r}, which no worker writes: redis-core's file was damaged. Bring"
+                    " back its newest intact append-only file and start again."
+                ) from error
         return cls(commands, tuple(sorted(ranges)))
 
     def __bool__(self) -> bool:

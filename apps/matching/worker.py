@@ -26,7 +26,7 @@ from apps.matching import metrics, policy
 from apps.matching.authority import Authority, AuthorityAway, Settled
 from apps.matching.core import CoreClass
 from apps.matching.crash_marker import CrashMarker
-from apps.matching.errors import EngineFailed, Halt, TakeoverLost
+from apps.matching.errors import EngineFailed, Halt, LogDamaged, TakeoverLost
 from apps.matching.follower import Follower
 from apps.matching.lease import LeaseKeeper
 from apps.matching.recovery import recover
@@ -35,7 +35,7 @@ from apps.matching.skips import command_key
 from apps.matching.status import Phase, WorkerStatus
 from apps.matching.takeover import skip_crashing_commands, skip_stale_orders
 from apps.streams.bus.base import Bus
-from apps.streams.bus.errors import AppendUnknown, BusAway, BusRefused
+from apps.streams.bus.errors import AppendUnknown, BusAway, BusRefused, LogUnreadable
 from apps.streams.kinds import Reason
 
 log = structlog.get_logger(__name__)
@@ -85,6 +85,8 @@ class Worker:
             except AuthorityAway as error:
                 self._wait_for_server(Phase.WAITING_FOR_POSTGRES, error)
                 back_off.wait()
+            except LogUnreadable as error:
+                self._stay_halted(LogDamaged(f"{error}. Bring back redis-core's newest intact append-only file."))
             except Halt as halt:
                 self._stay_halted(halt)
         self._marker.close()
