@@ -78,7 +78,7 @@ class MarketState(IntEnum):
 class HaltCause(IntEnum):
     NONE = 0
     STAFF = 1
-    INVARIANT = 2
+    INVARIANT = 2  # the worker's: the engine found itself wrong
     POISON = 3  # the engine's own: too many commands of the market were skipped
     CLOCK = 4  # the worker's: the time of redis-core jumped ahead
 

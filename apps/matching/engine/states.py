@@ -51,9 +51,9 @@ STAFF_MAY_SET: Final = frozenset(
 )
 # States that trade or collect orders, or from which a market can come back to that. From the others only staff leads.
 MAY_TRADE: Final = frozenset({MarketState.OPEN, MarketState.POST_ONLY, MarketState.HALTED, MarketState.AUCTION})
-# What a command may give as the cause; the engine's own causes are not among them.
 # What the worker itself asks for (apps/matching/market_stops.py), by cause.
 WORKERS_STOPS: Final = {HaltCause.CLOCK: MarketState.HALTED, HaltCause.INVARIANT: MarketState.CANCEL_ONLY}
+# What a command may give as the cause; the engine's own causes are not among them.
 CAUSES_OF_COMMANDS: Final = frozenset({HaltCause.NONE, HaltCause.STAFF, HaltCause.INVARIANT, HaltCause.CLOCK})
 UNCROSSED: Final = frozenset({MarketState.OPEN, MarketState.POST_ONLY})
 
@@ -71,8 +71,8 @@ def entry_fault(market: Market, order: Order) -> Reason | None:
 def set_market_state(state: State, frames: bytes, offset: int) -> Reason | None:
     """Move a market. Closing it also cancels its orders, by ascending order_id, after the state event.
 
-    Cause STAFF: somebody has looked, so the market's skipped commands count from nothing again. Causes CLOCK
-    and INVARIANT are the worker's, which does not know the newest state of a market: it only stops what may trade.
+    Cause STAFF: somebody has looked, so the market's skipped commands count from nothing again. Causes CLOCK and
+    INVARIANT are the worker's, which does not know the newest state of a market: it only stops what may trade.
     """
     parts, _, market_id, _, relay_seq, source, new_state, cause = _unpack(frames, offset)
     if parts != 1 or new_state not in set(MarketState) or cause not in CAUSES_OF_COMMANDS:

@@ -212,7 +212,7 @@ def test_a_gap_stops_the_shard() -> None:
 def test_direct_commands_are_not_numbered_and_unknown_sources_are_refused() -> None:
     table = Table()
     for _ in range(2):
-        (event,) = table.send(SetMarketState(market_id=MARKET, state=4, cause=2, relay_seq=0, source=Source.DIRECT))
+        (event,) = table.send(SetMarketState(market_id=MARKET, state=4, cause=1, relay_seq=0, source=Source.DIRECT))
         assert (event.relay_seq, event.new_state) == (0, 4)
     (event,) = table.send(money_command(Credit, relay_seq=1, source=7))  # type: ignore[arg-type]
     assert isinstance(event, RelayRefused)

@@ -184,32 +184,35 @@ def test_counts_are_state() -> None:
     assert kinds(skip(table, ORDER)) == [EventKind.INTERNAL_REJECT, EventKind.MARKET_STATE_CHANGED]
 
 
-# -- HaltCause.CLOCK --------------------------------------------------------------------------------------------------
-DIRECT = {"relay_seq": 0, "source": Source.DIRECT, "cause": HaltCause.CLOCK}
+# -- what the worker asks for -----------------------------------------------------------------------------------------
+DIRECT = {"relay_seq": 0, "source": Source.DIRECT}
 
 
+@pytest.mark.parametrize(("cause", "stop"), WORKERS_STOPS.items())
 @pytest.mark.parametrize("state", list(MarketState))
-def test_a_clock_halt_stops_what_may_trade_and_nothing_else(state: MarketState) -> None:
-    """The worker does not know a market's newest state: its halt must not open a closed one for anything."""
+def test_a_stop_by_the_worker_stops_what_may_trade_and_nothing_else(
+    state: MarketState, cause: HaltCause, stop: MarketState
+) -> None:
+    """The worker does not know a market's newest state: its stop must not open a closed one for anything."""
     table = Table()
     table.engine._state.markets[MARKET].state = int(state)
     before = table.state_but_seq()
-    (event,) = set_state(table, MarketState.HALTED, **DIRECT)
+    (event,) = set_state(table, stop, cause=cause, **DIRECT)
     if state in {MarketState.OPEN, MarketState.POST_ONLY, MarketState.HALTED, MarketState.AUCTION}:
-        assert (event.KIND, event.new_state, event.cause) == (
-            EventKind.MARKET_STATE_CHANGED, MarketState.HALTED, HaltCause.CLOCK,
-        )  # fmt: skip
+        assert (event.KIND, event.new_state, event.cause) == (EventKind.MARKET_STATE_CHANGED, stop, cause)
         assert (event.relay_seq, event.source) == (0, Source.DIRECT)
     else:
         assert (event.KIND, event.reason) == (EventKind.RELAY_REFUSED, Reason.INVALID_STATE)
         assert table.state_but_seq() == before
 
 
-def test_a_clock_halt_halts_and_nothing_else() -> None:
-    table = Table()
-    (event,) = set_state(table, MarketState.CLOSED, **DIRECT)
-    assert (event.KIND, event.reason) == (EventKind.RELAY_REFUSED, Reason.INVALID_STATE)
-    assert rows(table)[MARKET][0] == MarketState.OPEN
+@pytest.mark.parametrize(("cause", "stop"), WORKERS_STOPS.items())
+def test_a_cause_of_the_worker_leads_to_its_state_only(cause: HaltCause, stop: MarketState) -> None:
+    for state in set(MarketState) - {stop}:
+        table = Table()
+        (event,) = set_state(table, state, cause=cause, **DIRECT)
+        assert (event.KIND, event.reason) == (EventKind.RELAY_REFUSED, Reason.INVALID_STATE)
+        assert rows(table)[MARKET][0] == MarketState.OPEN
 
 
 def test_skipping_a_tick_counts_like_any_other_command() -> None:
