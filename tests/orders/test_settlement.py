@@ -15,8 +15,8 @@ from apps.orders.settlement.entries import Position, take
 from apps.orders.settlement.transaction import load_markets, read_position, settle
 from apps.outbox.models import OutboxRow, OutboxState
 from apps.streams.bus.base import EventEntry
-from apps.streams.kinds import CommandKind, MarketState, OrderStatus, Reason, Side
-from apps.streams.records import EVENT_SIZE, InternalReject
+from apps.streams.kinds import CommandKind, HaltCause, MarketState, OrderStatus, Reason, Side
+from apps.streams.records import EVENT_SIZE, InternalReject, MarketStateChanged
 from tests.orders.recorded import ALICE, BOB, CAROL, SHARD, Recorded
 from tests.orders.tape import BTC, MARKET, USDT, market_settings
 
@@ -192,7 +192,7 @@ def test_outbox_rows_end_as_their_events_say(recorded: Recorded) -> None:
     assert OutboxRow.objects.get(relay_seq=waiting).settled_at is None
 
 
-def test_the_market_mirror_follows(recorded: Recorded) -> None:
+def list_market(recorded: Recorded) -> None:
     for asset, code in ((BTC, "BTC"), (USDT, "USDT")):
         Asset.objects.create(id=asset, code=code, name=code)
     settings = {
@@ -201,8 +201,38 @@ def test_the_market_mirror_follows(recorded: Recorded) -> None:
         if name != "market_id"
     }
     Market.objects.create(id=MARKET, **settings)
+
+
+def test_the_market_mirror_follows(recorded: Recorded) -> None:
+    list_market(recorded)
     recorded.settle()
     assert Market.objects.get(id=MARKET).state == MarketState.OPEN
+
+
+@pytest.mark.parametrize(
+    ("cause", "state", "shown"),
+    [
+        (HaltCause.POISON, MarketState.CANCEL_ONLY, "Commands failed"),
+        (HaltCause.CLOCK, MarketState.HALTED, "Clock jumped"),
+        (HaltCause.INVARIANT, MarketState.CANCEL_ONLY, "Broken invariant"),
+    ],
+)
+def test_a_stop_that_nobody_sent_through_the_outbox_is_mirrored(
+    recorded: Recorded, cause: HaltCause, state: MarketState, shown: str
+) -> None:
+    """The engine's own stop, behind the third skipped command, and the worker's: no outbox row waits for them."""
+    list_market(recorded)
+    recorded.tape.write(
+        InternalReject, relay_seq=0, source=0, op=CommandKind.PLACE_ORDER, market_id=MARKET, reason=Reason.INTERNAL
+    )
+    recorded.tape.write(
+        MarketStateChanged, relay_seq=0, source=0, market_id=MARKET, old_state=MarketState.OPEN, new_state=state,
+        cause=cause, until_ms=0,
+    )  # fmt: skip
+    recorded.settle()
+    market = Market.objects.get(id=MARKET)
+    assert (market.state, market.state_cause, market.get_state_cause_display()) == (state, cause, shown)
+    market.full_clean()
 
 
 def test_new_settings_count_from_their_event_on(recorded: Recorded) -> None:
