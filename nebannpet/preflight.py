@@ -10,7 +10,6 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
 
@@ -129,6 +128,5 @@ def _holder_of(port: int) -> str:
 def remove_stale_run_files(paths: Paths) -> None:
     """Process table and sockets that a killed supervisor left; call it holding the lock."""
     paths.process_table.unlink(missing_ok=True)
-    found: Iterator[Path] = paths.socket_dir.glob("*.sock")
-    for path in found:
+    for path in paths.own_sockets():
         path.unlink()

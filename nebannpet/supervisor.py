@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 
+from apps.streams.shards import DEFAULT_SHARD
 from nebannpet import env
 from nebannpet.children import Child, DeathPipe, State
 from nebannpet.console import Console
@@ -59,7 +60,9 @@ class Supervisor:
             "DJANGO_SETTINGS_MODULE": "nebannpet.settings",
         }
         self._environment.pop("NEBANNPET_PROCESS", None)
-        embedded_postgres = "DATABASE_URL" not in os.environ
+        # Another shard uses the servers that the first one's supervisor keeps, or those of the environment.
+        first_shard = paths.shard == DEFAULT_SHARD
+        embedded_postgres = first_shard and "DATABASE_URL" not in os.environ
         self._preparation = Preparation(
             paths=paths,
             dsn=dsn,
@@ -73,8 +76,8 @@ class Supervisor:
             for process in embedded_servers(
                 paths,
                 postgres=embedded_postgres,
-                core="REDIS_CORE_URL" not in os.environ,
-                edge="REDIS_EDGE_URL" not in os.environ,
+                core=first_shard and "REDIS_CORE_URL" not in os.environ,
+                edge=first_shard and "REDIS_EDGE_URL" not in os.environ,
             )
         ]
         self._application = [

@@ -23,6 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from apps.streams.shards import DEFAULT_SHARD
 from nebannpet import control
 from nebannpet.embedded import Launch, Postgres
 from nebannpet.paths import Paths
@@ -48,6 +49,7 @@ def free_port() -> int:
 class Stack:
     """`environment` is added to a clean one; The simulator and demo logins are off and demo data on by default.
 
+    SHARD="drill" with the `data_dir` of a running stack adds the processes of a second shard beside it.
     `user` (uid, gid) runs it all as that user, when the tests run as root; `data_dir` must belong to it then.
     """
 
@@ -58,7 +60,7 @@ class Stack:
         self.data_dir = data_dir or Path(tempfile.mkdtemp(prefix="nebannpet-stack-"))
         self.port = free_port()
         self._user = user
-        self.paths = Paths(self.data_dir)
+        self.paths = Paths(self.data_dir, environment.get("SHARD", DEFAULT_SHARD))
         self.environment = {name: os.environ[name] for name in INHERITED if name in os.environ} | {
             "NEBANNPET_ENV": "development",
             "NEBANNPET_DATA": str(self.data_dir),
@@ -68,7 +70,7 @@ class Stack:
             **environment,
         }
         self._supervisor: subprocess.Popen[bytes] | None = None
-        self.console_path = self.data_dir / "console.log"
+        self.console_path = self.data_dir / f"{self.paths.of_shard('console')}.log"
         self._console_start = 0
 
     @property

@@ -64,7 +64,7 @@ class Gateway:
         keys = ShardKeys(config.shard)
         self.config = config
         self.registry = registry.load()
-        self.markets = Markets()
+        self.markets = Markets(config.shard)
         self.pool = make_pool(config.database_dsn, config.database_role)
         self.credentials = Credentials(self.pool)
         self.follower = Follower(

@@ -8,15 +8,17 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
+from apps.streams.shards import last_order_id, order_ids_after
+
 
 async def first_where(
-    connection: AsyncConnection[Any], last: int, probe: str, parameters: Sequence[Any], wanted: int
+    connection: AsyncConnection[Any], first: int, last: int, probe: str, parameters: Sequence[Any], wanted: int
 ) -> int:
-    """The lowest id in 1..last + 1 whose probed column is >= `wanted`, by bisection; ids are dense and ordered.
+    """The lowest id in first..last + 1 whose probed column is >= `wanted`, by bisection; ids are dense and ordered.
 
-    `probe` selects (id, column) of the first row with id >= its last parameter; about log2(last) point look-ups.
+    `probe` selects (id, column) of the first row with id >= its last parameter; about log2(last - first) look-ups.
     """
-    low, high = 1, last + 1
+    low, high = first, last + 1
     while low < high:
         middle = (low + high) // 2
         row = await (await connection.execute(probe, (*parameters, middle))).fetchone()
@@ -42,10 +44,16 @@ async def _first_trade(connection: AsyncConnection[Any], market_id: int, column:
     probe = (
         f"SELECT trade_id, {column} FROM orders_trade WHERE market_id = %s AND trade_id >= %s ORDER BY trade_id LIMIT 1"  # noqa: S608
     )
-    return await first_where(connection, (row[0] if row else 0) or 0, probe, (market_id,), wanted)
+    return await first_where(connection, 1, (row[0] if row else 0) or 0, probe, (market_id,), wanted)
 
 
-async def first_order_at(connection: AsyncConnection[Any], time_ms: int) -> int:
-    row = await (await connection.execute("SELECT max(id) FROM orders_order")).fetchone()
-    probe = "SELECT id, created_ms FROM orders_order WHERE id >= %s ORDER BY id LIMIT 1"
-    return await first_where(connection, (row[0] if row else 0) or 0, probe, (), time_ms)
+async def first_order_at(connection: AsyncConnection[Any], shard: str, time_ms: int) -> int:
+    """The first order id of a shard at or after `time_ms`."""
+    before, last = order_ids_after(shard), last_order_id(shard)
+    cursor = await connection.execute(
+        "SELECT COALESCE(max(id), %s) FROM orders_order WHERE id BETWEEN %s AND %s", (before, before, last)
+    )
+    row = await cursor.fetchone()
+    assert row is not None, "an aggregate always returns one row"
+    probe = "SELECT id, created_ms FROM orders_order WHERE id <= %s AND id >= %s ORDER BY id LIMIT 1"
+    return await first_where(connection, before + 1, row[0], probe, (last,), time_ms)

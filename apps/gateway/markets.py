@@ -19,10 +19,11 @@ _COLUMNS: Final = (
     "min_notional_units", "max_notional_units", "bid_down_bp", "bid_up_bp", "ask_down_bp", "ask_up_bp",
     "max_open_orders", "fees", "state", "version",
 )  # fmt: skip
-_MARKETS_SQL: Final = f"SELECT {', '.join(_COLUMNS)} FROM markets_market ORDER BY id"  # noqa: S608
+_MARKETS_SQL: Final = f"SELECT {', '.join(_COLUMNS)} FROM markets_market WHERE shard = %s ORDER BY id"  # noqa: S608
 # An asset is listed before its first market, and may be credited from then on.
 _VERSION_SQL: Final = (
     "SELECT COALESCE(max(version), 0), count(*), (SELECT COALESCE(max(id), 0) FROM markets_asset) FROM markets_market"
+    " WHERE shard = %s"
 )
 _ASSETS_SQL: Final = "SELECT id, code, name FROM markets_asset ORDER BY id"
 
@@ -77,9 +78,10 @@ class Market:
 
 
 class Markets:
-    """All listed markets, by symbol and id; replaced as a whole when a version changes."""
+    """All markets of one shard, by symbol and id; replaced as a whole when a version changes."""
 
-    def __init__(self) -> None:
+    def __init__(self, shard: str) -> None:
+        self._shard = shard
         self.by_symbol: dict[str, Market] = {}
         self.by_id: dict[int, Market] = {}
         self.assets: dict[int, Asset] = {}
@@ -104,7 +106,7 @@ class Markets:
 
     async def refresh(self, connection: psycopg.AsyncConnection[Any]) -> None:
         """Reload when a version moved; one cheap query otherwise."""
-        row = await (await connection.execute(_VERSION_SQL)).fetchone()
+        row = await (await connection.execute(_VERSION_SQL, (self._shard,))).fetchone()
         assert row is not None, "an aggregate always returns one row"
         version = (row[0], row[1], row[2])
         if version != self._version:
@@ -117,7 +119,7 @@ class Markets:
             for asset_id, code, name in await (await connection.execute(_ASSETS_SQL)).fetchall()
         }
         markets = []
-        for row in await (await connection.execute(_MARKETS_SQL)).fetchall():
+        for row in await (await connection.execute(_MARKETS_SQL, (self._shard,))).fetchall():
             values = dict(zip(_COLUMNS, row, strict=True))
             values.pop("version")
             base, quote = assets[values.pop("base_asset_id")], assets[values.pop("quote_asset_id")]

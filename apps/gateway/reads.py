@@ -19,6 +19,7 @@ from apps.gateway.markets import Market, Markets
 from apps.gateway.replies import Fill, OrderView, fee_asset
 from apps.gateway.settled import Settled
 from apps.streams.kinds import OrderStatus, Side
+from apps.streams.shards import last_order_id, order_ids_after
 
 OPEN: Final = [int(OrderStatus.NEW), int(OrderStatus.PARTIALLY_FILLED), int(OrderStatus.PENDING_NEW)]
 
@@ -27,13 +28,13 @@ _ORDER: Final = (
     "o.budget_units, o.filled_lots, o.filled_quote_units, o.status, o.created_ms, o.updated_ms, o.market_id"
 )
 _BY_ID: Final = f"SELECT {_ORDER} FROM orders_order o WHERE o.id = %s AND o.account_id = %s"  # noqa: S608
+_OF_SHARD: Final = "o.id BETWEEN %s AND %s"
 _BY_CLIENT_ID: Final = (
-    f"SELECT {_ORDER} FROM orders_order o WHERE o.account_id = %s AND o.client_order_id = %s"  # noqa: S608
+    f"SELECT {_ORDER} FROM orders_order o WHERE o.account_id = %s AND o.client_order_id = %s AND {_OF_SHARD}"  # noqa: S608
     " ORDER BY o.id DESC LIMIT 1"
 )
-_OPEN_OF_ACCOUNT: Final = (
-    f"SELECT {_ORDER} FROM orders_order o WHERE o.account_id = %s AND o.status IN ({', '.join(map(str, OPEN))})"  # noqa: S608
-)
+_OPEN: Final = f"o.account_id = %s AND o.status IN ({', '.join(map(str, OPEN))}) AND {_OF_SHARD}"
+_OPEN_OF_ACCOUNT: Final = f"SELECT {_ORDER} FROM orders_order o WHERE {_OPEN}"  # noqa: S608
 _TRADE: Final = (
     "t.trade_id, t.maker_order_id, t.taker_order_id, t.price_ticks, t.quantity_lots, t.quote_units, t.taker_is_buyer,"
     " t.taker_fee_units, t.maker_fee_units, t.time_ms"
@@ -73,6 +74,7 @@ class Reads:
         self._settled = settled
         self._markets = markets
         self._shard = shard
+        self._order_ids = order_ids_after(shard), last_order_id(shard)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
@@ -104,7 +106,7 @@ class Reads:
         if order_id is not None:
             rows = await self._settled_rows(_BY_ID, (order_id, account_id))
         else:
-            rows = await self._settled_rows(_BY_CLIENT_ID, (account_id, client_id))
+            rows = await self._settled_rows(_BY_CLIENT_ID, (account_id, client_id, *self._order_ids))
         if not rows or rows[0][-1] != market.id or (client_id is not None and rows[0][1] != client_id):
             raise errors.order_unknown()
         return _view(rows[0])
@@ -124,9 +126,9 @@ class Reads:
         return _view(rows[0], fills), market
 
     async def open_orders(self, account_id: int, market: Market | None) -> list[tuple[OrderView, Market]]:
-        query, parameters = _OPEN_OF_ACCOUNT, [account_id]
+        query, parameters = _OPEN_OF_ACCOUNT, [account_id, *self._order_ids]
         if market is not None:
-            query, parameters = query + " AND o.market_id = %s", [account_id, market.id]
+            query, parameters = query + " AND o.market_id = %s", [*parameters, market.id]
         rows = await self._settled_rows(query + " ORDER BY o.id", parameters)
         return [(_view(row), self._markets.by_id[row[-1]]) for row in rows]
 
@@ -134,9 +136,9 @@ class Reads:
         """Open orders and the exact event they are as of; one statement, so one snapshot."""
         await self._settled.wait(timeout_s)
         rows = await self._rows(
-            f"SELECT {_ORDER}, w.seq FROM matching_watermark w LEFT JOIN orders_order o ON o.account_id = %s"  # noqa: S608
-            f" AND o.status IN ({', '.join(map(str, OPEN))}) WHERE w.shard = %s AND w.reader = 'settlement'",
-            (account_id, self._shard),
+            f"SELECT {_ORDER}, w.seq FROM matching_watermark w LEFT JOIN orders_order o ON {_OPEN}"  # noqa: S608
+            " WHERE w.shard = %s AND w.reader = 'settlement'",
+            (account_id, *self._order_ids, self._shard),
         )
         if not rows:
             return OpenOrders(0, ())
@@ -151,9 +153,9 @@ class Reads:
         async with self.connection() as connection:
             low, high = from_id, None
             if start_ms is not None:
-                low = max(low or 0, await first_order_at(connection, start_ms))
+                low = max(low or 0, await first_order_at(connection, self._shard, start_ms))
             if end_ms is not None:
-                high = await first_order_at(connection, end_ms + 1)
+                high = await first_order_at(connection, self._shard, end_ms + 1)
             where = "o.account_id = %s AND o.market_id = %s"
             rows = await _range(connection, f"SELECT {_ORDER} FROM orders_order o WHERE {where}", "o.id",  # noqa: S608
                                 [account_id, market.id], low, high, limit)  # fmt: skip

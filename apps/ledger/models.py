@@ -52,7 +52,7 @@ class Entry(models.Model):
 
 
 class Balance(models.Model):
-    """What an account has of an asset after event `seq`, in units.
+    """What an account has of an asset on one shard after event `seq`, in units.
 
     available and held are absolute, from events; posted is the running sum of the account's entries. The database
     itself refuses a row in which they disagree, so a broken invariant stops settlement before anything changes.
@@ -69,7 +69,7 @@ class Balance(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["account_id", "asset_id"], name="ledger_balance_unique"),
+            models.UniqueConstraint(fields=["account_id", "asset_id", "shard"], name="ledger_balance_unique"),
             models.CheckConstraint(
                 condition=models.Q(available_units__gte=0, held_units__gte=0), name="ledger_balance_not_negative"
             ),

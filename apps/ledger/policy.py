@@ -2,9 +2,7 @@
 
 from typing import Final
 
-# Ids of permanent rows are arithmetic, so that a replayed event meets its own row: see `record_id`.
-# A new shard takes the next number; numbers are never reused.
-SHARD_NUMBERS: Final = {"spot": 0}
+from apps.streams.shards import SHARD_NUMBERS
 
 # Event sequence numbers stay below 2^53 (the fence refuses above 9e15), entries of one event below 8.
 SEQ_BITS: Final = 53

@@ -30,7 +30,9 @@ INSERT INTO ledger_balance (shard, account_id, asset_id, available_units, held_u
 SELECT %(shard)s::text, v.account, v.asset, v.available, v.held, v.posted, v.seq
   FROM unnest(%(account)s, %(asset)s, %(available)s, %(held)s, %(posted)s, %(seq)s)
        AS v(account, asset, available, held, posted, seq)
- WHERE NOT EXISTS (SELECT 1 FROM ledger_balance b WHERE b.account_id = v.account AND b.asset_id = v.asset)
+ WHERE NOT EXISTS (
+       SELECT 1 FROM ledger_balance b
+        WHERE b.account_id = v.account AND b.asset_id = v.asset AND b.shard = %(shard)s::text)
  ORDER BY v.account, v.asset
 """
 _UPDATE_TOTALS: Final = """

@@ -2,6 +2,8 @@
 
 from typing import Final, NamedTuple
 
+from django.conf import settings
+
 from apps.common.amounts import parse_decimal
 from apps.markets.services import MarketTerms
 
@@ -59,10 +61,13 @@ class DemoMarket(NamedTuple):
         )
 
 
-MARKETS: Final = (
+_OF_SPOT: Final = (
     DemoMarket("BTC", "USDT", "0.01", "0.00001", "50000", "1000000", "9000", "100", "5", "9000000"),
     DemoMarket("ETH", "USDT", "0.01", "0.0001", "2500", "1000000", "9000", "1000", "5", "9000000"),
     DemoMarket("ETH", "BTC", "0.00001", "0.001", "0.05", "1000", "100000", "1000", "0.0001", "1000"),
     DemoMarket("BNB", "USDT", "0.01", "0.001", "500", "100000", "90000", "10000", "5", "9000000"),
     DemoMarket("LTC", "USDT", "0.01", "0.001", "80", "100000", "90000", "10000", "5", "9000000"),
 )
+_OF_DRILL: Final = (DemoMarket("LTC", "USDC", "0.01", "0.001", "80", "100000", "90000", "10000", "5", "9000000"),)
+MARKETS_OF_SHARD: Final = {"spot": _OF_SPOT, "drill": _OF_DRILL}
+MARKETS: Final = MARKETS_OF_SHARD[settings.SHARD]

@@ -12,6 +12,7 @@ from django.db import models
 from apps.markets.policy import REASON_LENGTH_MAX
 from apps.streams.kinds import HaltCause, MarketState
 from apps.streams.messages import AssetSettings, MarketSettings
+from apps.streams.shards import DEFAULT_SHARD
 
 
 class Asset(models.Model):
@@ -32,7 +33,7 @@ class Asset(models.Model):
 
 
 class Market(models.Model):
-    """One order book. The settings have the names and units of `messages.MarketSettings`.
+    """One order book of one shard, for ever. The settings have the names and units of `messages.MarketSettings`.
 
     `version` is raised from a sequence by a trigger on every change, which also notifies channel `markets`.
     """
@@ -55,6 +56,7 @@ class Market(models.Model):
 
     id = models.PositiveIntegerField(primary_key=True)
     symbol = models.CharField(max_length=20, unique=True)
+    shard = models.CharField(max_length=16, default=DEFAULT_SHARD, editable=False)
     base_asset = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="base_markets")
     quote_asset = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="quote_markets")
     settings_version = models.PositiveBigIntegerField()

@@ -24,7 +24,7 @@ def market_list(request: HttpRequest) -> HttpResponse:
 @require_safe
 def trade_default(request: HttpRequest) -> HttpResponse:
     """`/trade` leads to the first market, or to the empty list when there is none."""
-    market = Market.objects.first()
+    market = Market.objects.filter(shard=settings.SHARD).first()
     return redirect("markets:list") if market is None else redirect("markets:trade", symbol=market.symbol)
 
 
@@ -32,7 +32,8 @@ def trade_default(request: HttpRequest) -> HttpResponse:
 @ensure_csrf_cookie
 def trade(request: HttpRequest, symbol: str) -> HttpResponse:
     """The trading page of one market; 404 for a symbol that does not exist."""
-    market = get_object_or_404(Market.objects.select_related("base_asset", "quote_asset"), symbol=symbol)
+    of_shard = Market.objects.filter(shard=settings.SHARD)
+    market = get_object_or_404(of_shard.select_related("base_asset", "quote_asset"), symbol=symbol)
     maker_ppm, taker_ppm = market.fees[0]
     context = {
         "market": market,

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from apps.streams.shards import DEFAULT_SHARD, SHARD_NUMBERS
 from nebannpet import env
 from nebannpet.logs import configure_logging
 from nebannpet.paths import Paths
@@ -15,11 +16,12 @@ BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
 # -- Addresses and switches of the platform ---------------------------------------------------------------------------
 DATA_DIR = env.directory("NEBANNPET_DATA", BASE_DIR / "data")
-PATHS = Paths(DATA_DIR)
+# Which markets this process works for (apps/streams/shards.py); all processes of one shard have the same.
+SHARD = env.choice("SHARD", tuple(SHARD_NUMBERS), DEFAULT_SHARD)
+PATHS = Paths(DATA_DIR, SHARD)
 HOST = env.text("HOST", "127.0.0.1")
 PORT = env.integer("PORT", 8000, minimum=1, maximum=65535)
 PUBLIC_ORIGIN = env.origin("PUBLIC_ORIGIN", f"http://localhost:{PORT}")
-SHARD = "spot"
 # Days after which segments of the archive may go (apps/orders/archive/retention.py); 0 keeps everything.
 ARCHIVE_KEEP_DAYS = env.integer("ARCHIVE_KEEP_DAYS", 0, minimum=0, maximum=36_500)
 ENGINE = env.choice("ENGINE", ("plain",), "plain")

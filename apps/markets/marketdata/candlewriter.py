@@ -14,6 +14,7 @@ import psycopg
 import structlog
 from prometheus_client import Counter, Gauge
 
+from apps.ledger.policy import record_id
 from apps.markets.marketdata import database
 from apps.markets.marketdata.bars import Bar, fold, trade_bar
 from apps.markets.marketdata.events import TRADES, wanted_events
@@ -155,7 +156,9 @@ class CandleWriter:
         if settled < to_seq:
             raise SettlementBehind(f"events up to {to_seq} are trimmed, settlement is at {settled}")
         collected = SecondBars()
-        rows = connection.execute(database.TRADES_BETWEEN, (self.seq, to_seq))
+        rows = connection.execute(
+            database.TRADES_BETWEEN, (record_id(self._shard, self.seq), record_id(self._shard, to_seq))
+        )
         for market_id, trade_id, price_ticks, lots, quote_units, time_ms, taker_is_buyer in rows:
             bar = trade_bar(
                 trade_id=trade_id,

@@ -33,7 +33,7 @@ SELECT COALESCE(
 """
 TRADES_BETWEEN: Final = """
 SELECT market_id, trade_id, price_ticks, quantity_lots, quote_units, time_ms, taker_is_buyer
-  FROM orders_trade WHERE seq > %s AND seq <= %s ORDER BY seq
+  FROM orders_trade WHERE id > %s AND id <= %s ORDER BY id
 """
 RECENT_TRADES: Final = """
 SELECT trade_id, agg_id, price_ticks, quantity_lots, time_ms, taker_is_buyer, seq

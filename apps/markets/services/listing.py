@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from django.conf import settings as django_settings
 from django.db import connection, transaction
 from django.db.models import Max
 
@@ -29,6 +30,7 @@ from apps.markets.policy import REASON_LENGTH_MAX
 from apps.outbox import services as outbox
 from apps.outbox.models import OutboxRow, OutboxState
 from apps.streams.messages import MarketSettings, SettingsError
+from apps.streams.shards import DEFAULT_SHARD
 
 CODE_PATTERN = re.compile(r"[A-Z0-9]{1,10}", re.ASCII)
 # Fields that may change while orders rest; the others change what a tick, a lot or the market itself is.
@@ -59,7 +61,7 @@ class MarketTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 @transaction.atomic
 def create_asset(*, code: str, name: str) -> Asset:
-    """A new asset with the next id, announced to the engine. Raises AssetExists, InvalidMarket."""
+    """A new asset with the next id, announced to this process's shard. Raises AssetExists, InvalidMarket."""
     if not CODE_PATTERN.fullmatch(code):
         raise InvalidMarket("An asset code has 1 to 10 capital letters and digits.")
     if not 0 < len(name.strip()) <= 60:
@@ -69,13 +71,22 @@ def create_asset(*, code: str, name: str) -> Asset:
     asset = Asset(id=_next_id(Asset), code=code, name=name.strip())
     asset.settings().check()
     asset.save(force_insert=True)
-    outbox.enqueue_settings(key=f"asset:{asset.id}:settings:1", settings=asset.settings())
+    _announce(asset, django_settings.SHARD)
     return asset
+
+
+def _announce(asset: Asset, shard: str) -> None:
+    """Every engine that has balances or a market of the asset must know it; again, it makes no second command."""
+    of_shard = "" if shard == DEFAULT_SHARD else f":{shard}"
+    outbox.enqueue_settings(key=f"asset:{asset.id}:settings:1{of_shard}", settings=asset.settings(), shard=shard)
 
 
 @transaction.atomic
 def create_market(*, base: str, quote: str, terms: MarketTerms, reason: str, requested_by: str) -> Market:
-    """A new market in state PRE_LAUNCH, named base + quote. Raises UnknownAsset, MarketExists, InvalidMarket."""
+    """A new market of this process's shard in state PRE_LAUNCH, named base + quote.
+
+    A symbol stands for one market of the whole installation. Raises UnknownAsset, MarketExists, InvalidMarket.
+    """
     reason = required_reason(reason)
     symbol = base + quote
     assets = {asset.code: asset for asset in Asset.objects.filter(code__in=(base, quote))}
@@ -93,8 +104,11 @@ def create_market(*, base: str, quote: str, terms: MarketTerms, reason: str, req
         **msgspec.structs.asdict(terms),
     )
     _check(settings)
-    market = Market(id=settings.market_id, **{name: getattr(settings, name) for name in MIRRORED_FIELDS})
+    values = {name: getattr(settings, name) for name in MIRRORED_FIELDS}
+    market = Market(id=settings.market_id, shard=django_settings.SHARD, **values)
     market.save(force_insert=True)
+    for asset in assets.values():
+        _announce(asset, market.shard)
     _request(market, settings, reason, requested_by)
     return market
 
@@ -166,7 +180,7 @@ def _request(market: Market, settings: MarketSettings, reason: str, requested_by
         requested_by=requested_by,
         outbox_key=f"market:{market.id}:settings:{settings.settings_version}",
     )
-    outbox.enqueue_settings(key=change.outbox_key, settings=settings)
+    outbox.enqueue_settings(key=change.outbox_key, settings=settings, shard=market.shard)
     return change
 
 

@@ -49,5 +49,5 @@ def set_market_state(*, symbol: str, action: MarketAction, reason: str, requeste
         outbox_key=f"market:{market.id}:state:{uuid4().hex}",
     )
     command = SetMarketState(market_id=market.id, state=state, cause=HaltCause.STAFF, relay_seq=0, source=0)
-    outbox.enqueue(key=change.outbox_key, command=command)
+    outbox.enqueue(key=change.outbox_key, command=command, shard=market.shard)
     return change

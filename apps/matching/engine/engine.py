@@ -54,14 +54,15 @@ class Engine:
     """One shard's matching engine.
 
     `closed_ids_kept` is how many client ids of closed orders are remembered (T15). It belongs to the state: a
-    restored engine has that of its snapshot.
+    restored engine has that of its snapshot. Orders are numbered from `last_order_id` + 1 on.
     """
 
     RULES_VERSION = RULES_VERSION
     HANDLERS: ClassVar[Mapping[int, Handler]] = HANDLERS
 
-    def __init__(self, closed_ids_kept: int = CLOSED_IDS_KEPT) -> None:
+    def __init__(self, closed_ids_kept: int = CLOSED_IDS_KEPT, *, last_order_id: int = 0) -> None:
         self._state = State(ClientIds(closed_ids_kept))
+        self._state.last_order_id = last_order_id
         self._marker: memoryview | bytearray = bytearray(_COMMAND_ID.size)
 
     @classmethod

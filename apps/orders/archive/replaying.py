@@ -14,6 +14,7 @@ from apps.matching import snapshots
 from apps.matching.core import Position
 from apps.matching.engine import RULES_VERSION, Engine
 from apps.matching.recovery import replay
+from apps.matching.shards import engine_of
 from apps.matching.skips import Skips
 from apps.matching.snapshots import Snapshot
 from apps.matching.stamping import stamp_entry
@@ -57,7 +58,7 @@ def replay_archive(log: ArchivedLog, to_seq: int | None = None) -> Replayed:
         )
     own_first = stretch.first_seq if stretch is not None else begin.seq + 1
     if begin.seq == 0 and begin.cmd == START and own_first == 1:
-        return _replay(log, Engine(), Position(), to_seq)
+        return _replay(log, engine_of(log.shard)(), Position(), to_seq)
     usable = [b for b in archive.bases() if b.rules_version == RULES_VERSION and own_first - 1 <= b.seq <= to_seq]
     if not usable:
         raise ReplayRefused(
@@ -76,7 +77,7 @@ def replay_live(log: ReadableLog, snapshots_dir: Path, to_seq: int | None = None
         raise ReplayRefused(f"event {to_seq} is not in the log, which ends at {head.seq}")
     trimmed = log.trimmed()
     if trimmed.cmd == START and trimmed.seq == 0:
-        return _replay(log, Engine(), Position(), to_seq)
+        return _replay(log, engine_of(log.shard)(), Position(), to_seq)
     kept = [each for each in snapshots.good(snapshots_dir) if _usable(each, to_seq) and each.last_cmd >= trimmed.cmd]
     if not kept:
         raise ReplayRefused(

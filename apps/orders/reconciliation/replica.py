@@ -15,8 +15,8 @@ from apps.matching.engine import RULES_VERSION, Engine
 from apps.matching.errors import Halt
 from apps.matching.policy import SNAPSHOTS_KEPT
 from apps.matching.recovery import replay
-from apps.matching.skips import Skips
 from apps.matching.shards import engine_of
+from apps.matching.skips import Skips
 from apps.matching.snapshots import Snapshot
 from apps.orders.errors import EngineUnreachable
 from apps.orders.policy import POLL_S

@@ -23,7 +23,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         settings.PATHS.make_private()
-        with _only_one(settings.PATHS.run_dir / "marketdata.lock"):
+        with _only_one(settings.PATHS.run_dir / f"{settings.PATHS.of_shard('marketdata')}.lock"):
             process = MarketData(
                 bus=event_bus(settings.REDIS_CORE_URL, settings.REDIS_CORE_READ_URL, settings.SHARD),
                 edge=Edge(settings.REDIS_EDGE_URL, settings.SHARD),

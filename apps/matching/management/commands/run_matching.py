@@ -11,9 +11,9 @@ from django.core.management.base import BaseCommand, CommandParser
 from apps.common import crashpoints
 from apps.matching import snapshots
 from apps.matching.authority import PostgresAuthority
-from apps.matching.engine import Engine
 from apps.matching.errors import LeaseLost, TakeoverLost
 from apps.matching.faults import faulty
+from apps.matching.shards import engine_of
 from apps.matching.status import Phase
 from apps.matching.worker import Worker
 from apps.streams.bus.errors import Fenced
@@ -36,11 +36,12 @@ class Command(BaseCommand):
         shard, name = settings.SHARD, options["name"]
         # With a standby installed, following is as good as being active; alone, a worker that follows nobody is not.
         healthy = {Phase.ACTIVE, Phase.FOLLOWING} if settings.STANDBY else {Phase.ACTIVE}
+        engine = engine_of(shard)
         worker = Worker(
             RedisBus(settings.REDIS_CORE_URL, shard),
             PostgresAuthority(settings.DATABASE_DSN, shard, settings.DATABASE_ROLE),
             # Under the chaos rig, which production refuses, orders can be told to break the engine (fault-F22).
-            faulty(Engine) if crashpoints.allowed() else Engine,
+            faulty(engine) if crashpoints.allowed() else engine,
             snapshots.shard_dir(settings.DATA_DIR, shard),
             name=name,
         )

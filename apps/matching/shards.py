@@ -1,0 +1,20 @@
+"""The engine of a shard: the same rules, with order ids from the shard's own range (apps/streams/shards.py)."""
+
+from apps.matching.engine import Engine
+from apps.streams.shards import order_ids_after
+
+
+def engine_of(shard: str) -> type[Engine]:
+    """An engine class whose empty state numbers orders after the shard's base; snapshots carry the number on.
+
+    KeyError for a shard that has no number.
+    """
+    after = order_ids_after(shard)
+    if not after:
+        return Engine
+
+    class ShardEngine(Engine):
+        def __init__(self) -> None:
+            super().__init__(last_order_id=after)
+
+    return ShardEngine
