@@ -1,6 +1,8 @@
 """A copied log back into an empty redis-core: all of it appears at once, or nothing does."""
 
 import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,28 +31,51 @@ def found_keys(link: Link, shard: str) -> list[str]:
     return [key for key in keys if link.read("EXISTS", key)]
 
 
-def restore_log(link: Link, set_: Path, manifest: Manifest) -> None:
-    """The streams entry by entry under other names, then everything under its own name in one transaction.
+@dataclass(frozen=True, slots=True)
+class WholeLog:
+    """A log of one shard to be put into redis-core. `entries` and `newest` by stream; a stream whose `newest` is ''
+    was never written to. `hashes` and `strings` by part of the key's name."""
 
-    BusError where redis-core fails; then nothing of the shard is there and this can be done again.
-    """
-    shard = manifest.shard
-    keys = ShardKeys(shard)
+    shard: str
+    entries: Mapping[str, Iterable[RawEntry]]
+    newest: Mapping[str, str]
+    hashes: Mapping[str, Mapping[str, str]]
+    strings: Mapping[str, str]
+    settled: int
+
+
+def restore_log(link: Link, set_: Path, manifest: Manifest) -> None:
+    """The log of a set. BusError where redis-core fails; then nothing of it is there and this can be done again."""
     content = json.loads((set_ / KEYS_FILE).read_bytes())
-    _write(link, [("DEL", *(_unfinished(shard, name) for name in STREAMS))])
-    present = [name for name in STREAMS if content["newest"][name]]
+    put_log(
+        link,
+        WholeLog(
+            shard=manifest.shard,
+            entries={name: read(set_ / _FILES[name]) for name in STREAMS},
+            newest=content["newest"],
+            hashes=content["hashes"] | {"cursors": _cursors(manifest)},
+            strings=content["strings"],
+            settled=manifest.database.seq,
+        ),
+    )
+
+
+def put_log(link: Link, log: WholeLog) -> None:
+    """The streams entry by entry under other names, then everything under its own name in one transaction."""
+    keys = ShardKeys(log.shard)
+    _write(link, [("DEL", *(_unfinished(log.shard, name) for name in STREAMS))])
+    present = [name for name in STREAMS if log.newest[name]]
     for name in present:
-        _fill(link, _unfinished(shard, name), set_ / _FILES[name], content["newest"][name])
+        _fill(link, _unfinished(log.shard, name), log.entries[name], log.newest[name])
     last: list[tuple[str | bytes | int, ...]] = [("MULTI",)]
-    last += [("RENAME", _unfinished(shard, name), getattr(keys, name)) for name in present]
-    hashes = content["hashes"] | {"cursors": _cursors(manifest)}
+    last += [("RENAME", _unfinished(log.shard, name), getattr(keys, name)) for name in present]
     last += [
-        ("HSET", getattr(keys, name), *(text for pair in hashes[name].items() for text in pair))
-        for name in HASHES
-        if hashes[name]
+        ("HSET", getattr(keys, name), *(text for pair in found.items() for text in pair))
+        for name, found in log.hashes.items()
+        if found
     ]
-    last += [("SET", getattr(keys, name), value) for name, value in content["strings"].items()]
-    last += [("SET", keys.settled, manifest.database.seq), ("EXEC",)]
+    last += [("SET", getattr(keys, name), value) for name, value in log.strings.items()]
+    last += [("SET", keys.settled, log.settled), ("EXEC",)]
     _write(link, last)
 
 
@@ -64,12 +89,12 @@ def _cursors(manifest: Manifest) -> dict[str, str]:
     return found
 
 
-def _fill(link: Link, key: str, path: Path, newest: str) -> None:
+def _fill(link: Link, key: str, entries: Iterable[RawEntry], newest: str) -> None:
     """The same entries under the same ids; the next id redis-core gives comes after `newest` also where it is gone."""
     calls: list[tuple[str | bytes | int, ...]] = []
     size = 0
     last = ""
-    for entry in read(path):
+    for entry in entries:
         calls.append(("XADD", key, entry.id, *entry.fields))
         size += _size(entry)
         last = entry.id.decode("ascii")

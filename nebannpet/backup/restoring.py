@@ -112,14 +112,15 @@ def restore_database_only(here: Installation, wanted: Wanted) -> Manifest:
 
 # -- before the first change ------------------------------------------------------------------------------------------
 @contextlib.contextmanager
-def _alone(here: Installation, wanted: Wanted) -> Iterator[None]:
+def alone(here: Installation, who: str, *, postgres: bool, core: bool) -> Iterator[None]:
     """No supervisor on this data directory, the embedded servers running where the installation uses them."""
     check_disk(here.paths)
-    with (
-        lock_data_directory(here.paths, "manage.py restore"),
-        servers.running(here.paths, postgres=wanted.embedded_postgres, core=wanted.embedded_core),
-    ):
+    with lock_data_directory(here.paths, who), servers.running(here.paths, postgres=postgres, core=core):
         yield
+
+
+def _alone(here: Installation, wanted: Wanted) -> contextlib.AbstractContextManager[None]:
+    return alone(here, "manage.py restore", postgres=wanted.embedded_postgres, core=wanted.embedded_core)
 
 
 @contextlib.contextmanager
