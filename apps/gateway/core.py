@@ -1,12 +1,14 @@
 """One pipelined connection to redis-core: commands leave in the order of the calls, answers come back in that order.
 
 Nothing is ever sent twice. A command that was not yet written when the connection failed raises `CoreAway` (nothing
-happened); one that was written and not answered raises `CoreUnanswered` (the outcome is unknown).
+happened); one that was written and not answered raises `CoreUnanswered` (the outcome is unknown). A server that stops
+answering without closing (frozen, or behind a dead line) counts as lost after PIPE_SILENT_MAX_S (fault-F10).
 """
 
 import asyncio
 import contextlib
 import math
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +18,8 @@ from redis.asyncio.connection import Connection, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
+
+from apps.gateway.policy import CORE_CONNECT_TIMEOUT_S, PIPE_SILENT_MAX_S
 
 log = structlog.get_logger("nebannpet.gateway.core")
 
@@ -35,13 +39,29 @@ class CoreUnanswered(Exception):
 Arguments = Sequence[str | bytes | int]
 
 
-def connection_of(url: str, *, socket_timeout: float | None) -> Any:
-    """A connection that never repeats a command by itself. redis-py's connection layer carries no types."""
+def connection_of(url: str) -> Any:
+    """A connection that never repeats a command by itself. redis-py's connection layer carries no types.
+
+    Without a socket_timeout: redis-py would then send through asyncio.wait_for, which in Python 3.11 may swallow a
+    cancellation, so that the task goes on for ever. `connect` and `answer_of` bring their own.
+    """
     options: dict[str, Any] = dict(parse_url(url))
     kind = options.pop("connection_class", Connection)
     once = Retry(NoBackoff(), 0)
-    options |= {"protocol": 2, "client_name": CLIENT_NAME, "socket_connect_timeout": 2}
-    return kind(**options, retry=once, socket_timeout=socket_timeout)
+    options |= {"protocol": 2, "client_name": CLIENT_NAME, "socket_connect_timeout": CORE_CONNECT_TIMEOUT_S}
+    return kind(**options, retry=once, socket_timeout=None)
+
+
+async def connect(connection: Any) -> None:
+    """Connect and log on. A frozen server accepts connections and says nothing, hence the limit on the whole."""
+    async with asyncio.timeout(CORE_CONNECT_TIMEOUT_S):
+        await connection.connect()
+
+
+async def answer_of(connection: Any, *, timeout_s: float) -> Any:
+    """The next answer. TimeoutError after `timeout_s`; the connection is closed then."""
+    async with asyncio.timeout(timeout_s):
+        return await connection.read_response(timeout=math.inf)
 
 
 class CorePipe:
@@ -53,6 +73,8 @@ class CorePipe:
         self._waiting: deque[tuple[Arguments, asyncio.Future[Any]]] = deque()
         self._unanswered: deque[asyncio.Future[Any]] = deque()
         self._wake = asyncio.Event()
+        # When redis-core last answered, or was given something to answer after a rest.
+        self._heard_s = 0.0
         self.connected = False
 
     def execute(self, *arguments: str | bytes | int) -> asyncio.Future[Any]:
@@ -67,16 +89,21 @@ class CorePipe:
 
     async def run(self) -> None:
         """Connect, serve, reconnect; ends only by cancellation."""
+        said = ""
         while True:
-            connection = connection_of(self._url, socket_timeout=None)
+            connection = connection_of(self._url)
             try:
-                await connection.connect()
+                await connect(connection)
                 for script in self._scripts:
                     await connection.send_command("SCRIPT", "LOAD", script)
-                    await connection.read_response()
+                    await answer_of(connection, timeout_s=CORE_CONNECT_TIMEOUT_S)
+                said = ""
                 await self._serve(connection)
             except (OSError, RedisError, TimeoutError) as error:
-                log.warning("redis-core connection lost", error=str(error))
+                reason = str(error) or type(error).__name__
+                if reason != said:
+                    log.warning("redis-core connection lost", error=reason)
+                said = reason
             finally:
                 self.connected = False
                 self._fail_all()
@@ -90,6 +117,7 @@ class CorePipe:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._write(connection))
                 group.create_task(self._read(connection))
+                group.create_task(self._watch())
         except* (OSError, RedisError, TimeoutError) as failures:
             raise ConnectionError(str(failures.exceptions[0])) from failures
 
@@ -99,8 +127,13 @@ class CorePipe:
             self._wake.clear()
             if not self._waiting:
                 continue
-            batch = list(self._waiting)
+            # What nobody waits for any more is not sent.
+            batch = [pair for pair in self._waiting if not pair[1].done()]
             self._waiting.clear()
+            if not batch:
+                continue
+            if not self._unanswered:
+                self._heard_s = time.monotonic()
             # From here on the outcome of these is unknown until answered.
             self._unanswered.extend(future for _, future in batch)
             packed = connection.pack_commands([arguments for arguments, _ in batch])
@@ -114,6 +147,7 @@ class CorePipe:
                 answer: Any = await connection.read_response(timeout=math.inf, disconnect_on_error=False)
             except ResponseError as refused:
                 answer = refused
+            self._heard_s = time.monotonic()
             future = self._unanswered.popleft()
             if future.done():
                 continue
@@ -121,6 +155,12 @@ class CorePipe:
                 future.set_exception(answer)
             else:
                 future.set_result(answer)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(PIPE_SILENT_MAX_S / 10)
+            if self._unanswered and time.monotonic() - self._heard_s > PIPE_SILENT_MAX_S:
+                raise TimeoutError(f"no answer for {PIPE_SILENT_MAX_S:.0f} s")
 
     def _fail_all(self) -> None:
         for future in self._unanswered:

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import structlog
 
@@ -36,6 +36,8 @@ from apps.streams.bus.scripts import APPEND_COMMANDS
 from apps.streams.names import ShardKeys
 
 log = structlog.get_logger("nebannpet.gateway")
+
+CANCEL_AGAIN_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +123,12 @@ class Gateway:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Until they have ended: a library may swallow a cancellation (asyncio.wait_for of Python 3.11 does).
+        left = set(self._tasks)
+        while left:
+            for task in left:
+                task.cancel()
+            _, left = await asyncio.wait(left, timeout=CANCEL_AGAIN_S)
         await self._stack.aclose()
 
     async def ready(self) -> None:

@@ -23,6 +23,10 @@ POOL_TIMEOUT_S: Final = 0.5
 # The limits of back-pressure are settings (nebannpet/settings/base.py).
 CORE_POLL_S: Final = 0.1
 CORE_SILENT_MAX_S: Final = 1.0
+CORE_CONNECT_TIMEOUT_S: Final = 2.0
+# A written command without an answer for so long, and the connection is given up: longer than a slow fsync, so that a
+# pause is waited out, and shorter than REPLY_TIMEOUT_S, so that the next try comes while clients still wait.
+PIPE_SILENT_MAX_S: Final = 3.0
 # A worker that hands over leaves the lease free until the standby takes it: that polls every 0.1 s, so half a second at
 # most. A request of this moment is in the log and waits for the next worker, well within REPLY_TIMEOUT_S and within the
 # 5 s after which a worker that takes over gives stale orders back. Free for longer: nobody is there, and 503 is honest.

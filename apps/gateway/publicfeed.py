@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from apps.gateway import errors
 from apps.gateway.book import Gap, Position, PublicMarket, Record, parse_position
-from apps.gateway.core import connection_of
+from apps.gateway.core import answer_of, connect, connection_of
 from apps.gateway.markets import Market, Markets
 from apps.gateway.tail import streams_of
 from apps.markets.marketdata import wire
@@ -20,6 +20,8 @@ log = structlog.get_logger("nebannpet.gateway.public")
 READ_COUNT: Final = 100
 BLOCK_MS: Final = 500
 RECONNECT_S: Final = 0.5
+# A blocking read ends by itself after BLOCK_MS; a server silent for longer is lost.
+SILENT_MAX_S: Final = BLOCK_MS / 1000 + 5
 # A market without a snapshot is asked for again this often.
 LOAD_AGAIN_S: Final = 0.5
 
@@ -57,15 +59,17 @@ class PublicFeed:
 
     async def run(self) -> None:
         while True:
-            connection = connection_of(self._url, socket_timeout=BLOCK_MS / 1000 + 5)
+            connection = connection_of(self._url)
             try:
-                await connection.connect()
+                await connect(connection)
                 self.connected = True
                 while True:
                     await self._load_missing(connection)
                     await self._read_some(connection)
             except (OSError, RedisError, TimeoutError) as error:
-                log.warning("redis-edge connection lost; public data stands still", error=str(error))
+                log.warning(
+                    "redis-edge connection lost; public data stands still", error=str(error) or type(error).__name__
+                )
             finally:
                 self.connected = False
                 await connection.disconnect(nowait=True)
@@ -78,7 +82,7 @@ class PublicFeed:
                 continue
             self._tried_s[market_id] = now
             await connection.send_command("GET", market_data_snapshot(self._shard, market_id))
-            data = await connection.read_response()
+            data = await answer_of(connection, timeout_s=SILENT_MAX_S)
             if data is None:
                 continue
             state = PublicMarket.from_snapshot(market_id, wire.decode(data))
@@ -93,7 +97,7 @@ class PublicFeed:
         after = f"{self._position[0]}-{self._position[1]}"
         stream = market_data_stream(self._shard)
         await connection.send_command("XREAD", "COUNT", READ_COUNT, "BLOCK", BLOCK_MS, "STREAMS", stream, after)
-        for _stream, entries in streams_of(await connection.read_response()):
+        for _stream, entries in streams_of(await answer_of(connection, timeout_s=SILENT_MAX_S)):
             for entry_id, fields in entries:
                 position = parse_position(bytes(entry_id).decode("ascii"))
                 for record in wire.decode(fields[1]):

@@ -1,13 +1,13 @@
 """Reads after writes: wait until PostgreSQL contains everything that was durable when a read arrived."""
 
 import asyncio
-import math
+from typing import Any
 
 import structlog
 from redis.exceptions import RedisError
 
 from apps.gateway import errors
-from apps.gateway.core import CoreAway, CorePipe, CoreUnanswered, connection_of
+from apps.gateway.core import CoreAway, CorePipe, CoreUnanswered, connect, connection_of
 from apps.gateway.policy import SETTLED_TIMEOUT_S
 from apps.streams.bus.replicated import NotAReplica, check_follows
 from apps.streams.names import ShardKeys
@@ -16,6 +16,7 @@ log = structlog.get_logger("nebannpet.gateway.settled")
 
 RECONNECT_S = 0.2
 POLL_S = 0.05
+QUIET_S = 5.0
 
 
 class Settled:
@@ -33,19 +34,29 @@ class Settled:
     async def run(self) -> None:
         """Follow the announcements; a lost one is made good by the poll of whoever waits."""
         while True:
-            connection = connection_of(self._url, socket_timeout=None)
+            connection = connection_of(self._url)
             try:
-                await connection.connect()
+                await connect(connection)
                 await connection.send_command("SUBSCRIBE", self._keys.settled_channel)
-                while True:
-                    message = await connection.read_response(timeout=math.inf)
-                    if isinstance(message, list) and bytes(message[0]) == b"message":
-                        self._moved(int(message[2]))
+                await self._listen(connection)
             except (OSError, RedisError, TimeoutError) as error:
-                log.warning("settlement announcements lost", error=str(error))
+                log.warning("settlement announcements lost", error=str(error) or type(error).__name__)
             finally:
                 await connection.disconnect(nowait=True)
             await asyncio.sleep(RECONNECT_S)
+
+    async def _listen(self, connection: Any) -> None:
+        """Until the connection fails; one that is silent is asked for a sign of life."""
+        asked = False
+        while True:
+            message = await connection.read_response(timeout=QUIET_S)
+            if message is None:
+                if asked:
+                    raise TimeoutError(f"no answer for {QUIET_S:.0f} s")
+                await connection.send_command("PING")
+            elif bytes(message[0]) == b"message":
+                self._moved(int(message[2]))
+            asked = message is None
 
     def _moved(self, seq: int) -> None:
         if seq < self.seq:
@@ -79,7 +90,8 @@ class Settled:
         """Wait for an announcement; where none comes soon, ask for the number itself."""
         news = self._news
         try:
-            await asyncio.wait_for(news.wait(), POLL_S)
+            async with asyncio.timeout(POLL_S):
+                await news.wait()
         except TimeoutError:
             announced = int(await self._pipe.execute("GET", self._keys.settled) or 0)
             if announced != self.seq:

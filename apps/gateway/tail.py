@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 import structlog
 from redis.exceptions import RedisError
 
-from apps.gateway.core import connection_of
+from apps.gateway.core import answer_of, connect, connection_of
 from apps.streams.bus.replicated import NotAReplica, check_follows
 from apps.streams.codec import decode_event
 from apps.streams.kinds import EventKind
@@ -28,6 +28,8 @@ log = structlog.get_logger("nebannpet.gateway.tail")
 READ_COUNT: Final = 200
 BLOCK_MS: Final = 1_000
 RECONNECT_S: Final = 0.2
+# A blocking read ends by itself after BLOCK_MS; a server silent for longer is lost.
+SILENT_MAX_S: Final = BLOCK_MS / 1000 + 3
 # An early answer is kept while appends are in flight, at most this long (longer than any request waits).
 EARLY_KEPT_S: Final = 10.0
 
@@ -98,9 +100,9 @@ class EventTail:
         """Read until cancelled; reconnects by itself. Raises FrameError for events this code does not know."""
         said = ""
         while True:
-            connection = connection_of(self._url, socket_timeout=BLOCK_MS / 1000 + 5)
+            connection = connection_of(self._url)
             try:
-                await connection.connect()
+                await connect(connection)
                 await self._find_place(connection)
                 said = ""
                 self.connected = True
@@ -108,9 +110,10 @@ class EventTail:
                 while True:
                     await self._read_some(connection)
             except (OSError, RedisError, TimeoutError, NotAReplica) as error:
-                if str(error) != said:
-                    log.warning("events tail lost its connection", error=str(error))
-                said = str(error)
+                reason = str(error) or type(error).__name__
+                if reason != said:
+                    log.warning("events tail lost its connection", error=reason)
+                said = reason
             finally:
                 self.connected = False
                 await connection.disconnect(nowait=True)
@@ -133,9 +136,9 @@ class EventTail:
         await connection.send_command(*command)
         if self._of_replica:
             await connection.send_command("ROLE")
-        answer = await connection.read_response()
+        answer = await answer_of(connection, timeout_s=SILENT_MAX_S)
         if self._of_replica:
-            check_follows(await connection.read_response())
+            check_follows(await answer_of(connection, timeout_s=SILENT_MAX_S))
         return answer
 
     async def _skip_trimmed(self, connection: Any, first_seq: int) -> None:

@@ -132,7 +132,7 @@ class Answers:
     async def send_command(self, *arguments: Any) -> None:
         self.sent = arguments
 
-    async def read_response(self) -> Any:
+    async def read_response(self, **options: Any) -> Any:
         return self.answers.pop(0)
 
 
