@@ -73,7 +73,9 @@ def named(vocabulary: type[CommandKind] | type[Reason], value: int) -> str:
 
 @admin.register(OutboxRow)
 class OutboxRowAdmin(RecordAdmin):
-    list_display = ("id", "key", "command", "state", "refusal", "relay_seq", "event_seq", "created_at", "settled_at")
+    list_display = (
+        "id", "key", "command", "state", "refusal", "relay_seq", "event_seq", "created_at", "settled_at", "restored_at",
+    )  # fmt: skip
     list_filter = ("state",)
     search_numbers = ("id", "relay_seq")
     search_texts = ("key",)

@@ -37,6 +37,11 @@ class OutboxRow(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     numbered_at = models.DateTimeField(null=True, blank=True)
     settled_at = models.DateTimeField(null=True, blank=True)
+    restored_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Made again from the archived command, because a restored database did not have the row.",
+    )
 
     class Meta:
         constraints = [

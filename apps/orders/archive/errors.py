@@ -15,3 +15,7 @@ class ArchiveStopped(Exception):
 
 class ReplayRefused(Exception):
     """This release cannot replay what was asked for; the message says which one can, or what is missing."""
+
+
+class RestoreRefused(Exception):
+    """Settling from the archive cannot go on; what was settled up to then stays, and the message says what to do."""

@@ -87,7 +87,10 @@ class ArchivedLog:
 
 
 class JoinedLog(ArchivedLog):
-    """The archive, and after it the live log, which check_joins() of source.py has shown to go on from it."""
+    """The archive, and after it the live log. Whoever reads along checks the chain over the seam.
+
+    At the end of the archive it is looked at again first, because what was archived meanwhile may be trimmed.
+    """
 
     def __init__(self, archive: Archive, live: ReadableLog) -> None:
         super().__init__(archive)
@@ -98,6 +101,8 @@ class JoinedLog(ArchivedLog):
 
     def read_commands(self, after: EntryId, *, count: int, block_ms: int = 0) -> list[CommandEntry]:
         if after >= self.archive.end().cmd:
+            self.archive.refresh()
+        if after >= self.archive.end().cmd:
             return self._live.read_commands(after, count=count, block_ms=block_ms)
         return super().read_commands(after, count=count)
 
@@ -105,6 +110,8 @@ class JoinedLog(ArchivedLog):
         return self._live.last_command()
 
     def read_events(self, after_seq: int, *, count: int, block_ms: int = 0) -> list[EventEntry]:
+        if after_seq >= self.archive.end().seq:
+            self.archive.refresh()
         if after_seq >= self.archive.end().seq:
             return self._live.read_events(after_seq, count=count, block_ms=block_ms)
         return super().read_events(after_seq, count=count)

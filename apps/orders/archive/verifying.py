@@ -32,6 +32,7 @@ from apps.streams.bus.base import START, Bus, CommandEntry, EntryId, EventEntry
 from apps.streams.codec import iter_runs
 from apps.streams.kinds import EventKind
 from apps.streams.records import COMMAND_VERSION, COMMANDS, FRAME_SIZE, FrameError
+from apps.streams.shards import order_ids_after
 
 Entry = TypeVar("Entry", CommandEntry, EventEntry)
 Place = TypeVar("Place", int, EntryId)
@@ -139,8 +140,10 @@ def verify_archive(directory: Path) -> Verified:
 
 
 def _verify_segments(archive: Archive, result: Verified) -> None:
-    counts, ids, before = result.counts, _Ids(), None
     begin = archive.begin()
+    shard = archive.segments[0].opening.shard
+    ids = _Ids(last_order=order_ids_after(shard) if begin.seq == 0 else 0)
+    counts, before = result.counts, None
     for segment in archive.segments:
         name = segment.path.name
         if before is not None:

@@ -29,6 +29,7 @@ from apps.orders.policy import (
     READ_BLOCK_MS,
 )
 from apps.orders.settlement.entries import Position, take
+from apps.orders.settlement.single import LOCK_RETRY_S, acquire
 from apps.orders.settlement.transaction import READER, load_markets, read_position, settle
 from apps.outbox import session
 from apps.streams.bus.base import Bus, EventEntry
@@ -41,6 +42,7 @@ log = structlog.get_logger(__name__)
 SETTLED_SEQ: Final = Gauge("settlement_seq", "Event sequence number up to which PostgreSQL is settled")
 LAG_EVENTS: Final = Gauge("settlement_lag_events", "Durable events that are not settled yet")
 LAG_SECONDS: Final = Gauge("settlement_lag_seconds", "Age of the newest settled event while others wait, else 0")
+WAITING: Final = Gauge("settlement_waiting", "1 while settlement waits for PostgreSQL or redis-core, else 0")
 BATCH_SECONDS: Final = Histogram(
     "settlement_batch_seconds", "Time of one settlement transaction",
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
@@ -69,6 +71,7 @@ class SettlementProcess:
         self._pause_s = BACK_OFF_FIRST_S
         self._cursor_at = 0.0
         self.status = "starting"
+        self.error = ""
         self.seq = 0
         self.lag_events = 0
         self.lag_s = 0.0
@@ -82,6 +85,7 @@ class SettlementProcess:
                 "seq": self.seq,
                 "lag_events": self.lag_events,
                 "lag_s": round(self.lag_s, 1),
+                **({"error": self.error} if self.error else {}),
             },
         )
 
@@ -91,7 +95,9 @@ class SettlementProcess:
             try:
                 with connect() as connection, closing(self._open_bus()) as bus:
                     self._run_on(connection, bus)
-            except psycopg.OperationalError as error:
+            except (psycopg.OperationalError, psycopg.InternalError) as error:
+                # Internal: a file that may not grow, a session ended in the middle of a transaction (fault-F13).
+                self._measure_while_waiting()
                 self._back_off("waiting for PostgreSQL", error)
             except LogUnreadable as error:
                 raise SettlementStopped(f"after event {self.seq}: {error}") from error
@@ -99,8 +105,14 @@ class SettlementProcess:
                 self._back_off("waiting for redis-core", error)
             except (psycopg.IntegrityError, psycopg.errors.RaiseException, AssertionError) as error:
                 raise SettlementStopped(f"after event {self.seq}: an invariant is broken: {error}") from error
+            except psycopg.Error as error:  # a missing table or right, a value that does not fit: waiting does not help
+                raise SettlementStopped(f"after event {self.seq}: PostgreSQL refuses the statement: {error}") from error
 
     def _run_on(self, connection: psycopg.Connection[Any], bus: Bus) -> None:
+        while not acquire(connection, self._shard):
+            self._set("another settlement is at work")
+            if self._stop.wait(LOCK_RETRY_S):
+                return
         position = read_position(connection, self._shard)
         markets = load_markets(connection, self._shard)
         self._check_history(bus, position)
@@ -141,7 +153,7 @@ class SettlementProcess:
         if trimmed.seq > position.seq:
             raise SettlementStopped(
                 f"PostgreSQL is settled up to {position.seq}, the log was trimmed up to {trimmed.seq}: "
-                "the events in between are only in the archive"
+                "the events in between are only in the archive: run manage.py settle --from archive"
             )
         chain = bus.chain_at(position.seq) if position.seq else ""
         if chain is not None and chain != position.chain:
@@ -168,14 +180,29 @@ class SettlementProcess:
         LAG_SECONDS.set(self.lag_s)
         LAG_EVENTS.set(self.lag_events)
 
+    def _measure_while_waiting(self) -> None:
+        """The lag grows while PostgreSQL is away; what is not settled is counted from what was last announced."""
+        try:
+            with closing(self._open_bus()) as bus:
+                seq = self.seq or bus.settled()
+                self.lag_events = bus.head().seq - seq
+                oldest = bus.read_events(seq, count=1)
+        except BusError:
+            return
+        self.lag_s = max(now_ms() - oldest[0].last_cmd.ms, 0) / 1000 if oldest else 0.0
+        LAG_SECONDS.set(self.lag_s)
+        LAG_EVENTS.set(self.lag_events)
+
     def _back_off(self, status: str, error: Exception) -> None:
         if status != self.status:
             log.warning("settlement", state=status, shard=self._shard, seq=self.seq, error=str(error).strip())
-        self.status = status
+        self.status, self.error = status, str(error).strip()
+        WAITING.set(1)
         self._stop.wait(self._pause_s)
         self._pause_s = min(self._pause_s * 2, BACK_OFF_LAST_S)
 
     def _set(self, status: str) -> None:
         if status != self.status:
             log.info("settlement", state=status, shard=self._shard, seq=self.seq)
-            self.status = status
+            self.status, self.error = status, ""
+            WAITING.set(0)

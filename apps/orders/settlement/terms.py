@@ -60,7 +60,8 @@ def find_applied(cursor: psycopg.Cursor[Any], shard: str, events: list[SettingsA
         if not isinstance(settings, MarketSettings) or settings.market_id != event.object_id:
             raise SettlementStopped(
                 f"event {event.seq} applied settings of market {event.object_id} from outbox row "
-                f"{event.source}/{event.relay_seq}, which this database does not have"
+                f"{event.source}/{event.relay_seq}, which this database does not have. If it was restored from an older"
+                " backup, run manage.py settle --from archive"
             )
         found.append(Applied(event.seq, settings))
     return found
