@@ -65,7 +65,8 @@ class PostgresAuthority:
                 raised = connection.execute(_RAISE_EPOCH, [epoch, holder, self._shard, row[0]])
                 if raised.rowcount != 1:
                     raise TakeoverLost(f"another worker raised the epoch from {row[0]} at the same time")
-        except psycopg.OperationalError as error:
+        except (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction) as error:
+            # Read-only: a standby of a second site that is not promoted yet (docs/two-sites.md).
             raise AuthorityAway(str(error).strip()) from error
         return int(epoch)
 

@@ -129,7 +129,12 @@ class Line:
                         client.close()
                         continue
                     server = socket.socket(socket.AF_UNIX)
-                    server.connect(self._target)
+                    try:
+                        server.connect(self._target)
+                    except OSError:  # nobody is there (yet, or any more)
+                        client.close()
+                        server.close()
+                        continue
                     self._ends |= {client, server}
                 for source, sink in ((client, server), (server, client)):
                     threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
