@@ -87,6 +87,12 @@ def export(connection: psycopg.Connection[Any], shard: str) -> Exported:
     return Exported(row[0], DatabasePoint(mark[0], mark[1], mark[2], version, migrations))
 
 
+def other_shards(connection: psycopg.Connection[Any], shard: str) -> list[str]:
+    """Shards whose record is in this database too; their logs are elsewhere."""
+    query = "SELECT DISTINCT shard FROM matching_watermark WHERE shard <> %s ORDER BY 1"
+    return [name for (name,) in connection.execute(query, [shard])]
+
+
 def bytes_of(connection: psycopg.Connection[Any]) -> int:
     row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
     assert row is not None

@@ -77,6 +77,7 @@ def _make(here: Installation, new: NewSet) -> Manifest:
                 dump = new.place(database.DUMP_FILE)
                 database.dump(here.dsn, here.paths, exported, dump, meanwhile=new.check_room)
                 new.adopt(database.DUMP_FILE)
+                others = database.other_shards(connection, here.shard)
     _check(exported, point, kept, copied)
     manifest = Manifest(
         made_at=made_at,
@@ -87,6 +88,7 @@ def _make(here: Installation, new: NewSet) -> Manifest:
         snapshots=[_snapshot_point(snapshot) for snapshot in kept],
         archive=archived,
         credentials=secrets.own_fingerprint(here.paths, here.credentials_key),
+        other_shards=others,
         files=new.parts,
     )
     reach("backup.manifest.before")

@@ -79,7 +79,8 @@ class ArchivePoint:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """`made_at` is UTC, ISO 8601. `credentials` is a fingerprint of the key that encrypts API secrets."""
+    """`made_at` is UTC, ISO 8601. `credentials` is a fingerprint of the key that encrypts API secrets. `other_shards`
+    have their record in the dump, but their logs are not in this set."""
 
     made_at: str
     shard: str
@@ -89,6 +90,7 @@ class Manifest:
     snapshots: list[SnapshotPoint]
     archive: ArchivePoint
     credentials: str
+    other_shards: list[str] = field(default_factory=list)
     files: list[FilePart] = field(default_factory=list)
     format: int = FORMAT
 

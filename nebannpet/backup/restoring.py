@@ -33,6 +33,7 @@ from nebannpet.backup.log_restore import found_keys, restore_log
 from nebannpet.backup.manifest import Manifest, sync_directory
 from nebannpet.backup.marker import Marker
 from nebannpet.backup.preconditions import check_database, check_empty, check_release
+from nebannpet.paths import Paths
 from nebannpet.preflight import check_disk, lock_data_directory
 
 
@@ -113,9 +114,17 @@ def restore_database_only(here: Installation, wanted: Wanted) -> Manifest:
 # -- before the first change ------------------------------------------------------------------------------------------
 @contextlib.contextmanager
 def alone(here: Installation, who: str, *, postgres: bool, core: bool) -> Iterator[None]:
-    """No supervisor on this data directory, the embedded servers running where the installation uses them."""
+    """No supervisor on this data directory, the embedded servers running where the installation uses them.
+
+    They belong to the first shard's supervisor, so its lock is needed too: a second server on the same files is ruin.
+    """
     check_disk(here.paths)
-    with lock_data_directory(here.paths, who), servers.running(here.paths, postgres=postgres, core=core):
+    first = Paths(here.paths.data_dir)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(lock_data_directory(here.paths, who))
+        if first != here.paths and (postgres or core):
+            stack.enter_context(lock_data_directory(first, who))
+        stack.enter_context(servers.running(first, postgres=postgres, core=core))
         yield
 
 

@@ -272,7 +272,10 @@ def test_a_set_without_its_manifest_is_an_interrupted_one(here: Installation, tm
 
 def test_the_manifest_says_what_the_parts_are(here: Installation, tmp_path: Path) -> None:
     trade(here, batches=2, reigns=1)
+    with database.connect(here.dsn) as connection:
+        connection.execute("INSERT INTO matching_watermark (shard, reader) VALUES ('drill', 'settlement')")
     made = make_backup(here, tmp_path / "set")
+    assert made.other_shards == ["drill"]
     content = json.loads((tmp_path / "set" / NAME).read_text())
     with contextlib.closing(RedisBus(here.core_url, SHARD)) as bus:
         head = bus.head()

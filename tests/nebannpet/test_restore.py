@@ -30,6 +30,7 @@ from nebannpet.backup.log_restore import found_keys
 from nebannpet.backup.making import make_backup
 from nebannpet.backup.manifest import NAME, Manifest
 from nebannpet.backup.restoring import restore_all, restore_database_only
+from nebannpet.paths import Paths
 from nebannpet.preflight import PreflightError, check_data_directory, lock_data_directory
 from tests.nebannpet.installation import KEY, SHARD, empty_installation, installation, trade, trim_log, wanted
 
@@ -248,6 +249,19 @@ def test_a_running_supervisor_is_refused(there: Installation, small_set: Path) -
     ):
         restore_all(there, wanted(small_set))
     assert_untouched(there)
+
+
+def test_another_shard_does_not_start_the_servers_of_a_running_exchange(there: Installation, small_set: Path) -> None:
+    """The embedded servers belong to the first shard's supervisor; a second pair on the same files would be ruin."""
+    changed(small_set, shard="drill")
+    second = replace(there, shard="drill", paths=Paths(there.paths.data_dir, "drill"))
+    embedded = replace(wanted(small_set), embedded_postgres=True, embedded_core=True)
+    with (
+        lock_data_directory(there.paths, "http://localhost:8000"),
+        pytest.raises(PreflightError, match="already running"),
+    ):
+        restore_all(second, embedded)
+    assert not (there.paths.data_dir / "postgres").exists()
 
 
 def test_a_backup_of_the_same_database_is_waited_for(there: Installation, small_set: Path) -> None:

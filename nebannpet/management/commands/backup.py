@@ -46,6 +46,10 @@ class Command(BaseCommand):
             f" commands), {len(made.snapshots)} snapshots, {len(made.files)} files, {made.bytes} bytes,"
             f" {time.monotonic() - started_s:.1f} s"
         )
+        if made.other_shards:
+            self.stdout.write(
+                f"the logs of other shards are not in it: {', '.join(made.other_shards)}. Back them up as well"
+            )
         if settings.CREDENTIALS_KEY:
             self.stdout.write("CREDENTIALS_KEY is not in it: keep it elsewhere, without it all API keys are lost")
 
