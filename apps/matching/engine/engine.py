@@ -25,6 +25,7 @@ CLOSED_IDS_KEPT: Final = 1_000_000  # T15
 
 _COMMAND_ID: Final = Struct("<QII")
 _COMMAND_ID_OFFSET: Final = 16
+_KIND_AND_ID: Final = Struct("<xB14xQII")
 
 
 def tick(state: State, frames: bytes, offset: int) -> None:
@@ -87,16 +88,16 @@ class Engine:
         journal = state.journal
         seq_before = journal.seq
         journal.begin()
-        unpack_id, handlers = _COMMAND_ID.unpack_from, self.HANDLERS
+        unpack, handlers = _KIND_AND_ID.unpack_from, self.HANDLERS
         mark, marker = _COMMAND_ID.pack_into, self._marker
         for offset in offsets:
-            now_ms, cmd_n, cmd_index = unpack_id(frames, offset + _COMMAND_ID_OFFSET)
+            kind, now_ms, cmd_n, cmd_index = unpack(frames, offset)
             mark(marker, 0, now_ms, cmd_n, cmd_index)
             journal.cmd_n, journal.cmd_index = cmd_n, cmd_index
             if now_ms < journal.now_ms:
                 raise InvariantBroken(f"time went back from {journal.now_ms} to {now_ms}")
             journal.now_ms = now_ms
-            handlers[frames[offset + 1]](state, frames, offset)
+            handlers[kind](state, frames, offset)
         return journal.take(seq_before)
 
     def skip(self, run: bytes, reason: Reason) -> bytes:
