@@ -21,6 +21,7 @@ from apps.gateway.policy import (
     SITE_SOCKETS_MAX,
     WS_FRAME_BYTES_MAX,
 )
+from apps.gateway.protocol import GONE
 from apps.gateway.siteclient import SiteClient, SiteDown
 
 log = structlog.get_logger("nebannpet.gateway.site")
@@ -68,7 +69,10 @@ class Site:
                 headers = [(key, value) for key, value in answer.headers if key not in NOT_PASSED_BACK]
                 await send({"type": "http.response.start", "status": answer.status, "headers": headers})
                 started = True
+                gone = scope.get("extensions", {}).get(GONE)
                 async for part in answer.body():
+                    if gone is not None and gone():
+                        return
                     await send({"type": "http.response.body", "body": part, "more_body": True})
                 await send({"type": "http.response.body", "body": b""})
             finally:

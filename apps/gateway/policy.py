@@ -57,6 +57,8 @@ CLOSE_TIMEOUT_S: Final = 5.0
 SEND_TIMEOUT_S: Final = 20.0
 # Bytes that may wait for a client that sends pings and does not read the pongs.
 PONG_BYTES_MAX: Final = 256 * 1024
+# A connection too many is told so at its first request, if that comes soon.
+REFUSED_CONNECTION_S: Final = 2.0
 CONNECTION_LIFETIME_S: Final = 24 * 3600.0
 CONNECTIONS_MAX: Final = 10_000
 CONNECTIONS_PER_ADDRESS_MAX: Final = 300

@@ -1,37 +1,112 @@
 """uvicorn's protocols with bounds against clients that send without end or do not read.
 
 HTTP: the head of a request (address and headers) is bounded in bytes and in time; uvicorn would keep all of it, for
-ever. WebSocket: `scope["extensions"]["nebannpet.abort"]` closes the connection at once, without waiting until what is
+ever. A client that does not read its answer is cut off, because it holds one of the site's connections as long. One
+address may have so many connections only.
+
+WebSocket: `scope["extensions"]["nebannpet.abort"]` closes the connection at once, without waiting until what is
 buffered was read (a plain close never ends towards a client that does not read). Pongs are not buffered without bound.
 """
 
 import asyncio
-from typing import Any, Final
+import json
+from collections import Counter
+from collections.abc import Iterable
+from ipaddress import ip_address, ip_network
+from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from apps.gateway.metrics import CUT_OFF
-from apps.gateway.policy import CLOSE_TIMEOUT_S, PONG_BYTES_MAX, REQUEST_HEAD_BYTES_MAX, REQUEST_HEAD_TIMEOUT_S
+from apps.gateway.policy import (
+    CLOSE_TIMEOUT_S,
+    PONG_BYTES_MAX,
+    REFUSED_CONNECTION_S,
+    REQUEST_HEAD_BYTES_MAX,
+    REQUEST_HEAD_TIMEOUT_S,
+    SEND_TIMEOUT_S,
+)
 
 ABORT: Final = "nebannpet.abort"
+# In the scope of a request: whether its client is gone, so that nothing more need be sent.
+GONE: Final = "nebannpet.gone"
+
+
+class Addresses:
+    """How many HTTP connections each client address has. WebSockets have limits of their own (app.py).
+
+    Behind load balancers (`exempt`: addresses, networks or '*') every client has the balancer's address, so there the
+    number of connections is the balancer's to limit. A unix socket has no address and no limit. ValueError for a name
+    that is neither.
+    """
+
+    def __init__(self, limit: int, *, exempt: Iterable[str] = ()) -> None:
+        self.limit = limit
+        names = set(exempt)
+        self._all_exempt = "*" in names
+        self._exempt = [ip_network(name, strict=False) for name in sorted(names - {"*"})]
+        self._connections: Counter[str] = Counter()
+
+    def enter(self, address: str) -> bool:
+        """Count one more, unless it has as many as it may."""
+        if self._connections[address] >= self.limit and not self._is_exempt(address):
+            return False
+        self._connections[address] += 1
+        return True
+
+    def leave(self, address: str) -> None:
+        self._connections[address] -= 1
+        if not self._connections[address]:
+            del self._connections[address]
+
+    def _is_exempt(self, address: str) -> bool:
+        return self._all_exempt or not address or any(ip_address(address) in network for network in self._exempt)
 
 
 class GatewayHttpProtocol(HttpToolsProtocol):
     """A connection waits for a head from its start, and from the first byte of each later request."""
 
+    addresses: ClassVar[Addresses]
+
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
+    _write_timer: asyncio.TimerHandle | None = None
+    # The address this connection is counted under; None once it is not counted (any more).
+    _counted: str | None = None
+    _is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._expect_head()
+        address = self.client[0] if self.client else ""
+        if self.addresses.enter(address):
+            self._counted = address
+            self._expect_head()
+        else:
+            self._is_refused = True
+            CUT_OFF.labels("connections").inc()
+            self.loop.call_later(REFUSED_CONNECTION_S, transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._stop_write_timer()
+        self._leave()
         super().connection_lost(exc)
 
+    def handle_websocket_upgrade(self) -> None:
+        self._stop_write_timer()
+        self._leave()
+        super().handle_websocket_upgrade()
+
+    def _leave(self) -> None:
+        if self._counted is not None:
+            self.addresses.leave(self._counted)
+            self._counted = None
+
     def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            self._refuse()
+            return
         head = self._head_timer
         super().data_received(data)
         # Only what lies wholly within one head counts: where this chunk began a new one, the chunk itself is the bound.
@@ -40,8 +115,43 @@ class GatewayHttpProtocol(HttpToolsProtocol):
             if self._head_bytes > REQUEST_HEAD_BYTES_MAX:
                 self._cut_off("large head")
 
+    def _refuse(self) -> None:
+        """Answer the first request that there are too many connections. An answer before it might be lost."""
+        if self.transport.is_closing():
+            return
+        text = f"Too many connections from your address; at most {self.addresses.limit} at once."
+        body = json.dumps({"code": -1003, "msg": text}).encode("ascii")
+        self.transport.write(
+            b"HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json;charset=UTF-8\r\n"
+            b"retry-after: 5\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+        )
+        self.transport.close()
+
+    # -- clients that do not read -------------------------------------------------------------------------------------
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stop_write_timer()
+        self._write_timer = self.loop.call_later(SEND_TIMEOUT_S, self._cut_off, "stalled")
+
+    def resume_writing(self) -> None:
+        self._stop_write_timer()
+        super().resume_writing()
+
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
+    def timeout_keep_alive_handler(self) -> None:
+        """A plain close waits until the client has read what is buffered, which may be never."""
+        super().timeout_keep_alive_handler()
+        self.loop.call_later(CLOSE_TIMEOUT_S, self.transport.abort)
+
+    # -- heads --------------------------------------------------------------------------------------------------------
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        extensions: Any = {GONE: self.transport.is_closing}
+        self.scope["extensions"] = extensions
         self._expect_head()
 
     def on_headers_complete(self) -> None:
@@ -62,6 +172,11 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         self._stop_timer()
         CUT_OFF.labels(why).inc()
         self.transport.abort()
+
+
+def http_protocol(addresses: Addresses) -> type[GatewayHttpProtocol]:
+    """The protocol of one server, whose connections are counted together."""
+    return type("HttpProtocol", (GatewayHttpProtocol,), {"addresses": addresses})
 
 
 class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):

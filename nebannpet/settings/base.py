@@ -68,6 +68,9 @@ ENGINE_SILENT_MAX_S = env.integer("ENGINE_SILENT_MAX_S", 2, minimum=1, maximum=6
 # The events that this gateway reads are behind redis-core's, as when a replica is cut off: orders would be executed,
 # but nobody could be told.
 EVENTS_BEHIND_MAX_S = env.integer("EVENTS_BEHIND_MAX_S", 2, minimum=1, maximum=60)
+# Plain HTTP connections that one client address may have at once, load balancers (TRUSTED_PROXIES) apart. A browser
+# opens six and a busy bot some dozens, and a whole office may share an address.
+HTTP_CONNECTIONS_PER_ADDRESS_MAX = env.integer("HTTP_CONNECTIONS_PER_ADDRESS_MAX", 1_000, minimum=1, maximum=65_000)
 
 _conninfo: dict[str, Any] = conninfo_to_dict(DATABASE_URL)
 DATABASE_DSN = make_conninfo(**_conninfo, application_name=f"nebannpet-{PROCESS or 'manage'}")

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,11 +11,15 @@ import httpx
 import pytest
 import uvicorn
 from django.conf import settings
+from prometheus_client import REGISTRY
 from websockets.exceptions import InvalidStatus
 
 from tests.gateway.client import Client
 from tests.gateway.exchange import Exchange, wait_until
 from tests.gateway.sockets import Socket
+
+# While the site sends the page that has no end.
+endless = threading.Event()
 
 
 async def site(scope: Any, receive: Any, send: Any) -> None:
@@ -54,6 +59,14 @@ async def site(scope: Any, receive: Any, send: Any) -> None:
     await send(
         {"type": "http.response.start", "status": 418 if scope["path"] == "/teapot" else 200, "headers": headers}
     )
+    if scope["path"] == "/endless":
+        endless.set()
+        gone = asyncio.ensure_future(receive())
+        while not gone.done():
+            await send({"type": "http.response.body", "body": b"x" * 65_536, "more_body": True})
+            await asyncio.sleep(0)
+        endless.clear()
+        return
     if scope["path"] == "/slow":
         for _ in range(3):
             await send({"type": "http.response.body", "body": b"part ", "more_body": True})
@@ -156,3 +169,24 @@ def test_requests_that_are_no_http(exchange: Exchange) -> None:
             assert raw.recv(100)[:12] in (b"HTTP/1.1 400", b"")
     with Client(exchange.base_url) as public:
         assert public.get("/api/v3/ping").status_code == 200
+
+
+@pytest.mark.parametrize("reads", [False, True])
+def test_a_client_that_does_not_read_or_goes_does_not_keep_the_sites_connection(
+    exchange: Exchange, running_site: None, monkeypatch: pytest.MonkeyPatch, reads: bool
+) -> None:
+    monkeypatch.setattr("apps.gateway.protocol.SEND_TIMEOUT_S", 0.5)
+    cut_off = REGISTRY.get_sample_value("nebannpet_gateway_cut_off_total", {"reason": "stalled"}) or 0
+    with socket.create_connection(("127.0.0.1", exchange.port), timeout=10) as client:
+        client.sendall(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 200")
+        wait_until(endless.is_set)
+        if reads:
+            # Longer than a client that reads nothing is waited for.
+            until_s = time.monotonic() + 1.0
+            while time.monotonic() < until_s:
+                assert client.recv(65_536)
+            client.close()
+        wait_until(lambda: not endless.is_set(), what="the end of the page")
+    stalled = REGISTRY.get_sample_value("nebannpet_gateway_cut_off_total", {"reason": "stalled"}) or 0
+    assert stalled - cut_off == (0 if reads else 1)

@@ -12,8 +12,9 @@ from apps.gateway.app import GatewayApp
 from apps.gateway.gateway import Gateway, GatewayConfig
 from apps.gateway.policy import WS_FRAME_BYTES_MAX, WS_PING_S, WS_PONG_TIMEOUT_S
 from apps.gateway.pressure import Limits
-from apps.gateway.protocol import GatewayHttpProtocol, GatewayWebSocketProtocol
+from apps.gateway.protocol import Addresses, GatewayWebSocketProtocol, http_protocol
 from nebannpet import env
+from nebannpet.env import ConfigurationError
 from nebannpet.health import Health, serve_health
 
 KEEP_ALIVE_S = 65
@@ -83,10 +84,14 @@ def gateway_config() -> GatewayConfig:
 def server_config(app: GatewayApp, **address: Any) -> uvicorn.Config:
     """Forwarded addresses are believed only from TRUSTED_PROXIES (threat-T19); without it, from nobody."""
     proxies = list(env.words("TRUSTED_PROXIES"))
+    try:
+        addresses = Addresses(settings.HTTP_CONNECTIONS_PER_ADDRESS_MAX, exempt=proxies)
+    except ValueError as error:
+        raise ConfigurationError(f"TRUSTED_PROXIES must hold addresses or networks: {error}.") from error
     return uvicorn.Config(
         app,
         **address,
-        http=GatewayHttpProtocol,
+        http=http_protocol(addresses),
         ws=GatewayWebSocketProtocol,
         ws_max_size=WS_FRAME_BYTES_MAX,
         ws_ping_interval=WS_PING_S,
