@@ -1,6 +1,5 @@
 """Settlement as a process: exactly once under kill -9 and lost connections, and every reason to stop (T13)."""
 
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -11,55 +10,19 @@ import pytest
 import redis
 from django.conf import settings
 
-from apps.matching.core import Position as LogPosition
-from apps.matching.engine import Engine
 from apps.matching.models import Watermark
 from apps.orders.errors import SettlementStopped
-from apps.orders.reconciliation import record
-from apps.orders.reconciliation.replica import Replica
-from apps.orders.reconciliation.states import differences
-from apps.orders.settlement.process import SettlementProcess
-from apps.outbox.models import OutboxRow, OutboxState
 from apps.streams.bus.base import Bus, Trimmed
 from apps.streams.bus.errors import BusAway
 from apps.streams.bus.memory import MemoryBus
 from apps.streams.bus.redis import RedisBus
-from tests.orders.live import SHARD, LiveShard, Traffic, enqueue_set_up, until
+from tests.orders.live import SHARD, LiveShard, Traffic, until
 from tests.orders.processes import apply_roles, running
+from tests.orders.settling import Running, assert_record_equals_replay, recorded_log, settled_seq
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-FEES = [(800, 1_000), (-200, 1_000)]
 KILLS = 8
-
-
-def recorded_log(bus: Bus, directory: Path, commands: int) -> None:
-    """Set-up and random traffic, applied by a worker; nothing settled."""
-    enqueue_set_up(FEES)
-    rows = OutboxRow.objects.count()
-    with LiveShard(bus, directory, settles=False) as live:
-        until(lambda: live.relay.sent_seq == rows, "set-up sent")
-        live.until_applied()
-        traffic = Traffic(seed=11)
-        for _ in range(commands // 20):
-            live.bus.append_commands(traffic.frames(20))
-        live.until_applied()
-
-
-def settled_seq() -> int:
-    return Watermark.objects.filter(reader="settlement").values_list("seq", flat=True).first() or 0
-
-
-def assert_record_equals_replay(bus: Bus) -> None:
-    """The record is what a replay of the whole log gives, agrees with itself, and every set-up row is done."""
-    replica = Replica(Engine(), LogPosition())
-    replica.advance(bus, bus.head())
-    with record.connect() as connection:
-        position, facts, _, own = record.read(connection, SHARD)
-    assert (position.seq, position.chain) == (bus.head().seq, bus.head().chain)
-    assert own == []
-    assert list(differences(replica.facts(), facts)) == []
-    assert not OutboxRow.objects.exclude(state=OutboxState.DONE).exists()
 
 
 def test_killed_again_and_again_it_settles_every_event_once(
@@ -84,30 +47,6 @@ def test_killed_again_and_again_it_settles_every_event_once(
         assert bus.cursors()["settlement"].stream == "events"
     assert_record_equals_replay(bus)
     bus.close()
-
-
-class Running:
-    """A SettlementProcess in a thread."""
-
-    def __init__(self, bus: Bus) -> None:
-        self.stop = threading.Event()
-        self.process = SettlementProcess(shard=SHARD, open_bus=lambda: bus, stop=self.stop)
-        self.error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run)
-
-    def _run(self) -> None:
-        try:
-            self.process.run()
-        except BaseException as error:  # noqa: BLE001  given to the test
-            self.error = error
-
-    def __enter__(self) -> "Running":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.stop.set()
-        self._thread.join(timeout=20)
 
 
 @pytest.fixture
