@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from redis.exceptions import ResponseError
 
+from apps.common.crashpoints import reach
 from apps.gateway import errors
 from apps.gateway.core import CoreAway, CorePipe, CoreUnanswered
 from apps.gateway.policy import REPLY_TIMEOUT_S
@@ -60,6 +61,7 @@ class Batcher:
     async def _append(self, batch: _Batch) -> None:
         frames = b"".join(batch.frames)
         self._tail.appends_in_flight += 1
+        reach("gateway.append.before")
         try:
             answer = await self._pipe.execute(
                 "EVALSHA", scripts.APPEND_COMMANDS_SHA, 2, self._keys.commands, self._keys.frames_in,
@@ -71,6 +73,7 @@ class Batcher:
         except CoreUnanswered:
             self._fail(batch, errors.unknown_outcome)
         else:
+            reach("gateway.append.after")
             entry_ms, entry_n = (int(part) for part in bytes(answer).split(b"-"))
             self._tail.expect(entry_ms, entry_n, batch.replies)
         finally:

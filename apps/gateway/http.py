@@ -8,6 +8,7 @@ import msgspec
 import structlog
 
 from apps.common.clock import now_us
+from apps.common.crashpoints import reach
 from apps.gateway import errors, params, signature
 from apps.gateway.asgi import Receive, Scope, Send, header
 from apps.gateway.errors import ApiError
@@ -37,11 +38,13 @@ class ClientGone(Exception):
 async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) -> None:
     """Answer one request below a gateway prefix."""
     started_us = now_us()
+    trading = False
     call: Call | None = None
     endpoint: Endpoint | None = None
     headers: list[tuple[bytes, bytes]] = []
     try:
         endpoint = _route(gateway, scope)
+        trading = endpoint.security is Security.TRADE
         if not gateway.follower.started.is_set():
             raise errors.not_executed()
         query = scope["query_string"]
@@ -59,14 +62,17 @@ async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) 
     except Exception:  # the top of a request: the client gets a documented answer, the log the reason
         log.exception("a request failed", path=scope["path"])
         # A trading request may have appended its command before it failed, so nothing is promised.
-        trading = endpoint is not None and endpoint.security is Security.TRADE
         failure = errors.unknown_outcome() if trading else errors.unknown_error()
         status, payload = failure.status, encode({"code": failure.number, "msg": failure.message})
     headers += _used(gateway, scope, endpoint, call, started_us // 1000)
     name = f"{endpoint.method} {endpoint.path}" if endpoint is not None else "none"
     REQUESTS.labels(name, str(status)).inc()
     SECONDS.labels(name).observe((now_us() - started_us) / 1e6)
+    if trading:
+        reach("gateway.reply.before")
     await _answer(send, status, payload, headers, head=scope["method"] == "HEAD")
+    if trading:
+        reach("gateway.reply.after")
 
 
 def _route(gateway: "Gateway", scope: Scope) -> Endpoint:

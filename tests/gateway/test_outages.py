@@ -199,3 +199,23 @@ def test_an_asset_without_a_market_is_shown(exchange: Exchange, alice: Client) -
         )
     )
     assert shown
+
+
+def test_the_crash_points_of_an_order(exchange: Exchange, alice: Client, core: Any, monkeypatch: Any) -> None:
+    """The rig kills here, so each point must stand where its name says: before and after the durable append and the
+    answer.
+    """
+    passed: list[tuple[str, bool]] = []
+    before = int(core.get(KEYS.frames_in))
+
+    def reach(point: str) -> None:
+        passed.append((point, int(core.get(KEYS.frames_in)) > before))
+
+    for module in ("batcher", "http"):
+        monkeypatch.setattr(f"apps.gateway.{module}.reach", reach)
+    alice.limit("BUY", "40000", "0.1")
+    wait_until(lambda: len(passed) >= 4)
+    assert passed == [
+        ("gateway.append.before", False), ("gateway.append.after", True),
+        ("gateway.reply.before", True), ("gateway.reply.after", True),
+    ]  # fmt: skip

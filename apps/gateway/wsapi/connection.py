@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from apps.common.clock import now_us
+from apps.common.crashpoints import reach
 from apps.gateway import errors, params, signature
 from apps.gateway.asgi import Message, Receive, Scope, Send, header
 from apps.gateway.errors import ApiError
@@ -90,6 +91,7 @@ class WsApiConnection(Revocable):
 
     async def _answer(self, request: Request) -> None:
         endpoint = self.gateway.registry.ws.get(request.method)
+        trading = endpoint is not None and endpoint.security is Security.TRADE
         try:
             handler = SESSION_METHODS.get(request.method)
             if not self.gateway.follower.started.is_set():
@@ -105,11 +107,12 @@ class WsApiConnection(Revocable):
             status, text = error.status, frames.refusal(request.id, error)
         except Exception:  # the top of a request: the client gets a documented answer, the log the reason
             log.exception("a request failed", method=request.method)
-            trading = endpoint is not None and endpoint.security is Security.TRADE
             failure = errors.unknown_outcome() if trading else errors.unknown_error()
             status, text = failure.status, frames.refusal(request.id, failure)
         known = endpoint is not None or request.method in SESSION_METHODS
         WS_REQUESTS.labels(request.method if known else "unknown", str(status)).inc()
+        if trading:
+            reach("gateway.reply.before")
         self.socket.push(text)
         todo, self._after_answers = self._after_answers, []
         for action in todo:
