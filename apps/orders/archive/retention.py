@@ -15,7 +15,7 @@ from apps.orders.archive import policy
 from apps.orders.archive.bases import BaseWatch
 from apps.orders.archive.packing import Base
 from apps.orders.archive.reader import Archive, Contents, Segment
-from apps.orders.archive.segments import bases_dir, sync_directory, write_first_number
+from apps.orders.archive.segments import SUFFIX, bases_dir, segment_path, sync_directory, write_first_number
 
 log = structlog.get_logger(__name__)
 
@@ -62,12 +62,13 @@ def delete_before(directory: Path, before_ms: int) -> list[int]:
     if not gone:
         return []
     write_first_number(directory, gone[-1].number + 1)
-    for segment in gone:
-        segment.path.unlink()
+    for path in directory.glob(f"*{SUFFIX}"):  # also what a crash left at this place
+        if path < segment_path(directory, gone[-1].number + 1):
+            path.unlink()
     sync_directory(directory)
     kept = {base.name for base in Archive(directory).bases()}
     for base in bases:
         if base.name not in kept:
             (bases_dir(directory) / base.name).unlink(missing_ok=True)
-    log.info("old segments deleted", first=gone[0].number, last=gone[-1].number, bytes_before=archive.size())
+    log.info("old segments deleted", first=gone[0].number, last=gone[-1].number)
     return [segment.number for segment in gone]
