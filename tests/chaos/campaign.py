@@ -109,6 +109,10 @@ def _kill_many(nemesis: Nemesis, kills: int) -> None:
         nemesis.kills += len(done)
         if done:
             nemesis.timeline.append({"at_s": round(at_s - nemesis.started_s, 2), "killed": done})
+        if draw.random() < 0.3:
+            rig.ask_snapshot()
+        if draw.random() < 0.1:
+            rig.deposit()
         unwatched += 1
         if unwatched >= UNWATCHED_KILLS_MAX or draw.random() < 0.7:
             unwatched = 0

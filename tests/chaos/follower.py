@@ -34,6 +34,7 @@ class Follower:
         self._redis = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), socket_timeout=10)
         self._keys = {name: f"{{{shard}}}:{name}" for name in ("commands", "events", "skips", "cursors", "trimmed")}
         self._cursor_at = 0.0
+        self._paused = False
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -42,6 +43,15 @@ class Follower:
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
         self._thread.start()
+
+    def pause(self) -> None:
+        """Look away while a test replaces the log by another one and back."""
+        self._paused = True
+        with self._lock:
+            pass  # a read under way has ended
+
+    def resume(self) -> None:
+        self._paused = False
 
     def stop(self) -> None:
         self._stop.set()
@@ -88,6 +98,7 @@ class Follower:
     def _run(self) -> None:
         while not self._stop.wait(POLL_S):
             try:
-                self.read()
+                if not self._paused:
+                    self.read()
             except redis.RedisError:
                 continue  # it is being killed on purpose; the next poll reads on from the same place

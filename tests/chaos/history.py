@@ -35,7 +35,10 @@ class Kind(StrEnum):
 
 @dataclass(slots=True)
 class Operation:
-    """`client_id` names the order, also in cancels and queries. `status` 0: no HTTP answer. Times in seconds."""
+    """`client_id` names the order, also in cancels and queries. `status` 0: no HTTP answer. Times in seconds.
+
+    `repeated`: what a second request with the same client id was told, after the first had no answer.
+    """
 
     kind: Kind
     account_id: int
@@ -46,10 +49,17 @@ class Operation:
     outcome: Outcome = Outcome.OPEN
     status: int = 0
     body: Any = None
+    repeated: bool = False
 
     def end(self, outcome: Outcome, *, status: int = 0, body: Any = None) -> None:
         assert self.outcome is Outcome.OPEN, f"{self.client_id} ended twice"
         self.ended_s, self.outcome, self.status, self.body = time.monotonic(), outcome, status, body
+
+    def repeat(self, *, status: int, body: Any) -> None:
+        """The same request again was acknowledged: the order exists now, from the first attempt or from this one."""
+        assert self.outcome is Outcome.UNKNOWN, f"{self.client_id} was answered"
+        self.ended_s, self.outcome, self.status, self.body = time.monotonic(), Outcome.OK, status, body
+        self.repeated = True
 
 
 @dataclass(slots=True)

@@ -37,6 +37,7 @@ class Nemesis:
         else:
             self.rig.wait_until_trading()
         self.rig.deposit()
+        self.rig.ask_snapshot()
         entry["recovered_s"] = round(time.monotonic() - self.started_s, 2)
 
     def measure_takeover(self, injected_s: float) -> float:

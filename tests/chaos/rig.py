@@ -15,14 +15,18 @@ from typing import Any, Protocol, Self
 
 import psycopg
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from apps.streams.codec import encode_command
-from apps.streams.records import Credit
-from nebannpet.control import ask
+from apps.streams.records import Credit, Tick
+from nebannpet.control import Refused, ask
 from nebannpet.embedded import redis_core
 from nebannpet.health import ask_health
 from tests.chaos.follower import Follower
 from tests.chaos.history import Kind, Operation, Outcome
+from tests.chaos.judge.log import Log
+from tests.chaos.judge.log import read as read_log
 from tests.chaos.judge.verdict import Verdict, verdict
 from tests.chaos.load.crowd import Crowd, Size
 from tests.chaos.load.trader import SYMBOL, outcome_of
@@ -126,6 +130,11 @@ class Rig:
     def _trades(self, name: str) -> bool:
         return self.health(name).get("phase") == "active"
 
+    def processes_start_nowait(self, name: str) -> None:
+        """Start one that is expected not to become healthy."""
+        with contextlib.suppress(Refused):
+            ask(self.stack.paths.control_socket, {"do": "start", "name": name, "wait_s": 0}, timeout_s=PATIENCE_S)
+
     def processes(self, action: str, name: str) -> None:
         """An operator's `manage.py process stop|start|restart NAME`, without the start of a Python."""
         request = {"do": action, "name": name, "wait_s": PATIENCE_S}
@@ -197,6 +206,25 @@ class Rig:
         self.until(insert, "deposit")
         history.funds["USDT"] = str(int(history.funds["USDT"]) + 1)
 
+    def ask_snapshot(self) -> None:
+        """A TICK that asks the active worker for a snapshot now: they are a minute apart, and trimming follows them."""
+        tick = encode_command(Tick(flags=1))
+        core = redis.Redis.from_url(redis_core(self.stack.paths).url, retry=Retry(NoBackoff(), 0), socket_timeout=5)
+        # One that is lost, or done without an answer, does no harm: it asks and changes nothing.
+        with contextlib.suppress(redis.RedisError), core, core.pipeline() as both:
+            both.xadd("{spot}:commands", {"d": tick})
+            both.incrby("{spot}:frames_in", 1)
+            both.execute()
+
+    def snapshots(self) -> list[Path]:
+        """Files, newest first."""
+        return sorted((self.stack.data_dir / "snapshots" / "spot").glob("*.snapshot"), reverse=True)
+
+    def log(self) -> Log:
+        """The log up to now as records."""
+        self.follower.read()
+        return read_log(self.follower.log)[0]
+
     # -- waiting ------------------------------------------------------------------------------------------------------
     def until(self, condition: Any, what: str, *, timeout_s: float = PATIENCE_S, poll_s: float = 0.05) -> None:
         """Until `condition()`; AssertionError with the state of everything after `timeout_s`."""
@@ -254,4 +282,8 @@ class Rig:
     def judge(self, *, full: bool = True) -> Verdict:
         """Stop the load, wait until everything is settled, and judge. The load stays stopped."""
         self.rest()
+        return self.verdict(full=full)
+
+    def verdict(self, *, full: bool = True) -> Verdict:
+        """The judgement alone, of an exchange that a test has brought to rest itself."""
         return verdict(self.stack, self.crowd.histories, self.follower, full=full)

@@ -18,19 +18,20 @@ from tests.chaos.faults.processes import (
     KillSeveral,
     Pause,
     PauseActive,
+    Starve,
     TwoTakeovers,
 )
 
 CATALOGUE: dict[str, type[Fault]] = {
     fault.name: fault
     for fault in (
-        Kill, KillSeveral, KillActive, CrashPoint, Pause, PauseActive, HandOver, TwoTakeovers, BothWorkersDead,
+        Kill, KillSeveral, KillActive, CrashPoint, Pause, PauseActive, Starve, HandOver, TwoTakeovers, BothWorkersDead,
         CoreDiskFull, FlushEdge, NetworkFault, LockHeld, NoConnections, KilledInCopy, Poison,
         EngineCrash, ClockForward,
     )
 }  # fmt: skip
 WEIGHTS = {"kill": 6, "kill-several": 3, "kill-active": 3, "crash-point": 6, "pause": 3, "network": 4}
-NEED_STANDBY = frozenset({"pause-promote", "hand-over", "two-takeovers"})
+NEED_STANDBY = frozenset({"pause-promote", "starve", "hand-over", "two-takeovers"})
 
 
 def choose(draw: random.Random, names: list[str]) -> Fault:

@@ -181,6 +181,27 @@ class PauseActive(Pause):
 
 
 @dataclass(slots=True)
+class Starve(PauseActive):
+    """The active worker hardly ever runs, as on a machine that swaps: long enough stretches to lose the lease."""
+
+    name: ClassVar[str] = "starve"
+
+    def inject(self, rig: Rig, draw: random.Random) -> int:
+        self.victim = rig.wait_for_active()
+        self.pid = rig.stack.pid(self.victim)
+        ends_at = time.monotonic() + 6
+        while time.monotonic() < ends_at and _is_alive(self.pid):
+            _signal(self.pid, signal.SIGSTOP)
+            time.sleep(draw.uniform(0.2, 1.9))
+            _signal(self.pid, signal.SIGCONT)
+            time.sleep(draw.uniform(0.005, 0.05))
+        return 0
+
+    def heal(self, rig: Rig) -> None:
+        _signal(self.pid, signal.SIGCONT)
+
+
+@dataclass(slots=True)
 class HandOver(Fault):
     """SIGTERM to the active worker: a planned hand-over. Its supervisor starts it again, as the next standby."""
 

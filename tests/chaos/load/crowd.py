@@ -53,6 +53,11 @@ class Crowd:
         self._thread.start()
         running.wait()
 
+    def resume(self) -> None:
+        """Start, unless the load runs."""
+        if self._thread is None:
+            self.start()
+
     def stop(self) -> None:
         """No new requests; returns when every request under way has ended. Raises what broke the load itself."""
         if self._thread is None:

@@ -1,6 +1,7 @@
 """One reader of depth and one of user data: they write down every message, and connect again when cut off."""
 
 import asyncio
+import itertools
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -17,6 +18,8 @@ from tests.chaos.load.wire import open_socket
 RETRY_S = 0.2
 SNAPSHOT_EVERY_S = 1.0
 SILENT_MAX_S = 8.0
+# Over all readers and all rounds of the load: ids join within one connection only.
+_connections = itertools.count(1)
 
 
 class FeedReader:
@@ -28,7 +31,6 @@ class FeedReader:
         self._url = url
         self._begin = begin
         self._take = take
-        self.connections = 0
 
     async def run(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
@@ -40,14 +42,14 @@ class FeedReader:
     async def _read(self) -> None:
         connection = await open_socket(self._url)
         try:
-            self.connections += 1
+            number = next(_connections)
             for frame in self._begin():
                 await connection.send(json.dumps(frame))
             while True:
                 # A gateway that was killed -9 closes; one that is stopped says nothing. Both end this connection.
                 async with asyncio.timeout(SILENT_MAX_S):
                     text = await connection.recv()
-                self._take(self.connections, json.loads(text))
+                self._take(number, json.loads(text))
         finally:
             await connection.close()
 
