@@ -6,6 +6,7 @@ arrive at once; what is timed ends when the newest of them is covered by a durab
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -92,9 +93,22 @@ class Machine:
         )  # fmt: skip
 
     def kill_worker(self) -> None:
+        self.end_worker(signal.SIGKILL)
+
+    def end_worker(self, how: signal.Signals) -> None:
+        """Send the signal and wait until the process has ended."""
         assert self._worker is not None
-        self._worker.kill()
+        self._worker.send_signal(how)
         self._worker.wait()
+
+    @property
+    def worker_pid(self) -> int:
+        assert self._worker is not None
+        return self._worker.pid
+
+    @property
+    def log_path(self) -> Path:
+        return Path(self._log.name)
 
     def close(self) -> None:
         if self._worker is not None:

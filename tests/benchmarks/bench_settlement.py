@@ -26,9 +26,9 @@ def settlement() -> Iterator[Row]:
 
     data_dir = Path(tempfile.mkdtemp(prefix="nebannpet-bench-"))
     with running_servers(data_dir, durable=True) as servers:
-        template = _migrated(servers.postgres.dsn(), data_dir)
+        template = migrated(servers.postgres.dsn(), data_dir)
         for name, (counted, target) in TARGETS.items():
-            log = _EventLog(name)
+            log = EventLog(name)
             count = log.trades if counted == "trades" else log.events
             pairs = [beside(lambda log=log, count=count: count / log.settle(template)) for _ in range(RUNS)]
             yield Row(
@@ -42,7 +42,7 @@ def settlement() -> Iterator[Row]:
             )
 
 
-def _migrated(dsn: str, data_dir: Path) -> str:
+def migrated(dsn: str, data_dir: Path) -> str:
     """DSN of a database with all tables; copies of it are made by CREATE DATABASE ... TEMPLATE."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nebannpet.settings")
     os.environ["NEBANNPET_DATA"] = str(data_dir)
@@ -57,7 +57,7 @@ def _migrated(dsn: str, data_dir: Path) -> str:
     return dsn
 
 
-class _EventLog:
+class EventLog:
     """The workload's events as stream entries, and the outbox rows their set-up came from."""
 
     def __init__(self, name: str) -> None:
@@ -83,21 +83,14 @@ class _EventLog:
 
     def settle(self, template: str) -> float:
         """Seconds from the first entry after the set-up to the last commit."""
-        import psycopg
         from django.conf import settings
-        from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
         from apps.orders.settlement import process
         from apps.orders.settlement.entries import take
         from apps.orders.settlement.transaction import load_markets, read_position, settle
 
-        with psycopg.connect(template, dbname="postgres", autocommit=True) as admin:
-            admin.execute("DROP DATABASE IF EXISTS bench_settlement WITH (FORCE)")
-            source = psycopg.sql.Identifier(str(conninfo_to_dict(template)["dbname"]))
-            admin.execute(psycopg.sql.SQL("CREATE DATABASE bench_settlement TEMPLATE {}").format(source))
-        settings.DATABASE_DSN = make_conninfo(template, dbname="bench_settlement")
+        settings.DATABASE_DSN = self.fresh_database(template)
         with process.connect() as connection:
-            self._insert_outbox_rows(connection)
             position = read_position(connection, SHARD)
             markets = load_markets(connection, SHARD)
             batch, _ = take(self.entries[:1], position, events_max=1)
@@ -110,6 +103,20 @@ class _EventLog:
                 position = settle(connection, SHARD, batch, markets)
                 at += taken
             return time.perf_counter() - started
+
+    def fresh_database(self, template: str) -> str:
+        """DSN of a copy of the template in which nothing is settled and the set-up's outbox rows wait."""
+        import psycopg
+        from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+        with psycopg.connect(template, dbname="postgres", autocommit=True) as admin:
+            admin.execute("DROP DATABASE IF EXISTS bench_settlement WITH (FORCE)")
+            source = psycopg.sql.Identifier(str(conninfo_to_dict(template)["dbname"]))
+            admin.execute(psycopg.sql.SQL("CREATE DATABASE bench_settlement TEMPLATE {}").format(source))
+        dsn = make_conninfo(template, dbname="bench_settlement")
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            self._insert_outbox_rows(connection)
+        return dsn
 
     def _insert_outbox_rows(self, connection: object) -> None:
         from apps.outbox.relay import stamped
