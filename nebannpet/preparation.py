@@ -57,7 +57,12 @@ class Preparation:
                 return
             except psycopg.OperationalError as error:
                 if time.monotonic() > deadline:
-                    raise StartError(f"the server of DATABASE_URL does not answer: {error}") from error
+                    if "DATABASE_URL" in self._environment:
+                        raise StartError(f"the server of DATABASE_URL does not answer: {error}") from error
+                    raise StartError(
+                        f"the servers of this data directory, which the first shard's supervisor keeps, are down; start"
+                        f" that first, without SHARD: {error}"
+                    ) from error
                 await asyncio.sleep(0.5)
 
     async def manage(self, *arguments: str, secret: bool = False) -> list[str]:

@@ -7,6 +7,7 @@ PostgreSQL is the only read model. A page that must not be behind its own order 
 from dataclasses import dataclass
 from typing import Final
 
+from django.conf import settings
 from django.db.models import Q
 
 from apps.ledger.models import Balance
@@ -35,8 +36,8 @@ def settled_seq(shard: str) -> int:
 
 
 def balances(*, account_id: int) -> list[Balance]:
-    """Balances that are not zero, by asset."""
-    rows = Balance.objects.filter(account_id=account_id).exclude(available_units=0, held_units=0)
+    """Balances on this process's shard that are not zero, by asset."""
+    rows = Balance.objects.filter(shard=settings.SHARD, account_id=account_id).exclude(available_units=0, held_units=0)
     return list(rows.order_by("asset_id"))
 
 

@@ -101,3 +101,11 @@ def test_impossible_balances_are_refused(values: dict[str, int], constraint: str
 def test_house_totals_keep_their_sign(kind: OwnerKind, amount: int) -> None:
     with refused("ledger_house_sign", IntegrityError):
         HouseTotal.objects.create(shard="spot", kind=kind, asset_id=1, posted_units=amount, seq=1)
+
+
+def test_an_account_has_one_balance_of_an_asset_on_each_shard() -> None:
+    values = {"account_id": 1001, "asset_id": 1, "seq": 1, "available_units": 5, "held_units": 0, "posted_units": 5}
+    Balance.objects.create(shard="spot", **values)
+    Balance.objects.create(shard="drill", **values)
+    with refused("ledger_balance_unique", IntegrityError):
+        Balance.objects.create(shard="drill", **values)

@@ -6,6 +6,7 @@ import msgspec
 import psycopg
 import pytest
 from django.db import connection
+from pytest_django import Settings
 
 from apps.common.errors import DomainError
 from apps.markets.errors import (
@@ -233,3 +234,29 @@ def test_listeners_hear_of_every_change(settings: Any) -> None:
         create_market(base="BTC", quote="USDT", terms=TERMS, reason="listing", requested_by="test")
         heard = [int(note.payload) for note in listener.notifies(timeout=5, stop_after=1)]
     assert heard == [Market.objects.get().version]
+
+
+def test_market_of_another_shard_goes_to_its_engine_with_its_assets(btcusdt: Market, settings: Settings) -> None:
+    before = set(OutboxRow.objects.values_list("pk", flat=True))
+    settings.SHARD = "drill"
+    create_asset(code="EUR", name="Euro")
+    made = create_market(base="BTC", quote="EUR", terms=TERMS, reason="a drill", requested_by="test")
+    settings.SHARD = "spot"
+    set_market_state(symbol="BTCEUR", action=MarketAction.OPEN, reason="a drill", requested_by="test")
+    MarketSettingsChange.objects.filter(market=made).update(applied_at="2026-01-01T00:00:00Z")
+    change_market_settings(symbol="BTCEUR", changes={"min_lots": 2}, reason="a drill", requested_by="test")
+    assert (btcusdt.shard, made.shard) == ("spot", "drill")
+    rows = OutboxRow.objects.exclude(pk__in=before).order_by("pk")
+    assert {row.shard for row in rows} == {"drill"}
+    assert [row.key.rpartition(":state:")[0] or row.key for row in rows] == [
+        "asset:3:settings:1:drill", "asset:1:settings:1:drill", "market:2:settings:1", "market:2",
+        "market:2:settings:2",
+    ]  # fmt: skip
+
+
+def test_symbol_stands_for_one_market_of_all_shards(btcusdt: Market, settings: Settings) -> None:
+    settings.SHARD = "drill"
+    before = everything()
+    with pytest.raises(MarketExists):
+        create_market(base="BTC", quote="USDT", terms=TERMS, reason="a drill", requested_by="test")
+    assert everything() == before

@@ -87,3 +87,11 @@ def test_nothing_inline_and_nothing_foreign(client: Client, btcusdt: Market, pat
     assert html.count("<script") == html.count("<script ")
     assert 'src="http' not in html
     assert 'rel="stylesheet" href="http' not in html
+
+
+def test_markets_of_other_shards_are_not_this_sites(client: Client, btcusdt: Market, settings: LazySettings) -> None:
+    settings.SHARD = "drill"
+    assert client.get("/trade/BTCUSDT").status_code == 404
+    assert client.get("/trade").headers["location"] == reverse("markets:list")
+    settings.SHARD = "spot"
+    assert client.get("/trade").headers["location"] == "/trade/BTCUSDT"

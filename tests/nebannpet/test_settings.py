@@ -57,6 +57,7 @@ def test_production_starts_with_everything_in_place() -> None:
         ({"DEMO_DATA": "1"}, "DEMO_DATA is for development"),
         ({"CRASH_AT": "plan"}, "CRASH_AT kills processes"),
         ({"SIMULATOR": "1"}, "SIMULATOR is for development"),
+        ({"SHARD": "tea"}, "SHARD must be one of spot, drill"),
         ({"NEBANNPET_ENV": "prod"}, "NEBANNPET_ENV must be one of development, production"),
     ],
 )

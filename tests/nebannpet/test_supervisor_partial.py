@@ -104,6 +104,19 @@ async def test_database_that_does_not_answer_stops_everything(
     assert "starting processes" not in prepared.shown.getvalue()
 
 
+async def test_second_shard_without_the_first_says_what_to_start(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(preparation, "EXTERNAL_TIMEOUT_S", 0.5)
+    supervisor = prepared.supervisor(
+        servers={}, application={"site": WORKS}, dsn=f"host={tmp_path} dbname=nobody connect_timeout=1"
+    )
+    del supervisor._preparation._environment["DATABASE_URL"]
+    with pytest.raises(StartError, match="first shard's supervisor keeps, are down; start that first"):
+        await asyncio.wait_for(supervisor.run(), 20)
+    assert "starting processes" not in prepared.shown.getvalue()
+
+
 async def test_demo_logins_that_cannot_be_made_stop_nothing(prepared: Prepared, postgres: str) -> None:
     supervisor = prepared.supervisor(servers={}, application={"site": WORKS}, dsn=postgres)
     supervisor._demo_data = True
