@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from apps.common.clock import now_ms
+from apps.orders.archive.process import READER_COMMANDS, READER_EVENTS
 from apps.orders.promotion.checks import Compared, compare
 from apps.orders.promotion.core import NOT_PERSISTED, CoreSite
 from apps.orders.promotion.errors import NoSecondSite, PrimaryAnswers
@@ -100,6 +101,9 @@ class Promotion:
 
     def _finish(self, begun: Begun) -> None:
         self._postgres.forget_standbys()
+        for reader in (READER_COMMANDS, READER_EVENTS):
+            # They say what the other site's archive has. Without them nothing is trimmed until this site's has begun.
+            self._bus.drop_cursor(reader)
         persisted = self._core.persist()
         self._progress.write(replace(begun, finished_ms=now_ms()))
         self._say(f"This site is the primary now, from event {begun.seq}, state hash {begun.state_hash}.")

@@ -1,0 +1,155 @@
+"""The loss of a whole site under load: the second one has every acknowledged order and trades on (E13).
+
+Rehearsed on loopback with separate data directories, servers and processes (tests/flows/second_site.py); the judge is
+that of the chaos rig. docs/two-sites.md has the same steps for two hosts.
+"""
+
+import contextlib
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from tests.chaos.follower import Follower
+from tests.chaos.history import Histories, Kind, Outcome
+from tests.chaos.judge.verdict import verdict
+from tests.chaos.load.crowd import Crowd
+from tests.chaos.load.trader import SYMBOL, outcome_of
+from tests.dialect import Dialect, demo_account
+from tests.flows.second_site import SHARED, SecondSite, kill_site, until
+from tests.stack import Stack
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> SecondSite:
+    return SecondSite(tmp_path)
+
+
+@contextlib.contextmanager
+def two_sites(site: SecondSite) -> Iterator[Stack]:
+    """The first site, whose readers read from the second one's replica, and the second one behind it."""
+    first = Stack(REDIS_CORE_READ_URL=site.core_url, **SHARED)
+    with site.replica(first.paths), first, site.standby(first):
+        yield first
+
+
+def crowd_on(first: Stack) -> Crowd:
+    seed = secrets.randbits(32)
+    print(f"seed {seed}")
+    return Crowd(first, seed=seed)
+
+
+def until_acknowledged(crowd: Crowd, more: int) -> None:
+    goal = crowd.acknowledged() + more
+
+    def reached() -> bool:
+        crowd.check()
+        return crowd.acknowledged() >= goal
+
+    until(reached, f"{more} more acknowledgements; clients were last told {crowd.last_refusals()}")
+
+
+def trade(stack: Stack, histories: Histories, prefix: str) -> None:
+    """Each account twice, so that each order but the first meets the one before; all must be acknowledged."""
+    for number, history in enumerate(histories.accounts * 2):
+        params = {
+            "symbol": SYMBOL, "side": ("BUY", "SELL")[number % 2], "type": "LIMIT", "timeInForce": "GTC",
+            "price": "100.00", "quantity": "0.5", "newClientOrderId": f"{prefix}-{number}", "newOrderRespType": "FULL",
+        }  # fmt: skip
+        operation = history.invoke(Kind.PLACE, params["newClientOrderId"], params)
+        with Dialect(stack.base_url, history.account, timeout_s=30) as client:
+            status, body = client.signed("POST", "/api/v3/order", **params)
+        operation.end(outcome_of(status), status=status, body=body)
+        assert operation.outcome is Outcome.OK, (status, body)
+
+
+def judge(site: SecondSite, second: Stack, histories: Histories) -> None:
+    """Everything that anybody was told on either site stands on the second one, once; replay and reconcile agree."""
+    site.wait_until_settled()
+    found = verdict(second, histories, Follower(site.core_url))
+    print(found.counts)
+    assert found.broken == []
+
+
+def checked(site: SecondSite) -> str:
+    status, output = site.promote("--check")
+    assert status == 0, output
+    return output
+
+
+@contextlib.contextmanager
+def altered_balance(first: Stack, account_id: int) -> Iterator[None]:
+    """One unit too much for an account that rests, as a hand in the database would do it; put right afterwards."""
+    statement = (
+        "UPDATE ledger_balance SET available_units = available_units + %s, posted_units = posted_units + %s"
+        " WHERE account_id = %s AND asset_id = (SELECT min(asset_id) FROM ledger_balance WHERE account_id = %s)"
+    )
+    for units in (1, -1):
+        with psycopg.connect(first.dsn) as owner:
+            owner.execute("SET session_replication_role = replica")
+            assert owner.execute(statement, [units, units, account_id, account_id]).rowcount == 1
+        if units == 1:
+            yield
+
+
+@contextlib.contextmanager
+def altered_events(site: SecondSite, alter: Callable[[bytes], bytes]) -> Iterator[None]:
+    """Other bytes in the replica's newest event entry, under the chain of the true ones; put right afterwards."""
+    with redis.Redis.from_url(site.core_url) as client:
+        client.config_set("replica-read-only", "no")
+        key = "{spot}:events"
+        ((entry_id, fields),) = client.xrevrange(key, count=1)
+        seq = int(entry_id.split(b"-")[0])
+        for body in (alter(fields[b"d"]), fields[b"d"]):
+            client.xdel(key, entry_id)
+            client.execute_command("XSETID", key, f"{seq - 1}-0")
+            client.xadd(key, {**fields, b"d": body}, id=entry_id)  # type: ignore[arg-type]
+            if body is not fields[b"d"]:
+                yield
+        client.config_set("replica-read-only", "yes")
+
+
+def test_the_first_site_is_lost_under_load(site: SecondSite) -> None:
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(two_sites(site))
+        crowd = crowd_on(first)
+        bystander = demo_account(first, "bystander", LTC="1")
+
+        # Before anything is lost: what would be refused, and by which check. Nothing moves meanwhile but the ticks.
+        trade(first, crowd.histories, "before")
+        assert "equal: this site could serve" in checked(site)
+        with altered_balance(first, bystander.account_id):
+            status, output = site.promote("--check")
+            assert (status, "check 'ledger' failed" in output) == (1, True), output
+            assert f"account {bystander.account_id}, asset" in output
+        with altered_events(site, lambda body: body[:-1] + bytes([body[-1] ^ 1])):
+            status, output = site.promote("--check")
+            assert (status, "check 'replay' failed" in output) == (1, True), output
+        assert "equal: this site could serve" in checked(site)
+
+        crowd.start()
+        until_acknowledged(crowd, 30)
+        status, output = site.promote()
+        assert status == 1, output
+        assert "The primary site is alive: commands arrive through the replica, its redis-core answers" in output
+        until_acknowledged(crowd, 10)
+        kill_site(first)
+        crowd.stop()
+
+        status, output = site.promote()
+        assert status == 0, output
+        assert "ledger: equal at event" in output
+        assert "promoted: PostgreSQL\npromoted: redis-core\n" in output
+        assert "WARNING: this site now has the only copy" in output
+        assert "replicaof" not in site.core_config().read_text()
+        until(lambda: site.worker().get("phase") == "active", "the standby worker took over")
+        with site.serving() as second:
+            trade(second, crowd.histories, "after")
+            judge(site, second, crowd.histories)
+        status, output = site.promote()
+        assert (status, "primaries already; nothing was changed" in output) == (0, True), output
