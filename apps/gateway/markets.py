@@ -9,16 +9,12 @@ import psycopg
 from apps.common.amounts import format_units
 from apps.gateway import errors
 from apps.streams.kinds import MarketState
-from apps.streams.messages import SCALE
+from apps.streams.messages import MarketSettings
 
 MARKETS_CHANNEL: Final = "markets"
 
-_COLUMNS: Final = (
-    "id", "symbol", "base_asset_id", "quote_asset_id", "settings_version", "tick_size", "lot_size",
-    "initial_price_ticks", "min_price_ticks", "max_price_ticks", "min_lots", "max_lots", "market_max_lots",
-    "min_notional_units", "max_notional_units", "bid_down_bp", "bid_up_bp", "ask_down_bp", "ask_up_bp",
-    "max_open_orders", "fees", "state", "version",
-)  # fmt: skip
+_SETTINGS: Final = MarketSettings.__struct_fields__
+_COLUMNS: Final = (*("id" if name == "market_id" else name for name in _SETTINGS), "state")
 _MARKETS_SQL: Final = f"SELECT {', '.join(_COLUMNS)} FROM markets_market WHERE shard = %s ORDER BY id"  # noqa: S608
 # An asset is listed before its first market, and may be credited from then on.
 _VERSION_SQL: Final = (
@@ -35,37 +31,16 @@ class Asset:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Market:
-    """One market's settings with the units of `messages.MarketSettings`, and its mirrored state."""
+class Market(MarketSettings, frozen=True, kw_only=True):
+    """One market's settings, its assets and its mirrored state."""
 
-    id: int
-    symbol: str
     base: Asset
     quote: Asset
-    settings_version: int
-    tick_size: int
-    lot_size: int
-    initial_price_ticks: int
-    min_price_ticks: int
-    max_price_ticks: int
-    min_lots: int
-    max_lots: int
-    market_max_lots: int
-    min_notional_units: int
-    max_notional_units: int
-    bid_down_bp: int
-    bid_up_bp: int
-    ask_down_bp: int
-    ask_up_bp: int
-    max_open_orders: int
-    fees: tuple[tuple[int, int], ...]
     state: MarketState
 
     @property
-    def unit_factor(self) -> int:
-        """Quote units of one tick times one lot."""
-        return self.tick_size * self.lot_size // SCALE
+    def id(self) -> int:
+        return self.market_id
 
     def price(self, ticks: int) -> str:
         return format_units(ticks * self.tick_size)
@@ -120,12 +95,11 @@ class Markets:
         }
         markets = []
         for row in await (await connection.execute(_MARKETS_SQL, (self._shard,))).fetchall():
-            values = dict(zip(_COLUMNS, row, strict=True))
-            values.pop("version")
-            base, quote = assets[values.pop("base_asset_id")], assets[values.pop("quote_asset_id")]
-            fees = tuple((maker_ppm, taker_ppm) for maker_ppm, taker_ppm in values.pop("fees"))
-            state = MarketState(values.pop("state"))
-            markets.append(Market(base=base, quote=quote, fees=fees, state=state, **values))
+            values = dict(zip((*_SETTINGS, "state"), row, strict=True))
+            values["fees"] = [(maker_ppm, taker_ppm) for maker_ppm, taker_ppm in values["fees"]]
+            values["state"] = MarketState(values["state"])
+            base, quote = assets[values["base_asset_id"]], assets[values["quote_asset_id"]]
+            markets.append(Market(base=base, quote=quote, **values))
         known = self.by_id
         self.assets = assets
         self.by_symbol = {market.symbol: market for market in markets}

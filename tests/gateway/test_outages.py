@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 import redis
@@ -152,11 +153,9 @@ def test_postgresql_away(exchange: Exchange, alice: Client, bob: Client) -> None
 
 def test_newer_settings_are_taken_and_the_order_is_tried_again(exchange: Exchange, alice: Client) -> None:
     """The gateway knows an older settings version than the engine: the order still works, once."""
-    from dataclasses import replace
-
     markets, call = exchange.gateway.markets, exchange.gateway_thread.call
     btc = markets.get("BTCUSDT")
-    stale = replace(btc, settings_version=btc.settings_version - 1)
+    stale = msgspec.structs.replace(btc, settings_version=btc.settings_version - 1)
     call(lambda: markets.by_symbol.update({"BTCUSDT": stale}))
     alice.limit("BUY", "40000", "0.1")
     assert markets.get("BTCUSDT").settings_version == btc.settings_version
