@@ -16,8 +16,8 @@ from nebannpet.backup.entries import RawEntry, read
 from nebannpet.backup.log_copy import COMMANDS_FILE, EVENTS_FILE, HASHES, KEYS_FILE, STREAMS, STRINGS
 from nebannpet.backup.manifest import Manifest
 
-# Bytes of one round trip, which is one write and one fsync of the append-only file.
-ROUND_TRIP_BYTES: Final = 4 * 2**20
+# Bytes of one transaction, which is one write and one fsync of the append-only file.
+TRANSACTION_BYTES: Final = 4 * 2**20
 _FILES: Final = {"commands": COMMANDS_FILE, "events": EVENTS_FILE}
 
 
@@ -98,23 +98,27 @@ def _fill(link: Link, key: str, entries: Iterable[RawEntry], newest: str) -> Non
         calls.append(("XADD", key, entry.id, *entry.fields))
         size += _size(entry)
         last = entry.id.decode("ascii")
-        if size >= ROUND_TRIP_BYTES:
-            _write(link, calls)
+        if size >= TRANSACTION_BYTES:
+            _write_together(link, calls)
             calls, size = [], 0
     if not last:
         calls += [("XADD", key, newest, "d", ""), ("XTRIM", key, "MAXLEN", 0)]
     elif last != newest:
         calls.append(("XSETID", key, newest))
-    _write(link, calls)
+    _write_together(link, calls)
 
 
 def _size(entry: RawEntry) -> int:
     return sum(map(len, entry.fields))
 
 
+def _write_together(link: Link, calls: list[tuple[str | bytes | int, ...]]) -> None:
+    """In one transaction: else redis-core fsyncs after every few entries that it has read from the socket."""
+    if calls:
+        _write(link, [("MULTI",), *calls, ("EXEC",)])
+
+
 def _write(link: Link, calls: list[tuple[str | bytes | int, ...]]) -> None:
-    if not calls:
-        return
     try:
         answers: list[Any] = link.write_all(calls)
     except ResponseError as refused:
