@@ -122,16 +122,18 @@ def read_blocks(path: Path, *, payloads: bool = True, start: int = 0) -> Iterato
         offset = file.seek(max(start, len(MAGIC)))
         before: Header | None = None
         while offset < size:
-            block = _read_one(file, name, offset, size, payloads=payloads)
+            number = 0 if start == 0 and before is None else before.number + 1 if before is not None else None
+            block = _read_one(file, name, number, offset, size, payloads=payloads)
             if start == 0 or before is not None:
                 _check_order(name, block, before)
             yield block
             before, offset = block.header, block.end
 
 
-def _read_one(file: BinaryIO, name: str, offset: int, size: int, *, payloads: bool) -> Block:
+def _read_one(file: BinaryIO, name: str, number: int | None, offset: int, size: int, *, payloads: bool) -> Block:
+    """`number` is the block's expected one, None where the reading began in the middle."""
     head = file.read(HEADER_SIZE)
-    where = f"segment {name}, byte {offset}"
+    where = f"segment {name}, byte {offset}" if number is None else f"segment {name}, block {number} (byte {offset})"
     if len(head) < HEADER_SIZE:
         raise TornTail(f"{where}: the file ends within a block's header ({len(head)} bytes)")
     header = _decode(head, where)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from apps.matching import snapshots
+from apps.matching.applying import apply_entries
 from apps.matching.core import Position
 from apps.matching.engine import RULES_VERSION, Engine
 from apps.matching.recovery import replay
@@ -40,8 +41,10 @@ class Replayed:
     rules_version: int
 
 
-def replay_archive(log: ArchivedLog, to_seq: int | None = None) -> Replayed:
+def replay_archive(log: ArchivedLog, to_seq: int | None = None, through: EntryId | None = None) -> Replayed:
     """From empty or the first base of these rules to event `to_seq` (None: the end of the log).
+
+    `through`: then on over the commands without events up to that entry, which is where a snapshot stands.
 
     ReplayRefused where another release must do it; Halt of apps.matching.errors where replay and log differ.
     """
@@ -58,7 +61,7 @@ def replay_archive(log: ArchivedLog, to_seq: int | None = None) -> Replayed:
         )
     own_first = stretch.first_seq if stretch is not None else begin.seq + 1
     if begin.seq == 0 and begin.cmd == START and own_first == 1:
-        return _replay(log, engine_of(log.shard)(), Position(), to_seq)
+        return _replay(log, engine_of(log.shard)(), Position(), to_seq, through)
     usable = [b for b in archive.bases() if b.rules_version == RULES_VERSION and own_first - 1 <= b.seq <= to_seq]
     if not usable:
         raise ReplayRefused(
@@ -66,10 +69,12 @@ def replay_archive(log: ArchivedLog, to_seq: int | None = None) -> Replayed:
             f" {archive.directory}: a replay can only begin from one, or from the very first event"
         )
     snapshot = bases.load(archive.directory, usable[0])
-    return _replay(log, Engine.restore(snapshot.body), snapshot.position, to_seq)
+    return _replay(log, Engine.restore(snapshot.body), snapshot.position, to_seq, through)
 
 
-def replay_live(log: ReadableLog, snapshots_dir: Path, to_seq: int | None = None) -> Replayed:
+def replay_live(
+    log: ReadableLog, snapshots_dir: Path, to_seq: int | None = None, through: EntryId | None = None
+) -> Replayed:
     """The same over redis-core's log alone: from empty, or from the oldest kept snapshot."""
     head = log.head()
     to_seq = head.seq if to_seq is None else to_seq
@@ -77,14 +82,14 @@ def replay_live(log: ReadableLog, snapshots_dir: Path, to_seq: int | None = None
         raise ReplayRefused(f"event {to_seq} is not in the log, which ends at {head.seq}")
     trimmed = log.trimmed()
     if trimmed.cmd == START and trimmed.seq == 0:
-        return _replay(log, engine_of(log.shard)(), Position(), to_seq)
+        return _replay(log, engine_of(log.shard)(), Position(), to_seq, through)
     kept = [each for each in snapshots.good(snapshots_dir) if _usable(each, to_seq) and each.last_cmd >= trimmed.cmd]
     if not kept:
         raise ReplayRefused(
             f"commands up to {trimmed.cmd} were trimmed from the log, and there is no snapshot of rules version"
             f" {RULES_VERSION} up to event {to_seq}. The archive has the rest: manage.py replay --from archive"
         )
-    return _replay(log, Engine.restore(kept[-1].body), kept[-1].position, to_seq)
+    return _replay(log, Engine.restore(kept[-1].body), kept[-1].position, to_seq, through)
 
 
 def _usable(snapshot: Snapshot, to_seq: int) -> bool:
@@ -101,7 +106,7 @@ def _stretch_of(stretches: Sequence[Stretch], seq: int, end: int) -> tuple[Stret
     return found, until
 
 
-def _replay(log: ReadableLog, engine: Engine, start: Position, to_seq: int) -> Replayed:
+def _replay(log: ReadableLog, engine: Engine, start: Position, to_seq: int, through: EntryId | None) -> Replayed:
     skips = Skips.parse(log.read_skips())
     entry = next(iter(log.read_events(to_seq - 1, count=1)), None) if to_seq > start.seq else None
     last_command: EntryId | None = None
@@ -112,6 +117,8 @@ def _replay(log: ReadableLog, engine: Engine, start: Position, to_seq: int) -> R
     else:
         position = _replay_before(log, engine, start, entry, skips)
         last_command = _replay_within(log, engine, position, entry, to_seq, skips)
+    if through is not None:
+        last_command = _pass_time(log, engine, last_command or position.last_cmd, through, skips)
     return Replayed(
         start_seq=start.seq, seq=engine.seq, chain_seq=position.seq, chain=position.chain,
         last_command=str(last_command or position.last_cmd), state_hash=engine.state_hash(),
@@ -158,3 +165,20 @@ def _apply_until(engine: Engine, entry: CommandEntry, to_seq: int, skips: Skips)
         if engine.seq >= to_seq:
             break
     return made
+
+
+def _pass_time(log: ReadableLog, engine: Engine, last: EntryId, through: EntryId, skips: Skips) -> EntryId:
+    """Commands that give no event move the engine's clock and nothing else."""
+    seq = engine.seq
+    while last < through:
+        entries = [entry for entry in log.read_commands(last, count=500) if entry.id <= through]
+        if not entries or apply_entries(engine, entries, skips):
+            raise ReplayRefused(
+                f"after event {seq} there is no command entry {through} without events in between"
+                if entries
+                else f"there is no command entry {through} after {last} here; the live log may have it (--from log)"
+            )
+        last = entries[-1].id
+    if last != through:
+        raise ReplayRefused(f"command entry {through} comes before event {seq}, or is not in the log")
+    return last

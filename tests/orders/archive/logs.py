@@ -17,6 +17,7 @@ from apps.streams.bus.memory import MemoryBus
 from apps.streams.codec import encode_command
 from apps.streams.records import EVENT_SIZE, FRAME_SIZE, Tick
 from tests.matching.traffic import opening, trading
+from tests.orders.live import until
 
 SHARD = "spot"
 TICK = encode_command(Tick())
@@ -52,12 +53,18 @@ class Log:
         for _ in range(count):
             self.publish([TICK])
 
-    def publish(self, entries: list[bytes]) -> None:
-        """One batch of the worker."""
+    def poison(self) -> None:
+        """Of an entry with three commands the second is skipped."""
+        self.publish([b"".join(next(self._commands) for _ in range(3))], skip=1)
+
+    def publish(self, entries: list[bytes], *, skip: int | None = None) -> None:
+        """One batch of the worker; `skip` is the index of a command in the first entry."""
         before = self.position
         for frames in entries:
             self.bus.append_commands(frames)
         taken = self.bus.read_commands(before.last_cmd, count=len(entries))
+        if skip is not None:
+            self.bus.write_skip(f"{taken[0].id}-{skip}", "INTERNAL", epoch=self.epoch)
         events = apply_entries(self.engine, taken, Skips.parse(self.bus.read_skips()))
         frames = before.frames + sum(len(entry.frames) for entry in taken) // FRAME_SIZE
         count = len(events) // EVENT_SIZE
@@ -106,5 +113,5 @@ class Archiving:
 def archived(log: Log, directory: Path, **options: object) -> None:
     """Everything final in the log, by a process that is started and stopped."""
     with Archiving(log.bus, directory, log.snapshots_dir, **options) as running:
-        running.stop.set()
+        until(lambda: running.process.status != "starting", "it has begun")
     assert running.process.status == "archiving", running.process.explanation

@@ -16,6 +16,7 @@ from apps.orders.archive.errors import ArchiveDamaged, ReplayRefused
 from apps.orders.archive.log import ArchivedLog
 from apps.orders.archive.reader import Archive
 from apps.orders.archive.replaying import Replayed, replay_archive, replay_live
+from apps.streams.bus.base import EntryId
 from apps.streams.bus.errors import BusError
 from apps.streams.bus.redis import RedisBus
 
@@ -27,11 +28,19 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--from", dest="source", choices=("archive", "log"), default="archive")
         parser.add_argument("--to", type=int, metavar="SEQ", help="the event to stop at (default: the last one)")
+        parser.add_argument(
+            "--through", metavar="MS-N", help="and on to this command entry, where a snapshot of the engine stands"
+        )
         parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        replayed = self._from_archive if options["source"] == "archive" else self._live
         try:
-            found = self._from_archive(options["to"]) if options["source"] == "archive" else self._live(options["to"])
+            through = EntryId.parse(options["through"]) if options["through"] else None
+        except ValueError as error:
+            raise CommandError(f"--through takes a command entry's id, such as 1700000000000-0: {error}") from error
+        try:
+            found = replayed(options["to"], through)
         except (ReplayRefused, ArchiveDamaged) as refusal:
             raise CommandError(str(refusal)) from refusal
         except Halt as halt:
@@ -40,13 +49,13 @@ class Command(BaseCommand):
             raise CommandError(f"redis-core does not answer: {error}. The archive: --from archive") from error
         self.stdout.write(json.dumps(asdict(found)) if options["json"] else _text(found))
 
-    def _from_archive(self, to_seq: int | None) -> Replayed:
+    def _from_archive(self, to_seq: int | None, through: EntryId | None) -> Replayed:
         directory = segments.shard_dir(settings.DATA_DIR, settings.SHARD)
-        return replay_archive(ArchivedLog(Archive(directory)), to_seq)
+        return replay_archive(ArchivedLog(Archive(directory)), to_seq, through)
 
-    def _live(self, to_seq: int | None) -> Replayed:
+    def _live(self, to_seq: int | None, through: EntryId | None) -> Replayed:
         with closing(RedisBus(settings.REDIS_CORE_URL, settings.SHARD)) as bus:
-            return replay_live(bus, snapshots.shard_dir(settings.DATA_DIR, settings.SHARD), to_seq)
+            return replay_live(bus, snapshots.shard_dir(settings.DATA_DIR, settings.SHARD), to_seq, through)
 
 
 def _text(found: Replayed) -> str:
