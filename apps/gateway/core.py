@@ -17,7 +17,7 @@ import structlog
 from redis.asyncio.connection import Connection, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from apps.gateway.policy import CORE_CONNECT_TIMEOUT_S, PIPE_SILENT_MAX_S
 
@@ -147,6 +147,8 @@ class CorePipe:
                 answer: Any = await connection.read_response(timeout=math.inf, disconnect_on_error=False)
             except ResponseError as refused:
                 answer = refused
+                if isinstance(refused, NoScriptError):
+                    self._load_scripts()
             self._heard_s = time.monotonic()
             future = self._unanswered.popleft()
             if future.done():
@@ -155,6 +157,12 @@ class CorePipe:
                 future.set_exception(answer)
             else:
                 future.set_result(answer)
+
+    def _load_scripts(self) -> None:
+        """Somebody emptied the server's script cache: what was refused did not happen, and the next call finds it."""
+        for script in self._scripts:
+            loaded = self.execute("SCRIPT", "LOAD", script)
+            loaded.add_done_callback(lambda answer: answer.cancelled() or answer.exception())
 
     async def _watch(self) -> None:
         while True:

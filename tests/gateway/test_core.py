@@ -1,4 +1,4 @@
-"""The pipelined connection to redis-core and its monitor, without a server."""
+"""The pipelined connection to redis-core and its monitor, by themselves."""
 
 import asyncio
 import gc
@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.exceptions import NoScriptError
 
 from apps.gateway.core import CoreAway, CorePipe
 from apps.gateway.coremonitor import CoreMonitor
 from apps.gateway.tail import EventTail
+from apps.streams.bus.scripts import APPEND_COMMANDS, APPEND_COMMANDS_SHA
 from apps.streams.names import ShardKeys
 from tests.gateway.test_pressure import LIMITS
+from tests.streams.redis_server import running_redis
 
 
 def test_a_missing_server_is_told_at_once_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -36,3 +39,26 @@ def test_a_missing_server_is_told_at_once_and_leaves_nothing_behind(tmp_path: Pa
 
     asyncio.run(run())
     assert not reported
+
+
+def test_forgotten_scripts_cost_one_refusal(tmp_path: Path) -> None:
+    """Somebody empties the server's script cache: the append of this moment did not happen, and the next one works."""
+    with running_redis(tmp_path / "core") as server, server.client() as client:
+
+        async def run() -> None:
+            pipe = CorePipe(server.url, scripts=(APPEND_COMMANDS,))
+            serving = asyncio.create_task(pipe.run())
+            async with asyncio.timeout(20):
+                while not pipe.connected:  # noqa: ASYNC110  nothing announces it
+                    await asyncio.sleep(0.01)
+            append = ("EVALSHA", APPEND_COMMANDS_SHA, 2, "commands", "frames_in", b"x", 1)
+            await pipe.execute(*append)
+            client.script_flush()
+            with pytest.raises(NoScriptError):
+                await pipe.execute(*append)
+            await pipe.execute(*append)
+            assert (client.xlen("commands"), client.get("frames_in")) == (2, b"2")
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+
+        asyncio.run(run())

@@ -218,3 +218,20 @@ def test_the_crash_points_of_an_order(exchange: Exchange, alice: Client, core: A
         ("gateway.append.before", False), ("gateway.append.after", True),
         ("gateway.reply.before", True), ("gateway.reply.after", True),
     ]  # fmt: skip
+
+
+def test_a_full_redis_core_refuses_and_nothing_happened(exchange: Exchange, alice: Client, core: Any) -> None:
+    """Beyond every limit: not even a cancel can be appended, and the answer says that nothing was executed."""
+    order = alice.limit("BUY", "40000", "0.1")
+    limit = core.config_get("maxmemory")["maxmemory"]
+    core.config_set("maxmemory", 1)
+    try:
+        last = core.xinfo_stream(KEYS.commands)["last-generated-id"]
+        for method, params in (("POST", GOOD), ("DELETE", {"symbol": "BTCUSDT", "orderId": order["orderId"]})):
+            answer = alice.signed(method, ORDER, **params)
+            assert (answer.status_code, answer.json(), answer.headers["retry-after"]) == (503, NOT_EXECUTED, "1")
+        assert core.xinfo_stream(KEYS.commands)["last-generated-id"] == last
+    finally:
+        core.config_set("maxmemory", limit)
+    wait_until(lambda: not exchange.gateway.monitor.pressure.causes)
+    assert alice.ok("DELETE", ORDER, symbol="BTCUSDT", orderId=order["orderId"])["status"] == "CANCELED"
