@@ -4,12 +4,20 @@ from apps.common.errors import DomainError
 class SettlementStopped(RuntimeError):
     """The log and the record disagree, or an invariant is broken. Settlement ends and has changed nothing.
 
-    Not a refusal: nobody can act on it but the operator, so the process stops and says which check failed.
+    Not a refusal: nobody can act on it but the operator, so the process stops and says which check failed, and which
+    page of docs/runbooks/ has the steps.
     """
+
+    page = "settlement-stopped"
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}. Exact steps: docs/runbooks/{self.page}.md"
 
 
 class OtherSettlement(SettlementStopped):
     """The watermark moved under us: another settlement process is at work."""
+
+    page = "settlement-twice"
 
 
 class EngineUnreachable(DomainError):
