@@ -75,6 +75,7 @@ postgres         works   works   refused works   refused works   works   refused
 ~matching        works   works   works   works   works   works   works   works   works   works   works   works   works
 ~matching+standby refused refused works   works   works   quiet   quiet   works   works   works   works   works   queued
 ~settlement      works   works   refused works   works   works   works   refused works   works   works   works   queued
+~redis-core      refused refused refused works   works   quiet   quiet   refused works   works   works   works   queued
 """
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from apps.streams.shards import SHARD_NUMBERS
 from nebannpet.paths import Paths
 from nebannpet.preflight import EXIT_FAILED, PreflightError, lock_data_directory
 from nebannpet.reset import reset
@@ -37,10 +38,11 @@ def test_anything_else_deletes_nothing(paths: Paths, text: str, monkeypatch: pyt
     assert (paths.data_dir / "redis-core" / "appendonly.aof").read_text() == "money"
 
 
-def test_running_exchange_is_refused(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("shard", SHARD_NUMBERS)
+def test_running_exchange_is_refused(paths: Paths, shard: str, monkeypatch: pytest.MonkeyPatch) -> None:
     answer("delete\n", monkeypatch)
     with (
-        lock_data_directory(paths, "http://localhost:8000"),
+        lock_data_directory(Paths(paths.data_dir, shard), "http://localhost:8000"),
         pytest.raises(PreflightError, match="already running"),
     ):
         reset(paths)
