@@ -28,7 +28,7 @@ from apps.matching.recovery import Recovered
 from apps.matching.snapshot_keeper import SnapshotKeeper
 from apps.matching.stamping import asks_for_snapshot
 from apps.matching.status import Phase, WorkerStatus
-from apps.matching.trimming import trim
+from apps.matching.trimming import trim, waits_for
 from apps.streams.bus.base import Bus, CommandEntry
 from apps.streams.kinds import HaltCause, MarketState
 from apps.streams.records import EVENT_SIZE, FRAME_SIZE
@@ -81,6 +81,7 @@ class Reign:
         if self._needs_own_version:
             # From here on replay must start at this version, so its first snapshot comes before its first event.
             self._snapshot_now()
+            snapshots.keep_first_of_version(self._directory, self._position, self._core_class.RULES_VERSION)
         position = self._position
         self._bus.recount_frames(position.frames, after=position.last_cmd, epoch=self._epoch)
         metrics.EPOCH.set(self._epoch)
@@ -236,6 +237,7 @@ class Reign:
 
     def _after_snapshot(self) -> None:
         paths = snapshots.prune(self._directory)
+        self._status.trimming_waits_for = waits_for(self._bus.cursors())
         if not paths:
             return
         self._status.snapshot_seq = snapshots.position_in_name(paths[0])[0]

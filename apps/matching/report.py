@@ -9,6 +9,7 @@ from apps.matching import snapshots
 from apps.matching.engine import Engine
 from apps.matching.models import EngineEpoch, Watermark
 from apps.matching.snapshots import Snapshot
+from apps.matching.trimming import waits_for
 from apps.streams.bus.base import Bus
 from apps.streams.codec import encode_command
 from apps.streams.kinds import HaltCause, TickFlag
@@ -49,7 +50,10 @@ class Book:
 
 @dataclass(frozen=True, slots=True)
 class EngineStatus:
-    """One shard. `state_*` and `books` are those of the snapshot, the rest is of the moment."""
+    """One shard. `state_*` and `books` are those of the snapshot, the rest is of the moment.
+
+    `trimming_waits_for`: readers that must have a cursor before anything is trimmed, and have none.
+    """
 
     shard: str
     epoch: int
@@ -63,6 +67,7 @@ class EngineStatus:
     settled_seq: int
     skips: int
     trimmed_seq: int
+    trimming_waits_for: tuple[str, ...]
     readers: tuple[Reader, ...]
     state_seq: int
     state_command: str
@@ -111,6 +116,7 @@ def engine_status(bus: Bus, directory: Path, *, now_ms: int, timeout_s: float) -
         settled_seq=bus.settled(),
         skips=len(bus.read_skips()),
         trimmed_seq=bus.trimmed().seq,
+        trimming_waits_for=waits_for(bus.cursors()),
         readers=_readers(bus, head.seq, now_ms),
         state_seq=snapshot.seq,
         state_command=str(snapshot.last_cmd),
@@ -166,8 +172,10 @@ def as_text(status: EngineStatus) -> str:
         f"commands  published up to {status.last_command}, newest {status.newest_command}, "
         f"backlog {status.backlog_frames} frames",
         f"settled   {status.settled_seq}   trimmed up to {status.trimmed_seq}   skipped commands {status.skips}",
-        "readers",
     ]
+    if status.trimming_waits_for:
+        lines.append(f"NOTHING IS TRIMMED before these readers are there: {', '.join(status.trimming_waits_for)}")
+    lines.append("readers")
     for reader in status.readers:
         behind = "" if reader.behind is None else f"   {reader.behind} events behind"
         age = "" if reader.heartbeat_age_ms is None else f"   heartbeat {reader.heartbeat_age_ms} ms ago"

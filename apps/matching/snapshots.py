@@ -38,6 +38,7 @@ DIGEST_SIZE: Final = 32
 SUFFIX: Final = ".snapshot"
 UNFINISHED: Final = ".writing"
 DAMAGED: Final = ".damaged"
+FIRST_OF_VERSION: Final = "first-of-v"
 # os.write() of everything at once would be cut at 2 GiB.
 WRITE_BYTES: Final = 64 * 2**20
 
@@ -213,6 +214,25 @@ def prune(directory: Path) -> list[Path]:
     for path in paths[SNAPSHOTS_KEPT:]:
         path.unlink(missing_ok=True)  # the other worker prunes too
     return paths[:SNAPSHOTS_KEPT]
+
+
+def keep_first_of_version(directory: Path, position: Position, rules_version: int) -> None:
+    """A second name for the first snapshot of a rules version, which no pruning takes away.
+
+    Replays of that version begin from it; the archive fetches it from here, also when it was not running just then.
+    """
+    first = directory / f"{FIRST_OF_VERSION}{rules_version}"
+    first.mkdir(exist_ok=True)
+    path = first / name_of(position)
+    if not path.exists():
+        os.link(directory / path.name, path)
+        _sync_directory(first)
+        _sync_directory(directory)
+
+
+def firsts_of_versions(directory: Path) -> list[Path]:
+    """What `keep_first_of_version` has kept."""
+    return [path for first in sorted(directory.glob(f"{FIRST_OF_VERSION}*")) for path in kept(first)]
 
 
 def set_aside_damaged(directory: Path) -> list[str]:

@@ -30,6 +30,7 @@ class WorkerStatus:
         self.position = Position()
         self.lag_ms = 0
         self.snapshot_seq = 0
+        self.trimming_waits_for: tuple[str, ...] = ()
 
     def enter(self, phase: Phase, explanation: str = "", *, epoch: int = 0, reason: str = "") -> None:
         self.explanation = explanation
@@ -53,4 +54,5 @@ class WorkerStatus:
             "last_command": str(self.position.last_cmd),
             "lag_ms": self.lag_ms,
             "snapshot_seq": self.snapshot_seq,
+            "trimming_waits_for": list(self.trimming_waits_for),
         }

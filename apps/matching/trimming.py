@@ -39,6 +39,11 @@ def missing_readers(cursors: Mapping[str, Cursor]) -> dict[str, list[str]]:
     }
 
 
+def waits_for(cursors: Mapping[str, Cursor]) -> tuple[str, ...]:
+    """All required readers without a cursor, in one list for an operator."""
+    return tuple(sorted({name for names in missing_readers(cursors).values() for name in names}))
+
+
 def drop_silent_readers(bus: Bus, cursors: dict[str, Cursor], now_ms: int) -> dict[str, Cursor]:
     """The cursors that still count; a reader without heartbeat for READER_SILENT_MAX_MS starts from a snapshot."""
     for reader, cursor in list(cursors.items()):

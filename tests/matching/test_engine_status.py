@@ -49,6 +49,8 @@ def test_everything_an_operator_asks_for(bus: Bus, start: Callable[..., RunningW
     newest = snapshots.newest(directory)
     assert newest is not None
     assert status.state_hash == Engine.restore(newest.body).state_hash()
+    assert status.trimming_waits_for == ("archive-commands", "archive-events")
+    assert "NOTHING IS TRIMMED before these readers are there: archive-commands" in as_text(status)
     for part in (status.state_hash, status.chain, "BTCUSDT", "settlement", "4900000"):
         assert part in as_text(status)
 

@@ -104,9 +104,9 @@ class BaseWatch:
     def look(self, known: Sequence[Base]) -> list[Base]:
         """New bases, already durable in their directory."""
         versions = {base.rules_version for base in known}
-        paths = [path for path in reversed(snapshots.kept(self._snapshots_dir)) if _key(path) not in self._seen]
+        paths = [*snapshots.firsts_of_versions(self._snapshots_dir), *reversed(snapshots.kept(self._snapshots_dir))]
         found = []
-        for path in paths:
+        for path in (path for path in paths if _key(path) not in self._seen):
             key, header = _key(path), _header(path)
             if header is not None and header[1] not in versions and (base := keep(self._directory, path)) is not None:
                 found.append(base)
@@ -128,9 +128,9 @@ class BaseWatch:
 def _key(path: Path) -> str:
     """Name and age: a hand-over writes a snapshot of the new rules under the name of the one it began from."""
     try:
-        return f"{path.name}:{path.stat().st_mtime_ns}"
+        return f"{path}:{path.stat().st_mtime_ns}"
     except FileNotFoundError:
-        return path.name
+        return str(path)
 
 
 def _header(path: Path) -> tuple[Position, int] | None:

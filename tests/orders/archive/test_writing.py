@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from apps.matching import snapshots
 from apps.matching.engine import RULES_VERSION
 from apps.orders.archive import policy
 from apps.orders.archive.process import READER_COMMANDS, READER_EVENTS
@@ -134,6 +135,26 @@ def test_the_first_snapshot_of_each_rules_version_is_kept(
     assert [base.rules_version for base in archive.bases()] == [older, newer]
     assert [stretch.rules_version for stretch in archive.stretches()] == [older, newer]
     assert archive.stretches()[1].first_seq == archive.bases()[1].seq + 1
+
+
+def test_the_hand_over_snapshot_is_kept_although_the_archiver_comes_late(
+    log: Log, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archived(log, directory)
+    newer = RULES_VERSION + 1
+    monkeypatch.setattr("apps.matching.engine.Engine.RULES_VERSION", newer)
+    log.rules_version = newer
+    handover = log.snapshot()
+    boundary = log.position
+    snapshots.keep_first_of_version(log.snapshots_dir, boundary, newer)
+    for _ in range(4):
+        log.trade(9)
+        log.snapshot()
+    snapshots.prune(log.snapshots_dir)
+    assert not handover.exists()
+    archived(log, directory)
+    bases = Archive(directory).bases()
+    assert [(base.rules_version, base.seq) for base in bases] == [(newer, boundary.seq)]
 
 
 def test_ids_before_an_entry() -> None:
