@@ -1,13 +1,21 @@
 """What may be forgotten: a table of cursors and what they allow."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
+from apps.matching import snapshots
+from apps.matching.engine import Engine
 from apps.matching.policy import EVENTS_KEPT, READER_SILENT_MAX_MS
+from apps.matching.status import Phase
 from apps.matching.trimming import bounds, missing_readers, trim
-from apps.streams.bus.base import START, Cursor, EntryId
+from apps.streams.bus.base import START, Bus, Cursor, EntryId
 from apps.streams.bus.errors import Fenced
 from apps.streams.bus.memory import MemoryBus
-from tests.matching.traffic import order
+from tests.matching.conftest import RunningWorker
+from tests.matching.traffic import opening, order
+from tests.matching.waiting import until
 
 SNAPSHOT = (1_000_000, EntryId(500, 2))
 
@@ -78,3 +86,28 @@ def test_nothing_to_trim_writes_nothing_and_an_old_epoch_is_refused() -> None:
     bus.set_cursor("archive-commands", stream="commands", position="900-0", now_ms=0)
     with pytest.raises(Fenced):
         trim(bus, epoch=1, oldest_snapshot=SNAPSHOT, now_ms=0)
+
+
+class NextEngine(Engine):
+    """The next release, with other rules."""
+
+    RULES_VERSION = Engine.RULES_VERSION + 1
+
+
+def test_the_first_snapshot_of_new_rules_is_never_pruned_away(
+    bus: Bus, start: Callable[..., RunningWorker], directory: Path
+) -> None:
+    """The archive may not be running at an upgrade; replays of the new rules can begin nowhere else."""
+    bus.append_commands(b"".join(opening()))
+    old = start()
+    old.wait_for(Phase.ACTIVE)
+    until(lambda: bus.head().seq > 0)
+    old.stop()
+    assert snapshots.firsts_of_versions(directory) == []
+    start(core_class=NextEngine).wait_for(Phase.ACTIVE)
+    (first,) = snapshots.firsts_of_versions(directory)
+    assert snapshots.load(first).rules_version == NextEngine.RULES_VERSION
+    assert snapshots.load(first).seq == bus.head().seq
+    for path in snapshots.kept(directory):
+        path.unlink()
+    assert snapshots.load(first).seq == bus.head().seq
