@@ -26,3 +26,5 @@ DIFFERENCES_STORED: Final = 200
 # The schedule: every five minutes, and never more than one twentieth of the time.
 RECONCILE_EVERY_S: Final = 300.0
 RECONCILE_REST_FACTOR: Final = 20
+# Once a day the whole history is added up; in between what came since, so that a run costs the same in every year.
+RECONCILE_FULL_EVERY_S: Final = 86_400.0

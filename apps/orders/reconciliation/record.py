@@ -1,15 +1,19 @@
 """PostgreSQL's side: the facts at its watermark, and whether the record agrees with itself.
 
-Everything is read in one REPEATABLE READ transaction, so it is the state after exactly one event.
+The own checks add up the whole history, or what came after an event at which the engine's state is known (recent.py);
+then ledger transactions and trades are looked at one by one only after the last run that found them equal. Everything
+is read in one REPEATABLE READ transaction, so it is the state after exactly one event.
 """
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
 
 from apps.ledger.models import OwnerKind
+from apps.ledger.policy import entry_id, record_id
 from apps.orders.models import OPEN_STATUSES
+from apps.orders.reconciliation import recent
 from apps.orders.reconciliation.states import BalanceFacts, Facts, HouseFacts, OrderFacts
 from apps.orders.settlement.entries import Position
 from apps.orders.settlement.transaction import READER
@@ -36,19 +40,29 @@ SELECT asset_id, coalesce(sum(posted_units) FILTER (WHERE kind = ANY(%s)), 0),
        coalesce(-sum(posted_units) FILTER (WHERE kind = %s), 0)
   FROM ledger_housetotal WHERE shard = %s GROUP BY asset_id
 """
-_TRADES: Final = """
-SELECT market_id, min(trade_id), max(trade_id), count(*) FROM orders_trade
- WHERE market_id IN (SELECT market_id FROM orders_marketunits WHERE shard = %s) GROUP BY market_id
+_LAST_TRADES: Final = """
+SELECT u.market_id, t.trade_id
+  FROM orders_marketunits AS u
+ CROSS JOIN LATERAL
+       (SELECT trade_id FROM orders_trade WHERE market_id = u.market_id ORDER BY trade_id DESC LIMIT 1) AS t
+ WHERE u.shard = %s
 """
 
 # -- The record against itself: each query gives one row for each difference -------------------------------------------
+_TRADES_GAPLESS: Final = """
+SELECT format('trades of market %%s', market_id),
+       format('%%s rows with ids from %%s to %%s, not gapless from 1', count(*), min(trade_id), max(trade_id))
+  FROM orders_trade WHERE market_id IN (SELECT market_id FROM orders_marketunits WHERE shard = %(shard)s)
+ GROUP BY market_id HAVING min(trade_id) <> 1 OR max(trade_id) <> count(*)
+"""
 _ENTRIES_SUM: Final = """
 SELECT format('entries of %%s', asset_id), 'asset sums to ' || sum(amount_units)
   FROM ledger_entry WHERE shard = %(shard)s GROUP BY asset_id HAVING sum(amount_units) <> 0
 """
 _TRANSACTIONS_SUM: Final = """
 SELECT format('ledger transaction %%s, asset %%s', seq, asset_id), 'sums to ' || sum(amount_units)
-  FROM ledger_entry WHERE shard = %(shard)s GROUP BY seq, asset_id HAVING sum(amount_units) <> 0
+  FROM ledger_entry WHERE id >= %(first_entry)s AND id < %(end_entry)s
+ GROUP BY seq, asset_id HAVING sum(amount_units) <> 0
 """
 _BALANCES_OF_ENTRIES: Final = """
 SELECT format('account %%s, asset %%s', coalesce(b.account_id, e.owner_id), coalesce(b.asset_id, e.asset_id)),
@@ -76,7 +90,8 @@ SELECT format('trade %%s/%%s (event %%s)', t.market_id, t.trade_id, t.seq), 'its
   LEFT JOIN ledger_entry AS b ON b.id = t.id * 8
   LEFT JOIN ledger_entry AS s ON s.id = t.id * 8 + 1
   LEFT JOIN ledger_entry AS d ON d.id = t.id * 8 + 3
- WHERE b.amount_units IS DISTINCT FROM
+ WHERE t.id > %(checked_record)s AND t.id <= %(last_record)s AND (
+       b.amount_units IS DISTINCT FROM
          -t.quote_units + CASE WHEN t.taker_is_buyer THEN 0 ELSE greatest(-t.maker_fee_units, 0) END
     OR s.amount_units IS DISTINCT FROM
          t.quote_units - CASE WHEN t.taker_is_buyer THEN greatest(t.maker_fee_units, 0) ELSE t.taker_fee_units END
@@ -85,7 +100,7 @@ SELECT format('trade %%s/%%s (event %%s)', t.market_id, t.trade_id, t.seq), 'its
     OR (t.seq > u.seq AND d.amount_units IS DISTINCT FROM
          -t.quantity_lots * u.lot_size + CASE WHEN t.taker_is_buyer THEN greatest(-t.maker_fee_units, 0) ELSE 0 END)
     OR (t.seq > u.seq AND t.quote_units::numeric <>
-         t.price_ticks::numeric * t.quantity_lots * (u.tick_size::numeric * u.lot_size / 100000000))
+         t.price_ticks::numeric * t.quantity_lots * (u.tick_size::numeric * u.lot_size / 100000000)))
 """
 _FILLS_OF_ORDERS: Final = """
 SELECT format('order %%s', coalesce(o.id, f.order_id)),
@@ -102,10 +117,18 @@ SELECT format('order %%s', coalesce(o.id, f.order_id)),
     ON o.id = f.order_id
  WHERE (o.filled_lots, o.filled_quote_units) IS DISTINCT FROM (coalesce(f.lots, 0), coalesce(f.quote, 0))
 """
-_OWN_CHECKS: Final = (
-    _ENTRIES_SUM, _TRANSACTIONS_SUM, _BALANCES_OF_ENTRIES, _TOTALS_OF_ENTRIES, _ENTRIES_OF_TRADES, _FILLS_OF_ORDERS,
-)  # fmt: skip
-_COUNT_ENTRIES: Final = "SELECT count(*) FROM ledger_entry WHERE shard = %s"
+_EACH: Final = (_TRANSACTIONS_SUM, _ENTRIES_OF_TRADES)
+_SUMS: Final = (_TRADES_GAPLESS, _ENTRIES_SUM, _BALANCES_OF_ENTRIES, _TOTALS_OF_ENTRIES, _FILLS_OF_ORDERS)
+_COUNT_ENTRIES: Final = "SELECT count(*) FROM ledger_entry WHERE id >= %(first_entry)s AND id < %(end_entry)s"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What makes a look at the whole history needless: it was equal up to `checked_seq`, and `start` is the engine's
+    state at an earlier or later event, from which sums are taken."""
+
+    checked_seq: int
+    start: Facts
 
 
 def connect() -> psycopg.Connection[Any]:
@@ -118,19 +141,37 @@ def watermark(connection: psycopg.Connection[Any], shard: str) -> Position:
     return Position(*row) if row else Position(0, "", 0)
 
 
-def read(connection: psycopg.Connection[Any], shard: str) -> tuple[Position, Facts, dict[str, int], list[str]]:
-    """(watermark, facts there, counts, differences within the record), all from one snapshot of the database."""
+def read(
+    connection: psycopg.Connection[Any], shard: str, known: Known | None = None
+) -> tuple[Position, Facts, dict[str, int], list[str]]:
+    """(watermark, facts there, counts, differences within the record), all from one snapshot of the database.
+
+    The whole history is added up where nothing is `known`, or where the watermark is not after it.
+    """
     with connection.transaction():
         position = watermark(connection, shard)
-        facts, found = _facts(connection, shard, position.seq)
-        values = {"shard": shard, "user": int(OwnerKind.USER)}
-        for query in _OWN_CHECKS:
+        if known is not None and position.seq < max(known.checked_seq, known.start.seq):
+            known = None
+        facts = _facts(connection, shard, position.seq)
+        checked_seq = min(known.checked_seq, known.start.seq) if known else 0
+        values = {
+            "shard": shard,
+            "user": int(OwnerKind.USER),
+            "first_entry": entry_id(shard, checked_seq + 1, 0),
+            "end_entry": entry_id(shard, position.seq + 1, 0),
+            "checked_record": record_id(shard, checked_seq),
+            "last_record": record_id(shard, position.seq),
+        }
+        found = []
+        for query in _EACH if known else _EACH + _SUMS:
             found += [f"{what}: {problem}" for what, problem in connection.execute(query, values)]
-        row = connection.execute(_COUNT_ENTRIES, [shard]).fetchone()
-    return position, facts, {"ledger entries": row[0] if row else 0}, found
+        if known is not None:
+            found += recent.differences(connection, shard, known.start, facts)
+        row = connection.execute(_COUNT_ENTRIES, values).fetchone()
+    return position, facts, {"checked after event": checked_seq, "ledger entries": row[0] if row else 0}, found
 
 
-def _facts(connection: psycopg.Connection[Any], shard: str, seq: int) -> tuple[Facts, list[str]]:
+def _facts(connection: psycopg.Connection[Any], shard: str, seq: int) -> Facts:
     facts = Facts(seq)
     for account, asset, available, held in connection.execute(_BALANCES, [shard]):
         facts.balances[account, asset] = BalanceFacts(available, held)
@@ -140,12 +181,5 @@ def _facts(connection: psycopg.Connection[Any], shard: str, seq: int) -> tuple[F
     for asset, fee_units, external in connection.execute(_HOUSE, [fees, int(OwnerKind.EXTERNAL), shard]):
         if fee_units or external:
             facts.house[asset] = HouseFacts(int(fee_units), int(external))
-    found = list(_trades(connection, shard, facts))
-    return facts, found
-
-
-def _trades(connection: psycopg.Connection[Any], shard: str, facts: Facts) -> Iterator[str]:
-    for market, first, last, count in connection.execute(_TRADES, [shard]):
-        facts.last_trade_ids[market] = last
-        if (first, last) != (1, count):
-            yield f"trades of market {market}: {count} rows with ids from {first} to {last}, not gapless from 1"
+    facts.last_trade_ids.update(connection.execute(_LAST_TRADES, [shard]).fetchall())
+    return facts

@@ -9,7 +9,7 @@
 
 import time
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +20,13 @@ from django.utils import timezone
 from apps.common.errors import DomainError
 from apps.matching.engine.snapshot import state_hash
 from apps.orders.models import Reconciliation
-from apps.orders.policy import DIFFERENCES_STORED, POLL_S, SETTLEMENT_WAIT_S, SNAPSHOT_WAIT_S
+from apps.orders.policy import (
+    DIFFERENCES_STORED,
+    POLL_S,
+    RECONCILE_FULL_EVERY_S,
+    SETTLEMENT_WAIT_S,
+    SNAPSHOT_WAIT_S,
+)
 from apps.orders.reconciliation import record
 from apps.orders.reconciliation.replica import LogDiffers, Replica, ask_snapshot, head_at
 from apps.orders.reconciliation.states import differences
@@ -29,6 +35,8 @@ from apps.streams.bus.base import Bus, Head
 log = structlog.get_logger(__name__)
 
 ATTEMPTS: Final = 3
+# The count of a run that says from where on transactions were looked at; 0: the whole history.
+WHOLE_HISTORY: Final = "checked after event"
 
 
 @dataclass(slots=True)
@@ -52,15 +60,17 @@ class _TrimmedMeanwhile(Exception):
     """Commands the replica needed went while it was reading; take a newer snapshot and try again."""
 
 
-def reconcile(*, bus: Bus, directory: Path, shard: str) -> Result:
+def reconcile(*, bus: Bus, directory: Path, shard: str, full: bool = False) -> Result:
     """Compare everything once. Reads only, except one TICK that asks the engine for a snapshot.
 
+    The record's own sums are taken from the replayed stretch where the whole history was found equal within the last
+    RECONCILE_FULL_EVERY_S and nothing but equal since; else, and with `full`, from the beginning.
     Raises BusError and psycopg.OperationalError where redis-core or PostgreSQL is away.
     """
     for _ in range(ATTEMPTS):
         result = Result(shard, timezone.now())
         try:
-            _compare(result, bus, directory)
+            _compare(result, bus, directory, None if full else _checked_seq(shard))
         except _TrimmedMeanwhile:
             continue
         except LogDiffers as difference:
@@ -83,9 +93,20 @@ def save(result: Result) -> Reconciliation:
     )  # fmt: skip
 
 
-def _compare(result: Result, bus: Bus, directory: Path) -> None:
+def _checked_seq(shard: str) -> int | None:
+    """Event up to which the last runs found everything equal, the first of them looking at the whole history."""
+    runs = Reconciliation.objects.filter(shard=shard)
+    recent = runs.filter(finished_at__gt=timezone.now() - timedelta(seconds=RECONCILE_FULL_EVERY_S))
+    whole = recent.filter(equal=True, counts__contains={WHOLE_HISTORY: 0}).order_by("-id").first()
+    if whole is None or runs.filter(id__gt=whole.id, equal=False).exists():
+        return None
+    return runs.order_by("-id").values_list("ledger_seq", flat=True).first()
+
+
+def _compare(result: Result, bus: Bus, directory: Path, checked_seq: int | None) -> None:
     replica = Replica.before(bus, directory)
     start_seq = replica.position.seq
+    known = None if checked_seq is None else record.Known(checked_seq, replica.facts())
     live = ask_snapshot(bus, directory, timeout_s=SNAPSHOT_WAIT_S)
     _advance(replica, bus, Head(live.seq, live.chain, live.last_cmd))
     result.engine_seq = live.seq
@@ -97,7 +118,7 @@ def _compare(result: Result, bus: Bus, directory: Path) -> None:
         )
     with record.connect() as connection:
         _wait_until_settled(connection, result.shard, live.seq)
-        position, facts, counts, found = record.read(connection, result.shard)
+        position, facts, counts, found = record.read(connection, result.shard, known)
     result.ledger_seq = position.seq
     result.counts |= counts | facts.counts()
     result.differences += found

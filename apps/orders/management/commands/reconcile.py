@@ -23,13 +23,14 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--full", action="store_true", help="add up the whole history, however long it is")
         parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             with closing(RedisBus(settings.REDIS_CORE_URL, settings.SHARD)) as bus:
                 directory = shard_dir(settings.DATA_DIR, settings.SHARD)
-                result = reconcile(bus=bus, directory=directory, shard=settings.SHARD)
+                result = reconcile(bus=bus, directory=directory, shard=settings.SHARD, full=options["full"])
             save(result)
         except (BusError, psycopg.OperationalError, OperationalError) as error:
             raise CommandError(f"Nothing was compared: {error}", returncode=2) from error
