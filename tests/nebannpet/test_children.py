@@ -79,10 +79,11 @@ async def test_child_that_keeps_failing_is_restarted_with_growing_pauses(made: M
 
 
 async def test_pauses_have_an_upper_limit(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(children, "LONGEST_PAUSE_S", 0.2)
+    monkeypatch.setenv("RESTART_PAUSE_MAX_S", "1")
     child = made.start("import sys; sys.exit(1)")
-    await made.until(lambda: child.restarts >= 4)
-    assert "in 0.4 s" not in made.shown.getvalue()
+    await made.until(lambda: child.restarts >= 5)
+    assert "in 1.0 s" in made.shown.getvalue()
+    assert "in 1.6 s" not in made.shown.getvalue()
 
 
 async def test_stop_ends_it_in_order(made: Made) -> None:
