@@ -2,7 +2,7 @@
 
     site = SecondSite(tmp_path)
     first = Stack(REDIS_CORE_READ_URL=site.core_url, **SHARED)
-    with site.replica(first.paths), first, site.standby(first):
+    with site.replica(redis_core(first.paths).url), first, site.standby(first.dsn):
         ...                                     # every order is answered once both sites have it
         kill_site(first)
         site.promote()                          # manage.py promote
@@ -74,9 +74,9 @@ class SecondSite:
 
     # -- set-up, as docs/two-sites.md has it --------------------------------------------------------------------------
     @contextlib.contextmanager
-    def replica(self, first: Paths) -> Iterator[None]:
-        """A replica of the redis-core in `first`, which need not run yet; and this site's own redis-edge."""
-        self.line = Line(redis_core(first).url)
+    def replica(self, primary_url: str) -> Iterator[None]:
+        """A replica of the redis-core at `primary_url`, which need not run yet; and this site's own redis-edge."""
+        self.line = Line(primary_url)
         with contextlib.ExitStack() as stack:
             stack.callback(self.line.close)
             replicaof = f"127.0.0.1 {self.line.port}"
@@ -86,14 +86,14 @@ class SecondSite:
             yield
 
     @contextlib.contextmanager
-    def standby(self, first: Stack) -> Iterator[None]:
-        """A streaming standby for which commits of `first` wait from now on, and the standby worker."""
-        self._copy_postgres(Postgres(first.paths))
+    def standby(self, primary_dsn: str) -> Iterator[None]:
+        """A streaming standby for which the primary's commits wait from now on, and the standby worker."""
+        self._copy_postgres(primary_dsn)
         self.postgres.prepare()
         with contextlib.ExitStack() as stack:
             stack.enter_context(self._running(self.postgres.launch, "postgres"))
             wait_until_ready(self.postgres, timeout_s=PATIENCE_S)
-            with psycopg.connect(first.dsn, autocommit=True) as owner:
+            with psycopg.connect(primary_dsn, autocommit=True) as owner:
                 owner.execute(f"ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 ({NAME})'")
                 owner.execute("SELECT pg_reload_conf()")
                 until(
@@ -107,13 +107,13 @@ class SecondSite:
             until(lambda: self.worker().get("phase") == "following", "the standby worker follows")
             yield
 
-    def _copy_postgres(self, source: Postgres) -> None:
+    def _copy_postgres(self, primary_dsn: str) -> None:
         """pg_basebackup with everything that a standby needs (-R), as the user that PostgreSQL runs as."""
         self.postgres.directory.mkdir(mode=0o700)
         if self.postgres.user is not None:
             os.chown(self.postgres.directory, *self.postgres.user)
         program = Path(self.postgres.launch.argv[0]).with_name("pg_basebackup")
-        conninfo = f"{source.dsn()} application_name={NAME}"
+        conninfo = f"{primary_dsn} application_name={NAME}"
         arguments = ("-D", str(self.postgres.directory), "-d", conninfo, "-R", "-X", "stream", "-c", "fast")
         launch = Launch((str(program), *arguments), signal.SIGTERM, signal.SIGKILL, self.postgres.user)
         with self._running(launch, "pg_basebackup") as copy:
@@ -129,10 +129,20 @@ class SecondSite:
         return done.returncode, done.stdout + done.stderr
 
     @contextlib.contextmanager
-    def serving(self) -> Iterator[Stack]:
+    def watching(self, after_s: int) -> Iterator[subprocess.Popen[bytes]]:
+        """promote --watch, once it has heard the primary; its lines are in log('watch')."""
+        launch = Launch(
+            (sys.executable, MANAGE, "promote", "--watch", "--after", str(after_s)), signal.SIGTERM, signal.SIGKILL
+        )
+        with self._running(launch, "watch") as watch:
+            until(lambda: "the primary site is heard" in self.log("watch"), "the watch hears the primary")
+            yield watch
+
+    @contextlib.contextmanager
+    def serving(self, **environment: str) -> Iterator[Stack]:
         """The rest of the processes on this site, after its promotion. The standby worker is the active one then."""
         own = {name: self.environment[name] for name in self.environment if name.endswith(("_URL", "_KEY"))}
-        with _ServingStack(self, PROCESSES=SERVING, **own) as stack:
+        with _ServingStack(self, PROCESSES=SERVING, **own, **environment) as stack:
             yield stack
 
     def worker(self) -> dict[str, Any]:

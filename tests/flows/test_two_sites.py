@@ -6,6 +6,7 @@ that of the chaos rig. docs/two-sites.md has the same steps for two hosts.
 
 import contextlib
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,13 +14,15 @@ import psycopg
 import pytest
 import redis
 
+from nebannpet.embedded import redis_core
+from nebannpet.health import ask_health
 from tests.chaos.follower import Follower
-from tests.chaos.history import Histories, Kind, Outcome
+from tests.chaos.history import Histories, History, Kind, Operation, Outcome
 from tests.chaos.judge.verdict import verdict
 from tests.chaos.load.crowd import Crowd
 from tests.chaos.load.trader import SYMBOL, outcome_of
-from tests.dialect import Dialect, demo_account
-from tests.flows.second_site import SHARED, SecondSite, kill_site, until
+from tests.dialect import Dialect, Unknown, demo_account
+from tests.flows.second_site import SHARED, SecondSite, kill_site, paused, until
 from tests.stack import Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
@@ -34,7 +37,7 @@ def site(tmp_path: Path) -> SecondSite:
 def two_sites(site: SecondSite) -> Iterator[Stack]:
     """The first site, whose readers read from the second one's replica, and the second one behind it."""
     first = Stack(REDIS_CORE_READ_URL=site.core_url, **SHARED)
-    with site.replica(first.paths), first, site.standby(first):
+    with site.replica(redis_core(first.paths).url), first, site.standby(first.dsn):
         yield first
 
 
@@ -54,18 +57,28 @@ def until_acknowledged(crowd: Crowd, more: int) -> None:
     until(reached, f"{more} more acknowledgements; clients were last told {crowd.last_refusals()}")
 
 
+def place(stack: Stack, history: History, client_id: str, *, side: str) -> Operation:
+    """One limit order, in the trader's history whatever comes of it."""
+    params = {
+        "symbol": SYMBOL, "side": side, "type": "LIMIT", "timeInForce": "GTC", "price": "100.00", "quantity": "0.5",
+        "newClientOrderId": client_id, "newOrderRespType": "FULL",
+    }  # fmt: skip
+    operation = history.invoke(Kind.PLACE, client_id, params)
+    with Dialect(stack.base_url, history.account, timeout_s=30) as client:
+        try:
+            status, body = client.signed("POST", "/api/v3/order", **params)
+        except Unknown as error:
+            operation.end(Outcome.UNKNOWN, body=str(error))
+        else:
+            operation.end(outcome_of(status), status=status, body=body)
+    return operation
+
+
 def trade(stack: Stack, histories: Histories, prefix: str) -> None:
     """Each account twice, so that each order but the first meets the one before; all must be acknowledged."""
     for number, history in enumerate(histories.accounts * 2):
-        params = {
-            "symbol": SYMBOL, "side": ("BUY", "SELL")[number % 2], "type": "LIMIT", "timeInForce": "GTC",
-            "price": "100.00", "quantity": "0.5", "newClientOrderId": f"{prefix}-{number}", "newOrderRespType": "FULL",
-        }  # fmt: skip
-        operation = history.invoke(Kind.PLACE, params["newClientOrderId"], params)
-        with Dialect(stack.base_url, history.account, timeout_s=30) as client:
-            status, body = client.signed("POST", "/api/v3/order", **params)
-        operation.end(outcome_of(status), status=status, body=body)
-        assert operation.outcome is Outcome.OK, (status, body)
+        operation = place(stack, history, f"{prefix}-{number}", side=("BUY", "SELL")[number % 2])
+        assert operation.outcome is Outcome.OK, (operation.status, operation.body)
 
 
 def judge(site: SecondSite, second: Stack, histories: Histories) -> None:
@@ -153,3 +166,67 @@ def test_the_first_site_is_lost_under_load(site: SecondSite) -> None:
             judge(site, second, crowd.histories)
         status, output = site.promote()
         assert (status, "primaries already; nothing was changed" in output) == (0, True), output
+
+
+def watermark(dsn: str) -> int:
+    with psycopg.connect(dsn) as connection:
+        row = connection.execute("SELECT seq FROM matching_watermark WHERE reader = 'settlement'").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+@pytest.mark.long
+def test_a_paused_site_is_replaced_by_itself_and_acknowledges_nothing_when_it_comes_back(site: SecondSite) -> None:
+    """Its clients go on asking all the time. Their unanswered orders may be executed nowhere, or once, and not here."""
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(two_sites(site))
+        crowd = crowd_on(first)
+        crowd.start()
+        until_acknowledged(crowd, 30)
+        watch = stack.enter_context(site.watching(after_s=5))
+        until_acknowledged(crowd, 10)
+        with paused(first):
+            assert watch.wait(timeout=120) == 0, site.log("watch")
+            until(lambda: site.worker().get("phase") == "active", "the standby worker took over")
+            second = stack.enter_context(site.serving())
+            trade(second, crowd.histories, "meanwhile")
+        resumed_s = time.monotonic()
+        settled = watermark(first.dsn)
+        until(lambda: ask_health(first.paths.health_socket("gateway"))[1]["events"] is False, "the gateway noticed")
+        for number, history in enumerate(crowd.histories.accounts * 4):
+            operation = place(first, history, f"late-{number}", side="BUY")
+            assert operation.outcome is not Outcome.OK
+            assert operation.status in (0, 503, 504), (operation.status, operation.body)
+        crowd.stop()
+        late = [op for op in crowd.histories.operations(Kind.PLACE, Outcome.OK) if op.invoked_s > resumed_s]
+        assert late == []
+        assert watermark(first.dsn) == settled, "the old site settled something after the promotion"
+        trade(second, crowd.histories, "afterwards")
+        judge(site, second, crowd.histories)
+        # An orderly stop would wait for processes that hang in a commit, which is what fences them.
+        kill_site(first)
+
+
+@pytest.mark.long
+def test_fail_back(site: SecondSite, tmp_path: Path) -> None:
+    """The second site serves and gets a second site of its own, which then replaces it while its servers still run."""
+    back = SecondSite(tmp_path / "back")
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(two_sites(site))
+        crowd = crowd_on(first)
+        trade(first, crowd.histories, "first")
+        kill_site(first)
+        assert site.promote()[0] == 0
+        stack.enter_context(back.replica(site.core_url))
+        with site.serving(REDIS_CORE_READ_URL=back.core_url) as second:
+            stack.enter_context(back.standby(site.postgres.dsn()))
+            trade(second, crowd.histories, "second")
+            assert "equal: this site could serve" in checked(back)
+        status, output = back.promote()
+        assert (status, "its redis-core answers" in output) == (1, True), output
+        status, output = back.promote("--primary-is-lost")
+        assert status == 0, output
+        until(lambda: back.worker().get("phase") == "active", "the standby worker took over")
+        with back.serving() as third:
+            trade(third, crowd.histories, "third")
+            judge(back, third, crowd.histories)
