@@ -60,13 +60,13 @@ def migrated(dsn: str, data_dir: Path) -> str:
 class EventLog:
     """The workload's events as stream entries, and the outbox rows their set-up came from."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, commands: int = COMMANDS) -> None:
         from apps.common.hashchain import GENESIS, extend
         from apps.matching.engine import Engine
         from apps.streams.bus.base import EntryId, EventEntry
         from apps.streams.records import EVENT_SIZE, FRAME_SIZE
 
-        work = frames(name, COMMANDS)
+        work = frames(name, commands)
         engine = Engine()
         self.setup = work.setup
         self.entries: list[EventEntry] = []
