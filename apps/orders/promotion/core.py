@@ -3,11 +3,12 @@
 import contextlib
 import socket
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
 from redis.retry import Retry
 
 from apps.orders.promotion.errors import CheckFailed, PromotionRefused
@@ -27,6 +28,12 @@ class CoreAway(PromotionRefused):
     """This site's redis-core does not answer."""
 
     code = "core_away"
+
+
+class NotPermitted(PromotionRefused):
+    """The user of REDIS_CORE_URL may not do what a promotion needs."""
+
+    code = "not_permitted"
 
 
 class CoreSite:
@@ -98,7 +105,7 @@ class CoreSite:
         """Write the role into the server's configuration file; False where that is the operator's to do."""
         try:
             self._ask("CONFIG", "REWRITE")
-        except ResponseError:
+        except (ResponseError, NotPermitted):
             return False
         return True
 
@@ -106,14 +113,20 @@ class CoreSite:
         return self._info("replication")
 
     def _info(self, section: str) -> dict[str, Any]:
-        try:
-            return dict(self._client.info(section))
-        except RedisError as error:
-            raise CoreAway(f"redis-core here cannot be asked: {error}") from error
+        return dict(self._done(lambda: self._client.info(section)))
 
     def _ask(self, *command: str) -> Any:
+        return self._done(lambda: self._client.execute_command(*command))  # type: ignore[no-untyped-call]
+
+    @staticmethod
+    def _done(ask: Callable[[], Any]) -> Any:
         try:
-            return self._client.execute_command(*command)  # type: ignore[no-untyped-call]
+            return ask()
+        except NoPermissionError as error:
+            raise NotPermitted(
+                f"The user of REDIS_CORE_URL may not do this: {error}. It needs INFO, CONFIG GET, CONFIG REWRITE and"
+                " REPLICAOF; or run this command with a REDIS_CORE_URL of an administrator."
+            ) from error
         except ResponseError:
             raise
         except RedisError as error:
