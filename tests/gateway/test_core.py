@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,19 @@ from redis.exceptions import NoScriptError
 
 from apps.gateway.core import CoreAway, CorePipe
 from apps.gateway.coremonitor import CoreMonitor
+from apps.gateway.settled import Settled
 from apps.gateway.tail import EventTail
+from apps.streams.bus.redis import RedisBus
 from apps.streams.bus.scripts import APPEND_COMMANDS, APPEND_COMMANDS_SHA
 from apps.streams.names import ShardKeys
 from tests.gateway.test_pressure import LIMITS
 from tests.streams.redis_server import running_redis
+
+
+async def eventually(holds: Callable[[], Any]) -> None:
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110  nothing announces it
+            await asyncio.sleep(0.01)
 
 
 def test_a_missing_server_is_told_at_once_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -48,9 +57,7 @@ def test_forgotten_scripts_cost_one_refusal(tmp_path: Path) -> None:
         async def run() -> None:
             pipe = CorePipe(server.url, scripts=(APPEND_COMMANDS,))
             serving = asyncio.create_task(pipe.run())
-            async with asyncio.timeout(20):
-                while not pipe.connected:  # noqa: ASYNC110  nothing announces it
-                    await asyncio.sleep(0.01)
+            await eventually(lambda: pipe.connected)
             append = ("EVALSHA", APPEND_COMMANDS_SHA, 2, "commands", "frames_in", b"x", 1)
             await pipe.execute(*append)
             client.script_flush()
@@ -60,5 +67,36 @@ def test_forgotten_scripts_cost_one_refusal(tmp_path: Path) -> None:
             assert (client.xlen("commands"), client.get("frames_in")) == (2, b"2")
             serving.cancel()
             await asyncio.gather(serving, return_exceptions=True)
+
+        asyncio.run(run())
+
+
+def test_a_silent_subscription_is_asked_for_a_sign_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without one it is made anew; otherwise it stays, however long settlement has nothing to announce."""
+    monkeypatch.setattr("apps.gateway.settled.QUIET_S", 0.2)
+    monkeypatch.setattr("apps.gateway.core.CORE_CONNECT_TIMEOUT_S", 0.5)
+    with running_redis(tmp_path / "core") as server, server.client() as client:
+
+        def subscribers() -> list[str]:
+            return [row["id"] for row in client.client_list() if row["sub"] == "1"]
+
+        async def run() -> None:
+            bus, pipe = RedisBus(server.url, "spot"), CorePipe(server.url)
+            settled = Settled(server.url, pipe, pipe, ShardKeys("spot"))
+            following = asyncio.create_task(settled.run())
+            async with asyncio.timeout(30):
+                await eventually(subscribers)
+                first = subscribers()
+                await asyncio.sleep(1.0)
+                assert subscribers() == first
+                with server.frozen():
+                    await asyncio.sleep(1.0)
+                await eventually(lambda: subscribers() not in ([], first))
+                while settled.seq != 5:
+                    bus.announce_settled(5)
+                    await asyncio.sleep(0.05)
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+            bus.close()
 
         asyncio.run(run())

@@ -29,6 +29,7 @@ from apps.streams.kinds import CommandKind, OrderKind, Side, StpMode, TimeInForc
 from apps.streams.names import ShardKeys
 from apps.streams.records import FRAME_SIZE, OrderAccepted, PlaceOrder
 from tests.gateway.exchange import SHARD
+from tests.gateway.test_core import eventually
 from tests.gateway.test_pressure import LIMITS
 from tests.matching.conftest import FakeAuthority, RunningWorker, collector_as_before
 from tests.matching.log import all_events, append_all
@@ -67,12 +68,6 @@ def start(bus: RedisBus, tmp_path: Path) -> Iterator[Start]:
     yield start_worker
     for running in started:
         running.stop()
-
-
-async def eventually(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not holds():  # noqa: ASYNC110  nothing announces it
-            await asyncio.sleep(0.01)
 
 
 class Listener:
