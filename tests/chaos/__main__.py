@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from tests.chaos.campaign import Plan, Result, run
-from tests.chaos.faults.catalogue import CATALOGUE
+from tests.chaos.faults.catalogue import CATALOGUE, made
 from tests.chaos.timing import summary_ms
 
 
@@ -25,7 +25,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="of faults in each run")
     parser.add_argument("--count", type=int, default=0, help="faults in each run, instead of seconds")
     parser.add_argument("--kills", type=int, default=0, help="only kill -9, this many in each run, as fast as possible")
-    parser.add_argument("--faults", default="", help="names from --list, separated by commas")
+    parser.add_argument(
+        "--faults",
+        default="",
+        help="names from --list, separated by commas; kill:NAME, pause:NAME, crash-point:POINT, network:WHO/SERVER/HOW",
+    )
     parser.add_argument("--no-standby", action="store_true", help="one worker only")
     parser.add_argument("--keep", type=Path, default=Path.cwd(), help="where histories of failed runs are written")
     parser.add_argument("--list", action="store_true")
@@ -34,8 +38,11 @@ def main() -> int:
         print("\n".join(f"{name:24}{(fault.__doc__ or '').splitlines()[0]}" for name, fault in CATALOGUE.items()))
         return 0
     names = tuple(name for name in options.faults.split(",") if name)
-    if unknown := [name for name in names if name not in CATALOGUE]:
-        parser.error(f"there is no fault {', '.join(unknown)}; --list shows all")
+    for name in names:
+        try:
+            made(name)
+        except (KeyError, ValueError) as error:
+            parser.error(f"there is no fault {name} ({error}); --list shows all")
     plan = Plan(
         seconds=options.seconds, count=options.count, kills=options.kills, faults=names, standby=not options.no_standby
     )

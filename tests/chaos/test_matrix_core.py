@@ -131,13 +131,12 @@ def stopped_with_copies(rig: Rig) -> tuple[Path, Path, Path]:
 
 
 def healed(rig: Rig, file: Path, copy: Path) -> None:
-    """What an operator does: the right file back, and whoever halted is started again."""
-    rig.processes("stop", "redis-core")
-    for name in rig.workers():
+    """What an operator does: the right file back, and whoever stopped until a person looks is started again."""
+    halted = [*rig.workers(), "archive"]
+    for name in ("redis-core", *halted):
         rig.processes("stop", name)
     shutil.copyfile(copy, file)
-    rig.processes("start", "redis-core")
-    for name in rig.workers():
+    for name in ("redis-core", *halted):
         rig.processes("start", name)
     rig.follower.resume()
     rig.wait_until_trading()

@@ -7,7 +7,7 @@ from tests.chaos.faults.base import Fault
 from tests.chaos.faults.core import CoreDiskFull
 from tests.chaos.faults.edge import FlushEdge
 from tests.chaos.faults.engine import ClockForward, EngineCrash, Poison
-from tests.chaos.faults.network import NetworkFault
+from tests.chaos.faults.network import Mode, NetworkFault
 from tests.chaos.faults.postgres import KilledInCopy, LockHeld, NoConnections
 from tests.chaos.faults.processes import (
     BothWorkersDead,
@@ -35,7 +35,26 @@ NEED_STANDBY = frozenset({"pause-promote", "starve", "hand-over", "two-takeovers
 
 
 def choose(draw: random.Random, names: list[str]) -> Fault:
-    return CATALOGUE[draw.choices(names, [WEIGHTS.get(name, 1) for name in names])[0]]()
+    return made(draw.choices(names, [WEIGHTS.get(name, 1) for name in names])[0])
+
+
+def made(spec: str) -> Fault:
+    """`name`, or with details: crash-point:POINT, kill:PROCESS, pause:PROCESS, network:VICTIM/SERVER/MODE.
+
+    KeyError or ValueError for one that is not known.
+    """
+    name, _, details = spec.partition(":")
+    kind = CATALOGUE[name]
+    if not details:
+        return kind()
+    if kind is CrashPoint:
+        return CrashPoint(process=details.partition(".")[0], point=details)
+    if kind in (Kill, Pause):
+        return kind(victim=details)  # type: ignore[call-arg]
+    if kind is NetworkFault:
+        victim, server, mode = details.split("/")
+        return NetworkFault(victim=victim, server=server, mode=Mode(mode))
+    raise ValueError(f"{name} has no details")
 
 
 def known_names(*, standby: bool, drawn: Counter[str]) -> list[str]:
