@@ -36,8 +36,8 @@ def check_data_directory(paths: Paths) -> None:
     check_disk(paths)
     if paths.unfinished_restore.exists():
         raise PreflightError(
-            f"A restore into {paths.data_dir} broke off. Run the same manage.py restore again, it goes on where it was; "
-            "or choose another data directory: NEBANNPET_DATA=/some/where make run",
+            f"A restore into {paths.data_dir} broke off. Run the same manage.py restore again, it goes on where it was;"
+            " or choose another data directory: NEBANNPET_DATA=/some/where make run",
             EXIT_DATA_DIRECTORY,
         )
 
