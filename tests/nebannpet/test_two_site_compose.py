@@ -12,6 +12,7 @@ from django.core.management import get_commands
 
 from nebannpet.processes import APPLICATION, BASE_DIR
 
+POSTGRES_STARTED = "docker-entrypoint.sh postgres -c hot_standby_feedback=on\n"
 SERVERS = {"postgres", "redis-core", "redis-edge"}
 
 
@@ -114,10 +115,10 @@ def test_a_second_site_follows_until_its_file_says_otherwise(host: Host) -> None
 
 
 def test_a_second_postgres_is_copied_once(host: Host) -> None:
-    assert host.start("postgres").stdout == "docker-entrypoint.sh postgres\n"
+    assert host.start("postgres").stdout == POSTGRES_STARTED
     lines = host.start("postgres", PRIMARY_HOST="10.0.0.1").stdout.splitlines()
     assert lines[1].startswith(f"gosu postgres pg_basebackup --pgdata {host.data}/pg --write-recovery-conf")
     assert lines[1].endswith("--dbname host=10.0.0.1 user=nebannpet application_name=second_site")
     (host.data / "pg").mkdir()
     (host.data / "pg" / "PG_VERSION").write_text("18")
-    assert host.start("postgres", PRIMARY_HOST="10.0.0.1").stdout == "docker-entrypoint.sh postgres\n"
+    assert host.start("postgres", PRIMARY_HOST="10.0.0.1").stdout == POSTGRES_STARTED
