@@ -24,7 +24,7 @@ from apps.streams.shards import DEFAULT_SHARD, SHARD_NUMBERS
 from nebannpet.env import ConfigurationError
 
 SOCKET_PATH_BYTES_MAX = 107
-LONGEST_SOCKET_NAME = "supervisor.a-shard-of-16-ch.health.sock"
+LONGEST_SOCKET_NAME = f"marketdata.{max(SHARD_NUMBERS, key=len)}.health.sock"
 
 
 @dataclass(frozen=True, slots=True)
