@@ -28,12 +28,16 @@ class Gap(Exception):
 
 @dataclass(slots=True)
 class PublicMarket:
-    """One market; prices in ticks, quantities in lots, money in units."""
+    """One market; prices in ticks, quantities in lots, money in units.
+
+    `known_until`: the stream's end when the snapshot was loaded, (0, 0) for none.
+    """
 
     market_id: int
     u: int = 0
     us: int = 0
     position: Position = (0, 0)
+    known_until: Position = (0, 0)
     bids: Any = field(default_factory=SortedDict)
     asks: Any = field(default_factory=SortedDict)
     trades: deque[Record] = field(default_factory=lambda: deque(maxlen=RECENT_MAX))

@@ -22,6 +22,8 @@ BLOCK_MS: Final = 500
 RECONNECT_S: Final = 0.5
 # A blocking read ends by itself after BLOCK_MS; a server silent for longer is lost.
 SILENT_MAX_S: Final = BLOCK_MS / 1000 + 5
+# Their ids never go back for any client, so they are told only once.
+DEPTH_KINDS: Final = frozenset({"depth", "depth1s"})
 # A market without a snapshot is asked for again this often.
 LOAD_AGAIN_S: Final = 0.5
 
@@ -48,9 +50,12 @@ class PublicFeed:
         self.connected = False
 
     def state(self, market: Market) -> PublicMarket:
-        """503 while the market's public data is not there (marketdata has not written a snapshot yet)."""
+        """503 while the market's public data is not there (marketdata has not written a snapshot yet).
+
+        Nor before it has caught up with the stream: the gateway before this one may have shown all of that.
+        """
         state = self._states.get(market.id)
-        if state is None:
+        if state is None or state.position < state.known_until:
             raise errors.not_executed()
         return state
 
@@ -86,9 +91,16 @@ class PublicFeed:
             if data is None:
                 continue
             state = PublicMarket.from_snapshot(market_id, wire.decode(data))
+            state.known_until = await self._newest(connection)
             # Read again from the oldest snapshot: each market skips what it has by its own position.
             self._position = min(self._position, state.position) if self._states else state.position
             self._states[market_id] = state
+
+    async def _newest(self, connection: Any) -> Position:
+        """Of the stream's entries; what a snapshot lacks up to there is not news."""
+        await connection.send_command("XREVRANGE", market_data_stream(self._shard), "+", "-", "COUNT", 1)
+        entries = await answer_of(connection, timeout_s=SILENT_MAX_S)
+        return parse_position(bytes(entries[0][0]).decode("ascii")) if entries else (0, 0)
 
     async def _read_some(self, connection: Any) -> None:
         if not self._states:
@@ -122,6 +134,6 @@ class PublicFeed:
             for listener in self.listeners:
                 listener.on_reload(market)
             return
-        if news:
+        if news and not (record["t"] in DEPTH_KINDS and position <= state.known_until):
             for listener in self.listeners:
                 listener.on_record(market, state, record)

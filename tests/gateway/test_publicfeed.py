@@ -1,13 +1,19 @@
 """Public data in memory: taken once, in order, from snapshot and stream; lost records are noticed."""
 
+import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import redis
 
 from apps.gateway.book import Gap, PublicMarket
+from apps.gateway.errors import ApiError
 from apps.gateway.publicanswers import percent
+from apps.gateway.publicfeed import PublicFeed
 from apps.gateway.weights import KEYS_MAX, OrderCounts, UsedWeights
+from apps.markets.marketdata import wire
+from apps.streams.names import market_data_snapshot, market_data_stream
 from tests.gateway.client import Client
 from tests.gateway.exchange import Exchange, wait_until
 
@@ -113,3 +119,57 @@ def test_an_emptied_redis_edge_comes_back(exchange: Exchange, alice: Client, pub
         ),
         timeout_s=15,
     )
+
+
+class Told:
+    """A listener that keeps what it heard; `heard` is set at the first."""
+
+    def __init__(self) -> None:
+        self.depth: list[tuple[int, int]] = []
+        self.heard = asyncio.Event()
+
+    def on_record(self, market: Any, state: PublicMarket, record: dict[str, Any]) -> None:
+        if record["t"] == "depth":
+            self.depth.append((record["U"], record["u"]))
+            self.heard.set()
+
+    def on_entry_end(self) -> None: ...
+
+    def on_reload(self, market: Any) -> None: ...
+
+
+async def test_depth_ids_never_go_back_over_a_restart_of_the_gateway(edge: redis.Redis, redis_edge_url: str) -> None:
+    """Found by the chaos rig: what the stream held before this gateway came, the one before it has told already."""
+    stream = market_data_stream("spot")
+    edge.xadd(stream, {"d": wire.encode([depth(11, 12, [[98, 7]])])})
+    edge.xadd(stream, {"d": wire.encode([depth(13, 14, [[97, 1]])])})
+    edge.set(market_data_snapshot("spot", 1), wire.encode(snapshot(u=10, us=8, after="0-0")))
+    market = SimpleNamespace(id=1, symbol="BTCUSDT")
+    feed = PublicFeed(redis_edge_url, "spot", SimpleNamespace(by_id={1: market}))  # type: ignore[arg-type]
+    told = Told()
+    feed.listeners.append(told)
+    running = asyncio.create_task(feed.run())
+    try:
+        async with asyncio.timeout(20):
+            while (state := feed.known(market)) is None or state.u < 14:  # type: ignore[arg-type]  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            assert told.depth == []
+            assert feed.state(market).u == 14  # type: ignore[arg-type]
+            edge.xadd(stream, {"d": wire.encode([depth(15, 16, [[96, 1]])])})
+            await told.heard.wait()
+    finally:
+        running.cancel()
+    assert told.depth == [(15, 16)]
+    assert list(state.best_bids(5)) == [(100, 5), (99, 1), (98, 7), (97, 1), (96, 1)]
+
+
+def test_a_book_that_lags_behind_the_stream_is_not_shown() -> None:
+    market = SimpleNamespace(id=1, symbol="BTCUSDT")
+    feed = PublicFeed("redis://nowhere", "spot", SimpleNamespace(by_id={1: market}))  # type: ignore[arg-type]
+    state = PublicMarket.from_snapshot(1, snapshot())
+    feed._states[1] = state
+    assert feed.state(market) is state  # type: ignore[arg-type]
+    state.known_until = (6, 0)
+    with pytest.raises(ApiError) as refused:
+        feed.state(market)  # type: ignore[arg-type]
+    assert refused.value.status == 503
