@@ -13,8 +13,8 @@ from apps.streams.bus.base import CommandEntry, EntryId
 from apps.streams.codec import encode_command
 from apps.streams.records import Tick
 
-# The worker's own tick, to the byte: one frame without flags. The tick by which an operator asks for a snapshot has a
-# flag and proves nothing about a worker.
+# The tick of a worker that trades, to the byte: one frame without flags. Those by which an operator asks for a snapshot
+# or a takeover begins have a flag and prove nothing: whoever takes over may fail at the next step, again and again.
 _WORKERS_TICK: Final = encode_command(Tick())
 
 

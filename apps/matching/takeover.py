@@ -2,22 +2,27 @@
 
 Both become skips (skips.py), written under the new epoch, so that this worker, its standby and every later replay treat
 them alike. The first thing it appends is a TICK: its id is the time of redis-core now, and the end of what had waited.
+That one carries a flag, because it is no sign of life: a takeover that fails right after it has served nobody.
 """
 
 from pathlib import Path
+from typing import Final
 
 import structlog
 
 from apps.matching import policy
 from apps.matching.crash_marker import CrashMarker, crashes
 from apps.matching.errors import ReplayCrashes
-from apps.matching.lease import TICK
 from apps.matching.skips import command_key, creates_orders
 from apps.matching.staleness import newest_sign_of_life, stale_range, unprocessed_is_stale
 from apps.streams.bus.base import Bus, CommandEntry, EntryId
-from apps.streams.kinds import Reason
+from apps.streams.codec import encode_command
+from apps.streams.kinds import Reason, TickFlag
+from apps.streams.records import Tick
 
 log = structlog.get_logger(__name__)
+
+TAKEOVER_TICK: Final = encode_command(Tick(flags=int(TickFlag.TAKEOVER)))
 
 
 def skip_stale_orders(bus: Bus, epoch: int) -> None:
@@ -25,7 +30,7 @@ def skip_stale_orders(bus: Bus, epoch: int) -> None:
 
     (architecture.md section 3, Stale orders)
     """
-    now = bus.append_commands(TICK)
+    now = bus.append_commands(TAKEOVER_TICK, also_when_full=True)
     head = bus.head()
     waiting = _between(bus, head.cmd, now)
     orders = [entry.id for entry in waiting if creates_orders(entry.frames)]

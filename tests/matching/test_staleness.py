@@ -4,6 +4,7 @@ import pytest
 
 from apps.matching.skips import Skips, command_key, creates_orders
 from apps.matching.staleness import newest_sign_of_life, stale_range, unprocessed_is_stale
+from apps.matching.takeover import TAKEOVER_TICK
 from apps.streams.bus.base import CommandEntry, EntryId
 from apps.streams.codec import encode_command, encode_set_asset
 from apps.streams.kinds import ORDER_CREATING, CommandKind, Reason, TickFlag
@@ -48,6 +49,7 @@ def test_stale_is_more_than_the_limit_without_a_sign(sign_ms: int, now_ms: int, 
         (7_000, [entry(8_000, TICK), entry(9_000, order(1)), entry(9_500, TICK, 3)], 9_500),
         (0, [entry(8_000, TICK)], 8_000),
         (7_000, [entry(8_000, SNAPSHOT_TICK)], 7_000),  # an operator asks for a snapshot, no worker answered
+        (7_000, [entry(8_000, TAKEOVER_TICK)], 7_000),  # whoever sent it may have failed at the next step
         (7_000, [entry(8_000, order(1) + TICK)], 7_000),  # not the worker's: it sends its ticks alone
         (7_000, [entry(8_000, TICK[:-1])], 7_000),
     ],

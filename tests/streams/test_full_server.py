@@ -73,6 +73,13 @@ def test_new_commands_are_refused_and_nothing_happened(full: Full) -> None:
     assert full.bus.frame_count() == before
 
 
+def test_the_workers_own_commands_pass_and_are_counted(full: Full) -> None:
+    before = full.bus.frame_count()
+    entry = full.bus.append_commands(TICKS[:128], also_when_full=True)
+    assert full.bus.last_command() == entry > full.commands[-1]
+    assert full.bus.frame_count() == FrameCount(before.appended + 1, before.done)
+
+
 def test_trimming_makes_room(full: Full) -> None:
     """Its first step stores what goes, which needs memory: that must not keep the rest from going."""
     half = full.commands[len(full.commands) // 2]

@@ -97,7 +97,7 @@ class FrameCount:
 class Bus(Protocol):
     """Every method may raise BusAway; those that write may raise AppendUnknown instead.
 
-    On a full server `append_commands` is refused (BusRefused); everything else goes on (bus/scripts.py).
+    On a full server commands are refused (BusRefused), but the worker's own; everything else goes on (bus/scripts.py).
     """
 
     @property
@@ -110,8 +110,11 @@ class Bus(Protocol):
     def close(self) -> None: ...
 
     # -- commands -----------------------------------------------------------------------------------------------------
-    def append_commands(self, frames: bytes) -> EntryId:
-        """One entry of whole frame runs, counted in `frame_count().appended`. FrameError for broken frames."""
+    def append_commands(self, frames: bytes, *, also_when_full: bool = False) -> EntryId:
+        """One entry of whole frame runs, counted in `frame_count().appended`. FrameError for broken frames.
+
+        `also_when_full` is for the worker, which else could not take over a full server and make room there.
+        """
         ...
 
     def read_commands(self, after: EntryId, *, count: int, block_ms: int = 0) -> list[CommandEntry]:

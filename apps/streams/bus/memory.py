@@ -74,7 +74,7 @@ class MemoryBus:
         """Nothing is open."""
 
     # -- commands -----------------------------------------------------------------------------------------------------
-    def append_commands(self, frames: bytes) -> EntryId:
+    def append_commands(self, frames: bytes, *, also_when_full: bool = False) -> EntryId:
         for _ in iter_runs(frames):
             pass
         log = self._log

@@ -48,13 +48,12 @@ class RedisBus:
         self._link.close()
 
     # -- commands -----------------------------------------------------------------------------------------------------
-    def append_commands(self, frames: bytes) -> EntryId:
+    def append_commands(self, frames: bytes, *, also_when_full: bool = False) -> EntryId:
         for _ in iter_runs(frames):
             pass
         keys = self._keys
-        return EntryId.parse(
-            self._script(scripts.APPEND_COMMANDS, (keys.commands, keys.frames_in), frames, len(frames) // FRAME_SIZE)
-        )
+        script = scripts.APPEND_OWN_COMMANDS if also_when_full else scripts.APPEND_COMMANDS
+        return EntryId.parse(self._script(script, (keys.commands, keys.frames_in), frames, len(frames) // FRAME_SIZE))
 
     def read_commands(self, after: EntryId, *, count: int, block_ms: int = 0) -> list[CommandEntry]:
         rows = self._read_stream(self._keys.commands, str(after), count, block_ms)

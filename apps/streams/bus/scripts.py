@@ -5,8 +5,9 @@ Every script checks before its first write, because an error does not undo what 
 
 A full server (maxmemory) refuses the first write of a script that may need memory, so it would refuse what makes room,
 too. Only new commands are refused then: whatever empties the server or decides who may write passes, because it writes
-little, and no more than the commands that are in already. Such a script begins with a write that needs no memory and
-changes nothing; from there on the server lets it finish (6.2: lua_write_dirty, 7 and later: SCRIPT_WRITE_DIRTY).
+little, and no more than the commands that are in already. So do the few commands with which the worker takes over or
+stops markets. Such a script begins with a write that needs no memory and changes nothing; from there on the server lets
+it finish (6.2: lua_write_dirty, 7 and later: SCRIPT_WRITE_DIRTY).
 """
 
 from hashlib import sha1
@@ -18,7 +19,7 @@ def _sha(text: str) -> str:
     return sha1(text.encode("ascii"), usedforsecurity=False).hexdigest()
 
 
-# KEYS[1] is the epoch, which never expires: PERSIST is a write without effect.
+# KEYS[1] is the epoch or a stream, which never expires: PERSIST is a write without effect.
 _ALSO_WHEN_FULL: Final = "redis.call('PERSIST',KEYS[1])\n"
 
 _FENCE: Final = """
@@ -31,6 +32,9 @@ local id=redis.call('XADD',KEYS[1],'*','d',ARGV[1])
 redis.call('INCRBY',KEYS[2],ARGV[2])
 return id
 """
+
+# The same, for the few commands of the worker: PERSIST leaves the stream, which never expires, as it is.
+APPEND_OWN_COMMANDS: Final = _ALSO_WHEN_FULL + APPEND_COMMANDS
 
 # KEYS epoch, events, head   ARGV epoch, first, last, prev_chain, chain, last_cmd, body, rules version   -> last
 APPEND_EVENTS: Final = (
@@ -148,8 +152,8 @@ APPEND_COMMANDS_SHA: Final = _sha(APPEND_COMMANDS)
 TEXT_BY_SHA: Final = {
     _sha(text): text
     for text in (
-        APPEND_COMMANDS, APPEND_EVENTS, RAISE_EPOCH, TAKE_LEASE, RELEASE_LEASE, SET_FRAMES_DONE, RECOUNT_FRAMES,
-        WRITE_SKIP, TRIM, SET_CURSOR, ANNOUNCE_SETTLED, REPORT_DISK,
+        APPEND_COMMANDS, APPEND_OWN_COMMANDS, APPEND_EVENTS, RAISE_EPOCH, TAKE_LEASE, RELEASE_LEASE, SET_FRAMES_DONE,
+        RECOUNT_FRAMES, WRITE_SKIP, TRIM, SET_CURSOR, ANNOUNCE_SETTLED, REPORT_DISK,
     )
 }  # fmt: skip
 SHA_BY_TEXT: Final = {text: sha for sha, text in TEXT_BY_SHA.items()}
