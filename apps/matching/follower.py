@@ -6,22 +6,29 @@ snapshots and to go on from at a takeover, without loading anything.
 
 Order of reading: head -> skips -> commands. The active worker writes a skip before it publishes the events of that
 command, so whatever the head covers is decided by the skips read after it.
+
+Commands without events (in a quiet exchange nothing but ticks, for hours) are applied once the active worker counts
+them as done while the head stands still. Else they would all wait for the takeover, and be trimmed away before it.
 """
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
 
 from apps.common.clock import now_ms
 from apps.matching import policy, snapshots
+from apps.matching.applying import apply_entries
+from apps.matching.collector import free_discarded_engine
 from apps.matching.core import Core, CoreClass, Position
-from apps.matching.errors import EngineFailed, Halt
-from apps.matching.recovery import Recovered, replay, start_state
+from apps.matching.errors import CommandsTrimmedTooFar, EngineFailed, Halt, OtherRulesVersion, ReplayDiffers
+from apps.matching.recovery import ENTRIES_PER_READ, Recovered, replay, start_state
 from apps.matching.skips import Skips
 from apps.matching.snapshot_keeper import SnapshotKeeper
-from apps.streams.bus.base import Bus, Head
+from apps.streams.bus.base import Bus, CommandEntry, Head
 from apps.streams.bus.errors import BusRefused
+from apps.streams.records import FRAME_SIZE
 
 log = structlog.get_logger(__name__)
 
@@ -73,12 +80,14 @@ class Follower:
     def step(self) -> bool:
         """Wait a moment for new events and apply them; False where it cannot follow now, and `trouble` says why.
 
-        BusError where redis-core is away; what was followed up to then stays good.
+        BusError where redis-core is away; what was followed up to then stays good, unless it was lost amid a replay.
         """
         if self._core is None and not self._begin():
             return False
         if self._bus.read_events(self._position.seq, count=1, block_ms=policy.FOLLOW_BLOCK_MS):
             self._advance()
+        elif quiet := self._done_without_events():
+            self._pass(quiet)
         if self._core is not None and self._snapshots.look_after(self._core, self._position):
             snapshots.prune(self._directory)
         self._heartbeat()
@@ -97,8 +106,16 @@ class Follower:
     def _begin(self) -> bool:
         if time.monotonic() < self._try_again_s:
             return False
+        free_discarded_engine()
         try:
-            core, start, _ = start_state(self._bus, self._directory, self._core_class, self._bus.head())
+            core, start, snapshot = start_state(self._bus, self._directory, self._core_class, self._bus.head())
+            if snapshot is not None and snapshot.rules_version != self._core_class.RULES_VERSION:
+                # Good to start from at a takeover, which then leaves this version's own snapshot before its first
+                # event. A state of these rules beside a worker of the others must never become a snapshot.
+                raise OtherRulesVersion(
+                    f"the log is at rules version {snapshot.rules_version}, this worker has"
+                    f" {self._core_class.RULES_VERSION}: it starts at the head once the lease is free."
+                )
             self._core, self._position = core, start
         except Halt as halt:
             self._give_up(halt)
@@ -108,20 +125,57 @@ class Follower:
 
     def _advance(self) -> None:
         """Up to the head; on any failure the state is thrown away, because it may stand within an entry."""
+        head, stored = self._bus.head(), self._bus.read_skips()
         core, self._core = self._core, None
         assert core is not None
-        head = self._bus.head()
         try:
-            self._position = self._replayed(core, head)
+            self._position = self._replayed(core, head, stored)
         except (Halt, EngineFailed) as failure:
             self._give_up(failure)
         else:
             self._core = core
             self.trouble = ""
 
-    def _replayed(self, core: Core, head: Head) -> Position:
-        skips = Skips.parse(self._bus.read_skips())
+    def _replayed(self, core: Core, head: Head, stored: Mapping[str, str]) -> Position:
+        skips = Skips.parse(stored)
         return replay(self._bus, core, self._position, head, skips, self._core_class.RULES_VERSION)
+
+    def _done_without_events(self) -> list[CommandEntry]:
+        """What the active worker has applied since this position while no event came.
+
+        The count is read before the head: the worker moves it after the events. Whole entries, so that a count which
+        is not one of their ends ends at the last one before.
+        """
+        position, done = self._position, self._bus.frame_count().done
+        if done <= position.frames or self._bus.head().seq != position.seq:
+            return []
+        found: list[CommandEntry] = []
+        for entry in self._bus.read_commands(position.last_cmd, count=ENTRIES_PER_READ):
+            done -= len(entry.frames) // FRAME_SIZE
+            if done < position.frames:
+                break
+            found.append(entry)
+        return found
+
+    def _pass(self, quiet: list[CommandEntry]) -> None:
+        trimmed = self._bus.trimmed()
+        core, self._core = self._core, None
+        assert core is not None
+        position = self._position
+        try:
+            if trimmed.cmd > position.last_cmd:  # then the commands that were read do not follow
+                raise CommandsTrimmedTooFar(f"commands up to {trimmed.cmd} were trimmed, this standby was slower.")
+            if events := apply_entries(core, quiet, Skips()):
+                raise ReplayDiffers(
+                    f"commands up to {quiet[-1].id} were done without an event after {position.seq}, this standby has"
+                    f" {len(events)} bytes of them."
+                )
+        except (Halt, EngineFailed) as failure:
+            self._give_up(failure)
+            return
+        self._core = core
+        frames = sum(len(entry.frames) for entry in quiet) // FRAME_SIZE
+        self._position = Position(position.seq, position.chain, quiet[-1].id, position.frames + frames)
 
     def _give_up(self, failure: Exception) -> None:
         if str(failure) != self.trouble:

@@ -69,11 +69,15 @@ def recover(
 ) -> Recovered:
     """The state at the head of the log, checked. Raises a Halt; BusAway where the log cannot be read.
 
-    `followed` is a standby's state, checked like a snapshot. `mark_in` is told the command that is being applied.
+    `followed` is a standby's state, checked like a snapshot, and dropped where a paused one came too late. `mark_in`
+    is told the command that is being applied.
     """
     skips = Skips.parse(bus.read_skips())
     head = bus.head()
     check_record(bus, head, settled)
+    if followed is not None and _trimmed_away(bus, head, followed.position):
+        log.info("this standby was paused for so long that the log no longer joins: it loads a snapshot")
+        followed = None
     if followed is None:
         core, start, snapshot = start_state(bus, directory, core_class, head)
     else:
@@ -162,6 +166,16 @@ def check_history(bus: Bus, head: Head, start: Position, name: str) -> None:
             f"commands up to {trimmed.cmd} were trimmed, but {name} ends at {start.last_cmd}. Bring a newer snapshot"
             f" back from a backup.{KEEP_COPIES}"
         )
+
+
+def _trimmed_away(bus: Bus, head: Head, start: Position) -> bool:
+    """Whether the log has gone on from `start`, but no longer knows how. A log that contradicts it is another thing."""
+    trimmed = bus.trimmed()
+    return (
+        start.seq <= head.seq
+        and (trimmed.cmd > start.last_cmd or trimmed.seq > start.seq)
+        and bus.chain_at(start.seq) in (None, start.chain)
+    )
 
 
 def check_version(found: int, own: int, *, at_head: bool) -> None:

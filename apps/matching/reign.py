@@ -4,7 +4,6 @@ Order of work in a round: read -> apply -> chain -> ONE fenced append -> frames_
 its append has returned, because every reader takes it from the log.
 """
 
-import gc
 import threading
 import time
 from collections import deque
@@ -100,6 +99,11 @@ class Reign:
         finally:
             self._snapshots.abandon()
         self._hand_over()
+
+    @property
+    def position(self) -> Position:
+        """What is published, and all commands that led there."""
+        return self._position
 
     def standby_ready(self) -> bool:
         """Whether another worker follows so closely that it can go on within a moment."""
@@ -217,7 +221,7 @@ class Reign:
 
     def _stop_markets(self, state: MarketState, cause: HaltCause) -> None:
         if frames := stop_commands(self._core.markets(), state, cause):
-            self._bus.append_commands(frames)
+            self._bus.append_commands(frames, also_when_full=True)
 
     # -- snapshots and trimming ---------------------------------------------------------------------------------------
     def _look_after_snapshots(self) -> None:
@@ -245,18 +249,3 @@ class Reign:
             oldest = snapshots.position_in_name(paths[-1])
             trimmed = trim(self._bus, epoch=self._epoch, oldest_snapshot=oldest, now_ms=self._clock_ms())
             log.debug("log trimmed at the oldest kept snapshot", snapshot_seq=oldest[0], trimmed=str(trimmed))
-
-
-def free_former_reign() -> None:
-    """Before a recovery. A discarded engine is full of cycles (account, seat, market) and frozen: without this every
-    lost connection to redis-core would keep one whole engine for ever. From here on no full collection looks at what
-    recovery builds (half a million orders load in 2.5 s instead of 7.8 s); the reasons stand in policy.GC_THRESHOLDS.
-    """
-    gc.unfreeze()
-    gc.collect()
-    gc.set_threshold(*policy.GC_THRESHOLDS)
-
-
-def settle_garbage_collection() -> None:
-    """What recovery built is never looked at again. Nothing is collected now: that would stop the lease's renewal."""
-    gc.freeze()

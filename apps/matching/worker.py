@@ -24,13 +24,14 @@ import structlog
 
 from apps.matching import metrics, policy
 from apps.matching.authority import Authority, AuthorityAway, Settled
+from apps.matching.collector import free_discarded_engine, settle_garbage_collection
 from apps.matching.core import CoreClass
 from apps.matching.crash_marker import CrashMarker
 from apps.matching.errors import EngineFailed, Halt, LogDamaged, TakeoverLost
 from apps.matching.follower import Follower
 from apps.matching.lease import LeaseKeeper
 from apps.matching.recovery import recover
-from apps.matching.reign import Reign, free_former_reign, settle_garbage_collection
+from apps.matching.reign import Reign
 from apps.matching.skips import command_key
 from apps.matching.status import Phase, WorkerStatus
 from apps.matching.takeover import skip_crashing_commands, skip_stale_orders
@@ -95,24 +96,29 @@ class Worker:
     # -- standby ------------------------------------------------------------------------------------------------------
     def _follow_and_reign(self) -> None:
         if not self._follower.following:  # else there was no reign, and a collection would walk the followed state
-            free_former_reign()
+            free_discarded_engine()
         lease = LeaseKeeper(self._bus.another(), self._holder, directory=self._directory)
         try:
             self._follow_until_lease(lease)
             epoch, settled = self._raise_epoch()
             self.status.enter(Phase.RECOVERING, epoch=epoch)
-            while not self._reign(lease, epoch, settled):
-                free_former_reign()
+            while (published := self._reign(lease, epoch, settled)) is not None:
+                settled = published
+                free_discarded_engine()
         finally:
             metrics.EPOCH.set(0)
+            self._marker.clear()  # an exception, a halt among them, is no crash; before the next worker looks at it
             lease.stop(release=True)
             self._bus.close()
 
     def _follow_until_lease(self, lease: LeaseKeeper) -> None:
-        while not self._take_lease(lease):
+        """Stopped comes first: a worker on its way out takes nothing over."""
+        while True:
             if self._stopping.is_set():
                 self._follower.hand_out()
                 raise Stopped
+            if self._take_lease(lease):
+                return
             followed_before = self._follower.following
             if self._follower.step():
                 if not followed_before:
@@ -153,8 +159,11 @@ class Worker:
             raise TakeoverLost(f"epoch {epoch} was raised in PostgreSQL, but redis-core is already at a newer one")
         return epoch, self._authority.settled()
 
-    def _reign(self, lease: LeaseKeeper, epoch: int, settled: Settled) -> bool:
-        """True when it ended as asked or was left to a standby; False after a poison command, which is skipped now."""
+    def _reign(self, lease: LeaseKeeper, epoch: int, settled: Settled) -> Settled | None:
+        """None when it ended as asked or was left to a standby. After a poison command, which is skipped now, what to
+        recover from: the last event that this epoch published. PostgreSQL is behind it and may be away, and what it
+        had at the takeover may be trimmed by now.
+        """
         started_s = time.monotonic()
         followed = self._follower.hand_out()
         skip_stale_orders(self._bus, epoch)
@@ -175,11 +184,11 @@ class Worker:
             self._marker.clear()
             self._skip(failure, epoch)
             if not reign.standby_ready():
-                return False
+                return Settled(reign.position.seq, reign.position.chain)
             log.info("the standby goes on without this command")
             lease.stop(release=True)
             self._stopping.wait(policy.YIELD_S)
-        return True
+        return None
 
     def _skip(self, failure: EngineFailed, epoch: int) -> None:
         """Poison: in the log of skips before anything else, so that every replay treats the command alike."""

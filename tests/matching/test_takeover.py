@@ -1,0 +1,230 @@
+"""Takeovers that fail halfway, come late, or meet what a quiet or full exchange leaves behind (architecture.md 3)."""
+
+import gc
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from apps.matching import policy, snapshots
+from apps.matching.authority import Settled
+from apps.matching.engine import Engine
+from apps.matching.engine.market import Market
+from apps.matching.follower import CURSOR_PREFIX, Follower
+from apps.matching.status import Phase
+from apps.matching.worker import Worker
+from apps.streams.bus.base import START, Bus, Head
+from apps.streams.bus.errors import BusAway
+from apps.streams.bus.memory import MemoryBus
+from apps.streams.bus.redis import RedisBus
+from apps.streams.codec import encode_command
+from apps.streams.kinds import TickFlag
+from apps.streams.records import Credit, Tick
+from tests.matching.conftest import FakeAuthority, RunningWorker
+from tests.matching.log import append_all, until_done
+from tests.matching.test_poison import Poisonable, Shifting, rejected
+from tests.matching.traffic import opening, order, trading
+from tests.matching.waiting import until
+from tests.streams.redis_server import running_redis
+
+Start = Callable[..., RunningWorker]
+
+
+def record_keeps_up(bus: Bus) -> None:
+    """Settlement and archive that are never behind, so that trimming waits for snapshots alone."""
+    for reader in ("settlement", "archive-events"):
+        bus.set_cursor(reader, stream="events", position=str(10**12), now_ms=0)
+    bus.set_cursor("archive-commands", stream="commands", position=f"{10**14 - 1}-0", now_ms=0)
+
+
+def ask_for_snapshot(bus: Bus, directory: Path) -> None:
+    asked = bus.append_commands(encode_command(Tick(flags=TickFlag.SNAPSHOT)))
+    until(
+        lambda: any(snapshots.position_in_name(path)[1] >= asked for path in snapshots.kept(directory)),
+        what="a snapshot",
+    )
+
+
+# -- takeovers that do not come to trade ------------------------------------------------------------------------------
+class DiesOnce(MemoryBus):
+    """The connection is lost once, right after the takeover's first step."""
+
+    dying = False
+
+    def head(self) -> Head:
+        if self.dying and self.read_commands(START, count=100_000)[-1].frames.startswith(bytes([1, 1, 1])):
+            self.dying = False
+            raise BusAway("planted")
+        return super().head()
+
+
+def test_a_takeover_that_failed_is_no_sign_of_life(start: Start, authority: FakeAuthority) -> None:
+    """Else the second attempt executes what waited for an hour."""
+    clock = Shifting()
+    bus = DiesOnce("spot", clock_ms=clock)
+    first = start(bus=bus)
+    first.wait_for(Phase.ACTIVE)
+    append_all(bus, list(opening()))
+    until_done(bus)
+    first.stop()
+    waiting = bus.append_commands(order(1))
+    clock.now_ms += 3_600_000
+    bus.dying = True
+    start(bus=bus).wait_for(Phase.ACTIVE)
+    until_done(bus)
+    assert authority.epoch == 3, "the second takeover failed, the third traded"
+    assert bus.read_skips() == {f"{waiting}..{waiting}": "ENGINE_RESTARTED"}
+    assert len(rejected(bus)) == 1
+
+
+# -- halts are no crashes ---------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("names", [("test",), ("a", "b")])
+def test_restarting_a_halted_worker_never_skips_the_command_it_halted_at(
+    bus: Bus, start: Start, names: tuple[str, ...]
+) -> None:
+    append_all(bus, list(opening()))
+    bus.append_commands(encode_command(Credit(relay_seq=1_000, source=1, asset_id=1, amount_units=5, account_id=1001)))
+    for _ in range(policy.CRASHES_HALT + 1):
+        halted = []
+        for name in names:
+            worker = start(name=name)
+            worker.wait_for(Phase.HALTED)
+            assert worker.worker.status.halt_reason == "relay-gap"
+            halted.append(worker)
+        for worker in halted:
+            worker.stop()
+    assert bus.read_skips() == {}
+
+
+# -- long reigns ------------------------------------------------------------------------------------------------------
+def test_poison_after_a_long_reign_needs_neither_postgres_nor_what_was_trimmed_meanwhile(
+    bus: Bus, start: Start, authority: FakeAuthority, directory: Path
+) -> None:
+    append_all(bus, [*opening(), order(1)])
+    first = start(core_class=Poisonable)
+    first.wait_for(Phase.ACTIVE)
+    until_done(bus)
+    first.stop()
+    authority.record = Settled(bus.head().seq, bus.head().chain)
+    worker = start(core_class=Poisonable)
+    worker.wait_for(Phase.ACTIVE)
+    for _ in range(3):  # entries of their own
+        append_all(bus, list(trading(20, seed=21)))
+        until_done(bus)
+    ask_for_snapshot(bus, directory)
+    bus.trim(epoch=2, commands_to=START, events_to=bus.head().seq - 1)
+    authority.away = True
+    append_all(bus, [order(666), order(1_000)])
+    until(lambda: len(bus.read_skips()) == 1, what="the skip")
+    until_done(bus)
+    assert worker.worker.status.phase is Phase.ACTIVE, worker.worker.status.details()
+    assert bus.epoch() == 2
+
+
+def test_a_standby_takes_over_after_a_quiet_time(
+    bus: Bus, start: Start, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No events: the followed state stands at the last one while snapshots and trimming go on with time."""
+    record_keeps_up(bus)
+    first = start(name="first")
+    first.wait_for(Phase.ACTIVE)
+    append_all(bus, list(opening()))
+    until_done(bus)
+    second = start(name="second")
+    second.wait_for(Phase.FOLLOWING)
+    until(lambda: any(reader.startswith(CURSOR_PREFIX) for reader in bus.cursors()))
+    monkeypatch.setattr(policy, "SNAPSHOT_EVERY_S", 0.2)
+    until(lambda: bus.trimmed().cmd > bus.head().cmd, what="trimming beyond the last command with events")
+    bus.release_lease(first.worker.status.holder)
+    until(lambda: bus.take_lease("somebody", ttl_ms=300))
+    second.wait_for(Phase.ACTIVE)
+    append_all(bus, [order(1)])
+    until_done(bus)
+    assert bus.read_events(bus.head().seq - 1, count=1)[0].epoch == 2
+
+
+# -- a full server ----------------------------------------------------------------------------------------------------
+def test_a_worker_takes_over_on_a_full_server(tmp_path: Path, authority: FakeAuthority, directory: Path) -> None:
+    """Nobody else would make room."""
+    with running_redis(tmp_path / "full", maxmemory="100mb") as server:
+        bus = RedisBus(server.url, "spot")
+        append_all(bus, [*opening(), order(1)])
+        with server.client() as client:
+            client.config_set("maxmemory", client.info("memory")["used_memory"] - 100_000)
+        running = RunningWorker(Worker(bus.another(), authority, Engine, directory))
+        try:
+            running.wait_for(Phase.ACTIVE)
+            until(lambda: bus.head().seq > 0)
+            until_done(bus)
+        finally:
+            running.stop()
+            bus.close()
+
+
+# -- upgrade ----------------------------------------------------------------------------------------------------------
+class NextEngine(Engine):
+    """The next release, with other rules."""
+
+    RULES_VERSION = Engine.RULES_VERSION + 1
+
+
+def test_a_new_version_that_came_early_still_leaves_its_snapshot_before_its_first_event(
+    bus: Bus, start: Start, directory: Path
+) -> None:
+    """While the log stands still at the old version's snapshot, a new one could follow it; it must not count as its."""
+    append_all(bus, list(opening()))
+    old = start(name="old")
+    old.wait_for(Phase.ACTIVE)
+    until_done(bus)
+    old.stop()
+    assert bus.take_lease("somebody", ttl_ms=600_000)
+    new = start(name="new", core_class=NextEngine)
+    until(lambda: new.worker.status.phase in (Phase.FOLLOWING, Phase.WAITING_FOR_LEASE))
+    bus.release_lease("somebody")
+    new.wait_for(Phase.ACTIVE)
+    first = snapshots.newest(directory)
+    assert first is not None
+    assert (first.rules_version, first.seq) == (NextEngine.RULES_VERSION, bus.head().seq)
+
+
+# -- memory -----------------------------------------------------------------------------------------------------------
+class Forgetful(Engine):
+    """Loses all events, after it has grown as old as a large one does while it is loaded."""
+
+    def process(self, frames: bytes) -> bytes:
+        super().process(frames)
+        gc.collect(1)
+        gc.collect(1)
+        return b""
+
+
+def test_a_standby_that_cannot_follow_leaves_no_engine_behind(
+    bus: Bus, start: Start, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policy, "FOLLOW_RETRY_S", 0.0)
+    active = start(name="active")
+    active.wait_for(Phase.ACTIVE)
+    append_all(bus, [*opening(), *trading(50, seed=22)])
+    until_done(bus)
+    follower = Follower(bus.another(), directory, Forgetful, "standby")
+    gc.collect()
+    gc.set_threshold(*policy.GC_THRESHOLDS)
+    markets = sum(isinstance(found, Market) for found in gc.get_objects())
+    for _ in range(4):
+        assert not follower.step()
+    assert sum(isinstance(found, Market) for found in gc.get_objects()) <= markets + 1
+
+
+# -- the end ----------------------------------------------------------------------------------------------------------
+def test_a_standby_that_was_told_to_stop_takes_nothing_over(bus: Bus, start: Start, authority: FakeAuthority) -> None:
+    first = start(name="first")
+    first.wait_for(Phase.ACTIVE)
+    append_all(bus, list(opening()))
+    until_done(bus)
+    second = start(name="second")
+    second.wait_for(Phase.FOLLOWING)
+    until(lambda: any(reader.startswith(CURSOR_PREFIX) for reader in bus.cursors()))
+    second.worker.stop()
+    first.stop()
+    second.stop()
+    assert authority.epoch == 1
