@@ -8,6 +8,7 @@ in the archive says what is in each of them, so that one that was lost, changed 
 import json
 import os
 import shutil
+import time
 from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -20,6 +21,7 @@ from apps.matching.core import Position
 from apps.matching.engine.snapshot import state_hash
 from apps.matching.errors import SnapshotCorrupt
 from apps.matching.snapshots import Snapshot
+from apps.orders.archive import policy
 from apps.orders.archive.errors import ArchiveDamaged, ArchiveStopped
 from apps.orders.archive.packing import Base, Ends
 from apps.orders.archive.segments import bases_dir, sync_directory
@@ -100,21 +102,29 @@ class BaseWatch:
         self._directory = directory
         self._snapshots_dir = snapshots_dir
         self._seen: set[str] = set()
+        self._look_s = float("-inf")
 
-    def look(self, known: Sequence[Base]) -> list[Base]:
-        """New bases, already durable in their directory."""
-        versions = {base.rules_version for base in known}
+    def look(self, known: Sequence[Base], begin: Ends) -> list[Base]:
+        """New bases not before `begin`, already durable in their directory; none within SNAPSHOT_LOOK_S of the last
+        look. What the caller could not write down is found again."""
+        if time.monotonic() < self._look_s:
+            return []
+        self._look_s = time.monotonic() + policy.SNAPSHOT_LOOK_S
+        versions = {base.rules_version for base in known if base.seq >= begin.seq}
         paths = [*snapshots.firsts_of_versions(self._snapshots_dir), *reversed(snapshots.kept(self._snapshots_dir))]
         found = []
         for path in (path for path in paths if _key(path) not in self._seen):
-            key, header = _key(path), _header(path)
-            if header is not None and header[1] not in versions and (base := keep(self._directory, path)) is not None:
-                found.append(base)
-                versions.add(base.rules_version)
-                log.info(
-                    "base snapshot kept", file=base.name, rules_version=base.rules_version, state_hash=base.state_hash
-                )
-            self._seen.add(key)
+            key, header, base = _key(path), _header(path), None
+            if header is not None and header[1] not in versions:
+                position = header[0]
+                if position.seq >= begin.seq and position.last_cmd >= begin.cmd:
+                    base = keep(self._directory, path)
+            if base is None:
+                self._seen.add(key)
+                continue
+            found.append(base)
+            versions.add(base.rules_version)
+            log.info("base snapshot kept", file=base.name, rules_version=base.rules_version, state=base.state_hash)
         return found
 
     def newest(self) -> Base | None:

@@ -8,6 +8,8 @@ FLUSH_EVERY_S: Final = 1.0
 # Entries of one round, before compression. A round is one write and one fsync for both streams.
 ROUND_BYTES_MAX: Final = 8 * 2**20
 BLOCK_BYTES_MAX: Final = 2 * 2**20
+# More than one round of both streams can be in the file: what a start writes once more (writer.py).
+UNSURE_BYTES_MAX: Final = 32 * 2**20
 # A closed segment is what retention deletes and what a backup need not copy again.
 SEGMENT_BYTES_MAX: Final = 64 * 2**20
 COMMAND_ENTRIES_PER_READ: Final = 500

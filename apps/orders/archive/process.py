@@ -118,23 +118,31 @@ class ArchiveProcess:
         source.check_joins(writer.ends)
         self._growth.start(self._directory)
         self._move_cursors(bus, writer)
-        looked_s = 0.0
         stopping = False
         while not stopping:
             stopping = self._stop.is_set()  # then one more round: the worker was stopped before
             started_s = time.monotonic()
-            found = source.next_round(writer.ends)
-            bases = watch.look(writer.contents.bases) if started_s >= looked_s + policy.SNAPSHOT_LOOK_S else []
-            looked_s = started_s
-            written = writer.append(commands=found.commands, events=found.events, skips=found.skips, bases=bases)
-            self._note(writer, found, written)
-            self._move_cursors(bus, writer)
-            if self._retention.delete_old():
-                writer.recount()
-            if due := self._retention.due_base(writer.contents, watch):
-                writer.append(bases=[due])
-            if not found.behind:
+            try:
+                behind = self._round(writer, bus, source, watch)
+            except OSError as error:
+                # With the same writer: it knows what is durable, and writes afresh what may not be.
+                self._back_off("the disk refuses", error)
+                continue
+            if not behind:
                 self._stop.wait(max(0.0, started_s + policy.FLUSH_EVERY_S - time.monotonic()))
+
+    def _round(self, writer: Writer, bus: Bus, source: Source, watch: BaseWatch) -> bool:
+        """Whether more is waiting."""
+        found = source.next_round(writer.ends)
+        bases = watch.look(writer.contents.bases, writer.begin_ends)
+        written = writer.append(commands=found.commands, events=found.events, skips=found.skips, bases=bases)
+        self._note(writer, found, written)
+        self._move_cursors(bus, writer)
+        if self._retention.delete_old():
+            writer.recount()
+        if due := self._retention.due_base(writer.contents, watch):
+            writer.append(bases=[due])
+        return found.behind
 
     def _claimed(self, bus: Bus) -> Claimed | None:
         """What the cursors say; None where neither was ever written, or the operator gave the old archive up."""

@@ -56,6 +56,7 @@ class Writer:
         self._segment = 0
         self._contents: Contents | None = None
         self._failed = False
+        self.begin_ends = Ends()
         self.closed_bytes = 0
 
     def __enter__(self) -> Self:
@@ -141,14 +142,17 @@ class Writer:
             log.warning("the end of the archive was cut at its last whole block", segment=last.path.name,
                         bytes=size - contents.offset)  # fmt: skip
             os.ftruncate(self._file, contents.offset)
-        os.fsync(self._file)
+        self._write_again(contents.offset)
+        sync_directory(self._directory)
         self._segment, self._contents = last.number, contents
+        self.begin_ends = archive.begin()
         self.recount()
         return True
 
     def begin(self, ends: Ends) -> None:
         """The first segment of a new archive, which begins after `ends`."""
         assert not self.begun, "an archive begins once"
+        self.begin_ends = ends
         self._open_segment(1, Contents(ends, {}, [], [], NO_DIGEST, 0, 0))
 
     # -- appending ----------------------------------------------------------------------------------------------------
@@ -164,6 +168,9 @@ class Writer:
 
         ArchiveStopped where it does not follow what is there, OSError where the disk refuses: nothing is written then.
         """
+        new_skips = _new_skips(self.contents.skips, skips or {})
+        if not (commands or events or new_skips or bases):
+            return 0
         if self.contents.offset >= policy.SEGMENT_BYTES_MAX:
             self._open_segment(self._segment + 1, self.contents)
         before = self.contents
@@ -171,9 +178,7 @@ class Writer:
             before.ends, dict(before.skips), list(before.bases), list(before.stretches), before.digest, before.offset,
             before.block,
         )  # fmt: skip
-        data = b"".join(_blocks_of(after, commands, events, _new_skips(before.skips, skips or {}), bases))
-        if not data:
-            return 0
+        data = b"".join(_blocks_of(after, commands, events, new_skips, bases))
         reach("archive.write.before")
         self._write(self._file, before.offset, data)
         self._contents = after
@@ -191,6 +196,12 @@ class Writer:
             view, at = view[written:], at + written
         os.fsync(file)
         self._failed = False
+
+    def _write_again(self, end: int) -> None:
+        """The last bytes once more, on disk when this returns: the process before may have died right after a failed
+        fsync, and the system reads such pages back as if they had been written."""
+        start = max(0, end - policy.UNSURE_BYTES_MAX)
+        self._write(self._file, start, os.pread(self._file, end - start, start))
 
     def _open_segment(self, number: int, before: Contents) -> None:
         opening = Opening(

@@ -61,12 +61,13 @@ def test_torn_at_every_byte_of_the_last_round(
     before, first = Archive(directory).end(), segment_path(directory, 1)
     size_max, start = (0, 0) if in_a_new_segment else (2**20, first.stat().st_size)
     monkeypatch.setattr(policy, "SEGMENT_BYTES_MAX", size_max)
-    log.trade(1, per_entry=1)
+    log.trade(1, per_entry=3)
     archived(log, directory)
     monkeypatch.setattr(policy, "SEGMENT_BYTES_MAX", 2**20)
     path = Archive(directory).segments[-1].path
     assert (path == first) is not in_a_new_segment
     whole = path.read_bytes()
+    assert len(whole) > start + HEADER_SIZE
     ends = [block.end for block in read_blocks(path)]
     for size in range(start, len(whole)):
         path.write_bytes(whole[:size])

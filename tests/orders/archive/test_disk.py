@@ -31,20 +31,30 @@ def test_a_full_or_failing_disk_is_waited_for(
     archived(log, directory)
     durable = Archive(directory).end()
     size = Archive(directory).segments[-1].path.stat().st_size
-    real, refused, written = getattr(os, call), [True], []
+    real, refused, written = getattr(os, call), [False], []
 
     def refusing(descriptor: int, *args: object) -> object:
         if not refused[0]:
             written.append(args)
             return real(descriptor, *args)
         if call == "pwrite":
-            os.write(descriptor, b"")
             real(descriptor, bytes(args[0])[:20], args[1])  # type: ignore[call-overload, index]
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    log.trade(9)
+    rounds_at: list[int] = []
+    pwrite = os.pwrite
+
+    def counted(descriptor: int, data: bytes, offset: int) -> int:
+        rounds_at.append(offset)
+        return pwrite(descriptor, data, offset)
+
+    real = counted if call == "pwrite" else real
+    monkeypatch.setattr("apps.orders.archive.writer.os.pwrite", counted)
     monkeypatch.setattr(f"apps.orders.archive.writer.os.{call}", refusing)
     with Archiving(log.bus, directory, log.snapshots_dir) as running:
+        until(lambda: running.process.status == "archiving", "at work")
+        refused[0] = True
+        log.trade(9)
         until(lambda: running.process.status == "the disk refuses", "it says so")
         assert "No space left" in running.process.explanation
         assert not running.process.check().ok
@@ -53,6 +63,8 @@ def test_a_full_or_failing_disk_is_waited_for(
         until(lambda: running.process.ends.seq == log.bus.head().seq, "it goes on")
         assert running.process.check().ok
     assert written
+    if call == "fsync":  # the round was written once before the failure and once after it
+        assert rounds_at.count(size) >= 2
     assert Archive(directory).segments[-1].path.stat().st_size > size
     assert verify_archive(directory).wrong == ""
     assert list(Archive(directory).events(0)) == log.bus.read_events(0, count=10**6)
