@@ -50,6 +50,8 @@ KINDS: tuple[Callable[[bytes, Random], Damage], ...] = (
 
 def damaged(content: bytes, random: Random) -> Damage:
     """A copy that differs from `content`."""
+    if not content:
+        return "one byte in an empty file", b"\0"
     while True:
         what, copy = random.choice(KINDS)(content, random)
         if copy != content:

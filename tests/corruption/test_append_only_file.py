@@ -11,7 +11,7 @@ from apps.matching.errors import Halt, LogBehindPostgres
 from apps.matching.recovery import recover
 from apps.orders.errors import SettlementStopped
 from apps.orders.settlement.entries import Position, take
-from apps.streams.bus.base import START
+from apps.streams.bus.base import START, EntryId
 from apps.streams.bus.errors import BusRefused, LogUnreadable
 from apps.streams.bus.redis import RedisBus
 from tests.corruption import aof
@@ -40,13 +40,16 @@ def outcome(recording: Recording, bus: RedisBus) -> str:
     place = (recovered.position.seq, recovered.position.chain)
     if place not in recording.heads:
         return "wrong"
-    waiting = bus.read_commands(recovered.position.last_cmd, count=10**6)
-    as_sent = all(recording.commands.get(str(entry.id)) == entry.frames for entry in waiting)
-    if place == recording.heads[-1]:
-        return "right" if finished(bus, recovered) == recording.state else "other tail" if not as_sent else "wrong"
-    # Behind the last acknowledged event, where no witness was left: what is there must be true.
+    waiting = [(str(entry.id), entry.frames) for entry in bus.read_commands(recovered.position.last_cmd, count=10**6)]
+    sent = list(recording.commands.items())
+    after = [command for command in sent if EntryId.parse(command[0]) > recovered.position.last_cmd]
+    if place == recording.heads[-1] and waiting == after:
+        return "right" if finished(bus, recovered) == recording.state else "wrong"
+    if [command for command, _ in waiting] == [command for command, _ in after] and waiting != after:
+        return "other tail"
+    # Behind what was acknowledged last, where no witness was left: what is there must be a beginning of the truth.
     assert place[0] >= recording.settled.seq
-    return "older" if as_sent or waiting else "wrong"
+    return "older" if waiting == after[: len(waiting)] else "other tail" if place == recording.heads[-1] else "wrong"
 
 
 def settlement(recording: Recording, bus: RedisBus) -> str:
