@@ -142,7 +142,7 @@ class SecondSite:
     def serving(self, **environment: str) -> Iterator[Stack]:
         """The rest of the processes on this site, after its promotion. The standby worker is the active one then."""
         own = {name: self.environment[name] for name in self.environment if name.endswith(("_URL", "_KEY"))}
-        with _ServingStack(self, PROCESSES=SERVING, **own, **environment) as stack:
+        with _ServingStack(self, **{"PROCESSES": SERVING, **own, **environment}) as stack:
             yield stack
 
     def worker(self) -> dict[str, Any]:
