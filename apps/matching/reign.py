@@ -28,7 +28,7 @@ from apps.matching.snapshot_keeper import SnapshotKeeper
 from apps.matching.stamping import asks_for_snapshot
 from apps.matching.status import Phase, WorkerStatus
 from apps.matching.trimming import trim, waits_for
-from apps.streams.bus.base import Bus, CommandEntry
+from apps.streams.bus.base import Bus, CommandEntry, EntryId
 from apps.streams.kinds import HaltCause, MarketState
 from apps.streams.records import EVENT_SIZE, FRAME_SIZE
 
@@ -148,6 +148,10 @@ class Reign:
                 self._apply_and_publish(entries[: bad.good_entries])
             raise
         except EngineFailed as failure:
+            if EntryId(*failure.command[:2]) not in {entry.id for entry in entries}:
+                # It failed before it began (no memory), or its clock is wrong. A skip of a command that is published
+                # would make every replay differ, so this process ends instead and another one tries.
+                raise RuntimeError(f"no command of the batch is to blame, so none is skipped: {failure}") from failure
             if failure.invariant_broken:
                 # Before the skip is written: whoever dies in between meets the command, and comes here, again.
                 self._stop_markets(MarketState.CANCEL_ONLY, HaltCause.INVARIANT)

@@ -10,12 +10,12 @@ from typing import Final
 
 import structlog
 
-from apps.matching import policy
+from apps.matching import policy, snapshots
 from apps.matching.crash_marker import CrashMarker, crashes
 from apps.matching.errors import ReplayCrashes
 from apps.matching.skips import command_key, creates_orders
 from apps.matching.staleness import newest_sign_of_life, stale_range, unprocessed_is_stale
-from apps.streams.bus.base import Bus, CommandEntry, EntryId
+from apps.streams.bus.base import START, Bus, CommandEntry, EntryId
 from apps.streams.codec import encode_command
 from apps.streams.kinds import Reason, TickFlag
 from apps.streams.records import Tick
@@ -48,15 +48,20 @@ def skip_stale_orders(bus: Bus, epoch: int) -> None:
         )
 
 
-def skip_crashing_commands(bus: Bus, directory: Path, marker: CrashMarker, epoch: int) -> None:
+def skip_crashing_commands(
+    bus: Bus, directory: Path, marker: CrashMarker, epoch: int, *, applied: EntryId = START
+) -> None:
     """Skip a command whose application ended CRASHES_SKIP processes; ReplayCrashes where it is published already.
 
+    A command that a snapshot or the followed state, which ends at `applied`, has behind it was applied without events
+    by somebody: that is history as much as an event is (the archive has it as final), and no replay meets it again.
     (architecture.md section 3, Poison)
     """
-    head, skips = bus.head(), bus.read_skips()
+    skips = bus.read_skips()
+    final = max(applied, bus.head().cmd, *(snapshots.position_in_name(path)[1] for path in snapshots.kept(directory)))
     for (ms, n, index), count in sorted(crashes(directory).items()):
         key = command_key(ms, n, index)
-        if EntryId(ms, n) > head.cmd:
+        if EntryId(ms, n) > final:
             if count >= policy.CRASHES_SKIP and key not in skips:
                 bus.write_skip(key, Reason.INTERNAL.name, epoch=epoch)
                 log.critical("COMMAND SKIPPED: processes died while applying it", command=key, times=count)

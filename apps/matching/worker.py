@@ -35,7 +35,7 @@ from apps.matching.reign import Reign
 from apps.matching.skips import command_key
 from apps.matching.status import Phase, WorkerStatus
 from apps.matching.takeover import skip_crashing_commands, skip_stale_orders
-from apps.streams.bus.base import Bus
+from apps.streams.bus.base import START, Bus
 from apps.streams.bus.errors import AppendUnknown, BusAway, BusRefused, LogUnreadable
 from apps.streams.kinds import Reason
 
@@ -167,7 +167,8 @@ class Worker:
         started_s = time.monotonic()
         followed = self._follower.hand_out()
         skip_stale_orders(self._bus, epoch)
-        skip_crashing_commands(self._bus, self._directory, self._marker, epoch)
+        applied = followed.position.last_cmd if followed is not None else START
+        skip_crashing_commands(self._bus, self._directory, self._marker, epoch, applied=applied)
         recovered = recover(
             self._bus, self._directory, self._core_class, settled, followed=followed, mark_in=self._marker.buffer
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from apps.common.clock import now_ms
-from apps.matching import policy
+from apps.matching import policy, snapshots
 from apps.matching.applying import apply_entries
 from apps.matching.engine import Engine, InvariantBroken
 from apps.matching.skips import Skips
@@ -17,7 +17,7 @@ from apps.matching.status import Phase
 from apps.streams.bus.base import START, Bus, EntryId
 from apps.streams.bus.memory import MemoryBus
 from apps.streams.codec import decode_events, encode_command
-from apps.streams.kinds import EventKind, HaltCause, MarketState, Reason
+from apps.streams.kinds import EventKind, HaltCause, MarketState, Reason, TickFlag
 from apps.streams.records import CancelAll, Event, Tick
 from tests.matching.conftest import FakeAuthority, RunningWorker
 from tests.matching.log import all_events, append_all, until_done
@@ -194,6 +194,48 @@ def test_a_published_command_is_never_skipped(bus: Bus, start: Start, directory:
     second.wait_for(Phase.HALTED)
     assert second.worker.status.halt_reason == "replay-crashes"
     assert bus.read_skips() == {}
+
+
+def test_a_command_that_a_snapshot_has_behind_it_is_never_skipped(bus: Bus, start: Start, directory: Path) -> None:
+    """It came through without events, between two deaths, and the archive has that as final."""
+    append_all(bus, list(opening()))
+    first = start(name="test")
+    first.wait_for(Phase.ACTIVE)
+    until_done(bus)
+    entry = bus.append_commands(encode_command(Tick(flags=TickFlag.SNAPSHOT)))
+    until(lambda: any(snapshots.position_in_name(path)[1] >= entry for path in snapshots.kept(directory)))
+    first.stop()
+    assert bus.head().cmd < entry
+    die_at(entry, order(1), directory, "a")
+    die_at(entry, order(1), directory, "b")
+    second = start(name="test")
+    second.wait_for(Phase.ACTIVE)
+    until_done(bus)
+    assert bus.read_skips() == {}
+    assert rejected(bus) == []
+
+
+class Breathless(Engine):
+    """Has no memory for a batch with one client id, before it looks at any command."""
+
+    def process(self, frames: bytes) -> bytes:
+        if POISON + b"\0" in frames:
+            raise MemoryError
+        return super().process(frames)
+
+
+def test_a_failure_that_no_command_caused_skips_nothing_and_ends_the_process(bus: Bus, start: Start) -> None:
+    append_all(bus, list(opening()))
+    worker = start(core_class=Breathless)
+    worker.wait_for(Phase.ACTIVE)
+    until_done(bus)
+    head = bus.head()
+    append_all(bus, [order(666)])
+    worker.thread.join(20)
+    assert isinstance(worker.failure, RuntimeError)
+    assert bus.read_skips() == {}
+    assert bus.head() == head
+    assert bus.lease_holder() is None
 
 
 # -- orders that waited -----------------------------------------------------------------------------------------------

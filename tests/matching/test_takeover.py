@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from apps.common.clock import now_ms
 from apps.matching import policy, snapshots
 from apps.matching.authority import Settled
 from apps.matching.engine import Engine
 from apps.matching.engine.market import Market
-from apps.matching.follower import CURSOR_PREFIX, Follower
+from apps.matching.follower import CURSOR_PREFIX, Follower, cursor_name
+from apps.matching.recovery import recover
 from apps.matching.status import Phase
 from apps.matching.worker import Worker
 from apps.streams.bus.base import START, Bus, Head
@@ -141,6 +143,68 @@ def test_a_standby_takes_over_after_a_quiet_time(
     append_all(bus, [order(1)])
     until_done(bus)
     assert bus.read_events(bus.head().seq - 1, count=1)[0].epoch == 2
+
+
+def test_a_standby_that_was_paused_too_long_loads_a_snapshot(bus: Bus, start: Start, directory: Path) -> None:
+    """What it followed is true, but the log no longer leads on from there."""
+    active = start()
+    active.wait_for(Phase.ACTIVE)
+    append_all(bus, list(opening()))
+    until_done(bus)
+    follower = Follower(bus.another(), directory, Engine, "standby")
+    until(lambda: follower.step() and follower.position.seq == bus.head().seq)
+    for _ in range(3):
+        append_all(bus, list(trading(10, seed=23)))
+        until_done(bus)
+    ask_for_snapshot(bus, directory)
+    newest = snapshots.position_in_name(snapshots.kept(directory)[0])
+    bus.trim(epoch=1, commands_to=newest[1], events_to=newest[0] - 1)
+    active.stop()
+    bus.raise_epoch(2)
+    record = Settled(bus.head().seq, bus.head().chain)
+    recovered = recover(bus, directory, Engine, record, followed=follower.hand_out())
+    assert recovered.snapshot is not None
+    assert recovered.position.seq == bus.head().seq
+
+
+def test_following_a_quiet_log_gives_the_active_workers_state(bus: Bus, start: Start, directory: Path) -> None:
+    active = start()
+    active.wait_for(Phase.ACTIVE)
+    append_all(bus, [*opening(), *trading(30, seed=24)])
+    until_done(bus)
+    follower = Follower(bus.another(), directory, Engine, "standby")
+    until(lambda: follower.step() and follower.position.last_cmd > bus.head().cmd, what="commands without events")
+    assert follower.position.seq == bus.head().seq
+    active.stop()
+    final = snapshots.newest(directory)
+    assert final is not None
+    until(lambda: follower.step() and follower.position == final.position, what="the state of the last snapshot")
+    bus.raise_epoch(2)
+    followed = follower.hand_out()
+    assert followed is not None
+    assert followed.core.snapshot() == final.body
+    again = recover(bus, directory, Engine, Settled(0, ""), followed=followed)
+    assert again.position == final.position
+
+
+def test_a_standby_that_has_just_died_costs_a_moment(bus: Bus, start: Start, directory: Path) -> None:
+    """Its cursor still looks alive: the lease is given up for nobody, and the worker that goes leaves all it has."""
+    append_all(bus, list(opening()))
+    worker = start(core_class=Poisonable)
+    worker.wait_for(Phase.ACTIVE)
+    until_done(bus)
+    ghost = cursor_name(Engine.RULES_VERSION, "ghost")
+    bus.set_cursor(ghost, stream="events", position=str(bus.head().seq), now_ms=now_ms() + 60_000)
+    append_all(bus, [order(666), order(1)])
+    until_done(bus)
+    worker.wait_for(Phase.ACTIVE)
+    assert len(rejected(bus)) == 1
+    worker.stop()
+    assert worker.failure is None
+    assert bus.lease_holder() is None
+    left = snapshots.newest(directory)
+    assert left is not None
+    assert left.seq == bus.head().seq
 
 
 # -- a full server ----------------------------------------------------------------------------------------------------
