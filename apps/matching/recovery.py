@@ -137,7 +137,8 @@ def check_record(bus: Bus, head: Head, settled: Settled) -> None:
     if chain is None and settled.seq < trimmed.seq:
         raise PostgresTooOld(
             f"PostgreSQL is settled up to event {settled.seq}, but events up to {trimmed.seq} were trimmed from the"
-            f" log: it was restored from an old backup. Restore a newer one.{KEEP_COPIES}"
+            " log: it was restored from an old backup. Bring it up to the log with 'manage.py settle --from archive'."
+            f"{KEEP_COPIES}"
         )
     if chain != settled.chain:
         raise PostgresNotOfThisLog(
