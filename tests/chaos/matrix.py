@@ -6,6 +6,7 @@ WORKERS = "tests/chaos/test_matrix_workers.py::"
 CORE = "tests/chaos/test_matrix_core.py::"
 POSTGRES = "tests/chaos/test_matrix_postgres.py::"
 EDGES = "tests/chaos/test_matrix_edges.py::"
+CORRUPTION = "tests/corruption/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,11 @@ MATRIX: tuple[Row, ...] = (
         "F6",
         "redis-core loses power",
         "as F5: what was acknowledged was fsynced before",
-        missing="cut at fsync boundaries in tests/corruption, where the file is at hand without an exchange",
+        (
+            CORRUPTION + "test_power_loss.py::test_two_hundred_power_losses",
+            CORRUPTION + "test_power_loss.py::test_no_answer_leaves_before_fdatasync",
+        ),
+        missing="the file is cut where its disk may have stopped; no machine is switched off",
     ),
     Row(
         "F7",
@@ -63,7 +68,8 @@ MATRIX: tuple[Row, ...] = (
         (
             CORE + "test_f07_log_cut_or_deleted_halts_the_shard",
             CORE + "test_f07_log_flushed_by_an_administrator_halts_the_shard",
-            CORE + "test_f07_one_byte_flipped_is_never_served",
+            CORRUPTION + "test_append_only_file.py::test_five_hundred_damaged_files",
+            CORRUPTION + "test_log_entries.py::test_four_thousand_damaged_logs",
         ),
     ),
     Row(
@@ -89,7 +95,7 @@ MATRIX: tuple[Row, ...] = (
         "F11",
         "two redis-core with different histories",
         "the chains differ: halt",
-        missing="needs a replica: the rehearsal of two sites in tests/flows/test_two_sites.py",
+        ("tests/flows/test_two_sites.py::test_without_reading_from_the_replica_a_lost_tail_is_found_and_refused",),
     ),
     Row(
         "F12",
@@ -99,16 +105,18 @@ MATRIX: tuple[Row, ...] = (
     ),
     Row(
         "F13",
-        "PostgreSQL: no connection left, a lock held for 30 s",
+        "PostgreSQL: no connection left, a lock held for 30 s, disk full",
         "as F12; no partial batch",
-        (POSTGRES + "test_f13_postgres_without_connections_and_locked_for_half_a_minute",),
-        missing="PostgreSQL's own disk full: tests/corruption",
+        (
+            POSTGRES + "test_f13_postgres_without_connections_and_locked_for_half_a_minute",
+            "tests/orders/test_settlement_faults.py::test_fault_f13_disk_full",
+        ),
     ),
     Row(
         "F14",
         "PostgreSQL restored from a backup",
         "settled again from the log or the archive; the same balances",
-        missing="the restore drill in tests/flows/test_restore_drill.py",
+        ("tests/flows/test_restore_drill.py::test_restore_drill",),
     ),
     Row(
         "F15",

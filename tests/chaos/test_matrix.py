@@ -5,7 +5,8 @@ import re
 from tests.chaos.matrix import MATRIX
 from tests.stack import BASE_DIR
 
-TEST = re.compile(r"^def (test_f\d\d_\w+)", re.MULTILINE)
+OWN = "tests/chaos/"
+TEST = re.compile(r"^def (test_\w+)", re.MULTILINE)
 
 
 def test_every_row_is_there_in_order() -> None:
@@ -18,11 +19,11 @@ def test_every_row_names_its_tests_or_says_why_not() -> None:
         for test in row.tests:
             path, _, name = test.partition("::")
             assert name in TEST.findall((BASE_DIR / path).read_text()), test
-            assert name.startswith(f"test_f{int(row.fault[1:]):02d}_"), test
+            assert not path.startswith(OWN) or name.startswith(f"test_f{int(row.fault[1:]):02d}_"), test
 
 
 def test_every_test_of_the_matrix_is_in_a_row() -> None:
-    named = {test for row in MATRIX for test in row.tests}
+    named = {test for row in MATRIX for test in row.tests if test.startswith(OWN)}
     written = {
         f"tests/chaos/{path.name}::{name}"
         for path in (BASE_DIR / "tests" / "chaos").glob("test_matrix_*.py")

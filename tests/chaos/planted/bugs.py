@@ -77,7 +77,7 @@ BUGS: tuple[Bug, ...] = (
                 "                    position = settle(connection, self._shard, batch, markets)\n",
             ),
         ),
-        (tests("tests/orders/test_settlement_process.py", "tests/orders/test_settlement_faults.py"),),
+        (rig("--faults", "postgres-lock", "--count", "2"),),
     ),
     Bug(
         "snapshot-of-undurable-state",
