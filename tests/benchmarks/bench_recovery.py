@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
+import psutil
+
 from apps.matching import snapshots
 from apps.streams.codec import encode_command
 from apps.streams.kinds import TickFlag
@@ -134,6 +136,8 @@ def _restart(m: Machine, number: int) -> tuple[float, int]:
         count = min(CHUNK, max(1, left))
         _wait(m, m.append(resting_orders(number, count), 500))
         number += count
+    for writer in psutil.Process(m.worker_pid).children():
+        writer.kill()  # the next snapshot has just become due; its writer would finish it for the dead worker
     m.end_worker(signal.SIGKILL)
     waiting = m.append(resting_orders(number, 1), 1)
     started = time.perf_counter()
