@@ -103,6 +103,8 @@ def start_state(bus: Bus, directory: Path, core_class: CoreClass, head: Head) ->
     if snapshot is None:
         _check_log_is_whole(bus, directory)
         return core_class(), Position(), None
+    if snapshot.seq > head.seq:  # a standby starts while another worker trades: the file may be newer than this head
+        head = bus.head()
     check_history(bus, head, snapshot.position, f"snapshot {snapshot.path.name}")
     check_version(snapshot.rules_version, core_class.RULES_VERSION, at_head=snapshot.seq == head.seq)
     try:

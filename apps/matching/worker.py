@@ -133,9 +133,10 @@ class Worker:
     def _take_lease(self, lease: LeaseKeeper) -> bool:
         """Without PostgreSQL there is no takeover, and the gateway must see that nobody trades: it is asked first.
 
-        A replica of redis-core (on a second site) refuses; there is nothing to take until it is promoted.
+        A replica of redis-core (on a second site) refuses; there is nothing to take until it is promoted. A lease of
+        this process, left by a reign that lost its connection, is as good as a free one.
         """
-        if self._bus.lease_holder() is not None or time.monotonic() < self._ask_again_s:
+        if self._bus.lease_holder() not in (None, self._holder) or time.monotonic() < self._ask_again_s:
             return False
         self._authority.settled()
         try:

@@ -1,10 +1,14 @@
 """Takeovers that fail halfway, come late, or meet what a quiet or full exchange leaves behind (architecture.md 3)."""
 
 import gc
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import redis
 
 from apps.common.clock import now_ms
 from apps.matching import policy, snapshots
@@ -16,7 +20,7 @@ from apps.matching.recovery import recover
 from apps.matching.status import Phase
 from apps.matching.worker import Worker
 from apps.streams.bus.base import START, Bus, Head
-from apps.streams.bus.errors import BusAway
+from apps.streams.bus.errors import AppendUnknown, BusAway
 from apps.streams.bus.memory import MemoryBus
 from apps.streams.bus.redis import RedisBus
 from apps.streams.codec import encode_command
@@ -58,6 +62,35 @@ class DiesOnce(MemoryBus):
             self.dying = False
             raise BusAway("planted")
         return super().head()
+
+
+class Unreleased(MemoryBus):
+    """The connection is lost at a batch, and with it the answer to the release of the lease."""
+
+    losing = False
+
+    def append_events(self, **arguments: Any) -> None:
+        if self.losing:
+            raise AppendUnknown("planted")
+        super().append_events(**arguments)
+
+    def release_lease(self, holder: str) -> None:
+        if self.losing:
+            self.losing = False
+            raise AppendUnknown("planted")
+        super().release_lease(holder)
+
+
+def test_a_worker_waits_for_no_lease_of_its_own(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apps.matching.lease.LEASE_TTL_MS", 600_000)
+    bus = Unreleased("spot")
+    worker = start(bus=bus)
+    worker.wait_for(Phase.ACTIVE)
+    bus.losing = True
+    append_all(bus, list(opening()))
+    until_done(bus)
+    assert bus.epoch() == 2
+    assert worker.worker.status.phase is Phase.ACTIVE
 
 
 def test_a_takeover_that_failed_is_no_sign_of_life(start: Start, authority: FakeAuthority) -> None:
@@ -187,6 +220,31 @@ def test_following_a_quiet_log_gives_the_active_workers_state(bus: Bus, start: S
     assert again.position == final.position
 
 
+class Moving(MemoryBus):
+    """Another worker publishes and writes its snapshot right after the first look at the head."""
+
+    first_look = True
+
+    def head(self) -> Head:
+        if self.first_look:
+            self.first_look = False
+            return Head(0, "", START)
+        return super().head()
+
+
+def test_a_snapshot_newer_than_the_first_look_at_the_head_is_no_lost_log(start: Start, directory: Path) -> None:
+    bus = Moving("spot")
+    bus.first_look = False
+    active = start(bus=bus)
+    active.wait_for(Phase.ACTIVE)
+    append_all(bus, list(opening()))
+    until_done(bus)
+    active.stop()
+    bus.first_look = True
+    follower = Follower(bus, directory, Engine, "standby")
+    assert follower.step(), follower.trouble
+
+
 def test_a_standby_that_has_just_died_costs_a_moment(bus: Bus, start: Start, directory: Path) -> None:
     """Its cursor still looks alive: the lease is given up for nobody, and the worker that goes leaves all it has."""
     append_all(bus, list(opening()))
@@ -277,6 +335,31 @@ def test_a_standby_that_cannot_follow_leaves_no_engine_behind(
     for _ in range(4):
         assert not follower.step()
     assert sum(isinstance(found, Market) for found in gc.get_objects()) <= markets + 1
+
+
+def test_takeovers_leave_no_thread_and_no_descriptor_behind(
+    core: redis.Redis, redis_core_url: str, authority: FakeAuthority, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policy, "BACK_OFF_FIRST_S", 0.01)
+    monkeypatch.setattr(policy, "BACK_OFF_LAST_S", 0.02)
+    bus = RedisBus(redis_core_url, "spot")
+    append_all(bus, list(opening()))
+    bus.close()
+    own = core.client_id()
+    worker = RunningWorker(Worker(RedisBus(redis_core_url, "spot"), authority, Engine, directory))
+    try:
+        counts = []
+        for epoch in range(1, 13):
+            until(lambda epoch=epoch: authority.epoch >= epoch)  # type: ignore[misc]
+            worker.wait_for(Phase.ACTIVE)
+            counts.append((len(os.listdir("/proc/self/fd")), threading.active_count()))
+            for client in core.client_list():
+                if int(client["id"]) != own:
+                    core.client_kill_filter(_id=client["id"])
+        assert max(counts[6:]) <= max(counts[:3]), counts
+    finally:
+        worker.stop()
+    assert worker.failure is None
 
 
 # -- the end ----------------------------------------------------------------------------------------------------------
