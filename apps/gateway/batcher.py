@@ -14,7 +14,7 @@ from apps.gateway.tail import EventTail
 from apps.streams.bus import scripts
 from apps.streams.codec import encode_command
 from apps.streams.names import ShardKeys
-from apps.streams.records import FRAME_SIZE, Command
+from apps.streams.records import Command
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class Batcher:
         try:
             answer = await self._pipe.execute(
                 "EVALSHA", scripts.APPEND_COMMANDS_SHA, 2, self._keys.commands, self._keys.frames_in,
-                frames, len(frames) // FRAME_SIZE,
+                *scripts.append_arguments(frames),
             )  # fmt: skip
         except (CoreAway, ResponseError):
             # Not sent, or refused as a whole (out of memory, script unknown): nothing was appended.

@@ -14,7 +14,7 @@ class ShardKeys:
 
     @property
     def commands(self) -> str:
-        """Stream. Entry `*`, field d = one or more whole frame runs of 128-byte command frames."""
+        """Stream. Entry `*`, field d = one or more whole frame runs of 128-byte command frames, k = their CRC-32."""
         return self._key("commands")
 
     @property

@@ -58,7 +58,7 @@ def test_forgotten_scripts_cost_one_refusal(tmp_path: Path) -> None:
             pipe = CorePipe(server.url, scripts=(APPEND_COMMANDS,))
             serving = asyncio.create_task(pipe.run())
             await eventually(lambda: pipe.connected)
-            append = ("EVALSHA", APPEND_COMMANDS_SHA, 2, "commands", "frames_in", b"x", 1)
+            append = ("EVALSHA", APPEND_COMMANDS_SHA, 2, "commands", "frames_in", b"x", 1, 0)
             await pipe.execute(*append)
             client.script_flush()
             with pytest.raises(NoScriptError):

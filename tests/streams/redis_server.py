@@ -77,7 +77,7 @@ def running_redis(directory: Path, **options: str) -> Iterator[RedisServer]:
     try:
         deadline = time.monotonic() + START_TIMEOUT_S
         while not server.is_ready():
-            assert child.poll() is None, log.read_text()
+            assert child.poll() is None, log.read_text(errors="replace")
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.02)
         with redis.Redis.from_url(server.url) as client:

@@ -4,6 +4,7 @@ import contextlib
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, Self
+from zlib import crc32
 
 from redis.exceptions import ResponseError
 
@@ -53,11 +54,13 @@ class RedisBus:
             pass
         keys = self._keys
         script = scripts.APPEND_OWN_COMMANDS if also_when_full else scripts.APPEND_COMMANDS
-        return EntryId.parse(self._script(script, (keys.commands, keys.frames_in), frames, len(frames) // FRAME_SIZE))
+        arguments = scripts.append_arguments(frames)
+        return EntryId.parse(self._script(script, (keys.commands, keys.frames_in), *arguments))
 
     def read_commands(self, after: EntryId, *, count: int, block_ms: int = 0) -> list[CommandEntry]:
         rows = self._read_stream(self._keys.commands, str(after), count, block_ms)
-        return [CommandEntry(EntryId.parse(entry_id), fields[1]) for entry_id, fields in rows]
+        with _parsing(self._keys.commands):
+            return [_command_entry(entry_id, fields) for entry_id, fields in rows]
 
     def last_command(self) -> EntryId:
         try:
@@ -258,6 +261,17 @@ def _pairs(flat: Iterable[bytes]) -> dict[bytes, Any]:
     """RESP2's flat list of names and values."""
     values = list(flat)
     return dict(zip(values[::2], values[1::2], strict=True))
+
+
+def _command_entry(entry_id: bytes, fields: list[bytes]) -> CommandEntry:
+    """LogUnreadable where the frames are not those that were appended. Releases before wrote no checksum."""
+    value = _pairs(fields)
+    frames: bytes = value[b"d"]
+    if b"k" in value and int(value[b"k"]) != crc32(frames):
+        raise LogUnreadable(
+            f"command entry {entry_id.decode()} does not match its checksum: redis-core's file was damaged"
+        )
+    return CommandEntry(EntryId.parse(entry_id), frames)
 
 
 def _event_entry(entry_id: bytes, fields: list[bytes]) -> EventEntry:

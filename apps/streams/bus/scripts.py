@@ -12,6 +12,9 @@ it finish (6.2: lua_write_dirty, 7 and later: SCRIPT_WRITE_DIRTY).
 
 from hashlib import sha1
 from typing import Final
+from zlib import crc32
+
+from apps.streams.records import FRAME_SIZE
 
 
 def _sha(text: str) -> str:
@@ -26,9 +29,9 @@ _FENCE: Final = """
 local cur=redis.call('GET',KEYS[1]); if cur~=ARGV[1] then return redis.error_reply('FENCED '..(cur or 'none')) end
 """
 
-# KEYS commands, frames_in   ARGV frames, number of frames   -> entry id
+# KEYS commands, frames_in   ARGV append_arguments(frames)   -> entry id
 APPEND_COMMANDS: Final = """
-local id=redis.call('XADD',KEYS[1],'*','d',ARGV[1])
+local id=redis.call('XADD',KEYS[1],'*','d',ARGV[1],'k',ARGV[3])
 redis.call('INCRBY',KEYS[2],ARGV[2])
 return id
 """
@@ -146,6 +149,13 @@ return redis.call('PUBLISH',ARGV[2],ARGV[1])
 
 # KEYS epoch, disk_free   ARGV bytes, ttl_ms
 REPORT_DISK: Final = _ALSO_WHEN_FULL + "return redis.call('SET',KEYS[2],ARGV[1],'PX',ARGV[2])\n"
+
+
+def append_arguments(frames: bytes) -> tuple[bytes, int, int]:
+    """Of APPEND_COMMANDS. The checksum is compared by every reader: until its events are published a command has one
+    copy, which no chain covers."""
+    return frames, len(frames) // FRAME_SIZE, crc32(frames)
+
 
 APPEND_COMMANDS_SHA: Final = _sha(APPEND_COMMANDS)
 

@@ -55,7 +55,7 @@ class Command(BaseCommand):
                 self.stdout.write(
                     f"restored and recovered: shard {restored.manifest.shard} at event {restored.seq}, state hash"
                     f" {restored.state_hash}. Start the exchange (on servers of your own: manage.py set_up first), then"
-                    " manage.py reconcile"
+                    " manage.py reconcile --full"
                 )
         except (NotABackup, RestoreRefused) as refused:
             raise CommandError(f"{refused} Nothing was changed.") from refused

@@ -76,5 +76,5 @@ def _text(result: Resettled) -> str:
             "accounts of the log without an owner in this database (signed up after the backup; their balances are"
             f" settled, their numbers stay theirs): {', '.join(map(str, restored.unknown_accounts))}"
         )
-    lines.append("done: start the processes, then run manage.py reconcile")
+    lines.append("done: start the processes, then run manage.py reconcile --full")
     return "\n".join(lines)
