@@ -45,6 +45,8 @@ class PublicFeed:
         self._markets = markets
         self._states: dict[int, PublicMarket] = {}
         self._position: Position = (0, 0)
+        # Not `_position`: a quiet market's snapshot may name an entry that was trimmed long ago.
+        self._seen: Position = (0, 0)
         self._tried_s: dict[int, float] = {}
         self.listeners: list[Listener] = []
         self.connected = False
@@ -92,6 +94,7 @@ class PublicFeed:
                 continue
             state = PublicMarket.from_snapshot(market_id, wire.decode(data))
             state.known_until = await self._newest(connection)
+            self._seen = max(self._seen, state.known_until)
             # Read again from the oldest snapshot: each market skips what it has by its own position.
             self._position = min(self._position, state.position) if self._states else state.position
             self._states[market_id] = state
@@ -109,16 +112,41 @@ class PublicFeed:
         after = f"{self._position[0]}-{self._position[1]}"
         stream = market_data_stream(self._shard)
         await connection.send_command("XREAD", "COUNT", READ_COUNT, "BLOCK", BLOCK_MS, "STREAMS", stream, after)
-        for _stream, entries in streams_of(await answer_of(connection, timeout_s=SILENT_MAX_S)):
+        news = streams_of(await answer_of(connection, timeout_s=SILENT_MAX_S))
+        if news and not await self._reaches_back(connection):
+            log.warning("the public stream begins anew; loading every market again")
+            self._seen = (0, 0)
+            for market in [self._markets.by_id[market_id] for market_id in self._states]:
+                self._forget(market)
+            return
+        for _stream, entries in news:
             for entry_id, fields in entries:
                 position = parse_position(bytes(entry_id).decode("ascii"))
                 for record in wire.decode(fields[1]):
                     self._apply(position, record)
                 for listener in self.listeners:
                     listener.on_entry_end()
-                self._position = position
+                self._position, self._seen = position, max(self._seen, position)
                 for state in self._states.values():
                     state.position = max(state.position, position)
+
+    async def _reaches_back(self, connection: Any) -> bool:
+        """Whether the stream still has the newest entry that this process knows of: nothing after it is missing.
+
+        redis-edge may be emptied at any time. A quiet market would not show it: without news of its own there is no gap
+        in its ids, and its book would stay as it was before the loss.
+        """
+        await connection.send_command("XRANGE", market_data_stream(self._shard), "-", "+", "COUNT", 1)
+        oldest = await answer_of(connection, timeout_s=SILENT_MAX_S)
+        begins = parse_position(bytes(oldest[0][0]).decode("ascii")) if oldest else (0, 0)
+        return self._seen == (0, 0) or (0, 0) < begins <= self._seen
+
+    def _forget(self, market: Market) -> None:
+        """Records of it are missing: it is loaded from its snapshot again, and its listeners start over."""
+        del self._states[market.id]
+        self._tried_s.pop(market.id, None)
+        for listener in self.listeners:
+            listener.on_reload(market)
 
     def _apply(self, position: Position, record: Record) -> None:
         market = self._markets.by_id.get(record["m"])
@@ -129,10 +157,7 @@ class PublicFeed:
             news = state.apply(record)
         except Gap:
             log.warning("public records were lost; loading the market again", market=market.symbol)
-            del self._states[market.id]
-            self._tried_s.pop(market.id, None)
-            for listener in self.listeners:
-                listener.on_reload(market)
+            self._forget(market)
             return
         if news and not (record["t"] in DEPTH_KINDS and position <= state.known_until):
             for listener in self.listeners:

@@ -32,6 +32,7 @@ def fixed() -> list[Fault]:
         CrashPoint(process="matching", point="matching.append.after", passes=3),
         CrashPoint(process="settlement", point="settlement.commit.after", passes=2),
         CrashPoint(process="outbox", point="outbox.append.after", passes=1),
+        CrashPoint(process="gateway", point="gateway.append.after", passes=3),
         KilledInCopy(),
         CoreDiskFull(),
         NetworkFault(hold_s=(1.0, 1.0), victim="gateway", server="redis-core", mode=Mode.DROP_ANSWERS),

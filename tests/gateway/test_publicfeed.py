@@ -163,6 +163,32 @@ async def test_depth_ids_never_go_back_over_a_restart_of_the_gateway(edge: redis
     assert list(state.best_bids(5)) == [(100, 5), (99, 1), (98, 7), (97, 1), (96, 1)]
 
 
+async def test_fault_f17_a_quiet_market_is_loaded_again_when_the_stream_begins_anew(
+    edge: redis.Redis, redis_edge_url: str
+) -> None:
+    """Found by the chaos rig: without news of its own a market has no gap in its ids, and kept the book it had."""
+    stream = market_data_stream("spot")
+    first = edge.xadd(stream, {"d": wire.encode([depth(11, 12, [[98, 7]])])}).decode()
+    edge.set(market_data_snapshot("spot", 1), wire.encode(snapshot(u=12, us=8, after=first)))
+    market = SimpleNamespace(id=1, symbol="BTCUSDT")
+    feed = PublicFeed(redis_edge_url, "spot", SimpleNamespace(by_id={1: market}))  # type: ignore[arg-type]
+    running = asyncio.create_task(feed.run())
+    try:
+        async with asyncio.timeout(20):
+            while (state := feed.known(market)) is None or state.u < 12:  # type: ignore[arg-type]  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            with edge.pipeline() as at_once:
+                at_once.flushall()
+                at_once.set(market_data_snapshot("spot", 1), wire.encode(snapshot(u=20, b=[[70, 1]])))
+                at_once.xadd(stream, {"d": wire.encode([{"t": "ticker", "m": 1}])})
+                at_once.execute()
+            while (state := feed.known(market)) is None or state.u < 20:  # type: ignore[arg-type]  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    finally:
+        running.cancel()
+    assert list(state.best_bids(5)) == [(70, 1)]
+
+
 def test_a_book_that_lags_behind_the_stream_is_not_shown() -> None:
     market = SimpleNamespace(id=1, symbol="BTCUSDT")
     feed = PublicFeed("redis://nowhere", "spot", SimpleNamespace(by_id={1: market}))  # type: ignore[arg-type]

@@ -16,6 +16,14 @@ class FlushEdge(Fault):
     name: ClassVar[str] = "flush-edge"
 
     def inject(self, rig: Rig, draw: random.Random) -> int:
-        with redis.Redis.from_url(redis_edge(rig.stack.paths).url, socket_timeout=5) as edge:
-            edge.flushall()
+        rig.until(lambda: self._flush(rig), "redis-edge to flush")
         return 0
+
+    @staticmethod
+    def _flush(rig: Rig) -> bool:
+        """False while the server is starting: the fault before may have killed it."""
+        try:
+            with redis.Redis.from_url(redis_edge(rig.stack.paths).url, socket_timeout=5) as edge:
+                return bool(edge.flushall())
+        except redis.RedisError:
+            return False

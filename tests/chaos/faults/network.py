@@ -166,6 +166,8 @@ class NetworkFault(Fault):
             _disconnect_all(rig, self.server)
             rig.wait_until_trading()
         self.proxy.set(self.mode, victim=rig.stack.pid(victim), delay_s=draw.uniform(0.05, 0.4))
+        if victim == "outbox":
+            rig.deposit()  # else it would have nothing to send while it is cut off
         return 0
 
     def heal(self, rig: Rig) -> None:

@@ -4,6 +4,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
+
 from tests.chaos.follower import Follower
 from tests.chaos.history import Histories
 from tests.chaos.judge import feeds, log, money, orders, record, replay
@@ -12,6 +14,7 @@ from tests.dialect import Account, Dialect
 from tests.stack import Stack
 
 RETRY_S = 10.0
+BOOK_PATIENCE_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +54,7 @@ def verdict(stack: Stack, histories: Histories, follower: Follower, *, full: boo
 
 def _public_faults(stack: Stack, histories: Histories, kept: record.Record) -> list[str]:
     """What the trading API says at rest: the book and each account's balances."""
-    found = []
-    with Dialect(stack.base_url) as public:
-        depth: Any = public.public("/api/v3/depth", symbol=SYMBOL, limit=5000)
-    market = next(m for m in kept.markets.values() if _symbol(m, kept) == SYMBOL)
-    found += feeds.book_faults(kept, market.market_id, depth)
+    found = _book_faults(stack, kept)
     codes = {asset: code for code, asset in kept.assets.items()}
     for history in histories.accounts:
         shown = {
@@ -70,6 +69,25 @@ def _public_faults(stack: Stack, histories: Histories, kept: record.Record) -> l
         if shown != mine:
             found.append(f"account {history.account.account_id} is shown {shown}, PostgreSQL has {mine}")
     return found
+
+
+def _book_faults(stack: Stack, kept: record.Record) -> list[str]:
+    """Market data follows through redis-edge, which may just have been lost: what counts is where it comes to rest."""
+    market = next(m for m in kept.markets.values() if _symbol(m, kept) == SYMBOL)
+    deadline = time.monotonic() + BOOK_PATIENCE_S
+    while True:
+        status, depth = _depth(stack)
+        found = (
+            feeds.book_faults(kept, market.market_id, depth) if status == 200 else [f"depth answers {status} {depth}"]
+        )
+        if not found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.2)
+
+
+def _depth(stack: Stack) -> tuple[int, Any]:
+    answer = httpx.get(stack.base_url + "/api/v3/depth", params={"symbol": SYMBOL, "limit": 5000}, timeout=10)
+    return answer.status_code, answer.json()
 
 
 def _balances(stack: Stack, account: Account) -> dict[str, tuple[str, str]]:

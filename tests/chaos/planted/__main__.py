@@ -5,6 +5,7 @@ bug finds nothing: all of them run on an untouched copy first (left out with --t
 """
 
 import argparse
+import ast
 import json
 import shutil
 import subprocess
@@ -31,7 +32,9 @@ def plant(tree: Path, bug: Bug) -> None:
         text = path.read_text("utf-8")
         if text.count(old) != 1:
             raise NotPlantable(f"{bug.name}: {name} has the old text {text.count(old)} times")
-        path.write_text(text.replace(old, new), "utf-8")
+        planted = text.replace(old, new)
+        ast.parse(planted)  # code that does not even run would be found by anything
+        path.write_text(planted, "utf-8")
 
 
 def fails(tree: Path, finder: Finder) -> str:
