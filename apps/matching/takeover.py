@@ -1,8 +1,9 @@
-"""What a new active worker decides before it applies anything: orders that are too old, and commands that crash it.
+"""What a new active worker decides before it applies anything new: commands that crash it, and orders that are too old.
 
 Both become skips (skips.py), written under the new epoch, so that this worker, its standby and every later replay treat
-them alike. The first thing it appends is a TICK: its id is the time of redis-core now, and the end of what had waited.
-That one carries a flag, because it is no sign of life: a takeover that fails right after it has served nobody.
+them alike. The orders come last, when it is ready to trade. The first thing it appends is a TICK: its id is the time of
+redis-core now, and the end of what had waited. That one carries a flag, because it is no sign of life: a takeover that
+fails right after it has served nobody.
 """
 
 from pathlib import Path

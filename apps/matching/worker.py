@@ -1,6 +1,6 @@
 """The worker of a shard: it follows the log as a standby, and when the lease is free it becomes the active one.
 
-    follow -> lease -> epoch (PostgreSQL, then redis-core) -> skips -> recovery
+    follow -> lease -> epoch (PostgreSQL, then redis-core) -> recovery -> skips
            -> [read -> apply -> ONE fenced append]* -> hand-over
 
 One round from lease to loss is a *reign* (reign.py). A lost connection to redis-core ends the reign, not the process:
@@ -32,7 +32,7 @@ from apps.matching.follower import Follower
 from apps.matching.lease import LeaseKeeper
 from apps.matching.recovery import recover
 from apps.matching.reign import Reign
-from apps.matching.skips import command_key
+from apps.matching.skips import Skips, command_key
 from apps.matching.status import Phase, WorkerStatus
 from apps.matching.takeover import skip_crashing_commands, skip_stale_orders
 from apps.streams.bus.base import START, Bus
@@ -167,13 +167,16 @@ class Worker:
         """
         started_s = time.monotonic()
         followed = self._follower.hand_out()
-        skip_stale_orders(self._bus, epoch)
         applied = followed.position.last_cmd if followed is not None else START
         skip_crashing_commands(self._bus, self._directory, self._marker, epoch, applied=applied)
         recovered = recover(
             self._bus, self._directory, self._core_class, settled, followed=followed, mark_in=self._marker.buffer
         )
         self._marker.clear()
+        # After the checks, so that nothing is written to a log that fails them, and after the time that recovery took:
+        # the orders have waited for that, too.
+        skip_stale_orders(self._bus, epoch)
+        recovered = recovered._replace(skips=Skips.parse(self._bus.read_skips()))
         metrics.RECOVERY_SECONDS.set(time.monotonic() - started_s)
         settle_garbage_collection()
         reign = Reign(

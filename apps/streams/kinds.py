@@ -156,7 +156,9 @@ class TickFlag(IntFlag):
     """Flags of TICK."""
 
     SNAPSHOT = 1  # the worker writes a snapshot as soon as this tick's batch is durable; the engine ignores it
-    TAKEOVER = 2  # first act of a takeover, which may still fail: no sign that a worker trades; the engine ignores it
+    TAKEOVER = (
+        2  # a takeover is about to trade, and may still fail: no sign of a worker that does; the engine ignores it
+    )
 
 
 class AcceptedFlag(IntFlag):

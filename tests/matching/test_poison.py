@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from apps.common.clock import now_ms
 from apps.matching import policy, snapshots
 from apps.matching.applying import apply_entries
 from apps.matching.engine import Engine, InvariantBroken
+from apps.matching.recovery import Recovered, recover
 from apps.matching.skips import Skips
 from apps.matching.status import Phase
 from apps.streams.bus.base import START, Bus, EntryId
@@ -291,6 +293,28 @@ def test_ticks_of_a_living_worker_keep_waiting_orders_fresh(start: Start) -> Non
     start(bus=bus).wait_for(Phase.ACTIVE)
     until_done(bus)
     assert bus.read_skips() == {}
+
+
+def test_orders_that_waited_for_a_long_recovery_are_rejected(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Shifting()
+    bus = MemoryBus("spot", clock_ms=clock)
+    first = start(bus=bus)
+    first.wait_for(Phase.ACTIVE)
+    append_all(bus, list(opening()))
+    until_done(bus)
+    first.stop()
+
+    def slow(*arguments: Any, **named: Any) -> Recovered:
+        found = recover(*arguments, **named)
+        clock.now_ms += policy.QUEUE_MAX_MS + 1
+        return found
+
+    monkeypatch.setattr("apps.matching.worker.recover", slow)
+    waiting = bus.append_commands(order(1))
+    start(bus=bus).wait_for(Phase.ACTIVE)
+    until_done(bus)
+    assert bus.read_skips() == {f"{waiting}..{waiting}": "ENGINE_RESTARTED"}
+    assert [event.reason for event in rejected(bus)] == [Reason.ENGINE_RESTARTED]
 
 
 def test_money_waits_as_long_as_it_must(start: Start) -> None:
