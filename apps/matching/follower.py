@@ -23,7 +23,8 @@ from apps.matching.applying import apply_entries
 from apps.matching.collector import free_discarded_engine
 from apps.matching.core import Core, CoreClass, Position
 from apps.matching.errors import CommandsTrimmedTooFar, EngineFailed, Halt, OtherRulesVersion, ReplayDiffers
-from apps.matching.recovery import ENTRIES_PER_READ, Recovered, replay, start_state
+from apps.matching.recovery import Recovered, start_state
+from apps.matching.replay import ENTRIES_PER_READ, replay
 from apps.matching.skips import Skips
 from apps.matching.snapshot_keeper import SnapshotKeeper
 from apps.streams.bus.base import Bus, CommandEntry, Head

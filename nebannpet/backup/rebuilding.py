@@ -19,7 +19,8 @@ from apps.matching.authority import PostgresAuthority, Settled
 from apps.matching.core import Core, Position
 from apps.matching.engine import RULES_VERSION, Engine
 from apps.matching.policy import EVENTS_KEPT
-from apps.matching.recovery import Recovered, recover, replay
+from apps.matching.recovery import Recovered, recover
+from apps.matching.replay import replay
 from apps.matching.skips import Skips
 from apps.orders.archive import bases
 from apps.orders.archive.log import ArchivedLog, JoinedLog

@@ -134,9 +134,7 @@ class Machine:
                 pipeline = client.pipeline(transaction=False)
                 for at in range(start, min(len(commands), start + ROUND_BYTES // size * size), size):
                     entry = commands[at : at + size]
-                    script(
-                        keys=(keys.commands, keys.frames_in), args=scripts.append_arguments(entry), client=pipeline
-                    )
+                    script(keys=(keys.commands, keys.frames_in), args=scripts.append_arguments(entry), client=pipeline)
                 last = pipeline.execute()[-1]
         return EntryId.parse(last)
 

@@ -14,7 +14,7 @@ from apps.matching import snapshots
 from apps.matching.applying import apply_entries
 from apps.matching.core import Position
 from apps.matching.engine import RULES_VERSION, Engine
-from apps.matching.recovery import replay
+from apps.matching.replay import replay
 from apps.matching.shards import engine_of
 from apps.matching.skips import Skips
 from apps.matching.snapshots import Snapshot

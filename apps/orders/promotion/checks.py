@@ -21,7 +21,7 @@ from apps.matching.core import Position
 from apps.matching.engine import RULES_VERSION, Engine
 from apps.matching.engine.snapshot import state_hash
 from apps.matching.errors import Halt, LogDamaged
-from apps.matching.recovery import check_history, check_record
+from apps.matching.recovery_checks import check_history, check_record
 from apps.matching.shards import engine_of
 from apps.matching.snapshots import Snapshot
 from apps.orders.promotion.errors import CheckFailed

@@ -184,7 +184,7 @@ BUGS: tuple[Bug, ...] = (
         "recovery does not compare what it makes with what was published",
         (
             (
-                RECOVERY,
+                "apps/matching/replay.py",
                 "        if entry.first_seq != self._seq + 1 or chain != entry.chain:\n",
                 "        if entry.first_seq != self._seq + 1:\n",
             ),

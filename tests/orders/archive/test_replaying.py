@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from apps.matching.core import Position
 from apps.matching.engine import RULES_VERSION, Engine
 from apps.matching.errors import Halt
-from apps.matching.recovery import replay
+from apps.matching.replay import replay
 from apps.matching.skips import Skips
 from apps.orders.archive import policy
 from apps.orders.archive.errors import ArchiveDamaged, ReplayRefused
