@@ -176,7 +176,7 @@ def _with_trimmed(link: Link, shard: str, point: Point) -> Point:
 
 # -- the check --------------------------------------------------------------------------------------------------------
 def _check(exported: Exported, point: Point, kept: list[Snapshot], copied: Copied) -> None:
-    """The start-up checks of apps/matching/recovery_checks.py, on the set. None can fail unless the exchange itself is ill."""
+    """The start-up checks of recovery_checks.py, on the set. None can fail unless the exchange itself is ill."""
     mark = exported.point
     trimmed_cmd, trimmed_seq = point.trimmed
     faults = []
