@@ -135,6 +135,30 @@ def ask_health(path: Path, *, timeout_s: float = 2.0) -> tuple[int, dict[str, ob
         connection.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a process says of itself, for a person: `word` such as 'active' or 'FAILING: halted'; `why` may be long."""
+
+    word: str
+    why: str = ""
+
+
+def what_it_says(path: Path, *, timeout_s: float = 2.0) -> Said:
+    """Its health in words; an empty word where nobody listens on `path`, as servers and stopped processes do not."""
+    try:
+        status, body = ask_health(path, timeout_s=timeout_s)
+    except (FileNotFoundError, ConnectionRefusedError):
+        return Said("")
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return Said("NO ANSWER", f"its health check does not answer: {str(error) or type(error).__name__}")
+    word = str(body.get("phase") or body.get("state") or "")
+    if status == 200:
+        return Said(word)
+    details = {name: value for name, value in body.items() if name not in ("status", "process", "pid")}
+    why = str(body.get("explanation") or body.get("error") or json.dumps(details))
+    return Said(f"FAILING: {word}" if word else "FAILING", why)
+
+
 def is_healthy(path: Path) -> bool:
     try:
         return ask_health(path)[0] == 200

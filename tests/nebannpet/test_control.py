@@ -17,6 +17,7 @@ from nebannpet.children import Child, DeathPipe, State
 from nebannpet.console import Console
 from nebannpet.control import Control, Refused, ask
 from nebannpet.embedded import Launch
+from nebannpet.health import Health, serve_health
 from nebannpet.paths import Paths
 from nebannpet.processes import Process
 
@@ -193,6 +194,7 @@ def test_command_prints_the_table(tmp_path: Path, monkeypatch: Any, capsys: Any)
     settings.PATHS.make_private()
     made = Running(tmp_path)
     made.children["works"].pid = 4711
+    halted = Health(ok=False, details={"phase": "halted", "explanation": "the log ends too early"})
 
     async def serve() -> None:
         async with made.control.serve(settings.PATHS.control_socket):
@@ -204,14 +206,17 @@ def test_command_prints_the_table(tmp_path: Path, monkeypatch: Any, capsys: Any)
     server.start()
     try:
         assert started.wait(10)
-        call_command("process", "list")
+        with serve_health("sick", lambda: halted, settings.PATHS):
+            call_command("process", "list")
     finally:
         done.set()
         server.join()
         made.console.close()
         made.pipe.close()
     assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
-        ["process", "state", "pid", "restarts"],
+        ["process", "state", "pid", "restarts", "health"],
         ["works", "stopped", "4711", "0"],
-        ["sick", "stopped", "-", "0"],
+        ["sick", "stopped", "-", "0", "FAILING:", "halted"],
+        [],
+        ["sick:", "the", "log", "ends", "too", "early"],
     ]

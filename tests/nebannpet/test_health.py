@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nebannpet.health import Health, _UnixConnection, ask_health, is_healthy, serve_health
+from nebannpet.health import Health, Said, _UnixConnection, ask_health, is_healthy, serve_health, what_it_says
 from nebannpet.paths import Paths
 
 
@@ -48,6 +48,24 @@ def test_check_that_raises_is_a_failure_not_a_hang(paths: Paths) -> None:
         status, body = ask_health(socket_path)
     assert status == 503
     assert "engine gone" in str(body["error"])
+
+
+@pytest.mark.parametrize(
+    ("health", "said"),
+    [
+        (Health(ok=True, details={"phase": "following"}), Said("following")),
+        (Health(ok=True), Said("")),
+        (
+            Health(ok=False, details={"state": "stopped", "explanation": "two histories"}),
+            Said("FAILING: stopped", "two histories"),
+        ),
+        (Health(ok=False, details={"core": False}), Said("FAILING", '{"core": false}')),
+    ],
+)
+def test_health_in_words(health: Health, said: Said, paths: Paths) -> None:
+    with serve_health("matching", lambda: health, paths) as socket_path:
+        assert what_it_says(socket_path) == said
+    assert what_it_says(socket_path) == Said("")
 
 
 def test_metrics_and_unknown_paths(paths: Paths) -> None:

@@ -7,7 +7,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from nebannpet.control import ACTIONS, WAIT_S_MAX, Refused, ask
-from nebannpet.processes import GRACE_S
+from nebannpet.health import what_it_says
+from nebannpet.processes import APPLICATION, GRACE_S
 
 DEFAULT_WAIT_S: Final = 60
 # The answer to a stop comes after the process's grace, and a little more for the kernel.
@@ -16,8 +17,9 @@ STOP_TIMEOUT_S: Final = max(GRACE_S.values()) + 15
 
 class Command(BaseCommand):
     help = (
-        "List the processes that the supervisor of this data directory keeps, or stop, start or restart one. A stopped "
-        "one gets its time of grace, counts as stopped, not as failing, and stays down until it is started again."
+        "List the processes that the supervisor of this data directory keeps, with what the health of each says, or "
+        "stop, start or restart one. A stopped one gets its time of grace, counts as stopped, not as failing, and "
+        "stays down until it is started again."
     )
     # The servers may be among what is stopped.
     requires_system_checks = ()
@@ -44,12 +46,23 @@ class Command(BaseCommand):
         try:
             answer = ask(settings.PATHS.control_socket, request, timeout_s=STOP_TIMEOUT_S + wait)
         except Refused as refusal:
-            raise CommandError(str(refusal)) from refusal
+            why = what_it_says(settings.PATHS.health_socket(name)).why if name in APPLICATION else ""
+            raise CommandError(f"{refusal}\n{name} says: {why}" if why else str(refusal)) from refusal
         if action != "list":
             self.stdout.write(answer["done"])
             return
-        table = answer["processes"]
+        self._print_table(answer["processes"])
+
+    def _print_table(self, table: dict[str, dict[str, Any]]) -> None:
+        """The supervisor's state says that a process runs and was well once; its own health says how it is now."""
         width = max(map(len, table))
-        self.stdout.write(f"{'process':{width}}  {'state':10}  {'pid':>7}  restarts")
-        for found, entry in table.items():
-            self.stdout.write(f"{found:{width}}  {entry['state']:10}  {entry['pid'] or '-':>7}  {entry['restarts']:8}")
+        self.stdout.write(f"{'process':{width}}  {'state':10}  {'pid':>7}  restarts  health")
+        explanations = []
+        for name, entry in table.items():
+            said = what_it_says(settings.PATHS.health_socket(name))
+            row = f"{name:{width}}  {entry['state']:10}  {entry['pid'] or '-':>7}  {entry['restarts']:8}  {said.word}"
+            self.stdout.write(row.rstrip())
+            if said.why:
+                explanations.append(f"{name}: {said.why}")
+        if explanations:
+            self.stdout.write("\n".join(["", *explanations]))
