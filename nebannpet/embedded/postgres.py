@@ -19,6 +19,8 @@ from nebannpet.paths import Paths
 POSTGRES_VERSION = 18
 POSTGRES_OWNER = "nebannpet"
 DATABASE = "nebannpet"
+# Of postmaster.pid, as pg_ctl reads it (LOCK_FILE_LINE_PM_STATUS of PostgreSQL): "starting", "ready", "stopping".
+STATUS_LINE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,15 @@ class Postgres:
             _give(self.paths.postgres_socket_dir, self.user)
 
     def is_ready(self) -> bool:
+        """Asked many times a second, so not by connecting before the server itself says that it is there: each attempt
+        would be a line in its log (`the database system is starting up`), for as long as its recovery takes.
+        """
+        try:
+            lines = (self.directory / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return False
+        if len(lines) < STATUS_LINE or lines[STATUS_LINE - 1].strip() != "ready":
+            return False
         try:
             with psycopg.connect(self.dsn("postgres"), connect_timeout=2):
                 return True

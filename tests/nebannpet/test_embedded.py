@@ -89,6 +89,30 @@ def test_stale_lock_naming_a_living_stranger_is_cleared(tmp_path: Path) -> None:
     assert not lock.exists()
 
 
+def test_nobody_connects_before_the_server_says_that_it_is_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each attempt would be a line `the database system is starting up` in its log, many a second."""
+    server = Postgres(Paths(tmp_path))
+    server.directory.mkdir()
+    attempts: list[str] = []
+
+    def connect(dsn: str, **options: object) -> None:
+        attempts.append(dsn)
+        raise psycopg.OperationalError
+
+    monkeypatch.setattr(psycopg, "connect", connect)
+    lock = server.directory / "postmaster.pid"
+    assert not server.is_ready()
+    for status in ("starting", "stopping"):
+        lock.write_text(f"1\n{server.directory}\n1\n5432\n\n\n  1 2\n{status}\n")
+        assert not server.is_ready()
+    assert attempts == []
+    lock.write_text(f"1\n{server.directory}\n1\n5432\n\n\n  1 2\nready   \n")
+    assert not server.is_ready()
+    assert len(attempts) == 1
+
+
 STARTER = """
     import os, sys, time
     from pathlib import Path
