@@ -16,6 +16,7 @@ from apps.streams.kinds import HaltCause, TickFlag
 from apps.streams.records import Tick
 
 POLL_S: Final = 0.05
+WHO_KNOWS_WHY: Final = "the health of matching (and standby) says why; manage.py process list shows it"
 
 
 class StatusUnavailable(Exception):
@@ -52,6 +53,7 @@ class Book:
 class EngineStatus:
     """One shard. `state_*` and `books` are those of the snapshot, the rest is of the moment.
 
+    Without an active worker and without a snapshot there is no state: its hash is empty then.
     `trimming_waits_for`: readers that must have a cursor before anything is trimmed, and have none.
     """
 
@@ -77,13 +79,10 @@ class EngineStatus:
     books: tuple[Book, ...]
 
 
-def request_snapshot(bus: Bus, directory: Path, *, timeout_s: float) -> Snapshot:
+def request_snapshot(bus: Bus, directory: Path, *, timeout_s: float) -> Snapshot | None:
     """Ask the active worker for a snapshot and wait for its file; without an active worker the newest there is."""
     if bus.lease_holder() is None:
-        newest = snapshots.newest(directory)
-        if newest is None:
-            raise StatusUnavailable("No worker is active and there is no snapshot. Start the matching process.")
-        return newest
+        return snapshots.newest(directory)
     asked = bus.append_commands(encode_command(Tick(flags=TickFlag.SNAPSHOT)))
     deadline = time.monotonic() + timeout_s
     while True:
@@ -100,7 +99,7 @@ def request_snapshot(bus: Bus, directory: Path, *, timeout_s: float) -> Snapshot
 
 def engine_status(bus: Bus, directory: Path, *, now_ms: int, timeout_s: float) -> EngineStatus:
     snapshot = request_snapshot(bus, directory, timeout_s=timeout_s)
-    core = Engine.restore(snapshot.body)
+    core = Engine.restore(snapshot.body) if snapshot is not None else None
     head, frames = bus.head(), bus.frame_count()
     stored = EngineEpoch.objects.filter(shard=bus.shard).first()
     return EngineStatus(
@@ -118,12 +117,12 @@ def engine_status(bus: Bus, directory: Path, *, now_ms: int, timeout_s: float) -
         trimmed_seq=bus.trimmed().seq,
         trimming_waits_for=waits_for(bus.cursors()),
         readers=_readers(bus, head.seq, now_ms),
-        state_seq=snapshot.seq,
-        state_command=str(snapshot.last_cmd),
-        state_rules_version=snapshot.rules_version,
-        state_hash=core.state_hash(),
-        open_orders=sum(1 for _ in core.open_orders()),
-        books=_books(core),
+        state_seq=snapshot.seq if snapshot is not None else 0,
+        state_command=str(snapshot.last_cmd) if snapshot is not None else "",
+        state_rules_version=snapshot.rules_version if snapshot is not None else 0,
+        state_hash=core.state_hash() if core is not None else "",
+        open_orders=sum(1 for _ in core.open_orders()) if core is not None else 0,
+        books=_books(core) if core is not None else (),
     )
 
 
@@ -180,6 +179,11 @@ def as_text(status: EngineStatus) -> str:
         behind = "" if reader.behind is None else f"   {reader.behind} events behind"
         age = "" if reader.heartbeat_age_ms is None else f"   heartbeat {reader.heartbeat_age_ms} ms ago"
         lines.append(f"  {reader.name:<28} {reader.position}{behind}{age}")
+    if not status.holder:
+        lines.append(f"NO WORKER IS ACTIVE: {WHO_KNOWS_WHY}")
+    if not status.state_hash:
+        lines.append("state     unknown: no worker is active, and there is no snapshot")
+        return "\n".join(lines)
     lines += [
         f"state at event {status.state_seq}, command {status.state_command}, "
         f"rules version {status.state_rules_version}",

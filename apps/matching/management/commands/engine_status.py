@@ -15,7 +15,10 @@ from apps.streams.bus.redis import RedisBus
 
 
 class Command(BaseCommand):
-    help = "Show where the engine stands. Asks the active worker for a snapshot and reads the books from it."
+    help = (
+        "Show where the engine stands. Asks the active worker for a snapshot and reads the books from it; without one, "
+        "from the newest there is. It ends with 1 where there is none."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="one JSON object, for scripts")
@@ -31,3 +34,5 @@ class Command(BaseCommand):
         finally:
             bus.close()
         self.stdout.write(json.dumps(asdict(status), indent=2) if options["json"] else as_text(status))
+        if not status.state_hash:
+            raise CommandError("No worker is active and there is no snapshot, so no state can be shown.")
