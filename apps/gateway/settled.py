@@ -29,6 +29,7 @@ class Settled:
         self._events = events
         self._keys = keys
         self._news = asyncio.Event()
+        self._lost = False
         self.seq = 0
 
     async def run(self) -> None:
@@ -40,7 +41,9 @@ class Settled:
                 await connection.send_command("SUBSCRIBE", self._keys.settled_channel)
                 await self._listen(connection)
             except (OSError, RedisError, TimeoutError) as error:
-                log.warning("settlement announcements lost", error=str(error) or type(error).__name__)
+                if not self._lost:  # said once, not at every attempt
+                    log.warning("settlement announcements lost", error=str(error) or type(error).__name__)
+                self._lost = True
             finally:
                 await connection.disconnect(nowait=True)
             await asyncio.sleep(RECONNECT_S)
@@ -50,6 +53,9 @@ class Settled:
         asked = False
         while True:
             message = await connection.read_response(timeout=QUIET_S)
+            if message is not None and self._lost:
+                self._lost = False
+                log.info("settlement announcements again")
             if message is None:
                 if asked:
                     raise TimeoutError(f"no answer for {QUIET_S:.0f} s")

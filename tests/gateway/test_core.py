@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from redis.exceptions import NoScriptError
+from structlog.testing import capture_logs
 
 from apps.gateway.core import CoreAway, CorePipe
 from apps.gateway.coremonitor import CoreMonitor
@@ -48,6 +49,32 @@ def test_a_missing_server_is_told_at_once_and_leaves_nothing_behind(tmp_path: Pa
 
     asyncio.run(run())
     assert not reported
+
+
+def test_lost_announcements_are_said_once_and_again_when_they_are_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not at every attempt to connect: an outage of an hour would fill the log."""
+    monkeypatch.setattr("apps.gateway.settled.RECONNECT_S", 0.01)
+
+    async def run() -> None:
+        url = f"unix://{tmp_path}/core/redis-core.sock"
+        pipe = CorePipe(url)
+        settled = Settled(url, pipe, pipe, ShardKeys("spot"))
+        following = asyncio.create_task(settled.run())
+        await eventually(lambda: lines)
+        await asyncio.sleep(0.3)
+        with running_redis(tmp_path / "core") as server:
+            settled._url = server.url
+            await eventually(lambda: len(lines) > 1)
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+    with capture_logs() as lines:
+        asyncio.run(run())
+    told = [line["event"] for line in lines]
+    assert told[:2] == ["settlement announcements lost", "settlement announcements again"]
+    assert len(told) <= 3, "and at most once more, when the server stopped"
 
 
 def test_forgotten_scripts_cost_one_refusal(tmp_path: Path) -> None:

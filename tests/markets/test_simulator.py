@@ -1,7 +1,11 @@
 """The simulator's parts: price walk, quotes, makers and takers against a scripted exchange, accounts and funding."""
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from random import Random
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from django.core.management import call_command
@@ -9,6 +13,7 @@ from django.core.management.base import CommandError
 from django.db.models import F
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from apps.accounts.models import TradingAccount
 from apps.common.amounts import parse_decimal
@@ -17,6 +22,7 @@ from apps.markets import demo
 from apps.markets.management.commands.run_simulator import last_prices, own_url
 from apps.markets.models import Asset
 from apps.markets.services import create_asset
+from apps.markets.simulator import participants
 from apps.markets.simulator.funding import TARGETS, funds_on_their_way, make_account, refill
 from apps.markets.simulator.market_view import MarketView
 from apps.markets.simulator.news import News
@@ -182,6 +188,40 @@ async def test_a_filled_order_is_replaced_and_moves_the_quotes(maker: Maker, exc
     maker.books["BTCUSDT"].position_lots = 10**9
     await requote(maker, exchange)
     assert max(price for side, price in exchange.quotes() if side == Side.SELL) < max(price for _, price in before)
+
+
+async def test_refusals_of_an_outage_are_said_once_and_asked_ever_more_rarely(
+    maker: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session opens as well as ever while each order gets 503; only an order that is taken ends the outage."""
+    pauses: list[float] = []
+    sessions = 0
+
+    @contextlib.asynccontextmanager
+    async def session(*_: object) -> AsyncIterator[None]:
+        yield
+
+    async def trade(*_: object) -> None:
+        nonlocal sessions
+        sessions += 1
+        maker.connects()
+        if sessions == 5:
+            maker.works()
+        raise Refused(503, -1001, "Internal error")
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 6:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(participants, "trading_session", session)
+    monkeypatch.setattr(maker, "_markets", AsyncMock())
+    monkeypatch.setattr(maker, "trade", trade)
+    monkeypatch.setattr(participants.asyncio, "sleep", sleep)
+    with capture_logs() as lines, pytest.raises(asyncio.CancelledError):
+        await maker.run()
+    assert [line["event"] for line in lines] == ["lost the exchange", "trades again", "lost the exchange"]
+    assert pauses == [1, 2, 4, 8, 1, 2]
 
 
 async def test_a_refused_market_is_left_alone(maker: Maker, exchange: ScriptedExchange) -> None:

@@ -51,8 +51,13 @@ class Participant:
             await asyncio.sleep(self._pause_s)
             self._pause_s = min(self._pause_s * 2, RETRY_S_MAX)
 
+    def connects(self) -> None:
+        """Called when the session is usable: enough at first, but after a loss only an order that is taken counts."""
+        if not self._failing:
+            self.works()
+
     def works(self) -> None:
-        """Called when the session is usable."""
+        """Called when orders are taken: a session opens just as well while all of them are refused with 503."""
         if self._failing:
             log.info("trades again", participant=self.credentials.name)
         self.connected, self._failing = True, False
@@ -116,12 +121,13 @@ class Maker(Participant):
         for symbol in markets:
             self.books[symbol] = OwnQuotes(position_lots=self.books.get(symbol, OwnQuotes()).position_lots)
             await self._cancel_everything(session, symbol)
-        self.works()
+        self.connects()
         clock = asyncio.get_running_loop()
         while True:
             for symbol, view in markets.items():
                 if self.books[symbol].sleeps_until_s <= clock.time():
                     await self._requote(session, view)
+            self.works()
             await asyncio.sleep(self.TICK_S)
 
     async def _requote(self, session: TradingSession, view: MarketView) -> None:
@@ -223,7 +229,7 @@ class Taker(Participant):
         self.notional_units = notional_units
 
     async def trade(self, session: TradingSession, markets: Mapping[str, MarketView]) -> None:
-        self.works()
+        self.connects()
         views = list(markets.values())
         sleeps_until_s: dict[str, float] = {}
         clock = asyncio.get_running_loop()
@@ -248,6 +254,7 @@ class Taker(Participant):
                     raise
                 log.info("refused", participant=self.credentials.name, symbol=view.symbol, error=str(refusal))
                 sleeps_until_s[view.symbol] = clock.time() + REFUSED_PAUSE_S
+            self.works()
 
 
 def _nice(ticks: int) -> int:
