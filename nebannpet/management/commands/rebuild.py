@@ -35,7 +35,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, what: str, what_is_missing_is_lost: bool, **options: Any) -> None:
         try:
             if what == "snapshot":
-                self.stdout.write(f"written: {rebuild_snapshot(this_installation())}. Now: restart matching")
+                self.stdout.write(f"written: {rebuild_snapshot(this_installation())}")
+                self.stdout.write("Now: manage.py process restart matching (and standby, if it halted too)")
             else:
                 self._rebuild_log(sure=what_is_missing_is_lost)
         except PreflightError as refused:
