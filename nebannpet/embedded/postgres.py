@@ -127,8 +127,20 @@ class Postgres:
             os.close(read_end)
             os.close(write_end)
         if done.returncode != 0:
-            raise ConfigurationError(f"PostgreSQL could not make {self.directory}:\n{done.stderr.strip()}")
+            said = done.stderr.strip() + self._hint()
+            raise ConfigurationError(f"PostgreSQL could not make {self.directory}:\n{said}")
         fresh.rename(self.directory)
+
+    def _hint(self) -> str:
+        """The usual reason under root: a directory on the way, such as root's home, that nobody else may enter."""
+        if self.user is None:
+            return ""
+        closed = closed_to_others(self.directory, self.binary("initdb"))
+        return "".join(
+            f"\nPostgreSQL does not run as root, so it runs as 'nobody' here, who may not enter {directory}."
+            f" Either start as an ordinary user, or: chmod o+x {directory}"
+            for directory in closed[:1]
+        )
 
     def _configuration(self) -> str:
         settings = {
@@ -177,6 +189,12 @@ class Postgres:
             return
         except psutil.TimeoutExpired as error:
             raise TimeoutError(f"the PostgreSQL server left behind (pid {pid}) does not end") from error
+
+
+def closed_to_others(*paths: Path) -> list[Path]:
+    """The directories above `paths`, the outermost first, which only their owners and groups may enter."""
+    above = {directory for path in paths for directory in path.absolute().parents}
+    return sorted(directory for directory in above if directory.exists() and not directory.stat().st_mode & 0o001)
 
 
 def _give(path: Path, user: tuple[int, int]) -> None:

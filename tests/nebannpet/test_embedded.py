@@ -14,6 +14,7 @@ import redis
 
 from nebannpet.embedded import Postgres
 from nebannpet.embedded.launching import LAUNCHER
+from nebannpet.embedded.postgres import closed_to_others
 from nebannpet.env import ConfigurationError
 from nebannpet.paths import SOCKET_PATH_BYTES_MAX, Paths
 from tests.servers import Servers, living_processes, running_servers, wait_until_none_lives
@@ -111,6 +112,17 @@ def test_nobody_connects_before_the_server_says_that_it_is_ready(
     lock.write_text(f"1\n{server.directory}\n1\n5432\n\n\n  1 2\nready   \n")
     assert not server.is_ready()
     assert len(attempts) == 1
+
+
+def test_directories_that_nobody_else_may_enter_are_named(tmp_path: Path) -> None:
+    inner = tmp_path / "home" / "shop"
+    inner.mkdir(parents=True)
+    inner.parent.chmod(0o700)
+    inner.chmod(0o755)
+    assert inner.parent in closed_to_others(inner / "data", inner / "bin" / "initdb")
+    assert inner not in closed_to_others(inner / "data")
+    inner.parent.chmod(0o711)
+    assert inner.parent not in closed_to_others(inner / "data")
 
 
 STARTER = """
