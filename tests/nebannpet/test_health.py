@@ -4,10 +4,13 @@ import http.client
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
+from django.db import OperationalError
 
 from nebannpet.health import Health, Said, _UnixConnection, ask_health, is_healthy, serve_health, what_it_says
+from nebannpet.management.commands import run_site
 from nebannpet.paths import Paths
 
 
@@ -66,6 +69,16 @@ def test_health_in_words(health: Health, said: Said, paths: Paths) -> None:
     with serve_health("matching", lambda: health, paths) as socket_path:
         assert what_it_says(socket_path) == said
     assert what_it_says(socket_path) == Said("")
+
+
+def test_a_failed_check_of_the_site_gives_its_connection_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kept, it would be a place in the pool that is gone until the process ends."""
+    broken = MagicMock()
+    broken.cursor.side_effect = OperationalError("terminating connection due to unexpected postmaster exit")
+    monkeypatch.setattr(run_site, "connection", broken)
+    with pytest.raises(OperationalError):
+        run_site.ask_database()
+    broken.close.assert_called_once_with()
 
 
 def test_metrics_and_unknown_paths(paths: Paths) -> None:

@@ -17,6 +17,17 @@ from nebannpet.health import Health, serve_health
 GRACE_S = 3
 
 
+def ask_database() -> None:
+    """Raises while PostgreSQL does not answer. The connection goes back to the pool, a broken one too: only the pool
+    can replace it, and without it each failed check would cost one of its places.
+    """
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    finally:
+        connection.close()
+
+
 class Command(BaseCommand):
     help = "Serve the site on the unix socket NEBANNPET_DATA/run/site.sock, or on HOST:PORT with --tcp."
 
@@ -44,9 +55,7 @@ class Command(BaseCommand):
         listener = _tcp_listener(options["tcp"]) if options["tcp"] else _unix_listener(settings.PATHS.site_socket)
 
         def check() -> Health:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT 1")
-            connection.close()  # back to the pool
+            ask_database()
             return Health(ok=server.started, details={"listening": str(listener.getsockname())})
 
         with serve_health("site", check):
