@@ -205,9 +205,10 @@ class ArchiveProcess:
         self._pause_s = min(self._pause_s * 2, policy.BACK_OFF_LAST_S)
 
     def _stay(self, reason: Exception) -> None:
-        self.status, self.explanation = "stopped", str(reason)
+        self.status = "stopped"
+        self.explanation = f"{str(reason).rstrip('.')}. Exact steps: docs/runbooks/archive-stopped.md"
         STOPPED.set(1)
-        log.critical("ARCHIVE STOPPED; nothing was changed", shard=self._shard, reason=str(reason))
+        log.critical("ARCHIVE STOPPED; nothing was changed", shard=self._shard, reason=self.explanation)
         self._stop.wait()
 
     def _set(self, status: str) -> None:

@@ -262,6 +262,7 @@ def test_a_log_of_another_history_stops_the_archiver(log: Log, directory: Path, 
     with Archiving(other.bus, directory, log.snapshots_dir) as running:
         until(lambda: running.process.status == "stopped", "it says why")
         assert "two histories" in running.process.explanation
+        assert running.process.explanation.endswith(". Exact steps: docs/runbooks/archive-stopped.md")
     assert {path: path.read_bytes() for path in segments} == before
 
 
