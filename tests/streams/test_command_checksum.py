@@ -43,6 +43,13 @@ def test_a_damaged_checksum_is_noticed(core: redis.Redis, bus: RedisBus, checksu
     bus.close()
 
 
+def test_an_entry_without_commands_is_named(core: redis.Redis, bus: RedisBus) -> None:
+    entry_id = core.xadd(COMMANDS, {"foo": "bar"})
+    with pytest.raises(LogUnreadable, match=f"{entry_id.decode()} holds no commands"):
+        bus.read_commands(START, count=10)
+    bus.close()
+
+
 def test_entries_of_a_release_without_checksums_are_read(core: redis.Redis, bus: RedisBus) -> None:
     core.xadd(COMMANDS, {"d": FRAMES})
     assert bus.read_commands(START, count=10)[0].frames == FRAMES

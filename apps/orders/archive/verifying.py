@@ -29,6 +29,7 @@ from apps.orders.archive.source import Source
 from apps.orders.errors import SettlementStopped
 from apps.orders.settlement.columns import split
 from apps.streams.bus.base import START, Bus, CommandEntry, EntryId, EventEntry
+from apps.streams.bus.errors import LogUnreadable
 from apps.streams.codec import iter_runs
 from apps.streams.kinds import EventKind
 from apps.streams.records import COMMAND_VERSION, COMMANDS, FRAME_SIZE, FrameError
@@ -211,6 +212,8 @@ def verify_live(directory: Path, bus: Bus, result: Verified) -> None:
         result.counts.live_events = _follow_to_head(archive, bus)
     except (ArchiveDamaged, ArchiveStopped) as problem:
         result.wrong = str(problem)
+    except LogUnreadable as problem:
+        result.wrong = f"the live log is damaged (the archive by itself is whole): {problem}"
 
 
 def _check_claimed(archive: Archive, bus: Bus) -> None:

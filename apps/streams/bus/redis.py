@@ -266,6 +266,8 @@ def _pairs(flat: Iterable[bytes]) -> dict[bytes, Any]:
 def _command_entry(entry_id: bytes, fields: list[bytes]) -> CommandEntry:
     """LogUnreadable where the frames are not those that were appended. Releases before wrote no checksum."""
     value = _pairs(fields)
+    if b"d" not in value:
+        raise LogUnreadable(f"command entry {entry_id.decode()} holds no commands: no release writes such an entry")
     frames: bytes = value[b"d"]
     if b"k" in value and int(value[b"k"]) != crc32(frames):
         raise LogUnreadable(

@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -19,6 +19,7 @@ from apps.orders.archive.reader import Archive
 from apps.orders.archive.replaying import replay_archive, replay_live
 from apps.orders.archive.verifying import verify_archive, verify_live
 from apps.streams.bus.base import START, EntryId
+from apps.streams.bus.errors import LogUnreadable
 from tests.orders.archive.logs import Log, archived
 
 
@@ -217,7 +218,13 @@ def at_hand(log: Log, directory: Path, settings: Any, monkeypatch: pytest.Monkey
     return log
 
 
-def test_the_commands_print_what_they_found(at_hand: Log, directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def _unreadable(*_: object, **__: object) -> NoReturn:
+    raise LogUnreadable("entry 1-0 does not match its checksum")
+
+
+def test_the_commands_print_what_they_found(
+    at_hand: Log, directory: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     state = f"seq {at_hand.position.seq} state hash {at_hand.engine.state_hash()}\n"
     for arguments in (("--from", "archive"), ("--from", "log"), ()):
         call_command("replay", *arguments)
@@ -230,6 +237,11 @@ def test_the_commands_print_what_they_found(at_hand: Log, directory: Path, capsy
     assert capsys.readouterr().out.endswith("are not archived yet\nwhole\n")
     call_command("verify_log", "--archive-only", "--json")
     assert '"whole": true' in capsys.readouterr().out
+    with monkeypatch.context() as patched, pytest.raises(SystemExit) as ended:
+        patched.setattr(at_hand.bus, "read_commands", _unreadable)
+        call_command("verify_log")
+    assert ended.value.code == 1
+    assert "NOT WHOLE: the live log is damaged (the archive by itself is whole): entry 1-0" in capsys.readouterr().out
     with pytest.raises(CommandError, match="event 99999 is not in this archive"):
         call_command("replay", "--to", "99999")
     with pytest.raises(CommandError, match="--through takes a command entry's id"):
