@@ -99,6 +99,8 @@ class Child:
             self._signal(self.process.launch.stop_signal)
 
     def kill(self) -> None:
+        """End it at once, for good: it is not started again."""
+        self._stopping.set()
         if self._running is not None and self._running.returncode is None:
             self._signal(self.process.launch.death_signal)
 

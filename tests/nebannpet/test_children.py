@@ -109,6 +109,18 @@ async def test_child_that_does_not_listen_is_killed_after_its_grace(made: Made) 
     await made.until(lambda: "did not stop within" in made.shown.getvalue())
 
 
+async def test_killed_child_is_not_started_again(made: Made) -> None:
+    """The second Ctrl-C kills all at once, before most of them were asked to stop."""
+    child = made.start(SLEEPS)
+    await asyncio.wait_for(child.ready.wait(), 10)
+    child.kill()
+    await made.until(lambda: child.pid is None)
+    await child.stop()
+    assert child.state is State.STOPPED
+    assert child.restarts == 0
+    assert "starting it again" not in made.shown.getvalue()
+
+
 async def test_stop_while_it_waits_to_restart(made: Made) -> None:
     child = made.start("import sys; sys.exit(1)")
     await made.until(lambda: child.state is State.RESTARTING)
