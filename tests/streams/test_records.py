@@ -71,7 +71,7 @@ FROZEN: dict[type, dict[str, int]] = {
     },
     kinds.Source: {"DIRECT": 0, "OUTBOX": 1},
     kinds.Counterparty: {"NONE": 0, "EXTERNAL": 1},
-    kinds.TickFlag: {"SNAPSHOT": 1},
+    kinds.TickFlag: {"SNAPSHOT": 1, "TAKEOVER": 2},
     kinds.AcceptedFlag: {"RESTED": 1},
     kinds.TradeFlag: {"TAKER_IS_BUYER": 1, "MAKER_DONE": 2, "TAKER_DONE": 4},
     kinds.ClosedFlag: {"WAS_RESTING": 1},

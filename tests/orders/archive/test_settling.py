@@ -299,7 +299,7 @@ def test_the_command_says_what_it_did(
     assert "outbox rows made again: 9; rows of the backup that had been sent since: 2" in said
     assert "markets made again: SOLUSDT" in said
     assert "7000001" in said
-    assert said.endswith("run manage.py reconcile\n")
+    assert said.endswith("run manage.py reconcile --full\n")
     assert Market.objects.filter(symbol="SOLUSDT").exists()
     assert MarketSettingsChange.objects.filter(reason="Restored from the archive of the log").count() == 2
     call_command("settle", "--from", "archive")
