@@ -39,6 +39,7 @@ class Scene:
         self.exchange = exchange
         self.thread = thread
         self.client = client
+        wait_until(lambda: client.signed("POST", ORDER, **GOOD).status_code == 200, what="a gateway that takes orders")
         self.orders = [client.limit("BUY", "40000", "0.1")["orderId"] for _ in range(8)]
         self._senders = ThreadPoolExecutor(16)
 

@@ -66,8 +66,11 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def small_set(made_once: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
-    """A copy of such a set; the exchange it was made of is gone."""
+def small_set(made_once: Path, tmp_path: Path, request: pytest.FixtureRequest, transactional_db: None) -> Path:
+    """A copy of such a set; the exchange it was made of is gone.
+
+    `transactional_db` by name: asked for only through `own_set` it would not empty the database afterwards.
+    """
     if not made_once.exists():
         shutil.copytree(request.getfixturevalue("own_set"), made_once)
         request.getfixturevalue("core").flushall()
