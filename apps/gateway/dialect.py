@@ -11,10 +11,11 @@ STP_MODES: Final = {"EXPIRE_TAKER": StpMode.EXPIRE_TAKER}
 RESPONSE_TYPES: Final = ("ACK", "RESULT", "FULL")
 
 SIDE_NAMES: Final = {int(side): name for name, side in SIDES.items()}
-TYPE_NAMES: Final = {int(kind): name for name, kind in ORDER_TYPES.items()}
+# Answers name whatever the engine knows, also what requests may not ask for yet.
+TYPE_NAMES: Final = {int(kind): kind.name for kind in OrderKind}
 # The dialect shows GTC for market orders.
-TIF_NAMES: Final = {int(TimeInForce.NONE): "GTC", int(TimeInForce.GTC): "GTC"}
-STP_NAMES: Final = {int(mode): name for name, mode in STP_MODES.items()}
+TIF_NAMES: Final = {int(each): each.name for each in TimeInForce} | {int(TimeInForce.NONE): "GTC"}
+STP_NAMES: Final = {int(mode): mode.name for mode in StpMode}
 STATUS_NAMES: Final = {int(status): status.name for status in OrderStatus}
 
 # clients.md section 3: what a client sees of a market's state; the exact one stands in `marketState`.

@@ -232,6 +232,9 @@ REFUSALS: Final[Mapping[Reason, tuple[int, int, str]]] = {
     Reason.MARKET_CANCEL_ONLY: (400, -2010, CLOSED),
     Reason.MARKET_CLOSED: (400, -2010, CLOSED),
     Reason.MARKET_POST_ONLY: (400, -2010, "Order would immediately match and take."),
+    Reason.WOULD_MATCH: (400, -2010, "Order would immediately match and take."),
+    Reason.ICEBERG_PARTS: (400, -1013, "Filter failure: ICEBERG_PARTS"),
+    Reason.EXPIRY_PASSED: (400, -1013, "The order's end must lie in the future."),
     # The engine failed at this very order and goes on without it. The same order would fail again, so this is a
     # refusal and not a 503 to be repeated.
     Reason.INTERNAL: (400, -2010, "This order cannot be processed. Nothing was executed; please report it."),

@@ -182,7 +182,7 @@ def _numbers(view: OrderView, market: Market) -> dict[str, Any]:
 
 def canceled_order(event: OrderClosed, market: Market) -> dict[str, Any]:
     """One cancelled order. Only resting limit orders can be cancelled, so there is no quote budget to show."""
-    assert event.order_kind == OrderKind.LIMIT, "market orders never rest"
+    assert event.order_kind != OrderKind.MARKET, "market orders never rest"
     return {
         "symbol": market.symbol,
         "origClientOrderId": event.client_id,
@@ -199,6 +199,5 @@ def canceled_order(event: OrderClosed, market: Market) -> dict[str, Any]:
         "timeInForce": TIF_NAMES[event.time_in_force],
         "type": TYPE_NAMES[event.order_kind],
         "side": SIDE_NAMES[event.side],
-        # The engine has this mode only, so every order has it.
-        "selfTradePreventionMode": STP_NAMES[StpMode.EXPIRE_TAKER],
+        "selfTradePreventionMode": STP_NAMES[event.stp_mode or StpMode.EXPIRE_TAKER],
     }

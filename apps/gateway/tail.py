@@ -21,7 +21,7 @@ from apps.streams.bus.replicated import NotAReplica, check_follows
 from apps.streams.codec import decode_event
 from apps.streams.kinds import EventKind
 from apps.streams.names import ShardKeys
-from apps.streams.records import EVENT_SIZE, EVENTS, FrameError, Trade
+from apps.streams.records import EVENT_SIZE, EVENTS, FrameError, PreventedMatch, Trade
 
 log = structlog.get_logger("nebannpet.gateway.tail")
 
@@ -44,6 +44,7 @@ def _offset_of(kind: EventKind, name: str) -> int:
 
 
 MAKER_ACCOUNT_AT: Final = _offset_of(EventKind.TRADE, "maker_account_id")
+PREVENTED_MAKER_AT: Final = _offset_of(EventKind.PREVENTED_MATCH, "maker_account_id")
 TO_ACCOUNT_AT: Final = _offset_of(EventKind.MONEY_MOVED, "to_account_id")
 U64: Final = struct.Struct("<Q")
 
@@ -186,6 +187,8 @@ class EventTail:
                 accounts.add(account_id)
                 if kind == EventKind.TRADE:
                     accounts.add(U64.unpack_from(body, start + MAKER_ACCOUNT_AT)[0])
+                elif kind == EventKind.PREVENTED_MATCH:
+                    accounts.add(U64.unpack_from(body, start + PREVENTED_MAKER_AT)[0])
                 elif kind == EventKind.MONEY_MOVED:
                     accounts.add(U64.unpack_from(body, start + TO_ACCOUNT_AT)[0])
         if current is not None:
@@ -234,7 +237,7 @@ class EventTail:
 def _touches(record: Any, account_id: int) -> bool:
     if record.account_id == account_id:
         return True
-    if isinstance(record, Trade):
+    if isinstance(record, Trade | PreventedMatch):
         return record.maker_account_id == account_id
     return getattr(record, "to_account_id", 0) == account_id
 

@@ -16,8 +16,8 @@ from apps.gateway.markets import Markets
 from apps.gateway.reads import Reads
 from apps.gateway.replies import OrderView
 from apps.gateway.tail import EventTail
-from apps.streams.kinds import OrderKind, OrderStatus, Side, TradeFlag
-from apps.streams.records import MoneyMoved, OrderAccepted, OrderClosed, Trade
+from apps.streams.kinds import OrderKind, OrderStatus, Side, StpMode, TradeFlag
+from apps.streams.records import MoneyMoved, OrderAccepted, OrderClosed, PreventedMatch, Trade
 
 log = structlog.get_logger("nebannpet.gateway.userdata")
 
@@ -80,6 +80,8 @@ class AccountFeed:
                 self._trade(event, balances, last_fills)
             elif isinstance(event, OrderClosed):
                 self._closed(event, balances)
+            elif isinstance(event, PreventedMatch) and event.stp_mode == StpMode.DECREMENT:
+                self._decremented(event, balances)
             elif isinstance(event, MoneyMoved):
                 self._money(event, balances)
         if balances:
@@ -154,6 +156,15 @@ class AccountFeed:
         view = replace(known.view, status=event.status)
         kind = "CANCELED" if event.status == OrderStatus.CANCELED else "EXPIRED"
         self._report(kind, view, event, cancel_id=event.cancel_client_id if kind == "CANCELED" else "")
+
+    def _decremented(self, event: PreventedMatch, balances: dict[int, tuple[int, int]]) -> None:
+        """What both orders held for it is free; the orders themselves show the same fills as before."""
+        makers_side = Side.SELL if event.taker_side == Side.BUY else Side.BUY
+        if event.account_id == self.account_id:
+            taker_pays = self._pays_with(event.market_id, event.taker_side)
+            balances[taker_pays] = (event.taker_available, event.taker_held)
+        if event.maker_account_id == self.account_id:
+            balances[self._pays_with(event.market_id, makers_side)] = (event.maker_available, event.maker_held)
 
     def _money(self, event: MoneyMoved, balances: dict[int, tuple[int, int]]) -> None:
         if event.account_id == self.account_id:

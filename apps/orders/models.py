@@ -31,8 +31,13 @@ class Order(models.Model):
     budget_units = models.BigIntegerField()
     display_lots = models.BigIntegerField()
     stop_price_ticks = models.BigIntegerField()
+    expires_ms = models.BigIntegerField(db_default=0, help_text="End of a GTD order, 0 without one.")
     filled_lots = models.BigIntegerField()
     filled_quote_units = models.BigIntegerField()
+    prevented_lots = models.BigIntegerField(
+        db_default=0,
+        help_text="Taken off by self-trade prevention (DECREMENT): open are quantity - filled - prevented.",
+    )
     status = models.SmallIntegerField()
     reason = models.SmallIntegerField()
     created_ms = models.BigIntegerField()

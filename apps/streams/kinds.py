@@ -40,6 +40,7 @@ class EventKind(IntEnum):
     SETTINGS_APPLIED = 20
     MARKET_STATE_CHANGED = 21
     INTERNAL_REJECT = 30
+    ICEBERG_REFILLED = 40
 
 
 class Side(IntEnum):
@@ -50,17 +51,24 @@ class Side(IntEnum):
 class OrderKind(IntEnum):
     LIMIT = 1
     MARKET = 2
+    LIMIT_MAKER = 3  # rests or is refused; never takes
 
 
 class TimeInForce(IntEnum):
     NONE = 0  # market orders
     GTC = 1
+    IOC = 2
+    FOK = 3
+    GTD = 4  # until expires_ms
 
 
 class StpMode(IntEnum):
-    """Self-trade prevention (T8); there is no NONE."""
+    """Self-trade prevention (T8); there is no NONE. The taker's mode decides."""
 
     EXPIRE_TAKER = 1
+    EXPIRE_MAKER = 2
+    EXPIRE_BOTH = 3
+    DECREMENT = 4  # both lose what would have printed
 
 
 class MarketState(IntEnum):
@@ -136,6 +144,10 @@ class Reason(IntEnum):
     MARKET_AUCTION = 34
     ENGINE_STOPPED = 35
     INVALID_STATE = 36  # a staff command names a state that it may not set
+    EXPIRED_BY_TIME = 37  # expires_ms was reached, by the timer or when a taker met the order
+    EXPIRY_PASSED = 38  # a new order whose expires_ms is not later than now
+    WOULD_MATCH = 39  # LIMIT_MAKER that would take
+    ICEBERG_PARTS = 40  # too many displayed parts for the whole quantity
 
 
 class Source(IntEnum):

@@ -66,7 +66,8 @@ class Tick(Command):
 class PlaceOrder(Command):
     """A new order. Exactly one of quantity_lots and budget_units is positive; budget only for MARKET.
 
-    display, stop, trailing and expires serve order kinds that follow the spine; 0 means 'not used'.
+    display_lots (iceberg) and expires_ms (GTD) are 0 where not used. stop_price_ticks and trailing_bips serve the
+    conditional kinds of decision 0020 and are 0 until these are built.
     """
 
     KIND = CommandKind.PLACE_ORDER
@@ -276,7 +277,8 @@ class Trade(Event):
 
     Fees are in what each party receives (buyer: base, seller: quote). maker_fee_units < 0 is a rebate, paid out of
     taker_fee_units and therefore in the asset the *taker* receives. Balances are after the trade; where both parties
-    are one account they are equal. level_lots is the maker's level after the print.
+    are one account they are equal. level_lots is the maker's level after the print; maker_left_lots counts an
+    iceberg's reserve, whose refill follows as ICEBERG_REFILLED.
     """
 
     KIND = EventKind.TRADE
@@ -304,7 +306,7 @@ class Trade(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRested(Event):
-    """What an order that traded on entry leaves now stands in the book."""
+    """What an order that traded on entry leaves now stands in the book. left_lots counts an iceberg's reserve."""
 
     KIND = EventKind.ORDER_RESTED
 
@@ -317,7 +319,10 @@ class OrderRested(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderClosed(Event):
-    """The order ended other than by a trade with a DONE flag; available/held of the asset it pays with, after."""
+    """The order ended other than by a trade with a DONE flag; available/held of the asset it pays with, after.
+
+    stp_mode is 0 in events of rules versions 1 and 2, which knew EXPIRE_TAKER only.
+    """
 
     KIND = EventKind.ORDER_CLOSED
 
@@ -335,6 +340,7 @@ class OrderClosed(Event):
     time_in_force: U8
     client_id: Text36
     cancel_client_id: Text36
+    stp_mode: U8 = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -359,7 +365,12 @@ class AllCanceled(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreventedMatch(Event):
-    """Self-trade prevention met an order of the taker's family (T8). account_id is the taker's."""
+    """Self-trade prevention met an order of the taker's family (T8). account_id is the taker's.
+
+    Mode DECREMENT took prevented_lots off both. Then, and only then, the rest is set: balances after it of the asset
+    that each order pays with, the maker's level, and what is left of both (a taker by quote budget: 0). Which of them
+    ended says an ORDER_CLOSED of its own.
+    """
 
     KIND = EventKind.PREVENTED_MATCH
 
@@ -370,6 +381,14 @@ class PreventedMatch(Event):
     price_ticks: I64
     prevented_lots: I64
     stp_mode: U8
+    taker_side: U8 = 0
+    taker_available: I64 = 0
+    taker_held: I64 = 0
+    maker_available: I64 = 0
+    maker_held: I64 = 0
+    level_lots: I64 = 0
+    taker_left_lots: I64 = 0
+    maker_left_lots: I64 = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -450,6 +469,19 @@ class InternalReject(Event):
     op: U8
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IcebergRefilled(Event):
+    """An iceberg's tip was used up and the next one stands at the back of its level; `seq` is its new priority."""
+
+    KIND = EventKind.ICEBERG_REFILLED
+
+    order_id: U64
+    price_ticks: I64
+    tip_lots: I64
+    level_lots: I64
+    side: U8
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How one class lies in bytes. `names` are the fields in order, `struct` packs (version, kind, *values)."""
@@ -490,7 +522,7 @@ COMMAND_RECORDS: Final = (
 )  # fmt: skip
 EVENT_RECORDS: Final = (
     OrderAccepted, OrderRejected, OrderDuplicate, Trade, OrderRested, OrderClosed, CancelRejected, AllCanceled,
-    PreventedMatch, MoneyMoved, RelayRefused, SettingsApplied, MarketStateChanged, InternalReject,
+    PreventedMatch, MoneyMoved, RelayRefused, SettingsApplied, MarketStateChanged, InternalReject, IcebergRefilled,
 )  # fmt: skip
 
 COMMANDS: Final = {record.KIND: _layout(record, FRAME_SIZE) for record in COMMAND_RECORDS}

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
+from apps.common.clock import now_ms
 from apps.ledger.services import credit
 from apps.matching.authority import PostgresAuthority
 from apps.matching.engine import Engine
@@ -20,7 +21,7 @@ from apps.outbox.process import RelayProcess
 from apps.outbox.services import enqueue, enqueue_settings
 from apps.streams.bus.base import Bus
 from apps.streams.codec import encode_command
-from apps.streams.kinds import MarketState, OrderKind, Side, TimeInForce
+from apps.streams.kinds import MarketState, OrderKind, Side, StpMode, TimeInForce
 from apps.streams.messages import AssetSettings
 from apps.streams.records import CancelOrder, PlaceOrder, SetAccount, SetMarketState
 from tests.orders.tape import BTC, MARKET, USDT, market_settings
@@ -53,7 +54,7 @@ def enqueue_set_up(fees: list[tuple[int, int]]) -> None:
 
 
 class Traffic:
-    """Random orders around 50,000 and cancels, from a printed seed; client ids are never used twice."""
+    """Random orders of all kinds around 50,000 and cancels, from a printed seed; client ids are never used twice."""
 
     def __init__(self, seed: int) -> None:
         print(f"traffic seed {seed}")
@@ -79,9 +80,19 @@ class Traffic:
                 {"budget_units": 500 * COIN} if random.random() < 0.5 else {"quantity_lots": random.randint(1, 900)}
             )
             return encode_command(PlaceOrder(order_kind=OrderKind.MARKET, **amount, **values))
+        unusual = [each for each in TimeInForce if each is not TimeInForce.NONE]
+        time_in_force = random.choice(unusual) if random.random() < 0.35 else TimeInForce.GTC
+        quantity_lots = random.randint(1, 900)
+        values["stp_mode"] = random.choice(tuple(StpMode)) if random.random() < 0.3 else StpMode.EXPIRE_TAKER
+        if time_in_force == TimeInForce.GTD:
+            values["expires_ms"] = now_ms() + 10**8  # later than the test: nothing changes by itself meanwhile
+                (5, 200, 10**8)
+            )  # of the engine's clock, so not by the seed
+        if time_in_force in (TimeInForce.GTC, TimeInForce.GTD) and random.random() < 0.2:
+            values["display_lots"] = -(-quantity_lots // random.randint(1, 9))
         return encode_command(
             PlaceOrder(
-                order_kind=OrderKind.LIMIT, time_in_force=TimeInForce.GTC, quantity_lots=random.randint(1, 900),
+                order_kind=OrderKind.LIMIT, time_in_force=time_in_force, quantity_lots=quantity_lots,
                 price_ticks=5_000_000 + random.randint(-40, 40) * 100, **values,
             )
         )  # fmt: skip

@@ -20,6 +20,7 @@ from apps.streams.kinds import (
     OrderStatus,
     Side,
     Source,
+    StpMode,
     TimeInForce,
     TradeFlag,
 )
@@ -29,6 +30,7 @@ from apps.streams.records import (
     MoneyMoved,
     OrderAccepted,
     OrderClosed,
+    PreventedMatch,
     RelayRefused,
     SettingsApplied,
     Trade,
@@ -60,10 +62,11 @@ class TapeOrder:
     client_id: str
     filled: int = 0
     filled_quote: int = 0
+    prevented: int = 0
 
     @property
     def left(self) -> int:
-        return self.lots - self.filled
+        return self.lots - self.filled - self.prevented
 
 
 @dataclass
@@ -197,6 +200,24 @@ class Tape:
             maker_fee_units=maker_fee, level_lots=maker.left, maker_left_lots=maker.left, **states,
         )  # fmt: skip
         return event
+
+    def prevent(self, maker_id: int, taker_id: int, lots: int, mode: StpMode) -> None:
+        """Two orders of one family met; DECREMENT takes `lots` off both."""
+        maker, taker = self.orders[maker_id], self.orders[taker_id]
+        values: dict[str, int] = {}
+        if mode is StpMode.DECREMENT:
+            for who, order in (("maker", maker), ("taker", taker)):
+                asset, held = self._pays(order.side, order.price_ticks, lots)
+                balance = self.balances[order.account_id, asset]
+                balance[0], balance[1] = balance[0] + held, balance[1] - held
+                order.prevented += lots
+                values |= {f"{who}_available": balance[0], f"{who}_held": balance[1], f"{who}_left_lots": order.left}
+            values |= {"taker_side": taker.side, "level_lots": maker.left}
+        self.write(
+            PreventedMatch, market_id=self.settings.market_id, account_id=taker.account_id, prevented_id=1,
+            taker_order_id=taker.id, maker_order_id=maker.id, maker_account_id=maker.account_id,
+            price_ticks=maker.price_ticks, prevented_lots=lots, stp_mode=mode, **values,
+        )  # fmt: skip
 
     def close(self, order_id: int, status: OrderStatus, reason: int = 0, **changes: Any) -> None:
         order = self.orders[order_id]

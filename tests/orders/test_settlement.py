@@ -15,7 +15,7 @@ from apps.orders.settlement.entries import Position, take
 from apps.orders.settlement.transaction import load_markets, read_position, settle
 from apps.outbox.models import OutboxRow, OutboxState
 from apps.streams.bus.base import EventEntry
-from apps.streams.kinds import CommandKind, HaltCause, MarketState, OrderStatus, Reason, Side
+from apps.streams.kinds import CommandKind, HaltCause, MarketState, OrderStatus, Reason, Side, StpMode
 from apps.streams.records import EVENT_SIZE, InternalReject, MarketStateChanged
 from tests.orders.recorded import ALICE, BOB, CAROL, SHARD, Recorded
 from tests.orders.tape import BTC, MARKET, USDT, market_settings
@@ -136,6 +136,44 @@ def test_batch_cuts_never_matter(recorded: Recorded, events_max: int) -> None:
     assert balances()[ALICE, USDT] == (300_000_00000000 - 35_663_00000000, 0)
     assert Order.objects.get(id=2).filled_lots == 20_000
     assert set(Order.objects.filter(id__in=[2, 3]).values_list("status", flat=True)) == {OrderStatus.CANCELED}
+    assert_trial_balance()
+
+
+@pytest.mark.parametrize("events_max", [1, 20_000])
+def test_what_a_prevented_match_takes_off_is_neither_filled_nor_open(recorded: Recorded, events_max: int) -> None:
+    recorded.fund(ALICE, usdt=60_000, btc=1)
+    recorded.fund(BOB, btc=1)
+    tape = recorded.tape
+    tape.accept(1, ALICE, Side.SELL, 5_000_000, 50_000)
+    tape.cut()
+    tape.accept(2, ALICE, Side.BUY, 5_000_000, 20_000)
+    tape.prevent(1, 2, 20_000, StpMode.DECREMENT)
+    tape.close(2, OrderStatus.EXPIRED_IN_MATCH, Reason.SELF_TRADE)
+    tape.cut()
+    tape.accept(3, ALICE, Side.BUY, 4_900_000, 100_000)
+    tape.accept(4, BOB, Side.SELL, 4_900_000, 10_000)
+    tape.trade(3, 4, 10_000)
+    tape.cut()
+    tape.accept(5, ALICE, Side.SELL, 4_900_000, 1_000)
+    tape.prevent(3, 5, 1_000, StpMode.EXPIRE_TAKER)  # takes nothing off
+    tape.close(5, OrderStatus.EXPIRED_IN_MATCH, Reason.SELF_TRADE)
+    tape.cut()
+    tape.accept(6, ALICE, Side.SELL, 4_900_000, 5_000)
+    tape.prevent(3, 6, 5_000, StpMode.DECREMENT)
+    tape.close(6, OrderStatus.EXPIRED_IN_MATCH, Reason.SELF_TRADE)
+    recorded.settle(events_max=events_max)
+    rows = Order.objects.order_by("id").values_list("id", "filled_lots", "prevented_lots", "status", "reason")
+    assert list(rows) == [
+        (1, 0, 20_000, OrderStatus.NEW, 0),
+        (2, 0, 20_000, OrderStatus.EXPIRED_IN_MATCH, Reason.SELF_TRADE),
+        (3, 10_000, 5_000, OrderStatus.PARTIALLY_FILLED, 0),
+        (4, 10_000, 0, OrderStatus.FILLED, 0),
+        (5, 0, 0, OrderStatus.EXPIRED_IN_MATCH, Reason.SELF_TRADE),
+        (6, 0, 5_000, OrderStatus.EXPIRED_IN_MATCH, Reason.SELF_TRADE),
+    ]
+    # 0.3 BTC of order 1 and 0.85 x 49,000 USDT of order 3 are still held.
+    assert balances()[ALICE, BTC][1] == 30_000_000
+    assert balances()[ALICE, USDT] == (60_000_00000000 - 4_900_00000000 - 41_650_00000000, 41_650_00000000)
     assert_trial_balance()
 
 

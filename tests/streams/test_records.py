@@ -56,11 +56,12 @@ FROZEN: dict[type, dict[str, int]] = {
         "ORDER_ACCEPTED": 1, "ORDER_REJECTED": 2, "ORDER_DUPLICATE": 3, "TRADE": 4, "ORDER_RESTED": 5,
         "ORDER_CLOSED": 6, "CANCEL_REJECTED": 7, "ALL_CANCELED": 8, "PREVENTED_MATCH": 9, "MONEY_MOVED": 10,
         "RELAY_REFUSED": 11, "SETTINGS_APPLIED": 20, "MARKET_STATE_CHANGED": 21, "INTERNAL_REJECT": 30,
+        "ICEBERG_REFILLED": 40,
     },
     kinds.Side: {"BUY": 0, "SELL": 1},
-    kinds.OrderKind: {"LIMIT": 1, "MARKET": 2},
-    kinds.TimeInForce: {"NONE": 0, "GTC": 1},
-    kinds.StpMode: {"EXPIRE_TAKER": 1},
+    kinds.OrderKind: {"LIMIT": 1, "MARKET": 2, "LIMIT_MAKER": 3},
+    kinds.TimeInForce: {"NONE": 0, "GTC": 1, "IOC": 2, "FOK": 3, "GTD": 4},
+    kinds.StpMode: {"EXPIRE_TAKER": 1, "EXPIRE_MAKER": 2, "EXPIRE_BOTH": 3, "DECREMENT": 4},
     kinds.MarketState: {
         "PRE_LAUNCH": 1, "OPEN": 2, "POST_ONLY": 3, "HALTED": 4, "AUCTION": 5, "CANCEL_ONLY": 6, "CLOSED": 7,
     },
@@ -84,7 +85,9 @@ FROZEN_LAYOUTS = {
     "Credit": "<BBBBIQQIIQHHIqQ64s",
     "Trade": "<BBBBIQQIIQQQQQQqqqqqqqqqqqqqq",
     "OrderAccepted": "<BBBBIQQIIQQqqqqqqqqqIBBBB36s",
-    "OrderClosed": "<BBBBIQQIIQQqqqqqqqBBBB36s36s",
+    "OrderClosed": "<BBBBIQQIIQQqqqqqqqBBBB36s36sB",
+    "PreventedMatch": "<BBBBIQQIIQQQQQqqBBqqqqqqq",
+    "IcebergRefilled": "<BBBBIQQIIQQqqqB",
     "MoneyMoved": "<BBBBIQQIIQQHHIqqqqQqqB64s",
 }
 
@@ -98,7 +101,8 @@ def test_reasons_keep_their_numbers() -> None:
     known = {
         "NONE": 0, "INSUFFICIENT_BALANCE": 1, "UNKNOWN_ORDER": 5, "DUPLICATE_CLIENT_ID": 7, "STALE_SETTINGS": 9,
         "OVERFLOW": 11, "PRICE_FILTER": 12, "MARKET_HALTED": 18, "SELF_TRADE": 21, "CANCELED_BY_USER": 24,
-        "ENGINE_RESTARTED": 30, "INTERNAL": 31, "ENGINE_STOPPED": 35,
+        "ENGINE_RESTARTED": 30, "INTERNAL": 31, "ENGINE_STOPPED": 35, "INVALID_STATE": 36, "EXPIRED_BY_TIME": 37,
+        "EXPIRY_PASSED": 38, "WOULD_MATCH": 39, "ICEBERG_PARTS": 40,
     }  # fmt: skip
     assert {name: kinds.Reason[name].value for name in known} == known
     assert len({reason.value for reason in kinds.Reason}) == len(kinds.Reason)

@@ -13,6 +13,8 @@ PUBLIC_KINDS: Final = frozenset(
         EventKind.TRADE,
         EventKind.ORDER_RESTED,
         EventKind.ORDER_CLOSED,
+        EventKind.PREVENTED_MATCH,
+        EventKind.ICEBERG_REFILLED,
         EventKind.SETTINGS_APPLIED,
         EventKind.MARKET_STATE_CHANGED,
     }

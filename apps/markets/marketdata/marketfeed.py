@@ -9,8 +9,8 @@ from apps.markets.marketdata.book import Book
 from apps.markets.marketdata.livebars import LiveBars
 from apps.markets.marketdata.tape import Tape
 from apps.markets.marketdata.ticker import Ticker
-from apps.streams.kinds import AcceptedFlag, ClosedFlag, EventKind, Side, TradeFlag
-from apps.streams.records import MarketStateChanged, OrderAccepted, OrderClosed, OrderRested, Trade
+from apps.streams.kinds import AcceptedFlag, ClosedFlag, EventKind, Side, StpMode, TradeFlag
+from apps.streams.records import MarketStateChanged, OrderAccepted, OrderClosed, OrderRested, PreventedMatch, Trade
 
 
 class MarketFeed:
@@ -44,6 +44,10 @@ class MarketFeed:
                 self._rested(event)
             case EventKind.ORDER_CLOSED:
                 self._closed(event)
+            case EventKind.PREVENTED_MATCH:
+                self._prevented(event)
+            case EventKind.ICEBERG_REFILLED:
+                self.book.set_level(Side(event.side), event.price_ticks, event.level_lots)
             case EventKind.MARKET_STATE_CHANGED:
                 return [self._state_changed(event)]
         return []
@@ -145,6 +149,11 @@ class MarketFeed:
     def _closed(self, event: OrderClosed) -> None:
         if event.flags & ClosedFlag.WAS_RESTING:
             self.book.set_level(Side(event.side), event.price_ticks, event.level_lots)
+
+    def _prevented(self, event: PreventedMatch) -> None:
+        if event.stp_mode == StpMode.DECREMENT:
+            makers_side = Side.SELL if event.taker_side == Side.BUY else Side.BUY
+            self.book.set_level(makers_side, event.price_ticks, event.level_lots)
 
     def _state_changed(self, event: MarketStateChanged) -> wire.Record:
         self.state = wire.state(self.market_id, new_state=event.new_state, cause=event.cause, until_ms=event.until_ms)

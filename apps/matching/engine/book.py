@@ -7,6 +7,7 @@ Layout
 
 Invariants
     No empty level stays. `Level.lots` is the sum of its orders' `left_lots`. Priorities rise from head to tail.
+    `Order.left_lots` is what the order shows: of an iceberg the tip, whose reserve stands in its terms.
     An order that left the book has no links, so that no reference cycle is ever left for the garbage collector.
 
 Costs
@@ -17,6 +18,7 @@ from bisect import bisect_left, insort
 from typing import Final
 
 from apps.matching.engine.accounts import Seat
+from apps.matching.engine.terms import Terms
 from apps.streams.kinds import Side
 
 BUY: Final = int(Side.BUY)
@@ -27,13 +29,14 @@ class Order:
     """An order from its checks to its end.
 
     `priority` is the seq of the event that gave it its place at its level. `id_key` and `fingerprint` are those of
-    client_ids.py; the key is empty without a client id. `quantity_lots` is 0 for an order with a quote budget.
+    client_ids.py; the key is empty without a client id. `quantity_lots` is 0 for an order with a quote budget. `terms`
+    is None for an order that has nothing of terms.py.
     """
 
     __slots__ = (
         "account", "budget_units", "client_id", "filled_lots", "filled_quote_units", "fingerprint", "id_key", "kind",
         "left_lots", "level", "market", "next", "order_id", "prev", "price_ticks", "priority", "quantity_lots",
-        "seat", "side", "stp_mode", "time_in_force",
+        "seat", "side", "stp_mode", "terms", "time_in_force",
     )  # fmt: skip
 
     def __init__(
@@ -47,6 +50,7 @@ class Order:
         quantity_lots: int,
         budget_units: int,
         client_id: bytes,
+        terms: Terms | None = None,
     ) -> None:
         self.seat = seat
         self.market = seat.market
@@ -60,6 +64,7 @@ class Order:
         self.left_lots = quantity_lots
         self.budget_units = budget_units
         self.client_id = client_id
+        self.terms = terms
         self.id_key = b""
         self.fingerprint = 0
         self.order_id = 0
@@ -69,6 +74,11 @@ class Order:
         self.level: Level | None = None
         self.prev: Order | None = None
         self.next: Order | None = None
+
+    @property
+    def open_lots(self) -> int:
+        """What may still be filled, an iceberg's reserve included."""
+        return self.left_lots if self.terms is None else self.left_lots + self.terms.reserve_lots
 
 
 class Level:

@@ -4,9 +4,8 @@ from typing import Final
 
 from apps.matching.engine.book import Order
 from apps.matching.engine.client_ids import NO_CLIENT_ID
+from apps.matching.engine.ending import end_resting
 from apps.matching.engine.framing import fields_of, is_text
-from apps.matching.engine.funds import release_for
-from apps.matching.engine.open_orders import withdraw_order
 from apps.matching.engine.state import State
 from apps.streams.kinds import CommandKind, OrderStatus, Reason
 
@@ -15,13 +14,6 @@ _UNKNOWN: Final = Reason.UNKNOWN_ORDER
 _BY_USER: Final = Reason.CANCELED_BY_USER
 _unpack_cancel = fields_of(CommandKind.CANCEL_ORDER).unpack_from
 _unpack_cancel_all = fields_of(CommandKind.CANCEL_ALL).unpack_from
-
-
-def end_by_cancel(state: State, order: Order, reason: int, cancel_client_id: bytes) -> None:
-    """The resting order leaves the book, its hold is released, ORDER_CLOSED says so."""
-    level_lots = withdraw_order(state, order)
-    release_for(order)
-    state.journal.closed(order, _CANCELED, reason, cancel_client_id, True, level_lots)
 
 
 def cancel_order(state: State, frames: bytes, offset: int) -> None:
@@ -42,7 +34,7 @@ def cancel_order(state: State, frames: bytes, offset: int) -> None:
             and (order.client_id == client_id or client_id == NO_CLIENT_ID)
             and (order.market.market_id == market_id or market_id == 0)
         ):
-            end_by_cancel(state, order, _BY_USER, cancel_client_id)
+            end_resting(state, order, _CANCELED, _BY_USER, cancel_client_id)
             return
     state.journal.cancel_rejected(market_id, account_id, order_id, client_id, cancel_client_id, reason)
 
@@ -76,5 +68,5 @@ def cancel_all(state: State, frames: bytes, offset: int) -> None:
                 orders += seat.open_orders.values()
     orders.sort(key=lambda order: order.order_id)
     for order in orders:
-        end_by_cancel(state, order, _BY_USER, NO_CLIENT_ID)
+        end_resting(state, order, _CANCELED, _BY_USER)
     state.journal.all_canceled(market_id, account_id, len(orders))

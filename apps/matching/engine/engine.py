@@ -12,6 +12,7 @@ from apps.matching.engine import money, settings, snapshot, views
 from apps.matching.engine.cancel import cancel_all, cancel_order
 from apps.matching.engine.client_ids import ClientIds
 from apps.matching.engine.errors import InvariantBroken
+from apps.matching.engine.expiry import run_due
 from apps.matching.engine.framing import run_offsets
 from apps.matching.engine.invariants import validate
 from apps.matching.engine.placing import place_order
@@ -20,7 +21,7 @@ from apps.matching.engine.state import State
 from apps.matching.engine.states import set_market_state
 from apps.streams.kinds import CommandKind, Reason
 
-RULES_VERSION: Final = 2
+RULES_VERSION: Final = 3
 CLOSED_IDS_KEPT: Final = 1_000_000  # T15
 
 _COMMAND_ID: Final = Struct("<QII")
@@ -29,7 +30,7 @@ _KIND_AND_ID: Final = Struct("<xB14xQII")
 
 
 def tick(state: State, frames: bytes, offset: int) -> None:
-    """Time passes; nothing else does yet."""
+    """Time passes: what was due has run before this."""
 
 
 _HANDLERS_BY_KIND: Final[dict[CommandKind, Handler]] = {
@@ -85,7 +86,7 @@ class Engine:
         """
         offsets = run_offsets(frames)
         state = self._state
-        journal = state.journal
+        journal, timers = state.journal, state.timers
         seq_before = journal.seq
         journal.begin()
         unpack, handlers = _KIND_AND_ID.unpack_from, self.HANDLERS
@@ -97,11 +98,16 @@ class Engine:
             if now_ms < journal.now_ms:
                 raise InvariantBroken(f"time went back from {journal.now_ms} to {now_ms}")
             journal.now_ms = now_ms
+            if now_ms >= timers.due_ms:
+                run_due(state)
             handlers[kind](state, frames, offset)
         return journal.take(seq_before)
 
     def skip(self, run: bytes, reason: Reason) -> bytes:
-        """Take one command's number and time without applying it: one INTERNAL_REJECT event (poison, too old)."""
+        """Take one command's number and time without applying it: one INTERNAL_REJECT event (poison, too old).
+
+        Timers do not run: they do before the next command that is applied.
+        """
         run_offsets(run)
         journal = self._state.journal
         seq_before = journal.seq

@@ -18,8 +18,8 @@ def pays_with(order: Order) -> Balance:
 def need_units(order: Order) -> int:
     """What a resting limit order holds. No hold includes a fee."""
     if order.side == BUY:
-        return order.price_ticks * order.left_lots * order.market.unit_factor
-    return order.left_lots * order.market.lot_size
+        return order.price_ticks * order.open_lots * order.market.unit_factor
+    return order.open_lots * order.market.lot_size
 
 
 def hold_for(order: Order) -> bool:
@@ -40,12 +40,17 @@ def hold_for(order: Order) -> bool:
 
 def release_for(order: Order) -> None:
     """Give back what a limit order that ends still holds."""
+    release_lots(order, order.left_lots if order.terms is None else order.open_lots)
+
+
+def release_lots(order: Order, lots: int) -> None:
+    """Give back what an order holds for `lots` of it. A market buy by quantity has no price and holds nothing."""
     if order.side == BUY:
         pays = order.seat.quote
-        units = order.price_ticks * order.left_lots * order.market.unit_factor
+        units = order.price_ticks * lots * order.market.unit_factor
     else:
         pays = order.seat.base
-        units = order.left_lots * order.market.lot_size
+        units = lots * order.market.lot_size
     pays.held_units = held = pays.held_units - units
     pays.available_units += units
     if held < 0:

@@ -4,6 +4,7 @@ What is cheap is checked in production on every command, where it happens (funds
 """
 
 from collections import defaultdict
+from typing import Final
 
 from apps.common.amounts import AMOUNT_MAX
 from apps.matching.engine.book import BUY, SELL, Order
@@ -13,6 +14,12 @@ from apps.matching.engine.funds import need_units
 from apps.matching.engine.market import Market
 from apps.matching.engine.state import State
 from apps.matching.engine.states import UNCROSSED
+from apps.matching.engine.terms import Terms
+from apps.matching.engine.timers import NEVER, is_live
+from apps.streams.kinds import TimeInForce
+
+_NO_TERMS: Final = Terms()
+_GTD: Final = int(TimeInForce.GTD)
 
 
 def validate(state: State) -> None:
@@ -23,6 +30,7 @@ def validate(state: State) -> None:
     _check_indexes(state, resting)
     _check_money(state, resting)
     _check_client_ids(state)
+    _check_timers(state, resting)
 
 
 def _require(holds: bool, rule: str) -> None:
@@ -46,7 +54,7 @@ def _check_book(state: State, market: Market, resting: dict[int, Order]) -> None
                 _require(order.side == (BUY if side is market.bids else SELL), f"{where}: order of the other side")
                 _require(order.price_ticks == level.price_ticks, f"{where}: order of another price")
                 _require(0 < order.left_lots <= order.quantity_lots, f"{where}: order without lots")
-                _require(order.left_lots + order.filled_lots == order.quantity_lots, f"{where}: lots do not add up")
+                _check_terms(state, order, where)
                 _require(order.order_id not in resting, f"{where}: an order rests twice")
                 resting[order.order_id] = order
                 lots += order.left_lots
@@ -55,6 +63,41 @@ def _check_book(state: State, market: Market, resting: dict[int, Order]) -> None
             _require(level.lots == lots, f"{where}: level has {level.lots} lots, its orders {lots}")
     if market.state in UNCROSSED:
         _require(not market.is_crossed(), f"market {market.market_id}: crossed book")
+
+
+def _check_terms(state: State, order: Order, where: str) -> None:
+    terms = order.terms or _NO_TERMS
+    accounted = order.open_lots + order.filled_lots + terms.prevented_lots
+    _require(accounted == order.quantity_lots and terms.prevented_lots >= 0, f"{where}: lots do not add up")
+    if terms.display_lots:
+        _require(order.left_lots <= terms.display_lots, f"{where}: an iceberg shows more than its display")
+        _require(terms.reserve_lots >= 0, f"{where}: an iceberg's reserve is below nothing")
+    else:
+        _require(terms.reserve_lots == 0, f"{where}: a reserve without a display")
+    _require((terms.expires_ms > 0) == (order.time_in_force == _GTD), f"{where}: only GTD has an end in time")
+    _require(not terms.expires_ms or 0 < terms.accepted_seq <= state.journal.seq, f"{where}: accepted in the future")
+
+
+def _check_timers(state: State, resting: dict[int, Order]) -> None:
+    timers, live = state.timers, {}
+    for due_ms, seq, order in timers.heap:
+        if is_live(order):
+            _require(order.order_id not in live, f"order {order.order_id} has two timers")
+            live[order.order_id] = (due_ms, seq)
+    wanted = {
+        order_id: (order.terms.expires_ms, order.terms.accepted_seq)
+        for order_id, order in resting.items()
+        if order.terms is not None and order.terms.expires_ms
+    }
+    _require(live == wanted, "the timers are not those of the open orders")
+    _require(timers.stale == len(timers.heap) - len(live), "stale timers are miscounted")
+    _require(timers.due_ms == (timers.heap[0][0] if timers.heap else NEVER), "the next timer is not the first one")
+    _require(
+        all(
+            entry[:2] >= timers.heap[(position - 1) // 2][:2] for position, entry in enumerate(timers.heap) if position
+        ),
+        "the timers are no heap",
+    )
 
 
 def _check_indexes(state: State, resting: dict[int, Order]) -> None:

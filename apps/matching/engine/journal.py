@@ -6,6 +6,7 @@ decoding every kind. The TRADE event is packed by the sweep itself (engine-figur
 
 from typing import Final
 
+from apps.matching.engine.accounts import Balance
 from apps.matching.engine.book import BUY, Order
 from apps.matching.engine.errors import InvariantBroken
 from apps.streams.kinds import AcceptedFlag, ClosedFlag, EventKind, Reason
@@ -24,6 +25,7 @@ _refused = EVENTS[EventKind.RELAY_REFUSED].struct.pack
 _applied = EVENTS[EventKind.SETTINGS_APPLIED].struct.pack
 _state_changed = EVENTS[EventKind.MARKET_STATE_CHANGED].struct.pack
 _internal_reject = EVENTS[EventKind.INTERNAL_REJECT].struct.pack
+_refilled = EVENTS[EventKind.ICEBERG_REFILLED].struct.pack
 
 # Plain ints: a look-up on an enum class costs more than the rest of the argument list.
 _V: Final = EVENT_VERSION
@@ -40,6 +42,7 @@ _REFUSED: Final = int(EventKind.RELAY_REFUSED)
 _APPLIED: Final = int(EventKind.SETTINGS_APPLIED)
 _STATE_CHANGED: Final = int(EventKind.MARKET_STATE_CHANGED)
 _INTERNAL_REJECT: Final = int(EventKind.INTERNAL_REJECT)
+_REFILLED: Final = int(EventKind.ICEBERG_REFILLED)
 _RESTED_AT_ONCE: Final = int(AcceptedFlag.RESTED)
 _WAS_RESTING: Final = int(ClosedFlag.WAS_RESTING)
 
@@ -70,14 +73,16 @@ class Journal:
         return b"".join(records)
 
     def accepted(self, order: Order, level_lots: int) -> None:
-        """`level_lots` > 0 says that the whole order rests."""
+        """`level_lots` > 0 says that the whole order rests; of an iceberg its tip shows."""
         self.seq = seq = self.seq + 1
         pays = order.seat.quote if order.side == BUY else order.seat.base
+        terms = order.terms
+        display_lots, expires_ms = (0, 0) if terms is None else (terms.display_lots, terms.expires_ms)
         self.emit(
             _accepted(
                 _V, _ACCEPTED, _RESTED_AT_ONCE if level_lots else 0, 0, order.market.market_id,
                 seq, self.now_ms, self.cmd_n, self.cmd_index, order.account.account_id, order.order_id,
-                order.price_ticks, order.quantity_lots, order.budget_units, 0, 0, 0,
+                order.price_ticks, order.quantity_lots, order.budget_units, display_lots, 0, expires_ms,
                 pays.available_units, pays.held_units, level_lots, 0,
                 order.side, order.kind, order.time_in_force, order.stp_mode, order.client_id,
             )
@@ -106,7 +111,7 @@ class Journal:
         self.emit(
             _rested(
                 _V, _RESTED, 0, 0, order.market.market_id, seq, self.now_ms, self.cmd_n, self.cmd_index,
-                order.account.account_id, order.order_id, order.price_ticks, order.left_lots, level_lots, order.side,
+                order.account.account_id, order.order_id, order.price_ticks, order.open_lots, level_lots, order.side,
             )
         )  # fmt: skip
 
@@ -128,7 +133,7 @@ class Journal:
                 seq, self.now_ms, self.cmd_n, self.cmd_index,
                 order.account.account_id, order.order_id, order.price_ticks, order.quantity_lots, order.filled_lots,
                 order.filled_quote_units, pays.available_units, pays.held_units, level_lots,
-                status, order.side, order.kind, order.time_in_force, order.client_id, cancel_client_id,
+                status, order.side, order.kind, order.time_in_force, order.client_id, cancel_client_id, order.stp_mode,
             )
         )  # fmt: skip
 
@@ -158,7 +163,41 @@ class Journal:
                 _V, _PREVENTED, 0, int(Reason.SELF_TRADE), taker.market.market_id,
                 seq, self.now_ms, self.cmd_n, self.cmd_index, taker.account.account_id,
                 prevented_id, taker.order_id, maker.order_id, maker.account.account_id, maker.price_ticks, lots,
-                taker.stp_mode,
+                taker.stp_mode, 0, 0, 0, 0, 0, 0, 0, 0,
+            )
+        )  # fmt: skip
+
+    def decremented(
+        self,
+        prevented_id: int,
+        taker: Order,
+        maker: Order,
+        lots: int,
+        *,
+        level_lots: int,
+        taker_pays: Balance,
+        maker_pays: Balance,
+    ) -> None:
+        """A prevented match that took `lots` off both; balances are of the asset that each order pays with."""
+        self.seq = seq = self.seq + 1
+        self.emit(
+            _prevented(
+                _V, _PREVENTED, 0, int(Reason.SELF_TRADE), taker.market.market_id,
+                seq, self.now_ms, self.cmd_n, self.cmd_index, taker.account.account_id,
+                prevented_id, taker.order_id, maker.order_id, maker.account.account_id, maker.price_ticks, lots,
+                taker.stp_mode, taker.side,
+                taker_pays.available_units, taker_pays.held_units, maker_pays.available_units, maker_pays.held_units,
+                level_lots, taker.left_lots, maker.open_lots,
+            )
+        )  # fmt: skip
+
+    def iceberg_refilled(self, order: Order, level_lots: int) -> None:
+        """The seq of this event is the order's new place."""
+        self.seq = seq = self.seq + 1
+        self.emit(
+            _refilled(
+                _V, _REFILLED, 0, 0, order.market.market_id, seq, self.now_ms, self.cmd_n, self.cmd_index,
+                order.account.account_id, order.order_id, order.price_ticks, order.left_lots, level_lots, order.side,
             )
         )  # fmt: skip
 

@@ -1,56 +1,113 @@
-"""LIMIT orders, good till cancelled: trade up to their price, then rest (T1, T2)."""
+"""LIMIT orders: trade up to their price, then rest (GTC, GTD) or expire (IOC, FOK) (T1, T2, T4).
+
+IOC expires what does not print at once. FOK prints whole or expires: a read-only run of the sweep tells, and where it
+is short nothing else happens.
+"""
 
 from typing import Final
 
 from apps.matching.engine.band import band_fault
 from apps.matching.engine.book import Order
 from apps.matching.engine.errors import InvariantBroken
+from apps.matching.engine.expiry import expiry_fault, start_expiry
 from apps.matching.engine.filters import limit_fault, open_orders_fault
 from apps.matching.engine.funds import hold_for, release_for
+from apps.matching.engine.iceberg import hide_reserve, iceberg_fault
 from apps.matching.engine.open_orders import rest_order
+from apps.matching.engine.reach import limit_key, meets_book, would_print
 from apps.matching.engine.state import State
-from apps.matching.engine.sweep import limit_key, sweep, would_match
+from apps.matching.engine.sweep import sweep
 from apps.streams.kinds import OrderStatus, Reason, TimeInForce
 
 _GTC: Final = int(TimeInForce.GTC)
+_GTD: Final = int(TimeInForce.GTD)
+_FOK: Final = int(TimeInForce.FOK)
+_IMMEDIATE: Final = frozenset({int(TimeInForce.IOC), _FOK})
+_KNOWN: Final = frozenset({_GTC, _GTD}) | _IMMEDIATE
 
 
 def is_well_formed(order: Order) -> bool:
+    """A price, a quantity, and what its time in force takes: an end for GTD only, a display only where it can rest."""
+    terms = order.terms
     return (
         order.price_ticks > 0
         and order.quantity_lots > 0
         and order.budget_units == 0
-        and order.time_in_force == _GTC
-    )  # fmt: skip
+        and order.time_in_force in _KNOWN
+        and (
+            order.time_in_force != _GTD
+            if terms is None
+            else 0 <= terms.display_lots <= order.quantity_lots
+            and terms.expires_ms >= 0
+            and (terms.expires_ms > 0) == (order.time_in_force == _GTD)
+            and order.time_in_force not in _IMMEDIATE
+        )
+    )
 
 
 def place_limit(state: State, order: Order) -> Reason | None:
     """From the filters on; why it is refused, or None when it is in."""
-    reason = limit_fault(order) or band_fault(order) or open_orders_fault(order)
+    reason = entry_fault(state, order)
     if reason is not None:
         return reason
     if not hold_for(order):
         return Reason.INSUFFICIENT_BALANCE
+    enter(state, order)
+    return None
+
+
+def entry_fault(state: State, order: Order) -> Reason | None:
+    """Filters, band and, for an order that can rest, the account's open orders."""
+    reason = limit_fault(order)
+    if reason is None and order.terms is not None:
+        reason = iceberg_fault(order, order.terms) or expiry_fault(state, order)
+    reason = reason or band_fault(order)
+    if reason is None and order.time_in_force not in _IMMEDIATE:
+        reason = open_orders_fault(order)
+    return reason
+
+
+def enter(state: State, order: Order) -> None:
+    """The order is accepted and its funds are held: match it, then rest or expire what is left."""
     state.last_order_id += 1
     order.order_id = state.last_order_id
-
     journal = state.journal
-    if not would_match(order):
+    if not meets_book(order) and order.time_in_force not in _IMMEDIATE:
+        if order.terms is not None:
+            hide_reserve(order)
         journal.accepted(order, rest_order(state, order))
         order.priority = journal.seq
-        return None
+        if order.terms is not None:
+            order.terms.accepted_seq = journal.seq
+            start_expiry(state, order)
+        return
 
     journal.accepted(order, 0)
-    stopped_by = sweep(state, order, limit_key(order))
-    if not order.left_lots:
-        state.client_ids.remember(order)
-    elif stopped_by is Reason.SELF_TRADE:
-        release_for(order)
-        state.client_ids.remember(order)
-        journal.closed(order, OrderStatus.EXPIRED_IN_MATCH, Reason.SELF_TRADE)
+    if order.terms is not None:
+        order.terms.accepted_seq = journal.seq
+    worst_key = limit_key(order)
+    if order.time_in_force == _FOK and would_print(state, order, worst_key).lots < order.quantity_lots:
+        stopped_by: Reason | None = Reason.NO_LIQUIDITY
     else:
+        stopped_by = sweep(state, order, worst_key)
+    if stopped_by is Reason.SELF_TRADE:
+        _end(state, order, OrderStatus.EXPIRED_IN_MATCH, Reason.SELF_TRADE)
+    elif not order.left_lots:
+        state.client_ids.remember(order)
+    elif order.time_in_force in _IMMEDIATE:
+        _end(state, order, OrderStatus.EXPIRED, Reason.NO_LIQUIDITY)
+    else:
+        if order.terms is not None:
+            hide_reserve(order)
+            start_expiry(state, order)
         journal.rested(order, rest_order(state, order))
         order.priority = journal.seq
         if order.market.is_crossed():
             raise InvariantBroken("an order rests although it would match")
-    return None
+
+
+def _end(state: State, order: Order, status: OrderStatus, reason: Reason) -> None:
+    """It never came to rest; what it still holds is released."""
+    release_for(order)
+    state.client_ids.remember(order)
+    state.journal.closed(order, status, reason)

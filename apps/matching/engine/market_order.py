@@ -3,10 +3,12 @@
 from typing import Final
 
 from apps.matching.engine.book import BUY, Order
+from apps.matching.engine.budget import Budget
 from apps.matching.engine.filters import market_budget_fault, market_quantity_fault
 from apps.matching.engine.funds import hold, pays_with, release
+from apps.matching.engine.reach import NO_LIMIT, would_print
 from apps.matching.engine.state import State
-from apps.matching.engine.sweep import NO_LIMIT, makers_in_reach, sweep
+from apps.matching.engine.sweep import sweep
 from apps.streams.kinds import OrderStatus, Reason, TimeInForce
 
 _NONE: Final = int(TimeInForce.NONE)
@@ -20,6 +22,7 @@ def is_well_formed(order: Order) -> bool:
         and order.budget_units >= 0
         and (order.quantity_lots > 0) != (order.budget_units > 0)
         and order.time_in_force == _NONE
+        and order.terms is None
     )
 
 
@@ -35,7 +38,7 @@ def _by_quantity(state: State, order: Order) -> Reason | None:
         return reason
     pays = pays_with(order)
     if order.side == BUY:
-        if pays.available_units < _cost_of_what_would_print(order):
+        if pays.available_units < would_print(state, order, NO_LIMIT).quote_units:
             return Reason.INSUFFICIENT_BALANCE
     else:
         need = order.quantity_lots * order.market.lot_size
@@ -46,7 +49,7 @@ def _by_quantity(state: State, order: Order) -> Reason | None:
     _accept(state, order)
     stopped_by = sweep(state, order, NO_LIMIT)
     state.client_ids.remember(order)
-    if order.left_lots:
+    if order.left_lots or stopped_by is Reason.SELF_TRADE:
         if order.side != BUY:
             release(pays, order.left_lots * order.market.lot_size)
         _expire(state, order, stopped_by)
@@ -60,18 +63,24 @@ def _by_budget(state: State, order: Order) -> Reason | None:
         return reason
     pays = pays_with(order)
     lot_size = order.market.lot_size
-    need = order.budget_units if order.side == BUY else _lots_within_budget(order) * lot_size
+    if order.side == BUY:
+        need = order.budget_units
+    else:
+        need = would_print(state, order, NO_LIMIT, budget_units=order.budget_units).lots * lot_size
     if pays.available_units < need:
         return Reason.INSUFFICIENT_BALANCE
     hold(pays, need)
 
     _accept(state, order)
-    stopped_by = sweep(state, order, NO_LIMIT, budget_units=order.budget_units)
+    budget = Budget(order)
+    stopped_by = sweep(state, order, NO_LIMIT, budget)
     state.client_ids.remember(order)
-    spent = order.filled_quote_units if order.side == BUY else order.filled_lots * lot_size
-    release(pays, need - spent)
-    if stopped_by is Reason.BUDGET_SPENT or order.filled_quote_units == order.budget_units:
-        state.journal.closed(order, OrderStatus.FILLED, Reason.BUDGET_SPENT)
+    release(pays, budget.rest_units() if order.side == BUY else need - order.filled_lots * lot_size)
+    if stopped_by is not Reason.SELF_TRADE and (stopped_by is Reason.BUDGET_SPENT or not budget.rest_units()):
+        if budget.ended_by_prevention():
+            state.journal.closed(order, OrderStatus.EXPIRED_IN_MATCH, Reason.SELF_TRADE)
+        else:
+            state.journal.closed(order, OrderStatus.FILLED, Reason.BUDGET_SPENT)
     else:
         _expire(state, order, stopped_by)
     return None
@@ -89,28 +98,3 @@ def _expire(state: State, order: Order, stopped_by: Reason | None) -> None:
         state.journal.closed(order, OrderStatus.EXPIRED_IN_MATCH, Reason.SELF_TRADE)
     else:
         state.journal.closed(order, OrderStatus.EXPIRED, Reason.NO_LIQUIDITY)
-
-
-def _cost_of_what_would_print(order: Order) -> int:
-    """Quote units."""
-    left, cost = order.quantity_lots, 0
-    for price_ticks, offered in makers_in_reach(order):
-        lots = min(left, offered)
-        cost += lots * price_ticks * order.market.unit_factor
-        left -= lots
-        if not left:
-            break
-    return cost
-
-
-def _lots_within_budget(order: Order) -> int:
-    """Lots that would print before the budget ends; it ends at the first maker that it does not take whole."""
-    rest, total = order.budget_units, 0
-    for price_ticks, offered in makers_in_reach(order):
-        lot_cost = price_ticks * order.market.unit_factor
-        lots = min(rest // lot_cost, offered)
-        rest -= lots * lot_cost
-        total += lots
-        if lots < offered or not rest:
-            break
-    return total

@@ -1,4 +1,7 @@
-"""A resting order stands in three places: its book, its seat and, with a client id, as that id's owner. Only here."""
+"""A resting order stands in its book, at its seat and, with a client id, as that id's owner. Only here.
+
+With an end in time it also has a timer (expiry.py), which goes with it.
+"""
 
 from apps.matching.engine.book import BUY, Order
 from apps.matching.engine.state import State
@@ -16,6 +19,8 @@ def forget_order(state: State, order: Order) -> None:
     """The order has left its level for good: out of the indexes, its client id into the ring."""
     del order.seat.open_orders[order.order_id]
     state.client_ids.remember(order)
+    if order.terms is not None:
+        state.timers.forget(order)
 
 
 def withdraw_order(state: State, order: Order) -> int:
@@ -23,4 +28,6 @@ def withdraw_order(state: State, order: Order) -> int:
     level_lots = (order.market.bids if order.side == BUY else order.market.asks).remove(order)
     del order.seat.open_orders[order.order_id]
     state.client_ids.remember(order)
+    if order.terms is not None:
+        state.timers.forget(order)
     return level_lots

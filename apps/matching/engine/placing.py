@@ -1,26 +1,27 @@
 """The order of work for one incoming order; the first failing step gives the reason (matching-rules.md 2).
 
 format and settings version -> client order id -> market state -> filters -> price band -> limits per account ->
-funds -> sweep -> rest or expire. The steps from the filters on belong to the order's kind.
+funds -> would match (LIMIT_MAKER) -> sweep -> rest or expire. The steps from the filters on belong to the order's kind.
 """
 
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from apps.matching.engine import limit, market_order
+from apps.matching.engine import limit, market_order, post_only
 from apps.matching.engine.accounts import Seat
 from apps.matching.engine.book import SELL, Order
 from apps.matching.engine.client_ids import NO_CLIENT_ID, RECORD, fingerprint_of, key_of
 from apps.matching.engine.framing import fields_of, is_text
 from apps.matching.engine.market import Market
+from apps.matching.engine.selftrade import MODES
 from apps.matching.engine.state import State
 from apps.matching.engine.states import entry_fault
-from apps.streams.kinds import CommandKind, MarketState, OrderKind, Reason, StpMode
+from apps.matching.engine.terms import Terms
+from apps.streams.kinds import CommandKind, MarketState, OrderKind, Reason
 
 _unpack = fields_of(CommandKind.PLACE_ORDER).unpack_from
 _MALFORMED: Final = Reason.MALFORMED
 _OPEN: Final = int(MarketState.OPEN)
-_EXPIRE_TAKER: Final = int(StpMode.EXPIRE_TAKER)
 
 
 class KindRules(NamedTuple):
@@ -31,6 +32,7 @@ class KindRules(NamedTuple):
 KINDS: Final = {
     int(OrderKind.LIMIT): KindRules(limit.is_well_formed, limit.place_limit),
     int(OrderKind.MARKET): KindRules(market_order.is_well_formed, market_order.place_market),
+    int(OrderKind.LIMIT_MAKER): KindRules(post_only.is_well_formed, post_only.place_limit_maker),
 }
 
 
@@ -48,11 +50,7 @@ def place_order(state: State, frames: bytes, offset: int) -> None:
     if not is_text(client_id):
         client_id, reason = NO_CLIENT_ID, _MALFORMED
     elif (
-        rules is None
-        or side > SELL
-        or stp_mode != _EXPIRE_TAKER
-        or parts != 1
-        or flags | display_lots | stop_price_ticks | expires_ms | trailing_bips
+        rules is None or side > SELL or stp_mode not in MODES or parts != 1 or flags | stop_price_ticks | trailing_bips
     ):
         reason = _MALFORMED
     elif market is None:
@@ -60,7 +58,10 @@ def place_order(state: State, frames: bytes, offset: int) -> None:
     elif seat is None:
         reason = Reason.UNKNOWN_ACCOUNT
     else:
-        order = Order(seat, side, kind, time_in_force, stp_mode, price_ticks, quantity_lots, budget_units, client_id)
+        terms = Terms(display_lots, expires_ms) if display_lots | expires_ms else None
+        order = Order(
+            seat, side, kind, time_in_force, stp_mode, price_ticks, quantity_lots, budget_units, client_id, terms
+        )
         reason = _admit(state, order, rules, settings_version)
     if reason is not None:
         state.journal.rejected(market_id, account_id, side, kind, client_id, reason)
@@ -88,7 +89,7 @@ def _admit(state: State, order: Order, rules: KindRules, settings_version: int) 
                 state.journal.duplicate(order, first_order_id)
                 return None
     if market.state != _OPEN:
-        reason = entry_fault(market, order)
+        reason = entry_fault(state, market, order)
         if reason is not None:
             return reason
     return rules.place(state, order)

@@ -10,8 +10,9 @@ Versions
     names; a body of an older one is read without it. So a new release starts from the state of the one before.
 
 Canonical
-    Balances without units have no row. An order's place at its level is its `priority`; levels, indexes and totals
-    are rebuilt. `state_hash` is the hash of the whole body.
+    Balances without units have no row; open orders have rows in the last three tables only for what they have of it
+    (`left_lots` in `orders` is what the order shows). An order's place at its level is its `priority`; levels, indexes,
+    totals and timers are rebuilt. `state_hash` is the hash of the whole body.
 """
 
 from collections.abc import Iterator
@@ -23,9 +24,11 @@ from apps.matching.engine.accounts import Account, Asset, Balance
 from apps.matching.engine.book import Order
 from apps.matching.engine.client_ids import KEY_SIZE, NO_CLIENT_ID, RECORD, ClientIds
 from apps.matching.engine.errors import SnapshotError, UnreadableVersion
+from apps.matching.engine.expiry import start_expiry
 from apps.matching.engine.market import Market
 from apps.matching.engine.open_orders import rest_order
 from apps.matching.engine.state import KeyedHold, State
+from apps.matching.engine.terms import Terms
 from apps.streams.messages import MarketSettings
 
 MAGIC: Final = b"NBPTsnap"
@@ -78,6 +81,9 @@ TABLES: Final = (
     )),
     Table("closed_ids", "oldest first", (("record", f"{RECORD.size}s"),)),
     Table("skips", "market_id, 0 is none", (("market_id", "I"), ("count", "I")), since=2),
+    Table("expiries", "order_id", (("order_id", "Q"), ("expires_ms", "q"), ("accepted_seq", "Q")), since=3),
+    Table("icebergs", "order_id", (("order_id", "Q"), ("display_lots", "q"), ("reserve_lots", "q")), since=3),
+    Table("prevented", "order_id", (("order_id", "Q"), ("lots", "q")), since=3),
 )  # fmt: skip
 
 _SETTINGS_COLUMNS: Final = tuple(name for name, _ in TABLES[3].columns[5:20])
@@ -114,6 +120,7 @@ def write_snapshot(state: State, rules_version: int) -> bytes:
         ),
         "orders": (_order_row(order) for order in state.open_orders()),
         "skips": iter(_skip_rows(state)),
+        **_terms_rows(state),
     }
     parts = [MAGIC]
     for table in TABLES:
@@ -203,11 +210,44 @@ def _restore(state: State, tables: dict[str, list[tuple[Any, ...]]]) -> None:
     priority = [name for name, _ in TABLES[8].columns].index("priority")
     for row in sorted(tables["orders"], key=lambda row: row[priority]):
         _restore_order(state, row)
+    _restore_terms(state, tables)
     for market_id, count in tables["skips"]:
         if market_id:
             state.markets[market_id].skips = count
         else:
             state.skips = count
+
+
+def _terms_rows(state: State) -> dict[str, Iterator[tuple[Any, ...]]]:
+    """Of open orders with terms, by table."""
+    found = [(order.order_id, order.terms) for order in state.open_orders() if order.terms is not None]
+    return {
+        "expiries": ((order_id, each.expires_ms, each.accepted_seq) for order_id, each in found if each.expires_ms),
+        "icebergs": ((order_id, each.display_lots, each.reserve_lots) for order_id, each in found if each.display_lots),
+        "prevented": ((order_id, each.prevented_lots) for order_id, each in found if each.prevented_lots),
+    }
+
+
+def _restore_terms(state: State, tables: dict[str, list[tuple[Any, ...]]]) -> None:
+    if not (tables["expiries"] or tables["icebergs"] or tables["prevented"]):
+        return
+    orders = {order.order_id: order for order in state.open_orders()}
+
+    def terms_of(order_id: int) -> Terms:
+        order = orders[order_id]
+        if order.terms is None:
+            order.terms = Terms()
+        return order.terms
+
+    for order_id, expires_ms, accepted_seq in tables["expiries"]:
+        terms = terms_of(order_id)
+        terms.expires_ms, terms.accepted_seq = expires_ms, accepted_seq
+        start_expiry(state, orders[order_id])
+    for order_id, display_lots, reserve_lots in tables["icebergs"]:
+        terms = terms_of(order_id)
+        terms.display_lots, terms.reserve_lots = display_lots, reserve_lots
+    for order_id, lots in tables["prevented"]:
+        terms_of(order_id).prevented_lots = lots
 
 
 def _skip_rows(state: State) -> list[tuple[int, int]]:

@@ -5,6 +5,7 @@ from apps.matching.engine.book import Order
 from apps.matching.engine.client_ids import ClientIds
 from apps.matching.engine.journal import Journal
 from apps.matching.engine.market import Market
+from apps.matching.engine.timers import Timers
 
 
 class KeyedHold:
@@ -24,7 +25,9 @@ class State:
     `skips` is for poison.py: that of commands without a market.
     """
 
-    __slots__ = ("accounts", "assets", "client_ids", "holds", "journal", "last_order_id", "markets", "relays", "skips")
+    __slots__ = (
+        "accounts", "assets", "client_ids", "holds", "journal", "last_order_id", "markets", "relays", "skips", "timers",
+    )  # fmt: skip
 
     def __init__(self, client_ids: ClientIds) -> None:
         self.journal = Journal()
@@ -36,6 +39,7 @@ class State:
         self.relays: dict[int, int] = {}
         self.last_order_id = 0
         self.skips = 0
+        self.timers = Timers()
 
     def open_orders(self) -> list[Order]:
         """All resting orders by order_id. O(n log n)."""

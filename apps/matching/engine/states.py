@@ -8,13 +8,12 @@ from enum import Enum, auto
 from typing import Final, NamedTuple
 
 from apps.matching.engine.book import Order
-from apps.matching.engine.cancel import end_by_cancel
-from apps.matching.engine.client_ids import NO_CLIENT_ID
+from apps.matching.engine.ending import end_resting
 from apps.matching.engine.framing import fields_of
 from apps.matching.engine.market import Market
+from apps.matching.engine.reach import would_match
 from apps.matching.engine.state import State
-from apps.matching.engine.sweep import would_match
-from apps.streams.kinds import CommandKind, HaltCause, MarketState, OrderKind, Reason
+from apps.streams.kinds import CommandKind, HaltCause, MarketState, OrderKind, OrderStatus, Reason
 
 _unpack = fields_of(CommandKind.SET_MARKET_STATE).unpack_from
 
@@ -24,7 +23,7 @@ class Entry(Enum):
 
     ALL = auto()
     NOTHING = auto()
-    NOT_MATCHING = auto()  # limits that would not match
+    NOT_MATCHING = auto()  # LIMIT_MAKER, which is refused later if it would match, and limits that would not match
 
 
 class Passes(NamedTuple):
@@ -58,13 +57,16 @@ CAUSES_OF_COMMANDS: Final = frozenset({HaltCause.NONE, HaltCause.STAFF, HaltCaus
 UNCROSSED: Final = frozenset({MarketState.OPEN, MarketState.POST_ONLY})
 
 
-def entry_fault(market: Market, order: Order) -> Reason | None:
+def entry_fault(state: State, market: Market, order: Order) -> Reason | None:
     """Why the market's state refuses a new order, or None."""
     row = PASSES[MarketState(market.state)]
     if row.new_order is Entry.ALL:
         return None
-    if row.new_order is Entry.NOT_MATCHING and order.kind == OrderKind.LIMIT and not would_match(order):
-        return None
+    if row.new_order is Entry.NOT_MATCHING:
+        if order.kind == OrderKind.LIMIT_MAKER:
+            return None
+        if order.kind == OrderKind.LIMIT and not would_match(state, order):
+            return None
     return row.refusal
 
 
@@ -90,5 +92,5 @@ def set_market_state(state: State, frames: bytes, offset: int) -> Reason | None:
     state.journal.market_state_changed(market_id, relay_seq, source, old_state, new_state, cause)
     if new_state == MarketState.CLOSED:
         for order in [order for order in state.open_orders() if order.market is market]:
-            end_by_cancel(state, order, Reason.CANCELED_BY_STAFF, NO_CLIENT_ID)
+            end_resting(state, order, OrderStatus.CANCELED, Reason.CANCELED_BY_STAFF)
     return None

@@ -1,25 +1,25 @@
 """The matching sweep: price-time priority, at the maker's price (T1, matching-rules.md 2).
 
-Per maker: price limit -> self-trade -> print min(taker's rest, maker's rest). For an order with a quote budget the
-price limit means that one lot is affordable at the maker's price.
+Per maker: price limit -> expired by time (it expires, next) -> self-trade -> print min(taker's rest, maker's tip). For
+an order with a quote budget the price limit means that one lot is affordable at the maker's price.
 
 The loop and the TRADE event stay in one function: it is the engine's hot spot (engine-figures.md section 5).
 """
 
-from collections.abc import Iterator
 from typing import Final
 
 from apps.common.amounts import fee_units, rebate_units
 from apps.matching.engine.book import BUY, Order
+from apps.matching.engine.budget import Budget
 from apps.matching.engine.errors import InvariantBroken
+from apps.matching.engine.expiry import expire_order, has_expired
 from apps.matching.engine.funds import exchange
+from apps.matching.engine.iceberg import refill
 from apps.matching.engine.open_orders import forget_order
-from apps.matching.engine.selftrade import prevent_match
+from apps.matching.engine.selftrade import DECREMENT, ENDS_TAKER, prevent_match
 from apps.matching.engine.state import State
 from apps.streams.kinds import EventKind, Reason, TradeFlag
 from apps.streams.records import EVENT_VERSION, EVENTS
-
-NO_LIMIT: Final = -(2**63)
 
 _trade = EVENTS[EventKind.TRADE].struct.pack
 _NO_LIQUIDITY: Final = Reason.NO_LIQUIDITY
@@ -32,46 +32,19 @@ _MAKER_DONE: Final = int(TradeFlag.MAKER_DONE)
 _TAKER_DONE: Final = int(TradeFlag.TAKER_DONE)
 
 
-def limit_key(order: Order) -> int:
-    """Key of the worst opposite level that a limit order may trade with (book.py says what a key is)."""
-    return -order.price_ticks if order.side == BUY else order.price_ticks
-
-
-def would_match(order: Order) -> bool:
-    """A limit order's price meets the best opposite price."""
-    if order.side == BUY:
-        keys = order.market.asks.keys
-        return bool(keys) and keys[-1] >= -order.price_ticks
-    keys = order.market.bids.keys
-    return bool(keys) and keys[-1] >= order.price_ticks
-
-
-def makers_in_reach(taker: Order) -> Iterator[tuple[int, int]]:
-    """The read-only run: (price_ticks, lots) of each maker a market order would print with, best first.
-
-    Ends at the first maker of the taker's family or with the book.
-    """
-    side = taker.market.opposite(taker.side)
-    for key in reversed(side.keys):
-        maker = side.levels[key].head
-        while maker is not None:
-            if maker.account.family_id == taker.account.family_id:
-                return
-            yield maker.price_ticks, maker.left_lots
-            maker = maker.next
-
-
-def sweep(state: State, taker: Order, worst_key: int, *, budget_units: int = 0) -> Reason | None:
+def sweep(state: State, taker: Order, worst_key: int, budget: Budget | None = None) -> Reason | None:
     """Print `taker` against the opposite side down to `worst_key`; why it stopped, None at its limit or when filled.
 
-    With `budget_units` the taker's quote budget decides instead of its quantity. Reasons: NO_LIQUIDITY (book at its
-    end), BUDGET_SPENT (no lot is affordable any more), SELF_TRADE (the caller expires the rest).
+    With a `budget` that decides instead of the taker's quantity. Reasons: NO_LIQUIDITY (book at its end), BUDGET_SPENT
+    (no lot is affordable any more), SELF_TRADE (the caller expires the rest, which DECREMENT may have taken off whole).
     """
     market, journal, seat = taker.market, state.journal, taker.seat
     account_id, family_id = taker.account.account_id, taker.account.family_id
     taker_ppm = market.taker_ppm[taker.account.fee_tier]
     base, quote = seat.base, seat.quote
-    buying, by_budget = taker.side == BUY, budget_units > 0
+    buying, by_budget = taker.side == BUY, budget is not None
+    budget_units = 0 if budget is None else budget.rest_units()
+    overdue = state.timers.due_ms <= journal.now_ms  # more timers than may run before one command
     side = market.asks if buying else market.bids
     keys = side.keys
     wanted = taker.left_lots
@@ -93,10 +66,25 @@ def sweep(state: State, taker: Order, worst_key: int, *, budget_units: int = 0) 
                 wanted = budget_units // lot_cost
                 if not wanted:
                     return _BUDGET_SPENT
+            if overdue and has_expired(maker, journal.now_ms):
+                expire_order(state, maker)
+                maker = level.head
+                continue
             if maker.account.family_id == family_id:
-                prevent_match(state, taker, maker, wanted)
-                return _SELF_TRADE
+                prevent_match(state, taker, maker, wanted, budget)
+                if taker.stp_mode in ENDS_TAKER:
+                    return _SELF_TRADE
+                if budget is not None:
+                    budget_units = budget.rest_units()
+                elif taker.stp_mode == DECREMENT:
+                    wanted = taker.left_lots
+                    if not wanted:
+                        return _SELF_TRADE
+                maker = level.head
+                continue
 
+            terms = maker.terms
+            reserve = 0 if terms is None else terms.reserve_lots
             maker_left = maker.left_lots
             lots = wanted if wanted < maker_left else maker_left
             maker_left -= lots
@@ -135,7 +123,7 @@ def sweep(state: State, taker: Order, worst_key: int, *, budget_units: int = 0) 
                 taker.left_lots = wanted
                 if not wanted:
                     flags |= _TAKER_DONE
-            if not maker_left:
+            if not maker_left and not reserve:
                 flags |= _MAKER_DONE
 
             market.last_price_ticks = price_ticks
@@ -152,11 +140,15 @@ def sweep(state: State, taker: Order, worst_key: int, *, budget_units: int = 0) 
                     base.available_units, base.held_units, quote.available_units, quote.held_units,
                     maker_base.available_units, maker_base.held_units,
                     maker_quote.available_units, maker_quote.held_units,
-                    level_lots, maker_left,
+                    level_lots, maker_left + reserve,
                 )
             )  # fmt: skip
 
-            if not maker_left:
+            if reserve and not maker_left:
+                assert terms is not None
+                refill(state, maker, terms)
+                maker = level.head
+            elif not maker_left:
                 following = maker.next
                 maker.level = maker.next = None
                 forget_order(state, maker)

@@ -1,10 +1,13 @@
 """Read-only views for `reconcile`, `engine_status` and metrics: plain values, in a fixed order, never state objects."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from apps.matching.engine.state import State
+from apps.matching.engine.terms import Terms
 from apps.streams.kinds import HaltCause, MarketState
+
+_NO_TERMS: Final = Terms()
 
 
 class BalanceRow(NamedTuple):
@@ -15,7 +18,10 @@ class BalanceRow(NamedTuple):
 
 
 class OrderRow(NamedTuple):
-    """An open order. client_id is "" where it has none."""
+    """An open order. client_id is "" where it has none.
+
+    `left_lots` counts an iceberg's reserve, `shown_lots` does not. display_lots and expires_ms are 0 where not used.
+    """
 
     order_id: int
     account_id: int
@@ -29,6 +35,10 @@ class OrderRow(NamedTuple):
     filled_quote_units: int
     priority: int
     client_id: str
+    shown_lots: int
+    prevented_lots: int
+    display_lots: int
+    expires_ms: int
 
 
 class HoldRow(NamedTuple):
@@ -91,6 +101,7 @@ def balances(state: State) -> Iterator[BalanceRow]:
 def open_orders(state: State) -> Iterator[OrderRow]:
     """By order_id."""
     for order in state.open_orders():
+        terms = order.terms or _NO_TERMS
         yield OrderRow(
             order.order_id,
             order.account.account_id,
@@ -99,11 +110,15 @@ def open_orders(state: State) -> Iterator[OrderRow]:
             order.kind,
             order.price_ticks,
             order.quantity_lots,
-            order.left_lots,
+            order.open_lots,
             order.filled_lots,
             order.filled_quote_units,
             order.priority,
             _text(order.client_id),
+            order.left_lots,
+            terms.prevented_lots,
+            terms.display_lots,
+            terms.expires_ms,
         )
 
 

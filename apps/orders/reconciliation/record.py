@@ -31,8 +31,8 @@ SELECT account_id, asset_id, available_units, held_units FROM ledger_balance
  WHERE shard = %s AND (available_units <> 0 OR held_units <> 0)
 """
 _ORDERS: Final = """
-SELECT id, account_id, market_id, side, price_ticks, greatest(quantity_lots - filled_lots, 0), filled_lots,
-       filled_quote_units, client_order_id
+SELECT id, account_id, market_id, side, price_ticks, greatest(quantity_lots - filled_lots - prevented_lots, 0),
+       filled_lots, filled_quote_units, client_order_id
   FROM orders_order WHERE status = ANY(%s) AND market_id IN (SELECT market_id FROM orders_marketunits WHERE shard = %s)
 """
 _HOUSE: Final = """

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 
 class OrderFacts(NamedTuple):
-    """An open order. `left_lots` is 0 for an order by quote budget, which never rests."""
+    """An open order. `left_lots`, an iceberg's reserve included, is 0 for one by quote budget, which never rests."""
 
     account_id: int
     market_id: int

@@ -18,6 +18,7 @@ from apps.ledger.columns import (
 )
 from apps.ledger.rules import money_postings
 from apps.orders.settlement.columns import Batch, Events
+from apps.orders.settlement.orders import decrements
 from apps.orders.settlement.terms import Applied, Markets
 from apps.streams.kinds import EventKind, Side
 
@@ -60,6 +61,11 @@ def money_of(batch: Batch, markets: Markets, applied: list[Applied]) -> Money:
         events = batch.of(kind)
         pays = _paid_asset(events, _terms(events, markets, applied))
         states.add(events["account_id"], pays, events["available_units"], events["held_units"], events["seq"])
+    less = decrements(batch)
+    less_terms = _terms(less, markets, applied)
+    takers_asset, makers_asset = _paid_asset(less, less_terms, "taker_side"), _other_asset(less, less_terms)
+    states.add(less["account_id"], takers_asset, less["taker_available"], less["taker_held"], less["seq"])
+    states.add(less["maker_account_id"], makers_asset, less["maker_available"], less["maker_held"], less["seq"])
     trades = batch.of(EventKind.TRADE)
     terms = _terms(trades, markets, applied)
     assets = {"base": terms.base_asset_id, "quote": terms.quote_asset_id}
@@ -81,5 +87,10 @@ def _terms(events: Events, markets: Markets, applied: list[Applied]) -> Terms:
     return markets.columns(events["market_id"], events["seq"], applied)
 
 
-def _paid_asset(events: Events, terms: Terms) -> npt.NDArray[np.int64]:
-    return np.where(events["side"] == Side.BUY, terms.quote_asset_id, terms.base_asset_id)
+def _paid_asset(events: Events, terms: Terms, side: str = "side") -> npt.NDArray[np.int64]:
+    return np.where(events[side] == Side.BUY, terms.quote_asset_id, terms.base_asset_id)
+
+
+def _other_asset(prevented: Events, terms: Terms) -> npt.NDArray[np.int64]:
+    """What the makers of prevented matches pay with."""
+    return np.where(prevented["taker_side"] == Side.BUY, terms.base_asset_id, terms.quote_asset_id)

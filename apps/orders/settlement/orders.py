@@ -11,21 +11,25 @@ from apps.ledger.columns import Column, column
 from apps.ledger.pgbinary import BIGINT, INTEGER, SMALLINT
 from apps.orders.errors import SettlementStopped
 from apps.orders.settlement.columns import Batch, Events
-from apps.streams.kinds import EventKind, OrderStatus, TradeFlag
+from apps.streams.kinds import EventKind, OrderStatus, StpMode, TradeFlag
 
 _COLUMNS: Final = (
     "id", "market_id", "account_id", "side", "kind", "time_in_force", "stp_mode", "price_ticks", "quantity_lots",
-    "budget_units", "display_lots", "stop_price_ticks", "filled_lots", "filled_quote_units", "status", "reason",
-    "created_ms", "updated_ms", "seq", "client_order_id",
+    "budget_units", "display_lots", "stop_price_ticks", "expires_ms", "filled_lots", "filled_quote_units",
+    "prevented_lots", "status", "reason", "created_ms", "updated_ms", "seq", "client_order_id",
 )  # fmt: skip
 
-# What the last event says an order filled (-1: it says nothing) must be what its trades add up to.
+# What the last event says an order filled (-1: it says nothing) must be what its trades add up to. Status 0: a
+# prevented match took something off the order, which otherwise stays as it was.
 _UPDATE: Final = """
 UPDATE orders_order AS o
    SET filled_lots = o.filled_lots + v.lots, filled_quote_units = o.filled_quote_units + v.quote,
-       status = v.status, reason = v.reason, updated_ms = v.ms, seq = v.seq
-  FROM unnest(%(id)s, %(lots)s, %(quote)s, %(status)s, %(reason)s, %(ms)s, %(seq)s, %(closed_lots)s, %(closed_quote)s)
-       AS v(id, lots, quote, status, reason, ms, seq, closed_lots, closed_quote)
+       prevented_lots = o.prevented_lots + v.prevented,
+       status = CASE v.status WHEN 0 THEN o.status ELSE v.status END, reason = v.reason,
+       updated_ms = v.ms, seq = v.seq
+  FROM unnest(%(id)s, %(lots)s, %(quote)s, %(prevented)s, %(status)s, %(reason)s, %(ms)s, %(seq)s, %(closed_lots)s,
+              %(closed_quote)s)
+       AS v(id, lots, quote, prevented, status, reason, ms, seq, closed_lots, closed_quote)
  WHERE o.id = v.id AND o.seq < v.seq
    AND (v.closed_lots < 0
         OR (o.filled_lots + v.lots = v.closed_lots AND o.filled_quote_units + v.quote = v.closed_quote))
@@ -36,12 +40,15 @@ UPDATE orders_order AS o
 class OrderStates:
     """What a batch did to each order it touched, ascending by id. `lots` and `quote` are this batch's fills.
 
-    status 0: accepted and nothing more. closed_* are the totals that ORDER_CLOSED states, -1 without one.
+    `prevented` is what prevented matches took off it, 0 for an order by quote budget, which has no lots to lose.
+    status 0: accepted, or less by a prevented match, and nothing more. closed_* are the totals that ORDER_CLOSED
+    states, -1 without one.
     """
 
     id: Column
     lots: Column
     quote: Column
+    prevented: Column
     status: Column
     reason: Column
     ms: Column
@@ -58,13 +65,19 @@ def net(batch: Batch, quote_units: Column) -> OrderStates:
     accepted, trades, closed = (
         batch.of(kind) for kind in (EventKind.ORDER_ACCEPTED, EventKind.TRADE, EventKind.ORDER_CLOSED)
     )
-    maker, taker = column(trades["maker_order_id"]), column(trades["taker_order_id"])
-    touched = np.concatenate([column(accepted["order_id"]), maker, taker, column(closed["order_id"])])
-    ids, places = np.unique(touched, return_inverse=True)
-    ends = np.cumsum([len(accepted), len(trades), len(trades)])
-    at_accepted, at_maker, at_taker, at_closed = np.split(places, ends)
+    decremented = decrements(batch)
+    touching = [
+        (accepted, "order_id"), (trades, "maker_order_id"), (trades, "taker_order_id"),
+        (decremented, "maker_order_id"), (decremented, "taker_order_id"), (closed, "order_id"),
+    ]  # fmt: skip
+    ids, places = np.unique(np.concatenate([column(events[name]) for events, name in touching]), return_inverse=True)
+    ends = np.cumsum([len(events) for events, _ in touching[:-1]])
+    at_accepted, at_maker, at_taker, at_less_maker, at_less_taker, at_closed = np.split(places, ends)
     zero = np.zeros(len(ids), dtype=np.int64)
-    lots, quote, status, reason, ms, seq = (zero.copy() for _ in range(6))
+    lots, quote, prevented, status, reason, ms, seq = (zero.copy() for _ in range(7))
+    for place in (at_less_maker, at_less_taker):
+        np.add.at(prevented, place, decremented["prevented_lots"])
+    prevented[at_accepted[accepted["budget_units"] > 0]] = 0
     for place in (at_maker, at_taker):
         np.add.at(lots, place, trades["quantity_lots"])
         np.add.at(quote, place, quote_units)
@@ -74,10 +87,20 @@ def net(batch: Batch, quote_units: Column) -> OrderStates:
     status[at_closed], reason[at_closed] = closed["status"], closed["reason"]
     closed_lots, closed_quote = zero - 1, zero - 1
     closed_lots[at_closed], closed_quote[at_closed] = closed["filled_lots"], closed["filled_quote_units"]
-    for place, events in ((at_accepted, accepted), (at_maker, trades), (at_taker, trades), (at_closed, closed)):
+    for place, events in (
+        (at_accepted, accepted), (at_maker, trades), (at_taker, trades), (at_less_maker, decremented),
+        (at_less_taker, decremented), (at_closed, closed),
+    ):  # fmt: skip
         np.maximum.at(seq, place, column(events["seq"]))
         np.maximum.at(ms, place, column(events["cmd_ms"]))
-    return OrderStates(ids, lots, quote, status, reason, ms, seq, closed_lots, closed_quote)
+    return OrderStates(ids, lots, quote, prevented, status, reason, ms, seq, closed_lots, closed_quote)
+
+
+def decrements(batch: Batch) -> Events:
+    """The prevented matches that took something off both orders."""
+    prevented = batch.of(EventKind.PREVENTED_MATCH)
+    chosen: Events = prevented[prevented["stp_mode"] == StpMode.DECREMENT]
+    return chosen
 
 
 def write(cursor: psycopg.Cursor[Any], batch: Batch, states: OrderStates) -> None:
@@ -122,8 +145,10 @@ def _insert(cursor: psycopg.Cursor[Any], accepted: Events, states: OrderStates) 
             (BIGINT, accepted["budget_units"]),
             (BIGINT, accepted["display_lots"]),
             (BIGINT, accepted["stop_price_ticks"]),
+            (BIGINT, accepted["expires_ms"]),
             (BIGINT, states.lots),
             (BIGINT, states.quote),
+            (BIGINT, states.prevented),
             (SMALLINT, status),
             (SMALLINT, states.reason),
             (BIGINT, accepted["cmd_ms"]),

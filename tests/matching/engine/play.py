@@ -7,9 +7,14 @@
 One line is one command or question, then what it must answer. Prices are in USDT, quantities in BTC, budgets in USDT;
 whoever is named first gets 1,000,000 USDT and 100 BTC, unless a `fund` line came before. No fees unless set.
 
-    bid|ask   ID WHO PRICE QUANTITY [as CLIENT-ID]        limit order
-    buy|sell  ID WHO market QUANTITY [as CLIENT-ID]       market order by quantity
-    buy|sell  ID WHO spend BUDGET [as CLIENT-ID]          market order by quote budget
+    bid|ask   ID WHO PRICE QUANTITY [OPTION ...]          limit order
+    buy|sell  ID WHO market QUANTITY [OPTION ...]         market order by quantity
+    buy|sell  ID WHO spend BUDGET [OPTION ...]            market order by quote budget
+
+    Options: `as CLIENT-ID`, `ioc`, `fok`, `gtd SECONDS` (good till then, from now), `maker` (LIMIT_MAKER), `show
+    QUANTITY` (iceberg), `stp expire_taker|expire_maker|expire_both|decrement`.
+
+    wait SECONDS                                          time passes, then a tick
     cancel ID [by WHO]        cancel-all WHO              by order id; all orders of the account
     fund WHO AMOUNT ASSET     withdraw WHO AMOUNT ASSET   credit, debit
     transfer WHO AMOUNT ASSET WHO                         between accounts
@@ -30,6 +35,7 @@ from apps.matching.engine import Engine
 from apps.streams.codec import decode_events, encode_command, encode_set_asset, encode_set_market, stamp
 from apps.streams.kinds import (
     AcceptedFlag,
+    ClosedFlag,
     Counterparty,
     MarketState,
     OrderKind,
@@ -37,6 +43,7 @@ from apps.streams.kinds import (
     Reason,
     Side,
     Source,
+    StpMode,
     TimeInForce,
     TradeFlag,
 )
@@ -52,6 +59,7 @@ from apps.streams.records import (
     Credit,
     Debit,
     Hold,
+    IcebergRefilled,
     InternalReject,
     MarketStateChanged,
     MoneyMoved,
@@ -214,39 +222,69 @@ class Table:
                 assert answer == " ".join(expected.split()), f"line {number}: {text}\n  answered: {answer}"
             self.engine.validate()
 
+    def ask(self, line: str) -> str:
+        """What one line is answered."""
+        return self.answer(line.split())
+
     def answer(self, words: list[str]) -> str:
         verb, rest = words[0], words[1:]
         return str(getattr(self, "do_" + verb.replace("-", "_"))(*rest))
 
-    def do_bid(self, name: str, who: str, price: str, quantity: str, *alias: str) -> str:
-        return self._limit(Side.BUY, name, who, price, quantity, alias)
+    def do_bid(self, name: str, who: str, price: str, quantity: str, *options: str) -> str:
+        return self._limit(Side.BUY, name, who, price, quantity, options)
 
-    def do_ask(self, name: str, who: str, price: str, quantity: str, *alias: str) -> str:
-        return self._limit(Side.SELL, name, who, price, quantity, alias)
+    def do_ask(self, name: str, who: str, price: str, quantity: str, *options: str) -> str:
+        return self._limit(Side.SELL, name, who, price, quantity, options)
 
-    def do_buy(self, name: str, who: str, how: str, amount: str, *alias: str) -> str:
-        return self._market(Side.BUY, name, who, how, amount, alias)
+    def do_buy(self, name: str, who: str, how: str, amount: str, *options: str) -> str:
+        return self._market(Side.BUY, name, who, how, amount, options)
 
-    def do_sell(self, name: str, who: str, how: str, amount: str, *alias: str) -> str:
-        return self._market(Side.SELL, name, who, how, amount, alias)
+    def do_sell(self, name: str, who: str, how: str, amount: str, *options: str) -> str:
+        return self._market(Side.SELL, name, who, how, amount, options)
 
-    def _limit(self, side: Side, name: str, who: str, price: str, quantity: str, alias: tuple[str, ...]) -> str:
-        events = self.place(
-            name,
-            who,
-            side=side,
-            order_kind=OrderKind.LIMIT,
-            time_in_force=TimeInForce.GTC,
-            price_ticks=ticks(price),
-            quantity_lots=lots(quantity),
-            client_id=alias[1] if alias else name,
-        )
-        return self.words(events)
+    def _limit(self, side: Side, name: str, who: str, price: str, quantity: str, options: tuple[str, ...]) -> str:
+        fields: dict[str, Any] = {
+            "side": side,
+            "order_kind": OrderKind.LIMIT,
+            "time_in_force": TimeInForce.GTC,
+            "price_ticks": ticks(price),
+            "quantity_lots": lots(quantity),
+            "client_id": name,
+        }
+        return self.words(self.place(name, who, **fields | self._options(who, options)))
 
-    def _market(self, side: Side, name: str, who: str, how: str, amount: str, alias: tuple[str, ...]) -> str:
+    def _market(self, side: Side, name: str, who: str, how: str, amount: str, options: tuple[str, ...]) -> str:
         size = {"quantity_lots": lots(amount)} if how == "market" else {"budget_units": parse_decimal(amount)}
-        client_id = alias[1] if alias else name
-        return self.words(self.place(name, who, side=side, order_kind=OrderKind.MARKET, client_id=client_id, **size))
+        fields: dict[str, Any] = {"side": side, "order_kind": OrderKind.MARKET, "client_id": name, **size}
+        return self.words(self.place(name, who, **fields | self._options(who, options)))
+
+    def _options(self, who: str, options: tuple[str, ...]) -> dict[str, Any]:
+        """PlaceOrder fields for the words behind an order."""
+        self.account(who)  # may take time
+        fields: dict[str, Any] = {}
+        words = iter(options)
+        for word in words:
+            match word:
+                case "as":
+                    fields["client_id"] = next(words)
+                case "ioc" | "fok":
+                    fields["time_in_force"] = TimeInForce[word.upper()]
+                case "gtd":
+                    fields["time_in_force"] = TimeInForce.GTD
+                    fields["expires_ms"] = self.now_ms + 1 + parse_decimal(next(words)) // 10**5
+                case "maker":
+                    fields["order_kind"] = OrderKind.LIMIT_MAKER
+                case "show":
+                    fields["display_lots"] = lots(next(words))
+                case "stp":
+                    fields["stp_mode"] = StpMode[next(words).upper()]
+                case _:
+                    raise AssertionError(f"no such option: {word}")
+        return fields
+
+    def do_wait(self, seconds: str) -> str:
+        self.now_ms += int(seconds) * 1_000
+        return self.do_tick()
 
     def do_cancel(self, name: str, *by: str) -> str:
         who = by[1] if by else self.owners[name]
@@ -362,7 +400,11 @@ class Table:
                     return [f"canceled {self._name(event.order_id)}"]
                 if event.reason == Reason.CANCELED_BY_STAFF:
                     return [f"canceled {self._name(event.order_id)} by staff"]
+                if event.flags & ClosedFlag.WAS_RESTING:
+                    status += f" {self._name(event.order_id)}"
                 return [f"{status} {reason_text(event.reason)}"]
+            case IcebergRefilled():
+                return [f"refill {self._name(event.order_id)} {quantity_text(event.tip_lots)}"]
             case CancelRejected():
                 return [f"cancel rejected {reason_text(event.reason)}"]
             case AllCanceled():

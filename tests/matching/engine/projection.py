@@ -1,13 +1,16 @@
 """Books and balances rebuilt from events alone, as every reader does: proof that events are absolute and complete."""
 
+from collections import defaultdict
 from typing import Any
 
-from apps.streams.kinds import AcceptedFlag, ClosedFlag, CommandKind, EventKind, Side, TradeFlag
+from apps.streams.kinds import AcceptedFlag, ClosedFlag, CommandKind, EventKind, Side, StpMode, TradeFlag
 from apps.streams.records import (
+    IcebergRefilled,
     MoneyMoved,
     OrderAccepted,
     OrderClosed,
     OrderRested,
+    PreventedMatch,
     Trade,
 )
 
@@ -25,6 +28,7 @@ class Projection:
         self.orders: dict[int, OrderAccepted] = {}
         self.left: dict[int, int] = {}
         self.priority: dict[int, int] = {}
+        self.prevented: dict[int, int] = defaultdict(int)
 
     def apply(self, event: Any) -> None:
         assert event.seq == self.seq + 1, f"seq {event.seq} after {self.seq}"
@@ -62,8 +66,29 @@ class Projection:
         self.balances[event.account_id, asset_id] = (event.available_units, event.held_units)
         if event.flags & ClosedFlag.WAS_RESTING:
             self.levels[event.market_id, event.side, event.price_ticks] = event.level_lots
-            assert self.left.pop(event.order_id) == event.quantity_lots - event.filled_lots
+            left = event.quantity_lots - event.filled_lots - self.prevented[event.order_id]
+            assert self.left.pop(event.order_id) == left
         del self.orders[event.order_id]
+
+    def _prevented_match(self, event: PreventedMatch) -> None:
+        if event.stp_mode != StpMode.DECREMENT:
+            return
+        maker_side = Side.SELL if event.taker_side == Side.BUY else Side.BUY
+        self.balances[event.account_id, self._pays(event.market_id, event.taker_side)] = (
+            event.taker_available, event.taker_held,
+        )  # fmt: skip
+        self.balances[event.maker_account_id, self._pays(event.market_id, maker_side)] = (
+            event.maker_available, event.maker_held,
+        )  # fmt: skip
+        self.levels[event.market_id, maker_side, event.price_ticks] = event.level_lots
+        self.left[event.maker_order_id] -= event.prevented_lots
+        assert self.left[event.maker_order_id] == event.maker_left_lots
+        for order_id in (event.taker_order_id, event.maker_order_id):
+            self.prevented[order_id] += event.prevented_lots
+
+    def _iceberg_refilled(self, event: IcebergRefilled) -> None:
+        self.levels[event.market_id, event.side, event.price_ticks] = event.level_lots
+        self.priority[event.order_id] = event.seq
 
     def _trade(self, event: Trade) -> None:
         base, quote = self.assets[event.market_id]

@@ -8,6 +8,7 @@ from apps.matching.engine import InvariantBroken, limit
 from apps.matching.engine.accounts import Balance
 from apps.matching.engine.client_ids import fingerprint_of
 from apps.matching.engine.state import KeyedHold, State
+from apps.matching.engine.terms import Terms
 from apps.streams.kinds import MarketState
 from tests.matching.engine.play import ASSETS, MARKET, play
 
@@ -18,6 +19,7 @@ BOOK = """
     ask  a1 carol 51000 0.1
     hold wd:1 alice 6 USDT
     buy  p1 bob market 0.05
+    bid  b4 dave 48000 0.5 show 0.1 gtd 60
 """
 
 
@@ -38,6 +40,13 @@ def cross(state: State) -> None:
     market.asks.levels[-4_900_000] = level
     market.asks.keys[:] = [-4_900_000]
     level.head.fingerprint = fingerprint_of(level.head)
+
+
+def terms(state: State) -> Terms:
+    """Of dave's order, the last one."""
+    found = state.open_orders()[-1].terms
+    assert found is not None
+    return found
 
 
 ALICE = 1001
@@ -70,6 +79,18 @@ DAMAGES: list[tuple[str, Callable[[State], object]]] = [
     ("key is not that", lambda s: setattr(s.open_orders()[0], "id_key", b"x" * 16)),
     ("fingerprint", lambda s: setattr(s.open_orders()[0], "fingerprint", 1)),
     ("owners", lambda s: s.client_ids.owners.clear()),
+    ("shows more than its display", lambda s: setattr(terms(s), "display_lots", 9_999)),
+    ("reserve without a display", lambda s: setattr(terms(s), "display_lots", 0)),
+    ("lots do not add up", lambda s: setattr(terms(s), "reserve_lots", 39_999)),
+    ("lots do not add up", lambda s: setattr(terms(s), "prevented_lots", 1)),
+    ("only GTD has an end", lambda s: setattr(terms(s), "expires_ms", 0)),
+    ("only GTD has an end", lambda s: setattr(s.open_orders()[-1], "time_in_force", 1)),
+    ("accepted in the future", lambda s: setattr(terms(s), "accepted_seq", 10**6)),
+    ("timers are not those", lambda s: setattr(terms(s), "accepted_seq", 1)),
+    ("timers are not those", lambda s: s.timers.heap.clear()),
+    ("has two timers", lambda s: s.timers.heap.append(s.timers.heap[0])),
+    ("miscounted", lambda s: setattr(s.timers, "stale", 1)),
+    ("next timer is not the first", lambda s: setattr(s.timers, "due_ms", 1)),
     ("ring of client ids is too long", lambda s: setattr(s.client_ids, "capacity", 0)),
 ]
 

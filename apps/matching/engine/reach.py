@@ -1,0 +1,106 @@
+"""What an incoming order would meet: read-only runs of the sweep's rules, which change nothing (matching-rules.md 2).
+
+FOK asks how much would print, a market buy what that costs, a sell by quote budget how much it must hold; LIMIT_MAKER
+and POST_ONLY markets ask whether anything would match at all. An order that has expired by time counts as gone.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from apps.matching.engine.book import BUY, Level, Order
+from apps.matching.engine.expiry import has_expired
+from apps.matching.engine.selftrade import DECREMENT, ENDS_TAKER
+from apps.matching.engine.state import State
+
+NO_LIMIT: Final = -(2**63)
+
+
+class Prints(NamedTuple):
+    """What a sweep would print: lots and their cost in quote units."""
+
+    lots: int
+    quote_units: int
+
+
+def limit_key(order: Order) -> int:
+    """Key of the worst opposite level that a limit order may trade with (book.py says what a key is)."""
+    return -order.price_ticks if order.side == BUY else order.price_ticks
+
+
+def meets_book(order: Order) -> bool:
+    """A limit order's price meets the best opposite price, whoever stands there."""
+    if order.side == BUY:
+        keys = order.market.asks.keys
+        return bool(keys) and keys[-1] >= -order.price_ticks
+    keys = order.market.bids.keys
+    return bool(keys) and keys[-1] >= order.price_ticks
+
+
+def would_match(state: State, order: Order) -> bool:
+    """A limit order meets an opposite order that has not expired, its own family's included."""
+    if not meets_book(order):
+        return False
+    now_ms = state.journal.now_ms
+    if state.timers.due_ms > now_ms:
+        return True
+    side, worst_key = order.market.opposite(order.side), limit_key(order)
+    for key in reversed(side.keys):
+        if key < worst_key:
+            return False
+        maker = side.levels[key].head
+        while maker is not None:
+            if not has_expired(maker, now_ms):
+                return True
+            maker = maker.next
+    return False
+
+
+def would_print(state: State, taker: Order, worst_key: int, *, budget_units: int = 0) -> Prints:
+    """What the sweep would print down to `worst_key`, by the taker's lots or by `budget_units`."""
+    side, now_ms = taker.market.opposite(taker.side), state.journal.now_ms
+    family_id, mode, by_budget = taker.account.family_id, taker.stp_mode, budget_units > 0
+    wanted, total_lots, total_units = taker.left_lots, 0, 0
+    for key in reversed(side.keys):
+        if key < worst_key:
+            break
+        level = side.levels[key]
+        lot_cost = level.price_ticks * taker.market.unit_factor
+        for maker, tip in tips_in_turn(level):
+            if by_budget:
+                wanted = budget_units // lot_cost
+            if not wanted:
+                return Prints(total_lots, total_units)
+            if has_expired(maker, now_ms):
+                continue
+            lots = min(wanted, tip)
+            if maker.account.family_id != family_id:
+                total_lots += lots
+                total_units += lots * lot_cost
+            elif mode in ENDS_TAKER:
+                return Prints(total_lots, total_units)
+            elif mode != DECREMENT:
+                continue
+            wanted -= lots
+            budget_units -= lots * lot_cost
+            if lots < tip:
+                return Prints(total_lots, total_units)
+    return Prints(total_lots, total_units)
+
+
+def tips_in_turn(level: Level) -> Iterator[tuple[Order, int]]:
+    """(order, lots) of the level in the order in which takers get them; the tips that refills bring come after all."""
+    refills: deque[tuple[Order, int]] = deque()
+    order = level.head
+    while order is not None:
+        if order.terms is not None and order.terms.reserve_lots:
+            refills.append((order, order.terms.reserve_lots))
+        yield order, order.left_lots
+        order = order.next
+    while refills:
+        order, reserve = refills.popleft()
+        assert order.terms is not None
+        tip = min(order.terms.display_lots, reserve)
+        if reserve > tip:
+            refills.append((order, reserve - tip))
+        yield order, tip

@@ -1,0 +1,22 @@
+"""What only some orders have: an end in time, a reserve that is not shown, lots lost to prevented matches.
+
+A plain order has none of it (`Order.terms` is None), so that it pays one look at most for each rule here.
+"""
+
+
+class Terms:
+    """`display_lots` and `expires_ms` are as the order asked, 0 where it did not.
+
+    `accepted_seq` is the seq of the order's ORDER_ACCEPTED: timers that are due at the same time run in that order.
+    `reserve_lots` is an iceberg's hidden rest; `Order.left_lots` is its tip. `prevented_lots` were taken off by
+    self-trade prevention (DECREMENT).
+    """
+
+    __slots__ = ("accepted_seq", "display_lots", "expires_ms", "prevented_lots", "reserve_lots")
+
+    def __init__(self, display_lots: int = 0, expires_ms: int = 0) -> None:
+        self.display_lots = display_lots
+        self.expires_ms = expires_ms
+        self.accepted_seq = 0
+        self.reserve_lots = 0
+        self.prevented_lots = 0
