@@ -86,8 +86,6 @@ class Traffic:
         values["stp_mode"] = random.choice(tuple(StpMode)) if random.random() < 0.3 else StpMode.EXPIRE_TAKER
         if time_in_force == TimeInForce.GTD:
             values["expires_ms"] = now_ms() + 10**8  # later than the test: nothing changes by itself meanwhile
-                (5, 200, 10**8)
-            )  # of the engine's clock, so not by the seed
         if time_in_force in (TimeInForce.GTC, TimeInForce.GTD) and random.random() < 0.2:
             values["display_lots"] = -(-quantity_lots // random.randint(1, 9))
         return encode_command(
