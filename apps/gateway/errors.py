@@ -234,6 +234,7 @@ REFUSALS: Final[Mapping[Reason, tuple[int, int, str]]] = {
     Reason.MARKET_POST_ONLY: (400, -2010, "Order would immediately match and take."),
     Reason.WOULD_MATCH: (400, -2010, "Order would immediately match and take."),
     Reason.ICEBERG_PARTS: (400, -1013, "Filter failure: ICEBERG_PARTS"),
+    Reason.AMEND_QUANTITY: (400, -2038, "The new quantity must be below the current one and above what is filled."),
     Reason.EXPIRY_PASSED: (400, -1013, "The order's end must lie in the future."),
     # The engine failed at this very order and goes on without it. The same order would fail again, so this is a
     # refusal and not a 503 to be repeated.

@@ -17,7 +17,7 @@ from apps.gateway.reads import Reads
 from apps.gateway.replies import OrderView
 from apps.gateway.tail import EventTail
 from apps.streams.kinds import OrderKind, OrderStatus, Side, StpMode, TradeFlag
-from apps.streams.records import MoneyMoved, OrderAccepted, OrderClosed, PreventedMatch, Trade
+from apps.streams.records import MoneyMoved, OrderAccepted, OrderAmended, OrderClosed, PreventedMatch, Trade
 
 log = structlog.get_logger("nebannpet.gateway.userdata")
 
@@ -80,6 +80,8 @@ class AccountFeed:
                 self._trade(event, balances, last_fills)
             elif isinstance(event, OrderClosed):
                 self._closed(event, balances)
+            elif isinstance(event, OrderAmended):
+                self._amended(event, balances)
             elif isinstance(event, PreventedMatch) and event.stp_mode == StpMode.DECREMENT:
                 self._decremented(event, balances)
             elif isinstance(event, MoneyMoved):
@@ -156,6 +158,15 @@ class AccountFeed:
         view = replace(known.view, status=event.status)
         kind = "CANCELED" if event.status == OrderStatus.CANCELED else "EXPIRED"
         self._report(kind, view, event, cancel_id=event.cancel_client_id if kind == "CANCELED" else "")
+
+    def _amended(self, event: OrderAmended, balances: dict[int, tuple[int, int]]) -> None:
+        balances[self._pays_with(event.market_id, event.side)] = (event.available_units, event.held_units)
+        known = self._orders.get(event.order_id)
+        if known is None:
+            log.error("an amendment of an order that is not known", order_id=event.order_id, seq=event.seq)
+            return
+        known.view = replace(known.view, quantity_lots=event.quantity_lots)
+        self._report("REPLACED", known.view, event)
 
     def _decremented(self, event: PreventedMatch, balances: dict[int, tuple[int, int]]) -> None:
         """What both orders held for it is free; the orders themselves show the same fills as before."""

@@ -25,7 +25,10 @@ def execution_report(
     is_taker: bool = True,
     cancel_id: str = "",
 ) -> dict[str, Any]:
-    """`kind` is x: NEW, TRADE, CANCELED or EXPIRED. On CANCELED `c` is the cancel's id and `C` the order's."""
+    """`kind` is x: NEW, TRADE, REPLACED (amended), CANCELED or EXPIRED.
+
+    On CANCELED `c` is the cancel's id and `C` the order's.
+    """
     canceled = kind == "CANCELED"
     fee_units, asset = _fee(market, trade, is_taker=is_taker)
     last_lots = trade.quantity_lots if trade is not None else 0

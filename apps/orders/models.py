@@ -27,7 +27,7 @@ class Order(models.Model):
     time_in_force = models.SmallIntegerField()
     stp_mode = models.SmallIntegerField()
     price_ticks = models.BigIntegerField()
-    quantity_lots = models.BigIntegerField(help_text="0 for an order by quote budget.")
+    quantity_lots = models.BigIntegerField(help_text="As amended last; 0 for an order by quote budget.")
     budget_units = models.BigIntegerField()
     display_lots = models.BigIntegerField()
     stop_price_ticks = models.BigIntegerField()

@@ -9,6 +9,7 @@ class CommandKind(IntEnum):
     PLACE_ORDER = 2
     CANCEL_ORDER = 3
     CANCEL_ALL = 4
+    AMEND_ORDER = 5
     CREDIT = 10
     DEBIT = 11
     HOLD = 12
@@ -41,6 +42,8 @@ class EventKind(IntEnum):
     MARKET_STATE_CHANGED = 21
     INTERNAL_REJECT = 30
     ICEBERG_REFILLED = 40
+    ORDER_AMENDED = 42
+    AMEND_REJECTED = 49
 
 
 class Side(IntEnum):
@@ -148,6 +151,7 @@ class Reason(IntEnum):
     EXPIRY_PASSED = 38  # a new order whose expires_ms is not later than now
     WOULD_MATCH = 39  # LIMIT_MAKER that would take
     ICEBERG_PARTS = 40  # too many displayed parts for the whole quantity
+    AMEND_QUANTITY = 41  # not between what is filled and the current quantity
 
 
 class Source(IntEnum):

@@ -106,6 +106,18 @@ class CancelAll(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AmendOrder(Command):
+    """Reduce the quantity of an order, found as by CancelOrder, to quantity_lots. It keeps its place and client id."""
+
+    KIND = CommandKind.AMEND_ORDER
+
+    order_id: U64 = 0
+    quantity_lots: I64
+    client_id: Text36 = ""
+    amend_client_id: Text36 = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Relayed(Command):
     """Commands that come from an outbox row: relay_seq is dense per source; not newer is ignored, a gap stops."""
 
@@ -482,6 +494,39 @@ class IcebergRefilled(Event):
     side: U8
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderAmended(Event):
+    """The order's quantity is smaller now; its place is the same. left_lots counts an iceberg's reserve."""
+
+    KIND = EventKind.ORDER_AMENDED
+
+    order_id: U64
+    price_ticks: I64
+    old_quantity_lots: I64
+    quantity_lots: I64
+    left_lots: I64
+    available_units: I64
+    held_units: I64
+    level_lots: I64
+    side: U8
+    order_kind: U8
+    time_in_force: U8
+    stp_mode: U8
+    client_id: Text36
+    amend_client_id: Text36
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AmendRejected(Event):
+    """Nothing changed; `reason` says why."""
+
+    KIND = EventKind.AMEND_REJECTED
+
+    order_id: U64
+    client_id: Text36
+    amend_client_id: Text36
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How one class lies in bytes. `names` are the fields in order, `struct` packs (version, kind, *values)."""
@@ -517,12 +562,13 @@ def _layout(record: type[Any], size: int) -> Layout:
 
 
 COMMAND_RECORDS: Final = (
-    Tick, PlaceOrder, CancelOrder, CancelAll, Credit, Debit, Hold, Release, Capture, Transfer,
+    Tick, PlaceOrder, CancelOrder, CancelAll, AmendOrder, Credit, Debit, Hold, Release, Capture, Transfer,
     SetMarketState, SetAccount, SetAsset, SetMarket,
 )  # fmt: skip
 EVENT_RECORDS: Final = (
     OrderAccepted, OrderRejected, OrderDuplicate, Trade, OrderRested, OrderClosed, CancelRejected, AllCanceled,
     PreventedMatch, MoneyMoved, RelayRefused, SettingsApplied, MarketStateChanged, InternalReject, IcebergRefilled,
+    OrderAmended, AmendRejected,
 )  # fmt: skip
 
 COMMANDS: Final = {record.KIND: _layout(record, FRAME_SIZE) for record in COMMAND_RECORDS}

@@ -23,7 +23,7 @@ from apps.streams.bus.base import Bus
 from apps.streams.codec import encode_command
 from apps.streams.kinds import MarketState, OrderKind, Side, StpMode, TimeInForce
 from apps.streams.messages import AssetSettings
-from apps.streams.records import CancelOrder, PlaceOrder, SetAccount, SetMarketState
+from apps.streams.records import AmendOrder, CancelOrder, PlaceOrder, SetAccount, SetMarketState
 from tests.orders.tape import BTC, MARKET, USDT, market_settings
 
 SHARD = "spot"
@@ -69,6 +69,10 @@ class Traffic:
         if self._placed and random.random() < 0.3:
             account, client_id = random.choice(self._placed)
             return encode_command(CancelOrder(market_id=MARKET, account_id=account, client_id=client_id))
+        if self._placed and random.random() < 0.06:
+            account, client_id = random.choice(self._placed)
+            quantity_lots = random.randint(1, 900)
+            return encode_command(AmendOrder(account_id=account, client_id=client_id, quantity_lots=quantity_lots))
         account, client_id = random.choice(ACCOUNTS), f"t{len(self._placed)}" + "x" * random.choice((0, 5, 25))
         self._placed.append((account, client_id))
         values: dict[str, Any] = {

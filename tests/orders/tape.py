@@ -29,6 +29,7 @@ from apps.streams.records import (
     MarketStateChanged,
     MoneyMoved,
     OrderAccepted,
+    OrderAmended,
     OrderClosed,
     PreventedMatch,
     RelayRefused,
@@ -200,6 +201,20 @@ class Tape:
             maker_fee_units=maker_fee, level_lots=maker.left, maker_left_lots=maker.left, **states,
         )  # fmt: skip
         return event
+
+    def amend(self, order_id: int, lots: int) -> None:
+        order = self.orders[order_id]
+        asset, less = self._pays(order.side, order.price_ticks, order.lots - lots)
+        balance = self.balances[order.account_id, asset]
+        balance[0], balance[1] = balance[0] + less, balance[1] - less
+        old_lots, order.lots = order.lots, lots
+        self.write(
+            OrderAmended, market_id=self.settings.market_id, account_id=order.account_id, order_id=order.id,
+            price_ticks=order.price_ticks, old_quantity_lots=old_lots, quantity_lots=lots, left_lots=order.left,
+            available_units=balance[0], held_units=balance[1], level_lots=order.left, side=order.side,
+            order_kind=OrderKind.LIMIT, time_in_force=TimeInForce.GTC, stp_mode=1, client_id=order.client_id,
+            amend_client_id="",
+        )  # fmt: skip
 
     def prevent(self, maker_id: int, taker_id: int, lots: int, mode: StpMode) -> None:
         """Two orders of one family met; DECREMENT takes `lots` off both."""

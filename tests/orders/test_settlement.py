@@ -177,6 +177,32 @@ def test_what_a_prevented_match_takes_off_is_neither_filled_nor_open(recorded: R
     assert_trial_balance()
 
 
+@pytest.mark.parametrize("events_max", [1, 20_000])
+def test_an_amended_order_has_its_new_quantity_and_keeps_its_fills(recorded: Recorded, events_max: int) -> None:
+    recorded.fund(ALICE, usdt=60_000)
+    recorded.fund(BOB, btc=1)
+    tape = recorded.tape
+    tape.accept(1, ALICE, Side.BUY, 5_000_000, 100_000)
+    tape.accept(2, ALICE, Side.BUY, 4_000_000, 10_000)
+    tape.amend(2, 9_000)
+    tape.amend(2, 8_000)
+    tape.cut()
+    tape.accept(3, BOB, Side.SELL, 5_000_000, 30_000)
+    tape.trade(1, 3, 30_000)
+    tape.cut()
+    tape.amend(1, 50_000)
+    recorded.settle(events_max=events_max)
+    rows = Order.objects.order_by("id").values_list("id", "quantity_lots", "filled_lots", "status")
+    assert list(rows) == [
+        (1, 50_000, 30_000, OrderStatus.PARTIALLY_FILLED),
+        (2, 8_000, 0, OrderStatus.NEW),
+        (3, 30_000, 30_000, OrderStatus.FILLED),
+    ]
+    held = 50_000_00000000 // 100 * 20 + 40_000_00000000 // 100 * 8
+    assert balances()[ALICE, USDT] == (60_000_00000000 - 15_000_00000000 - held, held)
+    assert_trial_balance()
+
+
 def test_a_rebate_is_booked_in_the_takers_asset(recorded: Recorded) -> None:
     recorded.fund(ALICE, usdt=60_000)
     recorded.fund(BOB, btc=1)

@@ -15,6 +15,7 @@ PUBLIC_KINDS: Final = frozenset(
         EventKind.ORDER_CLOSED,
         EventKind.PREVENTED_MATCH,
         EventKind.ICEBERG_REFILLED,
+        EventKind.ORDER_AMENDED,
         EventKind.SETTINGS_APPLIED,
         EventKind.MARKET_STATE_CHANGED,
     }

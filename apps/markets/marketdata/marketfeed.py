@@ -46,7 +46,7 @@ class MarketFeed:
                 self._closed(event)
             case EventKind.PREVENTED_MATCH:
                 self._prevented(event)
-            case EventKind.ICEBERG_REFILLED:
+            case EventKind.ICEBERG_REFILLED | EventKind.ORDER_AMENDED:
                 self.book.set_level(Side(event.side), event.price_ticks, event.level_lots)
             case EventKind.MARKET_STATE_CHANGED:
                 return [self._state_changed(event)]

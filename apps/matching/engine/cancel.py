@@ -28,15 +28,23 @@ def cancel_order(state: State, frames: bytes, offset: int) -> None:
     elif parts != 1 or flags or not (order_id or client_id != NO_CLIENT_ID):
         reason = Reason.MALFORMED
     else:
-        order = _find(state, market_id, account_id, order_id, client_id)
-        if (
-            order is not None
-            and (order.client_id == client_id or client_id == NO_CLIENT_ID)
-            and (order.market.market_id == market_id or market_id == 0)
-        ):
+        order = find_order(state, market_id, account_id, order_id, client_id)
+        if order is not None:
             end_resting(state, order, _CANCELED, _BY_USER, cancel_client_id)
             return
     state.journal.cancel_rejected(market_id, account_id, order_id, client_id, cancel_client_id, reason)
+
+
+def find_order(state: State, market_id: int, account_id: int, order_id: int, client_id: bytes) -> Order | None:
+    """The account's open order that all of order_id, client id and market fit, as far as they are given."""
+    order = _find(state, market_id, account_id, order_id, client_id)
+    if (
+        order is not None
+        and (order.client_id == client_id or client_id == NO_CLIENT_ID)
+        and (order.market.market_id == market_id or market_id == 0)
+    ):
+        return order
+    return None
 
 
 def _find(state: State, market_id: int, account_id: int, order_id: int, client_id: bytes) -> Order | None:

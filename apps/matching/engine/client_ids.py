@@ -40,17 +40,19 @@ def key_of(account_id: int, client_id: bytes) -> bytes:
 
 
 def fingerprint_of(order: Order) -> int:
-    """Of what the order asks for; time, settings version and the command id are no part of that.
+    """Of what the order asked for when it was placed; time, settings version and the command id are no part of that.
 
     The zeros stand for stop price and trailing distance, so that a remembered id stays valid when orders begin to carry
     them.
     """
     terms = order.terms
-    display_lots, expires_ms = (0, 0) if terms is None else (terms.display_lots, terms.expires_ms)
+    display_lots, expires_ms, placed_lots = 0, 0, order.quantity_lots
+    if terms is not None:
+        display_lots, expires_ms, placed_lots = terms.display_lots, terms.expires_ms, terms.placed_lots or placed_lots
     return crc32(
         _pack_parameters(
             order.market.market_id, order.side, order.kind, order.time_in_force, order.stp_mode,
-            order.price_ticks, order.quantity_lots, order.budget_units, display_lots, 0, expires_ms, 0,
+            order.price_ticks, placed_lots, order.budget_units, display_lots, 0, expires_ms, 0,
         )
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from struct import Struct
 from typing import ClassVar, Final, Self
 
 from apps.matching.engine import money, settings, snapshot, views
+from apps.matching.engine.amend import amend_order
 from apps.matching.engine.cancel import cancel_all, cancel_order
 from apps.matching.engine.client_ids import ClientIds
 from apps.matching.engine.errors import InvariantBroken
@@ -38,6 +39,7 @@ _HANDLERS_BY_KIND: Final[dict[CommandKind, Handler]] = {
     CommandKind.PLACE_ORDER: place_order,
     CommandKind.CANCEL_ORDER: cancel_order,
     CommandKind.CANCEL_ALL: cancel_all,
+    CommandKind.AMEND_ORDER: amend_order,
     CommandKind.CREDIT: relayed(money.credit),
     CommandKind.DEBIT: relayed(money.debit),
     CommandKind.HOLD: relayed(money.hold_keyed),

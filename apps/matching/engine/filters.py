@@ -38,6 +38,16 @@ def market_budget_fault(order: Order) -> Reason | None:
     return Reason.LOT_SIZE if best_price * order.market.unit_factor > order.budget_units else None
 
 
+def smaller_fault(order: Order, quantity_lots: int) -> Reason | None:
+    """The minimums of lots and notional, for a limit order that becomes smaller."""
+    settings = order.market.settings
+    if quantity_lots < settings.min_lots:
+        return Reason.LOT_SIZE
+    if order.price_ticks * quantity_lots * order.market.unit_factor < settings.min_notional_units:
+        return Reason.NOTIONAL
+    return None
+
+
 def _notional_fault(settings: MarketSettings, notional_units: int) -> Reason | None:
     if notional_units > AMOUNT_MAX:
         return Reason.OVERFLOW

@@ -69,6 +69,8 @@ def _check_terms(state: State, order: Order, where: str) -> None:
     terms = order.terms or _NO_TERMS
     accounted = order.open_lots + order.filled_lots + terms.prevented_lots
     _require(accounted == order.quantity_lots and terms.prevented_lots >= 0, f"{where}: lots do not add up")
+    amended = terms.placed_lots > order.quantity_lots
+    _require(amended or terms.placed_lots == 0, f"{where}: an amended order did not become smaller")
     if terms.display_lots:
         _require(order.left_lots <= terms.display_lots, f"{where}: an iceberg shows more than its display")
         _require(terms.reserve_lots >= 0, f"{where}: an iceberg's reserve is below nothing")

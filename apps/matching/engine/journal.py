@@ -26,6 +26,8 @@ _applied = EVENTS[EventKind.SETTINGS_APPLIED].struct.pack
 _state_changed = EVENTS[EventKind.MARKET_STATE_CHANGED].struct.pack
 _internal_reject = EVENTS[EventKind.INTERNAL_REJECT].struct.pack
 _refilled = EVENTS[EventKind.ICEBERG_REFILLED].struct.pack
+_amended = EVENTS[EventKind.ORDER_AMENDED].struct.pack
+_amend_rejected = EVENTS[EventKind.AMEND_REJECTED].struct.pack
 
 # Plain ints: a look-up on an enum class costs more than the rest of the argument list.
 _V: Final = EVENT_VERSION
@@ -43,6 +45,8 @@ _APPLIED: Final = int(EventKind.SETTINGS_APPLIED)
 _STATE_CHANGED: Final = int(EventKind.MARKET_STATE_CHANGED)
 _INTERNAL_REJECT: Final = int(EventKind.INTERNAL_REJECT)
 _REFILLED: Final = int(EventKind.ICEBERG_REFILLED)
+_AMENDED: Final = int(EventKind.ORDER_AMENDED)
+_AMEND_REJECTED: Final = int(EventKind.AMEND_REJECTED)
 _RESTED_AT_ONCE: Final = int(AcceptedFlag.RESTED)
 _WAS_RESTING: Final = int(ClosedFlag.WAS_RESTING)
 
@@ -198,6 +202,29 @@ class Journal:
             _refilled(
                 _V, _REFILLED, 0, 0, order.market.market_id, seq, self.now_ms, self.cmd_n, self.cmd_index,
                 order.account.account_id, order.order_id, order.price_ticks, order.left_lots, level_lots, order.side,
+            )
+        )  # fmt: skip
+
+    def amended(self, order: Order, old_lots: int, pays: Balance, level_lots: int, amend_client_id: bytes) -> None:
+        """`pays` is the balance that the order pays from."""
+        self.seq = seq = self.seq + 1
+        self.emit(
+            _amended(
+                _V, _AMENDED, 0, 0, order.market.market_id, seq, self.now_ms, self.cmd_n, self.cmd_index,
+                order.account.account_id, order.order_id, order.price_ticks, old_lots, order.quantity_lots,
+                order.open_lots, pays.available_units, pays.held_units, level_lots,
+                order.side, order.kind, order.time_in_force, order.stp_mode, order.client_id, amend_client_id,
+            )
+        )  # fmt: skip
+
+    def amend_rejected(
+        self, market_id: int, account_id: int, order_id: int, client_id: bytes, amend_client_id: bytes, reason: int
+    ) -> None:
+        self.seq = seq = self.seq + 1
+        self.emit(
+            _amend_rejected(
+                _V, _AMEND_REJECTED, 0, reason, market_id, seq, self.now_ms, self.cmd_n, self.cmd_index,
+                account_id, order_id, client_id, amend_client_id,
             )
         )  # fmt: skip
 

@@ -10,7 +10,7 @@ Versions
     names; a body of an older one is read without it. So a new release starts from the state of the one before.
 
 Canonical
-    Balances without units have no row; open orders have rows in the last three tables only for what they have of it
+    Balances without units have no row; open orders have rows in the last four tables only for what they have of it
     (`left_lots` in `orders` is what the order shows). An order's place at its level is its `priority`; levels, indexes,
     totals and timers are rebuilt. `state_hash` is the hash of the whole body.
 """
@@ -84,6 +84,7 @@ TABLES: Final = (
     Table("expiries", "order_id", (("order_id", "Q"), ("expires_ms", "q"), ("accepted_seq", "Q")), since=3),
     Table("icebergs", "order_id", (("order_id", "Q"), ("display_lots", "q"), ("reserve_lots", "q")), since=3),
     Table("prevented", "order_id", (("order_id", "Q"), ("lots", "q")), since=3),
+    Table("amended", "order_id", (("order_id", "Q"), ("placed_lots", "q")), since=3),
 )  # fmt: skip
 
 _SETTINGS_COLUMNS: Final = tuple(name for name, _ in TABLES[3].columns[5:20])
@@ -225,11 +226,12 @@ def _terms_rows(state: State) -> dict[str, Iterator[tuple[Any, ...]]]:
         "expiries": ((order_id, each.expires_ms, each.accepted_seq) for order_id, each in found if each.expires_ms),
         "icebergs": ((order_id, each.display_lots, each.reserve_lots) for order_id, each in found if each.display_lots),
         "prevented": ((order_id, each.prevented_lots) for order_id, each in found if each.prevented_lots),
+        "amended": ((order_id, each.placed_lots) for order_id, each in found if each.placed_lots),
     }
 
 
 def _restore_terms(state: State, tables: dict[str, list[tuple[Any, ...]]]) -> None:
-    if not (tables["expiries"] or tables["icebergs"] or tables["prevented"]):
+    if not any(tables[name] for name in ("expiries", "icebergs", "prevented", "amended")):
         return
     orders = {order.order_id: order for order in state.open_orders()}
 
@@ -248,6 +250,8 @@ def _restore_terms(state: State, tables: dict[str, list[tuple[Any, ...]]]) -> No
         terms.display_lots, terms.reserve_lots = display_lots, reserve_lots
     for order_id, lots in tables["prevented"]:
         terms_of(order_id).prevented_lots = lots
+    for order_id, placed_lots in tables["amended"]:
+        terms_of(order_id).placed_lots = placed_lots
 
 
 def _skip_rows(state: State) -> list[tuple[int, int]]:

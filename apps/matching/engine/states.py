@@ -1,6 +1,6 @@
 """Market states: which commands pass in which, as data, and the staff command that changes them (T10).
 
-The table is that of matching-rules.md section 9. Rows and columns for rules that are not built yet (amend, triggers,
+The table is that of matching-rules.md section 9. Rows and columns for rules that are not built yet (triggers,
 auctions) appear with them; until then no command moves a market into AUCTION.
 """
 
@@ -30,18 +30,19 @@ class Passes(NamedTuple):
     """One row of the table. Cancels and money commands pass in every state."""
 
     new_order: Entry
+    amend: bool
     match: bool
     refusal: Reason
 
 
 PASSES: Final = {
-    MarketState.PRE_LAUNCH: Passes(Entry.NOTHING, False, Reason.MARKET_NOT_OPEN),
-    MarketState.OPEN: Passes(Entry.ALL, True, Reason.NONE),
-    MarketState.POST_ONLY: Passes(Entry.NOT_MATCHING, False, Reason.MARKET_POST_ONLY),
-    MarketState.HALTED: Passes(Entry.NOTHING, False, Reason.MARKET_HALTED),
-    MarketState.AUCTION: Passes(Entry.NOTHING, False, Reason.MARKET_AUCTION),
-    MarketState.CANCEL_ONLY: Passes(Entry.NOTHING, False, Reason.MARKET_CANCEL_ONLY),
-    MarketState.CLOSED: Passes(Entry.NOTHING, False, Reason.MARKET_CLOSED),
+    MarketState.PRE_LAUNCH: Passes(Entry.NOTHING, False, False, Reason.MARKET_NOT_OPEN),
+    MarketState.OPEN: Passes(Entry.ALL, True, True, Reason.NONE),
+    MarketState.POST_ONLY: Passes(Entry.NOT_MATCHING, True, False, Reason.MARKET_POST_ONLY),
+    MarketState.HALTED: Passes(Entry.NOTHING, False, False, Reason.MARKET_HALTED),
+    MarketState.AUCTION: Passes(Entry.NOTHING, True, False, Reason.MARKET_AUCTION),
+    MarketState.CANCEL_ONLY: Passes(Entry.NOTHING, False, False, Reason.MARKET_CANCEL_ONLY),
+    MarketState.CLOSED: Passes(Entry.NOTHING, False, False, Reason.MARKET_CLOSED),
 }
 
 # Where a staff command may move a market. Nothing leads back to PRE_LAUNCH.

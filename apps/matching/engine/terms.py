@@ -1,4 +1,4 @@
-"""What only some orders have: an end in time, a reserve that is not shown, lots lost to prevented matches.
+"""What only some orders have: an end in time, a hidden reserve, lots lost to prevented matches or amended away.
 
 A plain order has none of it (`Order.terms` is None), so that it pays one look at most for each rule here.
 """
@@ -9,10 +9,10 @@ class Terms:
 
     `accepted_seq` is the seq of the order's ORDER_ACCEPTED: timers that are due at the same time run in that order.
     `reserve_lots` is an iceberg's hidden rest; `Order.left_lots` is its tip. `prevented_lots` were taken off by
-    self-trade prevention (DECREMENT).
+    self-trade prevention (DECREMENT). `placed_lots` is the quantity that an amended order was placed with, else 0.
     """
 
-    __slots__ = ("accepted_seq", "display_lots", "expires_ms", "prevented_lots", "reserve_lots")
+    __slots__ = ("accepted_seq", "display_lots", "expires_ms", "placed_lots", "prevented_lots", "reserve_lots")
 
     def __init__(self, display_lots: int = 0, expires_ms: int = 0) -> None:
         self.display_lots = display_lots
@@ -20,3 +20,4 @@ class Terms:
         self.accepted_seq = 0
         self.reserve_lots = 0
         self.prevented_lots = 0
+        self.placed_lots = 0

@@ -12,6 +12,11 @@ class Migration(migrations.Migration):
             name="expires_ms",
             field=models.BigIntegerField(db_default=0, help_text="End of a GTD order, 0 without one."),
         ),
+        migrations.AlterField(
+            model_name="order",
+            name="quantity_lots",
+            field=models.BigIntegerField(help_text="As amended last; 0 for an order by quote budget."),
+        ),
         migrations.AddField(
             model_name="order",
             name="prevented_lots",

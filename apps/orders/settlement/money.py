@@ -57,7 +57,7 @@ class _States:
 def money_of(batch: Batch, markets: Markets, applied: list[Applied]) -> Money:
     """Ledger entries, last balances and notionals of the batch."""
     states = _States()
-    for kind in (EventKind.ORDER_ACCEPTED, EventKind.ORDER_CLOSED):
+    for kind in (EventKind.ORDER_ACCEPTED, EventKind.ORDER_AMENDED, EventKind.ORDER_CLOSED):
         events = batch.of(kind)
         pays = _paid_asset(events, _terms(events, markets, applied))
         states.add(events["account_id"], pays, events["available_units"], events["held_units"], events["seq"])

@@ -20,16 +20,17 @@ _COLUMNS: Final = (
 )  # fmt: skip
 
 # What the last event says an order filled (-1: it says nothing) must be what its trades add up to. Status 0: a
-# prevented match took something off the order, which otherwise stays as it was.
+# prevented match or an amendment made the order smaller, which otherwise stays as it was.
 _UPDATE: Final = """
 UPDATE orders_order AS o
    SET filled_lots = o.filled_lots + v.lots, filled_quote_units = o.filled_quote_units + v.quote,
        prevented_lots = o.prevented_lots + v.prevented,
+       quantity_lots = CASE v.amended_lots WHEN 0 THEN o.quantity_lots ELSE v.amended_lots END,
        status = CASE v.status WHEN 0 THEN o.status ELSE v.status END, reason = v.reason,
        updated_ms = v.ms, seq = v.seq
-  FROM unnest(%(id)s, %(lots)s, %(quote)s, %(prevented)s, %(status)s, %(reason)s, %(ms)s, %(seq)s, %(closed_lots)s,
-              %(closed_quote)s)
-       AS v(id, lots, quote, prevented, status, reason, ms, seq, closed_lots, closed_quote)
+  FROM unnest(%(id)s, %(lots)s, %(quote)s, %(prevented)s, %(amended_lots)s, %(status)s, %(reason)s, %(ms)s, %(seq)s,
+              %(closed_lots)s, %(closed_quote)s)
+       AS v(id, lots, quote, prevented, amended_lots, status, reason, ms, seq, closed_lots, closed_quote)
  WHERE o.id = v.id AND o.seq < v.seq
    AND (v.closed_lots < 0
         OR (o.filled_lots + v.lots = v.closed_lots AND o.filled_quote_units + v.quote = v.closed_quote))
@@ -41,14 +42,15 @@ class OrderStates:
     """What a batch did to each order it touched, ascending by id. `lots` and `quote` are this batch's fills.
 
     `prevented` is what prevented matches took off it, 0 for an order by quote budget, which has no lots to lose.
-    status 0: accepted, or less by a prevented match, and nothing more. closed_* are the totals that ORDER_CLOSED
-    states, -1 without one.
+    `amended_lots` is the last new quantity, 0 without one. status 0: accepted or made smaller, nothing more. closed_*
+    are the totals that ORDER_CLOSED states, -1 without one.
     """
 
     id: Column
     lots: Column
     quote: Column
     prevented: Column
+    amended_lots: Column
     status: Column
     reason: Column
     ms: Column
@@ -65,19 +67,21 @@ def net(batch: Batch, quote_units: Column) -> OrderStates:
     accepted, trades, closed = (
         batch.of(kind) for kind in (EventKind.ORDER_ACCEPTED, EventKind.TRADE, EventKind.ORDER_CLOSED)
     )
-    decremented = decrements(batch)
+    decremented, amended = decrements(batch), batch.of(EventKind.ORDER_AMENDED)
     touching = [
         (accepted, "order_id"), (trades, "maker_order_id"), (trades, "taker_order_id"),
-        (decremented, "maker_order_id"), (decremented, "taker_order_id"), (closed, "order_id"),
+        (decremented, "maker_order_id"), (decremented, "taker_order_id"),
+        (amended, "order_id"), (closed, "order_id"),
     ]  # fmt: skip
     ids, places = np.unique(np.concatenate([column(events[name]) for events, name in touching]), return_inverse=True)
     ends = np.cumsum([len(events) for events, _ in touching[:-1]])
-    at_accepted, at_maker, at_taker, at_less_maker, at_less_taker, at_closed = np.split(places, ends)
+    at_accepted, at_maker, at_taker, at_less_maker, at_less_taker, at_amended, at_closed = np.split(places, ends)
     zero = np.zeros(len(ids), dtype=np.int64)
-    lots, quote, prevented, status, reason, ms, seq = (zero.copy() for _ in range(7))
+    lots, quote, prevented, amended_lots, status, reason, ms, seq = (zero.copy() for _ in range(8))
     for place in (at_less_maker, at_less_taker):
         np.add.at(prevented, place, decremented["prevented_lots"])
     prevented[at_accepted[accepted["budget_units"] > 0]] = 0
+    amended_lots[at_amended] = amended["quantity_lots"]
     for place in (at_maker, at_taker):
         np.add.at(lots, place, trades["quantity_lots"])
         np.add.at(quote, place, quote_units)
@@ -89,11 +93,11 @@ def net(batch: Batch, quote_units: Column) -> OrderStates:
     closed_lots[at_closed], closed_quote[at_closed] = closed["filled_lots"], closed["filled_quote_units"]
     for place, events in (
         (at_accepted, accepted), (at_maker, trades), (at_taker, trades), (at_less_maker, decremented),
-        (at_less_taker, decremented), (at_closed, closed),
+        (at_less_taker, decremented), (at_amended, amended), (at_closed, closed),
     ):  # fmt: skip
         np.maximum.at(seq, place, column(events["seq"]))
         np.maximum.at(ms, place, column(events["cmd_ms"]))
-    return OrderStates(ids, lots, quote, prevented, status, reason, ms, seq, closed_lots, closed_quote)
+    return OrderStates(ids, lots, quote, prevented, amended_lots, status, reason, ms, seq, closed_lots, closed_quote)
 
 
 def decrements(batch: Batch) -> Events:
@@ -131,6 +135,7 @@ def _insert(cursor: psycopg.Cursor[Any], accepted: Events, states: OrderStates) 
     if unequal.any():
         raise SettlementStopped(f"order {states.id[unequal][0]} closed with other fills than its trades add up to")
     status = np.where(states.status == 0, int(OrderStatus.NEW), states.status)
+    quantity_lots = np.where(states.amended_lots == 0, accepted["quantity_lots"], states.amended_lots)
     data = pgbinary.rows_with_text(
         [
             (BIGINT, states.id),
@@ -141,7 +146,7 @@ def _insert(cursor: psycopg.Cursor[Any], accepted: Events, states: OrderStates) 
             (SMALLINT, accepted["time_in_force"]),
             (SMALLINT, accepted["stp_mode"]),
             (BIGINT, accepted["price_ticks"]),
-            (BIGINT, accepted["quantity_lots"]),
+            (BIGINT, quantity_lots),
             (BIGINT, accepted["budget_units"]),
             (BIGINT, accepted["display_lots"]),
             (BIGINT, accepted["stop_price_ticks"]),

@@ -16,6 +16,7 @@ whoever is named first gets 1,000,000 USDT and 100 BTC, unless a `fund` line cam
 
     wait SECONDS                                          time passes, then a tick
     cancel ID [by WHO]        cancel-all WHO              by order id; all orders of the account
+    amend ID QUANTITY [by WHO]                            to a smaller quantity
     fund WHO AMOUNT ASSET     withdraw WHO AMOUNT ASSET   credit, debit
     transfer WHO AMOUNT ASSET WHO                         between accounts
     hold|release|capture KEY WHO AMOUNT ASSET             keyed holds
@@ -51,6 +52,8 @@ from apps.streams.messages import AssetSettings, MarketSettings
 from apps.streams.records import (
     FRAME_SIZE,
     AllCanceled,
+    AmendOrder,
+    AmendRejected,
     CancelAll,
     CancelOrder,
     CancelRejected,
@@ -64,6 +67,7 @@ from apps.streams.records import (
     MarketStateChanged,
     MoneyMoved,
     OrderAccepted,
+    OrderAmended,
     OrderClosed,
     OrderDuplicate,
     OrderRejected,
@@ -292,6 +296,11 @@ class Table:
             self.send(CancelOrder(market_id=MARKET, account_id=self.account(who), order_id=self.orders[name]))
         )
 
+    def do_amend(self, name: str, quantity: str, *by: str) -> str:
+        who = by[1] if by else self.owners[name]
+        command = AmendOrder(account_id=self.account(who), order_id=self.orders[name], quantity_lots=lots(quantity))
+        return self.words(self.send(command))
+
     def do_cancel_all(self, who: str) -> str:
         return self.words(self.send(CancelAll(account_id=self.account(who))))
 
@@ -405,6 +414,10 @@ class Table:
                 return [f"{status} {reason_text(event.reason)}"]
             case IcebergRefilled():
                 return [f"refill {self._name(event.order_id)} {quantity_text(event.tip_lots)}"]
+            case OrderAmended():
+                return [f"amended {self._name(event.order_id)} {quantity_text(event.quantity_lots)}"]
+            case AmendRejected():
+                return [f"amend rejected {reason_text(event.reason)}"]
             case CancelRejected():
                 return [f"cancel rejected {reason_text(event.reason)}"]
             case AllCanceled():

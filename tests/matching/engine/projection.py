@@ -8,6 +8,7 @@ from apps.streams.records import (
     IcebergRefilled,
     MoneyMoved,
     OrderAccepted,
+    OrderAmended,
     OrderClosed,
     OrderRested,
     PreventedMatch,
@@ -85,6 +86,14 @@ class Projection:
         assert self.left[event.maker_order_id] == event.maker_left_lots
         for order_id in (event.taker_order_id, event.maker_order_id):
             self.prevented[order_id] += event.prevented_lots
+
+    def _order_amended(self, event: OrderAmended) -> None:
+        self.balances[event.account_id, self._pays(event.market_id, event.side)] = (
+            event.available_units, event.held_units,
+        )  # fmt: skip
+        self.levels[event.market_id, event.side, event.price_ticks] = event.level_lots
+        self.left[event.order_id] -= event.old_quantity_lots - event.quantity_lots
+        assert self.left[event.order_id] == event.left_lots
 
     def _iceberg_refilled(self, event: IcebergRefilled) -> None:
         self.levels[event.market_id, event.side, event.price_ticks] = event.level_lots

@@ -6,8 +6,9 @@
 from dataclasses import asdict
 from typing import Any
 
+from apps.streams.codec import encode_command
 from apps.streams.kinds import OrderKind, StpMode, TimeInForce
-from apps.streams.records import PlaceOrder
+from apps.streams.records import AmendOrder, PlaceOrder
 from tests.matching.engine.random_commands import Commands as SpineCommands
 
 RESTING = (TimeInForce.GTC, TimeInForce.GTC, TimeInForce.GTD)
@@ -15,13 +16,30 @@ IMMEDIATE = (TimeInForce.IOC, TimeInForce.FOK)
 
 
 class Commands(SpineCommands):
-    """One random history over all rules."""
+    """One random history over all rules. `placed` is (account, client id, lots) of limit orders."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.placed: list[tuple[int, str, int]] = []
+
+    def _choose(self) -> bytes:
+        if self.placed and self.random.random() < 0.07:
+            return encode_command(self._amend())
+        return super()._choose()
+
+    def _amend(self) -> AmendOrder:
+        random = self.random
+        account_id, client_id, lots = random.choice(self.placed[-30:])
+        quantity_lots = random.choice((0, 1, lots - 1, lots // 2, lots // 2, lots))
+        if random.random() < 0.2:
+            return AmendOrder(account_id=account_id, order_id=random.randrange(400), quantity_lots=quantity_lots)
+        return AmendOrder(account_id=account_id, client_id=client_id, quantity_lots=quantity_lots)
 
     def _order(self) -> PlaceOrder:
         random, order = self.random, super()._order()
         fields: dict[str, Any] = asdict(order)
         if random.random() < 0.5:
-            fields["stp_mode"] = random.choice(tuple(StpMode))
+            fields["stp_mode"] = random.choice((*StpMode, StpMode.DECREMENT, StpMode.DECREMENT))
         if order.order_kind == OrderKind.LIMIT and random.random() < 0.6:
             if random.random() < 0.15:
                 fields["order_kind"] = OrderKind.LIMIT_MAKER
@@ -30,4 +48,6 @@ class Commands(SpineCommands):
                 fields["expires_ms"] = self.now_ms + random.choice((-5, 0, 1, 30, 300, 3_000, 10**9))
             if random.random() < 0.35:
                 fields["display_lots"] = random.choice((1, 2, 5, 20, order.quantity_lots))
+        if order.client_id and order.quantity_lots > 1:
+            self.placed.append((order.account_id, order.client_id, order.quantity_lots))
         return PlaceOrder(**fields)

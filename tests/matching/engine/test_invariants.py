@@ -83,6 +83,8 @@ DAMAGES: list[tuple[str, Callable[[State], object]]] = [
     ("reserve without a display", lambda s: setattr(terms(s), "display_lots", 0)),
     ("lots do not add up", lambda s: setattr(terms(s), "reserve_lots", 39_999)),
     ("lots do not add up", lambda s: setattr(terms(s), "prevented_lots", 1)),
+    ("did not become smaller", lambda s: setattr(terms(s), "placed_lots", 50_000)),
+    ("fingerprint", lambda s: setattr(terms(s), "placed_lots", 60_000)),
     ("only GTD has an end", lambda s: setattr(terms(s), "expires_ms", 0)),
     ("only GTD has an end", lambda s: setattr(s.open_orders()[-1], "time_in_force", 1)),
     ("accepted in the future", lambda s: setattr(terms(s), "accepted_seq", 10**6)),

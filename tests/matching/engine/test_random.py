@@ -5,6 +5,7 @@ never matter. A failing run prints its seed.
 import os
 import subprocess
 import sys
+from collections import Counter
 from random import Random
 
 import pytest
@@ -13,8 +14,16 @@ from hypothesis import strategies as st
 
 from apps.matching.engine import Engine
 from apps.streams.codec import decode_events
-from apps.streams.kinds import EventKind, HaltCause, Reason, Side
-from apps.streams.records import EVENT_SIZE
+from apps.streams.kinds import EventKind, HaltCause, OrderKind, Reason, Side, StpMode, TimeInForce, TradeFlag
+from apps.streams.records import (
+    EVENT_SIZE,
+    AmendRejected,
+    OrderAccepted,
+    OrderClosed,
+    OrderRejected,
+    PreventedMatch,
+    Trade,
+)
 from tests.matching.engine.projection import Projection
 from tests.matching.engine.random_orders import Commands
 
@@ -56,6 +65,35 @@ def test_every_step_is_sound_and_events_alone_rebuild_books_and_balances(seed: i
     agrees(projection, engine)
     assert engine.counters().last_order_id > 300  # the history was not all refusals
     assert next(iter(engine.markets())).last_trade_id > 200
+
+
+def test_the_histories_use_every_rule() -> None:
+    seen: Counter[object] = Counter()
+    for seed in SEEDS:
+        engine, kinds = Engine(50), {}
+        for frames in history(seed, 1_500):
+            for event in decode_events(engine.process(frames)):
+                seen[EventKind(event.KIND)] += 1
+                match event:
+                    case OrderAccepted():
+                        kinds[event.order_id] = event
+                        seen[OrderKind(event.order_kind)] += 1
+                        seen[TimeInForce(event.time_in_force)] += 1
+                    case PreventedMatch():
+                        seen[StpMode(event.stp_mode)] += 1
+                    case OrderRejected() | AmendRejected():
+                        seen[Reason(event.reason)] += 1
+                    case Trade() if event.flags & TradeFlag.TAKER_DONE:
+                        seen["filled", kinds[event.taker_order_id].time_in_force] += 1
+                    case OrderClosed():
+                        seen[Reason(event.reason), event.time_in_force] += 1
+    wanted = [
+        *OrderKind, *TimeInForce, *StpMode, EventKind.ICEBERG_REFILLED, EventKind.ORDER_AMENDED, Reason.WOULD_MATCH,
+        Reason.EXPIRY_PASSED, Reason.ICEBERG_PARTS, Reason.AMEND_QUANTITY, (Reason.EXPIRED_BY_TIME, TimeInForce.GTD),
+        (Reason.NO_LIQUIDITY, TimeInForce.IOC), (Reason.NO_LIQUIDITY, TimeInForce.FOK), ("filled", TimeInForce.FOK),
+        (Reason.SELF_TRADE, TimeInForce.IOC), (Reason.BUDGET_SPENT, TimeInForce.NONE),
+    ]  # fmt: skip
+    assert {what: seen[what] for what in wanted if seen[what] < 3} == {}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
