@@ -10,6 +10,7 @@ class CommandKind(IntEnum):
     CANCEL_ORDER = 3
     CANCEL_ALL = 4
     AMEND_ORDER = 5
+    SET_CANCEL_TIMER = 8
     CREDIT = 10
     DEBIT = 11
     HOLD = 12
@@ -43,6 +44,7 @@ class EventKind(IntEnum):
     INTERNAL_REJECT = 30
     ICEBERG_REFILLED = 40
     ORDER_AMENDED = 42
+    CANCEL_TIMER_SET = 45
     AMEND_REJECTED = 49
 
 
@@ -152,6 +154,7 @@ class Reason(IntEnum):
     WOULD_MATCH = 39  # LIMIT_MAKER that would take
     ICEBERG_PARTS = 40  # too many displayed parts for the whole quantity
     AMEND_QUANTITY = 41  # not between what is filled and the current quantity
+    CANCELED_BY_TIMER = 42  # the account's cancel-all-after
 
 
 class Source(IntEnum):
@@ -181,6 +184,12 @@ class AcceptedFlag(IntFlag):
     """Flags of ORDER_ACCEPTED."""
 
     RESTED = 1  # nothing could match: the whole order stands in the book, `level_lots` says how its level now looks
+
+
+class TimerFlag(IntFlag):
+    """Flags of CANCEL_TIMER_SET."""
+
+    FIRED = 1  # its time has come: the ORDER_CLOSED events before this one are what it cancelled
 
 
 class TradeFlag(IntFlag):

@@ -118,6 +118,15 @@ class AmendOrder(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetCancelTimer(Command):
+    """Cancel all orders of the account, in every market, timeout_ms from now unless set anew before; 0 clears it."""
+
+    KIND = CommandKind.SET_CANCEL_TIMER
+
+    timeout_ms: U64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Relayed(Command):
     """Commands that come from an outbox row: relay_seq is dense per source; not newer is ignored, a gap stops."""
 
@@ -357,7 +366,7 @@ class OrderClosed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRejected(Event):
-    """No such open order of this account."""
+    """No such open order of this account; or a cancel-all or its timer was refused, then without ids."""
 
     KIND = EventKind.CANCEL_REJECTED
 
@@ -527,6 +536,15 @@ class AmendRejected(Event):
     amend_client_id: Text36
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelTimerSet(Event):
+    """The account's cancel-all-after ends at due_ms; 0 says that there is none any more."""
+
+    KIND = EventKind.CANCEL_TIMER_SET
+
+    due_ms: U64
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How one class lies in bytes. `names` are the fields in order, `struct` packs (version, kind, *values)."""
@@ -562,13 +580,13 @@ def _layout(record: type[Any], size: int) -> Layout:
 
 
 COMMAND_RECORDS: Final = (
-    Tick, PlaceOrder, CancelOrder, CancelAll, AmendOrder, Credit, Debit, Hold, Release, Capture, Transfer,
-    SetMarketState, SetAccount, SetAsset, SetMarket,
+    Tick, PlaceOrder, CancelOrder, CancelAll, AmendOrder, SetCancelTimer, Credit, Debit, Hold, Release, Capture,
+    Transfer, SetMarketState, SetAccount, SetAsset, SetMarket,
 )  # fmt: skip
 EVENT_RECORDS: Final = (
     OrderAccepted, OrderRejected, OrderDuplicate, Trade, OrderRested, OrderClosed, CancelRejected, AllCanceled,
     PreventedMatch, MoneyMoved, RelayRefused, SettingsApplied, MarketStateChanged, InternalReject, IcebergRefilled,
-    OrderAmended, AmendRejected,
+    OrderAmended, AmendRejected, CancelTimerSet,
 )  # fmt: skip
 
 COMMANDS: Final = {record.KIND: _layout(record, FRAME_SIZE) for record in COMMAND_RECORDS}

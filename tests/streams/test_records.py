@@ -48,16 +48,15 @@ from tests.streams.examples import ASSET, MARKET
 # Stored for ever. A line here is never changed; new kinds add lines.
 FROZEN: dict[type, dict[str, int]] = {
     kinds.CommandKind: {
-        "TICK": 1, "PLACE_ORDER": 2, "CANCEL_ORDER": 3, "CANCEL_ALL": 4, "AMEND_ORDER": 5, "CREDIT": 10,
-        "DEBIT": 11, "HOLD": 12,
-        "RELEASE": 13, "CAPTURE": 14, "TRANSFER": 15, "SET_ASSET": 20, "SET_MARKET": 21, "SET_MARKET_STATE": 22,
+        "TICK": 1, "PLACE_ORDER": 2, "CANCEL_ORDER": 3, "CANCEL_ALL": 4, "AMEND_ORDER": 5, "SET_CANCEL_TIMER": 8,
+        "CREDIT": 10, "DEBIT": 11, "HOLD": 12, "RELEASE": 13, "CAPTURE": 14, "TRANSFER": 15, "SET_ASSET": 20, "SET_MARKET": 21, "SET_MARKET_STATE": 22,
         "SET_ACCOUNT": 23,
     },
     kinds.EventKind: {
         "ORDER_ACCEPTED": 1, "ORDER_REJECTED": 2, "ORDER_DUPLICATE": 3, "TRADE": 4, "ORDER_RESTED": 5,
         "ORDER_CLOSED": 6, "CANCEL_REJECTED": 7, "ALL_CANCELED": 8, "PREVENTED_MATCH": 9, "MONEY_MOVED": 10,
         "RELAY_REFUSED": 11, "SETTINGS_APPLIED": 20, "MARKET_STATE_CHANGED": 21, "INTERNAL_REJECT": 30,
-        "ICEBERG_REFILLED": 40, "ORDER_AMENDED": 42, "AMEND_REJECTED": 49,
+        "ICEBERG_REFILLED": 40, "ORDER_AMENDED": 42, "CANCEL_TIMER_SET": 45, "AMEND_REJECTED": 49,
     },
     kinds.Side: {"BUY": 0, "SELL": 1},
     kinds.OrderKind: {"LIMIT": 1, "MARKET": 2, "LIMIT_MAKER": 3},
@@ -75,6 +74,7 @@ FROZEN: dict[type, dict[str, int]] = {
     kinds.Counterparty: {"NONE": 0, "EXTERNAL": 1},
     kinds.TickFlag: {"SNAPSHOT": 1, "TAKEOVER": 2},
     kinds.AcceptedFlag: {"RESTED": 1},
+    kinds.TimerFlag: {"FIRED": 1},
     kinds.TradeFlag: {"TAKER_IS_BUYER": 1, "MAKER_DONE": 2, "TAKER_DONE": 4},
     kinds.ClosedFlag: {"WAS_RESTING": 1},
 }  # fmt: skip
@@ -105,7 +105,7 @@ def test_reasons_keep_their_numbers() -> None:
         "NONE": 0, "INSUFFICIENT_BALANCE": 1, "UNKNOWN_ORDER": 5, "DUPLICATE_CLIENT_ID": 7, "STALE_SETTINGS": 9,
         "OVERFLOW": 11, "PRICE_FILTER": 12, "MARKET_HALTED": 18, "SELF_TRADE": 21, "CANCELED_BY_USER": 24,
         "ENGINE_RESTARTED": 30, "INTERNAL": 31, "ENGINE_STOPPED": 35, "INVALID_STATE": 36, "EXPIRED_BY_TIME": 37,
-        "EXPIRY_PASSED": 38, "WOULD_MATCH": 39, "ICEBERG_PARTS": 40, "AMEND_QUANTITY": 41,
+        "EXPIRY_PASSED": 38, "WOULD_MATCH": 39, "ICEBERG_PARTS": 40, "AMEND_QUANTITY": 41, "CANCELED_BY_TIMER": 42,
     }  # fmt: skip
     assert {name: kinds.Reason[name].value for name in known} == known
     assert len({reason.value for reason in kinds.Reason}) == len(kinds.Reason)

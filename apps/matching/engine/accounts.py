@@ -46,14 +46,17 @@ class Account:
     """A trading account: its balances by asset and its seats.
 
     `family_id` is the label that self-trade prevention compares; an account without a family has its own id there.
+    `cancel_due_ms` and `cancel_timer_seq` are its cancel-all-after and the event that set it, 0 without one.
     """
 
-    __slots__ = ("account_id", "balances", "family_id", "fee_tier", "seats")
+    __slots__ = ("account_id", "balances", "cancel_due_ms", "cancel_timer_seq", "family_id", "fee_tier", "seats")
 
     def __init__(self, account_id: int, family_id: int = 0, fee_tier: int = 0) -> None:
         self.account_id = account_id
         self.family_id = family_id or account_id
         self.fee_tier = fee_tier
+        self.cancel_due_ms = 0
+        self.cancel_timer_seq = 0
         self.balances: dict[int, Balance] = {}
         self.seats: list[Seat] = []
 
@@ -73,6 +76,12 @@ class Account:
 
     def has_open_orders(self) -> bool:
         return any(seat.open_orders for seat in self.seats)
+
+    def all_open_orders(self) -> "list[Order]":
+        """In every market, by ascending order_id."""
+        found = [order for seat in self.seats for order in seat.open_orders.values()]
+        found.sort(key=lambda order: order.order_id)
+        return found
 
     def open_order(self, order_id: int) -> "Order | None":
         for seat in self.seats:

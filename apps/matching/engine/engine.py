@@ -11,9 +11,10 @@ from typing import ClassVar, Final, Self
 from apps.matching.engine import money, settings, snapshot, views
 from apps.matching.engine.amend import amend_order
 from apps.matching.engine.cancel import cancel_all, cancel_order
+from apps.matching.engine.cancel_timer import set_cancel_timer
 from apps.matching.engine.client_ids import ClientIds
+from apps.matching.engine.due import run_due
 from apps.matching.engine.errors import InvariantBroken
-from apps.matching.engine.expiry import run_due
 from apps.matching.engine.framing import run_offsets
 from apps.matching.engine.invariants import validate
 from apps.matching.engine.placing import place_order
@@ -40,6 +41,7 @@ _HANDLERS_BY_KIND: Final[dict[CommandKind, Handler]] = {
     CommandKind.CANCEL_ORDER: cancel_order,
     CommandKind.CANCEL_ALL: cancel_all,
     CommandKind.AMEND_ORDER: amend_order,
+    CommandKind.SET_CANCEL_TIMER: set_cancel_timer,
     CommandKind.CREDIT: relayed(money.credit),
     CommandKind.DEBIT: relayed(money.debit),
     CommandKind.HOLD: relayed(money.hold_keyed),

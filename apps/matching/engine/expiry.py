@@ -7,7 +7,6 @@ may meet it first: then it ends there, and the taker goes on with the next one.
 from apps.matching.engine.book import Order
 from apps.matching.engine.ending import end_resting
 from apps.matching.engine.state import State
-from apps.matching.engine.timers import RUN_MAX
 from apps.streams.kinds import OrderStatus, Reason
 
 
@@ -30,14 +29,3 @@ def start_expiry(state: State, order: Order) -> None:
 def expire_order(state: State, order: Order) -> None:
     """The order's time has come."""
     end_resting(state, order, OrderStatus.EXPIRED, Reason.EXPIRED_BY_TIME)
-
-
-def run_due(state: State) -> None:
-    """End what is due, at most RUN_MAX orders; in every market state."""
-    now_ms, timers = state.journal.now_ms, state.timers
-    for _ in range(RUN_MAX):
-        order = timers.next_due(now_ms)
-        if order is None:
-            return
-        expire_order(state, order)
-    timers.next_due(now_ms)

@@ -81,17 +81,16 @@ def _check_terms(state: State, order: Order, where: str) -> None:
 
 
 def _check_timers(state: State, resting: dict[int, Order]) -> None:
-    timers, live = state.timers, {}
-    for due_ms, seq, order in timers.heap:
-        if is_live(order):
-            _require(order.order_id not in live, f"order {order.order_id} has two timers")
-            live[order.order_id] = (due_ms, seq)
-    wanted = {
-        order_id: (order.terms.expires_ms, order.terms.accepted_seq)
-        for order_id, order in resting.items()
+    timers = state.timers
+    live = sorted(entry[:2] for entry in timers.heap if is_live(entry))
+    wanted = [
+        (order.terms.expires_ms, order.terms.accepted_seq)
+        for order in resting.values()
         if order.terms is not None and order.terms.expires_ms
-    }
-    _require(live == wanted, "the timers are not those of the open orders")
+    ]
+    wanted += [(each.cancel_due_ms, each.cancel_timer_seq) for each in state.accounts.values() if each.cancel_timer_seq]
+    _require(live == sorted(wanted), "the timers are not those of the open orders and accounts")
+    _require(all(seq <= state.journal.seq for _, seq in live), "a timer from the future")
     _require(timers.stale == len(timers.heap) - len(live), "stale timers are miscounted")
     _require(timers.due_ms == (timers.heap[0][0] if timers.heap else NEVER), "the next timer is not the first one")
     _require(

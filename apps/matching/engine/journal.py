@@ -27,6 +27,7 @@ _state_changed = EVENTS[EventKind.MARKET_STATE_CHANGED].struct.pack
 _internal_reject = EVENTS[EventKind.INTERNAL_REJECT].struct.pack
 _refilled = EVENTS[EventKind.ICEBERG_REFILLED].struct.pack
 _amended = EVENTS[EventKind.ORDER_AMENDED].struct.pack
+_timer_set = EVENTS[EventKind.CANCEL_TIMER_SET].struct.pack
 _amend_rejected = EVENTS[EventKind.AMEND_REJECTED].struct.pack
 
 # Plain ints: a look-up on an enum class costs more than the rest of the argument list.
@@ -46,6 +47,7 @@ _STATE_CHANGED: Final = int(EventKind.MARKET_STATE_CHANGED)
 _INTERNAL_REJECT: Final = int(EventKind.INTERNAL_REJECT)
 _REFILLED: Final = int(EventKind.ICEBERG_REFILLED)
 _AMENDED: Final = int(EventKind.ORDER_AMENDED)
+_TIMER_SET: Final = int(EventKind.CANCEL_TIMER_SET)
 _AMEND_REJECTED: Final = int(EventKind.AMEND_REJECTED)
 _RESTED_AT_ONCE: Final = int(AcceptedFlag.RESTED)
 _WAS_RESTING: Final = int(ClosedFlag.WAS_RESTING)
@@ -225,6 +227,14 @@ class Journal:
             _amend_rejected(
                 _V, _AMEND_REJECTED, 0, reason, market_id, seq, self.now_ms, self.cmd_n, self.cmd_index,
                 account_id, order_id, client_id, amend_client_id,
+            )
+        )  # fmt: skip
+
+    def cancel_timer_set(self, account_id: int, due_ms: int, flags: int = 0) -> None:
+        self.seq = seq = self.seq + 1
+        self.emit(
+            _timer_set(
+                _V, _TIMER_SET, flags, 0, 0, seq, self.now_ms, self.cmd_n, self.cmd_index, account_id, due_ms
             )
         )  # fmt: skip
 

@@ -19,8 +19,8 @@ def forget_order(state: State, order: Order) -> None:
     """The order has left its level for good: out of the indexes, its client id into the ring."""
     del order.seat.open_orders[order.order_id]
     state.client_ids.remember(order)
-    if order.terms is not None:
-        state.timers.forget(order)
+    if order.terms is not None and order.terms.expires_ms:
+        state.timers.leave_behind()
 
 
 def withdraw_order(state: State, order: Order) -> int:
@@ -28,6 +28,6 @@ def withdraw_order(state: State, order: Order) -> int:
     level_lots = (order.market.bids if order.side == BUY else order.market.asks).remove(order)
     del order.seat.open_orders[order.order_id]
     state.client_ids.remember(order)
-    if order.terms is not None:
-        state.timers.forget(order)
+    if order.terms is not None and order.terms.expires_ms:
+        state.timers.leave_behind()
     return level_lots

@@ -10,7 +10,7 @@ Versions
     names; a body of an older one is read without it. So a new release starts from the state of the one before.
 
 Canonical
-    Balances without units have no row; open orders have rows in the last four tables only for what they have of it
+    Balances without units have no row; open orders have rows in `expiries` to `amended` only for what they have of it
     (`left_lots` in `orders` is what the order shows). An order's place at its level is its `priority`; levels, indexes,
     totals and timers are rebuilt. `state_hash` is the hash of the whole body.
 """
@@ -22,6 +22,7 @@ from typing import Any, Final, NamedTuple
 
 from apps.matching.engine.accounts import Account, Asset, Balance
 from apps.matching.engine.book import Order
+from apps.matching.engine.cancel_timer import start_cancel_timer
 from apps.matching.engine.client_ids import KEY_SIZE, NO_CLIENT_ID, RECORD, ClientIds
 from apps.matching.engine.errors import SnapshotError, UnreadableVersion
 from apps.matching.engine.expiry import start_expiry
@@ -85,6 +86,7 @@ TABLES: Final = (
     Table("icebergs", "order_id", (("order_id", "Q"), ("display_lots", "q"), ("reserve_lots", "q")), since=3),
     Table("prevented", "order_id", (("order_id", "Q"), ("lots", "q")), since=3),
     Table("amended", "order_id", (("order_id", "Q"), ("placed_lots", "q")), since=3),
+    Table("cancel_timers", "account_id", (("account_id", "Q"), ("due_ms", "Q"), ("seq", "Q")), since=3),
 )  # fmt: skip
 
 _SETTINGS_COLUMNS: Final = tuple(name for name, _ in TABLES[3].columns[5:20])
@@ -122,6 +124,11 @@ def write_snapshot(state: State, rules_version: int) -> bytes:
         "orders": (_order_row(order) for order in state.open_orders()),
         "skips": iter(_skip_rows(state)),
         **_terms_rows(state),
+        "cancel_timers": (
+            (account_id, account.cancel_due_ms, account.cancel_timer_seq)
+            for account_id, account in sorted(state.accounts.items())
+            if account.cancel_timer_seq
+        ),
     }
     parts = [MAGIC]
     for table in TABLES:
@@ -212,6 +219,8 @@ def _restore(state: State, tables: dict[str, list[tuple[Any, ...]]]) -> None:
     for row in sorted(tables["orders"], key=lambda row: row[priority]):
         _restore_order(state, row)
     _restore_terms(state, tables)
+    for account_id, due_ms, seq in tables["cancel_timers"]:
+        start_cancel_timer(state, state.accounts[account_id], due_ms, seq)
     for market_id, count in tables["skips"]:
         if market_id:
             state.markets[market_id].skips = count

@@ -17,6 +17,7 @@ whoever is named first gets 1,000,000 USDT and 100 BTC, unless a `fund` line cam
     wait SECONDS                                          time passes, then a tick
     cancel ID [by WHO]        cancel-all WHO              by order id; all orders of the account
     amend ID QUANTITY [by WHO]                            to a smaller quantity
+    cancel-after WHO SECONDS                              cancel-all-after; 0 clears it
     fund WHO AMOUNT ASSET     withdraw WHO AMOUNT ASSET   credit, debit
     transfer WHO AMOUNT ASSET WHO                         between accounts
     hold|release|capture KEY WHO AMOUNT ASSET             keyed holds
@@ -46,6 +47,7 @@ from apps.streams.kinds import (
     Source,
     StpMode,
     TimeInForce,
+    TimerFlag,
     TradeFlag,
 )
 from apps.streams.messages import AssetSettings, MarketSettings
@@ -57,6 +59,7 @@ from apps.streams.records import (
     CancelAll,
     CancelOrder,
     CancelRejected,
+    CancelTimerSet,
     Capture,
     Command,
     Credit,
@@ -77,6 +80,7 @@ from apps.streams.records import (
     RelayRefused,
     Release,
     SetAccount,
+    SetCancelTimer,
     SetMarketState,
     SettingsApplied,
     Tick,
@@ -89,6 +93,7 @@ MARKET = 1
 TICK_SIZE = 1_000_000  # 0.01 USDT
 LOT_SIZE = 1_000  # 0.00001 BTC
 START_MS = 1_800_000_000_000
+BY_OTHERS = {Reason.CANCELED_BY_STAFF: "staff", Reason.CANCELED_BY_TIMER: "timer"}
 
 SETTINGS = MarketSettings(
     market_id=MARKET,
@@ -301,6 +306,9 @@ class Table:
         command = AmendOrder(account_id=self.account(who), order_id=self.orders[name], quantity_lots=lots(quantity))
         return self.words(self.send(command))
 
+    def do_cancel_after(self, who: str, seconds: str) -> str:
+        return self.words(self.send(SetCancelTimer(account_id=self.account(who), timeout_ms=int(seconds) * 1_000)))
+
     def do_cancel_all(self, who: str) -> str:
         return self.words(self.send(CancelAll(account_id=self.account(who))))
 
@@ -407,13 +415,17 @@ class Table:
                 status = OrderStatus(event.status).name.lower()
                 if event.reason == Reason.CANCELED_BY_USER:
                     return [f"canceled {self._name(event.order_id)}"]
-                if event.reason == Reason.CANCELED_BY_STAFF:
-                    return [f"canceled {self._name(event.order_id)} by staff"]
+                if event.reason in BY_OTHERS:
+                    return [f"canceled {self._name(event.order_id)} by {BY_OTHERS[event.reason]}"]
                 if event.flags & ClosedFlag.WAS_RESTING:
                     status += f" {self._name(event.order_id)}"
                 return [f"{status} {reason_text(event.reason)}"]
             case IcebergRefilled():
                 return [f"refill {self._name(event.order_id)} {quantity_text(event.tip_lots)}"]
+            case CancelTimerSet():
+                if event.flags & TimerFlag.FIRED:
+                    return ["timer fired"]
+                return ["timer set" if event.due_ms else "timer cleared"]
             case OrderAmended():
                 return [f"amended {self._name(event.order_id)} {quantity_text(event.quantity_lots)}"]
             case AmendRejected():

@@ -8,7 +8,8 @@ from typing import Any
 
 from apps.streams.codec import encode_command
 from apps.streams.kinds import OrderKind, StpMode, TimeInForce
-from apps.streams.records import AmendOrder, PlaceOrder
+from apps.streams.records import AmendOrder, PlaceOrder, SetCancelTimer
+from tests.matching.engine.random_commands import ACCOUNTS
 from tests.matching.engine.random_commands import Commands as SpineCommands
 
 RESTING = (TimeInForce.GTC, TimeInForce.GTC, TimeInForce.GTD)
@@ -25,6 +26,9 @@ class Commands(SpineCommands):
     def _choose(self) -> bytes:
         if self.placed and self.random.random() < 0.07:
             return encode_command(self._amend())
+        if self.random.random() < 0.02:
+            timeout_ms = self.random.choice((0, 1, 300, 2_000, 2_000))
+            return encode_command(SetCancelTimer(account_id=self.random.choice(ACCOUNTS), timeout_ms=timeout_ms))
         return super()._choose()
 
     def _amend(self) -> AmendOrder:

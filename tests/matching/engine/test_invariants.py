@@ -19,6 +19,7 @@ BOOK = """
     ask  a1 carol 51000 0.1
     hold wd:1 alice 6 USDT
     buy  p1 bob market 0.05
+    cancel-after alice 50
     bid  b4 dave 48000 0.5 show 0.1 gtd 60
 """
 
@@ -90,7 +91,8 @@ DAMAGES: list[tuple[str, Callable[[State], object]]] = [
     ("accepted in the future", lambda s: setattr(terms(s), "accepted_seq", 10**6)),
     ("timers are not those", lambda s: setattr(terms(s), "accepted_seq", 1)),
     ("timers are not those", lambda s: s.timers.heap.clear()),
-    ("has two timers", lambda s: s.timers.heap.append(s.timers.heap[0])),
+    ("timers are not those", lambda s: s.timers.heap.append(s.timers.heap[0])),
+    ("timers are not those", lambda s: setattr(s.accounts[ALICE], "cancel_due_ms", 1)),
     ("miscounted", lambda s: setattr(s.timers, "stale", 1)),
     ("next timer is not the first", lambda s: setattr(s.timers, "due_ms", 1)),
     ("ring of client ids is too long", lambda s: setattr(s.client_ids, "capacity", 0)),

@@ -88,6 +88,7 @@ def test_the_histories_use_every_rule() -> None:
                     case OrderClosed():
                         seen[Reason(event.reason), event.time_in_force] += 1
     wanted = [
+        (Reason.CANCELED_BY_TIMER, TimeInForce.GTC), EventKind.CANCEL_TIMER_SET,
         *OrderKind, *TimeInForce, *StpMode, EventKind.ICEBERG_REFILLED, EventKind.ORDER_AMENDED, Reason.WOULD_MATCH,
         Reason.EXPIRY_PASSED, Reason.ICEBERG_PARTS, Reason.AMEND_QUANTITY, (Reason.EXPIRED_BY_TIME, TimeInForce.GTD),
         (Reason.NO_LIQUIDITY, TimeInForce.IOC), (Reason.NO_LIQUIDITY, TimeInForce.FOK), ("filled", TimeInForce.FOK),

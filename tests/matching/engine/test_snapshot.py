@@ -26,6 +26,7 @@ SCRIPT = """
     ask  a3 dave 52000 0.3
     buy  p1 dave market 0.1 stp decrement
     amend b3 0.25
+    cancel-after dave 90
 """
 
 
@@ -72,7 +73,7 @@ def test_a_restored_engine_has_the_same_views_and_goes_on_alike() -> None:
 def test_the_layout_is_one_table_of_unique_columns() -> None:
     assert [table.name for table in TABLES] == [
         "head", "relays", "assets", "markets", "fees", "accounts", "balances", "holds", "orders", "closed_ids",
-        "skips", "expiries", "icebergs", "prevented", "amended",
+        "skips", "expiries", "icebergs", "prevented", "amended", "cancel_timers",
     ]  # fmt: skip
     for table in TABLES:
         names = [name for name, _ in table.columns]
@@ -185,7 +186,7 @@ def test_an_older_version_has_no_newer_table() -> None:
 
 
 def test_counts_of_skips_for_an_unknown_market_are_refused() -> None:
-    body = Engine().snapshot()[:-20] + (1).to_bytes(4, "little") + (9).to_bytes(4, "little") + (1).to_bytes(4, "little")
-    body += bytes(16)
+    body = Engine().snapshot()[:-24] + (1).to_bytes(4, "little") + (9).to_bytes(4, "little") + (1).to_bytes(4, "little")
+    body += bytes(20)
     with pytest.raises(SnapshotError, match="does not fit"):
         Engine.restore(body)

@@ -1,0 +1,21 @@
+"""Time passes: what is due runs before each command that is applied, in every market state."""
+
+from apps.matching.engine.book import Order
+from apps.matching.engine.cancel_timer import fire_cancel_timer
+from apps.matching.engine.expiry import expire_order
+from apps.matching.engine.state import State
+from apps.matching.engine.timers import RUN_MAX
+
+
+def run_due(state: State) -> None:
+    """At most RUN_MAX timers; the rest before the next command."""
+    now_ms, timers = state.journal.now_ms, state.timers
+    for _ in range(RUN_MAX):
+        subject = timers.next_due(now_ms)
+        if subject is None:
+            return
+        if isinstance(subject, Order):
+            expire_order(state, subject)
+        else:
+            fire_cancel_timer(state, subject)
+    timers.next_due(now_ms)
