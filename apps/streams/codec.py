@@ -1,6 +1,7 @@
 """Records to bytes and back, for producers and readers that are not the engine's hot path."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -21,6 +22,8 @@ from apps.streams.records import (
     Event,
     FrameError,
     Layout,
+    PlaceOrder,
+    ReplaceOrder,
     SetAsset,
     SetMarket,
 )
@@ -49,6 +52,11 @@ def _unpack(layout: Layout, data: bytes | memoryview, offset: int) -> Any:
 def encode_command(command: Command) -> bytes:
     """One 128-byte frame. Settings commands go through encode_set_asset and encode_set_market."""
     return _pack(COMMANDS[command.KIND], COMMAND_VERSION, command)
+
+
+def encode_replace(head: ReplaceOrder, order: PlaceOrder) -> bytes:
+    """Frame run of a cancel-replace."""
+    return encode_command(replace(head, parts=2)) + encode_command(order)
 
 
 def encode_set_asset(settings: AssetSettings, *, relay_seq: int, source: int) -> bytes:

@@ -10,6 +10,7 @@ class CommandKind(IntEnum):
     CANCEL_ORDER = 3
     CANCEL_ALL = 4
     AMEND_ORDER = 5
+    REPLACE_ORDER = 6
     SET_CANCEL_TIMER = 8
     CREDIT = 10
     DEBIT = 11
@@ -23,8 +24,9 @@ class CommandKind(IntEnum):
     SET_ACCOUNT = 23
 
 
-# Commands that bring a new order: what back-pressure and an outage refuse, while cancels and money commands pass.
-ORDER_CREATING: Final = frozenset({CommandKind.PLACE_ORDER})
+# Commands that bring a new order: what back-pressure and an outage refuse, while cancels and money commands pass. The
+# cancel of a cancel-replace is refused with it.
+ORDER_CREATING: Final = frozenset({CommandKind.PLACE_ORDER, CommandKind.REPLACE_ORDER})
 
 
 class EventKind(IntEnum):
@@ -74,6 +76,13 @@ class StpMode(IntEnum):
     EXPIRE_MAKER = 2
     EXPIRE_BOTH = 3
     DECREMENT = 4  # both lose what would have printed
+
+
+class ReplaceMode(IntEnum):
+    """What a cancel-replace does when the order to cancel is not open."""
+
+    STOP_ON_FAILURE = 1
+    ALLOW_FAILURE = 2
 
 
 class MarketState(IntEnum):

@@ -118,6 +118,20 @@ class AmendOrder(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaceOrder(Command):
+    """Cancel one order and place another: two parts, this head and a whole PlaceOrder frame of the same account and
+    market (codec.encode_replace). The order to cancel is found as by CancelOrder.
+    """
+
+    KIND = CommandKind.REPLACE_ORDER
+
+    order_id: U64 = 0
+    client_id: Text36 = ""
+    cancel_client_id: Text36 = ""
+    mode: U8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetCancelTimer(Command):
     """Cancel all orders of the account, in every market, timeout_ms from now unless set anew before; 0 clears it."""
 
@@ -580,8 +594,8 @@ def _layout(record: type[Any], size: int) -> Layout:
 
 
 COMMAND_RECORDS: Final = (
-    Tick, PlaceOrder, CancelOrder, CancelAll, AmendOrder, SetCancelTimer, Credit, Debit, Hold, Release, Capture,
-    Transfer, SetMarketState, SetAccount, SetAsset, SetMarket,
+    Tick, PlaceOrder, CancelOrder, CancelAll, AmendOrder, ReplaceOrder, SetCancelTimer, Credit, Debit, Hold,
+    Release, Capture, Transfer, SetMarketState, SetAccount, SetAsset, SetMarket,
 )  # fmt: skip
 EVENT_RECORDS: Final = (
     OrderAccepted, OrderRejected, OrderDuplicate, Trade, OrderRested, OrderClosed, CancelRejected, AllCanceled,

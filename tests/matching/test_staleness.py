@@ -78,7 +78,8 @@ def test_a_range_skips_the_orders_from_its_first_to_its_last_entry() -> None:
 def test_cancels_money_and_settings_of_a_range_apply(kind: CommandKind) -> None:
     """Every kind there is; one that will create orders must be named here and in ORDER_CREATING."""
     skips = Skips.parse({"5-0..5-0": "ENGINE_RESTARTED"})
-    reason = Reason.ENGINE_RESTARTED if kind == CommandKind.PLACE_ORDER else None
+    creating = (CommandKind.PLACE_ORDER, CommandKind.REPLACE_ORDER)
+    reason = Reason.ENGINE_RESTARTED if kind in creating else None
     assert skips.reason(EntryId(5, 0), 0, kind) is reason
 
 
@@ -95,11 +96,10 @@ def test_a_range_of_one_entry_and_one_that_ends_before_it_begins() -> None:
         stale_range(EntryId(5, 1), EntryId(5, 0))
 
 
-def test_what_creates_orders_has_an_account_and_a_client_id() -> None:
-    assert set(ORDER_CREATING) <= set(COMMANDS)
-    for kind in COMMANDS:
-        names = set(COMMANDS[kind].names)
-        assert (kind in ORDER_CREATING) == ({"quantity_lots", "client_id", "account_id"} <= names)
+def test_what_creates_orders_has_a_time_in_force_or_a_part_that_has() -> None:
+    """The second part of REPLACE_ORDER is a PLACE_ORDER frame; its cancel waits with it."""
+    single = {kind for kind in COMMANDS if "time_in_force" in COMMANDS[kind].names}
+    assert set(ORDER_CREATING) == single | {CommandKind.REPLACE_ORDER}
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,10 @@ from tests.streams.examples import ASSET, MARKET
 # Stored for ever. A line here is never changed; new kinds add lines.
 FROZEN: dict[type, dict[str, int]] = {
     kinds.CommandKind: {
-        "TICK": 1, "PLACE_ORDER": 2, "CANCEL_ORDER": 3, "CANCEL_ALL": 4, "AMEND_ORDER": 5, "SET_CANCEL_TIMER": 8,
-        "CREDIT": 10, "DEBIT": 11, "HOLD": 12, "RELEASE": 13, "CAPTURE": 14, "TRANSFER": 15, "SET_ASSET": 20, "SET_MARKET": 21, "SET_MARKET_STATE": 22,
+        "TICK": 1, "PLACE_ORDER": 2, "CANCEL_ORDER": 3, "CANCEL_ALL": 4, "AMEND_ORDER": 5, "REPLACE_ORDER": 6,
+        "SET_CANCEL_TIMER": 8,
+        "CREDIT": 10, "DEBIT": 11, "HOLD": 12, "RELEASE": 13, "CAPTURE": 14,
+        "TRANSFER": 15, "SET_ASSET": 20, "SET_MARKET": 21, "SET_MARKET_STATE": 22,
         "SET_ACCOUNT": 23,
     },
     kinds.EventKind: {
@@ -61,6 +63,7 @@ FROZEN: dict[type, dict[str, int]] = {
     kinds.Side: {"BUY": 0, "SELL": 1},
     kinds.OrderKind: {"LIMIT": 1, "MARKET": 2, "LIMIT_MAKER": 3},
     kinds.TimeInForce: {"NONE": 0, "GTC": 1, "IOC": 2, "FOK": 3, "GTD": 4},
+    kinds.ReplaceMode: {"STOP_ON_FAILURE": 1, "ALLOW_FAILURE": 2},
     kinds.StpMode: {"EXPIRE_TAKER": 1, "EXPIRE_MAKER": 2, "EXPIRE_BOTH": 3, "DECREMENT": 4},
     kinds.MarketState: {
         "PRE_LAUNCH": 1, "OPEN": 2, "POST_ONLY": 3, "HALTED": 4, "AUCTION": 5, "CANCEL_ONLY": 6, "CLOSED": 7,
@@ -89,6 +92,7 @@ FROZEN_LAYOUTS = {
     "OrderClosed": "<BBBBIQQIIQQqqqqqqqBBBB36s36sB",
     "PreventedMatch": "<BBBBIQQIIQQQQQqqBBqqqqqqq",
     "AmendOrder": "<BBBBIQQIIQq36s36s",
+    "ReplaceOrder": "<BBBBIQQIIQ36s36sB",
     "OrderAmended": "<BBBBIQQIIQQqqqqqqqBBBB36s36s",
     "IcebergRefilled": "<BBBBIQQIIQQqqqB",
     "MoneyMoved": "<BBBBIQQIIQQHHIqqqqQqqB64s",

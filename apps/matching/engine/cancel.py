@@ -21,18 +21,27 @@ def cancel_order(state: State, frames: bytes, offset: int) -> None:
     (
         parts, flags, market_id, account_id, order_id, client_id, cancel_client_id
     ) = _unpack_cancel(frames, offset)  # fmt: skip
-    reason = _UNKNOWN
     if not is_text(client_id) or (cancel_client_id != NO_CLIENT_ID and not is_text(cancel_client_id)):
         client_id = cancel_client_id = NO_CLIENT_ID
         reason = Reason.MALFORMED
     elif parts != 1 or flags or not (order_id or client_id != NO_CLIENT_ID):
         reason = Reason.MALFORMED
     else:
-        order = find_order(state, market_id, account_id, order_id, client_id)
-        if order is not None:
-            end_resting(state, order, _CANCELED, _BY_USER, cancel_client_id)
-            return
+        cancel_named(state, market_id, account_id, order_id, client_id, cancel_client_id)
+        return
     state.journal.cancel_rejected(market_id, account_id, order_id, client_id, cancel_client_id, reason)
+
+
+def cancel_named(
+    state: State, market_id: int, account_id: int, order_id: int, client_id: bytes, cancel_client_id: bytes
+) -> bool:
+    """Cancel the order or say that there is none; whether there was."""
+    order = find_order(state, market_id, account_id, order_id, client_id)
+    if order is None:
+        state.journal.cancel_rejected(market_id, account_id, order_id, client_id, cancel_client_id, _UNKNOWN)
+        return False
+    end_resting(state, order, _CANCELED, _BY_USER, cancel_client_id)
+    return True
 
 
 def find_order(state: State, market_id: int, account_id: int, order_id: int, client_id: bytes) -> Order | None:

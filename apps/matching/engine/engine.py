@@ -19,6 +19,7 @@ from apps.matching.engine.framing import run_offsets
 from apps.matching.engine.invariants import validate
 from apps.matching.engine.placing import place_order
 from apps.matching.engine.relay import Handler, relayed, skip_command
+from apps.matching.engine.replace import replace_order
 from apps.matching.engine.state import State
 from apps.matching.engine.states import set_market_state
 from apps.streams.kinds import CommandKind, Reason
@@ -41,6 +42,7 @@ _HANDLERS_BY_KIND: Final[dict[CommandKind, Handler]] = {
     CommandKind.CANCEL_ORDER: cancel_order,
     CommandKind.CANCEL_ALL: cancel_all,
     CommandKind.AMEND_ORDER: amend_order,
+    CommandKind.REPLACE_ORDER: replace_order,
     CommandKind.SET_CANCEL_TIMER: set_cancel_timer,
     CommandKind.CREDIT: relayed(money.credit),
     CommandKind.DEBIT: relayed(money.debit),

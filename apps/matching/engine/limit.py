@@ -46,25 +46,29 @@ def is_well_formed(order: Order) -> bool:
 
 
 def place_limit(state: State, order: Order) -> Reason | None:
-    """From the filters on; why it is refused, or None when it is in."""
-    reason = entry_fault(state, order)
+    """From the account's limits on; why it is refused, or None when it is in."""
+    reason = hold_fault(order)
     if reason is not None:
         return reason
-    if not hold_for(order):
-        return Reason.INSUFFICIENT_BALANCE
     enter(state, order)
     return None
 
 
-def entry_fault(state: State, order: Order) -> Reason | None:
-    """Filters, band and, for an order that can rest, the account's open orders."""
+def limit_order_fault(state: State, order: Order) -> Reason | None:
+    """Filters and band."""
     reason = limit_fault(order)
     if reason is None and order.terms is not None:
         reason = iceberg_fault(order, order.terms) or expiry_fault(state, order)
-    reason = reason or band_fault(order)
-    if reason is None and order.time_in_force not in _IMMEDIATE:
+    return reason or band_fault(order)
+
+
+def hold_fault(order: Order) -> Reason | None:
+    """The account's open orders, for an order that can rest; then hold what it needs."""
+    if order.time_in_force not in _IMMEDIATE:
         reason = open_orders_fault(order)
-    return reason
+        if reason is not None:
+            return reason
+    return None if hold_for(order) else Reason.INSUFFICIENT_BALANCE
 
 
 def enter(state: State, order: Order) -> None:

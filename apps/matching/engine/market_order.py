@@ -26,16 +26,18 @@ def is_well_formed(order: Order) -> bool:
     )
 
 
+def market_order_fault(state: State, order: Order) -> Reason | None:
+    """Filters."""
+    return market_budget_fault(order) if order.budget_units else market_quantity_fault(order)
+
+
 def place_market(state: State, order: Order) -> Reason | None:
-    """From the filters on; why it is refused, or None when it was accepted and has ended."""
+    """From the funds on; why it is refused, or None when it was accepted and has ended."""
     return _by_budget(state, order) if order.budget_units else _by_quantity(state, order)
 
 
 def _by_quantity(state: State, order: Order) -> Reason | None:
     """A buy must afford what would print and holds nothing; a sell must have, and holds, its whole quantity."""
-    reason = market_quantity_fault(order)
-    if reason is not None:
-        return reason
     pays = pays_with(order)
     if order.side == BUY:
         if pays.available_units < would_print(state, order, NO_LIMIT).quote_units:
@@ -58,9 +60,6 @@ def _by_quantity(state: State, order: Order) -> Reason | None:
 
 def _by_budget(state: State, order: Order) -> Reason | None:
     """A buy holds its budget, a sell the lots whose proceeds stay within it. What is left over is released."""
-    reason = market_budget_fault(order)
-    if reason is not None:
-        return reason
     pays = pays_with(order)
     lot_size = order.market.lot_size
     if order.side == BUY:

@@ -25,18 +25,26 @@ _OPEN: Final = int(MarketState.OPEN)
 
 
 class KindRules(NamedTuple):
+    """The steps of a kind: format; filters and band; the rest, from the account's limits on."""
+
     is_well_formed: Callable[[Order], bool]
+    fault: Callable[[State, Order], Reason | None]
     place: Callable[[State, Order], Reason | None]
 
 
 KINDS: Final = {
-    int(OrderKind.LIMIT): KindRules(limit.is_well_formed, limit.place_limit),
-    int(OrderKind.MARKET): KindRules(market_order.is_well_formed, market_order.place_market),
-    int(OrderKind.LIMIT_MAKER): KindRules(post_only.is_well_formed, post_only.place_limit_maker),
+    int(OrderKind.LIMIT): KindRules(limit.is_well_formed, limit.limit_order_fault, limit.place_limit),
+    int(OrderKind.MARKET): KindRules(
+        market_order.is_well_formed, market_order.market_order_fault, market_order.place_market
+    ),
+    int(OrderKind.LIMIT_MAKER): KindRules(
+        post_only.is_well_formed, limit.limit_order_fault, post_only.place_limit_maker
+    ),
 }
 
 
-def place_order(state: State, frames: bytes, offset: int) -> None:
+def place_order(state: State, frames: bytes, offset: int, proceed: Callable[[], bool] | None = None) -> None:
+    """Between the order's own checks and what depends on the account stands `proceed`, which may end it there."""
     (
         parts, flags, market_id, account_id, price_ticks, quantity_lots, budget_units, display_lots,
         stop_price_ticks, expires_ms, settings_version, trailing_bips, side, kind, time_in_force, stp_mode, client_id,
@@ -63,12 +71,14 @@ def place_order(state: State, frames: bytes, offset: int) -> None:
             seat, side, kind, time_in_force, stp_mode, price_ticks, quantity_lots, budget_units, client_id, terms
         )
         reason = _admit(state, order, rules, settings_version)
-    if reason is not None:
+        if reason is None and (proceed is None or proceed()):
+            reason = rules.place(state, order)
+    if reason:
         state.journal.rejected(market_id, account_id, side, kind, client_id, reason)
 
 
 def _admit(state: State, order: Order, rules: KindRules, settings_version: int) -> Reason | None:
-    """Why the order is refused; None when it is in, or was answered as a duplicate."""
+    """Why the order is refused, up to the price band; None when it is not, NONE when it was answered as a duplicate."""
     market = order.market
     if not rules.is_well_formed(order):
         return _MALFORMED
@@ -82,17 +92,17 @@ def _admit(state: State, order: Order, rules: KindRules, settings_version: int) 
             if owner.fingerprint != order.fingerprint:
                 return Reason.DUPLICATE_CLIENT_ID
             state.journal.duplicate(order, owner.order_id)
-            return None
+            return Reason.NONE
         if owner is not None:
             _, fingerprint, first_order_id = RECORD.unpack(owner)
             if fingerprint == order.fingerprint:
                 state.journal.duplicate(order, first_order_id)
-                return None
+                return Reason.NONE
     if market.state != _OPEN:
         reason = entry_fault(state, market, order)
         if reason is not None:
             return reason
-    return rules.place(state, order)
+    return rules.fault(state, order)
 
 
 def _first_seat(state: State, market: Market, account_id: int) -> Seat | None:

@@ -4,7 +4,7 @@ from typing import Final
 
 from apps.matching.engine import limit
 from apps.matching.engine.book import Order
-from apps.matching.engine.funds import hold_for, release_for
+from apps.matching.engine.funds import release_for
 from apps.matching.engine.reach import would_match
 from apps.matching.engine.state import State
 from apps.streams.kinds import Reason, TimeInForce
@@ -18,11 +18,9 @@ def is_well_formed(order: Order) -> bool:
 
 def place_limit_maker(state: State, order: Order) -> Reason | None:
     """As LIMIT, but asked last whether it would match."""
-    reason = limit.entry_fault(state, order)
+    reason = limit.hold_fault(order)
     if reason is not None:
         return reason
-    if not hold_for(order):
-        return Reason.INSUFFICIENT_BALANCE
     if would_match(state, order):
         release_for(order)
         return Reason.WOULD_MATCH

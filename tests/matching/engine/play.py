@@ -18,6 +18,7 @@ whoever is named first gets 1,000,000 USDT and 100 BTC, unless a `fund` line cam
     cancel ID [by WHO]        cancel-all WHO              by order id; all orders of the account
     amend ID QUANTITY [by WHO]                            to a smaller quantity
     cancel-after WHO SECONDS                              cancel-all-after; 0 clears it
+    replace|replace-anyway ID bid|ask|buy|sell ...        cancel-replace: stop on failure, allow failure
     fund WHO AMOUNT ASSET     withdraw WHO AMOUNT ASSET   credit, debit
     transfer WHO AMOUNT ASSET WHO                         between accounts
     hold|release|capture KEY WHO AMOUNT ASSET             keyed holds
@@ -34,7 +35,7 @@ import msgspec
 
 from apps.common.amounts import format_units, parse_decimal
 from apps.matching.engine import Engine
-from apps.streams.codec import decode_events, encode_command, encode_set_asset, encode_set_market, stamp
+from apps.streams.codec import decode_events, encode_command, encode_replace, encode_set_asset, encode_set_market, stamp
 from apps.streams.kinds import (
     AcceptedFlag,
     ClosedFlag,
@@ -43,6 +44,7 @@ from apps.streams.kinds import (
     OrderKind,
     OrderStatus,
     Reason,
+    ReplaceMode,
     Side,
     Source,
     StpMode,
@@ -79,6 +81,7 @@ from apps.streams.records import (
     PreventedMatch,
     RelayRefused,
     Release,
+    ReplaceOrder,
     SetAccount,
     SetCancelTimer,
     SetMarketState,
@@ -133,6 +136,7 @@ class Table:
         self.orders: dict[str, int] = {}
         self.owners: dict[str, str] = {}
         self.skipping = False
+        self.replacing: ReplaceOrder | None = None
         self.log: list[bytes] = []
         for code, asset_id in ASSETS.items():
             self.run(encode_set_asset(AssetSettings(asset_id=asset_id, code=code), **self.numbered()))
@@ -180,14 +184,14 @@ class Table:
 
     def place(self, name: str, who: str, **fields: Any) -> list[Any]:
         """A new order with any fields; remembers its id under `name`."""
-        events = self.send(
-            PlaceOrder(
-                market_id=fields.pop("market_id", MARKET),
-                account_id=self.account(who),
-                settings_version=fields.pop("settings_version", self.settings.settings_version),
-                **fields,
-            )
+        order = PlaceOrder(
+            market_id=fields.pop("market_id", MARKET),
+            account_id=self.account(who),
+            settings_version=fields.pop("settings_version", self.settings.settings_version),
+            **fields,
         )
+        head, self.replacing = self.replacing, None
+        events = self.send(order) if head is None else self.run(encode_replace(head, order))
         for event in events:
             if isinstance(event, OrderAccepted):
                 self.orders[name] = event.order_id
@@ -305,6 +309,19 @@ class Table:
         who = by[1] if by else self.owners[name]
         command = AmendOrder(account_id=self.account(who), order_id=self.orders[name], quantity_lots=lots(quantity))
         return self.words(self.send(command))
+
+    def do_replace(self, name: str, *order: str) -> str:
+        return self._replace(name, ReplaceMode.STOP_ON_FAILURE, order)
+
+    def do_replace_anyway(self, name: str, *order: str) -> str:
+        return self._replace(name, ReplaceMode.ALLOW_FAILURE, order)
+
+    def _replace(self, name: str, mode: ReplaceMode, order: tuple[str, ...]) -> str:
+        account_id = self.account(order[2])
+        self.replacing = ReplaceOrder(
+            market_id=MARKET, account_id=account_id, order_id=self.orders.get(name, 10**6), mode=mode
+        )
+        return self.answer(list(order))
 
     def do_cancel_after(self, who: str, seconds: str) -> str:
         return self.words(self.send(SetCancelTimer(account_id=self.account(who), timeout_ms=int(seconds) * 1_000)))

@@ -3,12 +3,12 @@
 `Commands` itself stays as it is: the golden snapshot bodies of older rules are states of its histories.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
-from apps.streams.codec import encode_command
+from apps.streams.codec import encode_command, encode_replace
 from apps.streams.kinds import OrderKind, StpMode, TimeInForce
-from apps.streams.records import AmendOrder, PlaceOrder, SetCancelTimer
+from apps.streams.records import AmendOrder, PlaceOrder, ReplaceOrder, SetCancelTimer
 from tests.matching.engine.random_commands import ACCOUNTS
 from tests.matching.engine.random_commands import Commands as SpineCommands
 
@@ -26,10 +26,19 @@ class Commands(SpineCommands):
     def _choose(self) -> bytes:
         if self.placed and self.random.random() < 0.07:
             return encode_command(self._amend())
-        if self.random.random() < 0.02:
+        if self.random.random() < 0.01:
             timeout_ms = self.random.choice((0, 1, 300, 2_000, 2_000))
             return encode_command(SetCancelTimer(account_id=self.random.choice(ACCOUNTS), timeout_ms=timeout_ms))
+        if self.placed and self.random.random() < 0.04:
+            return self._replace()
         return super()._choose()
+
+    def _replace(self) -> bytes:
+        account_id, client_id, _ = self.random.choice(self.placed[-20:])
+        order = replace(self._order(), account_id=account_id)
+        mode = self.random.choice((0, 1, 1, 1, 2, 2))
+        head = ReplaceOrder(market_id=order.market_id, account_id=account_id, client_id=client_id, mode=mode)
+        return encode_replace(head, order)
 
     def _amend(self) -> AmendOrder:
         random = self.random

@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 
 from apps.matching.engine import Engine
 from apps.streams.codec import decode_events
-from apps.streams.kinds import EventKind, HaltCause, OrderKind, Reason, Side, StpMode, TimeInForce, TradeFlag
+from apps.streams.kinds import (
+    CommandKind,
+    EventKind,
+    HaltCause,
+    OrderKind,
+    Reason,
+    Side,
+    StpMode,
+    TimeInForce,
+    TradeFlag,
+)
 from apps.streams.records import (
     EVENT_SIZE,
     AmendRejected,
@@ -64,7 +74,7 @@ def test_every_step_is_sound_and_events_alone_rebuild_books_and_balances(seed: i
             agrees(projection, engine)
     agrees(projection, engine)
     assert engine.counters().last_order_id > 300  # the history was not all refusals
-    assert next(iter(engine.markets())).last_trade_id > 200
+    assert next(iter(engine.markets())).last_trade_id > 120
 
 
 def test_the_histories_use_every_rule() -> None:
@@ -72,7 +82,10 @@ def test_the_histories_use_every_rule() -> None:
     for seed in SEEDS:
         engine, kinds = Engine(50), {}
         for frames in history(seed, 1_500):
-            for event in decode_events(engine.process(frames)):
+            events = decode_events(engine.process(frames))
+            if frames[1] == CommandKind.REPLACE_ORDER:
+                seen["replaced", tuple(sorted({EventKind(event.KIND).name for event in events[:2]}))] += 1
+            for event in events:
                 seen[EventKind(event.KIND)] += 1
                 match event:
                     case OrderAccepted():
@@ -88,7 +101,8 @@ def test_the_histories_use_every_rule() -> None:
                     case OrderClosed():
                         seen[Reason(event.reason), event.time_in_force] += 1
     wanted = [
-        (Reason.CANCELED_BY_TIMER, TimeInForce.GTC), EventKind.CANCEL_TIMER_SET,
+        ("replaced", ("ORDER_ACCEPTED", "ORDER_CLOSED")), ("replaced", ("CANCEL_REJECTED", "ORDER_ACCEPTED")),
+        ("replaced", ("CANCEL_REJECTED",)), ("replaced", ("ORDER_REJECTED",)), (Reason.CANCELED_BY_TIMER, TimeInForce.GTC), EventKind.CANCEL_TIMER_SET,
         *OrderKind, *TimeInForce, *StpMode, EventKind.ICEBERG_REFILLED, EventKind.ORDER_AMENDED, Reason.WOULD_MATCH,
         Reason.EXPIRY_PASSED, Reason.ICEBERG_PARTS, Reason.AMEND_QUANTITY, (Reason.EXPIRED_BY_TIME, TimeInForce.GTD),
         (Reason.NO_LIQUIDITY, TimeInForce.IOC), (Reason.NO_LIQUIDITY, TimeInForce.FOK), ("filled", TimeInForce.FOK),
