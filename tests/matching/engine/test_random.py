@@ -102,7 +102,8 @@ def test_the_histories_use_every_rule() -> None:
                         seen[Reason(event.reason), event.time_in_force] += 1
     wanted = [
         ("replaced", ("ORDER_ACCEPTED", "ORDER_CLOSED")), ("replaced", ("CANCEL_REJECTED", "ORDER_ACCEPTED")),
-        ("replaced", ("CANCEL_REJECTED",)), ("replaced", ("ORDER_REJECTED",)), (Reason.CANCELED_BY_TIMER, TimeInForce.GTC), EventKind.CANCEL_TIMER_SET,
+        ("replaced", ("CANCEL_REJECTED",)), ("replaced", ("ORDER_REJECTED",)),
+        (Reason.CANCELED_BY_TIMER, TimeInForce.GTC), EventKind.CANCEL_TIMER_SET,
         *OrderKind, *TimeInForce, *StpMode, EventKind.ICEBERG_REFILLED, EventKind.ORDER_AMENDED, Reason.WOULD_MATCH,
         Reason.EXPIRY_PASSED, Reason.ICEBERG_PARTS, Reason.AMEND_QUANTITY, (Reason.EXPIRED_BY_TIME, TimeInForce.GTD),
         (Reason.NO_LIQUIDITY, TimeInForce.IOC), (Reason.NO_LIQUIDITY, TimeInForce.FOK), ("filled", TimeInForce.FOK),
