@@ -27,8 +27,11 @@ def cancel_order(state: State, frames: bytes, offset: int) -> None:
     elif parts != 1 or flags or not (order_id or client_id != NO_CLIENT_ID):
         reason = Reason.MALFORMED
     else:
-        cancel_named(state, market_id, account_id, order_id, client_id, cancel_client_id)
-        return
+        order = find_order(state, market_id, account_id, order_id, client_id)
+        if order is not None:
+            end_resting(state, order, _CANCELED, _BY_USER, cancel_client_id)
+            return
+        reason = _UNKNOWN
     state.journal.cancel_rejected(market_id, account_id, order_id, client_id, cancel_client_id, reason)
 
 
@@ -46,7 +49,16 @@ def cancel_named(
 
 def find_order(state: State, market_id: int, account_id: int, order_id: int, client_id: bytes) -> Order | None:
     """The account's open order that all of order_id, client id and market fit, as far as they are given."""
-    order = _find(state, market_id, account_id, order_id, client_id)
+    market = state.markets.get(market_id)
+    order: Order | None = None
+    if not order_id:
+        order = state.client_ids.open_order(account_id, client_id)
+    elif market is not None:
+        seat = market.seats.get(account_id)
+        order = seat.open_orders.get(order_id) if seat is not None else None
+    else:
+        account = state.accounts.get(account_id)
+        order = account.open_order(order_id) if account is not None else None
     if (
         order is not None
         and (order.client_id == client_id or client_id == NO_CLIENT_ID)
@@ -54,18 +66,6 @@ def find_order(state: State, market_id: int, account_id: int, order_id: int, cli
     ):
         return order
     return None
-
-
-def _find(state: State, market_id: int, account_id: int, order_id: int, client_id: bytes) -> Order | None:
-    """The account's open order of that id, else of that client id."""
-    if not order_id:
-        return state.client_ids.open_order(account_id, client_id)
-    market = state.markets.get(market_id)
-    if market is not None:
-        seat = market.seats.get(account_id)
-        return seat.open_orders.get(order_id) if seat is not None else None
-    account = state.accounts.get(account_id)
-    return account.open_order(order_id) if account is not None else None
 
 
 def cancel_all(state: State, frames: bytes, offset: int) -> None:

@@ -40,11 +40,7 @@ def hold_for(order: Order) -> bool:
 
 def release_for(order: Order) -> None:
     """Give back what a limit order that ends still holds."""
-    release_lots(order, order.left_lots if order.terms is None else order.open_lots)
-
-
-def release_lots(order: Order, lots: int) -> None:
-    """Give back what an order holds for `lots` of it. A market buy by quantity has no price and holds nothing."""
+    lots = order.left_lots if order.terms is None else order.open_lots
     if order.side == BUY:
         pays = order.seat.quote
         units = order.price_ticks * lots * order.market.unit_factor
@@ -55,6 +51,14 @@ def release_lots(order: Order, lots: int) -> None:
     pays.available_units += units
     if held < 0:
         raise InvariantBroken("an order released more than was held")
+
+
+def release_lots(order: Order, lots: int) -> None:
+    """Give back what an order holds for `lots` of it. A market buy by quantity has no price and holds nothing."""
+    if order.side == BUY:
+        release(order.seat.quote, order.price_ticks * lots * order.market.unit_factor)
+    else:
+        release(order.seat.base, lots * order.market.lot_size)
 
 
 def hold(balance: Balance, units: int) -> None:

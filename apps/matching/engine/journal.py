@@ -83,7 +83,10 @@ class Journal:
         self.seq = seq = self.seq + 1
         pays = order.seat.quote if order.side == BUY else order.seat.base
         terms = order.terms
-        display_lots, expires_ms = (0, 0) if terms is None else (terms.display_lots, terms.expires_ms)
+        if terms is None:
+            display_lots = expires_ms = 0
+        else:
+            display_lots, expires_ms = terms.display_lots, terms.expires_ms
         self.emit(
             _accepted(
                 _V, _ACCEPTED, _RESTED_AT_ONCE if level_lots else 0, 0, order.market.market_id,

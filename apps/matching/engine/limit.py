@@ -1,5 +1,7 @@
 """LIMIT orders: trade up to their price, then rest (GTC, GTD) or expire (IOC, FOK) (T1, T2, T4).
 
+LIMIT_MAKER, post-only, rests or is refused where it would match an order that has not expired, its own family's too.
+
 IOC expires what does not print at once. FOK prints whole or expires: a read-only run of the sweep tells, and where it
 is short nothing else happens.
 """
@@ -14,11 +16,12 @@ from apps.matching.engine.filters import limit_fault, open_orders_fault
 from apps.matching.engine.funds import hold_for, release_for
 from apps.matching.engine.iceberg import hide_reserve, iceberg_fault
 from apps.matching.engine.open_orders import rest_order
-from apps.matching.engine.reach import limit_key, meets_book, would_print
+from apps.matching.engine.reach import limit_key, meets_book, would_match, would_print
 from apps.matching.engine.state import State
 from apps.matching.engine.sweep import sweep
-from apps.streams.kinds import OrderStatus, Reason, TimeInForce
+from apps.streams.kinds import OrderKind, OrderStatus, Reason, TimeInForce
 
+_LIMIT_MAKER: Final = int(OrderKind.LIMIT_MAKER)
 _GTC: Final = int(TimeInForce.GTC)
 _GTD: Final = int(TimeInForce.GTD)
 _FOK: Final = int(TimeInForce.FOK)
@@ -45,13 +48,9 @@ def is_well_formed(order: Order) -> bool:
     )
 
 
-def place_limit(state: State, order: Order) -> Reason | None:
-    """From the account's limits on; why it is refused, or None when it is in."""
-    reason = hold_fault(order)
-    if reason is not None:
-        return reason
-    enter(state, order)
-    return None
+def is_well_formed_maker(order: Order) -> bool:
+    """LIMIT_MAKER is there to rest."""
+    return order.time_in_force not in _IMMEDIATE and is_well_formed(order)
 
 
 def limit_order_fault(state: State, order: Order) -> Reason | None:
@@ -62,33 +61,35 @@ def limit_order_fault(state: State, order: Order) -> Reason | None:
     return reason or band_fault(order)
 
 
-def hold_fault(order: Order) -> Reason | None:
-    """The account's open orders, for an order that can rest; then hold what it needs."""
-    if order.time_in_force not in _IMMEDIATE:
+def place_limit(state: State, order: Order) -> Reason | None:
+    """From the account's limits on, LIMIT_MAKER too; why it is refused, or None when it is in."""
+    immediate, terms = order.time_in_force in _IMMEDIATE, order.terms
+    if not immediate:
         reason = open_orders_fault(order)
         if reason is not None:
             return reason
-    return None if hold_for(order) else Reason.INSUFFICIENT_BALANCE
+    if not hold_for(order):
+        return Reason.INSUFFICIENT_BALANCE
+    if order.kind == _LIMIT_MAKER and would_match(state, order):
+        release_for(order)
+        return Reason.WOULD_MATCH
 
-
-def enter(state: State, order: Order) -> None:
-    """The order is accepted and its funds are held: match it, then rest or expire what is left."""
     state.last_order_id += 1
     order.order_id = state.last_order_id
     journal = state.journal
-    if not meets_book(order) and order.time_in_force not in _IMMEDIATE:
-        if order.terms is not None:
+    if not immediate and not meets_book(order):
+        if terms is not None:
             hide_reserve(order)
         journal.accepted(order, rest_order(state, order))
         order.priority = journal.seq
-        if order.terms is not None:
-            order.terms.accepted_seq = journal.seq
+        if terms is not None:
+            terms.accepted_seq = journal.seq
             start_expiry(state, order)
-        return
+        return None
 
     journal.accepted(order, 0)
-    if order.terms is not None:
-        order.terms.accepted_seq = journal.seq
+    if terms is not None:
+        terms.accepted_seq = journal.seq
     worst_key = limit_key(order)
     if order.time_in_force == _FOK and would_print(state, order, worst_key).lots < order.quantity_lots:
         stopped_by: Reason | None = Reason.NO_LIQUIDITY
@@ -98,16 +99,17 @@ def enter(state: State, order: Order) -> None:
         _end(state, order, OrderStatus.EXPIRED_IN_MATCH, Reason.SELF_TRADE)
     elif not order.left_lots:
         state.client_ids.remember(order)
-    elif order.time_in_force in _IMMEDIATE:
+    elif immediate:
         _end(state, order, OrderStatus.EXPIRED, Reason.NO_LIQUIDITY)
     else:
-        if order.terms is not None:
+        if order.terms is not None:  # a prevented match may have brought them
             hide_reserve(order)
             start_expiry(state, order)
         journal.rested(order, rest_order(state, order))
         order.priority = journal.seq
         if order.market.is_crossed():
             raise InvariantBroken("an order rests although it would match")
+    return None
 
 
 def _end(state: State, order: Order, status: OrderStatus, reason: Reason) -> None:

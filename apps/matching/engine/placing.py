@@ -7,7 +7,7 @@ funds -> would match (LIMIT_MAKER) -> sweep -> rest or expire. The steps from th
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from apps.matching.engine import limit, market_order, post_only
+from apps.matching.engine import limit, market_order
 from apps.matching.engine.accounts import Seat
 from apps.matching.engine.book import SELL, Order
 from apps.matching.engine.client_ids import NO_CLIENT_ID, RECORD, fingerprint_of, key_of
@@ -37,9 +37,7 @@ KINDS: Final = {
     int(OrderKind.MARKET): KindRules(
         market_order.is_well_formed, market_order.market_order_fault, market_order.place_market
     ),
-    int(OrderKind.LIMIT_MAKER): KindRules(
-        post_only.is_well_formed, limit.limit_order_fault, post_only.place_limit_maker
-    ),
+    int(OrderKind.LIMIT_MAKER): KindRules(limit.is_well_formed_maker, limit.limit_order_fault, limit.place_limit),
 }
 
 

@@ -61,6 +61,7 @@ def would_print(state: State, taker: Order, worst_key: int, *, budget_units: int
     side, now_ms = taker.market.opposite(taker.side), state.journal.now_ms
     family_id, mode, by_budget = taker.account.family_id, taker.stp_mode, budget_units > 0
     wanted, total_lots, total_units = taker.left_lots, 0, 0
+    overdue = state.timers.due_ms <= now_ms
     for key in reversed(side.keys):
         if key < worst_key:
             break
@@ -71,9 +72,9 @@ def would_print(state: State, taker: Order, worst_key: int, *, budget_units: int
                 wanted = budget_units // lot_cost
             if not wanted:
                 return Prints(total_lots, total_units)
-            if has_expired(maker, now_ms):
+            if overdue and has_expired(maker, now_ms):
                 continue
-            lots = min(wanted, tip)
+            lots = wanted if wanted < tip else tip
             if maker.account.family_id != family_id:
                 total_lots += lots
                 total_units += lots * lot_cost

@@ -144,7 +144,7 @@ def sweep(state: State, taker: Order, worst_key: int, budget: Budget | None = No
                 )
             )  # fmt: skip
 
-            if reserve and not maker_left:
+            if not maker_left and reserve:
                 assert terms is not None
                 refill(state, maker, terms)
                 maker = level.head
