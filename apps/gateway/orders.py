@@ -82,7 +82,7 @@ class Orders:
         for event in _own_events(records, account_id):
             if event.KIND == EventKind.CANCEL_REJECTED:
                 break
-            if isinstance(event, OrderClosed) and (
+            if _is_canceled(event) and (
                 event.order_id == order_id if order_id is not None else event.client_id == client_id
             ):
                 return canceled_order(event, market)
@@ -96,11 +96,16 @@ class Orders:
         closed = [
             canceled_order(event, market)
             for event in _own_events(records, account_id)
-            if isinstance(event, OrderClosed) and event.market_id == market.id
+            if _is_canceled(event) and event.market_id == market.id
         ]
         if not closed:
             raise errors.cancel_refused()
         return closed
+
+
+def _is_canceled(event: Any) -> bool:
+    """By this command: timers that ran before it end orders too, and those are not its answer."""
+    return isinstance(event, OrderClosed) and event.reason == Reason.CANCELED_BY_USER
 
 
 def _own_events(records: list[bytes], account_id: int) -> list[Any]:
