@@ -21,7 +21,7 @@ class Client:
     def __init__(self, base_url: str, account: DemoAccount | None = None, *, tidy: bool = True) -> None:
         self.account = account
         self.tidy = tidy
-        self.http = httpx.Client(base_url=base_url, timeout=15)
+        self.http = httpx.Client(base_url=base_url, timeout=60)
 
     def __enter__(self) -> Self:
         return self

@@ -253,7 +253,7 @@ class Exchange:
     def engine_paused(self, *, keep_lease: bool = False) -> Iterator[None]:
         """The engine answers nothing until the block ends; it loses its lease after LEASE_MS unless it may keep it."""
         self.engine.pause_asked.set()
-        assert self.engine.paused.wait(5)
+        assert self.engine.paused.wait(30)
         try:
             if keep_lease:
                 self._bus().take_lease("test", ttl_ms=60_000)
@@ -268,7 +268,7 @@ class Exchange:
         thread = GatewayThread(free_port(), **changes)
         thread.start()
         try:
-            assert thread.ready.wait(15), "the gateway did not start"
+            assert thread.ready.wait(60), "the gateway did not start"
             assert thread.failure is None
             wait_until(lambda: thread.server is not None and thread.server.started)
             yield thread

@@ -329,6 +329,8 @@ def test_a_standby_that_cannot_follow_leaves_no_engine_behind(
     append_all(bus, [*opening(), *trading(50, seed=22)])
     until_done(bus)
     follower = Follower(bus.another(), directory, Forgetful, "standby")
+    # The active worker has frozen whatever was alive when it began, the following of this one brings that back.
+    gc.unfreeze()
     gc.collect()
     gc.set_threshold(*policy.GC_THRESHOLDS)
     markets = sum(isinstance(found, Market) for found in gc.get_objects())
