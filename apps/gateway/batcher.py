@@ -38,12 +38,16 @@ class Batcher:
 
     async def send(self, command: Command) -> list[bytes]:
         """Raises not_executed (503) when nothing was appended and unknown_outcome (504) when that is not known."""
+        return await self.send_run(encode_command(command))
+
+    async def send_run(self, frames: bytes) -> list[bytes]:
+        """The same for the frame run of one command."""
         loop = asyncio.get_running_loop()
         reply: asyncio.Future[list[bytes]] = loop.create_future()
         if self._batch is None:
             self._batch = _Batch([], [])
             loop.call_soon(self._flush)
-        self._batch.frames.append(encode_command(command))
+        self._batch.frames.append(frames)
         self._batch.replies.append(reply)
         try:
             async with asyncio.timeout(REPLY_TIMEOUT_S):

@@ -2,12 +2,18 @@
 
 from typing import Final
 
-from apps.streams.kinds import MarketState, OrderKind, OrderStatus, Side, StpMode, TimeInForce
+from apps.streams.kinds import MarketState, OrderKind, OrderStatus, ReplaceMode, Side, StpMode, TimeInForce
 
 SIDES: Final = {"BUY": Side.BUY, "SELL": Side.SELL}
-ORDER_TYPES: Final = {"LIMIT": OrderKind.LIMIT, "MARKET": OrderKind.MARKET}
-TIMES_IN_FORCE: Final = {"GTC": TimeInForce.GTC}
-STP_MODES: Final = {"EXPIRE_TAKER": StpMode.EXPIRE_TAKER}
+ORDER_TYPES: Final = {kind.name: kind for kind in (OrderKind.LIMIT, OrderKind.LIMIT_MAKER, OrderKind.MARKET)}
+# GTD is ours, with `goodTillDate` in milliseconds; the dialect has the other three.
+TIMES_IN_FORCE: Final = {
+    each.name: each for each in (TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTD)
+}
+STP_MODES: Final = {mode.name: mode for mode in StpMode}
+# The dialect has them, this exchange does not allow them (T8: self-trade prevention is never off).
+STP_MODES_NOT_ALLOWED: Final = ("NONE", "TRANSFER")
+REPLACE_MODES: Final = {mode.name: mode for mode in ReplaceMode}
 RESPONSE_TYPES: Final = ("ACK", "RESULT", "FULL")
 
 SIDE_NAMES: Final = {int(side): name for name, side in SIDES.items()}

@@ -4,7 +4,7 @@ Clients match some of the texts verbatim; they are marked by coming straight fro
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from apps.common.errors import DomainError
 from apps.gateway.policy import RECV_WINDOW_MAX_MS, RETRY_AFTER_S
@@ -12,13 +12,22 @@ from apps.streams.kinds import Reason
 
 
 class ApiError(DomainError):
-    """A refusal as a client sees it: HTTP status, `{"code": number, "msg": message}`, perhaps Retry-After."""
+    """A refusal as a client sees it: HTTP status, `{"code": number, "msg": message}`, perhaps Retry-After or data."""
 
-    def __init__(self, status: int, number: int, message: str, *, retry_after_s: int | None = None) -> None:
+    def __init__(
+        self, status: int, number: int, message: str, *, retry_after_s: int | None = None, data: Any = None
+    ) -> None:
         super().__init__(message, code=str(number))
         self.status = status
         self.number = number
         self.retry_after_s = retry_after_s
+        # What happened although the request failed: both halves of a cancel-replace.
+        self.data = data
+
+    def body(self) -> dict[str, Any]:
+        """`{"code", "msg"}`, and `"data"` where there is some."""
+        known = {"code": self.number, "msg": self.message}
+        return known if self.data is None else {**known, "data": self.data}
 
 
 # -- Not executed, unknown outcome, wrong place -----------------------------------------------------------------------
@@ -118,6 +127,10 @@ def too_precise(name: str) -> ApiError:
     return ApiError(400, -1111, f"Parameter '{name}' has too much precision.")
 
 
+def unsupported_combination() -> ApiError:
+    return ApiError(400, -1014, "Unsupported order combination.")
+
+
 def invalid_time_in_force(message: str = "Invalid timeInForce.") -> ApiError:
     return ApiError(400, -1115, message)
 
@@ -148,6 +161,14 @@ def not_valid(name: str) -> ApiError:
 
 def filter_failure(name: str) -> ApiError:
     return ApiError(400, -1013, f"Filter failure: {name}")
+
+
+def stp_mode_not_allowed() -> ApiError:
+    return ApiError(400, -1013, "This symbol does not allow the specified self-trade prevention mode.")
+
+
+def iceberg_exceeds_quantity() -> ApiError:
+    return ApiError(400, -1013, "IcebergQty exceeds QTY.")
 
 
 # -- Keys, signatures, time -------------------------------------------------------------------------------------------
@@ -193,12 +214,26 @@ def recv_window_too_large() -> ApiError:
 
 # -- Orders -----------------------------------------------------------------------------------------------------------
 def cancel_refused() -> ApiError:
-    return ApiError(400, -2011, "Unknown order sent.")
+    return ApiError(400, -2011, UNKNOWN)
 
 
 def cancel_failed() -> ApiError:
     """The engine failed at this very cancel. Not -2011, by which clients conclude that the order is gone."""
     return ApiError(400, -1000, "This cancel cannot be processed. Nothing was changed; please report it.")
+
+
+def amend_refused(message: str) -> ApiError:
+    return ApiError(400, -2038, message)
+
+
+def replace_failed(data: Any) -> ApiError:
+    """Neither half happened."""
+    return ApiError(400, -2022, "Order cancel-replace failed.", data=data)
+
+
+def replace_half_failed(data: Any) -> ApiError:
+    """One half happened, and stays: `data` says which."""
+    return ApiError(409, -2021, "Order cancel-replace partially failed.", data=data)
 
 
 def order_unknown() -> ApiError:
@@ -207,6 +242,10 @@ def order_unknown() -> ApiError:
 
 INSUFFICIENT: Final = "Account has insufficient balance for requested action."
 CLOSED: Final = "Market is closed."
+UNKNOWN: Final = "Unknown order sent."
+AMEND_UP: Final = "Order amend (quantity increase) is not supported."
+AMEND_SAME: Final = "The requested action would change no state; rejecting."
+AMEND_TOO_LOW: Final = "The new quantity must be above what is filled."
 
 # Engine reasons for which nothing happened, as (HTTP status, code, text). Reasons that end an accepted order
 # (SELF_TRADE, NO_LIQUIDITY, ...) are no refusals and not here; a test finds a missing reason.
@@ -215,7 +254,7 @@ REFUSALS: Final[Mapping[Reason, tuple[int, int, str]]] = {
     # The engine meets an account with its first credit, so an unknown one has no money.
     Reason.UNKNOWN_ACCOUNT: (400, -2010, INSUFFICIENT),
     Reason.UNKNOWN_MARKET: (400, -1121, "Invalid symbol."),
-    Reason.UNKNOWN_ORDER: (400, -2011, "Unknown order sent."),
+    Reason.UNKNOWN_ORDER: (400, -2011, UNKNOWN),
     Reason.DUPLICATE_CLIENT_ID: (400, -2010, "Duplicate order sent."),
     Reason.MALFORMED: (400, -1013, "The order's parameters do not fit together."),
     # A product or sum beyond 2^62 units: far above any notional that a market allows.
@@ -234,7 +273,7 @@ REFUSALS: Final[Mapping[Reason, tuple[int, int, str]]] = {
     Reason.MARKET_POST_ONLY: (400, -2010, "Order would immediately match and take."),
     Reason.WOULD_MATCH: (400, -2010, "Order would immediately match and take."),
     Reason.ICEBERG_PARTS: (400, -1013, "Filter failure: ICEBERG_PARTS"),
-    Reason.AMEND_QUANTITY: (400, -2038, "The new quantity must be below the current one and above what is filled."),
+    Reason.AMEND_QUANTITY: (400, -2038, AMEND_TOO_LOW),
     Reason.EXPIRY_PASSED: (400, -1013, "The order's end must lie in the future."),
     # The engine failed at this very order and goes on without it. The same order would fail again, so this is a
     # refusal and not a 503 to be repeated.
@@ -252,3 +291,9 @@ def refusal(reason: int) -> ApiError:
         return not_executed()
     status, number, message = REFUSALS[known]
     return ApiError(status, number, message)
+
+
+def amend_refusal(reason: int) -> ApiError:
+    """The same for an amendment: what concerns the order has a code of its own."""
+    error = refusal(reason)
+    return amend_refused(error.message) if error.number in (-2010, -2011) else error

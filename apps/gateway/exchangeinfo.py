@@ -5,6 +5,7 @@ from typing import Any
 from apps.common.amounts import AMOUNT_MAX, ASSET_DECIMALS, BASIS_POINTS, format_units
 from apps.gateway.dialect import NOTHING, ORDER_TYPES, STATE_STATUS, STP_MODES
 from apps.gateway.markets import Market
+from apps.matching.engine.iceberg import PARTS_MAX
 from apps.streams.kinds import StpMode
 
 
@@ -32,14 +33,14 @@ def symbol(market: Market) -> dict[str, Any]:
         "baseCommissionPrecision": ASSET_DECIMALS,
         "quoteCommissionPrecision": ASSET_DECIMALS,
         "orderTypes": list(ORDER_TYPES),
-        "icebergAllowed": False,
+        "icebergAllowed": True,
         "ocoAllowed": False,
         "otoAllowed": False,
         "opoAllowed": False,
         "quoteOrderQtyMarketAllowed": True,
         "allowTrailingStop": False,
-        "cancelReplaceAllowed": False,
-        "amendAllowed": False,
+        "cancelReplaceAllowed": True,
+        "amendAllowed": True,
         "pegInstructionsAllowed": False,
         "isSpotTradingAllowed": True,
         "isMarginTradingAllowed": False,
@@ -89,6 +90,7 @@ def filters(market: Market) -> list[dict[str, Any]]:
             "avgPriceMins": 0,
         },
     ]
+    found.append({"filterType": "ICEBERG_PARTS", "limit": PARTS_MAX})
     if market.max_open_orders:
         found.append({"filterType": "MAX_NUM_ORDERS", "maxNumOrders": market.max_open_orders})
     return found

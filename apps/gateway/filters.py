@@ -7,14 +7,17 @@ was accepted under older settings; the engine answers repeats before it looks at
 from apps.common.amounts import AMOUNT_MAX
 from apps.gateway import errors
 from apps.gateway.markets import Market
+from apps.matching.engine.iceberg import PARTS_MAX
 from apps.streams.kinds import OrderKind
 from apps.streams.records import PlaceOrder
 
 
 def check_filters(market: Market, order: PlaceOrder) -> None:
-    """Raise -1013 with the first filter that fails, in the engine's order: price, lots, notional."""
-    if order.order_kind == OrderKind.LIMIT:
+    """Raise -1013 with the first filter that fails, in the engine's order: price, lots, notional, iceberg."""
+    if order.order_kind != OrderKind.MARKET:
         _check_limit(market, order.price_ticks, order.quantity_lots)
+        if order.display_lots:
+            _check_iceberg(market, order.display_lots, order.quantity_lots)
     elif order.budget_units:
         _check_notional(market, order.budget_units)
     elif not market.min_lots <= order.quantity_lots <= market.max_lots:
@@ -29,6 +32,13 @@ def _check_limit(market: Market, price_ticks: int, quantity_lots: int) -> None:
     if not market.min_lots <= quantity_lots <= market.max_lots:
         raise errors.filter_failure("LOT_SIZE")
     _check_notional(market, market.quote_units(price_ticks, quantity_lots))
+
+
+def _check_iceberg(market: Market, display_lots: int, quantity_lots: int) -> None:
+    if display_lots < market.min_lots:
+        raise errors.filter_failure("LOT_SIZE")
+    if display_lots * PARTS_MAX < quantity_lots:
+        raise errors.filter_failure("ICEBERG_PARTS")
 
 
 def _check_notional(market: Market, notional_units: int) -> None:

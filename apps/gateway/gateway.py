@@ -14,6 +14,7 @@ import structlog
 from apps.accounts.credentials import CREDENTIALS_CHANNEL
 from apps.common.clock import now_ms
 from apps.gateway import registry
+from apps.gateway.amending import Amendments
 from apps.gateway.batcher import Batcher
 from apps.gateway.core import CorePipe
 from apps.gateway.coremonitor import CoreMonitor
@@ -27,6 +28,7 @@ from apps.gateway.pressure import MB, Limits
 from apps.gateway.publicfeed import PublicFeed
 from apps.gateway.reads import Reads
 from apps.gateway.registry import Call
+from apps.gateway.replacing import Replacements
 from apps.gateway.settled import Settled
 from apps.gateway.streams.hub import Hub
 from apps.gateway.tail import EventTail
@@ -84,6 +86,8 @@ class Gateway:
         self.reads = Reads(self.pool, self.settled, self.markets, config.shard)
         self.batcher = Batcher(self.pipe, self.tail, keys)
         self.orders = Orders(self.markets, self.batcher, self.monitor, self.reads)
+        self.replacements = Replacements(self.markets, self.batcher, self.reads, self.orders)
+        self.amendments = Amendments(self.markets, self.batcher, self.monitor, self.reads)
         self.public = PublicFeed(config.edge_url, config.shard, self.markets)
         self.history = History(self.reads, self.public)
         self.hub = Hub(self.markets)

@@ -54,7 +54,7 @@ async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) 
         call = await _admit(gateway, endpoint, scope, query, body, started_us)
         status, payload = 200, encode(await endpoint.handler(gateway, call))
     except ApiError as error:
-        status, payload = error.status, encode({"code": error.number, "msg": error.message})
+        status, payload = error.status, encode(error.body())
         if error.retry_after_s is not None:
             headers.append((b"retry-after", str(error.retry_after_s).encode()))
     except ClientGone:

@@ -5,8 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from apps.common.amounts import AMOUNT_MAX
 from apps.gateway import errors
-from apps.gateway.dialect import ORDER_TYPES, RESPONSE_TYPES, SIDES, STP_MODES, TIMES_IN_FORCE
+from apps.gateway.dialect import (
+    ORDER_TYPES,
+    RESPONSE_TYPES,
+    SIDES,
+    STP_MODES,
+    STP_MODES_NOT_ALLOWED,
+    TIMES_IN_FORCE,
+)
 from apps.gateway.filters import lots_of, ticks_of
 from apps.gateway.markets import Market
 from apps.gateway.params import Amount, Choice, Integer, Param, Symbol, Text
@@ -29,20 +37,44 @@ ORDER_PARAMS: Final[tuple[Param, ...]] = (
     Choice("side", required=True, values=SIDES, refuse=errors.invalid_side),
     Choice("type", required=True, values=ORDER_TYPES, refuse=_unsupported_type),
     Choice("timeInForce", values=TIMES_IN_FORCE, refuse=_unsupported_tif),
+    Integer("goodTillDate", minimum=1, maximum=AMOUNT_MAX),
     Amount("quantity", above="LOT_SIZE"),
     Amount("quoteOrderQty", above="NOTIONAL"),
     Amount("price", above="PRICE_FILTER"),
     CLIENT_ID_PARAM,
     Choice("newOrderRespType", values={name: name for name in RESPONSE_TYPES}),
-    Choice("selfTradePreventionMode", values=STP_MODES, default=StpMode.EXPIRE_TAKER),
+    Choice(
+        "selfTradePreventionMode", values={**STP_MODES, **dict.fromkeys(STP_MODES_NOT_ALLOWED)},
+        default=StpMode.EXPIRE_TAKER,
+    ),
+    Amount("icebergQty", above="LOT_SIZE"),
     # Known to the dialect, used by no order kind that is supported today: refused by name (-1106).
     Amount("stopPrice", above="PRICE_FILTER"),
-    Amount("icebergQty", above="LOT_SIZE"),
     Integer("trailingDelta"),
     Integer("strategyId"),
     Integer("strategyType"),
-)
-UNUSED: Final = ("stopPrice", "icebergQty", "trailingDelta", "strategyId", "strategyType")
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Which parameters a type needs and which it takes besides; any other one is refused by name."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+
+
+# An order's terms, in the order in which a missing or superfluous one is named.
+TERMS: Final = (
+    "timeInForce", "goodTillDate", "quantity", "quoteOrderQty", "price", "icebergQty", "stopPrice", "trailingDelta",
+    "strategyId", "strategyType",
+)  # fmt: skip
+SHAPES: Final = {
+    OrderKind.LIMIT: Shape(("timeInForce", "quantity", "price"), ("goodTillDate", "icebergQty")),
+    OrderKind.LIMIT_MAKER: Shape(("quantity", "price"), ("goodTillDate", "icebergQty")),
+    OrderKind.MARKET: Shape((), ("quantity", "quoteOrderQty")),
+}
+RESTING: Final = frozenset({TimeInForce.GTC, TimeInForce.GTD})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,50 +94,71 @@ def new_client_id() -> str:
 
 def parse_order(values: Mapping[str, Any], market: Market, account_id: int) -> OrderForm:
     """Check which parameters this type takes, then count ticks and lots. Raises ApiError."""
-    for name in UNUSED:
-        if values[name] is not None:
-            raise errors.not_required(name)
     kind: OrderKind = values["type"]
-    numbers = _limit_numbers(values, market) if kind is OrderKind.LIMIT else _market_numbers(values, market)
-    price_ticks, quantity_lots, budget_units = numbers
+    _check_shape(values, SHAPES[kind])
+    stp_mode: StpMode | None = values["selfTradePreventionMode"]
+    if stp_mode is None:
+        raise errors.stp_mode_not_allowed()
+    time_in_force = _time_in_force(values, kind)
+    price, quantity, budget, display = (
+        values[name] for name in ("price", "quantity", "quoteOrderQty", "icebergQty")
+    )  # fmt: skip
+    if kind is OrderKind.MARKET:
+        _check_market(quantity, budget)
     given = values["newClientOrderId"]
     command = PlaceOrder(
         market_id=market.id,
         account_id=account_id,
-        price_ticks=price_ticks,
-        quantity_lots=quantity_lots,
-        budget_units=budget_units,
+        price_ticks=0 if price is None else ticks_of(market, price),
+        quantity_lots=0 if quantity is None else lots_of(market, quantity),
+        budget_units=budget or 0,
+        display_lots=0 if display is None else lots_of(market, display),
+        expires_ms=values["goodTillDate"] or 0,
         settings_version=market.settings_version,
         side=values["side"],
         order_kind=kind,
-        time_in_force=TimeInForce.GTC if kind is OrderKind.LIMIT else TimeInForce.NONE,
-        stp_mode=values["selfTradePreventionMode"],
+        time_in_force=time_in_force,
+        stp_mode=stp_mode,
         client_id=given or new_client_id(),
     )
-    # The dialect's default is FULL for both kinds.
-    return OrderForm(market, command, values["newOrderRespType"] or "FULL", given is not None)
+    if command.display_lots:
+        if time_in_force not in RESTING:
+            raise errors.unsupported_combination()
+        if command.display_lots > command.quantity_lots:
+            raise errors.iceberg_exceeds_quantity()
+    # The dialect's default: FULL for these two, ACK for all others.
+    response_type = "FULL" if kind in (OrderKind.LIMIT, OrderKind.MARKET) else "ACK"
+    return OrderForm(market, command, values["newOrderRespType"] or response_type, given is not None)
 
 
-def _limit_numbers(values: Mapping[str, Any], market: Market) -> tuple[int, int, int]:
-    for name in ("timeInForce", "quantity", "price"):
+def _check_shape(values: Mapping[str, Any], shape: Shape) -> None:
+    for name in TERMS:
         if values[name] is None:
-            raise errors.missing(name)
-    if values["quoteOrderQty"] is not None:
-        raise errors.not_required("quoteOrderQty")
-    return ticks_of(market, values["price"]), lots_of(market, values["quantity"]), 0
-
-
-def _market_numbers(values: Mapping[str, Any], market: Market) -> tuple[int, int, int]:
-    for name in ("timeInForce", "price"):
-        if values[name] is not None:
+            if name in shape.required:
+                raise errors.missing(name)
+        elif name not in shape.required and name not in shape.optional:
             raise errors.not_required(name)
-    quantity, budget = values["quantity"], values["quoteOrderQty"]
+
+
+def _time_in_force(values: Mapping[str, Any], kind: OrderKind) -> TimeInForce:
+    """As asked. A type that takes none is GTC, or GTD where it has an end; one that never rests has none."""
+    end = values["goodTillDate"]
+    asked: TimeInForce | None = values["timeInForce"]
+    if asked is None:
+        if kind is OrderKind.MARKET:
+            return TimeInForce.NONE
+        return TimeInForce.GTC if end is None else TimeInForce.GTD
+    if asked is TimeInForce.GTD and end is None:
+        raise errors.missing("goodTillDate")
+    if asked is not TimeInForce.GTD and end is not None:
+        raise errors.not_required("goodTillDate")
+    return asked
+
+
+def _check_market(quantity: int | None, budget: int | None) -> None:
     if quantity is None and budget is None:
         raise errors.missing_one_of("quantity", "quoteOrderQty")
     if quantity is not None and budget is not None:
         raise errors.not_required("quoteOrderQty")
-    if quantity is not None:
-        return 0, lots_of(market, quantity), 0
     if budget == 0:
         raise errors.filter_failure("NOTIONAL")
-    return 0, 0, budget

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from apps.common.clock import now_ms
 from apps.gateway import errors
 from apps.gateway.batcher import Batcher
 from apps.gateway.coremonitor import CoreMonitor
@@ -11,8 +12,16 @@ from apps.gateway.orderform import OrderForm, new_client_id, parse_order
 from apps.gateway.reads import Reads
 from apps.gateway.replies import Duplicate, OrderView, canceled_order, new_order, placed
 from apps.streams.codec import decode_event
-from apps.streams.kinds import EventKind, Reason
-from apps.streams.records import CancelAll, CancelOrder, InternalReject, OrderClosed, OrderRejected
+from apps.streams.kinds import EventKind, Reason, TimerFlag
+from apps.streams.records import (
+    CancelAll,
+    CancelOrder,
+    CancelTimerSet,
+    InternalReject,
+    OrderClosed,
+    OrderRejected,
+    SetCancelTimer,
+)
 
 
 class Orders:
@@ -28,30 +37,33 @@ class Orders:
         """Everything about an order that needs neither engine nor book (order/test)."""
         form = parse_order(values, self._markets.get(values["symbol"]), account_id)
         check_filters(form.market, form.command)
+        if 0 < form.command.expires_ms <= now_ms():
+            raise errors.refusal(Reason.EXPIRY_PASSED)
 
     async def place(self, values: dict[str, Any], account_id: int) -> dict[str, Any]:
         """The answer in the asked response type. Raises ApiError; 504 means that the outcome is unknown."""
-        form = self._form(values, account_id)
+        form = self.form(values, account_id)
         records = await self._batcher.send(form.command)
-        if _is_stale(records):
+        if is_stale(records):
             # The engine has newer settings than we had: wait until they are settled, count again, try once more.
             await self._reads.reload_markets()
-            form = self._form(values, account_id)
+            form = self.form(values, account_id)
             records = await self._batcher.send(form.command)
         outcome = placed(records, form.market)
         if isinstance(outcome, Duplicate):
-            first, market = await self._first_order(account_id, outcome.order_id)
+            first, market = await self.first_order(account_id, outcome.order_id)
             return new_order(first, market, form.response_type)
         return new_order(outcome, form.market, form.response_type)
 
-    def _form(self, values: dict[str, Any], account_id: int) -> OrderForm:
+    def form(self, values: dict[str, Any], account_id: int) -> OrderForm:
+        """A new order's form; refused where the answer is sure already, or where no order may be taken now."""
         form = parse_order(values, self._markets.get(values["symbol"]), account_id)
         if not form.client_id_given:
             check_filters(form.market, form.command)
         self._monitor.check_new_order()
         return form
 
-    async def _first_order(self, account_id: int, order_id: int) -> tuple[OrderView, Market]:
+    async def first_order(self, account_id: int, order_id: int) -> tuple[OrderView, Market]:
         """The order that a repeat repeats. It was accepted, so while it cannot be read the answer is never that
         nothing was executed.
         """
@@ -79,10 +91,10 @@ class Orders:
                 cancel_client_id=values["newClientOrderId"] or new_client_id(),
             )
         )
-        for event in _own_events(records, account_id):
+        for event in own_events(records, account_id):
             if event.KIND == EventKind.CANCEL_REJECTED:
                 break
-            if _is_canceled(event) and (
+            if is_canceled(event) and (
                 event.order_id == order_id if order_id is not None else event.client_id == client_id
             ):
                 return canceled_order(event, market)
@@ -95,20 +107,31 @@ class Orders:
         records = await self._batcher.send(CancelAll(market_id=market.id, account_id=account_id))
         closed = [
             canceled_order(event, market)
-            for event in _own_events(records, account_id)
-            if _is_canceled(event) and event.market_id == market.id
+            for event in own_events(records, account_id)
+            if is_canceled(event) and event.market_id == market.id
         ]
         if not closed:
             raise errors.cancel_refused()
         return closed
 
+    async def cancel_all_after(self, timeout_ms: int, account_id: int) -> dict[str, int]:
+        """The dead man's switch: cancel the account's orders, in every market, `timeout_ms` from now; 0 stops it."""
+        self._monitor.check_cancel()
+        records = await self._batcher.send(SetCancelTimer(account_id=account_id, timeout_ms=timeout_ms))
+        for event in own_events(records, account_id):
+            # A timer that was due has fired under this command before it was set anew.
+            if isinstance(event, CancelTimerSet) and not event.flags & TimerFlag.FIRED:
+                return {"currentTime": event.cmd_ms, "triggerTime": event.due_ms}
+        # The engine does not know the account: it has never had money, and so has no orders.
+        raise errors.cancel_refused()
 
-def _is_canceled(event: Any) -> bool:
+
+def is_canceled(event: Any) -> bool:
     """By this command: timers that ran before it end orders too, and those are not its answer."""
     return isinstance(event, OrderClosed) and event.reason == Reason.CANCELED_BY_USER
 
 
-def _own_events(records: list[bytes], account_id: int) -> list[Any]:
+def own_events(records: list[bytes], account_id: int) -> list[Any]:
     """This account's events of a cancel command; raises when the command was skipped."""
     events = [decode_event(record) for record in records]
     for event in events:
@@ -117,7 +140,7 @@ def _own_events(records: list[bytes], account_id: int) -> list[Any]:
     return [event for event in events if event.account_id == account_id]
 
 
-def _is_stale(records: list[bytes]) -> bool:
+def is_stale(records: list[bytes]) -> bool:
     return any(
         record[1] == EventKind.ORDER_REJECTED
         and isinstance(event := decode_event(record), OrderRejected)

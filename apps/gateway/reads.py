@@ -25,7 +25,8 @@ OPEN: Final = [int(OrderStatus.NEW), int(OrderStatus.PARTIALLY_FILLED), int(Orde
 
 _ORDER: Final = (
     "o.id, o.client_order_id, o.side, o.kind, o.time_in_force, o.stp_mode, o.price_ticks, o.quantity_lots, "
-    "o.budget_units, o.filled_lots, o.filled_quote_units, o.status, o.created_ms, o.updated_ms, o.market_id"
+    "o.budget_units, o.filled_lots, o.filled_quote_units, o.status, o.created_ms, o.updated_ms, o.display_lots, "
+    "o.expires_ms, o.prevented_lots, o.reason, o.market_id"
 )
 _BY_ID: Final = f"SELECT {_ORDER} FROM orders_order o WHERE o.id = %s AND o.account_id = %s"  # noqa: S608
 _OF_SHARD: Final = "o.id BETWEEN %s AND %s"
@@ -161,6 +162,20 @@ class Reads:
                                 [account_id, market.id], low, high, limit)  # fmt: skip
         return [_view(row) for row in rows]
 
+    async def filled_before(self, account_id: int, market: Market, order_id: int, seq: int) -> tuple[int, int]:
+        """(lots, quote units) that an order had filled before event `seq`."""
+        await self._settled.wait()
+        lots = quote_units = 0
+        for side in ("taker", "maker"):
+            [row] = await self._rows(
+                "SELECT COALESCE(sum(t.quantity_lots), 0)::bigint, COALESCE(sum(t.quote_units), 0)::bigint"  # noqa: S608
+                f" FROM orders_trade t WHERE t.{side}_account_id = %s AND t.market_id = %s AND t.{side}_order_id = %s"
+                " AND t.seq < %s",
+                (account_id, market.id, order_id, seq),
+            )
+            lots, quote_units = lots + row[0], quote_units + row[1]
+        return lots, quote_units
+
     # -- trades -------------------------------------------------------------------------------------------------------
     async def own_trades(
         self, account_id: int, market: Market, *, order_id: int | None, from_id: int | None, start_ms: int | None,
@@ -211,7 +226,7 @@ async def _range(
 
 
 def _view(row: Sequence[Any], fills: tuple[Fill, ...] = ()) -> OrderView:
-    return replace(OrderView(*row[:14]), fills=fills)
+    return replace(OrderView(*row[:-1]), fills=fills)
 
 
 def _fee_asset(market: Market, row: Sequence[Any], *, is_taker: bool) -> str:

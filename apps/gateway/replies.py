@@ -5,20 +5,22 @@ id, `origClientOrderId` the order's.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from apps.common.amounts import format_units
 from apps.gateway import errors
 from apps.gateway.dialect import NOTHING, SIDE_NAMES, STATUS_NAMES, STP_NAMES, TIF_NAMES, TYPE_NAMES
 from apps.gateway.markets import Market
 from apps.streams.codec import decode_event
-from apps.streams.kinds import OrderKind, OrderStatus, Side, StpMode, TradeFlag
+from apps.streams.kinds import OrderKind, OrderStatus, Reason, Side, StpMode, TimeInForce, TradeFlag
 from apps.streams.records import (
     InternalReject,
     OrderAccepted,
+    OrderAmended,
     OrderClosed,
     OrderDuplicate,
     OrderRejected,
+    PreventedMatch,
     Trade,
 )
 
@@ -32,6 +34,17 @@ class Fill:
     quantity_lots: int
     fee_units: int
     fee_asset: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prevented:
+    """One prevented match from the taker's side; lots that either order lost by it, 0 where it lost none."""
+
+    prevented_id: int
+    maker_order_id: int
+    price_ticks: int
+    taker_lots: int
+    maker_lots: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +65,25 @@ class OrderView:
     status: int
     created_ms: int
     updated_ms: int
+    display_lots: int = 0
+    expires_ms: int = 0
+    # Taken off by self-trade prevention in mode DECREMENT.
+    prevented_lots: int = 0
+    reason: int = 0
     fills: tuple[Fill, ...] = ()
+    prevented: tuple[Prevented, ...] = ()
 
     @property
     def shown_lots(self) -> int:
         """origQty: of an order by quote budget it is what the budget bought so far."""
         return self.quantity_lots or self.filled_lots
+
+    @property
+    def lost_lots(self) -> int:
+        """preventedQuantity: what self-trade prevention took, which is all the rest where it ended the order."""
+        if self.status == OrderStatus.EXPIRED_IN_MATCH:
+            return self.shown_lots - self.filled_lots
+        return self.prevented_lots
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +107,14 @@ def placed(records: list[bytes], market: Market) -> OrderView | Duplicate:
     """
     accepted: OrderAccepted | None = None
     fills: list[Fill] = []
-    quote_units, lots = 0, 0
+    met: list[PreventedMatch] = []
+    ended: dict[int, OrderClosed] = {}
+    quote_units, lots, prevented_lots, reason = 0, 0, 0, 0
     status = OrderStatus.NEW
     for record in records:
         event = decode_event(record)
+        if isinstance(event, OrderClosed):
+            ended[event.order_id] = event
         if isinstance(event, OrderAccepted) and accepted is None:
             accepted = event
         elif accepted is None and isinstance(event, OrderRejected | InternalReject):
@@ -98,8 +128,12 @@ def placed(records: list[bytes], market: Market) -> OrderView | Duplicate:
             quote_units += market.quote_units(event.price_ticks, event.quantity_lots)
             done = event.flags & TradeFlag.TAKER_DONE
             status = OrderStatus.FILLED if done else OrderStatus.PARTIALLY_FILLED
+        elif accepted is not None and isinstance(event, PreventedMatch) and event.taker_order_id == accepted.order_id:
+            met.append(event)
+            if event.stp_mode == StpMode.DECREMENT and accepted.quantity_lots:
+                prevented_lots += event.prevented_lots
         elif accepted is not None and isinstance(event, OrderClosed) and event.order_id == accepted.order_id:
-            status = OrderStatus(event.status)
+            status, reason = OrderStatus(event.status), event.reason
     assert accepted is not None, "a place command ends in accepted, rejected, duplicate or skipped"
     return OrderView(
         order_id=accepted.order_id,
@@ -116,8 +150,24 @@ def placed(records: list[bytes], market: Market) -> OrderView | Duplicate:
         status=status,
         created_ms=accepted.cmd_ms,
         updated_ms=accepted.cmd_ms,
+        display_lots=accepted.display_lots,
+        expires_ms=accepted.expires_ms,
+        prevented_lots=prevented_lots,
+        reason=reason,
         fills=tuple(fills),
+        prevented=tuple(_prevented(event, ended, accepted.quantity_lots - lots - prevented_lots) for event in met),
     )
+
+
+def _prevented(event: PreventedMatch, ended: dict[int, OrderClosed], taker_rest_lots: int) -> Prevented:
+    """Modes that expire an order take all that it had left, and they end the sweep where it is the taker's."""
+    if event.stp_mode == StpMode.DECREMENT:
+        taker_lots = maker_lots = event.prevented_lots
+    else:
+        maker = ended.get(event.maker_order_id)
+        maker_lots = maker.quantity_lots - maker.filled_lots if maker is not None else 0
+        taker_lots = max(taker_rest_lots, 0) if event.stp_mode != StpMode.EXPIRE_MAKER else 0
+    return Prevented(event.prevented_id, event.maker_order_id, event.price_ticks, taker_lots, maker_lots)
 
 
 def new_order(view: OrderView, market: Market, response_type: str) -> dict[str, Any]:
@@ -144,8 +194,52 @@ def new_order(view: OrderView, market: Market, response_type: str) -> dict[str, 
             }
             for fill in view.fills
         ]
+        if view.prevented:
+            answer["preventedMatches"] = [_prevented_match(each, market) for each in view.prevented]
+    answer |= _conditional(view, market)
+    if view.display_lots:
+        answer["icebergQty"] = market.quantity(view.display_lots)
     answer["selfTradePreventionMode"] = STP_NAMES[view.stp_mode]
     return answer
+
+
+def _prevented_match(each: Prevented, market: Market) -> dict[str, Any]:
+    answer = {
+        "preventedMatchId": each.prevented_id,
+        "makerOrderId": each.maker_order_id,
+        "price": market.price(each.price_ticks),
+    }
+    if each.taker_lots:
+        answer["takerPreventedQuantity"] = market.quantity(each.taker_lots)
+    if each.maker_lots:
+        answer["makerPreventedQuantity"] = market.quantity(each.maker_lots)
+    return answer
+
+
+def _conditional(view: OrderView, market: Market) -> dict[str, Any]:
+    """Fields that only some orders have. `goodTillDate` is ours."""
+    found: dict[str, Any] = {}
+    if view.expires_ms:
+        found["goodTillDate"] = view.expires_ms
+    if view.status == OrderStatus.EXPIRED:
+        found["expiryReason"] = expiry_reason(view.reason, view.time_in_force)
+    if view.lost_lots:
+        if view.prevented:
+            found["preventedMatchId"] = view.prevented[-1].prevented_id
+        found["preventedQuantity"] = market.quantity(view.lost_lots)
+    return found
+
+
+def expiry_reason(reason: int, time_in_force: int) -> str:
+    """The dialect's word for why an order expired; ours where it has none."""
+    if reason == Reason.NO_LIQUIDITY:
+        return UNFILLED.get(time_in_force, "INSUFFICIENT_LIQUIDITY")
+    return Reason(reason).name
+
+
+UNFILLED: Final = {
+    int(TimeInForce.IOC): "UNFILLED_IOC_QUANTITY_EXPIRED", int(TimeInForce.FOK): "UNFILLED_FOK_ORDER_EXPIRED",
+}  # fmt: skip
 
 
 def order_status(view: OrderView, market: Market) -> dict[str, Any]:
@@ -157,11 +251,12 @@ def order_status(view: OrderView, market: Market) -> dict[str, Any]:
         "clientOrderId": view.client_id,
         **_numbers(view, market),
         "stopPrice": NOTHING,
-        "icebergQty": NOTHING,
+        "icebergQty": market.quantity(view.display_lots),
         "time": view.created_ms,
         "updateTime": view.updated_ms,
         "isWorking": True,
         "workingTime": view.created_ms,
+        **_conditional(view, market),
         "selfTradePreventionMode": STP_NAMES[view.stp_mode],
     }
 
@@ -183,21 +278,50 @@ def _numbers(view: OrderView, market: Market) -> dict[str, Any]:
 def canceled_order(event: OrderClosed, market: Market) -> dict[str, Any]:
     """One cancelled order. Only resting limit orders can be cancelled, so there is no quote budget to show."""
     assert event.order_kind != OrderKind.MARKET, "market orders never rest"
+    view = OrderView(
+        order_id=event.order_id, client_id=event.client_id, side=event.side, kind=event.order_kind,
+        time_in_force=event.time_in_force, stp_mode=event.stp_mode or StpMode.EXPIRE_TAKER,
+        price_ticks=event.price_ticks, quantity_lots=event.quantity_lots, budget_units=0,
+        filled_lots=event.filled_lots, filled_quote_units=event.filled_quote_units, status=event.status,
+        created_ms=0, updated_ms=event.cmd_ms,
+    )  # fmt: skip
+    return canceled_view(view, market, event.cancel_client_id)
+
+
+def canceled_view(view: OrderView, market: Market, cancel_client_id: str) -> dict[str, Any]:
     return {
         "symbol": market.symbol,
-        "origClientOrderId": event.client_id,
-        "orderId": event.order_id,
+        "origClientOrderId": view.client_id,
+        "orderId": view.order_id,
         "orderListId": -1,
-        "clientOrderId": event.cancel_client_id or event.client_id,
-        "transactTime": event.cmd_ms,
-        "price": market.price(event.price_ticks),
-        "origQty": market.quantity(event.quantity_lots),
-        "executedQty": market.quantity(event.filled_lots),
-        "origQuoteOrderQty": NOTHING,
-        "cummulativeQuoteQty": format_units(event.filled_quote_units),
-        "status": STATUS_NAMES[event.status],
-        "timeInForce": TIF_NAMES[event.time_in_force],
-        "type": TYPE_NAMES[event.order_kind],
-        "side": SIDE_NAMES[event.side],
-        "selfTradePreventionMode": STP_NAMES[event.stp_mode or StpMode.EXPIRE_TAKER],
+        "clientOrderId": cancel_client_id or view.client_id,
+        "transactTime": view.updated_ms,
+        **_numbers(view, market),
+        "selfTradePreventionMode": STP_NAMES[view.stp_mode],
     }
+
+
+def amended_order(event: OrderAmended, view: OrderView, market: Market) -> dict[str, Any]:
+    """`view` is the order as amended. Its client order id stays: newClientOrderId only names the amendment."""
+    answer = {
+        "symbol": market.symbol,
+        "orderId": view.order_id,
+        "orderListId": -1,
+        "origClientOrderId": view.client_id,
+        "clientOrderId": view.client_id,
+        "price": market.price(view.price_ticks),
+        "qty": market.quantity(view.quantity_lots),
+        "executedQty": market.quantity(view.filled_lots),
+        "preventedQty": market.quantity(view.prevented_lots),
+        "quoteOrderQty": NOTHING,
+        "cumulativeQuoteQty": format_units(view.filled_quote_units),
+        "status": STATUS_NAMES[view.status],
+        "timeInForce": TIF_NAMES[view.time_in_force],
+        "type": TYPE_NAMES[view.kind],
+        "side": SIDE_NAMES[view.side],
+        "workingTime": view.created_ms,
+    }
+    if view.display_lots:
+        answer["icebergQty"] = market.quantity(view.display_lots)
+    answer["selfTradePreventionMode"] = STP_NAMES[view.stp_mode]
+    return {"transactTime": event.cmd_ms, "executionId": event.seq, "amendedOrder": answer}

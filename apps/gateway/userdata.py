@@ -70,6 +70,7 @@ class AccountFeed:
             for event in events
             if isinstance(event, Trade) and event.taker_order_id in filled
         }
+        met: dict[int, PreventedMatch] = {}
         for event in events:
             if event.seq <= self._seq:
                 continue
@@ -79,11 +80,13 @@ class AccountFeed:
             elif isinstance(event, Trade):
                 self._trade(event, balances, last_fills)
             elif isinstance(event, OrderClosed):
-                self._closed(event, balances)
+                self._closed(event, balances, met.get(event.order_id))
             elif isinstance(event, OrderAmended):
                 self._amended(event, balances)
-            elif isinstance(event, PreventedMatch) and event.stp_mode == StpMode.DECREMENT:
-                self._decremented(event, balances)
+            elif isinstance(event, PreventedMatch):
+                met[event.taker_order_id] = met[event.maker_order_id] = event
+                if event.stp_mode == StpMode.DECREMENT:
+                    self._decremented(event, balances)
             elif isinstance(event, MoneyMoved):
                 self._money(event, balances)
         if balances:
@@ -109,7 +112,8 @@ class AccountFeed:
             order_id=event.order_id, client_id=event.client_id, side=event.side, kind=event.order_kind,
             time_in_force=event.time_in_force, stp_mode=event.stp_mode, price_ticks=event.price_ticks,
             quantity_lots=event.quantity_lots, budget_units=event.budget_units, filled_lots=0, filled_quote_units=0,
-            status=OrderStatus.NEW, created_ms=event.cmd_ms, updated_ms=event.cmd_ms,
+            status=OrderStatus.NEW, created_ms=event.cmd_ms, updated_ms=event.cmd_ms, display_lots=event.display_lots,
+            expires_ms=event.expires_ms,
         )  # fmt: skip
         self._orders[event.order_id] = Known(view, event.market_id)
         # A market buy by quantity holds nothing; its balances did not change.
@@ -147,7 +151,10 @@ class AccountFeed:
             if done:
                 del self._orders[order_id]
 
-    def _closed(self, event: OrderClosed, balances: dict[int, tuple[int, int]]) -> None:
+    def _closed(
+        self, event: OrderClosed, balances: dict[int, tuple[int, int]], match: PreventedMatch | None
+    ) -> None:  # fmt: skip
+        """`match`: the last one under this command that met the order."""
         balances[self._pays_with(event.market_id, event.side)] = (event.available_units, event.held_units)
         known = self._orders.pop(event.order_id, None)
         if _is_filled(event):
@@ -156,6 +163,9 @@ class AccountFeed:
             log.error("the end of an order that is not known", order_id=event.order_id, seq=event.seq)
             return
         view = replace(known.view, status=event.status)
+        if event.status == OrderStatus.EXPIRED_IN_MATCH and match is not None:
+            self._report("TRADE_PREVENTION", view, event, prevented=match)
+            return
         kind = "CANCELED" if event.status == OrderStatus.CANCELED else "EXPIRED"
         self._report(kind, view, event, cancel_id=event.cancel_client_id if kind == "CANCELED" else "")
 
@@ -169,13 +179,23 @@ class AccountFeed:
         self._report("REPLACED", known.view, event)
 
     def _decremented(self, event: PreventedMatch, balances: dict[int, tuple[int, int]]) -> None:
-        """What both orders held for it is free; the orders themselves show the same fills as before."""
+        """What both orders held for it is free. An order that goes on is reported here, one that ends when it does."""
         makers_side = Side.SELL if event.taker_side == Side.BUY else Side.BUY
         if event.account_id == self.account_id:
             taker_pays = self._pays_with(event.market_id, event.taker_side)
             balances[taker_pays] = (event.taker_available, event.taker_held)
         if event.maker_account_id == self.account_id:
             balances[self._pays_with(event.market_id, makers_side)] = (event.maker_available, event.maker_held)
+        for account_id, order_id, left_lots in (
+            (event.account_id, event.taker_order_id, event.taker_left_lots),
+            (event.maker_account_id, event.maker_order_id, event.maker_left_lots),
+        ):
+            known = self._orders.get(order_id)
+            if account_id != self.account_id or known is None or known.view.budget_units:
+                continue
+            known.view = replace(known.view, prevented_lots=known.view.prevented_lots + event.prevented_lots)
+            if left_lots:
+                self._report("TRADE_PREVENTION", known.view, event, prevented=event)
 
     def _money(self, event: MoneyMoved, balances: dict[int, tuple[int, int]]) -> None:
         if event.account_id == self.account_id:

@@ -5,10 +5,10 @@ from typing import Any, Final
 from apps.common.amounts import format_units
 from apps.gateway.dialect import NOTHING, SIDE_NAMES, STATUS_NAMES, STP_NAMES, TIF_NAMES, TYPE_NAMES
 from apps.gateway.markets import Market, Markets
-from apps.gateway.replies import OrderView, fee_asset
-from apps.streams.kinds import CommandKind, TradeFlag
+from apps.gateway.replies import OrderView, expiry_reason, fee_asset
+from apps.streams.kinds import CommandKind, OrderStatus, StpMode, TradeFlag
 from apps.streams.kinds import Side as SideKind
-from apps.streams.records import MoneyMoved, Trade
+from apps.streams.records import MoneyMoved, PreventedMatch, Trade
 
 # What enters or leaves an account as a whole; a hold or release only moves money inside it.
 _OUT: Final = frozenset({CommandKind.DEBIT, CommandKind.TRANSFER, CommandKind.CAPTURE})
@@ -24,8 +24,9 @@ def execution_report(
     trade: Trade | None = None,
     is_taker: bool = True,
     cancel_id: str = "",
+    prevented: PreventedMatch | None = None,
 ) -> dict[str, Any]:
-    """`kind` is x: NEW, TRADE, REPLACED (amended), CANCELED or EXPIRED.
+    """`kind` is x: NEW, TRADE, REPLACED (amended), CANCELED, EXPIRED or TRADE_PREVENTION (then with its match).
 
     On CANCELED `c` is the cancel's id and `C` the order's.
     """
@@ -33,7 +34,7 @@ def execution_report(
     fee_units, asset = _fee(market, trade, is_taker=is_taker)
     last_lots = trade.quantity_lots if trade is not None else 0
     last_ticks = trade.price_ticks if trade is not None else 0
-    return {
+    report = {
         "e": "executionReport",
         "E": now_ms,
         "s": market.symbol,
@@ -44,7 +45,7 @@ def execution_report(
         "q": market.quantity(view.shown_lots),
         "p": market.price(view.price_ticks),
         "P": NOTHING,
-        "F": NOTHING,
+        "F": market.quantity(view.display_lots),
         "g": -1,
         "C": view.client_id if canceled else "",
         "x": kind,
@@ -68,6 +69,29 @@ def execution_report(
         "Q": format_units(view.budget_units),
         "W": view.created_ms,
         "V": STP_NAMES[view.stp_mode],
+    }
+    if kind == "EXPIRED" and view.status == OrderStatus.EXPIRED:
+        report["eR"] = expiry_reason(event.reason, view.time_in_force)
+    if prevented is not None:
+        report |= _prevention(prevented, view, market)
+    return report
+
+
+def _prevention(match: PreventedMatch, view: OrderView, market: Market) -> dict[str, Any]:
+    """What the order lost by this match (B) and in all (A), whom it met (U), and what would have printed (p*)."""
+    lost_lots = match.prevented_lots
+    if match.stp_mode != StpMode.DECREMENT:
+        lost_lots = view.lost_lots - view.prevented_lots
+    is_taker = view.order_id == match.taker_order_id
+    return {
+        "v": match.prevented_id,
+        "A": market.quantity(view.lost_lots),
+        "B": market.quantity(lost_lots),
+        "U": match.maker_order_id if is_taker else match.taker_order_id,
+        "Cs": market.symbol,
+        "pl": market.quantity(match.prevented_lots),
+        "pL": market.price(match.price_ticks),
+        "pY": format_units(market.quote_units(match.price_ticks, match.prevented_lots)),
     }
 
 

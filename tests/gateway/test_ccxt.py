@@ -87,6 +87,25 @@ def test_public_data(exchange: Exchange, trader: Any, bob: Client) -> None:
     assert set(public.fetch_last_prices()) == set(public.symbols)
 
 
+def test_every_kind(exchange: Exchange, trader: Any) -> None:
+    """Post-only, immediate, icebergs, and an edit, which is a cancel-replace."""
+    trader.load_markets()
+    resting = trader.create_order("BTC/USDT", "limit", "buy", 0.1, 40000, {"postOnly": True})
+    shown = trader.fetch_order(resting["id"], "BTC/USDT")
+    assert (shown["type"], shown["postOnly"], shown["status"]) == ("limit", True, "open")
+    with pytest.raises(ccxt.OrderImmediatelyFillable):
+        trader.create_order("BTC/USDT", "limit", "sell", 0.1, 40000, {"postOnly": True})
+    for time_in_force in ("IOC", "FOK"):
+        ended = trader.create_order("BTC/USDT", "limit", "buy", 0.1, 39000, {"timeInForce": time_in_force})
+        assert (ended["status"], ended["timeInForce"], ended["filled"]) == ("expired", time_in_force, 0)
+    iceberg = trader.create_order("BTC/USDT", "limit", "buy", 1, 40000, {"icebergQty": "0.1"})
+    assert iceberg["info"]["icebergQty"] == "0.10000000"
+    edited = trader.edit_order(iceberg["id"], "BTC/USDT", "limit", "buy", 0.5, 41000)
+    assert (edited["status"], edited["amount"], edited["price"]) == ("open", 0.5, 41000)
+    assert {order["id"] for order in trader.fetch_open_orders("BTC/USDT")} == {resting["id"], edited["id"]}
+    trader.cancel_all_orders("BTC/USDT")
+
+
 def test_errors_become_the_right_exceptions(exchange: Exchange, trader: Any) -> None:
     trader.load_markets()
     with pytest.raises(ccxt.InsufficientFunds):
@@ -102,7 +121,7 @@ def test_errors_become_the_right_exceptions(exchange: Exchange, trader: Any) -> 
     with pytest.raises(ccxt.BadSymbol):
         trader.publicGetDepth({"symbol": "NOPE"})
     with pytest.raises(ccxt.BadRequest, match=r"Supported here: GTC"):
-        trader.create_order("BTC/USDT", "limit", "buy", 0.1, 50000, {"timeInForce": "IOC"})
+        trader.create_order("BTC/USDT", "limit", "buy", 0.1, 50000, {"timeInForce": "DAY"})
     wrong = bot(exchange, trader_account(exchange), secret="x" * 64)
     with pytest.raises(ccxt.AuthenticationError):
         wrong.fetch_balance()

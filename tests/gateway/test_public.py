@@ -143,7 +143,7 @@ def test_exchange_info(public: Client) -> None:
     [btc] = public.get("/api/v3/exchangeInfo", symbol="BTCUSDT").json()["symbols"]
     assert btc in info["symbols"]
     assert (btc["status"], btc["baseAsset"], btc["quoteAsset"], btc["orderTypes"], btc["permissionSets"]) == (
-        "TRADING", "BTC", "USDT", ["LIMIT", "MARKET"], [["SPOT"]],
+        "TRADING", "BTC", "USDT", ["LIMIT", "LIMIT_MAKER", "MARKET"], [["SPOT"]],
     )  # fmt: skip
     filters = {each["filterType"]: each for each in btc["filters"]}
     assert filters["PRICE_FILTER"] == {
@@ -153,6 +153,11 @@ def test_exchange_info(public: Client) -> None:
     assert filters["LOT_SIZE"]["stepSize"] == "0.00001000"
     assert filters["NOTIONAL"]["minNotional"] == "5.00000000"
     assert filters["PERCENT_PRICE_BY_SIDE"]["bidMultiplierDown"] == "0.2000"
+    assert filters["ICEBERG_PARTS"] == {"filterType": "ICEBERG_PARTS", "limit": 100}
+    assert btc["icebergAllowed"] is btc["cancelReplaceAllowed"] is btc["amendAllowed"] is True
+    assert (btc["defaultSelfTradePreventionMode"], btc["allowedSelfTradePreventionModes"]) == (
+        "EXPIRE_TAKER", ["EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"],
+    )  # fmt: skip
     assert filters["MAX_NUM_ORDERS"] == {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200}
 
 

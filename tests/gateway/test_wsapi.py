@@ -288,6 +288,47 @@ def test_expired_market_order(alice: Client, page: Socket) -> None:
     assert [(report["x"], report["X"]) for report in reports] == [("NEW", "NEW"), ("EXPIRED", "EXPIRED")]
 
 
+def test_report_of_an_iceberg_that_expires_by_its_own_order(alice: Client, page: Socket) -> None:
+    """Both sides of prevented matches, with what they lost; the taker goes on after a DECREMENT."""
+    page.ask("userDataStream.subscribe")
+    maker = alice.limit("SELL", "50000.00", "0.3", icebergQty="0.1")
+    taker = alice.limit("BUY", "50000.00", "0.5", selfTradePreventionMode="DECREMENT")
+    found = [message["event"] for message in page.seen if "event" in message]
+    while not any(event.get("X") == "EXPIRED_IN_MATCH" for event in found):
+        found += [page.until(lambda m: "event" in m)["event"]]
+    reports = [event for event in found if event["e"] == "executionReport"]
+    assert (reports[0]["F"], reports[0]["x"]) == ("0.10000000", "NEW")
+    prevented = [event for event in reports if event["x"] == "TRADE_PREVENTION"]
+    assert [(event["i"], event["X"], event["B"], event["A"]) for event in prevented] == [
+        (taker["orderId"], "NEW", "0.10000000", "0.10000000"),
+        (maker["orderId"], "NEW", "0.10000000", "0.10000000"),
+        (taker["orderId"], "NEW", "0.10000000", "0.20000000"),
+        (maker["orderId"], "NEW", "0.10000000", "0.20000000"),
+        (taker["orderId"], "NEW", "0.10000000", "0.30000000"),
+        (maker["orderId"], "EXPIRED_IN_MATCH", "0.10000000", "0.30000000"),
+    ]  # fmt: skip
+    assert (prevented[0]["U"], prevented[1]["U"], prevented[0]["v"], prevented[0]["pL"], prevented[0]["pY"]) == (
+        maker["orderId"], taker["orderId"], prevented[1]["v"], "50000.00000000", "5000.00000000",
+    )  # fmt: skip
+
+
+def test_report_of_a_taker_that_its_own_order_ends(alice: Client, page: Socket) -> None:
+    page.ask("userDataStream.subscribe")
+    maker = alice.limit("SELL", "50000.00", "0.3")
+    alice.limit("BUY", "50000.00", "0.5")
+    report = next(event for event in events(page, "EXPIRED_IN_MATCH") if event.get("X") == "EXPIRED_IN_MATCH")
+    assert (report["x"], report["B"], report["A"], report["pl"], report["U"], report["V"]) == (
+        "TRADE_PREVENTION", "0.50000000", "0.50000000", "0.30000000", maker["orderId"], "EXPIRE_TAKER",
+    )  # fmt: skip
+
+
+def test_report_says_why_an_order_expired(alice: Client, page: Socket) -> None:
+    page.ask("userDataStream.subscribe")
+    alice.limit("BUY", "50000.00", "0.5", timeInForce="IOC")
+    report = next(event for event in events(page, "EXPIRED") if event.get("X") == "EXPIRED")
+    assert (report["x"], report["f"], report["eR"]) == ("EXPIRED", "IOC", "UNFILLED_IOC_QUANTITY_EXPIRED")
+
+
 def test_deposits_are_balance_updates(exchange: Exchange, alice: Client, page: Socket) -> None:
     page.ask("userDataStream.subscribe")
     usdt = Asset.objects.get(code="USDT").pk

@@ -2,9 +2,11 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
+from apps.gateway.dialect import REPLACE_MODES
 from apps.gateway.orderform import CLIENT_ID_PARAM, ORDER_PARAMS
-from apps.gateway.params import Integer, Param, Symbol, Text
+from apps.gateway.params import Amount, Choice, Integer, Param, Symbol, Text
 from apps.gateway.registry import Call, Security, endpoint
+from apps.matching.engine.cancel_timer import TIMEOUT_MS_MAX
 
 if TYPE_CHECKING:
     from apps.gateway.gateway import Gateway
@@ -15,6 +17,13 @@ CANCEL_PARAMS: Final[tuple[Param, ...]] = (
     Integer("orderId", minimum=1),
     Text("origClientOrderId"),
     CLIENT_ID_PARAM,
+)
+REPLACE_PARAMS: Final[tuple[Param, ...]] = (
+    *ORDER_PARAMS,
+    Choice("cancelReplaceMode", required=True, values=REPLACE_MODES),
+    Integer("cancelOrderId", minimum=1),
+    Text("cancelOrigClientOrderId"),
+    Text("cancelNewClientOrderId"),
 )
 
 
@@ -50,6 +59,46 @@ async def test(gateway: "Gateway", call: Call) -> dict[str, Any]:
 )
 async def cancel(gateway: "Gateway", call: Call) -> dict[str, Any]:
     return await gateway.orders.cancel(call.values, call.account_id)
+
+
+@endpoint(
+    "POST",
+    "/api/v3/order/cancelReplace",
+    security=Security.TRADE,
+    params=REPLACE_PARAMS,
+    ws="order.cancelReplace",
+    error_codes=(*FORM_CODES, -2021, -2022, -1001, -1007),
+)
+async def cancel_replace(gateway: "Gateway", call: Call) -> dict[str, Any]:
+    gateway.count_order(call)
+    return await gateway.replacements.replace(call.values, call.account_id)
+
+
+@endpoint(
+    "PUT",
+    "/api/v3/order/amend/keepPriority",
+    weight=4,
+    security=Security.TRADE,
+    params=(*CANCEL_PARAMS, Amount("newQty", required=True, above="LOT_SIZE")),
+    ws="order.amend.keepPriority",
+    error_codes=(-1013, -1102, -1121, -2038, -1001, -1007),
+)
+async def amend_keep_priority(gateway: "Gateway", call: Call) -> dict[str, Any]:
+    return await gateway.amendments.amend(call.values, call.account_id)
+
+
+@endpoint(
+    "POST",
+    "/api/v3/cancelAllAfter",
+    security=Security.TRADE,
+    params=(Integer("timeout", required=True, maximum=TIMEOUT_MS_MAX),),
+    ws="cancelAllAfter",
+    error_codes=(-1102, -1130, -2011, -1001, -1007),
+    is_cancel=True,
+)
+async def cancel_all_after(gateway: "Gateway", call: Call) -> dict[str, int]:
+    """Ours: milliseconds until all orders of the account are cancelled, unless it is set anew before; 0 stops it."""
+    return await gateway.orders.cancel_all_after(call.values["timeout"], call.account_id)
 
 
 @endpoint(

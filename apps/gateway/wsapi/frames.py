@@ -135,5 +135,5 @@ def answer(request_id: str, result: Any) -> str:
 
 
 def refusal(request_id: str, error: ApiError) -> str:
-    body = encode({"code": error.number, "msg": error.message}).decode()
+    body = encode(error.body()).decode()
     return f'{{"id":{request_id},"status":{error.status},"error":{body},"rateLimits":[]}}'
