@@ -274,6 +274,8 @@ REFUSALS: Final[Mapping[Reason, tuple[int, int, str]]] = {
     Reason.WOULD_MATCH: (400, -2010, "Order would immediately match and take."),
     Reason.ICEBERG_PARTS: (400, -1013, "Filter failure: ICEBERG_PARTS"),
     Reason.AMEND_QUANTITY: (400, -2038, AMEND_TOO_LOW),
+    Reason.NOT_AMENDABLE: (400, -2038, "This order is not in the book and cannot be amended."),
+    Reason.MAX_NUM_ICEBERG_ORDERS: (400, -1013, "Filter failure: MAX_NUM_ICEBERG_ORDERS"),
     Reason.EXPIRY_PASSED: (400, -1013, "The order's end must lie in the future."),
     # The engine failed at this very order and goes on without it. The same order would fail again, so this is a
     # refusal and not a 503 to be repeated.

@@ -93,6 +93,8 @@ def filters(market: Market) -> list[dict[str, Any]]:
     found.append({"filterType": "ICEBERG_PARTS", "limit": PARTS_MAX})
     if market.max_open_orders:
         found.append({"filterType": "MAX_NUM_ORDERS", "maxNumOrders": market.max_open_orders})
+    if market.max_iceberg_orders:
+        found.append({"filterType": "MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders": market.max_iceberg_orders})
     return found
 
 

@@ -11,7 +11,7 @@ from django.db import models
 
 from apps.markets.policy import REASON_LENGTH_MAX
 from apps.streams.kinds import HaltCause, MarketState
-from apps.streams.messages import AssetSettings, MarketSettings
+from apps.streams.messages import PARK_EXPIRY_S, AssetSettings, MarketSettings
 from apps.streams.shards import DEFAULT_SHARD
 
 
@@ -75,6 +75,13 @@ class Market(models.Model):
     ask_down_bp = models.IntegerField(help_text="basis points of the reference price; 0: no limit")
     ask_up_bp = models.IntegerField(help_text="basis points of the reference price; 0: no limit")
     max_open_orders = models.IntegerField(help_text="per account; 0: no limit")
+    park_outside_band = models.BooleanField(
+        db_default=False, default=False, help_text="a limit order outside the band waits for review, not refused"
+    )
+    park_expiry_s = models.IntegerField(
+        db_default=PARK_EXPIRY_S, default=PARK_EXPIRY_S, help_text="seconds that a parked order waits"
+    )
+    max_iceberg_orders = models.IntegerField(db_default=0, default=0, help_text="per account; 0: no limit")
     fees = models.JSONField(
         help_text="[[maker ppm, taker ppm], ...] by account tier; a negative maker rate is a rebate"
     )

@@ -22,6 +22,7 @@ class CommandKind(IntEnum):
     SET_MARKET = 21
     SET_MARKET_STATE = 22
     SET_ACCOUNT = 23
+    REVIEW_ORDER = 25
 
 
 # Commands that bring a new order: what back-pressure and an outage refuse, while cancels and money commands pass. The
@@ -46,8 +47,10 @@ class EventKind(IntEnum):
     INTERNAL_REJECT = 30
     ICEBERG_REFILLED = 40
     ORDER_AMENDED = 42
+    ORDER_PARKED = 43
     CANCEL_TIMER_SET = 45
     AMEND_REJECTED = 49
+    ORDER_REVIEWED = 53
 
 
 class Side(IntEnum):
@@ -83,6 +86,22 @@ class ReplaceMode(IntEnum):
 
     STOP_ON_FAILURE = 1
     ALLOW_FAILURE = 2
+
+
+class Waiting(IntEnum):
+    """Why an open order stands in no book; 0 is one that does."""
+
+    CONDITIONAL = 1  # its price has not been reached
+    PENDING = 2  # in a list, until the working order has filled
+    PARKED = 3  # staff has to review it
+    TRIGGERED = 4  # in the market's queue of triggered orders
+
+
+class Review(IntEnum):
+    """What staff decides about a parked order."""
+
+    RELEASE = 1
+    REJECT = 2
 
 
 class MarketState(IntEnum):
@@ -164,6 +183,11 @@ class Reason(IntEnum):
     ICEBERG_PARTS = 40  # too many displayed parts for the whole quantity
     AMEND_QUANTITY = 41  # not between what is filled and the current quantity
     CANCELED_BY_TIMER = 42  # the account's cancel-all-after
+    NOT_AMENDABLE = 47  # an order that stands in no book has no place to keep
+    PARK_EXPIRED = 70  # nobody reviewed the parked order in time
+    REJECTED_BY_STAFF = 71  # a parked order
+    NOT_PARKED = 72  # a review of an order that is open, but not parked
+    MAX_NUM_ICEBERG_ORDERS = 73
 
 
 class Source(IntEnum):

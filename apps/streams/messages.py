@@ -11,6 +11,8 @@ from apps.common.amounts import AMOUNT_MAX, ASSET_DECIMALS, BASIS_POINTS
 
 SCALE: Final = 10**ASSET_DECIMALS
 MAX_FEE_TIERS: Final = 16
+PARK_EXPIRY_S: Final = 3_600  # matching-rules.md 2
+PARK_EXPIRY_S_MAX: Final = 7 * 86_400
 
 
 class SettingsError(ValueError):
@@ -32,7 +34,9 @@ class MarketSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything the engine checks an order of this market against.
 
     tick_size and lot_size are in 10^-8 of the quote and base asset; `fees` holds (maker_ppm, taker_ppm) by tier,
-    a negative maker rate is a rebate. A 0 in max_notional_units, max_open_orders or a band disables that rule.
+    a negative maker rate is a rebate. A 0 in max_notional_units, a max_*_orders or a band disables that rule. The max_*
+    are per account. A limit order outside the band is refused, with `park_outside_band` parked for at most
+    `park_expiry_s` seconds.
     """
 
     market_id: int
@@ -56,6 +60,9 @@ class MarketSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ask_up_bp: int
     max_open_orders: int
     fees: list[tuple[int, int]]
+    park_outside_band: bool = False
+    park_expiry_s: int = PARK_EXPIRY_S
+    max_iceberg_orders: int = 0
 
     @property
     def unit_factor(self) -> int:
@@ -90,6 +97,8 @@ class MarketSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             _require(0 <= down <= BASIS_POINTS, f"{side}_down_bp must be between 0 and 10000")
             _require(up == 0 or BASIS_POINTS <= up < 2**31, f"{side}_up_bp must be 0 or between 10000 and 2^31 - 1")
         _require(0 <= self.max_open_orders < 2**31, "max_open_orders must not be negative")
+        _require(0 <= self.max_iceberg_orders < 2**31, "max_iceberg_orders must not be negative")
+        _require(0 < self.park_expiry_s <= PARK_EXPIRY_S_MAX, "park_expiry_s must be between 1 second and 7 days")
         _require(0 < len(self.fees) <= MAX_FEE_TIERS, f"fees must have 1 to {MAX_FEE_TIERS} tiers")
         for maker_ppm, taker_ppm in self.fees:
             _require(0 <= taker_ppm < 500_000 and maker_ppm < 500_000, "fee rates must be below 50 %")

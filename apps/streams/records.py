@@ -222,6 +222,16 @@ class SetAccount(Relayed):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewOrder(Relayed):
+    """Staff releases or rejects (`decision`, a Review) the parked order of account_id in market_id."""
+
+    KIND = CommandKind.REVIEW_ORDER
+
+    order_id: U64
+    decision: U8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ControlCommand(Relayed):
     """Head of a settings command; body_length bytes of msgpack (messages.py) follow it over the frames of the run."""
 
@@ -551,6 +561,36 @@ class AmendRejected(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OrderParked(Event):
+    """The order, whose ORDER_ACCEPTED came just before, is outside the price band and waits for review until until_ms.
+
+    reference_price_ticks is what its price was compared with.
+    """
+
+    KIND = EventKind.ORDER_PARKED
+
+    order_id: U64
+    price_ticks: I64
+    reference_price_ticks: I64
+    until_ms: U64
+    side: U8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderReviewed(Event):
+    """A review was done; what it came to say the events after this one. After RELEASE those of a new order that has its
+    ORDER_ACCEPTED behind it, or an ORDER_CLOSED where it fails a check; after REJECT an ORDER_CLOSED.
+    """
+
+    KIND = EventKind.ORDER_REVIEWED
+
+    relay_seq: U64
+    source: U16
+    order_id: U64
+    decision: U8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CancelTimerSet(Event):
     """The account's cancel-all-after ends at due_ms; 0 says that there is none any more."""
 
@@ -595,12 +635,12 @@ def _layout(record: type[Any], size: int) -> Layout:
 
 COMMAND_RECORDS: Final = (
     Tick, PlaceOrder, CancelOrder, CancelAll, AmendOrder, ReplaceOrder, SetCancelTimer, Credit, Debit, Hold,
-    Release, Capture, Transfer, SetMarketState, SetAccount, SetAsset, SetMarket,
+    Release, Capture, Transfer, SetMarketState, SetAccount, SetAsset, SetMarket, ReviewOrder,
 )  # fmt: skip
 EVENT_RECORDS: Final = (
     OrderAccepted, OrderRejected, OrderDuplicate, Trade, OrderRested, OrderClosed, CancelRejected, AllCanceled,
     PreventedMatch, MoneyMoved, RelayRefused, SettingsApplied, MarketStateChanged, InternalReject, IcebergRefilled,
-    OrderAmended, AmendRejected, CancelTimerSet,
+    OrderAmended, AmendRejected, CancelTimerSet, OrderParked, OrderReviewed,
 )  # fmt: skip
 
 COMMANDS: Final = {record.KIND: _layout(record, FRAME_SIZE) for record in COMMAND_RECORDS}

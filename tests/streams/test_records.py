@@ -52,19 +52,22 @@ FROZEN: dict[type, dict[str, int]] = {
         "SET_CANCEL_TIMER": 8,
         "CREDIT": 10, "DEBIT": 11, "HOLD": 12, "RELEASE": 13, "CAPTURE": 14,
         "TRANSFER": 15, "SET_ASSET": 20, "SET_MARKET": 21, "SET_MARKET_STATE": 22,
-        "SET_ACCOUNT": 23,
+        "SET_ACCOUNT": 23, "REVIEW_ORDER": 25,
     },
     kinds.EventKind: {
         "ORDER_ACCEPTED": 1, "ORDER_REJECTED": 2, "ORDER_DUPLICATE": 3, "TRADE": 4, "ORDER_RESTED": 5,
         "ORDER_CLOSED": 6, "CANCEL_REJECTED": 7, "ALL_CANCELED": 8, "PREVENTED_MATCH": 9, "MONEY_MOVED": 10,
         "RELAY_REFUSED": 11, "SETTINGS_APPLIED": 20, "MARKET_STATE_CHANGED": 21, "INTERNAL_REJECT": 30,
-        "ICEBERG_REFILLED": 40, "ORDER_AMENDED": 42, "CANCEL_TIMER_SET": 45, "AMEND_REJECTED": 49,
+        "ICEBERG_REFILLED": 40, "ORDER_AMENDED": 42, "ORDER_PARKED": 43, "CANCEL_TIMER_SET": 45,
+        "AMEND_REJECTED": 49, "ORDER_REVIEWED": 53,
     },
     kinds.Side: {"BUY": 0, "SELL": 1},
     kinds.OrderKind: {"LIMIT": 1, "MARKET": 2, "LIMIT_MAKER": 3},
     kinds.TimeInForce: {"NONE": 0, "GTC": 1, "IOC": 2, "FOK": 3, "GTD": 4},
     kinds.ReplaceMode: {"STOP_ON_FAILURE": 1, "ALLOW_FAILURE": 2},
     kinds.StpMode: {"EXPIRE_TAKER": 1, "EXPIRE_MAKER": 2, "EXPIRE_BOTH": 3, "DECREMENT": 4},
+    kinds.Waiting: {"CONDITIONAL": 1, "PENDING": 2, "PARKED": 3, "TRIGGERED": 4},
+    kinds.Review: {"RELEASE": 1, "REJECT": 2},
     kinds.MarketState: {
         "PRE_LAUNCH": 1, "OPEN": 2, "POST_ONLY": 3, "HALTED": 4, "AUCTION": 5, "CANCEL_ONLY": 6, "CLOSED": 7,
     },
@@ -94,6 +97,9 @@ FROZEN_LAYOUTS = {
     "AmendOrder": "<BBBBIQQIIQq36s36s",
     "ReplaceOrder": "<BBBBIQQIIQ36s36sB",
     "OrderAmended": "<BBBBIQQIIQQqqqqqqqBBBB36s36s",
+    "ReviewOrder": "<BBBBIQQIIQHQB",
+    "OrderParked": "<BBBBIQQIIQQqqQB",
+    "OrderReviewed": "<BBBBIQQIIQQHQB",
     "IcebergRefilled": "<BBBBIQQIIQQqqqB",
     "MoneyMoved": "<BBBBIQQIIQQHHIqqqqQqqB64s",
 }
@@ -110,6 +116,8 @@ def test_reasons_keep_their_numbers() -> None:
         "OVERFLOW": 11, "PRICE_FILTER": 12, "MARKET_HALTED": 18, "SELF_TRADE": 21, "CANCELED_BY_USER": 24,
         "ENGINE_RESTARTED": 30, "INTERNAL": 31, "ENGINE_STOPPED": 35, "INVALID_STATE": 36, "EXPIRED_BY_TIME": 37,
         "EXPIRY_PASSED": 38, "WOULD_MATCH": 39, "ICEBERG_PARTS": 40, "AMEND_QUANTITY": 41, "CANCELED_BY_TIMER": 42,
+        "NOT_AMENDABLE": 47,
+        "PARK_EXPIRED": 70, "REJECTED_BY_STAFF": 71, "NOT_PARKED": 72, "MAX_NUM_ICEBERG_ORDERS": 73,
     }  # fmt: skip
     assert {name: kinds.Reason[name].value for name in known} == known
     assert len({reason.value for reason in kinds.Reason}) == len(kinds.Reason)

@@ -22,7 +22,10 @@ def _column(name: str) -> str:
         return "fees = c.settings->'fees'"
     if name == "symbol":
         return "symbol = c.settings->>'symbol'"
-    return f"{name} = (c.settings->>'{name}')::bigint"
+    if name == "park_outside_band":
+        return f"{name} = coalesce((c.settings->>'{name}')::boolean, m.{name})"
+    # A change that an older release asked for says nothing about what that release did not know.
+    return f"{name} = coalesce((c.settings->>'{name}')::bigint, m.{name})"
 
 
 # Column names come from MarketSettings, never from outside.

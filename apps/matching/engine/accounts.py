@@ -30,9 +30,12 @@ class Balance:
 
 
 class Seat:
-    """An account in one market: the two balances it trades with and its open orders there by order_id."""
+    """An account in one market: the two balances it trades with and its open orders there by order_id.
 
-    __slots__ = ("account", "base", "market", "open_orders", "quote")
+    `iceberg_orders` is how many of these have a display.
+    """
+
+    __slots__ = ("account", "base", "iceberg_orders", "market", "open_orders", "quote")
 
     def __init__(self, account: "Account", market: "Market", base: Balance, quote: Balance) -> None:
         self.account = account
@@ -40,6 +43,7 @@ class Seat:
         self.base = base
         self.quote = quote
         self.open_orders: dict[int, Order] = {}
+        self.iceberg_orders = 0
 
 
 class Account:

@@ -47,6 +47,8 @@ def _fault(order: Order, quantity_lots: int) -> Reason | None:
     row = PASSES[MarketState(order.market.state)]
     if not row.amend:
         return row.refusal
+    if order.level is None:
+        return Reason.NOT_AMENDABLE
     gone = order.quantity_lots - order.open_lots
     if not gone < quantity_lots < order.quantity_lots:
         return Reason.AMEND_QUANTITY

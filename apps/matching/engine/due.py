@@ -3,6 +3,7 @@
 from apps.matching.engine.book import Order
 from apps.matching.engine.cancel_timer import fire_cancel_timer
 from apps.matching.engine.expiry import expire_order
+from apps.matching.engine.parking import end_review
 from apps.matching.engine.state import State
 from apps.matching.engine.timers import RUN_MAX
 
@@ -15,7 +16,10 @@ def run_due(state: State) -> None:
         if subject is None:
             return
         if isinstance(subject, Order):
-            expire_order(state, subject)
+            if subject.terms is not None and subject.terms.parked_seq:
+                end_review(state, subject, subject.terms)
+            else:
+                expire_order(state, subject)
         else:
             fire_cancel_timer(state, subject)
     timers.next_due(now_ms)

@@ -20,6 +20,7 @@ from apps.matching.engine.invariants import validate
 from apps.matching.engine.placing import place_order
 from apps.matching.engine.relay import Handler, relayed, skip_command
 from apps.matching.engine.replace import replace_order
+from apps.matching.engine.review import review_order
 from apps.matching.engine.state import State
 from apps.matching.engine.states import set_market_state
 from apps.streams.kinds import CommandKind, Reason
@@ -54,6 +55,7 @@ _HANDLERS_BY_KIND: Final[dict[CommandKind, Handler]] = {
     CommandKind.SET_MARKET: relayed(settings.set_market),
     CommandKind.SET_MARKET_STATE: relayed(set_market_state),
     CommandKind.SET_ACCOUNT: relayed(settings.set_account),
+    CommandKind.REVIEW_ORDER: relayed(review_order),
 }
 HANDLERS: Final[dict[int, Handler]] = {int(kind): handler for kind, handler in _HANDLERS_BY_KIND.items()}
 

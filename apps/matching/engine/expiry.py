@@ -20,12 +20,6 @@ def has_expired(order: Order, now_ms: int) -> bool:
     return terms is not None and 0 < terms.expires_ms <= now_ms
 
 
-def start_expiry(state: State, order: Order) -> None:
-    """The order rests and ends at its time, where it has one."""
-    if order.terms is not None and order.terms.expires_ms:
-        state.timers.add(order.terms.expires_ms, order.terms.accepted_seq, order)
-
-
 def expire_order(state: State, order: Order) -> None:
     """The order's time has come."""
     end_resting(state, order, OrderStatus.EXPIRED, Reason.EXPIRED_BY_TIME)

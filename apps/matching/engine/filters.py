@@ -58,9 +58,14 @@ def _notional_fault(settings: MarketSettings, notional_units: int) -> Reason | N
     return None
 
 
-def open_orders_fault(order: Order) -> Reason | None:
-    """The account has as many open orders in this market as it may. Asked of orders that can rest."""
-    limit = order.market.settings.max_open_orders
-    if limit and len(order.seat.open_orders) >= limit:
+def account_limits_fault(order: Order) -> Reason | None:
+    """The account has as many open orders, or icebergs, in this market as it may. Asked of orders that can rest.
+
+    Open orders that stand in no book count like the others.
+    """
+    settings, seat = order.market.settings, order.seat
+    if settings.max_open_orders and len(seat.open_orders) >= settings.max_open_orders:
         return Reason.MAX_NUM_ORDERS
+    if order.terms is not None and order.terms.display_lots and settings.max_iceberg_orders:
+        return Reason.MAX_NUM_ICEBERG_ORDERS if seat.iceberg_orders >= settings.max_iceberg_orders else None
     return None

@@ -16,7 +16,7 @@ from apps.matching.engine.state import State
 from apps.matching.engine.states import UNCROSSED
 from apps.matching.engine.terms import Terms
 from apps.matching.engine.timers import NEVER, is_live
-from apps.streams.kinds import TimeInForce
+from apps.streams.kinds import OrderKind, TimeInForce, Waiting
 
 _NO_TERMS: Final = Terms()
 _GTD: Final = int(TimeInForce.GTD)
@@ -27,10 +27,11 @@ def validate(state: State) -> None:
     resting: dict[int, Order] = {}
     for market in state.markets.values():
         _check_book(state, market, resting)
-    _check_indexes(state, resting)
-    _check_money(state, resting)
+    open_orders = resting | _waiting_orders(state)
+    _check_indexes(state, open_orders)
+    _check_money(state, open_orders)
     _check_client_ids(state)
-    _check_timers(state, resting)
+    _check_timers(state, open_orders)
 
 
 def _require(holds: bool, rule: str) -> None:
@@ -78,15 +79,36 @@ def _check_terms(state: State, order: Order, where: str) -> None:
         _require(terms.reserve_lots == 0, f"{where}: a reserve without a display")
     _require((terms.expires_ms > 0) == (order.time_in_force == _GTD), f"{where}: only GTD has an end in time")
     _require(not terms.expires_ms or 0 < terms.accepted_seq <= state.journal.seq, f"{where}: accepted in the future")
+    _require(not terms.waiting and not terms.parked_seq, f"{where}: waits in a book")
 
 
-def _check_timers(state: State, resting: dict[int, Order]) -> None:
+def _waiting_orders(state: State) -> dict[int, Order]:
+    """Open orders that stand in no book, checked."""
+    found = {order.order_id: order for order in state.open_orders() if order.terms and order.terms.waiting}
+    for order in found.values():
+        terms, where = order.terms or _NO_TERMS, f"order {order.order_id}, which waits"
+        _require(order.level is None and order.prev is None and order.next is None, f"{where}: has a place in a book")
+        _require(terms.waiting == Waiting.PARKED, f"{where}: for nothing known")
+        _require(is_new_limit(order), f"{where}: is no order that may be parked")
+        _require(0 < terms.parked_seq <= state.journal.seq, f"{where}: parked in the future")
+        ends_ms = terms.expires_ms or terms.park_due_ms
+        _require(0 < terms.park_due_ms <= ends_ms, f"{where}: is parked beyond its end")
+    return found
+
+
+def is_new_limit(order: Order) -> bool:
+    """A limit order of which nothing was filled or lost."""
+    return order.kind == OrderKind.LIMIT and order.left_lots == order.quantity_lots > 0
+
+
+def _check_timers(state: State, open_orders: dict[int, Order]) -> None:
     timers = state.timers
     live = sorted(entry[:2] for entry in timers.heap if is_live(entry))
+    with_terms = [order.terms for order in open_orders.values() if order.terms is not None]
     wanted = [
-        (order.terms.expires_ms, order.terms.accepted_seq)
-        for order in resting.values()
-        if order.terms is not None and order.terms.expires_ms
+        (each.park_due_ms, each.parked_seq) if each.parked_seq else (each.expires_ms, each.accepted_seq)
+        for each in with_terms
+        if each.parked_seq or each.expires_ms
     ]
     wanted += [(each.cancel_due_ms, each.cancel_timer_seq) for each in state.accounts.values() if each.cancel_timer_seq]
     _require(live == sorted(wanted), "the timers are not those of the open orders and accounts")
@@ -101,8 +123,8 @@ def _check_timers(state: State, resting: dict[int, Order]) -> None:
     )
 
 
-def _check_indexes(state: State, resting: dict[int, Order]) -> None:
-    _require(all(order_id <= state.last_order_id for order_id in resting), "an order_id from the future")
+def _check_indexes(state: State, open_orders: dict[int, Order]) -> None:
+    _require(all(order_id <= state.last_order_id for order_id in open_orders), "an order_id from the future")
     found: dict[int, Order] = {}
     for account in state.accounts.values():
         for seat in account.seats:
@@ -114,12 +136,14 @@ def _check_indexes(state: State, resting: dict[int, Order]) -> None:
                 )
                 _require(order.market is seat.market, f"order {order_id} stands in another market")
                 found[order_id] = order
-    _require(found == resting, "the accounts' open orders and the books differ")
+            icebergs = sum(1 for order in seat.open_orders.values() if order.terms and order.terms.display_lots)
+            _require(seat.iceberg_orders == icebergs, f"account {account.account_id}: icebergs are miscounted")
+    _require(found == open_orders, "the accounts' open orders and the books differ")
 
 
-def _check_money(state: State, resting: dict[int, Order]) -> None:
+def _check_money(state: State, open_orders: dict[int, Order]) -> None:
     need: dict[tuple[int, int], int] = defaultdict(int)
-    for order in resting.values():
+    for order in open_orders.values():
         asset_id = order.market.quote_asset_id if order.side == BUY else order.market.base_asset_id
         need[order.account.account_id, asset_id] += need_units(order)
         own = (order.account.balance(order.market.base_asset_id), order.account.balance(order.market.quote_asset_id))

@@ -28,6 +28,8 @@ _internal_reject = EVENTS[EventKind.INTERNAL_REJECT].struct.pack
 _refilled = EVENTS[EventKind.ICEBERG_REFILLED].struct.pack
 _amended = EVENTS[EventKind.ORDER_AMENDED].struct.pack
 _timer_set = EVENTS[EventKind.CANCEL_TIMER_SET].struct.pack
+_parked = EVENTS[EventKind.ORDER_PARKED].struct.pack
+_reviewed = EVENTS[EventKind.ORDER_REVIEWED].struct.pack
 _amend_rejected = EVENTS[EventKind.AMEND_REJECTED].struct.pack
 
 # Plain ints: a look-up on an enum class costs more than the rest of the argument list.
@@ -48,6 +50,8 @@ _INTERNAL_REJECT: Final = int(EventKind.INTERNAL_REJECT)
 _REFILLED: Final = int(EventKind.ICEBERG_REFILLED)
 _AMENDED: Final = int(EventKind.ORDER_AMENDED)
 _TIMER_SET: Final = int(EventKind.CANCEL_TIMER_SET)
+_PARKED: Final = int(EventKind.ORDER_PARKED)
+_REVIEWED: Final = int(EventKind.ORDER_REVIEWED)
 _AMEND_REJECTED: Final = int(EventKind.AMEND_REJECTED)
 _RESTED_AT_ONCE: Final = int(AcceptedFlag.RESTED)
 _WAS_RESTING: Final = int(ClosedFlag.WAS_RESTING)
@@ -230,6 +234,24 @@ class Journal:
             _amend_rejected(
                 _V, _AMEND_REJECTED, 0, reason, market_id, seq, self.now_ms, self.cmd_n, self.cmd_index,
                 account_id, order_id, client_id, amend_client_id,
+            )
+        )  # fmt: skip
+
+    def parked(self, order: Order, reference_ticks: int, until_ms: int) -> None:
+        self.seq = seq = self.seq + 1
+        self.emit(
+            _parked(
+                _V, _PARKED, 0, 0, order.market.market_id, seq, self.now_ms, self.cmd_n, self.cmd_index,
+                order.account.account_id, order.order_id, order.price_ticks, reference_ticks, until_ms, order.side,
+            )
+        )  # fmt: skip
+
+    def reviewed(self, order: Order, relay_seq: int, source: int, decision: int) -> None:
+        self.seq = seq = self.seq + 1
+        self.emit(
+            _reviewed(
+                _V, _REVIEWED, 0, 0, order.market.market_id, seq, self.now_ms, self.cmd_n, self.cmd_index,
+                order.account.account_id, relay_seq, source, order.order_id, decision,
             )
         )  # fmt: skip
 

@@ -11,11 +11,12 @@ from typing import Final
 from apps.matching.engine.band import band_fault
 from apps.matching.engine.book import Order
 from apps.matching.engine.errors import InvariantBroken
-from apps.matching.engine.expiry import expiry_fault, start_expiry
-from apps.matching.engine.filters import limit_fault, open_orders_fault
+from apps.matching.engine.expiry import expiry_fault
+from apps.matching.engine.filters import account_limits_fault, limit_fault
 from apps.matching.engine.funds import hold_for, release_for
 from apps.matching.engine.iceberg import hide_reserve, iceberg_fault
-from apps.matching.engine.open_orders import rest_order
+from apps.matching.engine.open_orders import rest_order, start_terms
+from apps.matching.engine.parking import park_order
 from apps.matching.engine.reach import limit_key, meets_book, would_match, would_print
 from apps.matching.engine.state import State
 from apps.matching.engine.sweep import sweep
@@ -65,7 +66,7 @@ def place_limit(state: State, order: Order) -> Reason | None:
     """From the account's limits on, LIMIT_MAKER too; why it is refused, or None when it is in."""
     immediate, terms = order.time_in_force in _IMMEDIATE, order.terms
     if not immediate:
-        reason = open_orders_fault(order)
+        reason = account_limits_fault(order)
         if reason is not None:
             return reason
     if not hold_for(order):
@@ -76,6 +77,9 @@ def place_limit(state: State, order: Order) -> Reason | None:
 
     state.last_order_id += 1
     order.order_id = state.last_order_id
+    if terms is not None and terms.waiting:
+        park_order(state, order, terms)
+        return None
     journal = state.journal
     if not immediate and not meets_book(order):
         if terms is not None:
@@ -84,13 +88,19 @@ def place_limit(state: State, order: Order) -> Reason | None:
         order.priority = journal.seq
         if terms is not None:
             terms.accepted_seq = journal.seq
-            start_expiry(state, order)
+            start_terms(state, order, terms)
         return None
 
     journal.accepted(order, 0)
     if terms is not None:
         terms.accepted_seq = journal.seq
-    worst_key = limit_key(order)
+    match_and_rest(state, order)
+    return None
+
+
+def match_and_rest(state: State, order: Order) -> None:
+    """What an accepted order does in its market: it trades up to its price; the rest of it rests or expires."""
+    immediate, journal, worst_key = order.time_in_force in _IMMEDIATE, state.journal, limit_key(order)
     if order.time_in_force == _FOK and would_print(state, order, worst_key).lots < order.quantity_lots:
         stopped_by: Reason | None = Reason.NO_LIQUIDITY
     else:
@@ -102,14 +112,14 @@ def place_limit(state: State, order: Order) -> Reason | None:
     elif immediate:
         _end(state, order, OrderStatus.EXPIRED, Reason.NO_LIQUIDITY)
     else:
-        if order.terms is not None:  # a prevented match may have brought them
+        terms = order.terms
+        if terms is not None:
             hide_reserve(order)
-            start_expiry(state, order)
+            start_terms(state, order, terms)
         journal.rested(order, rest_order(state, order))
         order.priority = journal.seq
         if order.market.is_crossed():
             raise InvariantBroken("an order rests although it would match")
-    return None
 
 
 def _end(state: State, order: Order, status: OrderStatus, reason: Reason) -> None:

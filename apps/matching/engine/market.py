@@ -53,7 +53,8 @@ class Market:
         return self.asks if side == BUY else self.bids
 
     def is_empty(self) -> bool:
-        return not self.bids.keys and not self.asks.keys
+        """No order is open, in the book or waiting. O(accounts)."""
+        return not any(seat.open_orders for seat in self.seats.values())
 
     def is_crossed(self) -> bool:
         """The best bid meets the best ask. Keys: bid price >= ask price means bid key + ask key >= 0."""

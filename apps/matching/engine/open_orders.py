@@ -1,10 +1,11 @@
-"""A resting order stands in its book, at its seat and, with a client id, as that id's owner. Only here.
+"""An open order stands at its seat and, with a client id, as that id's owner; in its book, or it waits. Only here.
 
-With an end in time it also has a timer (expiry.py), which goes with it.
+With an end in time it also has a timer (expiry.py, parking.py), which goes with it.
 """
 
 from apps.matching.engine.book import BUY, Order
 from apps.matching.engine.state import State
+from apps.matching.engine.terms import Terms
 
 
 def rest_order(state: State, order: Order) -> int:
@@ -15,12 +16,29 @@ def rest_order(state: State, order: Order) -> int:
     return (order.market.bids if order.side == BUY else order.market.asks).add(order)
 
 
+def wait_order(state: State, order: Order) -> None:
+    """Enter the order without a place in a book; its terms say what it waits for."""
+    order.seat.open_orders[order.order_id] = order
+    if order.id_key:
+        state.client_ids.owners[order.id_key] = order
+
+
+def start_terms(state: State, order: Order, terms: Terms) -> None:
+    """What an open order's terms ask of others: its timer, and its seat's count of icebergs."""
+    if terms.parked_seq:
+        state.timers.add(terms.park_due_ms, terms.parked_seq, order)
+    elif terms.expires_ms:
+        state.timers.add(terms.expires_ms, terms.accepted_seq, order)
+    if terms.display_lots:
+        order.seat.iceberg_orders += 1
+
+
 def forget_order(state: State, order: Order) -> None:
-    """The order has left its level for good: out of the indexes, its client id into the ring."""
+    """The order has left its level, or stopped to wait, for good: out of the indexes, its client id into the ring."""
     del order.seat.open_orders[order.order_id]
     state.client_ids.remember(order)
-    if order.terms is not None and order.terms.expires_ms:
-        state.timers.leave_behind()
+    if order.terms is not None:
+        _forget_terms(state, order, order.terms)
 
 
 def withdraw_order(state: State, order: Order) -> int:
@@ -28,6 +46,24 @@ def withdraw_order(state: State, order: Order) -> int:
     level_lots = (order.market.bids if order.side == BUY else order.market.asks).remove(order)
     del order.seat.open_orders[order.order_id]
     state.client_ids.remember(order)
-    if order.terms is not None and order.terms.expires_ms:
-        state.timers.leave_behind()
+    if order.terms is not None:
+        _forget_terms(state, order, order.terms)
     return level_lots
+
+
+def recall_order(state: State, order: Order) -> None:
+    """The order waits no longer and is on its way into the book: at its seat again when it rests. It keeps its id."""
+    terms = order.terms
+    assert terms is not None
+    assert terms.waiting
+    del order.seat.open_orders[order.order_id]
+    _forget_terms(state, order, terms)
+    terms.waiting = terms.park_due_ms = terms.parked_seq = 0
+
+
+def _forget_terms(state: State, order: Order, terms: Terms) -> None:
+    """The opposite of start_terms."""
+    if terms.expires_ms or terms.parked_seq:
+        state.timers.leave_behind()
+    if terms.display_lots:
+        order.seat.iceberg_orders -= 1

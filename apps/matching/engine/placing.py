@@ -1,7 +1,8 @@
 """The order of work for one incoming order; the first failing step gives the reason (matching-rules.md 2).
 
 format and settings version -> client order id -> market state -> filters -> price band -> limits per account ->
-funds -> would match (LIMIT_MAKER) -> sweep -> rest or expire. The steps from the filters on belong to the order's kind.
+funds -> would match (LIMIT_MAKER) -> park for review, or sweep -> rest or expire. The steps from the filters on belong
+to the order's kind. An order that fails at the band alone may be parked (parking.py).
 """
 
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from apps.matching.engine.book import SELL, Order
 from apps.matching.engine.client_ids import NO_CLIENT_ID, RECORD, fingerprint_of, key_of
 from apps.matching.engine.framing import fields_of, is_text
 from apps.matching.engine.market import Market
+from apps.matching.engine.parking import mark_for_review, may_park
 from apps.matching.engine.selftrade import MODES
 from apps.matching.engine.state import State
 from apps.matching.engine.states import entry_fault
@@ -21,6 +23,7 @@ from apps.streams.kinds import CommandKind, MarketState, OrderKind, Reason
 
 _unpack = fields_of(CommandKind.PLACE_ORDER).unpack_from
 _MALFORMED: Final = Reason.MALFORMED
+_PERCENT_PRICE: Final = Reason.PERCENT_PRICE
 _OPEN: Final = int(MarketState.OPEN)
 
 
@@ -69,6 +72,9 @@ def place_order(state: State, frames: bytes, offset: int, proceed: Callable[[], 
             seat, side, kind, time_in_force, stp_mode, price_ticks, quantity_lots, budget_units, client_id, terms
         )
         reason = _admit(state, order, rules, settings_version)
+        if reason is _PERCENT_PRICE and may_park(order):
+            mark_for_review(order)
+            reason = None
         if reason is None and (proceed is None or proceed()):
             reason = rules.place(state, order)
     if reason:

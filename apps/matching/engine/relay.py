@@ -26,6 +26,7 @@ ACCOUNT_KINDS: Final = frozenset({CommandKind.SET_ACCOUNT})
 _SOURCES: Final = frozenset(int(source) for source in Source)
 _DIRECT: Final = int(Source.DIRECT)
 _RELAY: Final = Struct("<QH")
+_unpack_review = fields_of(CommandKind.REVIEW_ORDER).unpack_from
 _unpack_money = fields_of(CommandKind.CREDIT).unpack_from
 
 
@@ -58,7 +59,8 @@ def is_next(state: State, relay_seq: int, source: int) -> bool:
 
 
 def refuse(state: State, frames: bytes, offset: int, reason: Reason) -> None:
-    """RELAY_REFUSED, naming the asset of a money command, the account of SET_ACCOUNT, else the market."""
+    """RELAY_REFUSED, naming the asset of a money command, the account of SET_ACCOUNT, the order of a review, else the
+    market."""
     _, kind, _, _, market_id, account_id, *_ = COMMAND_HEADER.unpack_from(frames, offset)
     relay_seq, source = _RELAY.unpack_from(frames, offset + COMMAND_HEADER.size)
     object_id, amount_units, key = market_id, 0, NO_KEY
@@ -68,6 +70,8 @@ def refuse(state: State, frames: bytes, offset: int, reason: Reason) -> None:
             key = NO_KEY
     elif kind in ACCOUNT_KINDS:
         object_id = account_id
+    elif kind == CommandKind.REVIEW_ORDER:
+        *_, object_id, _ = _unpack_review(frames, offset)
     state.journal.relay_refused(
         kind,
         relay_seq,

@@ -10,26 +10,29 @@ Versions
     names; a body of an older one is read without it. So a new release starts from the state of the one before.
 
 Canonical
-    Balances without units have no row; open orders have rows in `expiries` to `amended` only for what they have of it
-    (`left_lots` in `orders` is what the order shows). An order's place at its level is its `priority`; levels, indexes,
-    totals and timers are rebuilt. `state_hash` is the hash of the whole body.
+    Balances without units have no row; open orders have rows in `expiries` to `amended` and in `parked` only for what
+    they have of it (`left_lots` in `orders` is what the order shows), markets in `entry_rules` where one of these is
+    set. An order's place at its level is its `priority`; levels, indexes, totals and timers are rebuilt. `state_hash`
+    is the hash of the whole body.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from hashlib import blake2b
 from struct import Struct
 from typing import Any, Final, NamedTuple
+
+from msgspec.structs import fields
 
 from apps.matching.engine.accounts import Account, Asset, Balance
 from apps.matching.engine.book import Order
 from apps.matching.engine.cancel_timer import start_cancel_timer
 from apps.matching.engine.client_ids import KEY_SIZE, NO_CLIENT_ID, RECORD, ClientIds
 from apps.matching.engine.errors import SnapshotError, UnreadableVersion
-from apps.matching.engine.expiry import start_expiry
 from apps.matching.engine.market import Market
-from apps.matching.engine.open_orders import rest_order
+from apps.matching.engine.open_orders import rest_order, start_terms, wait_order
 from apps.matching.engine.state import KeyedHold, State
 from apps.matching.engine.terms import Terms
+from apps.streams.kinds import Waiting
 from apps.streams.messages import MarketSettings
 
 MAGIC: Final = b"NBPTsnap"
@@ -87,9 +90,18 @@ TABLES: Final = (
     Table("prevented", "order_id", (("order_id", "Q"), ("lots", "q")), since=3),
     Table("amended", "order_id", (("order_id", "Q"), ("placed_lots", "q")), since=3),
     Table("cancel_timers", "account_id", (("account_id", "Q"), ("due_ms", "Q"), ("seq", "Q")), since=3),
+    Table("parked", "order_id", (("order_id", "Q"), ("due_ms", "Q"), ("seq", "Q")), since=3),
+    Table("entry_rules", "market_id", (
+        ("market_id", "I"), ("park_outside_band", "B"), ("park_expiry_s", "I"), ("max_iceberg_orders", "I"),
+    ), since=3),
 )  # fmt: skip
 
 _SETTINGS_COLUMNS: Final = tuple(name for name, _ in TABLES[3].columns[5:20])
+# Tables of the settings that came later, with rows only for the markets that have any of them.
+_RULES: Final = {
+    table.name: tuple(name for name, _ in table.columns[1:]) for table in TABLES if table.name.endswith("_rules")
+}
+_DEFAULTS: Final[dict[str, Any]] = {field.name: field.default for field in fields(MarketSettings)}
 
 
 def write_snapshot(state: State, rules_version: int) -> bytes:
@@ -129,6 +141,7 @@ def write_snapshot(state: State, rules_version: int) -> bytes:
             for account_id, account in sorted(state.accounts.items())
             if account.cancel_timer_seq
         ),
+        **{name: iter(_rules_rows(state, columns)) for name, columns in _RULES.items()},
     }
     parts = [MAGIC]
     for table in TABLES:
@@ -206,8 +219,14 @@ def _restore(state: State, tables: dict[str, list[tuple[Any, ...]]]) -> None:
     fees: dict[int, list[tuple[int, int]]] = {}
     for market_id, _tier, maker_ppm, taker_ppm in tables["fees"]:
         fees.setdefault(market_id, []).append((maker_ppm, taker_ppm))
+    rules: dict[int, dict[str, int]] = {}
+    for name, columns in _RULES.items():
+        for market_id, *values in tables[name]:
+            rules.setdefault(market_id, {}).update(zip(columns, values, strict=True))
     for row in tables["markets"]:
-        _restore_market(state, row, fees)
+        _restore_market(state, row, fees, rules.pop(row[0], {}))
+    if rules:
+        raise ValueError(f"rules of unknown markets: {sorted(rules)}")
     for account_id, family_id, fee_tier in tables["accounts"]:
         state.accounts[account_id] = Account(account_id, family_id, fee_tier)
     for account_id, asset_id, available_units, held_units in tables["balances"]:
@@ -216,8 +235,9 @@ def _restore(state: State, tables: dict[str, list[tuple[Any, ...]]]) -> None:
         state.holds[key] = KeyedHold(account_id, asset_id, amount_units)
     # Levels are FIFO by priority, so orders enter the book in that order.
     priority = [name for name, _ in TABLES[8].columns].index("priority")
+    waiting = {order_id for order_id, *_ in tables["parked"]}
     for row in sorted(tables["orders"], key=lambda row: row[priority]):
-        _restore_order(state, row)
+        _restore_order(state, row, waiting)
     _restore_terms(state, tables)
     for account_id, due_ms, seq in tables["cancel_timers"]:
         start_cancel_timer(state, state.accounts[account_id], due_ms, seq)
@@ -236,11 +256,14 @@ def _terms_rows(state: State) -> dict[str, Iterator[tuple[Any, ...]]]:
         "icebergs": ((order_id, each.display_lots, each.reserve_lots) for order_id, each in found if each.display_lots),
         "prevented": ((order_id, each.prevented_lots) for order_id, each in found if each.prevented_lots),
         "amended": ((order_id, each.placed_lots) for order_id, each in found if each.placed_lots),
+        "parked": (
+            (order_id, each.park_due_ms, each.parked_seq) for order_id, each in found if each.waiting == Waiting.PARKED
+        ),
     }
 
 
 def _restore_terms(state: State, tables: dict[str, list[tuple[Any, ...]]]) -> None:
-    if not any(tables[name] for name in ("expiries", "icebergs", "prevented", "amended")):
+    if not any(tables[name] for name in ("expiries", "icebergs", "prevented", "amended", "parked")):
         return
     orders = {order.order_id: order for order in state.open_orders()}
 
@@ -253,7 +276,6 @@ def _restore_terms(state: State, tables: dict[str, list[tuple[Any, ...]]]) -> No
     for order_id, expires_ms, accepted_seq in tables["expiries"]:
         terms = terms_of(order_id)
         terms.expires_ms, terms.accepted_seq = expires_ms, accepted_seq
-        start_expiry(state, orders[order_id])
     for order_id, display_lots, reserve_lots in tables["icebergs"]:
         terms = terms_of(order_id)
         terms.display_lots, terms.reserve_lots = display_lots, reserve_lots
@@ -261,6 +283,12 @@ def _restore_terms(state: State, tables: dict[str, list[tuple[Any, ...]]]) -> No
         terms_of(order_id).prevented_lots = lots
     for order_id, placed_lots in tables["amended"]:
         terms_of(order_id).placed_lots = placed_lots
+    for order_id, due_ms, seq in tables["parked"]:
+        terms = terms_of(order_id)
+        terms.waiting, terms.park_due_ms, terms.parked_seq = int(Waiting.PARKED), due_ms, seq
+    for order in orders.values():
+        if order.terms is not None:
+            start_terms(state, order, order.terms)
 
 
 def _skip_rows(state: State) -> list[tuple[int, int]]:
@@ -287,7 +315,9 @@ def _market_row(market: Market) -> tuple[Any, ...]:
     )
 
 
-def _restore_market(state: State, row: tuple[Any, ...], fees: dict[int, list[tuple[int, int]]]) -> None:
+def _restore_market(
+    state: State, row: tuple[Any, ...], fees: dict[int, list[tuple[int, int]]], rules: dict[str, int]
+) -> None:
     market_id, symbol, base_asset_id, quote_asset_id, settings_version, *rest = row
     values = rest[: len(_SETTINGS_COLUMNS)]
     settings = MarketSettings(
@@ -298,6 +328,7 @@ def _restore_market(state: State, row: tuple[Any, ...], fees: dict[int, list[tup
         settings_version=settings_version,
         fees=fees[market_id],
         **dict(zip(_SETTINGS_COLUMNS, values, strict=True)),
+        **{name: type(_DEFAULTS[name])(value) for name, value in rules.items()},
     )
     market = Market(settings, state.assets[base_asset_id], state.assets[quote_asset_id])
     (
@@ -309,6 +340,14 @@ def _restore_market(state: State, row: tuple[Any, ...], fees: dict[int, list[tup
         market.last_prevented_id,
     ) = rest[len(_SETTINGS_COLUMNS) :]
     state.markets[market_id] = market
+
+
+def _rules_rows(state: State, columns: tuple[str, ...]) -> Iterator[tuple[int, ...]]:
+    """(market_id, values) where any of these settings is not its default."""
+    for market_id, market in sorted(state.markets.items()):
+        values = tuple(getattr(market.settings, name) for name in columns)
+        if values != tuple(_DEFAULTS[name] for name in columns):
+            yield (market_id, *values)
 
 
 def _order_row(order: Order) -> tuple[Any, ...]:
@@ -332,7 +371,7 @@ def _order_row(order: Order) -> tuple[Any, ...]:
     )
 
 
-def _restore_order(state: State, row: tuple[Any, ...]) -> None:
+def _restore_order(state: State, row: tuple[Any, ...], waiting: Set[int]) -> None:
     (
         order_id, account_id, market_id, side, kind, time_in_force, stp_mode, price_ticks, quantity_lots, left_lots,
         filled_lots, filled_quote_units, priority, client_id, id_key, fingerprint,
@@ -350,4 +389,7 @@ def _restore_order(state: State, row: tuple[Any, ...]) -> None:
     order.priority = priority
     order.id_key = id_key if client_id != NO_CLIENT_ID else b""
     order.fingerprint = fingerprint
-    rest_order(state, order)
+    if order_id in waiting:
+        wait_order(state, order)
+    else:
+        rest_order(state, order)

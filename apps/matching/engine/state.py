@@ -42,7 +42,7 @@ class State:
         self.timers = Timers()
 
     def open_orders(self) -> list[Order]:
-        """All resting orders by order_id. O(n log n)."""
+        """All open orders by order_id. O(n log n)."""
         orders = [
             order for account in self.accounts.values() for seat in account.seats for order in seat.open_orders.values()
         ]

@@ -7,8 +7,8 @@ Layout
     ends, and who sets and clears timers without end holds no more memory than two entries for each that is live.
 
 Invariants
-    Each open order with expires_ms, and each account with a cancel timer, has one live entry. `due_ms` is that of the
-    first entry. Stale entries never change what happens: a snapshot has none of them.
+    Each open order that is parked or has expires_ms, and each account with a cancel timer, has one live entry. `due_ms`
+    is that of the first entry. Stale entries never change what happens: a snapshot has none of them.
 """
 
 from heapq import heapify, heappop, heappush
@@ -61,5 +61,10 @@ def is_live(entry: Entry) -> bool:
     """Whether the order is still open, or the account's timer still that one."""
     _, seq, subject = entry
     if isinstance(subject, Order):
-        return subject.seat.open_orders.get(subject.order_id) is subject
+        terms = subject.terms
+        assert terms is not None
+        return (
+            seq == (terms.parked_seq or terms.accepted_seq)
+            and subject.seat.open_orders.get(subject.order_id) is subject
+        )
     return subject.cancel_timer_seq == seq

@@ -21,6 +21,7 @@ class OrderRow(NamedTuple):
     """An open order. client_id is "" where it has none.
 
     `left_lots` counts an iceberg's reserve, `shown_lots` does not. display_lots and expires_ms are 0 where not used.
+    `waiting` is a Waiting, 0 for an order that stands in a book.
     """
 
     order_id: int
@@ -39,6 +40,7 @@ class OrderRow(NamedTuple):
     prevented_lots: int
     display_lots: int
     expires_ms: int
+    waiting: int
 
 
 class HoldRow(NamedTuple):
@@ -119,6 +121,7 @@ def open_orders(state: State) -> Iterator[OrderRow]:
             terms.prevented_lots,
             terms.display_lots,
             terms.expires_ms,
+            terms.waiting,
         )
 
 

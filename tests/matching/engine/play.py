@@ -25,6 +25,7 @@ whoever is named first gets 1,000,000 USDT and 100 BTC, unless a `fund` line cam
     family WHO HEAD           tier WHO N                  account settings
     set FIELD VALUE ...       fees MAKER:TAKER ...        newer market settings (integers; ppm by tier)
     state STATE                                           staff moves the market
+    review ID release|reject                              staff decides about a parked order
     skip COMMAND                                          it failed before and is skipped (poison)
     book    balance WHO ASSET    fees-of ASSET    last    questions
 """
@@ -38,13 +39,13 @@ from apps.matching.engine import Engine
 from apps.streams.codec import decode_events, encode_command, encode_replace, encode_set_asset, encode_set_market, stamp
 from apps.streams.kinds import (
     AcceptedFlag,
-    ClosedFlag,
     Counterparty,
     MarketState,
     OrderKind,
     OrderStatus,
     Reason,
     ReplaceMode,
+    Review,
     Side,
     Source,
     StpMode,
@@ -75,13 +76,16 @@ from apps.streams.records import (
     OrderAmended,
     OrderClosed,
     OrderDuplicate,
+    OrderParked,
     OrderRejected,
     OrderRested,
+    OrderReviewed,
     PlaceOrder,
     PreventedMatch,
     RelayRefused,
     Release,
     ReplaceOrder,
+    ReviewOrder,
     SetAccount,
     SetCancelTimer,
     SetMarketState,
@@ -96,7 +100,11 @@ MARKET = 1
 TICK_SIZE = 1_000_000  # 0.01 USDT
 LOT_SIZE = 1_000  # 0.00001 BTC
 START_MS = 1_800_000_000_000
-BY_OTHERS = {Reason.CANCELED_BY_STAFF: "staff", Reason.CANCELED_BY_TIMER: "timer"}
+BY_OTHERS = {
+    Reason.CANCELED_BY_STAFF: "staff",
+    Reason.CANCELED_BY_TIMER: "timer",
+    Reason.REJECTED_BY_STAFF: "staff",
+}
 
 SETTINGS = MarketSettings(
     market_id=MARKET,
@@ -135,6 +143,7 @@ class Table:
         self.accounts: dict[str, int] = {}
         self.orders: dict[str, int] = {}
         self.owners: dict[str, str] = {}
+        self.new: set[int] = set()
         self.skipping = False
         self.replacing: ReplaceOrder | None = None
         self.log: list[bytes] = []
@@ -367,7 +376,11 @@ class Table:
         return self.words(self.send(SetAccount(account_id=self.account(who), fee_tier=int(tier), **self.numbered())))
 
     def do_set(self, *pairs: str) -> str:
-        return self.words(self.set_market(**{pairs[i]: int(pairs[i + 1]) for i in range(0, len(pairs), 2)}))
+        values: dict[str, Any] = {pairs[i]: int(pairs[i + 1]) for i in range(0, len(pairs), 2)}
+        for name in values:
+            if isinstance(getattr(self.settings, name), bool):
+                values[name] = bool(values[name])
+        return self.words(self.set_market(**values))
 
     def do_fees(self, *tiers: str) -> str:
         fees = [(int(tier.split(":")[0]), int(tier.split(":")[1])) for tier in tiers]
@@ -377,6 +390,18 @@ class Table:
         return self.words(
             self.send(SetMarketState(market_id=MARKET, state=MarketState[state], cause=1, **self.numbered()))
         )
+
+    def do_review(self, name: str, decision: str) -> str:
+        return self.words(self.send(self.review(name, Review[decision.upper()])))
+
+    def review(self, name: str, decision: int, **changes: Any) -> ReviewOrder:
+        fields: dict[str, Any] = {
+            "market_id": MARKET,
+            "account_id": self.accounts[self.owners[name]],
+            "order_id": self.orders[name],
+            "decision": decision,
+        }
+        return ReviewOrder(**self.numbered() | fields | changes)
 
     def do_skip(self, *words: str) -> str:
         self.skipping = True
@@ -409,6 +434,7 @@ class Table:
     # Events as words
 
     def words(self, events: list[Any]) -> str:
+        self.new = {event.order_id for event in events if isinstance(event, OrderAccepted)}
         return ", ".join(text for event in events for text in self._words_of(event)) or "nothing"
 
     def _name(self, order_id: int) -> str:
@@ -433,10 +459,14 @@ class Table:
                 if event.reason == Reason.CANCELED_BY_USER:
                     return [f"canceled {self._name(event.order_id)}"]
                 if event.reason in BY_OTHERS:
-                    return [f"canceled {self._name(event.order_id)} by {BY_OTHERS[event.reason]}"]
-                if event.flags & ClosedFlag.WAS_RESTING:
+                    return [f"{status} {self._name(event.order_id)} by {BY_OTHERS[event.reason]}"]
+                if event.order_id not in self.new:
                     status += f" {self._name(event.order_id)}"
                 return [f"{status} {reason_text(event.reason)}"]
+            case OrderParked():
+                return ["parked"]
+            case OrderReviewed():
+                return ["released"] if event.decision == Review.RELEASE else []
             case IcebergRefilled():
                 return [f"refill {self._name(event.order_id)} {quantity_text(event.tip_lots)}"]
             case CancelTimerSet():

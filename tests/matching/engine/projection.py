@@ -3,14 +3,16 @@
 from collections import defaultdict
 from typing import Any
 
-from apps.streams.kinds import AcceptedFlag, ClosedFlag, CommandKind, EventKind, Side, StpMode, TradeFlag
+from apps.streams.kinds import AcceptedFlag, ClosedFlag, CommandKind, EventKind, Review, Side, StpMode, TradeFlag
 from apps.streams.records import (
     IcebergRefilled,
     MoneyMoved,
     OrderAccepted,
     OrderAmended,
     OrderClosed,
+    OrderParked,
     OrderRested,
+    OrderReviewed,
     PreventedMatch,
     Trade,
 )
@@ -69,7 +71,19 @@ class Projection:
             self.levels[event.market_id, event.side, event.price_ticks] = event.level_lots
             left = event.quantity_lots - event.filled_lots - self.prevented[event.order_id]
             assert self.left.pop(event.order_id) == left
+        else:
+            self.left.pop(event.order_id, None)
         del self.orders[event.order_id]
+
+    def _order_parked(self, event: OrderParked) -> None:
+        """It stands in no book, so it has no place there."""
+        self.left[event.order_id] = self.orders[event.order_id].quantity_lots
+        self.priority[event.order_id] = 0
+
+    def _order_reviewed(self, event: OrderReviewed) -> None:
+        """Released it goes on like an order that was just accepted."""
+        if event.decision == Review.RELEASE:
+            del self.left[event.order_id]
 
     def _prevented_match(self, event: PreventedMatch) -> None:
         if event.stp_mode != StpMode.DECREMENT:

@@ -6,9 +6,12 @@
 from dataclasses import asdict, replace
 from typing import Any
 
-from apps.streams.codec import encode_command, encode_replace
-from apps.streams.kinds import OrderKind, StpMode, TimeInForce
-from apps.streams.records import AmendOrder, PlaceOrder, ReplaceOrder, SetCancelTimer
+import msgspec
+
+from apps.matching.engine import Engine
+from apps.streams.codec import decode_events, decode_settings, encode_command, encode_replace, encode_set_market
+from apps.streams.kinds import CommandKind, OrderKind, Source, StpMode, TimeInForce
+from apps.streams.records import AmendOrder, OrderParked, PlaceOrder, ReplaceOrder, ReviewOrder, SetCancelTimer
 from tests.matching.engine.random_commands import ACCOUNTS
 from tests.matching.engine.random_commands import Commands as SpineCommands
 
@@ -17,11 +20,23 @@ IMMEDIATE = (TimeInForce.IOC, TimeInForce.FOK)
 
 
 class Commands(SpineCommands):
-    """One random history over all rules. `placed` is (account, client id, lots) of limit orders."""
+    """One random history over all rules. `placed` is (account, client id, lots) of limit orders.
+
+    An engine goes along to say which orders were `parked`: staff names them by an id that only it gives.
+    """
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
         self.placed: list[tuple[int, str, int]] = []
+        self.parked: list[OrderParked] = []
+        self.engine = Engine(50)
+
+    def next(self) -> bytes:
+        frames = super().next()
+        for event in decode_events(self.engine.process(frames)):
+            if isinstance(event, OrderParked):
+                self.parked.append(event)
+        return frames
 
     def _choose(self) -> bytes:
         if self.placed and self.random.random() < 0.07:
@@ -31,7 +46,35 @@ class Commands(SpineCommands):
             return encode_command(SetCancelTimer(account_id=self.random.choice(ACCOUNTS), timeout_ms=timeout_ms))
         if self.placed and self.random.random() < 0.04:
             return self._replace()
+        if self.parked and self.random.random() < 0.05:
+            return encode_command(self._review())
         return super()._choose()
+
+    def _review(self) -> ReviewOrder:
+        order = self.random.choice(self.parked[-4:])
+        return ReviewOrder(
+            market_id=order.market_id,
+            account_id=order.account_id,
+            order_id=order.order_id,
+            decision=self.random.choice((1, 1, 1, 2, 3)),
+            **self.relay(),
+        )
+
+    def _settings(self) -> bytes:
+        """Of markets also the rules that are newer than the spine."""
+        frames = super()._settings()
+        if frames[1] != CommandKind.SET_MARKET:
+            return frames
+        random = self.random
+        settings = msgspec.structs.replace(
+            decode_settings(frames),
+            bid_up_bp=random.choice((30_000, 10_300)),
+            ask_down_bp=random.choice((3_000, 9_700)),
+            park_outside_band=random.random() < 0.7,
+            park_expiry_s=random.choice((1, 2, 3_600)),
+            max_iceberg_orders=random.choice((0, 1, 1)),
+        )
+        return encode_set_market(settings, relay_seq=self.relay_seq, source=Source.OUTBOX)
 
     def _replace(self) -> bytes:
         account_id, client_id, _ = self.random.choice(self.placed[-20:])

@@ -21,6 +21,8 @@ BOOK = """
     buy  p1 bob market 0.05
     cancel-after alice 50
     bid  b4 dave 48000 0.5 show 0.1 gtd 60
+    set  bid_up_bp 11000 park_outside_band 1
+    bid  b5 erin 90000 0.2 gtd 60
 """
 
 
@@ -44,7 +46,13 @@ def cross(state: State) -> None:
 
 
 def terms(state: State) -> Terms:
-    """Of dave's order, the last one."""
+    """Of dave's order, the last one in the book."""
+    found = state.open_orders()[-2].terms
+    assert found is not None
+    return found
+
+
+def parked(state: State) -> Terms:
     found = state.open_orders()[-1].terms
     assert found is not None
     return found
@@ -87,13 +95,23 @@ DAMAGES: list[tuple[str, Callable[[State], object]]] = [
     ("did not become smaller", lambda s: setattr(terms(s), "placed_lots", 50_000)),
     ("fingerprint", lambda s: setattr(terms(s), "placed_lots", 60_000)),
     ("only GTD has an end", lambda s: setattr(terms(s), "expires_ms", 0)),
-    ("only GTD has an end", lambda s: setattr(s.open_orders()[-1], "time_in_force", 1)),
+    ("only GTD has an end", lambda s: setattr(s.open_orders()[-2], "time_in_force", 1)),
     ("accepted in the future", lambda s: setattr(terms(s), "accepted_seq", 10**6)),
     ("timers are not those", lambda s: setattr(terms(s), "accepted_seq", 1)),
     ("timers are not those", lambda s: s.timers.heap.clear()),
     ("timers are not those", lambda s: s.timers.heap.append(s.timers.heap[0])),
     ("timers are not those", lambda s: setattr(s.accounts[ALICE], "cancel_due_ms", 1)),
-    ("miscounted", lambda s: setattr(s.timers, "stale", 1)),
+    ("stale timers are miscounted", lambda s: setattr(s.timers, "stale", 1)),
+    ("icebergs are miscounted", lambda s: setattr(s.open_orders()[-2].seat, "iceberg_orders", 2)),
+    ("waits in a book", lambda s: setattr(terms(s), "parked_seq", 1)),
+    ("for nothing known", lambda s: setattr(parked(s), "waiting", 9)),
+    ("has a place in a book", lambda s: setattr(s.open_orders()[-1], "level", s.open_orders()[-2].level)),
+    ("may be parked", lambda s: setattr(s.open_orders()[-1], "kind", 3)),
+    ("may be parked", lambda s: setattr(s.open_orders()[-1], "left_lots", 1)),
+    ("parked in the future", lambda s: setattr(parked(s), "parked_seq", 10**6)),
+    ("beyond its end", lambda s: setattr(parked(s), "park_due_ms", 2 * 10**12)),
+    ("timers are not those", lambda s: setattr(parked(s), "park_due_ms", 1)),
+    ("open orders and the books differ", lambda s: setattr(parked(s), "waiting", 0)),
     ("next timer is not the first", lambda s: setattr(s.timers, "due_ms", 1)),
     ("ring of client ids is too long", lambda s: setattr(s.client_ids, "capacity", 0)),
 ]

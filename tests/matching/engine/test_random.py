@@ -20,6 +20,7 @@ from apps.streams.kinds import (
     HaltCause,
     OrderKind,
     Reason,
+    Review,
     Side,
     StpMode,
     TimeInForce,
@@ -31,6 +32,7 @@ from apps.streams.records import (
     OrderAccepted,
     OrderClosed,
     OrderRejected,
+    OrderReviewed,
     PreventedMatch,
     Trade,
 )
@@ -87,6 +89,8 @@ def test_the_histories_use_every_rule() -> None:
                 seen["replaced", tuple(sorted({EventKind(event.KIND).name for event in events[:2]}))] += 1
             for event in events:
                 seen[EventKind(event.KIND)] += 1
+                if isinstance(event, OrderReviewed):
+                    seen[Review(event.decision), type(events[-1]).__name__] += 1
                 match event:
                     case OrderAccepted():
                         kinds[event.order_id] = event
@@ -103,6 +107,8 @@ def test_the_histories_use_every_rule() -> None:
     wanted = [
         ("replaced", ("ORDER_ACCEPTED", "ORDER_CLOSED")), ("replaced", ("CANCEL_REJECTED", "ORDER_ACCEPTED")),
         ("replaced", ("CANCEL_REJECTED",)), ("replaced", ("ORDER_REJECTED",)),
+        (Review.RELEASE, "Trade"), (Review.RELEASE, "OrderRested"), (Review.REJECT, "OrderClosed"),
+        (Reason.PARK_EXPIRED, TimeInForce.GTC), Reason.MAX_NUM_ICEBERG_ORDERS,
         (Reason.CANCELED_BY_TIMER, TimeInForce.GTC), EventKind.CANCEL_TIMER_SET,
         *OrderKind, *TimeInForce, *StpMode, EventKind.ICEBERG_REFILLED, EventKind.ORDER_AMENDED, Reason.WOULD_MATCH,
         Reason.EXPIRY_PASSED, Reason.ICEBERG_PARTS, Reason.AMEND_QUANTITY, (Reason.EXPIRED_BY_TIME, TimeInForce.GTD),
