@@ -3,6 +3,9 @@
 Order of work: newest snapshot that loads, or the state that this process followed as a standby -> the checks of
 recovery_checks.py -> commands after it are replayed up to the head and compared (replay.py). Only then may anything be
 appended, and it follows the head. Every failed check is a `Halt` of its own; nothing is written or deleted here.
+
+The skips are read after the head, as a standby does: a skip is written before the events of its command, so that the
+skips cover the head even while another worker, who has meanwhile replaced this one, goes on.
 """
 
 from pathlib import Path
@@ -55,8 +58,8 @@ def recover(
     `followed` is a standby's state, checked like a snapshot, and dropped where a paused one came too late. `mark_in`
     is told the command that is being applied.
     """
-    skips = Skips.parse(bus.read_skips())
     head = bus.head()
+    skips = Skips.parse(bus.read_skips())
     check_record(bus, head, settled)
     if followed is not None and trimmed_away(bus, head, followed.position):
         log.info("this standby was paused for so long that the log no longer joins: it loads a snapshot")

@@ -8,7 +8,8 @@ whatever was in flight may or may not be in the log, so the state in memory is t
 with all checks and a new epoch. That is the one way back, and it is the same after a crash.
 A worker that is fenced or has lost its lease to another one ends, and its supervisor starts it again from nothing: it
 is then the standby. A `Halt` stays: the process goes on to answer health checks with the reason until a person stops
-it. While another worker is active, what keeps this one from following is no halt; it tries again.
+it. Where another worker is active there is no halt: what keeps this one from following is tried again, and one that is
+replaced while it recovers (it was paused, and its lease ran out) ends like any that was fenced.
 
 PostgreSQL is asked at takeover only. While it is away a running reign trades on.
 (architecture.md section 3)
@@ -102,9 +103,14 @@ class Worker:
             self._follow_until_lease(lease)
             epoch, settled = self._raise_epoch()
             self.status.enter(Phase.RECOVERING, epoch=epoch)
-            while (published := self._reign(lease, epoch, settled)) is not None:
-                settled = published
-                free_discarded_engine()
+            try:
+                while (published := self._reign(lease, epoch, settled)) is not None:
+                    settled = published
+                    free_discarded_engine()
+            except Halt as halt:
+                if self._bus.epoch() > epoch:  # what did not fit was read while the other one wrote
+                    raise TakeoverLost(f"the shard has epoch {self._bus.epoch()}, this worker had {epoch}") from halt
+                raise
         finally:
             metrics.EPOCH.set(0)
             self._marker.clear()  # an exception, a halt among them, is no crash; before the next worker looks at it

@@ -1,7 +1,8 @@
 """A fault at every call that a worker makes: whatever it was doing, the log stays one history and loses no command.
 
 The log is in memory. One worker at a time has a bus that fails at its k-th call: the connection is lost before it or
-after it (the reply is lost), or the process is killed there, which no later call survives. Another worker follows.
+after it (the reply is lost), the process is killed there, which no later call survives, or it stands still there until
+another worker has replaced it and traded on. Another worker follows.
 The seed of the sample is printed; NEMESIS_SEED=<n> repeats it.
 """
 
@@ -49,14 +50,21 @@ class Killed(BaseException):
     """kill -9: nothing that the process still tries has an effect."""
 
 
+# How a worker may end, and what one that was replaced may do where it goes on.
+ENDS: Final = (type(None), Killed, Fenced, LeaseLost, TakeoverLost)
+REPLACED: Final = (Phase.FOLLOWING, Phase.WAITING_FOR_LEASE)
+
+
 class Fault:
-    """At its call number `at`: 'before' the connection is lost, 'after' the reply is, 'kill' ends the process."""
+    """At its call number `at`: 'before' the connection is lost, 'after' the reply is, 'kill' ends the process, and
+    'pause' lets it wait, in all its threads, for `going_on`."""
 
     def __init__(self, kind: str, at: int) -> None:
         self.kind = kind
         self.at = at
         self.calls = 0
         self.where = ""
+        self.going_on = threading.Event()
         self._lock = threading.Lock()
 
     @property
@@ -69,13 +77,15 @@ class Fault:
             here = self.calls == self.at
             if here:
                 self.where = name
-            dead = self.kind == "kill" and self.calls >= self.at
-        if dead:
+            there = self.calls >= self.at
+        if there and self.kind == "kill":
             raise Killed(name)
+        if there and self.kind == "pause":
+            assert self.going_on.wait(60)
         if here and self.kind == "before":
             raise BusAway("planted")
         answer = method(*arguments, **named)
-        if here:
+        if here and self.kind == "after":
             raise (AppendUnknown if name in WRITES else BusAway)("planted, after the effect")
         return answer
 
@@ -134,6 +144,7 @@ class Shard:
         self.authority = FakeAuthority()
         self.directory = directory
         self.running: list[RunningWorker] = []
+        self.faults: list[Fault] = []
         self.sent = 0
         self.bus.append_commands(b"".join(opening()))
         self.send(6)
@@ -145,9 +156,10 @@ class Shard:
             self.sent += 1
 
     def start(self, name: str, fault: Fault | None = None) -> RunningWorker:
-        bus = FailingBus(self.bus, fault) if fault is not None else MemoryBus.__new__(MemoryBus)
-        if fault is None:
-            bus.__dict__ = self.bus.__dict__
+        bus = self.bus
+        if fault is not None:
+            bus = FailingBus(self.bus, fault)
+            self.faults.append(fault)
         worker = RunningWorker(Worker(bus, self.authority, Poisonable, self.directory, name=name))
         self.running.append(worker)
         return worker
@@ -156,13 +168,24 @@ class Shard:
         for worker in self.running:
             worker.stop()
 
+    def wait_for_call(self, fault: Fault) -> None:
+        """Until the fault has happened; on a slow machine its worker may lose its lease, and end, before."""
+        faulty = self.running[0]
+        until(
+            lambda: fault.happened or not faulty.thread.is_alive(),
+            what=lambda: f"call {fault.at}, it made {fault.calls}; {self.doing()}",
+        )
+
+    def doing(self) -> str:
+        return "; ".join(f"{running.worker.status.details()}, failure {running.failure}" for running in self.running)
+
     def answered(self) -> bool:
         last = [entry.id for entry in self.bus.read_commands(START, count=100_000) if creates_orders(entry.frames)][-1]
         return self.bus.head().cmd >= last
 
     def check(self) -> None:
         """Everything was answered once, and a replay of the whole log gives the same bytes."""
-        until(lambda: self.answered(), what="an answer to the last order")
+        until(self.answered, what=lambda: f"an answer to the last order; {self.doing()}")
         events = decode_events(all_events(self.bus))
         accepted = [event.client_id for event in events if event.KIND is EventKind.ORDER_ACCEPTED]
         expected = [f"c{base + n}" for n in range(self.sent) for base in (1_000, 2_000)]
@@ -185,6 +208,8 @@ def shards(tmp_path: Path) -> Iterator[Callable[[], Shard]]:
 
     yield make
     for shard in made:
+        for fault in shard.faults:
+            fault.going_on.set()
         shard.stop()
 
 
@@ -195,7 +220,7 @@ def test_a_lone_worker_gets_over_a_lost_connection_anywhere(
     for at in sample:
         shard, fault = shards(), Fault(kind, at)
         worker = shard.start("a", fault)
-        until(lambda fault=fault: fault.happened, what=f"call {at}")  # type: ignore[misc]
+        shard.wait_for_call(fault)
         shard.send(3)
         worker.wait_for(Phase.ACTIVE)
         shard.check()
@@ -209,7 +234,7 @@ def test_whoever_is_killed_anywhere_the_next_one_goes_on(shards: Callable[[], Sh
     for at in sample:
         shard, fault = shards(), Fault("kill", at)
         killed = shard.start("a", fault)
-        until(lambda fault=fault: fault.happened, what=f"call {at}")  # type: ignore[misc]
+        shard.wait_for_call(fault)
         killed.thread.join(20)
         assert isinstance(killed.failure, Killed), (at, fault.where, killed.failure)
         shard.send(3)
@@ -228,10 +253,9 @@ def test_beside_a_standby_a_fault_of_either_costs_nothing(
     """The worker with the fault is first the active one, then the one that follows and takes over."""
     for at in sample:
         shard, fault = shards(), Fault(kind, at)
-        faulty = shard.start("a", fault)
+        shard.start("a", fault)
         sound = shard.start("b")
-        # On a slow machine it may lose its lease, and end, before it comes to that call.
-        until(lambda f=fault, w=faulty: f.happened or not w.thread.is_alive(), what=f"call {at}")  # type: ignore[misc]
+        shard.wait_for_call(fault)
         shard.send(3)
         shard.check()
         sound.worker.stop()
@@ -242,5 +266,26 @@ def test_beside_a_standby_a_fault_of_either_costs_nothing(
         shard.send(2)
         shard.check()
         third.stop()
-        ends = (type(None), Killed, Fenced, LeaseLost, TakeoverLost)
-        assert all(isinstance(worker.failure, ends) for worker in shard.running), [w.failure for w in shard.running]
+        assert all(isinstance(worker.failure, ENDS) for worker in shard.running), [w.failure for w in shard.running]
+
+
+def test_whoever_stands_still_anywhere_and_is_replaced_never_halts(
+    shards: Callable[[], Shard], sample: list[int]
+) -> None:
+    """What it has read and what it reads then were written by two workers."""
+    for at in sample:
+        shard, fault = shards(), Fault("pause", at)
+        paused = shard.start("a", fault)
+        shard.wait_for_call(fault)
+        shard.start("b")
+        shard.send(3)
+        shard.check()
+        fault.going_on.set()
+        until(
+            lambda w=paused: not w.thread.is_alive() or w.worker.status.phase in REPLACED,  # type: ignore[misc]
+            what=lambda at=at, f=fault, s=shard: f"the end of the one paused at {at}, {f.where}; {s.doing()}",  # type: ignore[misc]
+        )
+        assert isinstance(paused.failure, ENDS), (at, fault.where, paused.failure)
+        shard.send(2)
+        shard.start("c")  # where the paused one went on to raise the epoch, the other has ended, too
+        shard.check()

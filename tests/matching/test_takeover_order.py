@@ -1,16 +1,21 @@
 """The order of a takeover: epoch first, only then the head (architecture.md section 3, Epoch and takeover).
 
-Between a new worker's first look and its epoch the old one may still append; from its epoch on it cannot.
+Between a new worker's first look and its epoch the old one may still append; from its epoch on it cannot. A worker that
+is replaced while it recovers may meet anything in the log, which is no halt: the other one trades on.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from apps.common.hashchain import extend
+from apps.matching import snapshots
 from apps.matching.engine import Engine
+from apps.matching.errors import ReplayDiffers, TakeoverLost
 from apps.matching.stamping import stamp_entry
 from apps.matching.status import Phase
-from apps.streams.bus.base import START, Bus
+from apps.streams.bus.base import START, Bus, CommandEntry, EntryId
+from apps.streams.bus.memory import MemoryBus
 from apps.streams.records import EVENT_SIZE
 from tests.matching.conftest import FakeAuthority, RunningWorker
 from tests.matching.log import all_events, append_all, until_done
@@ -63,3 +68,32 @@ def test_what_the_old_worker_appends_until_the_epoch_is_raised_is_kept(bus: Bus,
     replayed = b"".join(engine.process(stamp_entry(entry)) for entry in bus.read_commands(START, count=100_000))
     assert replayed == all_events(bus)
     assert [entry.epoch for entry in bus.read_events(0, count=10_000)][-1] == 2
+
+
+class Replaced(MemoryBus):
+    """Its worker stands still before it reads the first command again; another one replaces it, trades and trims."""
+
+    replacing = False
+
+    def read_commands(self, after: EntryId, *, count: int, block_ms: int = 0) -> list[CommandEntry]:
+        if self.replacing:
+            self.replacing = False
+            assert self.raise_epoch(self.epoch() + 1)
+            self.trim(epoch=self.epoch(), commands_to=self.last_command(), events_to=self.head().seq)
+        return super().read_commands(after, count=count, block_ms=block_ms)
+
+
+def test_a_worker_that_is_replaced_while_it_recovers_does_not_halt(start: Start, directory: Path) -> None:
+    bus = Replaced("spot")
+    first = start(bus=bus)
+    first.wait_for(Phase.ACTIVE)
+    append_all(bus, [*opening(), *trading(20, seed=7)])
+    until_done(bus)
+    first.stop()
+    for path in snapshots.kept(directory):
+        path.unlink()
+    bus.replacing = True
+    second = start(bus=bus)
+    second.thread.join(20)
+    assert isinstance(second.failure, TakeoverLost), second.worker.status.details()
+    assert isinstance(second.failure.__cause__, ReplayDiffers)

@@ -4,8 +4,11 @@ import time
 from collections.abc import Callable
 
 
-def until(holds: Callable[[], bool], *, timeout_s: float = 30.0, what: str = "the condition") -> None:
+def until(
+    holds: Callable[[], bool], *, timeout_s: float = 30.0, what: str | Callable[[], str] = "the condition"
+) -> None:
+    """`what` may be a function: what is to be said then, such as what everybody was doing."""
     deadline = time.monotonic() + timeout_s
     while not holds():
-        assert time.monotonic() < deadline, f"{what} did not come true within {timeout_s} s"
+        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what if isinstance(what, str) else what()}"
         time.sleep(0.01)
