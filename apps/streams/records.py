@@ -462,7 +462,10 @@ class MoneyMoved(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayRefused(Event):
-    """A relayed command was refused and changed nothing; its outbox row is done as refused, with `reason`."""
+    """A relayed command was refused and changed nothing; its outbox row is done as refused, with `reason`.
+
+    object_id is the market (SET_MARKET, SET_MARKET_STATE), the account (SET_ACCOUNT) or the asset (money).
+    """
 
     KIND = EventKind.RELAY_REFUSED
 

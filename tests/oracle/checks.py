@@ -1,0 +1,142 @@
+"""What a new order is asked, in the order of matching-rules 2. Each step gives a reason or Reason.NONE."""
+
+from apps.streams.kinds import MarketState, OrderKind, Reason, Side, StpMode, TimeInForce
+from apps.streams.records import PlaceOrder
+from tests.oracle.matching import Rehearsal, would_match
+from tests.oracle.world import LIMIT_KINDS, Market, Order, World
+
+AMOUNT_MAX = 2**62 - 1
+ICEBERG_PARTS_MAX = 100
+REFUSING_STATES = {
+    MarketState.PRE_LAUNCH: Reason.MARKET_NOT_OPEN,
+    MarketState.HALTED: Reason.MARKET_HALTED,
+    MarketState.AUCTION: Reason.MARKET_AUCTION,
+    MarketState.CANCEL_ONLY: Reason.MARKET_CANCEL_ONLY,
+    MarketState.CLOSED: Reason.MARKET_CLOSED,
+}
+
+
+def format_of(world: World, order: PlaceOrder, *, readable: bool) -> Reason:
+    """Format and settings version. `readable` says that its text is ASCII and that it has no frame too many."""
+    if not readable or not is_known(order):
+        return Reason.MALFORMED
+    if order.market_id not in world.markets:
+        return Reason.UNKNOWN_MARKET
+    if order.account_id not in world.accounts:
+        return Reason.UNKNOWN_ACCOUNT
+    if not is_well_formed(order):
+        return Reason.MALFORMED
+    if order.settings_version < world.markets[order.market_id].settings.settings_version:
+        return Reason.STALE_SETTINGS
+    return Reason.NONE
+
+
+def is_known(o: PlaceOrder) -> bool:
+    """A known side, self-trade mode and kind, and nothing that no order of the kind has."""
+    known = o.side in list(Side) and o.stp_mode in list(StpMode) and o.order_kind in list(OrderKind)
+    return known and o.stop_price_ticks == 0 and o.trailing_bips == 0
+
+
+def is_well_formed(o: PlaceOrder) -> bool:
+    """Fields of its kind, and no others."""
+    if min(o.price_ticks, o.quantity_lots, o.budget_units, o.display_lots, o.expires_ms) < 0:
+        return False
+    if o.order_kind == OrderKind.MARKET:
+        unused = (o.price_ticks, o.display_lots, o.expires_ms, o.time_in_force)
+        return not any(unused) and (o.quantity_lots > 0) != (o.budget_units > 0)
+    allowed = {
+        OrderKind.LIMIT: (TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTD),
+        OrderKind.LIMIT_MAKER: (TimeInForce.GTC, TimeInForce.GTD),
+    }[OrderKind(o.order_kind)]
+    can_rest = o.time_in_force in (TimeInForce.GTC, TimeInForce.GTD)
+    return (
+        o.time_in_force in allowed
+        and o.price_ticks > 0
+        and o.quantity_lots > 0
+        and o.budget_units == 0
+        and (o.expires_ms > 0) == (o.time_in_force == TimeInForce.GTD)
+        and (o.display_lots == 0 or (can_rest and o.display_lots <= o.quantity_lots))
+    )
+
+
+def state_of(world: World, order: Order) -> Reason:
+    state = order.market.state
+    if state == MarketState.OPEN:
+        return Reason.NONE
+    if state == MarketState.POST_ONLY:
+        if order.kind == OrderKind.LIMIT_MAKER:
+            return Reason.NONE
+        if order.kind == OrderKind.LIMIT and not would_match(world, order):
+            return Reason.NONE
+        return Reason.MARKET_POST_ONLY
+    return REFUSING_STATES[MarketState(state)]
+
+
+def filters_of(world: World, order: Order) -> Reason:
+    settings, market = order.market.settings, order.market
+    if order.kind in LIMIT_KINDS:
+        if not settings.min_price_ticks <= order.price <= settings.max_price_ticks:
+            return Reason.PRICE_FILTER
+        if not settings.min_lots <= order.quantity <= settings.max_lots:
+            return Reason.LOT_SIZE
+        reason = notional_of(market, market.notional(order.price, order.quantity))
+        if reason:
+            return reason
+        if 0 < order.display < settings.min_lots:
+            return Reason.LOT_SIZE
+        if order.display and order.quantity > ICEBERG_PARTS_MAX * order.display:
+            return Reason.ICEBERG_PARTS
+        if order.time_in_force == TimeInForce.GTD and order.expires_ms <= world.now:
+            return Reason.EXPIRY_PASSED
+        return Reason.NONE
+    if order.budget:
+        if order.budget > AMOUNT_MAX:
+            return Reason.OVERFLOW
+        best = world.best(market, Side.SELL if order.side == Side.BUY else Side.BUY)
+        fits = best is None or order.budget >= market.notional(best.price, 1)
+        return notional_of(market, order.budget) or (Reason.NONE if fits else Reason.LOT_SIZE)
+    if not settings.min_lots <= order.quantity <= settings.max_lots:
+        return Reason.LOT_SIZE
+    if order.quantity > settings.market_max_lots:
+        return Reason.MARKET_LOT_SIZE
+    return notional_of(market, market.notional(market.reference, order.quantity))
+
+
+def notional_of(market: Market, notional: int) -> Reason:
+    settings = market.settings
+    if notional > AMOUNT_MAX:
+        return Reason.OVERFLOW
+    if notional < settings.min_notional_units or 0 < settings.max_notional_units < notional:
+        return Reason.NOTIONAL
+    return Reason.NONE
+
+
+def band_of(order: Order) -> Reason:
+    """reference x down <= price x 10^4 <= reference x up; a bound of 0 is no bound."""
+    if order.kind not in LIMIT_KINDS:
+        return Reason.NONE
+    s, reference = order.market.settings, order.market.reference
+    down, up = (s.bid_down_bp, s.bid_up_bp) if order.side == Side.BUY else (s.ask_down_bp, s.ask_up_bp)
+    price = order.price * 10_000
+    if price < reference * down or (up and price > reference * up):
+        return Reason.PERCENT_PRICE
+    return Reason.NONE
+
+
+def limits_of(order: Order) -> Reason:
+    """Resting orders of the account in this market; asked of what can rest."""
+    most = order.market.settings.max_open_orders
+    if not most or order.time_in_force not in (TimeInForce.GTC, TimeInForce.GTD):
+        return Reason.NONE
+    open_now = sum(o.market is order.market for o in order.account.orders)
+    return Reason.MAX_NUM_ORDERS if open_now >= most else Reason.NONE
+
+
+def funds_of(world: World, order: Order, rehearsal: Rehearsal | None) -> Reason:
+    """Enough for what it will hold; a market buy by quantity, which holds nothing, for what would print."""
+    needed = order.need()
+    if order.kind == OrderKind.MARKET and order.side == Side.BUY and not order.budget:
+        assert rehearsal is not None
+        needed = rehearsal.quote
+    short = needed > world.available(order.account, order.pays_with)
+    return Reason.INSUFFICIENT_BALANCE if short else Reason.NONE

@@ -1,0 +1,309 @@
+"""The sweep of an incoming order, and the same run on paper (matching-rules 2 to 4)."""
+
+from dataclasses import dataclass
+
+from apps.streams.kinds import OrderKind, OrderStatus, Reason, Side, StpMode, TradeFlag
+from apps.streams.records import IcebergRefilled, OrderClosed, PreventedMatch, Trade
+from tests.oracle.world import Account, Market, Order, World
+
+
+def in_reach(order: Order, maker_price: int) -> bool:
+    """Price limit of a limit order; a market order by quantity takes any price."""
+    if order.kind == OrderKind.MARKET:
+        return True
+    return maker_price <= order.price if order.side == Side.BUY else maker_price >= order.price
+
+
+def has_expired(order: Order, now: int) -> bool:
+    return 0 < order.expires_ms <= now
+
+
+def ceil_ppm(units: int, ppm: int) -> int:
+    return -(-units * ppm // 1_000_000)
+
+
+# On paper
+
+
+@dataclass(slots=True)
+class Rehearsal:
+    """What an order would print now, without anything happening."""
+
+    lots: int = 0
+    quote: int = 0
+
+
+def rehearse(world: World, order: Order) -> Rehearsal:
+    """Runs the sweep over copies of the makers: [price, priority, tip, reserve, display, account, expired]."""
+    opposite = Side.SELL if order.side == Side.BUY else Side.BUY
+    sign = 1 if opposite == Side.SELL else -1
+    makers = [
+        [sign * m.price, m.priority, m.tip, m.left - m.tip, m.display, m.account.family, has_expired(m, world.now)]
+        for m in world.book(order.market, opposite)
+    ]
+    left, budget, seen = order.left, order.budget_left, Rehearsal()
+    behind = world.seq + 1_000_000  # a refill stands behind everything that is in the book
+    while makers and (order.budget or left > 0):
+        maker = min(makers)
+        price, tip = abs(maker[0]), maker[2]
+        cost = order.market.notional(price, 1)
+        if order.budget:
+            left = budget // cost
+            if left == 0:
+                break
+        elif not in_reach(order, price):
+            break
+        if maker[6]:
+            makers.remove(maker)
+            continue
+        lots = min(left, tip)
+        if maker[5] == order.account.family:
+            if order.stp_mode == StpMode.EXPIRE_MAKER:
+                makers.remove(maker)
+                continue
+            if order.stp_mode != StpMode.DECREMENT:
+                break
+        else:
+            seen.lots += lots
+            seen.quote += lots * cost
+        left -= lots
+        budget -= lots * cost
+        maker[2] -= lots
+        if maker[2] == 0:
+            makers.remove(maker)
+            if maker[3] > 0:
+                behind += 1
+                tip = min(maker[4], maker[3])
+                makers.append([maker[0], behind, tip, maker[3] - tip, *maker[4:]])
+    return seen
+
+
+def would_match(world: World, order: Order) -> bool:
+    """Any order on the other side that it would meet and that has not expired, own family included."""
+    opposite = Side.SELL if order.side == Side.BUY else Side.BUY
+    return any(in_reach(order, m.price) and not has_expired(m, world.now) for m in world.book(order.market, opposite))
+
+
+# For real
+
+
+def close(world: World, order: Order, status: OrderStatus, reason: Reason, *, cancel_client_id: str = "") -> None:
+    """The order ends other than by its last print."""
+    was_resting = order.resting
+    world.forget_order(order)
+    available, held = world.balance(order.account, order.pays_with)
+    world.emit(
+        OrderClosed,
+        flags=1 if was_resting else 0,
+        reason=reason,
+        market_id=order.market.market_id,
+        account_id=order.account.account_id,
+        order_id=order.order_id,
+        price_ticks=order.price,
+        quantity_lots=order.quantity,
+        filled_lots=order.filled,
+        filled_quote_units=order.filled_quote,
+        available_units=available,
+        held_units=held,
+        level_lots=world.level(order.market, order.side, order.price) if was_resting else 0,
+        status=status,
+        side=order.side,
+        order_kind=order.kind,
+        time_in_force=order.time_in_force,
+        client_id=order.client_id,
+        cancel_client_id=cancel_client_id,
+        stp_mode=order.stp_mode,
+    )
+
+
+def refill(world: World, order: Order) -> None:
+    """The next tip of an iceberg goes to the back: its priority is the seq of this event."""
+    order.tip = min(order.display, order.left)
+    order.priority = world.seq + 1
+    world.emit(
+        IcebergRefilled,
+        market_id=order.market.market_id,
+        account_id=order.account.account_id,
+        order_id=order.order_id,
+        price_ticks=order.price,
+        tip_lots=order.tip,
+        level_lots=world.level(order.market, order.side, order.price),
+        side=order.side,
+    )
+
+
+def fee_rates(market: Market, account: Account) -> tuple[int, int]:
+    """(maker ppm, taker ppm) of the account's tier; above the last tier the last."""
+    fees = market.settings.fees
+    return fees[min(account.fee_tier, len(fees) - 1)]
+
+
+def print_trade(world: World, taker: Order, maker: Order, lots: int, agg_id: int) -> None:
+    """One print at the maker's price, with fees and rebate (matching-rules 1)."""
+    market, price = taker.market, maker.price
+    quote, base = market.notional(price, lots), lots * market.settings.lot_size
+    taker_receives, maker_receives = (base, quote) if taker.side == Side.BUY else (quote, base)
+    taker_asset, maker_asset = (market.base, market.quote) if taker.side == Side.BUY else (market.quote, market.base)
+
+    taker_fee = ceil_ppm(taker_receives, fee_rates(market, taker.account)[1])
+    maker_ppm = fee_rates(market, maker.account)[0]
+    if maker_ppm >= 0:
+        maker_fee, rebate = ceil_ppm(maker_receives, maker_ppm), 0
+    else:
+        rebate = min(taker_receives * -maker_ppm // 1_000_000, taker_fee - -(-taker_fee // 10))
+        maker_fee = -rebate
+
+    world.add(taker.account, taker_asset, taker_receives - taker_fee)
+    world.add(taker.account, maker_asset, -maker_receives)
+    world.add(maker.account, maker_asset, maker_receives - (maker_fee + rebate))
+    world.add(maker.account, taker_asset, rebate - taker_receives)
+    world.fees[taker_asset] = world.fees.get(taker_asset, 0) + taker_fee - rebate
+    world.fees[maker_asset] = world.fees.get(maker_asset, 0) + maker_fee + rebate
+
+    for order in (taker, maker):
+        order.filled += lots
+        order.filled_quote += quote
+    if taker.budget:
+        taker.budget_left -= quote
+    maker.tip -= lots
+    market.last_price = price
+    market.trade_id += 1
+
+    taker_done = not taker.budget and taker.left == 0
+    maker_done = maker.left == 0
+    flags = TradeFlag.TAKER_IS_BUYER if taker.side == Side.BUY else 0
+    if maker_done:
+        flags |= TradeFlag.MAKER_DONE
+        world.forget_order(maker)
+    if taker_done:
+        flags |= TradeFlag.TAKER_DONE
+        world.forget_order(taker)
+    taker_base, taker_quote = world.balance(taker.account, market.base), world.balance(taker.account, market.quote)
+    maker_base, maker_quote = world.balance(maker.account, market.base), world.balance(maker.account, market.quote)
+    world.emit(
+        Trade,
+        flags=flags,
+        market_id=market.market_id,
+        account_id=taker.account.account_id,
+        trade_id=market.trade_id,
+        agg_id=agg_id,
+        maker_account_id=maker.account.account_id,
+        maker_order_id=maker.order_id,
+        taker_order_id=taker.order_id,
+        price_ticks=price,
+        quantity_lots=lots,
+        taker_fee_units=taker_fee,
+        maker_fee_units=maker_fee,
+        taker_base_available=taker_base[0],
+        taker_base_held=taker_base[1],
+        taker_quote_available=taker_quote[0],
+        taker_quote_held=taker_quote[1],
+        maker_base_available=maker_base[0],
+        maker_base_held=maker_base[1],
+        maker_quote_available=maker_quote[0],
+        maker_quote_held=maker_quote[1],
+        level_lots=world.level(market, maker.side, price),
+        maker_left_lots=maker.left,
+    )
+    if not maker_done and maker.tip == 0:
+        refill(world, maker)
+
+
+def prevent(world: World, taker: Order, maker: Order, lots: int) -> bool:
+    """A prevented match by the taker's mode; whether the sweep goes on."""
+    market, mode = taker.market, taker.stp_mode
+    market.prevented_id += 1
+    common = {
+        "reason": Reason.SELF_TRADE,
+        "market_id": market.market_id,
+        "account_id": taker.account.account_id,
+        "prevented_id": market.prevented_id,
+        "taker_order_id": taker.order_id,
+        "maker_order_id": maker.order_id,
+        "maker_account_id": maker.account.account_id,
+        "price_ticks": maker.price,
+        "prevented_lots": lots,
+        "stp_mode": mode,
+    }
+    in_match, self_trade = OrderStatus.EXPIRED_IN_MATCH, Reason.SELF_TRADE
+    if mode != StpMode.DECREMENT:
+        world.emit(PreventedMatch, **common)
+        if mode in (StpMode.EXPIRE_MAKER, StpMode.EXPIRE_BOTH):
+            close(world, maker, in_match, self_trade)
+        if mode in (StpMode.EXPIRE_TAKER, StpMode.EXPIRE_BOTH):
+            close(world, taker, in_match, self_trade)
+        return mode == StpMode.EXPIRE_MAKER
+
+    if taker.budget:
+        taker.budget_left -= market.notional(maker.price, lots)
+    else:
+        taker.prevented += lots
+    maker.prevented += lots
+    maker.tip -= lots
+    taker_available, taker_held = world.balance(taker.account, taker.pays_with)
+    maker_available, maker_held = world.balance(maker.account, maker.pays_with)
+    world.emit(
+        PreventedMatch,
+        **common,
+        taker_side=taker.side,
+        taker_available=taker_available,
+        taker_held=taker_held,
+        maker_available=maker_available,
+        maker_held=maker_held,
+        level_lots=world.level(market, maker.side, maker.price),
+        taker_left_lots=0 if taker.budget else taker.left,
+        maker_left_lots=maker.left,
+    )
+    if maker.left == 0:
+        close(world, maker, in_match, self_trade)
+    elif maker.tip == 0:
+        refill(world, maker)
+    if not taker.budget and taker.left == 0:
+        close(world, taker, in_match, self_trade)
+        return False
+    return True
+
+
+def sweep(world: World, taker: Order) -> None:
+    """Per maker: price limit, expired by time, self-trade, print. Ends the order where it ends in the sweep."""
+    market = taker.market
+    opposite = Side.SELL if taker.side == Side.BUY else Side.BUY
+    printed_at: int | None = None
+    last_was_prevented = False
+    while taker.order_id in world.orders:
+        maker = world.best(market, opposite)
+        if maker is None:
+            if taker.budget and taker.budget_left == 0:
+                end_of_budget(world, taker, last_was_prevented)
+            return
+        if taker.budget:
+            left = taker.budget_left // market.notional(maker.price, 1)
+            if left == 0:
+                end_of_budget(world, taker, last_was_prevented)
+                return
+        else:
+            left = taker.left
+            if not in_reach(taker, maker.price):
+                return
+        if has_expired(maker, world.now):
+            close(world, maker, OrderStatus.EXPIRED, Reason.EXPIRED_BY_TIME)
+            continue
+        lots = min(left, maker.tip)
+        if maker.account.family == taker.account.family:
+            last_was_prevented = taker.stp_mode == StpMode.DECREMENT or last_was_prevented
+            if not prevent(world, taker, maker, lots):
+                return
+            continue
+        if maker.price != printed_at:
+            printed_at = maker.price
+            market.agg_id += 1
+        print_trade(world, taker, maker, lots, market.agg_id)
+        last_was_prevented = False
+
+
+def end_of_budget(world: World, taker: Order, last_was_prevented: bool) -> None:
+    """The budget buys no lot any more (docs: Market orders)."""
+    if last_was_prevented:
+        close(world, taker, OrderStatus.EXPIRED_IN_MATCH, Reason.SELF_TRADE)
+    else:
+        close(world, taker, OrderStatus.FILLED, Reason.BUDGET_SPENT)

@@ -1,0 +1,392 @@
+"""New orders, cancels, amendments, cancel-replace and what runs by time."""
+
+from typing import Any
+
+from apps.streams.kinds import (
+    AcceptedFlag,
+    MarketState,
+    OrderKind,
+    OrderStatus,
+    Reason,
+    ReplaceMode,
+    Side,
+    TimeInForce,
+    TimerFlag,
+)
+from apps.streams.records import (
+    AllCanceled,
+    AmendOrder,
+    AmendRejected,
+    CancelAll,
+    CancelOrder,
+    CancelRejected,
+    CancelTimerSet,
+    OrderAccepted,
+    OrderAmended,
+    OrderDuplicate,
+    OrderRejected,
+    OrderRested,
+    PlaceOrder,
+    ReplaceOrder,
+    SetCancelTimer,
+)
+from tests.oracle import checks
+from tests.oracle.matching import Rehearsal, close, has_expired, in_reach, rehearse, sweep, would_match
+from tests.oracle.world import Order, World
+
+DAY_MS = 86_400_000
+TIMERS_A_COMMAND = 1_000
+
+
+def place_order(world: World, command: PlaceOrder, *, readable: bool) -> None:
+    order = first_checks(world, command, readable=readable)
+    if order is not None:
+        last_checks_and_sweep(world, command, order)
+
+
+def first_checks(world: World, command: PlaceOrder, *, readable: bool) -> Order | None:
+    """Format, client order id, market state, filters, price band; the order where it may go on."""
+    reason = checks.format_of(world, command, readable=readable)
+    if reason:
+        reject(world, command, reason)
+        return None
+    known = world.ids.get((command.account_id, command.client_id))
+    if known is not None and known.fingerprint == fingerprint(command):
+        world.emit(
+            OrderDuplicate,
+            market_id=command.market_id,
+            account_id=command.account_id,
+            order_id=known.order_id,
+            client_id=command.client_id,
+        )
+        return None
+    if known is not None and known.open:
+        reject(world, command, Reason.DUPLICATE_CLIENT_ID)
+        return None
+    order = as_order(world, command)
+    reason = checks.state_of(world, order) or checks.filters_of(world, order) or checks.band_of(order)
+    if reason:
+        reject(world, command, reason)
+        return None
+    return order
+
+
+def last_checks_and_sweep(world: World, command: PlaceOrder, order: Order) -> None:
+    """Limits of the account, funds, would match; then the sweep and what becomes of the rest."""
+    by_quantity = order.kind == OrderKind.MARKET and not order.budget
+    rehearsal: Rehearsal | None = None
+    if order.kind == OrderKind.MARKET or order.time_in_force == TimeInForce.FOK:
+        rehearsal = rehearse(world, order)
+    if order.budget and order.side == Side.SELL:
+        assert rehearsal is not None
+        order.sell_lots = rehearsal.lots
+    reason = checks.limits_of(order) or checks.funds_of(world, order, rehearsal)
+    if not reason and order.kind == OrderKind.LIMIT_MAKER and would_match(world, order):
+        reason = Reason.WOULD_MATCH
+    if reason:
+        reject(world, command, reason)
+        return
+
+    accept(world, command, order)
+    if order.resting:
+        return
+    short = rehearsal is not None and rehearsal.lots < order.quantity
+    if order.time_in_force == TimeInForce.FOK and short:
+        close(world, order, OrderStatus.EXPIRED, Reason.NO_LIQUIDITY)
+        return
+    sweep(world, order)
+    if order.order_id not in world.orders:
+        return
+    if order.time_in_force in (TimeInForce.GTC, TimeInForce.GTD):
+        rest(world, order)
+    else:
+        assert not by_quantity or order.left > 0
+        close(world, order, OrderStatus.EXPIRED, Reason.NO_LIQUIDITY)
+
+
+def reject(world: World, command: PlaceOrder, reason: Reason) -> None:
+    world.emit(
+        OrderRejected,
+        reason=reason,
+        market_id=command.market_id,
+        account_id=command.account_id,
+        side=command.side,
+        order_kind=command.order_kind,
+        client_id=command.client_id,
+    )
+
+
+def fingerprint(command: PlaceOrder) -> tuple[Any, ...]:
+    """All parameters but settings version and time."""
+    c = command
+    return (
+        c.market_id, c.price_ticks, c.quantity_lots, c.budget_units, c.display_lots, c.stop_price_ticks, c.expires_ms,
+        c.trailing_bips, c.side, c.order_kind, c.time_in_force, c.stp_mode,
+    )  # fmt: skip
+
+
+def as_order(world: World, command: PlaceOrder) -> Order:
+    return Order(
+        order_id=0,
+        account=world.accounts[command.account_id],
+        market=world.markets[command.market_id],
+        side=command.side,
+        kind=command.order_kind,
+        time_in_force=command.time_in_force,
+        stp_mode=command.stp_mode,
+        price=command.price_ticks,
+        quantity=command.quantity_lots,
+        budget=command.budget_units,
+        budget_left=command.budget_units,
+        display=command.display_lots,
+        expires_ms=command.expires_ms,
+        client_id=command.client_id,
+    )
+
+
+def stand_in_book(world: World, order: Order) -> None:
+    order.tip = min(order.display, order.left) if order.display else order.left
+    order.priority = world.seq + 1
+    order.resting = True
+
+
+def accept(world: World, command: PlaceOrder, order: Order) -> None:
+    """The order has an id and holds its money; it stands in the book at once where nothing is in its reach."""
+    world.last_order_id += 1
+    order.order_id = world.last_order_id
+    order.accepted_seq = world.seq + 1
+    opposite = Side.SELL if order.side == Side.BUY else Side.BUY
+    rests = order.time_in_force in (TimeInForce.GTC, TimeInForce.GTD) and not any(
+        in_reach(order, maker.price) for maker in world.book(order.market, opposite)
+    )
+    world.orders[order.order_id] = order
+    order.account.orders.append(order)
+    world.remember(order, fingerprint(command))
+    if rests:
+        stand_in_book(world, order)
+    available, held = world.balance(order.account, order.pays_with)
+    world.emit(
+        OrderAccepted,
+        flags=AcceptedFlag.RESTED if rests else 0,
+        market_id=order.market.market_id,
+        account_id=order.account.account_id,
+        order_id=order.order_id,
+        price_ticks=order.price,
+        quantity_lots=order.quantity,
+        budget_units=order.budget,
+        display_lots=order.display,
+        stop_price_ticks=0,
+        expires_ms=order.expires_ms,
+        available_units=available,
+        held_units=held,
+        level_lots=world.level(order.market, order.side, order.price) if rests else 0,
+        trailing_bips=0,
+        side=order.side,
+        order_kind=order.kind,
+        time_in_force=order.time_in_force,
+        stp_mode=order.stp_mode,
+        client_id=order.client_id,
+    )
+
+
+def rest(world: World, order: Order) -> None:
+    stand_in_book(world, order)
+    world.emit(
+        OrderRested,
+        market_id=order.market.market_id,
+        account_id=order.account.account_id,
+        order_id=order.order_id,
+        price_ticks=order.price,
+        left_lots=order.left,
+        level_lots=world.level(order.market, order.side, order.price),
+        side=order.side,
+    )
+
+
+# Cancels
+
+
+def names_an_order(command: CancelOrder | AmendOrder | ReplaceOrder) -> bool:
+    return command.order_id > 0 or command.client_id != ""
+
+
+def find(world: World, command: CancelOrder | AmendOrder | ReplaceOrder) -> Order | None:
+    """The account's open order by id, by client id or by both, which must name the same one; a market must fit."""
+    account = world.accounts.get(command.account_id)
+    if account is None:
+        return None
+    for order in account.orders:
+        if (
+            command.order_id in (0, order.order_id)
+            and command.client_id in ("", order.client_id)
+            and command.market_id in (0, order.market.market_id)
+        ):
+            return order
+    return None
+
+
+def reject_cancel(
+    world: World, command: CancelOrder | ReplaceOrder | CancelAll | SetCancelTimer, reason: Reason
+) -> None:
+    world.emit(
+        CancelRejected,
+        reason=reason,
+        market_id=command.market_id,
+        account_id=command.account_id,
+        order_id=getattr(command, "order_id", 0),
+        client_id=getattr(command, "client_id", ""),
+        cancel_client_id=getattr(command, "cancel_client_id", ""),
+    )
+
+
+def cancel_order(world: World, command: CancelOrder | ReplaceOrder, *, readable: bool) -> bool:
+    """Whether an order was cancelled."""
+    if not readable or not names_an_order(command):
+        reject_cancel(world, command, Reason.MALFORMED)
+        return False
+    order = find(world, command)
+    if order is None:
+        reject_cancel(world, command, Reason.UNKNOWN_ORDER)
+        return False
+    by_user = Reason.CANCELED_BY_USER
+    close(world, order, OrderStatus.CANCELED, by_user, cancel_client_id=command.cancel_client_id)
+    return True
+
+
+def cancel_all(world: World, command: CancelAll, *, readable: bool) -> None:
+    if not readable:
+        reject_cancel(world, command, Reason.MALFORMED)
+        return
+    if command.market_id and command.market_id not in world.markets:
+        reject_cancel(world, command, Reason.UNKNOWN_MARKET)
+        return
+    account = world.accounts.get(command.account_id)
+    open_orders = account.orders if account is not None else []
+    orders = [o for o in open_orders if command.market_id in (0, o.market.market_id)]
+    for order in sorted(orders, key=lambda o: o.order_id):
+        close(world, order, OrderStatus.CANCELED, Reason.CANCELED_BY_USER)
+    world.emit(AllCanceled, market_id=command.market_id, account_id=command.account_id, count=len(orders))
+
+
+def replace_order(world: World, head: ReplaceOrder, command: PlaceOrder | None, *, readable: bool) -> None:
+    """`command` is None where the second frame is no new order; its account and market are those of the head."""
+    if (
+        not readable
+        or command is None
+        or not names_an_order(head)
+        or head.mode not in list(ReplaceMode)
+        or (command.market_id, command.account_id) != (head.market_id, head.account_id)
+    ):
+        reject_cancel(world, head, Reason.MALFORMED)
+        return
+    order = first_checks(world, command, readable=True)
+    if order is None:
+        return
+    if not cancel_order(world, head, readable=True) and head.mode == ReplaceMode.STOP_ON_FAILURE:
+        return
+    last_checks_and_sweep(world, command, order)
+
+
+# Amend down
+
+
+def amend_order(world: World, command: AmendOrder, *, readable: bool) -> None:
+    readable = readable and names_an_order(command) and command.quantity_lots > 0
+    order = find(world, command) if readable else None
+    reason = Reason.UNKNOWN_ORDER if order is None else amendable(world, order, command.quantity_lots)
+    if not readable:
+        reason = Reason.MALFORMED
+    if reason or order is None:
+        world.emit(
+            AmendRejected,
+            reason=reason,
+            market_id=command.market_id,
+            account_id=command.account_id,
+            order_id=command.order_id,
+            client_id=command.client_id,
+            amend_client_id=command.amend_client_id,
+        )
+        return
+    old = order.quantity
+    order.quantity = command.quantity_lots
+    order.tip = min(order.tip, order.left)
+    available, held = world.balance(order.account, order.pays_with)
+    world.emit(
+        OrderAmended,
+        market_id=order.market.market_id,
+        account_id=order.account.account_id,
+        order_id=order.order_id,
+        price_ticks=order.price,
+        old_quantity_lots=old,
+        quantity_lots=order.quantity,
+        left_lots=order.left,
+        available_units=available,
+        held_units=held,
+        level_lots=world.level(order.market, order.side, order.price),
+        side=order.side,
+        order_kind=order.kind,
+        time_in_force=order.time_in_force,
+        stp_mode=order.stp_mode,
+        client_id=order.client_id,
+        amend_client_id=command.amend_client_id,
+    )
+
+
+def amendable(world: World, order: Order, quantity: int) -> Reason:
+    state = order.market.state
+    if state not in (MarketState.OPEN, MarketState.POST_ONLY):
+        return checks.REFUSING_STATES[MarketState(state)]
+    if not order.filled + order.prevented < quantity < order.quantity:
+        return Reason.AMEND_QUANTITY
+    settings = order.market.settings
+    if quantity < settings.min_lots:
+        return Reason.LOT_SIZE
+    if order.market.notional(order.price, quantity) < settings.min_notional_units:
+        return Reason.NOTIONAL
+    return Reason.NONE
+
+
+# Time
+
+
+def set_cancel_timer(world: World, command: SetCancelTimer, *, readable: bool) -> None:
+    if not readable or command.market_id or command.timeout_ms > DAY_MS:
+        reject_cancel(world, command, Reason.MALFORMED)
+        return
+    if command.account_id not in world.accounts:
+        reject_cancel(world, command, Reason.UNKNOWN_ACCOUNT)
+        return
+    world.cancel_timers.pop(command.account_id, None)
+    due_ms = world.now + command.timeout_ms if command.timeout_ms else 0
+    if due_ms:
+        world.cancel_timers[command.account_id] = (due_ms, world.seq + 1)
+    world.emit(CancelTimerSet, account_id=command.account_id, due_ms=due_ms)
+
+
+def run_timers(world: World) -> None:
+    """What is due, in the order of (due time, seq of the event that made it); at most 1,000, the rest next time."""
+    due: list[tuple[int, int, str, int]] = []
+    for order in world.orders.values():
+        if has_expired(order, world.now):
+            due.append((order.expires_ms, order.accepted_seq, "order", order.order_id))
+    for account_id, (due_ms, seq) in world.cancel_timers.items():
+        if due_ms <= world.now:
+            due.append((due_ms, seq, "account", account_id))
+    done = 0
+    for _, _, what, number in sorted(due):
+        if done == TIMERS_A_COMMAND:
+            return
+        if what == "account":
+            fire_cancel_timer(world, number)
+        elif number in world.orders:
+            close(world, world.orders[number], OrderStatus.EXPIRED, Reason.EXPIRED_BY_TIME)
+        else:
+            continue  # a timer of its account has cancelled it just now
+        done += 1
+
+
+def fire_cancel_timer(world: World, account_id: int) -> None:
+    del world.cancel_timers[account_id]
+    for order in sorted(world.accounts[account_id].orders, key=lambda o: o.order_id):
+        close(world, order, OrderStatus.CANCELED, Reason.CANCELED_BY_TIMER)
+    world.emit(CancelTimerSet, flags=TimerFlag.FIRED, account_id=account_id, due_ms=0)

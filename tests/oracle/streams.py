@@ -1,0 +1,490 @@
+"""Seeded random histories over every kind of command, good and bad ones mixed.
+
+Small on purpose: few accounts, few prices, tight money and short times, so that everything meets everything. A history
+hears what was answered (`hear`), so that it names orders which are really open; apart from that it depends on its seed
+alone. Each seed draws its own habits: what is frequent in one history is rare in another.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from msgspec import structs
+
+from apps.streams.codec import encode_command, encode_replace, encode_set_asset, encode_set_market, stamp
+from apps.streams.kinds import (
+    CommandKind,
+    Counterparty,
+    EventKind,
+    HaltCause,
+    MarketState,
+    OrderKind,
+    Reason,
+    ReplaceMode,
+    Side,
+    Source,
+    StpMode,
+    TimeInForce,
+    TradeFlag,
+)
+from apps.streams.messages import AssetSettings, MarketSettings
+from apps.streams.records import (
+    COMMANDS,
+    EVENT_SIZE,
+    EVENTS,
+    FRAME_SIZE,
+    AmendOrder,
+    CancelAll,
+    CancelOrder,
+    Capture,
+    Credit,
+    Debit,
+    Hold,
+    PlaceOrder,
+    Release,
+    ReplaceOrder,
+    SetAccount,
+    SetCancelTimer,
+    SetMarketState,
+    Tick,
+    Transfer,
+)
+
+# A step of a stream: one command's frames, and the reason for which it is skipped or None.
+Step = tuple[bytes, Reason | None]
+START_MS = 1_800_000_000_000
+CLOSED_IDS_KEPT = 60
+ASSETS = {1: "BTC", 2: "USDT", 3: "ETH"}
+# market -> (base, quote, tick_size, lot_size, price around which it trades, in ticks)
+MARKETS = {
+    1: (1, 2, 10_000_000, 1_000_000, 100),
+    2: (3, 1, 200_000, 5_000_000, 60),
+    3: (3, 2, 5_000_000, 2_000_000, 400),
+}
+FEES = (
+    [(0, 0)], [(1_000, 1_000)], [(-300, 1_000), (200, 750)], [(-900, 1_000), (7, 1_013)], [(-90_000, 100_000)],
+    [(100_000, 333_333), (0, 499_999)],
+)  # fmt: skip
+_HEARD = {
+    EventKind.ORDER_ACCEPTED, EventKind.ORDER_CLOSED, EventKind.SETTINGS_APPLIED, EventKind.TRADE,
+    EventKind.MARKET_STATE_CHANGED, EventKind.MONEY_MOVED,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    order_id: int
+    account_id: int
+    market_id: int
+    client_id: str
+    quantity: int
+
+
+class History:
+    """`next()` gives the next step; `hear(events)` what it was answered."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random = Random(seed)
+        self.now_ms = START_MS
+        self.relay_seq = 0
+        self.open: dict[int, Placed] = {}
+        self.versions: dict[int, int] = {}
+        self.holds: dict[str, tuple[int, int, int]] = {}  # key -> account, asset, amount
+        self.repeatable: deque[bytes] = deque(maxlen=30)
+        self.accounts = list(range(1, random.choice((5, 8, 12)) + 1))
+        self.stranger = 99
+        self.spread = random.choice((1.5, 3.0, 6.0, 20.0))  # of prices, in ticks
+        self.apart = self.spread * random.choice((0.0, 0.5, 0.8))  # sellers from buyers
+        self.money_units = random.choice((3 * 10**9, 10**11, 10**13))
+        self.lots_max = random.choice((5, 20, 60, 400))
+        self.to_open: list[tuple[int, int]] = []  # (market, commands until staff opens it again)
+        common = {
+            self.order: 60, self.cancel: 6, self.cancel_everything: 0.3, self.amend: 5, self.replace: 5,
+            self.repeat: 2.5, self.cancel_timer: 1, self.money: 7, self.account: 1, self.settings: 0.7,
+            self.state: 0.6, self.tick: 2, self.garbage: 2,
+        }  # fmt: skip
+        self.actions = list(common)
+        self.weights = [weight * random.choice((0.3, 1, 1, 2)) for weight in common.values()]
+        self.weights[0] = 60
+        self.skip_rate = random.choice((0, 0, 0.001, 0.01))
+        self.steps_ms = random.choice(((0, 0, 0, 1, 7, 100), (0, 1, 5), (0, 0, 0, 50, 1_000, 20_000)))
+        self.queue = self.first_commands()  # what comes before anything is drawn
+
+    def first_commands(self) -> list[bytes]:
+        frames = [encode_set_asset(AssetSettings(asset_id=a, code=code), **self.relay()) for a, code in ASSETS.items()]
+        frames += [encode_set_market(self.market(market_id), **self.relay()) for market_id in MARKETS]
+        frames += [encode_command(SetAccount(account_id=a, fee_tier=a % 3, **self.relay())) for a in self.accounts]
+        for account_id in self.accounts:
+            for asset_id in ASSETS:
+                frames.append(encode_command(self.credit(account_id, asset_id)))
+        self.to_open = [(1, 0), (2, 0), (3, self.random.randrange(50))]
+        return frames
+
+    def next(self) -> Step:
+        random = self.random
+        self.now_ms += random.choice(self.steps_ms)
+        if self.queue:
+            frames, skip = self.queue.pop(0), None
+        else:
+            frames = self.choose()
+            skip = None
+            if random.random() < self.skip_rate:
+                skip = random.choice((Reason.INTERNAL, Reason.INTERNAL, Reason.ENGINE_RESTARTED))
+        stamped = bytearray(frames)
+        stamp(stamped, self.now_ms, random.randrange(3), random.randrange(3))
+        return bytes(stamped), skip
+
+    def hear(self, events: bytes) -> None:
+        """Remember which orders are open, and the settings that are in force."""
+        for offset in range(0, len(events), EVENT_SIZE):
+            kind = events[offset + 1]
+            if kind not in _HEARD:
+                continue
+            layout = EVENTS[EventKind(kind)]
+            values = dict(zip(layout.names, layout.struct.unpack_from(events, offset)[2:], strict=True))
+            if kind == EventKind.ORDER_ACCEPTED:
+                client_id = values["client_id"].rstrip(b"\0").decode("ascii")
+                self.open[values["order_id"]] = Placed(
+                    values["order_id"], values["account_id"], values["market_id"], client_id, values["quantity_lots"]
+                )
+            elif kind == EventKind.ORDER_CLOSED:
+                self.open.pop(values["order_id"], None)
+            elif kind == EventKind.SETTINGS_APPLIED:
+                if values["op"] == CommandKind.SET_MARKET:
+                    self.versions[values["object_id"]] = values["settings_version"]
+            elif kind == EventKind.MONEY_MOVED:
+                key = values["key"].rstrip(b"\0").decode("ascii")
+                if values["op"] == CommandKind.HOLD:
+                    self.holds[key] = (values["account_id"], values["asset_id"], values["amount_units"])
+                elif values["op"] in (CommandKind.CAPTURE, CommandKind.RELEASE):
+                    self.holds.pop(key, None)
+            elif kind == EventKind.MARKET_STATE_CHANGED:
+                if values["new_state"] != MarketState.OPEN:
+                    self.to_open.append((values["market_id"], self.random.randrange(3, 40)))
+            else:
+                if values["flags"] & TradeFlag.MAKER_DONE:
+                    self.open.pop(values["maker_order_id"], None)
+                if values["flags"] & TradeFlag.TAKER_DONE:
+                    self.open.pop(values["taker_order_id"], None)
+
+    def choose(self) -> bytes:
+        if self.to_open:
+            self.to_open = [(market_id, wait - 1) for market_id, wait in self.to_open]
+            market_id, wait = self.to_open[0]
+            if wait <= 0:
+                self.to_open.pop(0)
+                return encode_command(
+                    SetMarketState(market_id=market_id, state=MarketState.OPEN, cause=HaltCause.STAFF, **self.relay())
+                )
+        (action,) = self.random.choices(self.actions, self.weights)
+        return action()
+
+    # Parts
+
+    def relay(self, *, direct: bool = False) -> dict[str, Any]:
+        """Most by the outbox, numbered without a gap; some direct, which may have any number."""
+        if direct or self.random.random() < 0.2:
+            return {"relay_seq": self.random.randrange(5), "source": Source.DIRECT}
+        self.relay_seq += 1
+        return {"relay_seq": self.relay_seq, "source": Source.OUTBOX}
+
+    def some_account(self) -> int:
+        return self.stranger if self.random.random() < 0.01 else self.random.choice(self.accounts)
+
+    def some_market(self) -> int:
+        return self.random.choice((1, 1, 1, 1, 2, 2, 3)) if self.random.random() > 0.004 else 9
+
+    def client_id(self) -> str:
+        random = self.random
+        return random.choice(("", f"c{random.randrange(25)}", f"u{random.randrange(10**9)}"))
+
+    def at_times(self, value: int) -> int:
+        """The value, or mostly 0, which switches a rule off."""
+        return value if self.random.random() < 0.2 else 0
+
+    def market(self, market_id: int, version: int = 1) -> MarketSettings:
+        random = self.random
+        base, quote, tick_size, lot_size, price = MARKETS[market_id]
+        unit = tick_size * lot_size // 10**8
+        return MarketSettings(
+            market_id=market_id,
+            symbol=f"M{market_id}",
+            base_asset_id=base,
+            quote_asset_id=quote,
+            settings_version=version,
+            tick_size=tick_size,
+            lot_size=lot_size,
+            initial_price_ticks=price,
+            min_price_ticks=random.choice((1, price // 2)),
+            max_price_ticks=random.choice((price * 2, price * 100, price * 100, 2**62 - 1)),
+            min_lots=random.choice((1, 1, 1, 2)),
+            max_lots=random.choice((50, 1_000, 1_000)),
+            market_max_lots=random.choice((30, 700, 700)),
+            min_notional_units=self.at_times(price * unit * 2),
+            max_notional_units=self.at_times(price * unit * 150),
+            bid_down_bp=self.at_times(random.choice((5_000, 9_000, 9_800))),
+            bid_up_bp=self.at_times(random.choice((10_300, 11_000, 30_000))),
+            ask_down_bp=self.at_times(random.choice((3_000, 9_700))),
+            ask_up_bp=self.at_times(random.choice((10_500, 50_000))),
+            max_open_orders=random.choice((2, 12, 20, 40)),
+            fees=random.choice(FEES),
+        )
+
+    # Orders
+
+    def order(self) -> bytes:
+        order = encode_command(self.new_order())
+        self.repeatable.append(order)
+        return order
+
+    def new_order(self, **fixed: Any) -> PlaceOrder:
+        random = self.random
+        market_id = fixed.get("market_id", self.some_market())
+        version = self.versions.get(market_id, 1)
+        if random.random() < 0.02:
+            version += random.choice((-1, 1))
+        lots = random.choice((1, 2, 5, random.randint(1, self.lots_max), random.randint(1, self.lots_max)))
+        side = random.randrange(2)
+        fields: dict[str, Any] = {
+            "market_id": market_id,
+            "account_id": self.some_account(),
+            "settings_version": version,
+            "side": side,
+            "client_id": self.client_id(),
+            "stp_mode": random.choice((1, 1, *StpMode)),
+        }
+        draw = random.random()
+        if draw < 0.84:
+            fields |= self.limit_fields(MARKETS.get(market_id, MARKETS[1])[4], side, lots)
+        elif draw < 0.92:
+            fields |= {"order_kind": OrderKind.MARKET, "quantity_lots": lots}
+        else:
+            _, _, tick_size, lot_size, price = MARKETS.get(market_id, MARKETS[1])
+            notional = price * tick_size * lot_size // 10**8
+            budget = random.choice((random.randint(notional // 2, 3 * notional), lots * notional, lots * notional + 1))
+            fields |= {"order_kind": OrderKind.MARKET, "budget_units": budget}
+        if random.random() < 0.01:
+            name = random.choice([name for name in fields if name != "client_id"])
+            fields[name] = random.choice((0, 77, 200))
+        return PlaceOrder(**(fields | fixed))
+
+    def limit_fields(self, around: int, side: int, lots: int) -> dict[str, Any]:
+        random = self.random
+        price = max(1, round(random.gauss(around + (self.apart if side == Side.SELL else -self.apart), self.spread)))
+        if random.random() < 0.03:
+            price = random.choice((1, around // 3, around * 3, around * 150, 2**61))
+        tif = random.choice((1, 1, 1, 1, 1, TimeInForce.GTD, TimeInForce.GTD, TimeInForce.IOC, TimeInForce.FOK))
+        kind = OrderKind.LIMIT
+        if tif in (TimeInForce.GTC, TimeInForce.GTD) and random.random() < 0.15:
+            kind = OrderKind.LIMIT_MAKER
+        fields = {"order_kind": kind, "time_in_force": tif, "price_ticks": price, "quantity_lots": lots}
+        if tif == TimeInForce.GTD:
+            fields["expires_ms"] = self.now_ms + random.choice((-5, 0, 1, *(30, 300, 3_000, 60_000, 10**9) * 5))
+        if random.random() < 0.3:
+            fields["display_lots"] = min(random.choice((1, 2, 5, 20, lots)), lots + (random.random() < 0.02))
+            if tif in (TimeInForce.IOC, TimeInForce.FOK) and random.random() < 0.95:
+                fields["display_lots"] = 0
+        return fields
+
+    def repeat(self) -> bytes:
+        """An order that was sent before, as it was or with another price or version."""
+        if not self.repeatable:
+            return self.tick()
+        frames = bytearray(self.random.choice(self.repeatable))
+        layout = COMMANDS[CommandKind.PLACE_ORDER]
+        values = dict(zip(("version", "kind", *layout.names), layout.struct.unpack(frames), strict=True))
+        draw = self.random.random()
+        if draw < 0.2:
+            values["price_ticks"] += 1
+        elif draw < 0.3:
+            values["settings_version"] += 1
+        elif draw < 0.4:
+            values["stp_mode"] = 2
+        return layout.struct.pack(*values.values())
+
+    def target(self) -> dict[str, Any]:
+        """An order by id, by client id or by both, mostly a real one of its account."""
+        random = self.random
+        if not self.open or random.random() < 0.1:
+            return {"account_id": self.some_account(), "order_id": random.randrange(9), "client_id": self.client_id()}
+        placed = random.choice(list(self.open.values()))
+        by_id, by_client_id = random.choice(((1, 0), (1, 0), (0, 1), (1, 1)))
+        target = {
+            "account_id": placed.account_id if random.random() > 0.03 else self.some_account(),
+            "order_id": placed.order_id if by_id or not placed.client_id else 0,
+            "client_id": placed.client_id if by_client_id else "",
+            "market_id": placed.market_id if random.random() < 0.5 else 0,
+        }
+        if random.random() < 0.05:
+            target["market_id"] = self.some_market()
+        if random.random() < 0.05:
+            target["client_id"] = self.client_id()
+        return target
+
+    def cancel(self) -> bytes:
+        return encode_command(CancelOrder(**self.target(), cancel_client_id=self.random.choice(("", "x1"))))
+
+    def cancel_everything(self) -> bytes:
+        market_id = self.random.choice((0, 0, 1, 2, 9))
+        return encode_command(CancelAll(account_id=self.some_account(), market_id=market_id))
+
+    def amend(self) -> bytes:
+        random, target = self.random, self.target()
+        target_order = self.open.get(target["order_id"])
+        was = target_order.quantity if target_order else self.lots_max
+        lots = random.choice((0, 1, was // 2, was - 1, was - 1, was, random.randint(-1, was + 1)))
+        return encode_command(AmendOrder(**target, quantity_lots=lots, amend_client_id=random.choice(("", "a1"))))
+
+    def replace(self) -> bytes:
+        random, target = self.random, self.target()
+        target_order = self.open.get(target["order_id"])
+        market_id = target_order.market_id if target_order else 1
+        target["market_id"] = market_id
+        order = self.new_order(market_id=market_id, account_id=target["account_id"])
+        if random.random() < 0.03:
+            order = self.new_order()
+        mode = random.choice((*ReplaceMode, *ReplaceMode, *ReplaceMode, 0))
+        return encode_replace(ReplaceOrder(**target, mode=mode, cancel_client_id=random.choice(("", "x2"))), order)
+
+    def cancel_timer(self) -> bytes:
+        timeout_ms = self.random.choice((0, 1, 300, 2_000, 2_000, 86_400_000, 86_400_001))
+        market_id = self.random.choice((0,) * 15 + (1,))
+        return encode_command(
+            SetCancelTimer(account_id=self.some_account(), timeout_ms=timeout_ms, market_id=market_id)
+        )
+
+    def tick(self) -> bytes:
+        return encode_command(Tick(flags=self.random.choice((0, 1, 2))))
+
+    # Money
+
+    def credit(self, account_id: int, asset_id: int) -> Credit:
+        amount = self.random.randint(1, self.money_units)
+        if self.random.random() < 0.002:
+            amount = 2**62 - 1
+        return Credit(
+            account_id=account_id, asset_id=asset_id, amount_units=amount, counter=Counterparty.EXTERNAL, **self.relay()
+        )
+
+    def money(self) -> bytes:
+        random = self.random
+        kind = random.choice((Credit, Debit, Hold, Hold, Release, Capture, Transfer))
+        usual_counter = {Credit: 1, Debit: 1}.get(kind, 0)
+        fields: dict[str, Any] = {
+            "account_id": self.some_account(),
+            "asset_id": random.choice((1, 2, 3)) if random.random() > 0.01 else 9,
+            "amount_units": random.randint(0, random.choice((10, 10**6, self.money_units))),
+            "counter": usual_counter,
+            "to_account_id": 0,
+            "key": f"k{random.randrange(8)}" if kind not in (Credit, Debit, Transfer) or random.random() < 0.5 else "",
+        }
+        if kind is Transfer or (kind is Capture and random.random() < 0.5):
+            fields["to_account_id"] = self.some_account()
+        elif kind is Capture:
+            fields["counter"] = Counterparty.EXTERNAL
+        if random.random() < 0.05:
+            fields[random.choice(("counter", "to_account_id", "account_id"))] = random.choice((0, 1, 2))
+        if kind in (Release, Capture) and self.holds and random.random() < 0.8:
+            fields["key"] = random.choice(list(self.holds))
+            fields["account_id"], fields["asset_id"], held = self.holds[fields["key"]]
+            fields["amount_units"] = random.choice((held, held, held // 2, held + 1))
+        if random.random() < 0.02:
+            fields["key"] = random.choice(("", "k1"))
+        if kind is Credit and random.random() < 0.02:
+            fields["amount_units"] = 2**62 - 1 - random.choice((0, 10**13))
+        relay = self.relay()
+        if random.random() < 0.03 and relay["source"] == Source.OUTBOX:  # an old one, sent again
+            self.relay_seq -= 1
+            relay = {"relay_seq": random.randrange(self.relay_seq + 1), "source": Source.OUTBOX}
+        return encode_command(kind(**fields, **relay))
+
+    # Staff
+
+    def account(self) -> bytes:
+        random = self.random
+        account_id = self.some_account() if random.random() > 0.03 else random.choice((0, 98))
+        family = random.choice((0, 0, 1, 2, account_id, 50))
+        tier = random.choice((0, 1, 2, 15, 16))
+        return encode_command(SetAccount(account_id=account_id, family_id=family, fee_tier=tier, **self.relay()))
+
+    def settings(self) -> bytes:
+        random = self.random
+        if random.random() < 0.1:
+            body = AssetSettings(asset_id=random.choice((0, 1, 3)), code=random.choice(("BTC", "", "NEW")))
+            return encode_set_asset(body, **self.relay())
+        market_id = random.choice(list(MARKETS))
+        new = self.market(market_id, self.versions.get(market_id, 0) + random.choice((1, 1, 1, 1, 0)))
+        values = {name: getattr(new, name) for name in new.__struct_fields__}
+        draw = random.random()
+        if draw < 0.1:
+            values["tick_size"] *= 10
+        elif draw < 0.15:
+            values[random.choice(("min_lots", "max_price_ticks", "tick_size", "market_id", "bid_up_bp"))] = 0
+        elif draw < 0.2:
+            values[random.choice(("base_asset_id", "quote_asset_id"))] = random.choice((1, 2, 3, 9))
+        elif draw < 0.23:
+            values["fees"] = [(-950, 1_000)]
+        return encode_set_market(MarketSettings(**values), **self.relay())
+
+    def state(self) -> bytes:
+        random = self.random
+        if random.random() < 0.15:  # a market is closed, and gets other sizes before it opens again
+            market_id = random.choice(list(MARKETS))
+            new = self.market(market_id, self.versions.get(market_id, 0) + 1)
+            self.queue.append(
+                encode_set_market(
+                    structs.replace(new, tick_size=new.tick_size * random.choice((1, 10))), **self.relay(direct=True)
+                )
+            )
+            closed = SetMarketState(
+                market_id=market_id, state=MarketState.CLOSED, cause=HaltCause.STAFF, **self.relay()
+            )
+            return encode_command(closed)
+        market_id = random.choice((*MARKETS, *MARKETS, 9))
+        state = random.choice((*MarketState, MarketState.POST_ONLY, MarketState.POST_ONLY, MarketState.HALTED))
+        cause = random.choice((HaltCause.STAFF,) * 6 + (0, *HaltCause, 200))
+        if cause == HaltCause.CLOCK:
+            state = random.choice((state, MarketState.HALTED))
+        elif cause == HaltCause.INVARIANT:
+            state = random.choice((state, MarketState.CANCEL_ONLY))
+        if random.random() < 0.03:
+            state = random.choice((0, 8, 255))
+        return encode_command(SetMarketState(market_id=market_id, state=state, cause=cause, **self.relay()))
+
+    # What no producer of ours sends
+
+    def garbage(self) -> bytes:
+        """A command with some bytes changed, or with a frame too many or too few."""
+        random = self.random
+        draw = random.random()
+        if draw < 0.05:
+            settings = bytearray(self.settings())
+            settings[random.randrange(45, len(settings) - 60) if draw < 0.03 else 45] ^= 255
+            return bytes(settings)
+        make = random.choice(
+            (self.order, self.order, self.cancel, self.amend, self.replace, self.cancel_timer, self.money, self.account)
+        )
+        run = bytearray(make())
+        layout = COMMANDS[CommandKind(run[1])]
+        if draw < 0.15:
+            return self.with_parts(run + bytes(FRAME_SIZE))
+        if draw < 0.25:
+            return self.with_parts(run[:FRAME_SIZE])
+        field_name = random.choice(layout.names[7:])  # behind the header
+        if field_name in ("relay_seq", "source"):
+            return bytes(run)
+        offset = 2
+        for name, code in zip(layout.names, layout.codes, strict=True):
+            size = {"B": 1, "H": 2, "I": 4, "Q": 8, "q": 8}.get(code) or int(code[:-1])
+            if name == field_name:
+                at = offset + random.randrange(size if size <= 8 else 4)
+                run[at] = random.choice((0, 1, 5, 65, 127, 128, 200, 255))
+                break
+            offset += size
+        return bytes(run)
+
+    @staticmethod
+    def with_parts(run: bytearray) -> bytes:
+        run[2] = len(run) // FRAME_SIZE
+        return bytes(run)

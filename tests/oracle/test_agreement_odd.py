@@ -1,0 +1,12 @@
+"""Model and engine agree on every event: 100,000 commands, the odd seeds (the even ones run beside them)."""
+
+import pytest
+
+from tests.oracle.against_model import compare
+
+SEEDS = range(1, 100, 2)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_model_and_engine_agree_on_every_event(seed: int) -> None:
+    compare(seed, "plain")

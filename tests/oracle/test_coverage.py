@@ -1,0 +1,96 @@
+"""The histories reach everything: each kind of event with each reason, status, cause and command that exists.
+
+The table is complete both ways: what it names must occur, and nothing else may.
+"""
+
+from collections import Counter
+
+from apps.streams.codec import decode_events
+from apps.streams.kinds import CommandKind, EventKind, HaltCause, OrderKind, OrderStatus, Reason, StpMode, TimeInForce
+from tests.oracle.agreement import answer
+from tests.oracle.engines import ENGINES
+from tests.oracle.streams import History
+
+SEEDS = range(40)
+COMMANDS = 2_000
+
+# Which reasons an event has, each with what else tells its cases apart: a status, a cause, or the command.
+NEW_ORDER_REFUSED = """
+    INSUFFICIENT_BALANCE UNKNOWN_ACCOUNT UNKNOWN_MARKET DUPLICATE_CLIENT_ID STALE_SETTINGS MALFORMED OVERFLOW
+    PRICE_FILTER LOT_SIZE NOTIONAL PERCENT_PRICE MAX_NUM_ORDERS MARKET_NOT_OPEN MARKET_HALTED MARKET_CANCEL_ONLY
+    MARKET_CLOSED MARKET_LOT_SIZE MARKET_POST_ONLY EXPIRY_PASSED WOULD_MATCH ICEBERG_PARTS
+"""
+ENDS = """
+    FILLED:BUDGET_SPENT CANCELED:CANCELED_BY_USER CANCELED:CANCELED_BY_STAFF CANCELED:CANCELED_BY_TIMER
+    EXPIRED:EXPIRED_BY_TIME EXPIRED:NO_LIQUIDITY EXPIRED_IN_MATCH:SELF_TRADE
+"""
+RELAYED_REFUSED = """
+    CREDIT:MALFORMED CREDIT:OVERFLOW CREDIT:UNKNOWN_ASSET
+    DEBIT:INSUFFICIENT_BALANCE DEBIT:MALFORMED DEBIT:UNKNOWN_ACCOUNT DEBIT:UNKNOWN_ASSET
+    HOLD:DUPLICATE_HOLD HOLD:INSUFFICIENT_BALANCE HOLD:MALFORMED HOLD:UNKNOWN_ACCOUNT HOLD:UNKNOWN_ASSET
+    RELEASE:MALFORMED RELEASE:UNKNOWN_HOLD
+    CAPTURE:CAPTURE_ABOVE_HOLD CAPTURE:MALFORMED CAPTURE:UNKNOWN_ACCOUNT CAPTURE:UNKNOWN_HOLD
+    TRANSFER:INSUFFICIENT_BALANCE TRANSFER:MALFORMED TRANSFER:UNKNOWN_ACCOUNT TRANSFER:UNKNOWN_ASSET
+    SET_ACCOUNT:ACCOUNT_HAS_ORDERS SET_ACCOUNT:MALFORMED
+    SET_ASSET:INVALID_SETTINGS
+    SET_MARKET:INVALID_SETTINGS SET_MARKET:MARKET_IN_USE SET_MARKET:STALE_SETTINGS SET_MARKET:UNKNOWN_ASSET
+    SET_MARKET_STATE:INVALID_STATE SET_MARKET_STATE:MALFORMED SET_MARKET_STATE:UNKNOWN_MARKET
+"""
+AMEND_REFUSED = "UNKNOWN_ORDER MALFORMED AMEND_QUANTITY LOT_SIZE NOTIONAL MARKET_HALTED MARKET_CANCEL_ONLY"
+EXPECTED = {
+    EventKind.ORDER_ACCEPTED: "NONE",
+    EventKind.ORDER_REJECTED: NEW_ORDER_REFUSED,
+    EventKind.ORDER_DUPLICATE: "NONE",
+    EventKind.TRADE: "NONE",
+    EventKind.ORDER_RESTED: "NONE",
+    EventKind.ORDER_CLOSED: ENDS,
+    EventKind.CANCEL_REJECTED: "UNKNOWN_ORDER MALFORMED UNKNOWN_MARKET UNKNOWN_ACCOUNT",
+    EventKind.ALL_CANCELED: "NONE",
+    EventKind.PREVENTED_MATCH: "SELF_TRADE",
+    EventKind.MONEY_MOVED: "CREDIT DEBIT HOLD RELEASE CAPTURE TRANSFER",
+    EventKind.RELAY_REFUSED: RELAYED_REFUSED,
+    EventKind.SETTINGS_APPLIED: "SET_ASSET SET_MARKET SET_ACCOUNT",
+    EventKind.MARKET_STATE_CHANGED: "NONE STAFF INVARIANT POISON CLOCK",
+    EventKind.INTERNAL_REJECT: "INTERNAL ENGINE_RESTARTED",
+    EventKind.ICEBERG_REFILLED: "NONE",
+    EventKind.ORDER_AMENDED: "NONE",
+    EventKind.CANCEL_TIMER_SET: "NONE",
+    EventKind.AMEND_REJECTED: AMEND_REFUSED,
+}
+
+
+def case_of(event: object) -> str:
+    reason = Reason(event.reason).name  # type: ignore[attr-defined]
+    kind = event.KIND  # type: ignore[attr-defined]
+    if kind == EventKind.ORDER_CLOSED:
+        return f"{OrderStatus(event.status).name}:{reason}"  # type: ignore[attr-defined]
+    if kind == EventKind.RELAY_REFUSED:
+        return f"{CommandKind(event.op).name}:{reason}"  # type: ignore[attr-defined]
+    if kind in (EventKind.MONEY_MOVED, EventKind.SETTINGS_APPLIED):
+        return CommandKind(event.op).name  # type: ignore[attr-defined]
+    if kind == EventKind.MARKET_STATE_CHANGED:
+        return HaltCause(event.cause).name  # type: ignore[attr-defined]
+    return reason
+
+
+def test_the_histories_reach_every_event_with_every_reason() -> None:
+    print(f"seeds {SEEDS}")
+    seen: Counter[tuple[EventKind, str]] = Counter()
+    accepted: Counter[object] = Counter()
+    for seed in SEEDS:
+        history, engine = History(seed), ENGINES["plain"]()
+        for _ in range(COMMANDS):
+            events = answer(engine, history.next())
+            history.hear(events)
+            for event in decode_events(events):
+                seen[EventKind(event.KIND), case_of(event)] += 1
+                if event.KIND == EventKind.ORDER_ACCEPTED:
+                    accepted.update((OrderKind(event.order_kind), TimeInForce(event.time_in_force)))
+                    accepted["budget" if event.budget_units else "iceberg" if event.display_lots else "quantity"] += 1
+                elif event.KIND == EventKind.PREVENTED_MATCH:
+                    accepted[StpMode(event.stp_mode)] += 1
+    expected = {(kind, case) for kind, cases in EXPECTED.items() for case in cases.split()}
+    assert expected - seen.keys() == set()
+    assert seen.keys() - expected == set()
+    wanted = [*OrderKind, *TimeInForce, *StpMode, "budget", "iceberg", "quantity"]
+    assert {what: accepted[what] for what in wanted if accepted[what] < 100} == {}

@@ -1,0 +1,216 @@
+"""Everything the model knows, as plain lists and dictionaries, and the events it wrote.
+
+Held money is stored nowhere: it is the sum of what open orders and keyed holds need, added up whenever it is asked for.
+What an account has in all changes only by trades and money commands.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from apps.streams.codec import encode_event
+from apps.streams.kinds import MarketState, OrderKind, Side
+from apps.streams.messages import MarketSettings
+
+LIMIT_KINDS = (OrderKind.LIMIT, OrderKind.LIMIT_MAKER)
+
+
+@dataclass(slots=True, eq=False)
+class Account:
+    account_id: int
+    family: int
+    fee_tier: int = 0
+    total: dict[int, int] = field(default_factory=dict)  # by asset, available and held together
+    orders: list["Order"] = field(default_factory=list)  # open ones, oldest first
+
+
+@dataclass(slots=True, eq=False)
+class Market:
+    settings: MarketSettings
+    state: int = MarketState.PRE_LAUNCH
+    last_price: int | None = None
+    trade_id: int = 0
+    agg_id: int = 0
+    prevented_id: int = 0
+    skips: int = 0
+
+    @property
+    def market_id(self) -> int:
+        return self.settings.market_id
+
+    @property
+    def base(self) -> int:
+        return self.settings.base_asset_id
+
+    @property
+    def quote(self) -> int:
+        return self.settings.quote_asset_id
+
+    @property
+    def reference(self) -> int:
+        """Last trade, before the first one the initial price (matching-rules 1)."""
+        return self.settings.initial_price_ticks if self.last_price is None else self.last_price
+
+    def notional(self, price: int, lots: int) -> int:
+        return price * lots * self.settings.unit_factor
+
+
+@dataclass(slots=True, eq=False)
+class Order:
+    order_id: int
+    account: Account
+    market: Market
+    side: int
+    kind: int
+    time_in_force: int
+    stp_mode: int
+    price: int
+    quantity: int
+    budget: int
+    display: int
+    expires_ms: int
+    client_id: str
+    accepted_seq: int = 0
+    priority: int = 0
+    resting: bool = False
+    tip: int = 0
+    filled: int = 0
+    filled_quote: int = 0
+    prevented: int = 0
+    budget_left: int = 0
+    sell_lots: int = 0  # what a sell by budget holds
+
+    @property
+    def left(self) -> int:
+        return self.quantity - self.filled - self.prevented
+
+    @property
+    def pays_with(self) -> int:
+        return self.market.quote if self.side == Side.BUY else self.market.base
+
+    def need(self) -> int:
+        """What is held for it, of the asset it pays with (docs: Money held for orders, Market orders)."""
+        if self.side == Side.SELL:
+            lots = self.sell_lots - self.filled if self.budget else self.left
+            return lots * self.market.settings.lot_size
+        if self.budget:
+            return self.budget_left
+        if self.kind == OrderKind.MARKET:
+            return 0
+        return self.market.notional(self.price, self.left)
+
+
+@dataclass(slots=True)
+class KeyedHold:
+    account: Account
+    asset: int
+    amount: int
+
+
+@dataclass(slots=True)
+class RememberedId:
+    order_id: int
+    fingerprint: tuple[Any, ...]
+    open: bool = True
+
+
+class World:
+    def __init__(self, closed_ids_kept: int = 1_000_000) -> None:
+        self.now = 0
+        self.seq = 0
+        self.command = (0, 0, 0)
+        self.out: list[bytes] = []
+        self.assets: set[int] = set()
+        self.accounts: dict[int, Account] = {}
+        self.markets: dict[int, Market] = {}
+        self.orders: dict[int, Order] = {}  # open ones
+        self.last_order_id = 0
+        self.ids: dict[tuple[int, str], RememberedId] = {}
+        self.closed_ids: list[tuple[tuple[int, str], RememberedId]] = []
+        self.closed_ids_kept = closed_ids_kept
+        self.holds: dict[str, KeyedHold] = {}
+        self.relayed: dict[int, int] = {}  # source -> last relay_seq
+        self.cancel_timers: dict[int, tuple[int, int]] = {}  # account -> (due_ms, seq)
+        self.external: dict[int, int] = {}  # asset -> what came in less what went out
+        self.fees: dict[int, int] = {}
+        self.skips = 0  # of commands without a market
+
+    def emit(self, record: type[Any], **fields: Any) -> None:
+        """Write one event of the command that is being applied."""
+        self.seq += 1
+        cmd_ms, cmd_n, cmd_index = self.command
+        self.out.append(encode_event(record(seq=self.seq, cmd_ms=cmd_ms, cmd_n=cmd_n, cmd_index=cmd_index, **fields)))
+
+    # Money
+
+    def held(self, account: Account, asset: int) -> int:
+        for_orders = sum(order.need() for order in account.orders if order.pays_with == asset)
+        keyed = sum(hold.amount for hold in self.holds.values() if hold.account is account and hold.asset == asset)
+        return for_orders + keyed
+
+    def available(self, account: Account, asset: int) -> int:
+        return account.total.get(asset, 0) - self.held(account, asset)
+
+    def balance(self, account: Account, asset: int) -> tuple[int, int]:
+        """(available, held)"""
+        held = self.held(account, asset)
+        return account.total.get(asset, 0) - held, held
+
+    def add(self, account: Account, asset: int, units: int) -> None:
+        account.total[asset] = account.total.get(asset, 0) + units
+
+    # Books
+
+    def book(self, market: Market, side: int) -> Iterator[Order]:
+        return (o for o in self.orders.values() if o.resting and o.market is market and o.side == side)
+
+    def best(self, market: Market, side: int) -> Order | None:
+        """The resting order that trades first: best price, then the oldest at it."""
+        sign = -1 if side == Side.BUY else 1
+        return min(self.book(market, side), key=lambda o: (sign * o.price, o.priority), default=None)
+
+    def level(self, market: Market, side: int, price: int) -> int:
+        """What shows at a price."""
+        return sum(o.tip for o in self.book(market, side) if o.price == price)
+
+    # Client order ids
+
+    def remember(self, order: Order, fingerprint: tuple[Any, ...]) -> None:
+        if order.client_id:
+            self.ids[order.account.account_id, order.client_id] = RememberedId(order.order_id, fingerprint)
+
+    def forget_order(self, order: Order) -> None:
+        """The order has ended: it is open no more, its client id belongs to the closed ones."""
+        del self.orders[order.order_id]
+        order.account.orders.remove(order)
+        order.resting = False
+        if not order.client_id:
+            return
+        key = (order.account.account_id, order.client_id)
+        entry = self.ids[key]
+        entry.open = False
+        self.closed_ids.append((key, entry))
+        if len(self.closed_ids) > self.closed_ids_kept:
+            old_key, old_entry = self.closed_ids.pop(0)
+            if self.ids.get(old_key) is old_entry:
+                del self.ids[old_key]
+
+    # What must always hold
+
+    def check(self) -> None:
+        """Conservation per asset, nothing negative, no crossed book where it must not be."""
+        for account in self.accounts.values():
+            for asset in account.total:
+                available, held = self.balance(account, asset)
+                assert available >= 0, (account.account_id, asset, available)
+                assert held >= 0, (account.account_id, asset, held)
+        for asset in self.assets:
+            inside = sum(account.total.get(asset, 0) for account in self.accounts.values())
+            assert inside + self.fees.get(asset, 0) == self.external.get(asset, 0), asset
+            assert self.fees.get(asset, 0) >= 0, asset
+        for market in self.markets.values():
+            if market.state in (MarketState.OPEN, MarketState.POST_ONLY):
+                bid, ask = self.best(market, Side.BUY), self.best(market, Side.SELL)
+                assert bid is None or ask is None or bid.price < ask.price, market.market_id
+        for order in self.orders.values():
+            assert 0 < order.tip <= order.left
