@@ -57,6 +57,8 @@ ROLES: Final = (
             Grant("ledger_housetotal", KEEP),
             Grant("orders_trade", APPEND),
             Grant("orders_order", KEEP),
+            Grant("orders_parkedorder", APPEND),
+            Grant("orders_preventedmatch", APPEND),
             Grant("orders_marketunits", KEEP),
             Grant("matching_watermark", KEEP),
             Grant("outbox_outboxrow", READ, ("state", "reason", "event_seq", "settled_at")),
@@ -82,7 +84,12 @@ ROLES: Final = (
         reads_record=True,
     ),
     Role("gateway", (Grant("accounts_tradingticket", READ, ("used_at",)),), everywhere=READ, reads_record=True),
-    Role("site", (Grant("outbox_outboxrow", APPEND),), everywhere=EDIT, reads_record=True),
+    Role(
+        "site",
+        (Grant("outbox_outboxrow", APPEND), Grant("orders_orderreview", APPEND)),
+        everywhere=EDIT,
+        reads_record=True,
+    ),
     Role("reconcile", (Grant("orders_reconciliation", APPEND),), everywhere=READ, reads_record=True),
 )
 ROLE_OF_PROCESS: Final = {role.process: role.name for role in ROLES}

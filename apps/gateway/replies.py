@@ -19,6 +19,7 @@ from apps.streams.records import (
     OrderAmended,
     OrderClosed,
     OrderDuplicate,
+    OrderParked,
     OrderRejected,
     PreventedMatch,
     Trade,
@@ -128,6 +129,8 @@ def placed(records: list[bytes], market: Market) -> OrderView | Duplicate:
             quote_units += market.quote_units(event.price_ticks, event.quantity_lots)
             done = event.flags & TradeFlag.TAKER_DONE
             status = OrderStatus.FILLED if done else OrderStatus.PARTIALLY_FILLED
+        elif accepted is not None and isinstance(event, OrderParked) and event.order_id == accepted.order_id:
+            status = OrderStatus.PENDING_NEW
         elif accepted is not None and isinstance(event, PreventedMatch) and event.taker_order_id == accepted.order_id:
             met.append(event)
             if event.stp_mode == StpMode.DECREMENT and accepted.quantity_lots:
@@ -182,7 +185,7 @@ def new_order(view: OrderView, market: Market, response_type: str) -> dict[str, 
     if response_type == "ACK":
         return answer
     answer |= _numbers(view, market)
-    answer |= {"workingTime": view.created_ms}
+    answer |= {"workingTime": working_time(view)}
     if response_type == "FULL":
         answer["fills"] = [
             {
@@ -254,11 +257,16 @@ def order_status(view: OrderView, market: Market) -> dict[str, Any]:
         "icebergQty": market.quantity(view.display_lots),
         "time": view.created_ms,
         "updateTime": view.updated_ms,
-        "isWorking": True,
-        "workingTime": view.created_ms,
+        "isWorking": view.status != OrderStatus.PENDING_NEW,
+        "workingTime": working_time(view),
         **_conditional(view, market),
         "selfTradePreventionMode": STP_NAMES[view.stp_mode],
     }
+
+
+def working_time(view: OrderView) -> int:
+    """-1 for an order that is parked for review."""
+    return -1 if view.status == OrderStatus.PENDING_NEW else view.created_ms
 
 
 def _numbers(view: OrderView, market: Market) -> dict[str, Any]:

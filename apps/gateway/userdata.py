@@ -16,13 +16,24 @@ from apps.gateway.markets import Markets
 from apps.gateway.reads import Reads
 from apps.gateway.replies import OrderView
 from apps.gateway.tail import EventTail
-from apps.streams.kinds import OrderKind, OrderStatus, Side, StpMode, TradeFlag
-from apps.streams.records import MoneyMoved, OrderAccepted, OrderAmended, OrderClosed, PreventedMatch, Trade
+from apps.streams.kinds import OrderKind, OrderStatus, Review, Side, StpMode, TradeFlag
+from apps.streams.records import (
+    MoneyMoved,
+    OrderAccepted,
+    OrderAmended,
+    OrderClosed,
+    OrderParked,
+    OrderReviewed,
+    PreventedMatch,
+    Trade,
+)
 
 log = structlog.get_logger("nebannpet.gateway.userdata")
 
 # A subscription waits longer than a read: it happens once a connection. Still a clear 503 at once (T16).
 LOAD_TIMEOUT_S: Final = 1.5
+# x of the report of an end, where it is not EXPIRED.
+_ENDS: Final = {int(OrderStatus.CANCELED): "CANCELED", int(OrderStatus.REJECTED): "REJECTED"}
 Sink = Callable[[dict[str, Any]], None]
 
 
@@ -70,17 +81,20 @@ class AccountFeed:
             for event in events
             if isinstance(event, Trade) and event.taker_order_id in filled
         }
+        parked = {event.order_id for event in events if isinstance(event, OrderParked)}
         met: dict[int, PreventedMatch] = {}
         for event in events:
             if event.seq <= self._seq:
                 continue
             self._seq, time_ms = event.seq, event.cmd_ms
             if isinstance(event, OrderAccepted):
-                self._accepted(event, balances)
+                self._accepted(event, balances, waits=event.order_id in parked)
             elif isinstance(event, Trade):
                 self._trade(event, balances, last_fills)
             elif isinstance(event, OrderClosed):
                 self._closed(event, balances, met.get(event.order_id))
+            elif isinstance(event, OrderReviewed) and event.decision == Review.RELEASE:
+                self._released(event)
             elif isinstance(event, OrderAmended):
                 self._amended(event, balances)
             elif isinstance(event, PreventedMatch):
@@ -107,13 +121,14 @@ class AccountFeed:
         market = self._markets.by_id[market_id]
         return market.quote.id if side == Side.BUY else market.base.id
 
-    def _accepted(self, event: OrderAccepted, balances: dict[int, tuple[int, int]]) -> None:
+    def _accepted(self, event: OrderAccepted, balances: dict[int, tuple[int, int]], *, waits: bool) -> None:
+        """`waits`: it is parked for review."""
         view = OrderView(
             order_id=event.order_id, client_id=event.client_id, side=event.side, kind=event.order_kind,
             time_in_force=event.time_in_force, stp_mode=event.stp_mode, price_ticks=event.price_ticks,
             quantity_lots=event.quantity_lots, budget_units=event.budget_units, filled_lots=0, filled_quote_units=0,
-            status=OrderStatus.NEW, created_ms=event.cmd_ms, updated_ms=event.cmd_ms, display_lots=event.display_lots,
-            expires_ms=event.expires_ms,
+            status=OrderStatus.PENDING_NEW if waits else OrderStatus.NEW, created_ms=event.cmd_ms,
+            updated_ms=event.cmd_ms, display_lots=event.display_lots, expires_ms=event.expires_ms,
         )  # fmt: skip
         self._orders[event.order_id] = Known(view, event.market_id)
         # A market buy by quantity holds nothing; its balances did not change.
@@ -166,8 +181,17 @@ class AccountFeed:
         if event.status == OrderStatus.EXPIRED_IN_MATCH and match is not None:
             self._report("TRADE_PREVENTION", view, event, prevented=match)
             return
-        kind = "CANCELED" if event.status == OrderStatus.CANCELED else "EXPIRED"
+        kind = _ENDS.get(event.status, "EXPIRED")
         self._report(kind, view, event, cancel_id=event.cancel_client_id if kind == "CANCELED" else "")
+
+    def _released(self, event: OrderReviewed) -> None:
+        """It is on its way into the book; what it does there follows."""
+        known = self._orders.get(event.order_id)
+        if known is None:
+            log.error("the release of an order that is not known", order_id=event.order_id, seq=event.seq)
+            return
+        known.view = replace(known.view, status=OrderStatus.NEW)
+        self._report("NEW", known.view, event)
 
     def _amended(self, event: OrderAmended, balances: dict[int, tuple[int, int]]) -> None:
         balances[self._pays_with(event.market_id, event.side)] = (event.available_units, event.held_units)

@@ -26,7 +26,8 @@ def execution_report(
     cancel_id: str = "",
     prevented: PreventedMatch | None = None,
 ) -> dict[str, Any]:
-    """`kind` is x: NEW, TRADE, REPLACED (amended), CANCELED, EXPIRED or TRADE_PREVENTION (then with its match).
+    """`kind` is x: NEW, TRADE, REPLACED (amended), REJECTED (by staff), CANCELED, EXPIRED or TRADE_PREVENTION (then
+    with its match).
 
     On CANCELED `c` is the cancel's id and `C` the order's.
     """

@@ -20,6 +20,22 @@ class OtherSettlement(SettlementStopped):
     page = "settlement-twice"
 
 
+class UnknownOrder(DomainError):
+    code = "unknown_order"
+
+
+class NotParked(DomainError):
+    """The order does not wait for review any more."""
+
+    code = "not_parked"
+
+
+class ReviewPending(DomainError):
+    """An earlier review of this order waits for the engine."""
+
+    code = "review_pending"
+
+
 class EngineUnreachable(DomainError):
     """Reconcile needs a live matching worker (or a snapshot of it), and none answered in time."""
 

@@ -6,7 +6,8 @@ Prices in ticks, quantities in lots, money in 10^-8 units, times in milliseconds
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
-from apps.streams.kinds import OrderStatus
+from apps.markets.policy import REASON_LENGTH_MAX
+from apps.streams.kinds import OrderStatus, Review
 
 OPEN_STATUSES = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_NEW)
 
@@ -101,6 +102,81 @@ class Trade(models.Model):
 
     def __str__(self) -> str:
         return f"{self.market_id}/{self.trade_id}"
+
+
+class ParkedOrder(models.Model):
+    """An order that was parked for review: when, until when, and what its price was compared with. Append-only.
+
+    `id` is the order's. It is parked as long as the order's status is PENDING_NEW.
+    """
+
+    id = models.BigIntegerField(primary_key=True)
+    market_id = models.IntegerField()
+    account_id = models.BigIntegerField()
+    side = models.SmallIntegerField()
+    price_ticks = models.BigIntegerField()
+    reference_price_ticks = models.BigIntegerField()
+    parked_ms = models.BigIntegerField()
+    until_ms = models.BigIntegerField()
+    seq = models.BigIntegerField()
+
+    class Meta:
+        permissions = (("review_parkedorder", "Can release and reject parked orders"),)
+
+    def __str__(self) -> str:
+        return f"order {self.id}"
+
+
+class OrderReview(models.Model):
+    """What staff decided about a parked order: who, when, why. The outcome is in the outbox row with the same key.
+
+    Append-only. One review of an order at a time: the next may follow when the engine has refused this one.
+    """
+
+    # No foreign key in the database: parked orders are written from the event log.
+    order = models.ForeignKey(ParkedOrder, on_delete=models.DO_NOTHING, db_constraint=False, related_name="reviews")
+    decision = models.SmallIntegerField(choices=[(int(each), each.name.lower()) for each in Review])
+    reason = models.CharField(max_length=REASON_LENGTH_MAX)
+    requested_by = models.CharField(max_length=254)
+    requested_at = models.DateTimeField(auto_now_add=True)
+    outbox_key = models.CharField(max_length=64, unique=True)
+
+    def __str__(self) -> str:
+        return f"{self.get_decision_display()} order {self.order_id}"
+
+
+class PreventedMatch(models.Model):
+    """Two orders of one family that would have traded (T8). Append-only.
+
+    `id` is ledger.policy.record_id(shard, seq). `prevented_lots` is what would have printed, at the maker's price;
+    mode DECREMENT took it off both orders, the other modes ended one of them or both.
+    """
+
+    id = models.BigIntegerField(primary_key=True)
+    market_id = models.IntegerField()
+    prevented_id = models.BigIntegerField(help_text="Dense per market.")
+    taker_order_id = models.BigIntegerField()
+    maker_order_id = models.BigIntegerField()
+    taker_account_id = models.BigIntegerField()
+    maker_account_id = models.BigIntegerField()
+    price_ticks = models.BigIntegerField()
+    prevented_lots = models.BigIntegerField()
+    stp_mode = models.SmallIntegerField()
+    time_ms = models.BigIntegerField()
+    seq = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["market_id", "prevented_id"], name="orders_prevented_unique")]
+        indexes = [
+            models.Index(fields=["taker_account_id", "market_id", "prevented_id"], name="orders_prevented_of_taker"),
+            models.Index(fields=["maker_account_id", "market_id", "prevented_id"], name="orders_prevented_of_maker"),
+            models.Index(fields=["taker_order_id"], name="orders_prevented_taker_order"),
+            models.Index(fields=["maker_order_id"], name="orders_prevented_maker_order"),
+        ]
+        verbose_name_plural = "prevented matches"
+
+    def __str__(self) -> str:
+        return f"{self.market_id}/{self.prevented_id}"
 
 
 class MarketUnits(models.Model):

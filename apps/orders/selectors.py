@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from apps.ledger.models import Balance
 from apps.matching.models import Watermark
-from apps.orders.models import OPEN_STATUSES, Order, Trade
+from apps.orders.models import OPEN_STATUSES, Order, PreventedMatch, Trade
 from apps.orders.settlement.transaction import READER
 
 PAGE_SIZE: Final = 50
@@ -71,6 +71,32 @@ def own_trades(
     # Each side by its own index; an OR of both would read the account's whole history.
     found = {trade.trade_id: trade for side in sides for trade in side[:limit]}
     return [_own(found[trade_id], account_id) for trade_id in sorted(found, reverse=True)[:limit]]
+
+
+def prevented_matches(
+    *,
+    account_id: int,
+    market_id: int,
+    order_id: int | None = None,
+    prevented_id: int | None = None,
+    from_prevented_id: int = 0,
+    limit: int = PAGE_SIZE,
+) -> list[PreventedMatch]:
+    """Prevented matches in which an order of the account was taker or maker, the oldest first, from an id on.
+
+    With `order_id` only that order's, with `prevented_id` that one alone.
+    """
+    rows = PreventedMatch.objects.filter(market_id=market_id, prevented_id__gte=from_prevented_id)
+    if prevented_id is not None:
+        rows = rows.filter(prevented_id=prevented_id)
+    found: dict[int, PreventedMatch] = {}
+    for side in ("taker", "maker"):
+        own = rows.filter(**{f"{side}_account_id": account_id})
+        if order_id is not None:
+            own = own.filter(**{f"{side}_order_id": order_id})
+        # Each side by its own index, as with trades.
+        found |= {row.prevented_id: row for row in own.order_by("prevented_id")[:limit]}
+    return [found[key] for key in sorted(found)[:limit]]
 
 
 def _own(trade: Trade, account_id: int) -> OwnTrade:

@@ -1,12 +1,18 @@
-"""User data of an account whose two orders met: what DECREMENT released is told to both accounts of the family."""
+"""User data of two orders that met, which is told to both accounts of the family, and of orders that are parked."""
 
 from types import SimpleNamespace
 from typing import Any, cast
 
-from apps.gateway.markets import Markets
+import pytest
+from msgspec import structs
+
+from apps.gateway.markets import Asset, Market, Markets
+from apps.gateway.replies import order_status, placed
 from apps.gateway.userdata import AccountFeed
-from apps.streams.kinds import Side, StpMode
-from apps.streams.records import PreventedMatch
+from apps.streams.codec import encode_event
+from apps.streams.kinds import MarketState, OrderStatus, Reason, Review, Side, StpMode
+from apps.streams.records import OrderAccepted, OrderClosed, OrderParked, OrderRested, OrderReviewed, PreventedMatch
+from tests.orders.tape import market_settings
 
 BTC, USDT = SimpleNamespace(id=1, code="BTC"), SimpleNamespace(id=2, code="USDT")
 MARKETS = cast(
@@ -44,3 +50,71 @@ def test_both_accounts_hear_of_what_was_released() -> None:
 
 def test_the_other_modes_move_no_money() -> None:
     assert told(TAKER, StpMode.EXPIRE_MAKER) == told(MAKER, StpMode.EXPIRE_BOTH) == []
+
+
+# -- Parked for review ------------------------------------------------------------------------------------------------
+REAL = Market(
+    **structs.asdict(market_settings()), base=Asset(1, "BTC", "BTC"), quote=Asset(5, "USDT", "USDT"),
+    state=MarketState.OPEN,
+)  # fmt: skip
+HEAD: dict[str, Any] = {"market_id": 1, "cmd_ms": 9, "cmd_n": 0, "cmd_index": 0, "account_id": TAKER}
+PARKED = (
+    OrderAccepted(
+        **HEAD, seq=1, order_id=4, price_ticks=6_000_000, quantity_lots=10_000, budget_units=0, display_lots=0,
+        stop_price_ticks=0, expires_ms=0, available_units=10**8, held_units=6_000 * 10**8, level_lots=0,
+        trailing_bips=0, side=Side.BUY, order_kind=1, time_in_force=1, stp_mode=1, client_id="x",
+    ),
+    OrderParked(
+        **HEAD, seq=2, order_id=4, price_ticks=6_000_000, reference_price_ticks=5_000_000, until_ms=10**6, side=Side.BUY
+    ),
+)  # fmt: skip
+
+
+def reports(*commands: tuple[Any, ...]) -> list[tuple[str, str, bool]]:
+    """(x, X, w) of the execution reports."""
+    feed = AccountFeed(TAKER, cast(Markets, SimpleNamespace(by_id={1: REAL}, asset_code=lambda asset_id: "USDT")))
+    feed.load(0, ())
+    messages: list[dict[str, Any]] = []
+    feed.sinks[messages.append] = lambda: None
+    for events in commands:
+        feed.on_events(list(events))
+    return [(each["x"], each["X"], each["w"]) for each in messages if each["e"] == "executionReport"]
+
+
+def reviewed(decision: Review) -> OrderReviewed:
+    return OrderReviewed(**HEAD, seq=3, order_id=4, decision=decision, relay_seq=1, source=1)
+
+
+def closed(status: OrderStatus, reason: Reason) -> OrderClosed:
+    return OrderClosed(
+        **HEAD, seq=4, reason=reason, order_id=4, price_ticks=6_000_000, quantity_lots=10_000, filled_lots=0,
+        filled_quote_units=0, available_units=10**8, held_units=0, level_lots=0, status=status, side=Side.BUY,
+        order_kind=1, time_in_force=1, client_id="x", cancel_client_id="", stp_mode=1,
+    )  # fmt: skip
+
+
+def test_a_released_order_is_told_as_new_when_it_goes_into_the_book() -> None:
+    rested = OrderRested(
+        **HEAD, seq=4, order_id=4, price_ticks=6_000_000, left_lots=10_000, level_lots=10_000, side=Side.BUY
+    )
+    assert reports(PARKED, (reviewed(Review.RELEASE), rested)) == [
+        ("NEW", "PENDING_NEW", False), ("NEW", "NEW", True),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("events", "last"),
+    [
+        ((reviewed(Review.REJECT), closed(OrderStatus.REJECTED, Reason.REJECTED_BY_STAFF)), ("REJECTED", "REJECTED")),
+        ((closed(OrderStatus.EXPIRED, Reason.PARK_EXPIRED),), ("EXPIRED", "EXPIRED")),
+        ((closed(OrderStatus.CANCELED, Reason.CANCELED_BY_USER),), ("CANCELED", "CANCELED")),
+    ],
+)
+def test_every_other_end_of_a_parked_order(events: tuple[Any, ...], last: tuple[str, str]) -> None:
+    assert reports(PARKED, events) == [("NEW", "PENDING_NEW", False), (*last, False)]
+
+
+def test_the_answer_to_a_parked_order_says_that_it_does_not_work_yet() -> None:
+    view = placed([encode_event(event) for event in PARKED], REAL)
+    answer = order_status(view, REAL)  # type: ignore[arg-type]
+    assert (answer["status"], answer["isWorking"], answer["workingTime"]) == ("PENDING_NEW", False, -1)

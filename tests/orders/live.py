@@ -43,7 +43,8 @@ def enqueue_set_up(fees: list[tuple[int, int]]) -> None:
     with transaction.atomic():
         for asset, code in ((BTC, "BTC"), (USDT, "USDT")):
             enqueue_settings(key=f"asset:{asset}", settings=AssetSettings(asset_id=asset, code=code))
-        enqueue_settings(key="market:1", settings=market_settings(fees=fees))
+        rules = market_settings(fees=fees, bid_up_bp=12_000, park_outside_band=True)
+        enqueue_settings(key="market:1", settings=rules)
         state = SetMarketState(relay_seq=0, source=0, market_id=MARKET, state=MarketState.OPEN, cause=0)
         enqueue(key="market:1:open", command=state)
         for account in ACCOUNTS:
@@ -92,10 +93,13 @@ class Traffic:
             values["expires_ms"] = now_ms() + 10**8  # later than the test: nothing changes by itself meanwhile
         if time_in_force in (TimeInForce.GTC, TimeInForce.GTD) and random.random() < 0.2:
             values["display_lots"] = -(-quantity_lots // random.randint(1, 9))
+        price_ticks = 5_000_000 + random.randint(-40, 40) * 100
+        if values["side"] == Side.BUY and random.random() < 0.05:
+            price_ticks *= 2  # outside the band
         return encode_command(
             PlaceOrder(
                 order_kind=OrderKind.LIMIT, time_in_force=time_in_force, quantity_lots=quantity_lots,
-                price_ticks=5_000_000 + random.randint(-40, 40) * 100, **values,
+                price_ticks=price_ticks, **values,
             )
         )  # fmt: skip
 

@@ -18,6 +18,7 @@ from apps.streams.kinds import (
     MarketState,
     OrderKind,
     OrderStatus,
+    Review,
     Side,
     Source,
     StpMode,
@@ -31,6 +32,8 @@ from apps.streams.records import (
     OrderAccepted,
     OrderAmended,
     OrderClosed,
+    OrderParked,
+    OrderReviewed,
     PreventedMatch,
     RelayRefused,
     SettingsApplied,
@@ -87,6 +90,7 @@ class Tape:
         self._pending: list[bytes] = []
         self._first = 1
         self._trades = 0
+        self._prevented = 0
 
     def write(self, record: type[Any], **values: Any) -> Any:
         """Append one event with the next seq."""
@@ -219,6 +223,7 @@ class Tape:
     def prevent(self, maker_id: int, taker_id: int, lots: int, mode: StpMode) -> None:
         """Two orders of one family met; DECREMENT takes `lots` off both."""
         maker, taker = self.orders[maker_id], self.orders[taker_id]
+        self._prevented += 1
         values: dict[str, int] = {}
         if mode is StpMode.DECREMENT:
             for who, order in (("maker", maker), ("taker", taker)):
@@ -229,9 +234,24 @@ class Tape:
                 values |= {f"{who}_available": balance[0], f"{who}_held": balance[1], f"{who}_left_lots": order.left}
             values |= {"taker_side": taker.side, "level_lots": maker.left}
         self.write(
-            PreventedMatch, market_id=self.settings.market_id, account_id=taker.account_id, prevented_id=1,
-            taker_order_id=taker.id, maker_order_id=maker.id, maker_account_id=maker.account_id,
-            price_ticks=maker.price_ticks, prevented_lots=lots, stp_mode=mode, **values,
+            PreventedMatch, market_id=self.settings.market_id, account_id=taker.account_id,
+            prevented_id=self._prevented, taker_order_id=taker.id, maker_order_id=maker.id,
+            maker_account_id=maker.account_id, price_ticks=maker.price_ticks, prevented_lots=lots, stp_mode=mode,
+            **values,
+        )  # fmt: skip
+
+    def park(self, order_id: int, reference: int) -> None:
+        """The order that was just accepted waits for review, for a minute."""
+        order = self.orders[order_id]
+        self.write(
+            OrderParked, market_id=self.settings.market_id, account_id=order.account_id, order_id=order.id,
+            price_ticks=order.price_ticks, reference_price_ticks=reference, until_ms=self.ms + 60_000, side=order.side,
+        )  # fmt: skip
+
+    def review(self, order_id: int, decision: Review, relay_seq: int) -> None:
+        self.write(
+            OrderReviewed, market_id=self.settings.market_id, account_id=self.orders[order_id].account_id,
+            order_id=order_id, decision=decision, relay_seq=relay_seq, source=Source.OUTBOX,
         )  # fmt: skip
 
     def close(self, order_id: int, status: OrderStatus, reason: int = 0, **changes: Any) -> None:

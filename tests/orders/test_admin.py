@@ -15,14 +15,16 @@ from msgspec import structs
 from apps.accounts.models import User
 from apps.markets.models import Asset, Market
 from apps.orders.models import Reconciliation
+from apps.orders.services import review_parked_order
 from apps.outbox.admin import RecordAdmin
+from apps.streams.kinds import Review, Side, StpMode
 from tests.orders.recorded import ALICE, Recorded
 from tests.orders.tape import BTC, USDT, market_settings
 from tests.orders.test_settlement import play_t2
 
 MODELS = [
     "outbox.OutboxRow", "ledger.Entry", "ledger.Balance", "ledger.HouseTotal", "orders.Order", "orders.Trade",
-    "orders.Reconciliation",
+    "orders.Reconciliation", "orders.ParkedOrder", "orders.OrderReview", "orders.PreventedMatch",
 ]  # fmt: skip
 
 
@@ -36,7 +38,12 @@ def staff(recorded: Recorded) -> Client:
         del settings["market_id"]
         Market.objects.create(id=market_id, **settings)
     play_t2(recorded)
+    recorded.tape.accept(5, ALICE, Side.BUY, 1, 1)
+    recorded.tape.park(5, 5_000_000)
+    recorded.tape.accept(6, ALICE, Side.SELL, 1, 1)
+    recorded.tape.prevent(5, 6, 1, StpMode.EXPIRE_TAKER)
     recorded.settle()
+    review_parked_order(order_id=5, decision=Review.REJECT, reason="too low", requested_by="someone")
     now = timezone.now()
     Reconciliation.objects.create(
         shard="spot", engine_seq=9, ledger_seq=10, equal=False, differences=["balance"], started_at=now, finished_at=now
@@ -85,10 +92,12 @@ def test_search_and_filters(staff: Client) -> None:
 
     assert listed("orders.Order", q="4") == 1
     assert listed("orders.Order", status="3") == 2
-    assert listed("orders.Order", market="1") == 4
+    assert listed("orders.Order", market="1") == 6
     assert listed("orders.Order", market="2") == 0
-    assert listed("orders.Order", market="x") == 4
+    assert listed("orders.Order", market="x") == 6
     assert listed("orders.Trade", q=str(ALICE)) == 2
+    assert listed("orders.ParkedOrder") == listed("orders.ParkedOrder", review="all") == 1
+    assert listed("orders.PreventedMatch", q="6") == 1
     assert listed("ledger.Entry", q=str(ALICE)) == 5
     assert listed("outbox.OutboxRow", q="market:1:open") == 1
     assert listed("orders.Reconciliation", equal__exact="0") == 1

@@ -91,6 +91,10 @@ PLANTED = [
     ("UPDATE orders_order SET price_ticks = price_ticks + 1 WHERE id = "
      "(SELECT max(id) FROM orders_order WHERE status = 1)",
      ["open order"]),
+    ("UPDATE orders_order SET status = 1 WHERE id = (SELECT min(id) FROM orders_order WHERE status = 8)",
+     ["open order", "parked=True, PostgreSQL", "parked=False"]),
+    ("DELETE FROM orders_parkedorder WHERE id = (SELECT min(id) FROM orders_order WHERE status = 8)",
+     ["parked=True, PostgreSQL", "parked=False"]),
     ("UPDATE orders_trade SET quantity_lots = quantity_lots + 1 WHERE trade_id = 3",
      ["trade 1/3", "its row says"]),
     ("UPDATE orders_trade SET quote_units = quote_units + 1 WHERE trade_id = 3", ["trade 1/3", "its row says"]),

@@ -29,7 +29,7 @@ from apps.markets.models import MIRRORED_FIELDS, Asset, Market, MarketSettingsCh
 from apps.markets.policy import REASON_LENGTH_MAX
 from apps.outbox import services as outbox
 from apps.outbox.models import OutboxRow, OutboxState
-from apps.streams.messages import MarketSettings, SettingsError
+from apps.streams.messages import PARK_EXPIRY_S, MarketSettings, SettingsError
 from apps.streams.shards import DEFAULT_SHARD
 
 CODE_PATTERN = re.compile(r"[A-Z0-9]{1,10}", re.ASCII)
@@ -56,6 +56,9 @@ class MarketTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     ask_down_bp: int = 0
     ask_up_bp: int = 0
     max_open_orders: int = 0
+    park_outside_band: bool = False
+    park_expiry_s: int = PARK_EXPIRY_S
+    max_iceberg_orders: int = 0
     fees: list[tuple[int, int]]
 
 

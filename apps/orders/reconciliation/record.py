@@ -18,6 +18,7 @@ from apps.orders.reconciliation.states import BalanceFacts, Facts, HouseFacts, O
 from apps.orders.settlement.entries import Position
 from apps.orders.settlement.transaction import READER
 from apps.outbox import session
+from apps.streams.kinds import OrderStatus
 
 # Whole tables are read; the session's usual limits are for transactions that others wait for.
 _LIMITS: Final = (
@@ -32,7 +33,8 @@ SELECT account_id, asset_id, available_units, held_units FROM ledger_balance
 """
 _ORDERS: Final = """
 SELECT id, account_id, market_id, side, price_ticks, greatest(quantity_lots - filled_lots - prevented_lots, 0),
-       filled_lots, filled_quote_units, client_order_id
+       filled_lots, filled_quote_units, client_order_id,
+       status = %s AND EXISTS (SELECT FROM orders_parkedorder AS p WHERE p.id = orders_order.id)
   FROM orders_order WHERE status = ANY(%s) AND market_id IN (SELECT market_id FROM orders_marketunits WHERE shard = %s)
 """
 _HOUSE: Final = """
@@ -175,7 +177,8 @@ def _facts(connection: psycopg.Connection[Any], shard: str, seq: int) -> Facts:
     facts = Facts(seq)
     for account, asset, available, held in connection.execute(_BALANCES, [shard]):
         facts.balances[account, asset] = BalanceFacts(available, held)
-    for order_id, *values in connection.execute(_ORDERS, [[int(status) for status in OPEN_STATUSES], shard]):
+    statuses = [int(status) for status in OPEN_STATUSES]
+    for order_id, *values in connection.execute(_ORDERS, [int(OrderStatus.PENDING_NEW), statuses, shard]):
         facts.orders[order_id] = OrderFacts(*values)
     fees = [int(OwnerKind.FEES), int(OwnerKind.SAFU)]
     for asset, fee_units, external in connection.execute(_HOUSE, [fees, int(OwnerKind.EXTERNAL), shard]):

@@ -23,7 +23,7 @@ from apps.orders.policy import POLL_S
 from apps.orders.reconciliation.states import BalanceFacts, Facts, HouseFacts, OrderFacts
 from apps.streams.bus.base import START, Bus, Head
 from apps.streams.codec import encode_command
-from apps.streams.kinds import TickFlag
+from apps.streams.kinds import TickFlag, Waiting
 from apps.streams.records import Tick
 
 
@@ -88,7 +88,7 @@ class Replica:
         for order in engine.open_orders():
             facts.orders[order.order_id] = OrderFacts(
                 order.account_id, order.market_id, order.side, order.price_ticks, order.left_lots, order.filled_lots,
-                order.filled_quote_units, order.client_id,
+                order.filled_quote_units, order.client_id, order.waiting == Waiting.PARKED,
             )  # fmt: skip
         for asset in engine.assets():
             if asset.fee_units or asset.external_units:

@@ -16,6 +16,7 @@ class OrderFacts(NamedTuple):
     filled_lots: int
     filled_quote_units: int
     client_order_id: str
+    parked: bool = False
 
 
 class BalanceFacts(NamedTuple):

@@ -11,7 +11,7 @@ from apps.ledger.columns import Column, column
 from apps.ledger.pgbinary import BIGINT, INTEGER, SMALLINT
 from apps.orders.errors import SettlementStopped
 from apps.orders.settlement.columns import Batch, Events
-from apps.streams.kinds import EventKind, OrderStatus, StpMode, TradeFlag
+from apps.streams.kinds import EventKind, OrderStatus, Review, StpMode, TradeFlag
 
 _COLUMNS: Final = (
     "id", "market_id", "account_id", "side", "kind", "time_in_force", "stp_mode", "price_ticks", "quantity_lots",
@@ -68,20 +68,27 @@ def net(batch: Batch, quote_units: Column) -> OrderStates:
         batch.of(kind) for kind in (EventKind.ORDER_ACCEPTED, EventKind.TRADE, EventKind.ORDER_CLOSED)
     )
     decremented, amended = decrements(batch), batch.of(EventKind.ORDER_AMENDED)
+    parked, reviewed = batch.of(EventKind.ORDER_PARKED), batch.of(EventKind.ORDER_REVIEWED)
+    released = reviewed[reviewed["decision"] == Review.RELEASE]
     touching = [
         (accepted, "order_id"), (trades, "maker_order_id"), (trades, "taker_order_id"),
         (decremented, "maker_order_id"), (decremented, "taker_order_id"),
-        (amended, "order_id"), (closed, "order_id"),
+        (amended, "order_id"), (parked, "order_id"), (released, "order_id"), (closed, "order_id"),
     ]  # fmt: skip
     ids, places = np.unique(np.concatenate([column(events[name]) for events, name in touching]), return_inverse=True)
     ends = np.cumsum([len(events) for events, _ in touching[:-1]])
-    at_accepted, at_maker, at_taker, at_less_maker, at_less_taker, at_amended, at_closed = np.split(places, ends)
+    (
+        at_accepted, at_maker, at_taker, at_less_maker, at_less_taker, at_amended, at_parked, at_released, at_closed,
+    ) = np.split(places, ends)  # fmt: skip
     zero = np.zeros(len(ids), dtype=np.int64)
     lots, quote, prevented, amended_lots, status, reason, ms, seq = (zero.copy() for _ in range(8))
     for place in (at_less_maker, at_less_taker):
         np.add.at(prevented, place, decremented["prevented_lots"])
     prevented[at_accepted[accepted["budget_units"] > 0]] = 0
     amended_lots[at_amended] = amended["quantity_lots"]
+    # In the order in which it happens to an order: parked, released, traded, closed.
+    status[at_parked] = OrderStatus.PENDING_NEW
+    status[at_released] = OrderStatus.NEW
     for place in (at_maker, at_taker):
         np.add.at(lots, place, trades["quantity_lots"])
         np.add.at(quote, place, quote_units)
@@ -93,7 +100,8 @@ def net(batch: Batch, quote_units: Column) -> OrderStates:
     closed_lots[at_closed], closed_quote[at_closed] = closed["filled_lots"], closed["filled_quote_units"]
     for place, events in (
         (at_accepted, accepted), (at_maker, trades), (at_taker, trades), (at_less_maker, decremented),
-        (at_less_taker, decremented), (at_amended, amended), (at_closed, closed),
+        (at_less_taker, decremented), (at_amended, amended), (at_parked, parked), (at_released, released),
+        (at_closed, closed),
     ):  # fmt: skip
         np.maximum.at(seq, place, column(events["seq"]))
         np.maximum.at(ms, place, column(events["cmd_ms"]))

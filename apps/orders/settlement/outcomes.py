@@ -16,10 +16,16 @@ RELAYED = (
     EventKind.SETTINGS_APPLIED,
     EventKind.MARKET_STATE_CHANGED,
     EventKind.INTERNAL_REJECT,
+    EventKind.ORDER_REVIEWED,
 )
 # Sources whose commands stand in the outbox. An event may name another one: the engine refuses a command of a source
 # that it does not know with an event that says so, and nothing in the record waits for it.
 _NUMBERED = frozenset(Source) - {Source.DIRECT}
+# Events that answer one kind of command; the others say in `op` which one.
+_ANSWERED = {
+    EventKind.MARKET_STATE_CHANGED: CommandKind.SET_MARKET_STATE,
+    EventKind.ORDER_REVIEWED: CommandKind.REVIEW_ORDER,
+}
 _REFUSALS = (EventKind.RELAY_REFUSED, EventKind.INTERNAL_REJECT)
 
 
@@ -47,4 +53,5 @@ def write(cursor: psycopg.Cursor[Any], shard: str, batch: Batch) -> None:
 
 def _kind(event: Any) -> int:
     """CommandKind that the event answers."""
-    return int(CommandKind.SET_MARKET_STATE if event.KIND == EventKind.MARKET_STATE_CHANGED else event.op)
+    answered = _ANSWERED.get(event.KIND)
+    return int(event.op if answered is None else answered)

@@ -1,6 +1,7 @@
 """One batch of events into PostgreSQL, in one transaction, exactly once (T13).
 
-Order of work: watermark compare-and-set -> entries (COPY) -> balances -> house totals -> trades (COPY) -> orders ->
+Order of work: watermark compare-and-set -> entries (COPY) -> balances -> house totals -> trades (COPY) -> orders,
+parked orders and prevented matches ->
 outbox rows and markets -> commit. Whatever fails, nothing of the batch is there; whatever is there, the watermark says.
 """
 
@@ -11,7 +12,7 @@ import psycopg
 from apps.common.crashpoints import reach
 from apps.ledger.record import write_balances, write_entries, write_house_totals
 from apps.orders.errors import OtherSettlement
-from apps.orders.settlement import orders, outcomes, terms, trades
+from apps.orders.settlement import orders, outcomes, parked, prevented, terms, trades
 from apps.orders.settlement.columns import Batch
 from apps.orders.settlement.entries import Position
 from apps.orders.settlement.money import money_of
@@ -59,6 +60,8 @@ def settle(connection: psycopg.Connection[Any], shard: str, batch: Batch, market
         trades.write(cursor, shard, batch.of(EventKind.TRADE), money.quote_units)
         reach("settlement.copy.after")
         orders.write(cursor, batch, states)
+        parked.write(cursor, batch.of(EventKind.ORDER_PARKED))
+        prevented.write(cursor, shard, batch.of(EventKind.PREVENTED_MATCH))
         terms.save(cursor, shard, applied)
         outcomes.write(cursor, shard, batch)
         reach("settlement.commit.before")
