@@ -58,8 +58,8 @@ export class AccountPanel {
     return new Set(this.orders.open(this.market.symbol).filter((order) => order.side === wanted).map((order) => order.price));
   }
 
-  place(params) {
-    return this.session.request("order.place", params);
+  place({ method, params }) {
+    return this.session.request(method, params);
   }
 
   /** Asks for everything that may have changed while there was no connection. Repeats until it has all of it. */
@@ -100,7 +100,7 @@ export class AccountPanel {
     const market = this.markets.get(order.symbol) ?? this.market;
     if (trade !== null) notifyFill(trade, market);
     else if (order.status === "EXPIRED") {
-      notify("warning", `${order.symbol}: the rest of your ${order.side.toLowerCase()} order expired, because nothing in the book could fill it.`);
+      notify("warning", `${order.symbol}: ${report.z === report.q ? "" : "what was left of "}your ${order.side.toLowerCase()} order expired${expiryText(report.eR)}.`);
     } else if (order.status === "EXPIRED_IN_MATCH") {
       notify("warning", `${order.symbol}: your ${order.side.toLowerCase()} order met one of your own orders and was stopped.`);
     }
@@ -147,6 +147,17 @@ export class AccountPanel {
     this.changed();
     notify("warning", error.message);
   }
+}
+
+/** Why an order expired, in the trader's words; nothing where there is nothing to add. */
+function expiryText(reason) {
+  const words = {
+    INSUFFICIENT_LIQUIDITY: "nothing in the book could fill it", UNFILLED_IOC_QUANTITY_EXPIRED: "nothing more could fill it at once",
+    UNFILLED_FOK_ORDER_EXPIRED: "the book could not fill all of it at once", EXPIRED_BY_TIME: "its time was over",
+    OCO_TRIGGER: "the other order of its pair took over", OTO_PHASE_ONE_EXPIRED: "the order it waited for ended",
+    EXECUTION_RULE_PRICE_RANGE_EXCEEDED: "trading halts at its price", REJECTED: "it could not be placed when its time came",
+  };
+  return words[reason] === undefined ? "" : `, because ${words[reason]}`;
 }
 
 /** Asks in a dialog; Escape and Cancel mean no. */

@@ -33,7 +33,18 @@ export function readMarket(entry) {
     notionalMax: bound(notional.maxNotional),
     acceptsMarketByTotal: entry.quoteOrderQtyMarketAllowed === true,
     orderTypes: entry.orderTypes,
+    takesOco: entry.ocoAllowed === true,
+    takesTrailing: entry.allowTrailingStop === true,
+    takesIcebergs: entry.icebergAllowed === true,
+    icebergParts: BigInt(filters.get("ICEBERG_PARTS")?.limit ?? 0),
+    trailing: trailingOf(filters.get("TRAILING_DELTA")),
   });
+}
+
+/** Bounds of a trailing distance in percent; a filter counts in hundredths of a percent. */
+function trailingOf(filter) {
+  const percent = (basisPoints) => BigInt(basisPoints) * 10n ** 6n;
+  return { min: percent(filter?.minTrailingBelowDelta ?? 1), max: percent(filter?.maxTrailingBelowDelta ?? 9999) };
 }
 
 function boundsOf(filter, min, max, step) {

@@ -6,44 +6,71 @@
  */
 
 import { DecimalError, floorToStep, divide, formatDecimal, multiplyUp, onStep, parseDecimal, percentOf } from "./decimal.js";
+import { fieldsOf, hasLimit, inForce, optionalFields, typeOf } from "./orderkinds.js";
+
+const PRICES = ["price", "stop", "stopLimit"];
+/** A hundredth of a percent, in units of a percent. */
+const BASIS_POINT = 10n ** 6n;
 
 /**
- * `form` = {side: BUY|SELL, type: LIMIT|MARKET, by: quantity|total, price, quantity, total} (texts).
- * Result: {errors: {price?, quantity?, total?}, draft: null | {side, type, price, quantity, total}} with units or null.
+ * `form` = a choice of orderkinds.js, its timeInForce, `by`: quantity|total, and a text for each field.
+ * Result: {errors: {field: text}, draft: null | the order}, in which every amount is units or null, `trail` is in basis
+ * points, and `lifeMs` says for how long a GTD order lives.
  */
 export function readDraft(form, market) {
   const errors = {};
-  const read = (field, places) => {
+  const shown = fieldsOf(form);
+  const optional = optionalFields(form);
+  const places = { quantity: market.quantityPlaces, visible: market.quantityPlaces, total: market.totalPlaces, trail: 2 };
+  const read = (field) => {
+    const text = form[field]?.trim() ?? "";
+    if (!shown.includes(field) || (text === "" && optional.includes(field))) return null;
     try {
-      return parseDecimal(form[field].trim(), places);
+      return parseDecimal(text, places[field] ?? market.pricePlaces);
     } catch (error) {
       if (!(error instanceof DecimalError)) throw error;
-      errors[field] = error.code === "EMPTY" ? emptyText(field) : error.message;
+      errors[field] = error.code === "EMPTY" ? EMPTY[field] : error.message;
       return null;
     }
   };
-  const limit = form.type === "LIMIT";
-  const price = limit ? read("price", market.pricePlaces) : null;
-  const byTotal = !limit && form.by === "total";
-  const quantity = byTotal ? null : read("quantity", market.quantityPlaces);
-  const total = byTotal ? read("total", market.totalPlaces) : null;
-  if (price !== null) put(errors, "price", priceError(price, market));
-  if (quantity !== null) put(errors, "quantity", quantityError(quantity, market, limit));
-  if (total !== null) put(errors, "total", notionalError(total, market));
-  if (price !== null && quantity !== null && !errors.price && !errors.quantity) {
-    put(errors, "total", notionalError(multiplyUp(price, quantity), market));
+  const byTotal = form.kind === "MARKET" && form.by === "total";
+  const draft = {
+    kind: form.kind, side: form.side, ...inForce(form), trail: null, total: null, price: null,
+    quantity: byTotal ? null : read("quantity"),
+  };
+  if (byTotal) draft.total = read("total");
+  if (form.kind !== "MARKET") draft.price = read("price");
+  for (const field of ["stop", "stopLimit", "visible"]) draft[field] = read(field);
+  const trail = read("trail");
+  draft.type = typeOf(form, draft.stop !== null);
+
+  for (const field of PRICES) if (draft[field] !== null) put(errors, field, priceError(draft[field], market));
+  if (draft.quantity !== null) put(errors, "quantity", quantityError(draft.quantity, market, hasLimit(form)));
+  if (draft.total !== null) put(errors, "total", notionalError(draft.total, market));
+  if (trail !== null) {
+    put(errors, "trail", trailError(trail, market));
+    draft.trail = trail / BASIS_POINT;
   }
-  const ready = Object.keys(errors).length === 0;
-  return { errors, draft: ready ? Object.freeze({ side: form.side, type: form.type, price, quantity, total }) : null };
+  if (draft.visible !== null && draft.quantity !== null) put(errors, "visible", visibleError(draft, market));
+  if (draft.price !== null && draft.quantity !== null && !errors.price && !errors.quantity) {
+    put(errors, "total", notionalError(multiplyUp(draft.price, draft.quantity), market));
+  }
+  if (form.kind === "OCO") put(errors, "stop", sidesError(draft));
+  return { errors, draft: Object.keys(errors).length === 0 ? Object.freeze(draft) : null };
 }
 
-/** What an order takes from the available balance: {asset, units}. `marketCost` is the walk's cost of a market buy. */
+/**
+ * What an order takes from the available balance: {asset, units}, units null where nobody knows yet. `marketCost` is
+ * the walk's cost of a market buy. An OCO holds its larger leg.
+ */
 export function neededFunds(draft, market, marketCost) {
   if (draft.side === "SELL") {
     return draft.quantity === null ? null : { asset: market.base, units: draft.quantity };
   }
-  if (draft.type === "LIMIT") return { asset: market.quote, units: multiplyUp(draft.price, draft.quantity) };
-  return { asset: market.quote, units: draft.total ?? marketCost };
+  if (draft.kind === "MARKET") return { asset: market.quote, units: draft.total ?? marketCost };
+  const legs = [draft.price ?? draft.stop, draft.kind === "OCO" ? (draft.stopLimit ?? draft.stop) : null];
+  const price = legs.reduce((most, leg) => (leg !== null && (most === null || leg > most) ? leg : most), null);
+  return { asset: market.quote, units: price === null ? marketCost : multiplyUp(price, draft.quantity) };
 }
 
 /** The greatest quantity on the lot grid that `percent` of an available balance covers. */
@@ -58,18 +85,45 @@ export function quantityTextForTotal(totalUnits, price, market) {
   return quantity > 0n ? formatDecimal(quantity, 0) : "";
 }
 
-/** Parameters of order.place. Amounts go out as plain decimal texts made from the exact units. */
-export function orderParameters(draft, market, clientOrderId) {
+/**
+ * The request {method, params} that places a draft. Amounts go out as plain decimal texts made from the exact units.
+ * `goodTillDate` counts from `nowMs`.
+ */
+export function orderRequest(draft, market, clientOrderId, nowMs) {
+  if (draft.kind === "OCO") return { method: "orderList.place.oco", params: ocoParameters(draft, market, clientOrderId) };
   const params = { symbol: market.symbol, side: draft.side, type: draft.type };
-  if (draft.type === "LIMIT") {
-    params.timeInForce = "GTC";
-    params.price = formatDecimal(draft.price, 0);
-  }
-  if (draft.quantity !== null) params.quantity = formatDecimal(draft.quantity, 0);
-  else params.quoteOrderQty = formatDecimal(draft.total, 0);
+  const limit = ["LIMIT", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"].includes(draft.type);
+  if (limit) params.timeInForce = draft.kind === "LIMIT" ? draft.timeInForce : "GTC";
+  if (draft.kind === "LIMIT" && draft.lifeMs !== null) params.goodTillDate = nowMs + draft.lifeMs;
+  put(params, "stopPrice", plain(draft.stop));
+  if (draft.trail !== null) params.trailingDelta = Number(draft.trail);
+  put(params, "price", plain(draft.price));
+  put(params, "quantity", plain(draft.quantity));
+  put(params, "quoteOrderQty", plain(draft.total));
+  put(params, "icebergQty", plain(draft.visible));
   params.newClientOrderId = clientOrderId;
   params.newOrderRespType = "FULL";
+  return { method: "order.place", params };
+}
+
+/** The limit leg takes the profit, so it is above the market for a sell and below it for a buy; the stop is opposite. */
+function ocoParameters(draft, market, clientOrderId) {
+  const [limit, stop] = draft.side === "SELL" ? ["above", "below"] : ["below", "above"];
+  const params = {
+    symbol: market.symbol, side: draft.side, quantity: plain(draft.quantity), listClientOrderId: clientOrderId,
+    [`${limit}Type`]: "LIMIT_MAKER", [`${limit}Price`]: plain(draft.price), [`${limit}ClientOrderId`]: `${clientOrderId}-l`,
+    [`${stop}Type`]: draft.stopLimit === null ? "STOP_LOSS" : "STOP_LOSS_LIMIT", [`${stop}StopPrice`]: plain(draft.stop),
+    [`${stop}ClientOrderId`]: `${clientOrderId}-s`, newOrderRespType: "RESULT",
+  };
+  if (draft.stopLimit !== null) {
+    params[`${stop}Price`] = plain(draft.stopLimit);
+    params[`${stop}TimeInForce`] = "GTC";
+  }
   return params;
+}
+
+function plain(units) {
+  return units === null ? null : formatDecimal(units, 0);
 }
 
 function priceError(price, market) {
@@ -99,12 +153,39 @@ function notionalError(total, market) {
   return null;
 }
 
-function emptyText(field) {
-  return { price: "Enter a price.", quantity: "Enter an amount.", total: "Enter a total." }[field];
+function visibleError({ visible, quantity }, market) {
+  const grid = quantityError(visible, market, true);
+  if (grid !== null) return grid;
+  if (visible > quantity) return "No more can be visible than the whole amount.";
+  if (market.icebergParts > 0n && visible * market.icebergParts < quantity) {
+    const least = (quantity + market.icebergParts - 1n) / market.icebergParts;
+    return `At least ${formatDecimal(least + (market.lot - (least % market.lot)) % market.lot, 0)} must be visible.`;
+  }
+  return null;
 }
 
-function put(errors, field, text) {
-  if (text !== null) errors[field] = text;
+function trailError(trail, market) {
+  const { min, max } = market.trailing;
+  if (trail < min) return `Smallest distance is ${formatDecimal(min, 0)} %.`;
+  if (trail > max) return `Largest distance is ${formatDecimal(max, 0)} %.`;
+  return null;
+}
+
+/** The limit and the stop of an OCO stand on either side of the market. */
+function sidesError({ side, price, stop }) {
+  if (price === null || stop === null) return null;
+  if (side === "SELL" && stop >= price) return "For a sale the stop must be below the limit price.";
+  if (side === "BUY" && stop <= price) return "For a purchase the stop must be above the limit price.";
+  return null;
+}
+
+const EMPTY = {
+  price: "Enter a price.", quantity: "Enter an amount.", total: "Enter a total.", stop: "Enter a trigger price.",
+  trail: "Enter a distance in percent.",
+};
+
+function put(target, name, value) {
+  if (value !== null) target[name] ??= value;
 }
 
 function greater(left, right) {

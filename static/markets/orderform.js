@@ -1,8 +1,8 @@
 /**
- * The order form: fields, percent buttons, preview and sending.
+ * The order form: percent buttons, preview and sending.
  *
- * Amount and total are two views of one order. For a limit order each follows the other at the price. For a market
- * order the one typed last is what is sent, and the other shows the estimate as its placeholder.
+ * Amount and total are two views of one order. For an order with a limit price each follows the other at the price. For
+ * a market order the one typed last is what is sent, and the other shows the estimate as its placeholder.
  *
  * An attempt keeps its client order id until its outcome is known: pressing the button again after a lost connection,
  * with nothing changed, repeats the same order and cannot make a second one (T15).
@@ -10,30 +10,35 @@
 
 import { DecimalError, formatDecimal, multiply, parseDecimal, percentOf } from "./decimal.js";
 import { byId, setText } from "./dom.js";
-import { neededFunds, orderParameters, quantityForPercent, quantityTextForTotal, readDraft } from "./orderdraft.js";
+import { neededFunds, orderRequest, quantityForPercent, quantityTextForTotal, readDraft } from "./orderdraft.js";
+import { OrderFields } from "./orderfields.js";
+import { FIELDS, hasLimit } from "./orderkinds.js";
 import { previewOrder } from "./orderpreview.js";
 import { showEstimates, showPreview } from "./previewview.js";
 import { UNKNOWN_OUTCOME, refusalOf } from "./refusals.js";
 import { ApiError } from "./rest.js";
 import { NotConnected, Unanswered } from "./tradingsession.js";
 
-const FIELDS = ["price", "quantity", "total"];
+/** Parameters that a repeat of the same attempt takes from the first one. */
+const OF_THE_ATTEMPT = ["newClientOrderId", "listClientOrderId", "aboveClientOrderId", "belowClientOrderId", "goodTillDate"];
+const STEPPED = ["price", "stop", "stopLimit"];
 
 export class OrderForm {
-  /** `place(params)` sends an order; `account` = {balances, rates: {maker, taker}}; `onPlaced(result)` and `onUnknown(id)` tell the page. */
+  /** `place(request)` sends an order; `account` = {balances, rates: {maker, taker}}; `onPlaced(result)` and `onUnknown(id)` tell the page. */
   constructor({ market, book, account, place, onPlaced, onUnknown }) {
     Object.assign(this, { market, book, account, place, onPlaced, onUnknown });
     this.form = byId("order-form");
-    this.inputs = Object.fromEntries(FIELDS.map((field) => [field, byId(`order-${field}`)]));
+    this.fields = new OrderFields(market);
+    this.inputs = this.fields.inputs;
     this.by = "quantity";
     this.attempt = null;
     this.sending = false;
     this.priceIsOwn = false;
     this.touched = new Set();
     this.form.addEventListener("submit", (event) => this.submit(event));
-    this.form.addEventListener("change", (event) => event.target.type === "radio" && this.changeKind());
+    this.form.addEventListener("change", (event) => event.target.matches("[type=radio], [type=checkbox], select") && this.changeKind());
     for (const field of FIELDS) this.inputs[field].addEventListener("input", () => this.edited(field));
-    for (const field of FIELDS) this.inputs[field].addEventListener("keydown", (event) => this.stepPrice(event, field));
+    for (const field of STEPPED) this.inputs[field].addEventListener("keydown", (event) => this.stepPrice(event, field));
     byId("order-percent").addEventListener("click", (event) => this.usePercent(Number(event.target.closest("button")?.dataset.percent)));
     this.changeKind();
   }
@@ -42,8 +47,13 @@ export class OrderForm {
     return this.form.elements.side.value;
   }
 
+  get kind() {
+    return this.form.elements.kind.value;
+  }
+
+  /** Whether the order names a price that the total follows. */
   get limit() {
-    return this.form.elements.type.value === "LIMIT";
+    return hasLimit(this.fields.read());
   }
 
   chooseSide(side) {
@@ -54,7 +64,7 @@ export class OrderForm {
 
   /** Takes a price from the book. */
   usePrice(price) {
-    this.form.elements.type.value = "LIMIT";
+    if (!this.limit) this.form.elements.kind.value = "LIMIT";
     this.changeKind();
     this.inputs.price.value = formatDecimal(price, this.market.pricePlaces);
     this.edited("price");
@@ -63,22 +73,21 @@ export class OrderForm {
   changeKind() {
     const { base } = this.market;
     this.form.dataset.side = this.side;
-    this.inputs.price.disabled = !this.limit;
+    this.fields.show(this.fields.read());
     if (!this.limit) {
-      this.inputs.price.value = "";
       this.priceIsOwn = false;
+      this.inputs[this.kind === "MARKET" && this.by === "total" ? "quantity" : "total"].value = "";
     }
-    if (!this.limit) this.inputs[this.by === "total" ? "quantity" : "total"].value = "";
     setText(byId("order-submit-text"), `${this.side === "BUY" ? "Buy" : "Sell"} ${base}`);
     this.touched.clear();
     this.clearErrors();
     this.refresh();
   }
 
-  /** Starts the price with the best of the own side, once. A price that the user emptied stays empty. */
+  /** Starts the price of a plain limit order with the best of the own side, once. A price that the user emptied stays empty. */
   suggestPrice() {
     const best = (this.side === "BUY" ? this.book.bids : this.book.asks)[0];
-    if (best !== undefined && this.inputs.price.value === "" && this.limit && !this.priceIsOwn) {
+    if (best !== undefined && this.inputs.price.value === "" && this.kind === "LIMIT" && !this.priceIsOwn) {
       this.priceIsOwn = true;
       this.inputs.price.value = formatDecimal(best.price, this.market.pricePlaces);
     }
@@ -88,15 +97,15 @@ export class OrderForm {
     this.touched.add(field);
     setText(byId("order-form-error"), "");
     if (field === "price") this.priceIsOwn = true;
-    else this.by = field;
+    else if (field === "quantity" || field === "total") this.by = field;
     if (this.limit) this.linkFields(field);
-    else if (field !== "price") this.inputs[field === "total" ? "quantity" : "total"].value = "";
+    else if (field === "quantity" || field === "total") this.inputs[field === "total" ? "quantity" : "total"].value = "";
     this.refresh();
   }
 
   linkFields(field) {
     const price = amountOf(this.inputs.price.value);
-    if (price === null) return;
+    if (price === null || !["price", "quantity", "total"].includes(field)) return;
     if (field === "total") {
       const total = amountOf(this.inputs.total.value);
       if (total !== null) this.inputs.quantity.value = quantityTextForTotal(total, price, this.market);
@@ -106,29 +115,29 @@ export class OrderForm {
     this.inputs.total.value = quantity === null ? "" : formatDecimal(multiply(price, quantity), 0);
   }
 
-  /** Arrow up and down in the price field move it by one tick. */
+  /** Arrow up and down in a price field move it by one tick. */
   stepPrice(event, field) {
     const direction = { ArrowUp: 1n, ArrowDown: -1n }[event.key];
-    if (field !== "price" || direction === undefined) return;
-    const price = amountOf(this.inputs.price.value);
+    if (direction === undefined) return;
+    const price = amountOf(this.inputs[field].value);
     if (price === null || price + direction * this.market.tick <= 0n) return;
     event.preventDefault();
-    this.inputs.price.value = formatDecimal(price + direction * this.market.tick, this.market.pricePlaces);
-    this.edited("price");
+    this.inputs[field].value = formatDecimal(price + direction * this.market.tick, this.market.pricePlaces);
+    this.edited(field);
   }
 
   usePercent(percent) {
     if (!percent) return;
     const spends = this.side === "BUY" ? this.market.quote : this.market.base;
     const { free } = this.account.balances.of(spends);
-    if (!this.limit && this.side === "BUY" && this.market.acceptsMarketByTotal) {
+    if (this.kind === "MARKET" && this.side === "BUY" && this.market.acceptsMarketByTotal) {
       this.inputs.total.value = formatDecimal(percentOf(free, percent), 0);
       this.edited("total");
       return;
     }
-    const price = this.limit ? amountOf(this.inputs.price.value) : (this.book.asks[0]?.price ?? null);
+    const price = this.priceToPay();
     if (price === null && this.side === "BUY") {
-      this.showErrors({ price: "Enter a price first." });
+      this.fields.showErrors({ [this.limit ? "price" : "stop"]: "Enter a price first." });
       return;
     }
     const quantity = quantityForPercent(this.side, percent, free, price ?? 0n, this.market);
@@ -136,10 +145,16 @@ export class OrderForm {
     this.edited("quantity");
   }
 
+  /** The highest price that the order may pay, as far as the form says; the best of the book for a market order. */
+  priceToPay() {
+    if (this.kind === "MARKET") return this.book.asks[0]?.price ?? null;
+    const named = (this.kind === "OCO" ? STEPPED : [this.limit ? "price" : "stop"]).map((field) => amountOf(this.inputs[field].value));
+    return named.reduce((most, price) => (price !== null && (most === null || price > most) ? price : most), null);
+  }
+
   read() {
-    const [price, quantity, total] = FIELDS.map((field) => this.inputs[field].value);
-    const by = this.limit ? "quantity" : this.by;
-    return readDraft({ side: this.side, type: this.limit ? "LIMIT" : "MARKET", by, price, quantity, total }, this.market);
+    const choice = this.fields.read();
+    return readDraft({ ...choice, by: this.kind === "MARKET" ? this.by : "quantity" }, this.market);
   }
 
   /** Draws errors of touched fields, the available balance and the preview again. */
@@ -152,8 +167,8 @@ export class OrderForm {
     const preview = draft === null ? null : previewOrder(draft, this.book, this.market, this.account.rates);
     if (preview !== null) Object.assign(errors, this.fundsErrors(draft, preview));
     const shown = Object.entries(errors).filter(([field]) => this.touched.has(field) || (field === "total" && this.touched.has("quantity")));
-    this.showErrors(Object.fromEntries(shown));
-    const shape = { market: this.market, side: this.side, limit: this.limit, by: this.by };
+    this.fields.showErrors(Object.fromEntries(shown));
+    const shape = { market: this.market, side: this.side, kind: this.kind, by: this.by };
     showPreview(preview, shape);
     showEstimates(preview, this.inputs, shape);
   }
@@ -167,7 +182,7 @@ export class OrderForm {
   }
 
   amountField() {
-    return !this.limit && this.by === "total" ? "total" : "quantity";
+    return this.kind === "MARKET" && this.by === "total" ? "total" : "quantity";
   }
 
   async submit(event) {
@@ -178,56 +193,55 @@ export class OrderForm {
     const { errors, draft } = this.read();
     if (draft !== null) Object.assign(errors, this.fundsErrors(draft, previewOrder(draft, this.book, this.market, this.account.rates)));
     if (Object.keys(errors).length > 0) {
-      this.showErrors(errors);
-      this.focusFirst(errors);
+      this.fields.showErrors(errors);
+      this.fields.focusFirst(errors);
       return;
     }
-    const params = this.parameters(draft);
+    const request = this.request(draft);
     this.setSending(true);
     try {
-      const result = await this.place(params);
+      const result = await this.place(request);
       this.attempt = null;
       this.clearAmounts();
       this.onPlaced(result);
     } catch (error) {
-      this.refused(error, params.newClientOrderId);
+      this.refused(error, idOf(request));
     } finally {
       this.setSending(false);
     }
   }
 
-  parameters(draft) {
-    const fresh = orderParameters(draft, this.market, newClientOrderId());
-    const same = this.attempt !== null && Object.keys(fresh).every((key) => key === "newClientOrderId" || fresh[key] === this.attempt[key]);
-    this.attempt = same ? this.attempt : fresh;
+  request(draft) {
+    const fresh = orderRequest(draft, this.market, newClientOrderId(), Date.now());
+    if (this.attempt === null || !isRepeat(fresh, this.attempt)) this.attempt = fresh;
     return this.attempt;
   }
 
   refused(error, clientOrderId) {
     if (error instanceof Unanswered || (error instanceof ApiError && error.code === UNKNOWN_OUTCOME)) {
-      this.showErrors({ form: "No answer yet: this order may or may not have been placed. Checking your orders. Sending it again unchanged is safe." });
+      this.fields.showErrors({ form: "No answer yet: this order may or may not have been placed. Checking your orders. Sending it again unchanged is safe." });
       this.onUnknown(clientOrderId);
       return;
     }
     if (!(error instanceof ApiError) && !(error instanceof NotConnected)) throw error;
     this.attempt = null;
     const refusal = error instanceof ApiError ? refusalOf(error) : { field: "form", text: error.message };
-    const field = refusal.field === "amount" ? this.amountField() : refusal.field;
-    this.showErrors({ [field]: refusal.text });
-    this.focusFirst({ [field]: refusal.text });
+    let field = refusal.field === "amount" ? this.amountField() : refusal.field;
+    if (this.inputs[field]?.closest(".order-field").hidden) field = "form";
+    this.fields.showErrors({ [field]: refusal.text });
+    this.fields.focusFirst({ [field]: refusal.text });
   }
 
-  /** The order with this client id turned up after all, so the attempt is over. */
+  /** The order with this client id turned up after all, so the attempt is over. An OCO turns up leg by leg. */
   settled(clientOrderId) {
-    if (this.attempt?.newClientOrderId !== clientOrderId) return;
+    if (this.attempt === null || !Object.values(this.attempt.params).includes(clientOrderId)) return;
     this.attempt = null;
     this.clearAmounts();
     this.clearErrors();
   }
 
   clearAmounts() {
-    this.inputs.quantity.value = "";
-    this.inputs.total.value = "";
+    for (const field of ["quantity", "total", "visible"]) this.inputs[field].value = "";
     this.touched.clear();
     this.refresh();
   }
@@ -237,21 +251,8 @@ export class OrderForm {
     byId("order-submit").setAttribute("aria-busy", String(sending));
   }
 
-  showErrors(errors) {
-    for (const field of [...FIELDS, "form"]) {
-      if (field === "form" && errors.form === undefined) continue;
-      setText(byId(`order-${field}-error`), errors[field] ?? "");
-      this.inputs[field]?.setAttribute("aria-invalid", String(errors[field] !== undefined));
-    }
-  }
-
   clearErrors() {
-    this.showErrors({ form: "" });
-  }
-
-  focusFirst(errors) {
-    const first = FIELDS.find((field) => errors[field] !== undefined && !this.inputs[field].disabled);
-    if (first !== undefined) this.inputs[first].focus();
+    this.fields.showErrors({ form: "" });
   }
 }
 
@@ -262,6 +263,15 @@ function amountOf(text) {
     if (error instanceof DecimalError) return null;
     throw error;
   }
+}
+
+function idOf({ params }) {
+  return params.newClientOrderId ?? params.listClientOrderId;
+}
+
+function isRepeat(fresh, attempt) {
+  const names = new Set([...Object.keys(fresh.params), ...Object.keys(attempt.params)]);
+  return fresh.method === attempt.method && [...names].every((name) => OF_THE_ATTEMPT.includes(name) || fresh.params[name] === attempt.params[name]);
 }
 
 /** A client order id of this page. Random bytes by getRandomValues, which also works without HTTPS. */

@@ -2,6 +2,7 @@
 
 import { formatDecimal, formatRoundedDown } from "./decimal.js";
 import { byId, element, oncePerFrame } from "./dom.js";
+import { firesOnRise } from "./orderkinds.js";
 import { fillTable } from "./rows.js";
 import { momentText } from "./times.js";
 
@@ -27,8 +28,8 @@ export class OrdersView {
   render() {
     const symbol = this.onlyThis.checked ? this.market.symbol : null;
     const open = this.store.open(symbol);
-    fill("open-orders", open.map((order) => this.orderRow(order, this.cancelButton(order))));
-    fill("order-history", this.store.closed(symbol).slice(0, HISTORY_SHOWN).map((order) => this.orderRow(order, statusText(order))));
+    fill("open-orders", open.map((order) => this.orderRow(order, [this.cancelButton(order)])));
+    fill("order-history", this.store.closed(symbol).slice(0, HISTORY_SHOWN).map((order) => this.orderRow(order, [this.averageText(order), statusText(order)])));
     fill("trade-history", this.store.ownTrades(symbol).slice(0, HISTORY_SHOWN).map((trade) => this.tradeRow(trade)));
     byId("open-orders-count").textContent = open.length > 0 ? `(${open.length})` : "";
     byId("cancel-all").disabled = this.store.open(this.market.symbol).length === 0;
@@ -58,12 +59,15 @@ export class OrdersView {
 
   orderRow(order, last) {
     const market = this.marketOf(order.symbol);
-    const price = order.type === "MARKET" ? "Market" : formatDecimal(order.price, market.pricePlaces, { group: true });
-    const amount = order.quantity > 0n ? formatDecimal(order.quantity, market.quantityPlaces, { group: true }) : `${formatDecimal(order.total, 0, { group: true })} ${market.quote}`;
+    const price = order.price === 0n ? "Market" : formatDecimal(order.price, market.pricePlaces, { group: true });
     const filled = formatDecimal(order.filled, market.quantityPlaces, { group: true });
-    const average = order.filled > 0n ? formatRoundedDown((order.filledTotal * 10n ** 8n) / order.filled, market.pricePlaces, { group: true }) : "–";
-    const cells = [momentText(order.createdAtMs), order.symbol, sideText(order.side), typeText(order.type), price, amount, filled, average, last];
+    const cells = [momentText(order.createdAtMs), order.symbol, sideText(order.side), typeText(order), triggerText(order, market), price, amountText(order, market), filled, ...last];
     return { key: order.orderId, cells };
+  }
+
+  averageText(order) {
+    if (order.filled === 0n) return "–";
+    return formatRoundedDown((order.filledTotal * 10n ** 8n) / order.filled, this.marketOf(order.symbol).pricePlaces, { group: true });
   }
 
   tradeRow(trade) {
@@ -99,8 +103,29 @@ function sideText(side) {
   return element("span", { className: side === "BUY" ? "buy" : "sell" }, side === "BUY" ? "Buy" : "Sell");
 }
 
-function typeText(type) {
-  return type.charAt(0) + type.slice(1).toLowerCase().replaceAll("_", " ");
+const TYPE_WORDS = {
+  LIMIT_MAKER: "Post-only", STOP_LOSS: "Stop market", STOP_LOSS_LIMIT: "Stop limit", TAKE_PROFIT: "Take profit",
+  TAKE_PROFIT_LIMIT: "Take profit limit",
+};
+
+/** Kind, and what is special about it: its list, and a time in force other than until canceled. */
+function typeText(order) {
+  const word = TYPE_WORDS[order.type] ?? order.type.charAt(0) + order.type.slice(1).toLowerCase();
+  const marks = [order.trail === null ? null : "trailing", order.listId > -1 ? "list" : null, order.timeInForce === "GTC" ? null : order.timeInForce];
+  return [word, ...marks.filter((mark) => mark !== null)].join(" · ");
+}
+
+/** The price at which a waiting order starts, and for a trailing one its distance; a dash for orders without. */
+function triggerText(order, market) {
+  const stop = order.stop === 0n ? null : `${firesOnRise(order.side, order.type) ? "≥" : "≤"} ${formatDecimal(order.stop, market.pricePlaces, { group: true })}`;
+  const trail = order.trail === null ? null : `${formatDecimal(BigInt(order.trail) * 10n ** 6n, 0)} %`;
+  return [stop, trail].filter((part) => part !== null).join(", ") || "–";
+}
+
+function amountText(order, market) {
+  if (order.quantity === 0n) return `${formatDecimal(order.total, 0, { group: true })} ${market.quote}`;
+  const whole = formatDecimal(order.quantity, market.quantityPlaces, { group: true });
+  return order.visible === 0n ? whole : `${whole} (${formatDecimal(order.visible, 0, { group: true })} visible)`;
 }
 
 function statusText(order) {

@@ -6,8 +6,8 @@ import { averagePrice } from "./estimate.js";
 
 const NO_ESTIMATE = "–";
 
-/** Draws a preview (or none, null) of an order of this side; `limit` orders have exact costs, others estimates. */
-export function showPreview(preview, { market, side, limit }) {
+/** Draws a preview (or none, null) of an order of this side; orders with a limit have exact costs, others estimates. */
+export function showPreview(preview, { market, side }) {
   const inBase = (units) => `${formatDecimal(units, market.quantityPlaces, { group: true })} ${market.base}`;
   const inQuote = (units) => `${formatRoundedDown(units, market.pricePlaces, { group: true })} ${market.quote}`;
   const buying = side === "BUY";
@@ -17,16 +17,16 @@ export function showPreview(preview, { market, side, limit }) {
     for (const line of ["pay", "fee", "receive"]) setText(byId(`preview-${line}`), NO_ESTIMATE);
     return;
   }
-  setText(byId("preview-pay"), `${limit ? "" : "≈ "}${inQuote(preview.total)}`);
+  setText(byId("preview-pay"), `${preview.exact ? "" : "≈ "}${inQuote(preview.total)}`);
   setText(byId("preview-fee"), `≈ ${formatDecimal(preview.fee, 2)} ${buying ? market.base : market.quote}`);
   setText(byId("preview-receive"), `≈ ${buying ? inBase(preview.received) : inQuote(preview.received)}`);
 }
 
-/** Estimates in the fields that a market order leaves open; a limit order leaves none. `by` = the amount typed last. */
-export function showEstimates(preview, inputs, { market, limit, by }) {
-  const average = limit || preview === null ? null : averagePrice(preview.walk);
+/** Estimates in the fields that a market order leaves open; others leave none. `by` = the amount typed last. */
+export function showEstimates(preview, inputs, { market, kind, by }) {
+  const average = kind !== "MARKET" || preview === null ? null : averagePrice(preview.walk);
   const text = (units, places) => `≈ ${formatRoundedDown(units, places)}`;
-  inputs.price.placeholder = limit ? "" : average === null ? "Best market price" : text(average, market.pricePlaces);
+  inputs.price.placeholder = kind !== "MARKET" ? "" : average === null ? "Best market price" : text(average, market.pricePlaces);
   inputs.quantity.placeholder = average !== null && by === "total" ? text(preview.walk.filled, market.quantityPlaces) : "";
   inputs.total.placeholder = average !== null && by === "quantity" ? text(preview.walk.cost, market.pricePlaces) : "";
 }

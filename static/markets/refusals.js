@@ -11,6 +11,11 @@ const FILTERS = {
   MARKET_LOT_SIZE: ["quantity", "This amount is outside the bounds for market orders."],
   NOTIONAL: ["total", "The order's total is outside the market's bounds."],
   MIN_NOTIONAL: ["total", "The order's total is too small for this market."],
+  ICEBERG_PARTS: ["visible", "Too little would be visible: show more of the amount."],
+  TRAILING_DELTA: ["trail", "This distance is outside the market's bounds."],
+  MAX_NUM_ALGO_ORDERS: ["form", "You have the most waiting stop orders that this market allows. Cancel one first."],
+  MAX_NUM_ICEBERG_ORDERS: ["form", "You have the most icebergs that this market allows. Cancel one first."],
+  MAX_NUM_ORDER_LISTS: ["form", "You have the most OCO orders that this market allows. Cancel one first."],
   MAX_NUM_ORDERS: ["form", "You have the most open orders that this market allows. Cancel one first."],
   MAX_POSITION: ["quantity", "This order would exceed the largest position allowed."],
 };
@@ -19,7 +24,9 @@ const TEXTS = {
   "Account has insufficient balance for requested action.": ["amount", "Not enough available balance for this order."],
   "Market is closed.": ["form", "This market does not take new orders right now."],
   "Duplicate order sent.": ["form", "This order was sent already. Check your open orders."],
-  "Order would immediately match and take.": ["price", "Only orders that rest in the book are taken right now. This one would trade."],
+  "Order would immediately match and take.": ["price", "This order would trade at once, and only one that rests in the book is taken."],
+  "Order would trigger immediately.": ["stop", "The price is past this trigger already, so the order would start at once."],
+  "The relationship of the prices for the orders is not correct.": ["stop", "The limit price and the stop must be on either side of the last price."],
   "Unknown order sent.": ["form", "This order is no longer open."],
 };
 
@@ -42,5 +49,6 @@ export function refusalOf(error) {
 
 function parameterField(message) {
   const name = /[Pp]arameter '([A-Za-z]+)'/.exec(message ?? "")?.[1];
-  return { price: "price", quantity: "quantity", quoteOrderQty: "total" }[name] ?? "form";
+  const fields = { price: "price", quantity: "quantity", quoteOrderQty: "total", stopPrice: "stop", trailingDelta: "trail", icebergQty: "visible" };
+  return fields[name] ?? "form";
 }

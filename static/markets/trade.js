@@ -57,7 +57,7 @@ function start(markets) {
     market,
     book,
     account,
-    place: (params) => account.place(params),
+    place: (request) => account.place(request),
     onPlaced: (result) => announcePlaced(result, market),
     onUnknown: () => account.session.ready && account.resync(),
   });
@@ -94,12 +94,21 @@ function start(markets) {
 }
 
 function announcePlaced(result, market) {
+  if (result.orderListId > -1 && result.orders !== undefined) {
+    notify("info", `OCO with ${result.orders.length} orders is placed: one cancels the other.`);
+    return;
+  }
   const filled = parseDecimal(result.executedQty);
   if (filled > 0n) return;
-  if (result.status === "NEW") {
-    const price = formatDecimal(parseDecimal(result.price), market.pricePlaces, { group: true });
-    notify("info", `${result.side === "BUY" ? "Buy" : "Sell"} order at ${price} ${market.quote} is in the book.`);
+  const side = result.side === "BUY" ? "Buy" : "Sell";
+  if (result.status === "PENDING_NEW") notify("info", `${side} order is in review, because its price is far from the last trade.`);
+  if (result.status !== "NEW") return;
+  if (result.stopPrice !== undefined || result.trailingDelta !== undefined) {
+    notify("info", `${side} order waits for its trigger.`);
+    return;
   }
+  const price = formatDecimal(parseDecimal(result.price), market.pricePlaces, { group: true });
+  notify("info", `${side} order at ${price} ${market.quote} is in the book.`);
 }
 
 function showPanels(group, name) {

@@ -51,6 +51,10 @@ class FakeExchange:
         self.market.publish, self.market.notify = self._publish, self._notify
         self.lively, self.signed_in, self.simulated = lively, signed_in, True
         self.refuse_connections = False
+        self.order_types = [
+            "LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT",
+        ]  # fmt: skip
+        self.takes_lists = True
         self.ticket_status = 200
         self.foreign_origin = False
         self.swallow_orders = False
@@ -153,10 +157,12 @@ class FakeExchange:
         def entry(base: str, quote: str, status: str, state: str, tick: str) -> Json:
             return {
                 "symbol": base + quote, "status": status, "marketState": state, "baseAsset": base, "quoteAsset": quote,
-                "quoteAssetPrecision": 8, "quoteOrderQtyMarketAllowed": True, "orderTypes": ["LIMIT", "MARKET"],
+                "quoteAssetPrecision": 8, "quoteOrderQtyMarketAllowed": True, "orderTypes": self.order_types,
+                "icebergAllowed": True, "ocoAllowed": self.takes_lists, "allowTrailingStop": True,
                 "filters": [
                     {"filterType": "PRICE_FILTER", "minPrice": tick, "maxPrice": "1000000.00000000", "tickSize": tick},
                     {"filterType": "LOT_SIZE", "minQty": LOT_TEXT, "maxQty": "9000.00000000", "stepSize": LOT_TEXT},
+                    {"filterType": "ICEBERG_PARTS", "limit": 100},
                     {"filterType": "NOTIONAL", "minNotional": "5.00000000", "maxNotional": "9000000.00000000"},
                 ],
             }  # fmt: skip
@@ -233,6 +239,8 @@ class FakeExchange:
             return market.own_trades
         if method == "order.place":
             return market.place(params)
+        if method == "orderList.place.oco":
+            return market.place_oco(params)
         if method == "order.cancel":
             return market.cancel(params["orderId"])
         if method == "openOrders.cancelAll":

@@ -33,16 +33,30 @@ class FakeOrder:
     status: str = "NEW"
     filled: int = 0
     filled_quote: int = 0
+    time_in_force: str = "GTC"
+    stop: int = 0
+    trail: int = 0
+    visible: int = 0
+    list_id: int = -1
+
+    @property
+    def waits(self) -> bool:
+        return self.stop > 0 or self.trail > 0
 
     def row(self) -> Json:
         return {
-            "symbol": "BTCUSDT", "orderId": self.order_id, "orderListId": -1, "clientOrderId": self.client_id,
-            "price": format_units(self.price), "origQty": format_units(self.quantity),
+            "symbol": "BTCUSDT", "orderId": self.order_id, "orderListId": self.list_id,
+            "clientOrderId": self.client_id, "price": format_units(self.price), "origQty": format_units(self.quantity),
             "origQuoteOrderQty": format_units(self.budget), "executedQty": format_units(self.filled),
-            "cummulativeQuoteQty": format_units(self.filled_quote), "status": self.status, "timeInForce": "GTC",
-            "type": self.kind, "side": self.side, "time": self.time_ms, "updateTime": self.time_ms,
-            "transactTime": self.time_ms, "isWorking": True,
+            "cummulativeQuoteQty": format_units(self.filled_quote), "status": self.status,
+            "timeInForce": self.time_in_force, "type": self.kind, "side": self.side, "time": self.time_ms,
+            "updateTime": self.time_ms, "transactTime": self.time_ms, "isWorking": not self.waits,
+            "icebergQty": format_units(self.visible), **self.trigger(),
         }  # fmt: skip
+
+    def trigger(self) -> Json:
+        found: Json = {"stopPrice": format_units(self.stop)} if self.stop else {}
+        return found | ({"trailingDelta": self.trail} if self.trail else {})
 
 
 @dataclass(slots=True)
@@ -140,19 +154,32 @@ class FakeMarket:
             order_id=len(self.orders) + 1, client_id=params["newClientOrderId"], side=params["side"],
             kind=params["type"], price=parse_decimal(params.get("price", "0")),
             quantity=parse_decimal(params.get("quantity", "0")), budget=parse_decimal(params.get("quoteOrderQty", "0")),
-            time_ms=self.now_ms(),
+            time_ms=self.now_ms(), time_in_force=params.get("timeInForce", "GTC"),
+            stop=parse_decimal(params.get("stopPrice", "0")), trail=int(params.get("trailingDelta", 0)),
+            visible=parse_decimal(params.get("icebergQty", "0")), list_id=int(params.get("orderListId", -1)),
         )  # fmt: skip
         best = min(self.asks) if order.side == "BUY" else max(self.bids)
+        if order.stop and not order.trail and self._fires(order):
+            raise Refused(400, -2010, "Order would trigger immediately.")
         if order.kind == "LIMIT" and not best * 8 // 10 <= order.price <= best * 12 // 10:
             raise Refused(400, -1013, "Filter failure: PERCENT_PRICE_BY_SIDE")
         asset = "USDT" if order.side == "BUY" else "BTC"
-        price = order.price or best
+        price = order.price or order.stop or best
         needed = order.budget or (order.quantity * price // UNIT if order.side == "BUY" else order.quantity)
         if needed > self.balances[asset][0]:
             raise Refused(400, -2010, "Account has insufficient balance for requested action.")
-        self.orders[order.order_id] = order
         crosses = order.kind == "MARKET" or (order.price >= best if order.side == "BUY" else order.price <= best)
+        if order.kind == "LIMIT_MAKER" and crosses:
+            raise Refused(400, -2010, "Order would immediately match and take.")
+        self.orders[order.order_id] = order
         self._report(order, "NEW")
+        if order.waits:
+            self._move(asset, -needed, needed)
+            return order.row() | {"fills": []}
+        if order.time_in_force in ("IOC", "FOK") and not crosses:
+            order.status = "EXPIRED"
+            self._report(order, "EXPIRED")
+            return order.row() | {"fills": []}
         if crosses:
             self.fill(order, order.quantity or order.budget * UNIT // best // LOT * LOT, best)
         else:
@@ -160,6 +187,26 @@ class FakeMarket:
             levels, side = (self.bids, "b") if order.side == "BUY" else (self.asks, "a")
             self.set_level(side, order.price, levels.get(order.price, 0) + order.quantity)
         return order.row() | {"fills": []}
+
+    def _fires(self, order: FakeOrder) -> bool:
+        on_rise = order.kind.startswith("STOP_LOSS") == (order.side == "BUY")
+        return self.last >= order.stop if on_rise else self.last <= order.stop
+
+    def place_oco(self, params: Json) -> Json:
+        """Takes orderList.place.oco. The legs hold apart here; the real exchange holds once."""
+        legs = []
+        for where in ("above", "below"):
+            names = {
+                "type": "Type", "price": "Price", "stopPrice": "StopPrice", "timeInForce": "TimeInForce",
+                "newClientOrderId": "ClientOrderId",
+            }  # fmt: skip
+            leg = {name: params[where + rest] for name, rest in names.items() if where + rest in params}
+            legs.append(leg | {"side": params["side"], "quantity": params["quantity"], "orderListId": 1})
+        rows = [self.place(leg) for leg in legs]
+        return {
+            "orderListId": 1, "contingencyType": "OCO", "listClientOrderId": params["listClientOrderId"],
+            "orders": [{"symbol": "BTCUSDT", "orderId": row["orderId"]} for row in rows], "orderReports": rows,
+        }  # fmt: skip
 
     def fill(self, order: FakeOrder, quantity: int, price: int) -> None:
         """A fill of an own order, whole or partial, with its events."""
@@ -187,7 +234,7 @@ class FakeMarket:
         return {
             key
             for key, order in self.orders.items()
-            if order.status in ("NEW", "PARTIALLY_FILLED") and order.kind == "LIMIT"
+            if order.status in ("NEW", "PARTIALLY_FILLED") and order.kind != "MARKET"
         }
 
     def cancel(self, order_id: int) -> Json:
@@ -196,10 +243,11 @@ class FakeMarket:
             raise Refused(400, -2011, "Unknown order sent.")
         order.status = "CANCELED"
         rest = order.quantity - order.filled
-        asset, units = ("USDT", rest * order.price // UNIT) if order.side == "BUY" else ("BTC", rest)
+        asset, units = ("USDT", rest * (order.price or order.stop) // UNIT) if order.side == "BUY" else ("BTC", rest)
         self._move(asset, units, -units)
-        side, levels = ("b", self.bids) if order.side == "BUY" else ("a", self.asks)
-        self.set_level(side, order.price, max(0, levels.get(order.price, 0) - rest))
+        if not order.waits:
+            side, levels = ("b", self.bids) if order.side == "BUY" else ("a", self.asks)
+            self.set_level(side, order.price, max(0, levels.get(order.price, 0) - rest))
         self._report(order, "CANCELED")
         return order.row() | {"origClientOrderId": order.client_id}
 
@@ -231,11 +279,14 @@ class FakeMarket:
             "C": order.client_id if kind == "CANCELED" else "",
             "c": f"cancel-{order.order_id}" if kind == "CANCELED" else order.client_id,
             "S": order.side, "o": order.kind,
-            "f": "GTC", "q": format_units(order.quantity), "p": format_units(order.price), "x": kind, "X": order.status,
+            "f": order.time_in_force, "P": format_units(order.stop), "F": format_units(order.visible),
+            "g": order.list_id, **({"d": order.trail} if order.trail else {}), "x": kind,
+            "q": format_units(order.quantity), "p": format_units(order.price), "X": order.status,
             "r": "NONE", "i": order.order_id, "l": fill["qty"], "z": format_units(order.filled), "L": fill["price"],
             "Y": fill["quoteQty"], "Z": format_units(order.filled_quote), "n": fill["commission"],
             "N": fill["commissionAsset"], "T": self.now_ms(), "t": fill["id"], "m": fill["isMaker"], "O": order.time_ms,
-            "Q": format_units(order.budget), "w": True,
+            "Q": format_units(order.budget), "w": not order.waits,
+            **({"eR": "UNFILLED_IOC_QUANTITY_EXPIRED"} if kind == "EXPIRED" else {}),
         })  # fmt: skip
 
 

@@ -96,7 +96,7 @@ def expect_best_bid(page: Page, price: str, quantity: str) -> None:
 
 def order(page: Page, *, side: str = "BUY", kind: str = "LIMIT", **fields: str) -> None:
     page.locator(f"input[name=side][value={side}]").check(force=True)
-    page.locator(f"input[name=type][value={kind}]").check(force=True)
+    page.locator(f"input[name=kind][value={kind}]").check(force=True)
     for name, text in fields.items():
         page.fill(f"#order-{name}", text)
     page.click("#order-submit")

@@ -42,13 +42,13 @@ def wait_live(page: Page) -> None:
     expect(page.locator("#book-bids .book-price").first).to_have_text("50,950.00")
 
 
-def orders_sent(exchange: FakeExchange) -> list[dict[str, str]]:
-    return [request["params"] for request in exchange.requests if request["method"] == "order.place"]
+def orders_sent(exchange: FakeExchange, method: str = "order.place") -> list[dict[str, str]]:
+    return [request["params"] for request in exchange.requests if request["method"] == method]
 
 
 def fill_form(page: Page, *, side: str = "BUY", kind: str = "LIMIT", **fields: str) -> None:
     page.locator(f"input[name=side][value={side}]").check(force=True)
-    page.locator(f"input[name=type][value={kind}]").check(force=True)
+    page.locator(f"input[name=kind][value={kind}]").check(force=True)
     for name, text in fields.items():
         page.fill(f"#order-{name}", text)
 
@@ -125,6 +125,104 @@ def test_amount_total_and_percent_follow_each_other(page: Page) -> None:
     fill_form(page, side="SELL")
     page.click("#order-percent [data-percent='25']")
     expect(page.locator("#order-quantity")).to_have_value("0.5")
+
+
+def test_stop_orders_wait_and_are_listed_with_their_trigger(page: Page, exchange: FakeExchange) -> None:
+    fill_form(page, side="SELL", kind="STOP", stop="50000", price="49900", quantity="0.5")
+    expect(page.locator("#preview-note")).to_have_text(
+        "Waits until the price falls to 50,000.00, then it becomes a limit order at 49,900.00."
+    )
+    expect(page.locator("#preview-pay")).to_have_text("24,950.00 USDT")
+    page.press("#order-quantity", "Enter")
+    expect(page.locator("#page-notices")).to_contain_text("Sell order waits for its trigger.")
+    sent = orders_sent(exchange)[0]
+    assert {key: sent[key] for key in ("type", "stopPrice", "price", "timeInForce", "quantity")} == {
+        "type": "STOP_LOSS_LIMIT", "stopPrice": "50000", "price": "49900", "timeInForce": "GTC", "quantity": "0.5",
+    }  # fmt: skip
+    expect(page.locator("#open-orders-body td[data-label=Trigger]")).to_have_text("≤ 50,000.00")
+    expect(page.locator("#open-orders-body td[data-label=Type]")).to_have_text("Stop limit")
+    # It is in no book: no level is marked as own.
+    expect(page.locator("#book-asks .is-own")).to_have_count(0)
+    page.fill("#order-stop", "60000")
+    page.fill("#order-quantity", "0.1")
+    page.press("#order-quantity", "Enter")
+    expect(page.locator("#order-stop-error")).to_contain_text("past this trigger already")
+
+
+def test_trailing_stop(page: Page, exchange: FakeExchange) -> None:
+    fill_form(page, side="SELL", kind="STOP")
+    page.select_option("select[name=trigger]", "TRAILING")
+    page.select_option("select[name=as]", "MARKET")
+    expect(page.locator("#order-price")).to_be_hidden()
+    page.fill("#order-quantity", "0.5")
+    page.press("#order-quantity", "Enter")
+    expect(page.locator("#order-trail-error")).to_have_text("Enter a distance in percent.")
+    expect(page.locator("#order-trail")).to_be_focused()
+    page.fill("#order-trail", "1.5")
+    expect(page.locator("#preview-note")).to_contain_text("falls 1.5 % below its highest")
+    page.press("#order-trail", "Enter")
+    expect(page.locator("#open-orders-body td[data-label=Trigger]")).to_have_text("1.5 %")
+    assert (orders_sent(exchange)[0]["type"], orders_sent(exchange)[0]["trailingDelta"]) == ("STOP_LOSS", 150)
+
+
+def test_oco_is_one_request(page: Page, exchange: FakeExchange) -> None:
+    fill_form(page, side="SELL", kind="OCO", price="52000", stop="53000", quantity="0.5")
+    page.press("#order-quantity", "Enter")
+    expect(page.locator("#order-stop-error")).to_have_text("For a sale the stop must be below the limit price.")
+    page.fill("#order-stop", "50000")
+    page.press("#order-stop", "Enter")
+    expect(page.locator("#open-orders-body tr")).to_have_count(2)
+    expect(page.locator("#page-notices")).to_contain_text("OCO with 2 orders is placed")
+    expect(page.locator("#open-orders-body td[data-label=Type]").first).to_contain_text("list")
+    [sent] = orders_sent(exchange, "orderList.place.oco")
+    assert (sent["aboveType"], sent["abovePrice"], sent["belowType"], sent["belowStopPrice"]) == (
+        "LIMIT_MAKER", "52000", "STOP_LOSS", "50000",
+    )  # fmt: skip
+    expect(page.locator("#order-quantity")).to_have_value("")
+
+
+def test_options_of_a_limit_order(page: Page, exchange: FakeExchange) -> None:
+    fill_form(page, price="50000", quantity="0.5")
+    page.click("#order-options summary")
+    page.check("#order-post-only")
+    assert page.locator("select[name=timeInForce] option:not([disabled])").all_text_contents() == [
+        "Until canceled", "1 hour", "1 day", "7 days",
+    ]  # fmt: skip
+    page.select_option("select[name=timeInForce]", "DAY")
+    page.fill("#order-visible", "0.1")
+    page.press("#order-quantity", "Enter")
+    expect(page.locator("#open-orders-body td[data-label=Type]")).to_contain_text("Post-only")
+    expect(page.locator("#open-orders-body td[data-label=Amount]")).to_have_text("0.50000 (0.1 visible)")
+    sent = orders_sent(exchange)[0]
+    assert (sent["type"], sent["icebergQty"], "timeInForce" in sent) == ("LIMIT_MAKER", "0.1", False)
+    assert 0 <= int(sent["goodTillDate"]) - exchange.market.now_ms() + 60_000 <= 86_460_000
+    page.uncheck("#order-post-only")
+    page.select_option("select[name=timeInForce]", "IOC")
+    page.fill("#order-quantity", "0.1")
+    page.fill("#order-visible", "0.00001")
+    page.press("#order-quantity", "Enter")
+    expect(page.locator("#order-visible-error")).to_contain_text("must be visible")
+
+
+def test_an_immediate_order_that_finds_nothing_says_so(page: Page) -> None:
+    fill_form(page, price="50000", quantity="0.5")
+    page.click("#order-options summary")
+    page.select_option("select[name=timeInForce]", "IOC")
+    expect(page.locator("#preview-note")).to_have_text("Nothing at this price: it would expire.")
+    page.press("#order-quantity", "Enter")
+    expect(page.locator("#page-notices")).to_contain_text("expired, because nothing more could fill it at once")
+
+
+def test_only_what_the_market_takes_is_offered(
+    exchange: FakeExchange, open_page: OpenPage, complaints: list[str]
+) -> None:
+    exchange.order_types, exchange.takes_lists = ["LIMIT", "MARKET"], False
+    page = open_page(f"{exchange.base_url}/trade/BTCUSDT")
+    wait_live(page)
+    assert page.locator("input[name=kind]:visible").count() == 2
+    page.click("#order-options summary")
+    expect(page.locator("#order-post-only")).to_be_hidden()
+    assert complaints == []
 
 
 @pytest.mark.parametrize("field", ["price", "quantity"])
@@ -293,7 +391,7 @@ def test_keyboard_alone_is_enough(page: Page, exchange: FakeExchange) -> None:
 def test_a_click_on_a_level_takes_its_price(page: Page) -> None:
     fill_form(page, kind="MARKET")
     page.click("#book-asks .book-row:enabled >> nth=0")
-    expect(page.locator("input[name=type][value=LIMIT]")).to_be_checked()
+    expect(page.locator("input[name=kind][value=LIMIT]")).to_be_checked()
     expect(page.locator("#order-price")).to_have_value("51200.00")
 
 

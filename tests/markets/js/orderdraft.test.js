@@ -6,7 +6,7 @@ import { formatDecimal, parseDecimal } from "../../../static/markets/decimal.js"
 import { readMarket } from "../../../static/markets/market.js";
 import {
   neededFunds,
-  orderParameters,
+  orderRequest,
   quantityForPercent,
   quantityTextForTotal,
   readDraft,
@@ -20,15 +20,25 @@ const market = readMarket({
   quoteAsset: "USDT",
   quoteAssetPrecision: 8,
   quoteOrderQtyMarketAllowed: true,
-  orderTypes: ["LIMIT", "MARKET"],
+  orderTypes: ["LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"],
+  ocoAllowed: true,
+  allowTrailingStop: true,
+  icebergAllowed: true,
   filters: [
     { filterType: "PRICE_FILTER", minPrice: "0.01000000", maxPrice: "1000000.00000000", tickSize: "0.01000000" },
     { filterType: "LOT_SIZE", minQty: "0.00001000", maxQty: "9000.00000000", stepSize: "0.00001000" },
     { filterType: "MARKET_LOT_SIZE", minQty: "0.00000000", maxQty: "100.00000000", stepSize: "0.00000000" },
+    { filterType: "ICEBERG_PARTS", limit: 100 },
+    { filterType: "TRAILING_DELTA", minTrailingBelowDelta: 10, maxTrailingBelowDelta: 2000 },
     { filterType: "NOTIONAL", minNotional: "5.00000000", maxNotional: "9000000.00000000" },
   ],
 });
-const form = (changes) => ({ side: "BUY", type: "LIMIT", by: "quantity", price: "50950", quantity: "0.5", total: "", ...changes });
+const form = (changes) => ({
+  side: "BUY", kind: "LIMIT", trigger: "STOP_LOSS", as: "LIMIT", timeInForce: "GTC", postOnly: false, by: "quantity",
+  price: "50950", quantity: "0.5", total: "", stop: "", stopLimit: "", trail: "", visible: "", ...changes,
+});
+const NOW = 1_700_000_000_000;
+const request = (draft, id) => orderRequest(draft, market, id, NOW);
 const levels = (...rows) => rows.map(([price, quantity]) => ({ price: parseDecimal(price), quantity: parseDecimal(quantity) }));
 
 test("the market is read from its filters", () => {
@@ -41,7 +51,7 @@ test("the market is read from its filters", () => {
 test("a good limit order becomes the exact request", () => {
   const { errors, draft } = readDraft(form({ price: " 50950.10 " }), market);
   assert.deepEqual(errors, {});
-  assert.deepEqual(orderParameters(draft, market, "web-1"), {
+  assert.deepEqual(request(draft, "web-1").params, {
     symbol: "BTCUSDT", side: "BUY", type: "LIMIT", timeInForce: "GTC", price: "50950.1", quantity: "0.5",
     newClientOrderId: "web-1", newOrderRespType: "FULL",
   });
@@ -49,12 +59,12 @@ test("a good limit order becomes the exact request", () => {
 });
 
 test("market orders carry a quantity or a total, never both, and no price", () => {
-  const byQuantity = readDraft(form({ type: "MARKET", price: "nonsense" }), market).draft;
-  assert.equal(orderParameters(byQuantity, market, "x").quantity, "0.5");
-  assert.equal("price" in orderParameters(byQuantity, market, "x"), false);
-  const byTotal = readDraft(form({ type: "MARKET", by: "total", total: "100.5", quantity: "nonsense" }), market).draft;
-  assert.equal(orderParameters(byTotal, market, "x").quoteOrderQty, "100.5");
-  assert.equal("quantity" in orderParameters(byTotal, market, "x"), false);
+  const byQuantity = readDraft(form({ kind: "MARKET", price: "nonsense" }), market).draft;
+  assert.equal(request(byQuantity, "x").params.quantity, "0.5");
+  assert.equal("price" in request(byQuantity, "x").params, false);
+  const byTotal = readDraft(form({ kind: "MARKET", by: "total", total: "100.5", quantity: "nonsense" }), market).draft;
+  assert.equal(request(byTotal, "x").params.quoteOrderQty, "100.5");
+  assert.equal("quantity" in request(byTotal, "x").params, false);
 });
 
 test("every bad number is refused beside its own field", () => {
@@ -64,7 +74,7 @@ test("every bad number is refused beside its own field", () => {
       assert.equal(draft, null, `${field} ${text}`);
       assert.deepEqual(Object.keys(errors), [field], `${field} ${text}`);
     }
-    const { errors, draft } = readDraft(form({ type: "MARKET", by: "total", total: text }), market);
+    const { errors, draft } = readDraft(form({ kind: "MARKET", by: "total", total: text }), market);
     assert.equal(draft, null, text);
     assert.deepEqual(Object.keys(errors), ["total"]);
   }
@@ -77,10 +87,10 @@ test("filters are checked with their figures named", () => {
   assert.match(errorsOf({ price: "1000000.01" }).price, /1000000/);
   assert.match(errorsOf({ quantity: "0.000001" }).quantity, /5 decimals/);
   assert.match(errorsOf({ quantity: "9001" }).quantity, /9000 BTC/);
-  assert.match(errorsOf({ type: "MARKET", quantity: "101" }).quantity, /100 BTC/);
+  assert.match(errorsOf({ kind: "MARKET", quantity: "101" }).quantity, /100 BTC/);
   assert.match(errorsOf({ price: "1", quantity: "1" }).total, /5 USDT/);
   assert.match(errorsOf({ price: "1000000", quantity: "9000" }).total, /9000000 USDT/);
-  assert.match(errorsOf({ type: "MARKET", by: "total", total: "4.99" }).total, /5 USDT/);
+  assert.match(errorsOf({ kind: "MARKET", by: "total", total: "4.99" }).total, /5 USDT/);
   const coarse = { ...market, tick: parseDecimal("0.05") };
   assert.match(readDraft(form({ price: "50950.01" }), coarse).errors.price, /0\.05/);
 });
@@ -128,4 +138,71 @@ test("refusals name the field", () => {
   assert.equal(refusalOf({ code: -1001, msg: "Internal error; unable to process your request. Please try again." }).field, "form");
   assert.deepEqual(refusalOf({ code: -9, msg: "Something new." }), { field: "form", text: "Something new." });
   assert.equal(refusalOf({ code: -9 }).text, "The exchange refused this request (code -9).");
+});
+
+test("post-only, time in force and the visible part of an iceberg", () => {
+  const order = (changes) => request(readDraft(form(changes), market).draft, "x").params;
+  const maker = order({ postOnly: true, visible: "0.1", timeInForce: "IOC" });
+  assert.deepEqual([maker.type, maker.icebergQty, "timeInForce" in maker], ["LIMIT_MAKER", "0.1", false]);
+  assert.equal(order({ timeInForce: "FOK" }).timeInForce, "FOK");
+  const day = order({ timeInForce: "DAY" });
+  assert.deepEqual([day.timeInForce, day.goodTillDate], ["GTD", NOW + 86_400_000]);
+  assert.equal(order({ postOnly: true, timeInForce: "HOUR" }).goodTillDate, NOW + 3_600_000);
+  const errorsOf = (visible) => readDraft(form({ visible }), market).errors.visible;
+  assert.match(errorsOf("0.6"), /whole amount/);
+  assert.match(errorsOf("0.00499"), /At least 0\.005 /);
+  assert.match(errorsOf("0.000001"), /5 decimals/);
+  assert.equal(errorsOf("0.005"), undefined);
+});
+
+test("stop orders become the exchange's types, with what they hold", () => {
+  const stop = (changes) => readDraft(form({ kind: "STOP", stop: "49000", price: "48900", ...changes }), market).draft;
+  const names = (changes) => Object.keys(request(stop(changes), "x").params);
+  assert.equal(stop({ side: "SELL" }).type, "STOP_LOSS_LIMIT");
+  assert.equal(stop({ trigger: "TAKE_PROFIT", as: "MARKET" }).type, "TAKE_PROFIT");
+  assert.deepEqual(names({}), ["symbol", "side", "type", "timeInForce", "stopPrice", "price", "quantity", "newClientOrderId", "newOrderRespType"]);
+  assert.deepEqual(names({ as: "MARKET" }), ["symbol", "side", "type", "stopPrice", "quantity", "newClientOrderId", "newOrderRespType"]);
+  assert.deepEqual(neededFunds(stop({}), market, null), { asset: "USDT", units: parseDecimal("24450") });
+  assert.deepEqual(neededFunds(stop({ as: "MARKET" }), market, null), { asset: "USDT", units: parseDecimal("24500") });
+  assert.match(readDraft(form({ kind: "STOP", stop: "" }), market).errors.stop, /trigger/);
+  assert.match(readDraft(form({ kind: "STOP", stop: "49000.001" }), market).errors.stop, /2 decimals/);
+});
+
+test("trailing distances are percent in the form and basis points in the request", () => {
+  const trailing = (changes) => readDraft(form({ kind: "STOP", trigger: "TRAILING", as: "MARKET", side: "SELL", trail: "1.25", ...changes }), market);
+  const now = request(trailing({}).draft, "x").params;
+  assert.deepEqual([now.type, now.trailingDelta, "stopPrice" in now], ["STOP_LOSS", 125, false]);
+  const later = request(trailing({ stop: "55000" }).draft, "x").params;
+  assert.deepEqual([later.type, later.stopPrice], ["TAKE_PROFIT", "55000"]);
+  for (const [text, pattern] of [["", /percent/], ["0.09", /Smallest distance is 0\.1 %/], ["20.01", /Largest distance is 20 %/], ["1.255", /2 decimals/], ["-1", /digits/]]) {
+    assert.match(trailing({ trail: text }).errors.trail, pattern, text);
+  }
+});
+
+test("an OCO is one request of two legs, on either side of the market", () => {
+  const oco = (changes) => readDraft(form({ kind: "OCO", price: "55000", stop: "45000", stopLimit: "", side: "SELL", ...changes }), market);
+  const sale = request(oco({}).draft, "list");
+  assert.equal(sale.method, "orderList.place.oco");
+  assert.deepEqual(sale.params, {
+    symbol: "BTCUSDT", side: "SELL", quantity: "0.5", listClientOrderId: "list", aboveType: "LIMIT_MAKER",
+    abovePrice: "55000", aboveClientOrderId: "list-l", belowType: "STOP_LOSS", belowStopPrice: "45000",
+    belowClientOrderId: "list-s", newOrderRespType: "RESULT",
+  });
+  const purchase = request(oco({ side: "BUY", price: "45000", stop: "55000", stopLimit: "55100" }).draft, "l").params;
+  assert.deepEqual(
+    [purchase.belowType, purchase.belowPrice, purchase.aboveType, purchase.aboveStopPrice, purchase.abovePrice, purchase.aboveTimeInForce],
+    ["LIMIT_MAKER", "45000", "STOP_LOSS_LIMIT", "55000", "55100", "GTC"],
+  );
+  assert.deepEqual(
+    neededFunds(oco({ side: "BUY", price: "45000", stop: "55000", stopLimit: "55100" }).draft, market, null),
+    { asset: "USDT", units: parseDecimal("27550") },
+  );
+  assert.match(oco({ stop: "56000" }).errors.stop, /below/);
+  assert.match(oco({ side: "BUY" }).errors.stop, /above/);
+});
+
+test("refusals of the new kinds name their fields", () => {
+  assert.equal(refusalOf({ code: -2010, msg: "Order would trigger immediately." }).field, "stop");
+  assert.equal(refusalOf({ code: -1013, msg: "Filter failure: ICEBERG_PARTS" }).field, "visible");
+  assert.equal(refusalOf({ code: -1013, msg: "Filter failure: TRAILING_DELTA" }).field, "trail");
 });

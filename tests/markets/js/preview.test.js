@@ -15,7 +15,10 @@ const book = {
 };
 const market = { base: "BTC", quote: "USDT", lot: parseDecimal("0.00001"), pricePlaces: 2 };
 const fees = { maker: parseDecimal("0.001"), taker: parseDecimal("0.002") };
-const draft = (changes) => ({ side: "BUY", type: "LIMIT", price: null, quantity: null, total: null, ...changes });
+const draft = (changes) => ({
+  side: "BUY", kind: "LIMIT", type: "LIMIT", timeInForce: "GTC", price: null, quantity: null, total: null, stop: null,
+  stopLimit: null, trail: null, ...changes,
+});
 const text = (units) => formatDecimal(units, 0);
 
 test("a limit order that rests pays the maker fee on what it receives", () => {
@@ -34,15 +37,15 @@ test("a limit order that takes and rests pays both fees and the book's prices", 
 });
 
 test("a market sell receives quote less the taker fee", () => {
-  const preview = previewOrder(draft({ side: "SELL", type: "MARKET", quantity: parseDecimal("0.7") }), book, market, fees);
+  const preview = previewOrder(draft({ side: "SELL", kind: "MARKET", type: "MARKET", quantity: parseDecimal("0.7") }), book, market, fees);
   assert.equal(text(preview.received), "35591.674");
   assert.equal(preview.note, "Would fill down to 50,940.00.");
 });
 
 test("a market order beyond the book says what would expire", () => {
-  const preview = previewOrder(draft({ type: "MARKET", quantity: parseDecimal("9") }), book, market, fees);
+  const preview = previewOrder(draft({ kind: "MARKET", type: "MARKET", quantity: parseDecimal("9") }), book, market, fees);
   assert.equal(preview.note, "The book holds only 2.3 BTC; the rest would expire.");
-  const empty = previewOrder(draft({ type: "MARKET", total: parseDecimal("9") }), { bids: [], asks: [] }, market, fees);
+  const empty = previewOrder(draft({ kind: "MARKET", type: "MARKET", total: parseDecimal("9") }), { bids: [], asks: [] }, market, fees);
   assert.equal(empty.note, "Nothing in the book to fill this order.");
   assert.equal(text(empty.received), "0");
 });
@@ -90,4 +93,28 @@ test("fills of one order are one sentence", () => {
   assert.equal(fillText(second, "SELL", market), "Sold 0.7 BTC at about 50,947.14 USDT on average (2 fills)");
   const same = addFill(first, fill("50950", "0.5"));
   assert.equal(fillText(same, "BUY", market), "Bought 1 BTC at 50,950.00 USDT on average (2 fills)");
+});
+
+test("an order that waits is counted at its price and says what starts it", () => {
+  const half = parseDecimal("0.5");
+  const note = (changes) => previewOrder(draft({ kind: "STOP", quantity: half, ...changes }), book, market, fees).note;
+  const stop = parseDecimal("49000");
+  assert.equal(note({ side: "SELL", type: "STOP_LOSS", stop }), "Waits until the price falls to 49,000.00, then it becomes a market order.");
+  assert.equal(
+    note({ type: "STOP_LOSS_LIMIT", stop: parseDecimal("52000"), price: parseDecimal("52100") }),
+    "Waits until the price rises to 52,000.00, then it becomes a limit order at 52,100.00.",
+  );
+  assert.match(note({ side: "SELL", type: "STOP_LOSS", trail: 125n }), /^From now on: when the price falls 1\.25 % below its highest/);
+  const preview = previewOrder(draft({ kind: "STOP", side: "SELL", type: "STOP_LOSS", quantity: half, stop }), book, market, fees);
+  assert.deepEqual([text(preview.total), text(preview.fee), preview.exact], ["24500", "49", false]);
+  const oco = { kind: "OCO", side: "SELL", quantity: half, price: parseDecimal("55000"), stop };
+  assert.equal(note(oco), "Rests at 55,000.00. If the price falls to 49,000.00, a market order follows instead.");
+});
+
+test("immediate and post-only orders say what would happen", () => {
+  const note = (changes) => previewOrder(draft({ quantity: parseDecimal("2"), ...changes }), book, market, fees).note;
+  assert.match(note({ price: parseDecimal("51000"), timeInForce: "IOC" }), /fill 1\.2 BTC at once; the rest would expire/);
+  assert.match(note({ price: parseDecimal("51000"), timeInForce: "FOK" }), /would expire/);
+  assert.match(note({ price: parseDecimal("51000"), type: "LIMIT_MAKER" }), /refuse/);
+  assert.match(note({ price: parseDecimal("50900"), type: "LIMIT_MAKER" }), /^Rests/);
 });
