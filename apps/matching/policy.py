@@ -39,7 +39,7 @@ REFUSED_RETRY_S: Final = 1.0
 FOLLOW_RETRY_S: Final = 5.0
 HEARTBEAT_EVERY_S: Final = 1.0
 # Younger than this and not further behind than that: the standby takes over within a moment, so the active worker
-# gives the lease up before it writes its last snapshot.
+# gives the lease up before it writes its last snapshot, and one that does not follow yet leaves a free lease to it.
 STANDBY_SEEN_MAX_MS: Final = 3_000
 STANDBY_BEHIND_MAX: Final = 20_000
 # The standby writes the snapshots; the active worker only where none has come for this much longer than usual.

@@ -29,7 +29,7 @@ from apps.matching.collector import free_discarded_engine, settle_garbage_collec
 from apps.matching.core import CoreClass
 from apps.matching.crash_marker import CrashMarker
 from apps.matching.errors import EngineFailed, Halt, LogDamaged, TakeoverLost
-from apps.matching.follower import Follower
+from apps.matching.follower import Follower, standby_ready
 from apps.matching.lease import LeaseKeeper
 from apps.matching.recovery import recover
 from apps.matching.reign import Reign
@@ -141,8 +141,15 @@ class Worker:
 
         A replica of redis-core (on a second site) refuses; there is nothing to take until it is promoted. A lease of
         this process, left by a reign that lost its connection, is as good as a free one.
+
+        A free one is left to a standby that is ready, until this worker follows, too: else one that was just started
+        again would load a snapshot and replay while the other could trade at once. Of a dead standby nothing is seen
+        any more after STANDBY_SEEN_MAX_MS.
         """
-        if self._bus.lease_holder() not in (None, self._holder) or time.monotonic() < self._ask_again_s:
+        holder = self._bus.lease_holder()
+        if holder not in (None, self._holder) or time.monotonic() < self._ask_again_s:
+            return False
+        if holder is None and not self._follower.following and self._other_is_ready():
             return False
         self._authority.settled()
         try:
@@ -153,6 +160,14 @@ class Worker:
             self._ask_again_s = time.monotonic() + policy.REFUSED_RETRY_S
             return False
         return taken
+
+    def _other_is_ready(self) -> bool:
+        return standby_ready(
+            self._bus,
+            rules_version=self._core_class.RULES_VERSION,
+            own_name=self._name,
+            head_seq=self._bus.head().seq,
+        )
 
     def _say(self, phase: Phase, explanation: str = "") -> None:
         if (self.status.phase, self.status.explanation) != (phase, explanation):

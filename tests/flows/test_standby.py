@@ -1,5 +1,6 @@
 """A whole exchange with STANDBY=1: hand-over without a failed request, takeover, and what clients keep over it."""
 
+import re
 import signal
 import threading
 import time
@@ -85,6 +86,12 @@ class Steady(threading.Thread):
         assert self.failure is None
 
 
+def went_on_from_following(log: str) -> bool:
+    """Whether the worker with this log was a standby right before it became active, and did not start from a disk."""
+    said = re.findall(r"(following the active worker|recovered) +\[apps\.matching", log)
+    return said[-2:] == ["following the active worker", "recovered"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_two_changes_in_a_row_without_a_failed_request(stack: Stack, account: Account, number: signal.Signals) -> None:
     """Planned or not: with a standby, orders wait a moment, and no client sees an error."""
@@ -98,7 +105,8 @@ def test_two_changes_in_a_row_without_a_failed_request(stack: Stack, account: Ac
             stack.manage("engine_status")
             stack.kill(before, number)
             steady.wait_for_more(20)
-            assert wait_for_both(stack) != before or number == signal.SIGTERM
+            took_over = wait_for_both(stack)
+            assert went_on_from_following(stack.log(took_over)), stack.log(took_over)[-4000:]
     finally:
         steady.finish()
     assert [answer for answer in steady.answers if answer[1] != 200] == []

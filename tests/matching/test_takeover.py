@@ -3,6 +3,7 @@
 import gc
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import redis
 from apps.common.clock import now_ms
 from apps.matching import policy, snapshots
 from apps.matching.authority import Settled
+from apps.matching.core import CoreClass
 from apps.matching.engine import Engine
 from apps.matching.engine.market import Market
 from apps.matching.follower import CURSOR_PREFIX, Follower, cursor_name
@@ -307,6 +309,93 @@ def test_a_new_version_that_came_early_still_leaves_its_snapshot_before_its_firs
     first = snapshots.newest(directory)
     assert first is not None
     assert (first.rules_version, first.seq) == (NextEngine.RULES_VERSION, bus.head().seq)
+
+
+# -- a free lease, and a standby that is ready for it -----------------------------------------------------------------
+class Loading(Engine):
+    """Takes long to load, as a large snapshot does: until `loaded`."""
+
+    began = threading.Event()
+    loaded = threading.Event()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began.set()
+        assert self.loaded.wait(30), "the standby did not take over"
+
+
+class Hesitating(MemoryBus):
+    """Its worker is slow to take the lease: somebody else is there in between."""
+
+    def __init__(self, bus: MemoryBus) -> None:
+        super().__init__(bus.shard)
+        self._log = bus._log
+
+    def take_lease(self, holder: str, *, ttl_ms: int) -> bool:
+        assert Loading.began.wait(30), "the cold worker neither took the lease nor loaded"
+        return super().take_lease(holder, ttl_ms=ttl_ms)
+
+
+def leave_cursor(bus: Bus, name: str, rules_version: int) -> float:
+    """What is seen of a standby that has died just now; when that was, monotonic."""
+    died_s = time.monotonic()
+    cursor = cursor_name(rules_version, name)
+    bus.set_cursor(cursor, stream="events", position=str(bus.head().seq), now_ms=now_ms())
+    return died_s
+
+
+def test_a_cold_worker_leaves_a_free_lease_to_the_standby(start: Start, authority: FakeAuthority) -> None:
+    Loading.began.clear()
+    Loading.loaded.clear()
+    bus = MemoryBus("spot")
+    append_all(bus, list(opening()))
+    assert bus.take_lease("somebody", ttl_ms=600_000)
+    standby = start(name="standby", bus=Hesitating(bus))
+    standby.wait_for(Phase.FOLLOWING)
+    until(lambda: bool(bus.cursors()), what="the standby's heartbeat")
+    bus.release_lease("somebody")
+    cold = start(name="cold", bus=bus, core_class=Loading)
+    try:
+        standby.wait_for(Phase.ACTIVE)
+    finally:
+        Loading.loaded.set()
+    until_done(bus)
+    cold.wait_for(Phase.FOLLOWING)
+    assert authority.epoch == 1
+
+
+def test_a_cold_worker_takes_the_lease_once_the_standby_must_be_dead(
+    bus: Bus, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot follow itself: the log is at the other rules version's end."""
+    monkeypatch.setattr(policy, "STANDBY_SEEN_MAX_MS", 500)
+    append_all(bus, list(opening()))
+    old = start(name="old")
+    old.wait_for(Phase.ACTIVE)
+    until_done(bus)
+    old.stop()
+    died_s = leave_cursor(bus, "dead", NextEngine.RULES_VERSION)
+    cold = start(name="cold", core_class=NextEngine)
+    cold.wait_for(Phase.ACTIVE)
+    assert time.monotonic() - died_s >= 0.5
+
+
+@pytest.mark.parametrize("core_class", [Engine, NextEngine], ids=["can-follow", "cannot-follow"])
+def test_two_dead_workers_that_are_started_again_do_not_wait_for_each_other(
+    bus: Bus, start: Start, monkeypatch: pytest.MonkeyPatch, core_class: CoreClass
+) -> None:
+    monkeypatch.setattr(policy, "STANDBY_SEEN_MAX_MS", 500)
+    append_all(bus, list(opening()))
+    before = start(name="before")
+    before.wait_for(Phase.ACTIVE)
+    until_done(bus)
+    before.stop()
+    for name in ("a", "b"):
+        leave_cursor(bus, name, core_class.RULES_VERSION)
+    workers = [start(name=name, core_class=core_class) for name in ("a", "b")]
+    until(lambda: any(running.worker.status.phase is Phase.ACTIVE for running in workers), what="an active worker")
+    append_all(bus, [order(1)])
+    until_done(bus)
 
 
 # -- memory -----------------------------------------------------------------------------------------------------------
