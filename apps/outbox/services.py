@@ -11,9 +11,9 @@ from django.db import connection, transaction
 
 from apps.outbox.errors import InvalidCommand, InvalidKey, KeyReused
 from apps.outbox.models import OutboxRow, OutboxState
-from apps.streams.codec import encode_command, encode_set_asset, encode_set_market
+from apps.streams.codec import Settings, encode_command, encode_set_allocation, encode_set_asset, encode_set_market
 from apps.streams.kinds import CommandKind, Reason, Source
-from apps.streams.messages import AssetSettings, MarketSettings, SettingsError
+from apps.streams.messages import AllocationSettings, AssetSettings, SettingsError
 from apps.streams.records import ControlCommand, FrameError, Relayed
 
 KEY_LENGTH_MAX: Final = 64
@@ -35,13 +35,18 @@ def enqueue(*, key: str, command: Relayed, shard: str | None = None) -> OutboxRo
     return _add(key=key, kind=command.KIND, frames=frames, shard=shard)
 
 
-def enqueue_settings(*, key: str, settings: AssetSettings | MarketSettings, shard: str | None = None) -> OutboxRow:
-    """Add a SET_ASSET or SET_MARKET command; what no engine would accept is refused here (InvalidCommand)."""
+def enqueue_settings(*, key: str, settings: Settings, shard: str | None = None) -> OutboxRow:
+    """Add a command with a settings body; what no engine would accept is refused here (InvalidCommand)."""
     _check_key(key)
     try:
         settings.check()
         if isinstance(settings, AssetSettings):
             kind, frames = CommandKind.SET_ASSET, encode_set_asset(settings, relay_seq=0, source=Source.DIRECT)
+        elif isinstance(settings, AllocationSettings):
+            kind, frames = (
+                CommandKind.SET_ALLOCATION,
+                encode_set_allocation(settings, relay_seq=0, source=Source.DIRECT),
+            )
         else:
             kind, frames = CommandKind.SET_MARKET, encode_set_market(settings, relay_seq=0, source=Source.DIRECT)
     except (SettingsError, FrameError) as error:

@@ -1,13 +1,14 @@
 """Records to bytes and back, for producers and readers that are not the engine's hot path."""
 
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
 
 from apps.streams.kinds import CommandKind
-from apps.streams.messages import AssetSettings, MarketSettings
+from apps.streams.messages import AllocationSettings, AssetSettings, MarketSettings
 from apps.streams.records import (
     COMMAND_HEADER,
     COMMAND_VERSION,
@@ -22,13 +23,20 @@ from apps.streams.records import (
     Event,
     FrameError,
     Layout,
+    PlaceBlock,
     PlaceOrder,
     ReplaceOrder,
+    SetAllocation,
     SetAsset,
     SetMarket,
 )
 
-SETTINGS_BODIES: Final = {CommandKind.SET_ASSET: AssetSettings, CommandKind.SET_MARKET: MarketSettings}
+Settings = AssetSettings | MarketSettings | AllocationSettings
+SETTINGS_BODIES: Final = {
+    CommandKind.SET_ASSET: AssetSettings,
+    CommandKind.SET_MARKET: MarketSettings,
+    CommandKind.SET_ALLOCATION: AllocationSettings,
+}
 
 
 def _pack(layout: Layout, version: int, record: Any) -> bytes:
@@ -50,7 +58,7 @@ def _unpack(layout: Layout, data: bytes | memoryview, offset: int) -> Any:
 
 
 def encode_command(command: Command) -> bytes:
-    """One 128-byte frame. Settings commands go through encode_set_asset and encode_set_market."""
+    """One 128-byte frame. Runs of several frames have functions of their own."""
     return _pack(COMMANDS[command.KIND], COMMAND_VERSION, command)
 
 
@@ -59,9 +67,19 @@ def encode_replace(head: ReplaceOrder, order: PlaceOrder) -> bytes:
     return encode_command(replace(head, parts=2)) + encode_command(order)
 
 
+def encode_block(head: PlaceBlock, order: PlaceOrder, requested_lots: Sequence[int] = ()) -> bytes:
+    """Frame run of a block order; FrameError for more requested lots than a run holds."""
+    body = struct.pack(f"<{len(requested_lots)}q", *requested_lots)
+    parts = 2 - (-len(body) // FRAME_SIZE)
+    if parts > MAX_PARTS:
+        raise FrameError(f"{len(requested_lots)} requested lots need {parts} frames, at most {MAX_PARTS} are allowed")
+    head = replace(head, parts=parts, requested_count=len(requested_lots))
+    return (encode_command(head) + encode_command(order) + body).ljust(parts * FRAME_SIZE, b"\0")
+
+
 def encode_set_asset(settings: AssetSettings, *, relay_seq: int, source: int) -> bytes:
     """Frame run of a SetAsset command."""
-    return _encode_control(SetAsset, settings, market_id=0, relay_seq=relay_seq, source=source)
+    return _encode_control(SetAsset, settings, relay_seq=relay_seq, source=source)
 
 
 def encode_set_market(settings: MarketSettings, *, relay_seq: int, source: int) -> bytes:
@@ -69,20 +87,38 @@ def encode_set_market(settings: MarketSettings, *, relay_seq: int, source: int) 
     return _encode_control(SetMarket, settings, market_id=settings.market_id, relay_seq=relay_seq, source=source)
 
 
+def encode_set_allocation(settings: AllocationSettings, *, relay_seq: int, source: int) -> bytes:
+    """Frame run of a SetAllocation command."""
+    return _encode_control(SetAllocation, settings, account_id=settings.account_id, relay_seq=relay_seq, source=source)
+
+
 def _encode_control(
-    record: type[SetAsset] | type[SetMarket], settings: msgspec.Struct, *, market_id: int, relay_seq: int, source: int
+    record: type[SetAsset] | type[SetMarket] | type[SetAllocation],
+    settings: msgspec.Struct,
+    *,
+    market_id: int = 0,
+    account_id: int = 0,
+    relay_seq: int,
+    source: int,
 ) -> bytes:
     body = msgspec.msgpack.encode(settings)
     parts = -(-(CONTROL_HEAD_SIZE + len(body)) // FRAME_SIZE)
     if parts > MAX_PARTS:
         raise FrameError(f"settings need {parts} frames, at most {MAX_PARTS} are allowed")
     head = encode_command(
-        record(parts=parts, market_id=market_id, relay_seq=relay_seq, source=source, body_length=len(body))
+        record(
+            parts=parts,
+            market_id=market_id,
+            account_id=account_id,
+            relay_seq=relay_seq,
+            source=source,
+            body_length=len(body),
+        )
     )
     return (head[:CONTROL_HEAD_SIZE] + body).ljust(parts * FRAME_SIZE, b"\0")
 
 
-def decode_settings(run: bytes | memoryview) -> AssetSettings | MarketSettings:
+def decode_settings(run: bytes | memoryview) -> Settings:
     """Body of a settings command's whole frame run; FrameError where it is not one."""
     head = decode_command(run)
     if head.KIND not in SETTINGS_BODIES:

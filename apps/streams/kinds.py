@@ -12,6 +12,7 @@ class CommandKind(IntEnum):
     AMEND_ORDER = 5
     REPLACE_ORDER = 6
     SET_CANCEL_TIMER = 8
+    PLACE_BLOCK = 9
     CREDIT = 10
     DEBIT = 11
     HOLD = 12
@@ -22,12 +23,13 @@ class CommandKind(IntEnum):
     SET_MARKET = 21
     SET_MARKET_STATE = 22
     SET_ACCOUNT = 23
+    SET_ALLOCATION = 24
     REVIEW_ORDER = 25
 
 
 # Commands that bring a new order: what back-pressure and an outage refuse, while cancels and money commands pass. The
 # cancel of a cancel-replace is refused with it.
-ORDER_CREATING: Final = frozenset({CommandKind.PLACE_ORDER, CommandKind.REPLACE_ORDER})
+ORDER_CREATING: Final = frozenset({CommandKind.PLACE_ORDER, CommandKind.REPLACE_ORDER, CommandKind.PLACE_BLOCK})
 
 
 class EventKind(IntEnum):
@@ -49,6 +51,7 @@ class EventKind(IntEnum):
     ORDER_AMENDED = 42
     ORDER_PARKED = 43
     CANCEL_TIMER_SET = 45
+    ALLOCATED = 46
     AMEND_REJECTED = 49
     ORDER_REVIEWED = 53
 
@@ -102,6 +105,23 @@ class Review(IntEnum):
 
     RELEASE = 1
     REJECT = 2
+
+
+class AllocationMethod(IntEnum):
+    """How a block order's quantity is divided among sub-accounts (T12)."""
+
+    FIXED = 1  # basis points of the rule, together 10,000
+    EQUAL = 2
+    PRO_RATA = 3  # each account's requested lots in the command
+
+
+class AllocationStep(IntEnum):
+    """What happened to a sub-account's share of a block order (ALLOCATED)."""
+
+    HELD = 1  # the order was accepted: final_lots are held
+    FILLED = 2  # it got lots of a trade
+    PREVENTED = 3  # it lost lots to a prevented match (DECREMENT), without money
+    RELEASED = 4  # the order ended: what it was still to get is not held any more
 
 
 class MarketState(IntEnum):
@@ -188,6 +208,10 @@ class Reason(IntEnum):
     REJECTED_BY_STAFF = 71  # a parked order
     NOT_PARKED = 72  # a review of an order that is open, but not parked
     MAX_NUM_ICEBERG_ORDERS = 73
+    UNKNOWN_ALLOCATION = 77  # the account has no such allocation rule
+    ALLOCATION_WEIGHTS = 78  # requested lots that do not fit the rule, or add up to nothing
+    ALLOCATION_FAMILY = 79  # a rule names an account outside the family of its owner
+    BLOCK_UNCHANGEABLE = 80  # a block order can be neither amended nor replaced
 
 
 class Source(IntEnum):
@@ -231,6 +255,12 @@ class TradeFlag(IntFlag):
     TAKER_IS_BUYER = 1
     MAKER_DONE = 2  # the maker is FILLED by this trade
     TAKER_DONE = 4  # the taker is FILLED by this trade (orders with a quote budget end by ORDER_CLOSED instead)
+
+
+class AllocatedFlag(IntFlag):
+    """Flags of ALLOCATED."""
+
+    TAKER = 1  # the block order was the taker of the trade
 
 
 class ClosedFlag(IntFlag):

@@ -1,4 +1,4 @@
-"""Bodies of the settings commands (msgpack inside SetAsset and SetMarket), with their own checks.
+"""Bodies of the settings commands (msgpack inside SetAsset, SetMarket and SetAllocation), with their own checks.
 
 All numbers are integers: sizes in 10^-8, money in units, rates in parts per million, bands in basis points.
 """
@@ -8,11 +8,13 @@ from typing import Final
 import msgspec
 
 from apps.common.amounts import AMOUNT_MAX, ASSET_DECIMALS, BASIS_POINTS
+from apps.streams.kinds import AllocationMethod
 
 SCALE: Final = 10**ASSET_DECIMALS
 MAX_FEE_TIERS: Final = 16
 PARK_EXPIRY_S: Final = 3_600  # matching-rules.md 2
 PARK_EXPIRY_S_MAX: Final = 7 * 86_400
+MAX_ALLOCATION_ACCOUNTS: Final = 64  # also with the longest numbers a body of so many fits into a run
 
 
 class SettingsError(ValueError):
@@ -105,6 +107,34 @@ class MarketSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         lowest_taker_ppm = min(taker_ppm for _, taker_ppm in self.fees)
         for maker_ppm, _ in self.fees:
             _require(-maker_ppm * 10 <= lowest_taker_ppm * 9, "a rebate may be at most 90 % of the lowest taker rate")
+
+
+class AllocationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How block orders of `account_id` that name the rule are divided among `accounts` (T12).
+
+    `weights_bp` holds their basis points, for FIXED only. A rule without accounts is no rule any more.
+    """
+
+    account_id: int
+    rule_id: int
+    method: int
+    accounts: list[int]
+    weights_bp: list[int] = []
+
+    def check(self) -> None:
+        """Raise SettingsError unless it divides whole orders."""
+        _require(0 < self.account_id < 2**63, "account_id must be between 1 and 2^63 - 1")
+        _require(0 < self.rule_id < 2**31, "rule_id must be between 1 and 2^31 - 1")
+        _require(self.method in set(AllocationMethod), "method must be 1 (fixed), 2 (equal) or 3 (pro rata)")
+        _require(len(self.accounts) <= MAX_ALLOCATION_ACCOUNTS, f"at most {MAX_ALLOCATION_ACCOUNTS} accounts")
+        _require(len(set(self.accounts)) == len(self.accounts), "an account stands in a rule once")
+        _require(all(0 < each < 2**63 for each in self.accounts), "accounts must be between 1 and 2^63 - 1")
+        if self.method == AllocationMethod.FIXED and self.accounts:
+            _require(len(self.weights_bp) == len(self.accounts), "each account needs a weight")
+            _require(all(weight > 0 for weight in self.weights_bp), "weights must be positive")
+            _require(sum(self.weights_bp) == BASIS_POINTS, f"weights must add up to {BASIS_POINTS} basis points")
+        else:
+            _require(not self.weights_bp, "only a fixed rule has weights")
 
 
 def _is_name(text: str, length_max: int) -> bool:

@@ -132,6 +132,19 @@ class ReplaceOrder(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceBlock(Command):
+    """An order for several sub-accounts: this head, a whole PlaceOrder frame of the same account and market, then the
+    lots that each account of a pro-rata rule requested, as int64 in the rule's order, 16 a frame (codec.encode_block).
+    Other rules have none, so requested_count is 0.
+    """
+
+    KIND = CommandKind.PLACE_BLOCK
+
+    rule_id: U32
+    requested_count: U16 = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetCancelTimer(Command):
     """Cancel all orders of the account, in every market, timeout_ms from now unless set anew before; 0 clears it."""
 
@@ -253,6 +266,13 @@ class SetMarket(ControlCommand):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetAllocation(ControlCommand):
+    """Body: messages.AllocationSettings; account_id is the rule's owner."""
+
+    KIND = CommandKind.SET_ALLOCATION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """Header of every event. `seq` is gapless per shard; cmd_* is the id of the command that caused it."""
 
@@ -323,7 +343,8 @@ class Trade(Event):
     Fees are in what each party receives (buyer: base, seller: quote). maker_fee_units < 0 is a rebate, paid out of
     taker_fee_units and therefore in the asset the *taker* receives. Balances are after the trade; where both parties
     are one account they are equal. level_lots is the maker's level after the print; maker_left_lots counts an
-    iceberg's reserve, whose refill follows as ICEBERG_REFILLED.
+    iceberg's reserve, whose refill follows as ICEBERG_REFILLED. The money of a block order is that of its sub-accounts,
+    as the ALLOCATED events say that follow: its owner's balances are here as they are after all of that.
     """
 
     KIND = EventKind.TRADE
@@ -479,7 +500,7 @@ class RelayRefused(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingsApplied(Event):
-    """SET_ASSET, SET_MARKET or SET_ACCOUNT was done; object_id is the asset, market or account."""
+    """A settings command was done; object_id is the asset, market, account or allocation rule."""
 
     KIND = EventKind.SETTINGS_APPLIED
 
@@ -602,6 +623,35 @@ class CancelTimerSet(Event):
     due_ms: U64
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allocated(Event):
+    """A sub-account's share of a block order (T12); `step` is an AllocationStep, account_id the sub-account's.
+
+    quantity_lots are those of this step, allocated_lots all so far, final_lots what the share is of the whole order.
+    FILLED: follows its TRADE, one for each sub-account that got lots of it; trade_id, price and flags are the trade's,
+    fee_units this share of the block order's fee, in what it receives, or < 0 of its rebate, in what the taker
+    receives. PREVENTED follows its PREVENTED_MATCH, HELD the ORDER_ACCEPTED, RELEASED the ORDER_CLOSED; trade_id, price
+    and fee are 0 there. The accounts follow one another in the order of the rule.
+    """
+
+    KIND = EventKind.ALLOCATED
+
+    order_id: U64
+    owner_account_id: U64
+    trade_id: U64
+    price_ticks: I64
+    quantity_lots: I64
+    fee_units: I64
+    final_lots: I64
+    allocated_lots: I64
+    base_available: I64
+    base_held: I64
+    quote_available: I64
+    quote_held: I64
+    step: U8
+    side: U8
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How one class lies in bytes. `names` are the fields in order, `struct` packs (version, kind, *values)."""
@@ -637,13 +687,13 @@ def _layout(record: type[Any], size: int) -> Layout:
 
 
 COMMAND_RECORDS: Final = (
-    Tick, PlaceOrder, CancelOrder, CancelAll, AmendOrder, ReplaceOrder, SetCancelTimer, Credit, Debit, Hold,
-    Release, Capture, Transfer, SetMarketState, SetAccount, SetAsset, SetMarket, ReviewOrder,
+    Tick, PlaceOrder, CancelOrder, CancelAll, AmendOrder, ReplaceOrder, SetCancelTimer, PlaceBlock, Credit, Debit,
+    Hold, Release, Capture, Transfer, SetMarketState, SetAccount, SetAsset, SetMarket, SetAllocation, ReviewOrder,
 )  # fmt: skip
 EVENT_RECORDS: Final = (
     OrderAccepted, OrderRejected, OrderDuplicate, Trade, OrderRested, OrderClosed, CancelRejected, AllCanceled,
     PreventedMatch, MoneyMoved, RelayRefused, SettingsApplied, MarketStateChanged, InternalReject, IcebergRefilled,
-    OrderAmended, AmendRejected, CancelTimerSet, OrderParked, OrderReviewed,
+    OrderAmended, AmendRejected, CancelTimerSet, OrderParked, OrderReviewed, Allocated,
 )  # fmt: skip
 
 COMMANDS: Final = {record.KIND: _layout(record, FRAME_SIZE) for record in COMMAND_RECORDS}

@@ -49,18 +49,21 @@ from tests.streams.examples import ASSET, MARKET
 FROZEN: dict[type, dict[str, int]] = {
     kinds.CommandKind: {
         "TICK": 1, "PLACE_ORDER": 2, "CANCEL_ORDER": 3, "CANCEL_ALL": 4, "AMEND_ORDER": 5, "REPLACE_ORDER": 6,
-        "SET_CANCEL_TIMER": 8,
+        "SET_CANCEL_TIMER": 8, "PLACE_BLOCK": 9,
         "CREDIT": 10, "DEBIT": 11, "HOLD": 12, "RELEASE": 13, "CAPTURE": 14,
         "TRANSFER": 15, "SET_ASSET": 20, "SET_MARKET": 21, "SET_MARKET_STATE": 22,
-        "SET_ACCOUNT": 23, "REVIEW_ORDER": 25,
+        "SET_ACCOUNT": 23, "SET_ALLOCATION": 24, "REVIEW_ORDER": 25,
     },
     kinds.EventKind: {
         "ORDER_ACCEPTED": 1, "ORDER_REJECTED": 2, "ORDER_DUPLICATE": 3, "TRADE": 4, "ORDER_RESTED": 5,
         "ORDER_CLOSED": 6, "CANCEL_REJECTED": 7, "ALL_CANCELED": 8, "PREVENTED_MATCH": 9, "MONEY_MOVED": 10,
         "RELAY_REFUSED": 11, "SETTINGS_APPLIED": 20, "MARKET_STATE_CHANGED": 21, "INTERNAL_REJECT": 30,
-        "ICEBERG_REFILLED": 40, "ORDER_AMENDED": 42, "ORDER_PARKED": 43, "CANCEL_TIMER_SET": 45,
+        "ICEBERG_REFILLED": 40, "ORDER_AMENDED": 42, "ORDER_PARKED": 43, "CANCEL_TIMER_SET": 45, "ALLOCATED": 46,
         "AMEND_REJECTED": 49, "ORDER_REVIEWED": 53,
     },
+    kinds.AllocationMethod: {"FIXED": 1, "EQUAL": 2, "PRO_RATA": 3},
+    kinds.AllocationStep: {"HELD": 1, "FILLED": 2, "PREVENTED": 3, "RELEASED": 4},
+    kinds.AllocatedFlag: {"TAKER": 1},
     kinds.Side: {"BUY": 0, "SELL": 1},
     kinds.OrderKind: {"LIMIT": 1, "MARKET": 2, "LIMIT_MAKER": 3},
     kinds.TimeInForce: {"NONE": 0, "GTC": 1, "IOC": 2, "FOK": 3, "GTD": 4},
@@ -96,6 +99,8 @@ FROZEN_LAYOUTS = {
     "PreventedMatch": "<BBBBIQQIIQQQQQqqBBqqqqqqq",
     "AmendOrder": "<BBBBIQQIIQq36s36s",
     "ReplaceOrder": "<BBBBIQQIIQ36s36sB",
+    "PlaceBlock": "<BBBBIQQIIIH",
+    "Allocated": "<BBBBIQQIIQQQQqqqqqqqqqBB",
     "OrderAmended": "<BBBBIQQIIQQqqqqqqqBBBB36s36s",
     "ReviewOrder": "<BBBBIQQIIQHQB",
     "OrderParked": "<BBBBIQQIIQQqqQB",
@@ -118,6 +123,7 @@ def test_reasons_keep_their_numbers() -> None:
         "EXPIRY_PASSED": 38, "WOULD_MATCH": 39, "ICEBERG_PARTS": 40, "AMEND_QUANTITY": 41, "CANCELED_BY_TIMER": 42,
         "NOT_AMENDABLE": 47,
         "PARK_EXPIRED": 70, "REJECTED_BY_STAFF": 71, "NOT_PARKED": 72, "MAX_NUM_ICEBERG_ORDERS": 73,
+        "UNKNOWN_ALLOCATION": 77, "ALLOCATION_WEIGHTS": 78, "ALLOCATION_FAMILY": 79, "BLOCK_UNCHANGEABLE": 80,
     }  # fmt: skip
     assert {name: kinds.Reason[name].value for name in known} == known
     assert len({reason.value for reason in kinds.Reason}) == len(kinds.Reason)

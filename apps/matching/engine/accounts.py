@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from apps.matching.engine.allocation_rules import AllocationRule
     from apps.matching.engine.book import Order
     from apps.matching.engine.market import Market
 
@@ -50,10 +51,15 @@ class Account:
     """A trading account: its balances by asset and its seats.
 
     `family_id` is the label that self-trade prevention compares; an account without a family has its own id there.
-    `cancel_due_ms` and `cancel_timer_seq` are its cancel-all-after and the event that set it, 0 without one.
+    `open_shares` counts the open block orders that hold something of it, `allocations` are the rules by which it places
+    such orders itself, by rule_id. `cancel_due_ms` and `cancel_timer_seq` are its cancel-all-after and the event that
+    set it, 0 without one.
     """
 
-    __slots__ = ("account_id", "balances", "cancel_due_ms", "cancel_timer_seq", "family_id", "fee_tier", "seats")
+    __slots__ = (
+        "account_id", "allocations", "balances", "cancel_due_ms", "cancel_timer_seq", "family_id", "fee_tier",
+        "open_shares", "seats",
+    )  # fmt: skip
 
     def __init__(self, account_id: int, family_id: int = 0, fee_tier: int = 0) -> None:
         self.account_id = account_id
@@ -61,6 +67,8 @@ class Account:
         self.fee_tier = fee_tier
         self.cancel_due_ms = 0
         self.cancel_timer_seq = 0
+        self.open_shares = 0
+        self.allocations: dict[int, AllocationRule] = {}
         self.balances: dict[int, Balance] = {}
         self.seats: list[Seat] = []
 
@@ -79,7 +87,8 @@ class Account:
         return seat
 
     def has_open_orders(self) -> bool:
-        return any(seat.open_orders for seat in self.seats)
+        """Its own, or block orders in which it has a share."""
+        return self.open_shares > 0 or any(seat.open_orders for seat in self.seats)
 
     def all_open_orders(self) -> "list[Order]":
         """In every market, by ascending order_id."""

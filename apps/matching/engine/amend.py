@@ -12,6 +12,7 @@ from apps.matching.engine.client_ids import NO_CLIENT_ID
 from apps.matching.engine.filters import smaller_fault
 from apps.matching.engine.framing import fields_of, is_text
 from apps.matching.engine.funds import pays_with, release_lots
+from apps.matching.engine.shares import block_of
 from apps.matching.engine.state import State
 from apps.matching.engine.states import PASSES
 from apps.matching.engine.terms import Terms
@@ -47,6 +48,8 @@ def _fault(order: Order, quantity_lots: int) -> Reason | None:
     row = PASSES[MarketState(order.market.state)]
     if not row.amend:
         return row.refusal
+    if block_of(order) is not None:
+        return Reason.BLOCK_UNCHANGEABLE
     if order.level is None:
         return Reason.NOT_AMENDABLE
     gone = order.quantity_lots - order.open_lots

@@ -6,6 +6,7 @@ from apps.matching.engine.book import Order
 from apps.matching.engine.client_ids import NO_CLIENT_ID
 from apps.matching.engine.ending import end_resting
 from apps.matching.engine.framing import fields_of, is_text
+from apps.matching.engine.shares import block_of
 from apps.matching.engine.state import State
 from apps.streams.kinds import CommandKind, OrderStatus, Reason
 
@@ -35,13 +36,14 @@ def cancel_order(state: State, frames: bytes, offset: int) -> None:
     state.journal.cancel_rejected(market_id, account_id, order_id, client_id, cancel_client_id, reason)
 
 
-def cancel_named(
+def replace_named(
     state: State, market_id: int, account_id: int, order_id: int, client_id: bytes, cancel_client_id: bytes
 ) -> bool:
-    """Cancel the order or say that there is none; whether there was."""
+    """Cancel the order that another one is to replace, or say why not; whether it was cancelled."""
     order = find_order(state, market_id, account_id, order_id, client_id)
-    if order is None:
-        state.journal.cancel_rejected(market_id, account_id, order_id, client_id, cancel_client_id, _UNKNOWN)
+    if order is None or block_of(order) is not None:
+        reason = _UNKNOWN if order is None else Reason.BLOCK_UNCHANGEABLE
+        state.journal.cancel_rejected(market_id, account_id, order_id, client_id, cancel_client_id, reason)
         return False
     end_resting(state, order, _CANCELED, _BY_USER, cancel_client_id)
     return True

@@ -30,6 +30,7 @@ _hash = blake2b(digest_size=KEY_SIZE)
 _pack_record = RECORD.pack
 _pack_owner = Struct("<Q36s").pack
 _pack_parameters = Struct("<IBBBBqqqqqqI").pack
+_pack_block = Struct("<II").pack
 
 
 def key_of(account_id: int, client_id: bytes) -> bytes:
@@ -46,14 +47,17 @@ def fingerprint_of(order: Order) -> int:
     them.
     """
     terms = order.terms
-    display_lots, expires_ms, placed_lots = 0, 0, order.quantity_lots
+    display_lots, expires_ms, placed_lots, start = 0, 0, order.quantity_lots, 0
     if terms is not None:
+        if terms.block is not None:
+            start = crc32(_pack_block(terms.block.rule_id, terms.block.requested_crc))
         display_lots, expires_ms, placed_lots = terms.display_lots, terms.expires_ms, terms.placed_lots or placed_lots
     return crc32(
         _pack_parameters(
             order.market.market_id, order.side, order.kind, order.time_in_force, order.stp_mode,
             order.price_ticks, placed_lots, order.budget_units, display_lots, 0, expires_ms, 0,
-        )
+        ),
+        start,
     )  # fmt: skip
 
 

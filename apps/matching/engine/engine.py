@@ -10,6 +10,7 @@ from typing import ClassVar, Final, Self
 
 from apps.matching.engine import money, settings, snapshot, views
 from apps.matching.engine.amend import amend_order
+from apps.matching.engine.block import place_block
 from apps.matching.engine.cancel import cancel_all, cancel_order
 from apps.matching.engine.cancel_timer import set_cancel_timer
 from apps.matching.engine.client_ids import ClientIds
@@ -45,6 +46,7 @@ _HANDLERS_BY_KIND: Final[dict[CommandKind, Handler]] = {
     CommandKind.AMEND_ORDER: amend_order,
     CommandKind.REPLACE_ORDER: replace_order,
     CommandKind.SET_CANCEL_TIMER: set_cancel_timer,
+    CommandKind.PLACE_BLOCK: place_block,
     CommandKind.CREDIT: relayed(money.credit),
     CommandKind.DEBIT: relayed(money.debit),
     CommandKind.HOLD: relayed(money.hold_keyed),
@@ -56,6 +58,7 @@ _HANDLERS_BY_KIND: Final[dict[CommandKind, Handler]] = {
     CommandKind.SET_MARKET_STATE: relayed(set_market_state),
     CommandKind.SET_ACCOUNT: relayed(settings.set_account),
     CommandKind.REVIEW_ORDER: relayed(review_order),
+    CommandKind.SET_ALLOCATION: relayed(settings.set_allocation),
 }
 HANDLERS: Final[dict[int, Handler]] = {int(kind): handler for kind, handler in _HANDLERS_BY_KIND.items()}
 
@@ -164,6 +167,9 @@ class Engine:
 
     def open_orders(self) -> Iterator[views.OrderRow]:
         return views.open_orders(self._state)
+
+    def shares(self) -> Iterator[views.ShareRow]:
+        return views.shares(self._state)
 
     def holds(self) -> Iterator[views.HoldRow]:
         return views.holds(self._state)

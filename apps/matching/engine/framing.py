@@ -10,6 +10,7 @@ from apps.streams.records import COMMAND_HEADER, COMMAND_VERSION, COMMANDS, FRAM
 
 _KNOWN_KINDS: Final = bytes(COMMANDS)
 _PADDING: Final = b"\0"
+_PLACE_ORDER: Final = int(CommandKind.PLACE_ORDER)
 
 
 def run_offsets(frames: bytes) -> Sequence[int]:
@@ -40,3 +41,11 @@ def fields_of(kind: CommandKind) -> Struct:
 def is_text(field: bytes) -> bool:
     """A NUL-padded field of ASCII characters without NUL among them, which every reader can decode and store."""
     return field.isascii() and 0 not in field.rstrip(_PADDING)
+
+
+def is_order_of(frames: bytes, offset: int, market_id: int, account_id: int) -> bool:
+    """A PLACE_ORDER frame of that market and account; the frames behind a head are not checked before."""
+    version, kind, _, _, orders_market_id, orders_account_id, *_ = COMMAND_HEADER.unpack_from(frames, offset)
+    return (version, kind, orders_market_id, orders_account_id) == (
+        COMMAND_VERSION, _PLACE_ORDER, market_id, account_id,
+    )  # fmt: skip

@@ -4,10 +4,13 @@ Invariants, checked on each move: no balance falls below zero, and what one side
 fees get, in both assets.
 """
 
+from collections.abc import Iterator
+
 from apps.matching.engine.accounts import Balance, Seat
 from apps.matching.engine.book import BUY, Order
 from apps.matching.engine.errors import InvariantBroken
 from apps.matching.engine.market import Market
+from apps.matching.engine.shares import hold_per_lot, hold_shares, release_shares
 
 
 def pays_with(order: Order) -> Balance:
@@ -16,14 +19,25 @@ def pays_with(order: Order) -> Balance:
 
 
 def need_units(order: Order) -> int:
-    """What a resting limit order holds. No hold includes a fee."""
+    """What a resting limit order holds in all. No hold includes a fee."""
     if order.side == BUY:
         return order.price_ticks * order.open_lots * order.market.unit_factor
     return order.open_lots * order.market.lot_size
 
 
+def needs(order: Order) -> Iterator[tuple[int, int]]:
+    """(account_id, units) of all that an open order holds; of a block order by share, in the order of the rule."""
+    if order.terms is None or order.terms.block is None:
+        yield order.account.account_id, need_units(order)
+        return
+    for share in order.terms.block.shares:
+        yield share.seat.account.account_id, share.open_lots * hold_per_lot(order)
+
+
 def hold_for(order: Order) -> bool:
-    """Hold what a limit order needs; False, and nothing changed, where it is not available."""
+    """Hold what an order by quantity needs; False, and nothing changed, where it is not available."""
+    if order.terms is not None and order.terms.block is not None:
+        return hold_shares(order, order.terms.block)
     if order.side == BUY:
         pays = order.seat.quote
         need = order.price_ticks * order.left_lots * order.market.unit_factor
@@ -39,8 +53,13 @@ def hold_for(order: Order) -> bool:
 
 
 def release_for(order: Order) -> None:
-    """Give back what a limit order that ends still holds."""
-    lots = order.left_lots if order.terms is None else order.open_lots
+    """Give back what an order by quantity that ends still holds."""
+    lots = order.left_lots
+    if order.terms is not None:
+        if order.terms.block is not None:
+            release_shares(order, order.terms.block)
+            return
+        lots = order.open_lots
     if order.side == BUY:
         pays = order.seat.quote
         units = order.price_ticks * lots * order.market.unit_factor
@@ -54,7 +73,10 @@ def release_for(order: Order) -> None:
 
 
 def release_lots(order: Order, lots: int) -> None:
-    """Give back what an order holds for `lots` of it. A market buy by quantity has no price and holds nothing."""
+    """Give back what an order, no block order, holds for `lots` of it.
+
+    A market buy by quantity has no price and holds nothing.
+    """
     if order.side == BUY:
         release(order.seat.quote, order.price_ticks * lots * order.market.unit_factor)
     else:

@@ -3,14 +3,15 @@
 What is cheap is checked in production on every command, where it happens (funds.py, limit.py, sweep.py, engine.py).
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Final
 
 from apps.common.amounts import AMOUNT_MAX
+from apps.matching.engine.allocation import Block
 from apps.matching.engine.book import BUY, SELL, Order
 from apps.matching.engine.client_ids import KEY_SIZE, NO_CLIENT_ID, fingerprint_of, key_of
 from apps.matching.engine.errors import InvariantBroken
-from apps.matching.engine.funds import need_units
+from apps.matching.engine.funds import needs
 from apps.matching.engine.market import Market
 from apps.matching.engine.state import State
 from apps.matching.engine.states import UNCROSSED
@@ -101,6 +102,20 @@ def is_new_limit(order: Order) -> bool:
     return order.kind == OrderKind.LIMIT and order.left_lots == order.quantity_lots > 0
 
 
+def _check_shares(order: Order, block: Block, where: str) -> None:
+    final = sum(share.final_lots for share in block.shares)
+    _require(final == order.quantity_lots, f"{where}: the shares of a block order are not its quantity")
+    _require(sum(share.open_lots for share in block.shares) == order.open_lots, f"{where}: shares miss lots")
+    for share in block.shares:
+        account = share.seat.account
+        _require(0 <= share.allocated_lots <= share.final_lots, f"{where}: a share got more than it may have")
+        _require(share.final_lots > 0, f"{where}: a share of nothing")
+        _require(account.family_id == order.account.family_id, f"{where}: a share outside the family")
+        _require(order.market.seats.get(account.account_id) is share.seat, f"{where}: a share has a foreign seat")
+        ahead = share.allocated_lots * order.quantity_lots - share.final_lots * (order.quantity_lots - order.open_lots)
+        _require(ahead < order.quantity_lots, f"{where}: a share is a lot ahead")
+
+
 def _check_timers(state: State, open_orders: dict[int, Order]) -> None:
     timers = state.timers
     live = sorted(entry[:2] for entry in timers.heap if is_live(entry))
@@ -135,17 +150,28 @@ def _check_indexes(state: State, open_orders: dict[int, Order]) -> None:
                     f"order {order_id} stands at account {account.account_id}",
                 )
                 _require(order.market is seat.market, f"order {order_id} stands in another market")
+                if order.terms is not None and order.terms.block is not None:
+                    _check_shares(order, order.terms.block, f"order {order_id}")
                 found[order_id] = order
             icebergs = sum(1 for order in seat.open_orders.values() if order.terms and order.terms.display_lots)
             _require(seat.iceberg_orders == icebergs, f"account {account.account_id}: icebergs are miscounted")
     _require(found == open_orders, "the accounts' open orders and the books differ")
+    shares = Counter(
+        share.seat.account.account_id
+        for order in open_orders.values()
+        if order.terms is not None and order.terms.block is not None
+        for share in order.terms.block.shares
+    )
+    counted = {account.account_id: account.open_shares for account in state.accounts.values() if account.open_shares}
+    _require(counted == shares, "the shares of open block orders are miscounted")
 
 
 def _check_money(state: State, open_orders: dict[int, Order]) -> None:
     need: dict[tuple[int, int], int] = defaultdict(int)
     for order in open_orders.values():
         asset_id = order.market.quote_asset_id if order.side == BUY else order.market.base_asset_id
-        need[order.account.account_id, asset_id] += need_units(order)
+        for account_id, units in needs(order):
+            need[account_id, asset_id] += units
         own = (order.account.balance(order.market.base_asset_id), order.account.balance(order.market.quote_asset_id))
         _require(
             order.seat.base is own[0] and order.seat.quote is own[1], f"order {order.order_id} moves foreign money"

@@ -7,9 +7,10 @@ decoding every kind. The TRADE event is packed by the sweep itself (engine-figur
 from typing import Final
 
 from apps.matching.engine.accounts import Balance
+from apps.matching.engine.allocation import Share
 from apps.matching.engine.book import BUY, Order
 from apps.matching.engine.errors import InvariantBroken
-from apps.streams.kinds import AcceptedFlag, ClosedFlag, EventKind, Reason
+from apps.streams.kinds import AcceptedFlag, AllocatedFlag, AllocationStep, ClosedFlag, EventKind, Reason
 from apps.streams.records import EVENT_VERSION, EVENTS
 
 _accepted = EVENTS[EventKind.ORDER_ACCEPTED].struct.pack
@@ -31,6 +32,7 @@ _timer_set = EVENTS[EventKind.CANCEL_TIMER_SET].struct.pack
 _parked = EVENTS[EventKind.ORDER_PARKED].struct.pack
 _reviewed = EVENTS[EventKind.ORDER_REVIEWED].struct.pack
 _amend_rejected = EVENTS[EventKind.AMEND_REJECTED].struct.pack
+_allocated = EVENTS[EventKind.ALLOCATED].struct.pack
 
 # Plain ints: a look-up on an enum class costs more than the rest of the argument list.
 _V: Final = EVENT_VERSION
@@ -53,8 +55,11 @@ _TIMER_SET: Final = int(EventKind.CANCEL_TIMER_SET)
 _PARKED: Final = int(EventKind.ORDER_PARKED)
 _REVIEWED: Final = int(EventKind.ORDER_REVIEWED)
 _AMEND_REJECTED: Final = int(EventKind.AMEND_REJECTED)
+_ALLOCATED: Final = int(EventKind.ALLOCATED)
 _RESTED_AT_ONCE: Final = int(AcceptedFlag.RESTED)
 _WAS_RESTING: Final = int(ClosedFlag.WAS_RESTING)
+_ALLOCATED_TAKER: Final = int(AllocatedFlag.TAKER)
+_RELEASED: Final = int(AllocationStep.RELEASED)
 
 
 class Journal:
@@ -137,7 +142,7 @@ class Journal:
         was_resting: bool = False,
         level_lots: int = 0,
     ) -> None:
-        """`level_lots` counts only where the order was resting."""
+        """`level_lots` counts only where the order was resting. Shares of a block order, released before, follow."""
         self.seq = seq = self.seq + 1
         pays = order.seat.quote if order.side == BUY else order.seat.base
         self.emit(
@@ -149,6 +154,10 @@ class Journal:
                 status, order.side, order.kind, order.time_in_force, order.client_id, cancel_client_id, order.stp_mode,
             )
         )  # fmt: skip
+        if order.terms is not None and order.terms.block is not None:
+            for share in order.terms.block.shares:
+                if share.open_lots:
+                    self.allocated(order, share, _RELEASED, share.open_lots)
 
     def cancel_rejected(
         self, market_id: int, account_id: int, order_id: int, client_id: bytes, cancel_client_id: bytes, reason: int
@@ -260,6 +269,31 @@ class Journal:
         self.emit(
             _timer_set(
                 _V, _TIMER_SET, flags, 0, 0, seq, self.now_ms, self.cmd_n, self.cmd_index, account_id, due_ms
+            )
+        )  # fmt: skip
+
+    def allocated(
+        self,
+        order: Order,
+        share: Share,
+        step: int,
+        lots: int,
+        *,
+        trade_id: int = 0,
+        price_ticks: int = 0,
+        fee_units: int = 0,
+        is_taker: bool = False,
+    ) -> None:
+        """One share of a block order; `step` is an AllocationStep and `lots` those of this step."""
+        self.seq = seq = self.seq + 1
+        base, quote = share.seat.base, share.seat.quote
+        self.emit(
+            _allocated(
+                _V, _ALLOCATED, _ALLOCATED_TAKER if is_taker else 0, 0, order.market.market_id,
+                seq, self.now_ms, self.cmd_n, self.cmd_index, share.seat.account.account_id,
+                order.order_id, order.account.account_id, trade_id, price_ticks, lots, fee_units,
+                share.final_lots, share.allocated_lots,
+                base.available_units, base.held_units, quote.available_units, quote.held_units, step, order.side,
             )
         )  # fmt: skip
 

@@ -18,6 +18,7 @@ from apps.matching.engine.iceberg import hide_reserve, iceberg_fault
 from apps.matching.engine.open_orders import rest_order, start_terms
 from apps.matching.engine.parking import park_order
 from apps.matching.engine.reach import limit_key, meets_book, would_match, would_print
+from apps.matching.engine.shares import tell_held
 from apps.matching.engine.state import State
 from apps.matching.engine.sweep import sweep
 from apps.streams.kinds import OrderKind, OrderStatus, Reason, TimeInForce
@@ -44,7 +45,7 @@ def is_well_formed(order: Order) -> bool:
             else 0 <= terms.display_lots <= order.quantity_lots
             and terms.expires_ms >= 0
             and (terms.expires_ms > 0) == (order.time_in_force == _GTD)
-            and order.time_in_force not in _IMMEDIATE
+            and (order.time_in_force not in _IMMEDIATE or not terms.display_lots | terms.expires_ms)
         )
     )
 
@@ -89,11 +90,13 @@ def place_limit(state: State, order: Order) -> Reason | None:
         if terms is not None:
             terms.accepted_seq = journal.seq
             start_terms(state, order, terms)
+            tell_held(journal, order)
         return None
 
     journal.accepted(order, 0)
     if terms is not None:
         terms.accepted_seq = journal.seq
+        tell_held(journal, order)
     match_and_rest(state, order)
     return None
 

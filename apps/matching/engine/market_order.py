@@ -5,8 +5,9 @@ from typing import Final
 from apps.matching.engine.book import BUY, Order
 from apps.matching.engine.budget import Budget
 from apps.matching.engine.filters import market_budget_fault, market_quantity_fault
-from apps.matching.engine.funds import hold, pays_with, release
+from apps.matching.engine.funds import hold, hold_for, pays_with, release, release_for
 from apps.matching.engine.reach import NO_LIMIT, would_print
+from apps.matching.engine.shares import tell_held
 from apps.matching.engine.state import State
 from apps.matching.engine.sweep import sweep
 from apps.streams.kinds import OrderStatus, Reason, TimeInForce
@@ -15,14 +16,15 @@ _NONE: Final = int(TimeInForce.NONE)
 
 
 def is_well_formed(order: Order) -> bool:
-    """Exactly one of quantity and budget."""
+    """Exactly one of quantity and budget. The only terms that one may have are the shares of a block order."""
+    terms = order.terms
     return (
         order.price_ticks == 0
         and order.quantity_lots >= 0
         and order.budget_units >= 0
         and (order.quantity_lots > 0) != (order.budget_units > 0)
         and order.time_in_force == _NONE
-        and order.terms is None
+        and (terms is None or (terms.block is not None and not terms.display_lots | terms.expires_ms))
     )
 
 
@@ -38,22 +40,18 @@ def place_market(state: State, order: Order) -> Reason | None:
 
 def _by_quantity(state: State, order: Order) -> Reason | None:
     """A buy must afford what would print and holds nothing; a sell must have, and holds, its whole quantity."""
-    pays = pays_with(order)
     if order.side == BUY:
-        if pays.available_units < would_print(state, order, NO_LIMIT).quote_units:
+        if order.seat.quote.available_units < would_print(state, order, NO_LIMIT).quote_units:
             return Reason.INSUFFICIENT_BALANCE
-    else:
-        need = order.quantity_lots * order.market.lot_size
-        if pays.available_units < need:
-            return Reason.INSUFFICIENT_BALANCE
-        hold(pays, need)
+    elif not hold_for(order):
+        return Reason.INSUFFICIENT_BALANCE
 
     _accept(state, order)
     stopped_by = sweep(state, order, NO_LIMIT)
     state.client_ids.remember(order)
     if order.left_lots or stopped_by is Reason.SELF_TRADE:
         if order.side != BUY:
-            release(pays, order.left_lots * order.market.lot_size)
+            release_for(order)
         _expire(state, order, stopped_by)
     return None
 
@@ -89,6 +87,8 @@ def _accept(state: State, order: Order) -> None:
     state.last_order_id += 1
     order.order_id = state.last_order_id
     state.journal.accepted(order, 0)
+    if order.terms is not None:
+        tell_held(state.journal, order)
 
 
 def _expire(state: State, order: Order, stopped_by: Reason | None) -> None:

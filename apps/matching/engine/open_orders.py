@@ -1,8 +1,10 @@
 """An open order stands at its seat and, with a client id, as that id's owner; in its book, or it waits. Only here.
 
-With an end in time it also has a timer (expiry.py, parking.py), which goes with it.
+With an end in time it also has a timer (expiry.py, parking.py), which goes with it. A block order is counted at the
+accounts that have a share of it.
 """
 
+from apps.matching.engine.allocation import Block
 from apps.matching.engine.book import BUY, Order
 from apps.matching.engine.state import State
 from apps.matching.engine.terms import Terms
@@ -24,13 +26,15 @@ def wait_order(state: State, order: Order) -> None:
 
 
 def start_terms(state: State, order: Order, terms: Terms) -> None:
-    """What an open order's terms ask of others: its timer, and its seat's count of icebergs."""
+    """What an open order's terms ask of others: its timer, its seat's count of icebergs, its accounts' of shares."""
     if terms.parked_seq:
         state.timers.add(terms.park_due_ms, terms.parked_seq, order)
     elif terms.expires_ms:
         state.timers.add(terms.expires_ms, terms.accepted_seq, order)
     if terms.display_lots:
         order.seat.iceberg_orders += 1
+    if terms.block is not None:
+        _count_shares(terms.block, 1)
 
 
 def forget_order(state: State, order: Order) -> None:
@@ -67,3 +71,10 @@ def _forget_terms(state: State, order: Order, terms: Terms) -> None:
         state.timers.leave_behind()
     if terms.display_lots:
         order.seat.iceberg_orders -= 1
+    if terms.block is not None:
+        _count_shares(terms.block, -1)
+
+
+def _count_shares(block: Block, more: int) -> None:
+    for share in block.shares:
+        share.seat.account.open_shares += more

@@ -12,6 +12,7 @@ from typing import Final
 from apps.matching.engine.book import Order
 from apps.matching.engine.ending import end_resting
 from apps.matching.engine.open_orders import start_terms, wait_order
+from apps.matching.engine.shares import tell_held
 from apps.matching.engine.state import State
 from apps.matching.engine.terms import Terms
 from apps.streams.kinds import OrderKind, OrderStatus, Reason, TimeInForce, Waiting
@@ -42,6 +43,7 @@ def park_order(state: State, order: Order, terms: Terms) -> None:
     journal, market = state.journal, order.market
     journal.accepted(order, 0)
     terms.accepted_seq = journal.seq
+    tell_held(journal, order)
     due_ms = journal.now_ms + market.settings.park_expiry_s * 1_000
     if terms.expires_ms:
         due_ms = min(due_ms, terms.expires_ms)

@@ -10,12 +10,14 @@ from typing import Final, NamedTuple
 
 from apps.matching.engine import limit, market_order
 from apps.matching.engine.accounts import Seat
+from apps.matching.engine.allocation import Block
 from apps.matching.engine.book import SELL, Order
 from apps.matching.engine.client_ids import NO_CLIENT_ID, RECORD, fingerprint_of, key_of
 from apps.matching.engine.framing import fields_of, is_text
 from apps.matching.engine.market import Market
 from apps.matching.engine.parking import mark_for_review, may_park
 from apps.matching.engine.selftrade import MODES
+from apps.matching.engine.shares import is_well_formed_block
 from apps.matching.engine.state import State
 from apps.matching.engine.states import entry_fault
 from apps.matching.engine.terms import Terms
@@ -44,8 +46,16 @@ KINDS: Final = {
 }
 
 
-def place_order(state: State, frames: bytes, offset: int, proceed: Callable[[], bool] | None = None) -> None:
-    """Between the order's own checks and what depends on the account stands `proceed`, which may end it there."""
+def place_order(
+    state: State,
+    frames: bytes,
+    offset: int,
+    proceed: Callable[[Order], Reason | None] | None = None,
+    block: Block | None = None,
+) -> None:
+    """Between the order's own checks and what depends on the account stands `proceed`; it may refuse the order, or end
+    it there without a word (NONE). `block` makes it a block order.
+    """
     (
         parts, flags, market_id, account_id, price_ticks, quantity_lots, budget_units, display_lots,
         stop_price_ticks, expires_ms, settings_version, trailing_bips, side, kind, time_in_force, stp_mode, client_id,
@@ -71,11 +81,19 @@ def place_order(state: State, frames: bytes, offset: int, proceed: Callable[[], 
         order = Order(
             seat, side, kind, time_in_force, stp_mode, price_ticks, quantity_lots, budget_units, client_id, terms
         )
-        reason = _admit(state, order, rules, settings_version)
+        if block is not None:
+            order.terms = terms or Terms()
+            order.terms.block = block
+        if block is not None and not is_well_formed_block(order):
+            reason = _MALFORMED
+        else:
+            reason = _admit(state, order, rules, settings_version)
         if reason is _PERCENT_PRICE and may_park(order):
             mark_for_review(order)
             reason = None
-        if reason is None and (proceed is None or proceed()):
+        if reason is None and proceed is not None:
+            reason = proceed(order)
+        if reason is None:
             reason = rules.place(state, order)
     if reason:
         state.journal.rejected(market_id, account_id, side, kind, client_id, reason)

@@ -21,7 +21,7 @@ RelayedHandler = Callable[[State, bytes, int], Reason | None]
 
 NO_KEY: Final = bytes(64)
 MONEY_KINDS: Final = frozenset(range(CommandKind.CREDIT, CommandKind.TRANSFER + 1))
-ACCOUNT_KINDS: Final = frozenset({CommandKind.SET_ACCOUNT})
+ACCOUNT_KINDS: Final = frozenset({CommandKind.SET_ACCOUNT, CommandKind.SET_ALLOCATION})
 
 _SOURCES: Final = frozenset(int(source) for source in Source)
 _DIRECT: Final = int(Source.DIRECT)

@@ -10,17 +10,17 @@ ORDER_ACCEPTED or ORDER_REJECTED of the new order.
 
 from typing import Final
 
-from apps.matching.engine.cancel import cancel_named
+from apps.matching.engine.book import Order
+from apps.matching.engine.cancel import replace_named
 from apps.matching.engine.client_ids import NO_CLIENT_ID
-from apps.matching.engine.framing import fields_of, is_text
+from apps.matching.engine.framing import fields_of, is_order_of, is_text
 from apps.matching.engine.placing import place_order
 from apps.matching.engine.state import State
 from apps.streams.kinds import CommandKind, Reason, ReplaceMode
-from apps.streams.records import COMMAND_HEADER, COMMAND_VERSION, FRAME_SIZE
+from apps.streams.records import FRAME_SIZE
 
 _unpack = fields_of(CommandKind.REPLACE_ORDER).unpack_from
 _MODES: Final = frozenset(int(mode) for mode in ReplaceMode)
-_PLACE_ORDER: Final = int(CommandKind.PLACE_ORDER)
 
 
 def replace_order(state: State, frames: bytes, offset: int) -> None:
@@ -32,22 +32,14 @@ def replace_order(state: State, frames: bytes, offset: int) -> None:
         client_id = cancel_client_id = NO_CLIENT_ID
         well_formed = False
     at = offset + FRAME_SIZE
-    if not well_formed or not _is_order_of(frames, at, market_id, account_id):
+    if not well_formed or not is_order_of(frames, at, market_id, account_id):
         state.journal.cancel_rejected(
             market_id, account_id, order_id, client_id, cancel_client_id, Reason.MALFORMED
         )  # fmt: skip
         return
 
-    def cancel() -> bool:
-        found = cancel_named(state, market_id, account_id, order_id, client_id, cancel_client_id)
-        return found or mode == ReplaceMode.ALLOW_FAILURE
+    def cancel(_: Order) -> Reason | None:
+        found = replace_named(state, market_id, account_id, order_id, client_id, cancel_client_id)
+        return None if found or mode == ReplaceMode.ALLOW_FAILURE else Reason.NONE
 
     place_order(state, frames, at, cancel)
-
-
-def _is_order_of(frames: bytes, offset: int, market_id: int, account_id: int) -> bool:
-    """A PLACE_ORDER frame of that market and account; the frames behind a head are not checked before."""
-    version, kind, _, _, orders_market_id, orders_account_id, *_ = COMMAND_HEADER.unpack_from(frames, offset)
-    return (version, kind, orders_market_id, orders_account_id) == (
-        COMMAND_VERSION, _PLACE_ORDER, market_id, account_id,
-    )  # fmt: skip

@@ -12,6 +12,7 @@ from apps.matching.engine.budget import Budget
 from apps.matching.engine.ending import end_resting
 from apps.matching.engine.funds import pays_with, release, release_lots
 from apps.matching.engine.iceberg import refill
+from apps.matching.engine.shares import block_of, take_off, tell_taken_off
 from apps.matching.engine.state import State
 from apps.matching.engine.terms import Terms
 from apps.streams.kinds import OrderStatus, Reason, StpMode
@@ -38,8 +39,13 @@ def prevent_match(state: State, taker: Order, maker: Order, wanted_lots: int, bu
 
 
 def _decrement(state: State, taker: Order, maker: Order, lots: int, budget: Budget | None) -> None:
+    takers_block, makers_block = block_of(taker), block_of(maker)
+    takers_portions = makers_portions = None
     if budget is None:
-        release_lots(taker, lots)
+        if takers_block is None:
+            release_lots(taker, lots)
+        else:
+            takers_portions = take_off(taker, takers_block, lots)
         taker.left_lots -= lots
         _count(taker, lots)
     else:
@@ -49,7 +55,10 @@ def _decrement(state: State, taker: Order, maker: Order, lots: int, budget: Budg
             release(pays_with(taker), units)
     level = maker.level
     assert level is not None
-    release_lots(maker, lots)
+    if makers_block is None:
+        release_lots(maker, lots)
+    else:
+        makers_portions = take_off(maker, makers_block, lots)
     maker.left_lots -= lots
     level.lots -= lots
     terms = _count(maker, lots)
@@ -62,6 +71,10 @@ def _decrement(state: State, taker: Order, maker: Order, lots: int, budget: Budg
         taker_pays=pays_with(taker),
         maker_pays=pays_with(maker),
     )
+    if takers_portions is not None:
+        tell_taken_off(state.journal, taker, takers_portions)
+    if makers_portions is not None:
+        tell_taken_off(state.journal, maker, makers_portions)
     if maker.left_lots:
         return
     if terms.reserve_lots:

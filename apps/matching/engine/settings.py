@@ -1,14 +1,15 @@
-"""Assets, markets and accounts as staff set them, by command."""
+"""Assets, markets, accounts and allocation rules as they are set by command."""
 
 from typing import Final
 
 from apps.matching.engine.accounts import Account, Asset
+from apps.matching.engine.allocation_rules import AllocationRule
 from apps.matching.engine.framing import fields_of
 from apps.matching.engine.market import Market
 from apps.matching.engine.state import State
-from apps.streams.codec import decode_settings
+from apps.streams.codec import Settings, decode_settings
 from apps.streams.kinds import CommandKind, MarketState, Reason
-from apps.streams.messages import MAX_FEE_TIERS, AssetSettings, MarketSettings, SettingsError
+from apps.streams.messages import MAX_FEE_TIERS, AllocationSettings, AssetSettings, MarketSettings, SettingsError
 from apps.streams.records import FRAME_SIZE, FrameError
 
 _unpack_control = fields_of(CommandKind.SET_MARKET).unpack_from
@@ -95,7 +96,33 @@ def set_account(state: State, frames: bytes, offset: int) -> Reason | None:
     return None
 
 
-def _body(frames: bytes, offset: int) -> AssetSettings | MarketSettings | None:
+def set_allocation(state: State, frames: bytes, offset: int) -> Reason | None:
+    """A new allocation rule of an account, another content for a known one, or, without accounts, its end (T12).
+
+    Open block orders keep their shares. Whether the accounts are still in the owner's family is asked again for each
+    new one.
+    """
+    settings = _body(frames, offset)
+    _, _, _, account_id, relay_seq, source, _ = _unpack_control(frames, offset)
+    if not isinstance(settings, AllocationSettings) or settings.account_id != account_id:
+        return Reason.INVALID_SETTINGS
+    owner = state.accounts.get(account_id)
+    if owner is None:
+        return Reason.UNKNOWN_ACCOUNT
+    if settings.accounts:
+        rule = AllocationRule(settings.method, settings.accounts, settings.weights_bp)
+        if not rule.is_of_family(state, owner):
+            return Reason.ALLOCATION_FAMILY
+        owner.allocations[settings.rule_id] = rule
+    else:
+        owner.allocations.pop(settings.rule_id, None)
+    state.journal.settings_applied(
+        CommandKind.SET_ALLOCATION, relay_seq, source, settings.rule_id, account_id=account_id
+    )
+    return None
+
+
+def _body(frames: bytes, offset: int) -> Settings | None:
     """The checked settings of the frame run at `offset`, None where they are not valid."""
     run = frames[offset : offset + frames[offset + 2] * FRAME_SIZE]
     try:

@@ -10,10 +10,10 @@ Versions
     names; a body of an older one is read without it. So a new release starts from the state of the one before.
 
 Canonical
-    Balances without units have no row; open orders have rows in `expiries` to `amended` and in `parked` only for what
-    they have of it (`left_lots` in `orders` is what the order shows), markets in `entry_rules` where one of these is
-    set. An order's place at its level is its `priority`; levels, indexes, totals and timers are rebuilt. `state_hash`
-    is the hash of the whole body.
+    Balances without units have no row; open orders have rows in `expiries` to `amended` and in `parked`, `blocks` and
+    `shares` only for what they have of it (`left_lots` in `orders` is what the order shows), markets in `entry_rules`
+    where one of these is set. An order's place at its level is its `priority`; levels, indexes, totals and timers are
+    rebuilt. `state_hash` is the hash of the whole body.
 """
 
 from collections.abc import Iterator, Set
@@ -24,6 +24,7 @@ from typing import Any, Final, NamedTuple
 from msgspec.structs import fields
 
 from apps.matching.engine.accounts import Account, Asset, Balance
+from apps.matching.engine.allocation_tables import allocation_rows, restore_rules, restored_blocks
 from apps.matching.engine.book import Order
 from apps.matching.engine.cancel_timer import start_cancel_timer
 from apps.matching.engine.client_ids import KEY_SIZE, NO_CLIENT_ID, RECORD, ClientIds
@@ -94,6 +95,14 @@ TABLES: Final = (
     Table("entry_rules", "market_id", (
         ("market_id", "I"), ("park_outside_band", "B"), ("park_expiry_s", "I"), ("max_iceberg_orders", "I"),
     ), since=3),
+    Table("allocations", "account_id, rule_id", (("account_id", "Q"), ("rule_id", "I"), ("method", "B")), since=3),
+    Table("allocated_accounts", "account_id, rule_id, place in the rule", (
+        ("account_id", "Q"), ("rule_id", "I"), ("sub_account_id", "Q"), ("weight_bp", "I"),
+    ), since=3),
+    Table("blocks", "order_id", (("order_id", "Q"), ("rule_id", "I"), ("requested_crc", "I")), since=3),
+    Table("shares", "order_id, place in the rule", (
+        ("order_id", "Q"), ("account_id", "Q"), ("final_lots", "q"), ("allocated_lots", "q"),
+    ), since=3),
 )  # fmt: skip
 
 _SETTINGS_COLUMNS: Final = tuple(name for name, _ in TABLES[3].columns[5:20])
@@ -142,6 +151,7 @@ def write_snapshot(state: State, rules_version: int) -> bytes:
             if account.cancel_timer_seq
         ),
         **{name: iter(_rules_rows(state, columns)) for name, columns in _RULES.items()},
+        **allocation_rows(state),
     }
     parts = [MAGIC]
     for table in TABLES:
@@ -239,6 +249,7 @@ def _restore(state: State, tables: dict[str, list[tuple[Any, ...]]]) -> None:
     for row in sorted(tables["orders"], key=lambda row: row[priority]):
         _restore_order(state, row, waiting)
     _restore_terms(state, tables)
+    restore_rules(state, tables)
     for account_id, due_ms, seq in tables["cancel_timers"]:
         start_cancel_timer(state, state.accounts[account_id], due_ms, seq)
     for market_id, count in tables["skips"]:
@@ -263,32 +274,33 @@ def _terms_rows(state: State) -> dict[str, Iterator[tuple[Any, ...]]]:
 
 
 def _restore_terms(state: State, tables: dict[str, list[tuple[Any, ...]]]) -> None:
-    if not any(tables[name] for name in ("expiries", "icebergs", "prevented", "amended", "parked")):
+    if not any(tables[name] for name in ("expiries", "icebergs", "prevented", "amended", "parked", "blocks")):
         return
     orders = {order.order_id: order for order in state.open_orders()}
-
-    def terms_of(order_id: int) -> Terms:
-        order = orders[order_id]
-        if order.terms is None:
-            order.terms = Terms()
-        return order.terms
-
     for order_id, expires_ms, accepted_seq in tables["expiries"]:
-        terms = terms_of(order_id)
+        terms = _terms_of(orders[order_id])
         terms.expires_ms, terms.accepted_seq = expires_ms, accepted_seq
     for order_id, display_lots, reserve_lots in tables["icebergs"]:
-        terms = terms_of(order_id)
+        terms = _terms_of(orders[order_id])
         terms.display_lots, terms.reserve_lots = display_lots, reserve_lots
     for order_id, lots in tables["prevented"]:
-        terms_of(order_id).prevented_lots = lots
+        _terms_of(orders[order_id]).prevented_lots = lots
     for order_id, placed_lots in tables["amended"]:
-        terms_of(order_id).placed_lots = placed_lots
+        _terms_of(orders[order_id]).placed_lots = placed_lots
     for order_id, due_ms, seq in tables["parked"]:
-        terms = terms_of(order_id)
+        terms = _terms_of(orders[order_id])
         terms.waiting, terms.park_due_ms, terms.parked_seq = int(Waiting.PARKED), due_ms, seq
+    for order_id, block in restored_blocks(state, tables, orders):
+        _terms_of(orders[order_id]).block = block
     for order in orders.values():
         if order.terms is not None:
             start_terms(state, order, order.terms)
+
+
+def _terms_of(order: Order) -> Terms:
+    if order.terms is None:
+        order.terms = Terms()
+    return order.terms
 
 
 def _skip_rows(state: State) -> list[tuple[int, int]]:

@@ -17,6 +17,7 @@ from apps.matching.engine.funds import exchange
 from apps.matching.engine.iceberg import refill
 from apps.matching.engine.open_orders import forget_order
 from apps.matching.engine.selftrade import DECREMENT, ENDS_TAKER, prevent_match
+from apps.matching.engine.shares import exchange_shares, tell_print
 from apps.matching.engine.state import State
 from apps.streams.kinds import EventKind, Reason, TradeFlag
 from apps.streams.records import EVENT_VERSION, EVENTS
@@ -48,6 +49,7 @@ def sweep(state: State, taker: Order, worst_key: int, budget: Budget | None = No
     side = market.asks if buying else market.bids
     keys = side.keys
     wanted = taker.left_lots
+    takers_block = None if taker.terms is None else taker.terms.block
 
     while keys:
         key = keys[-1]
@@ -83,8 +85,11 @@ def sweep(state: State, taker: Order, worst_key: int, budget: Budget | None = No
                 maker = level.head
                 continue
 
-            terms = maker.terms
-            reserve = 0 if terms is None else terms.reserve_lots
+            terms, block = maker.terms, takers_block
+            if terms is None:
+                reserve = 0
+            else:
+                reserve, block = terms.reserve_lots, terms.block or block
             maker_left = maker.left_lots
             lots = wanted if wanted < maker_left else maker_left
             maker_left -= lots
@@ -101,7 +106,13 @@ def sweep(state: State, taker: Order, worst_key: int, budget: Budget | None = No
                 rebate, maker_pays = rebate_units(taker_gets, maker_ppm, taker_fee), 0
                 maker_fee = -rebate
             maker_seat = maker.seat
-            if buying:
+            if block is not None:
+                flags = _TAKER_IS_BUYER if buying else 0
+                parts = exchange_shares(
+                    market, taker, maker, lots, lot_cost, hold_per_lot if buying else lot_cost,
+                    taker_fee, maker_pays, rebate,
+                )  # fmt: skip
+            elif buying:
                 flags = _TAKER_IS_BUYER
                 released = lots * hold_per_lot
                 exchange(market, seat, maker_seat, base_units, quote_units, released, taker_fee, maker_pays, rebate, 0)
@@ -143,6 +154,8 @@ def sweep(state: State, taker: Order, worst_key: int, budget: Budget | None = No
                     level_lots, maker_left + reserve,
                 )
             )  # fmt: skip
+            if block is not None:
+                tell_print(journal, taker, maker, parts, trade_id, price_ticks)
 
             if not maker_left and reserve:
                 assert terms is not None

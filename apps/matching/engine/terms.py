@@ -1,7 +1,10 @@
-"""What only some orders have: an end in time, a hidden reserve, lots lost to prevented matches or amended away, a wait.
+"""What only some orders have: an end in time, a hidden reserve, lots lost to prevented matches or amended away, a wait,
+the shares of sub-accounts.
 
 A plain order has none of it (`Order.terms` is None), so that it pays one look at most for each rule here.
 """
+
+from apps.matching.engine.allocation import Block
 
 
 class Terms:
@@ -11,12 +14,12 @@ class Terms:
     `reserve_lots` is an iceberg's hidden rest; `Order.left_lots` is its tip. `prevented_lots` were taken off by
     self-trade prevention (DECREMENT). `placed_lots` is the quantity that an amended order was placed with, else 0.
     `waiting` is 0 for an order that stands in a book, else a Waiting. A parked one ends at `park_due_ms` unless it was
-    reviewed before; `parked_seq` is the seq of its ORDER_PARKED.
+    reviewed before; `parked_seq` is the seq of its ORDER_PARKED. `block` holds the shares of a block order.
     """
 
     __slots__ = (
-        "accepted_seq", "display_lots", "expires_ms", "park_due_ms", "parked_seq", "placed_lots", "prevented_lots",
-        "reserve_lots", "waiting",
+        "accepted_seq", "block", "display_lots", "expires_ms", "park_due_ms", "parked_seq", "placed_lots",
+        "prevented_lots", "reserve_lots", "waiting",
     )  # fmt: skip
 
     def __init__(self, display_lots: int = 0, expires_ms: int = 0) -> None:
@@ -29,3 +32,4 @@ class Terms:
         self.waiting = 0
         self.park_due_ms = 0
         self.parked_seq = 0
+        self.block: Block | None = None

@@ -43,6 +43,15 @@ class OrderRow(NamedTuple):
     waiting: int
 
 
+class ShareRow(NamedTuple):
+    """A sub-account's share of an open block order."""
+
+    order_id: int
+    account_id: int
+    final_lots: int
+    allocated_lots: int
+
+
 class HoldRow(NamedTuple):
     key: str
     account_id: int
@@ -123,6 +132,16 @@ def open_orders(state: State) -> Iterator[OrderRow]:
             terms.expires_ms,
             terms.waiting,
         )
+
+
+def shares(state: State) -> Iterator[ShareRow]:
+    """By order_id, of one order in the order of its rule."""
+    for order in state.open_orders():
+        if order.terms is not None and order.terms.block is not None:
+            for share in order.terms.block.shares:
+                yield ShareRow(
+                    order.order_id, share.seat.account.account_id, share.final_lots, share.allocated_lots
+                )  # fmt: skip
 
 
 def holds(state: State) -> Iterator[HoldRow]:

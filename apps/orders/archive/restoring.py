@@ -162,11 +162,10 @@ class Restorer:
             key = command.key
         elif command.KIND in (CommandKind.SET_ASSET, CommandKind.SET_MARKET):
             settings = decode_settings(frames)
-            key = (
-                f"market:{settings.market_id}:settings:{settings.settings_version}"
-                if isinstance(settings, MarketSettings)
-                else asset_key(settings.asset_id, self._shard)
-            )
+            if isinstance(settings, MarketSettings):
+                key = f"market:{settings.market_id}:settings:{settings.settings_version}"
+            elif isinstance(settings, AssetSettings):
+                key = asset_key(settings.asset_id, self._shard)
         if key and not OutboxRow.objects.filter(key=key).exists():
             return key
         return f"restored:{self._shard}:{event.source}:{event.relay_seq}"
@@ -179,7 +178,7 @@ class Restorer:
             if isinstance(settings, AssetSettings):
                 if done:
                     self._asset(settings)
-            else:
+            elif isinstance(settings, MarketSettings):
                 self._market(settings, row, done=done)
         elif command.KIND == CommandKind.SET_MARKET_STATE and Market.objects.filter(id=command.market_id).exists():
             _, made = MarketStateChange.objects.get_or_create(

@@ -19,10 +19,13 @@ whoever is named first gets 1,000,000 USDT and 100 BTC, unless a `fund` line cam
     amend ID QUANTITY [by WHO]                            to a smaller quantity
     cancel-after WHO SECONDS                              cancel-all-after; 0 clears it
     replace|replace-anyway ID bid|ask|buy|sell ...        cancel-replace: stop on failure, allow failure
+    allocation RULE WHO equal|pro-rata SUB ...            how WHO's block orders are divided; s1..s9 names nine
+    allocation RULE WHO fixed SUB:BP ...
+    block RULE [QUANTITY,QUANTITY...] bid|ask|sell ...    a block order; the quantities are those requested, pro rata
     fund WHO AMOUNT ASSET     withdraw WHO AMOUNT ASSET   credit, debit
     transfer WHO AMOUNT ASSET WHO                         between accounts
     hold|release|capture KEY WHO AMOUNT ASSET             keyed holds
-    family WHO HEAD           tier WHO N                  account settings
+    family WHO HEAD           tier WHO N                  account settings (s1..s9 is a family of nine)
     set FIELD VALUE ...       fees MAKER:TAKER ...        newer market settings (integers; ppm by tier)
     state STATE                                           staff moves the market
     review ID release|reject                              staff decides about a parked order
@@ -36,9 +39,20 @@ import msgspec
 
 from apps.common.amounts import format_units, parse_decimal
 from apps.matching.engine import Engine
-from apps.streams.codec import decode_events, encode_command, encode_replace, encode_set_asset, encode_set_market, stamp
+from apps.streams.codec import (
+    decode_events,
+    encode_block,
+    encode_command,
+    encode_replace,
+    encode_set_allocation,
+    encode_set_asset,
+    encode_set_market,
+    stamp,
+)
 from apps.streams.kinds import (
     AcceptedFlag,
+    AllocationMethod,
+    AllocationStep,
     Counterparty,
     MarketState,
     OrderKind,
@@ -53,10 +67,11 @@ from apps.streams.kinds import (
     TimerFlag,
     TradeFlag,
 )
-from apps.streams.messages import AssetSettings, MarketSettings
+from apps.streams.messages import AllocationSettings, AssetSettings, MarketSettings
 from apps.streams.records import (
     FRAME_SIZE,
     AllCanceled,
+    Allocated,
     AmendOrder,
     AmendRejected,
     CancelAll,
@@ -80,6 +95,7 @@ from apps.streams.records import (
     OrderRejected,
     OrderRested,
     OrderReviewed,
+    PlaceBlock,
     PlaceOrder,
     PreventedMatch,
     RelayRefused,
@@ -104,6 +120,12 @@ BY_OTHERS = {
     Reason.CANCELED_BY_STAFF: "staff",
     Reason.CANCELED_BY_TIMER: "timer",
     Reason.REJECTED_BY_STAFF: "staff",
+}
+SHARE_WORDS = {
+    AllocationStep.HELD: "holds for",
+    AllocationStep.FILLED: "gets",
+    AllocationStep.PREVENTED: "loses",
+    AllocationStep.RELEASED: "releases",
 }
 
 SETTINGS = MarketSettings(
@@ -146,6 +168,8 @@ class Table:
         self.new: set[int] = set()
         self.skipping = False
         self.replacing: ReplaceOrder | None = None
+        self.blocking: tuple[PlaceBlock, list[int]] | None = None
+        self.rules: dict[str, int] = {}
         self.log: list[bytes] = []
         for code, asset_id in ASSETS.items():
             self.run(encode_set_asset(AssetSettings(asset_id=asset_id, code=code), **self.numbered()))
@@ -200,7 +224,13 @@ class Table:
             **fields,
         )
         head, self.replacing = self.replacing, None
-        events = self.send(order) if head is None else self.run(encode_replace(head, order))
+        block, self.blocking = self.blocking, None
+        if head is not None:
+            events = self.run(encode_replace(head, order))
+        elif block is not None:
+            events = self.run(encode_block(block[0], order, block[1]))
+        else:
+            events = self.send(order)
         for event in events:
             if isinstance(event, OrderAccepted):
                 self.orders[name] = event.order_id
@@ -332,6 +362,27 @@ class Table:
         )
         return self.answer(list(order))
 
+    def do_allocation(self, rule: str, who: str, method: str, *subs: str) -> str:
+        pairs = [sub.partition(":") for word in subs for sub in _range(word)]
+        settings = AllocationSettings(
+            account_id=self.account(who),
+            rule_id=self.rules.setdefault(rule, len(self.rules) + 1),
+            method=AllocationMethod[method.upper().replace("-", "_")],
+            accounts=[self.account(sub) for sub, _, _ in pairs],
+            weights_bp=[int(weight) for _, _, weight in pairs if weight],
+        )
+        return self.words(self.run(encode_set_allocation(settings, **self.numbered())))
+
+    def do_block(self, rule: str, *words: str) -> str:
+        """The order that follows is one."""
+        requested: list[int] = []
+        if words[0] not in ("bid", "ask", "buy", "sell"):
+            requested, words = [lots(part) for part in words[0].split(",")], words[1:]
+        self.account(words[2])  # may take time
+        head = PlaceBlock(market_id=MARKET, account_id=self.account(words[2]), rule_id=self.rules.get(rule, 99))
+        self.blocking = head, requested
+        return self.answer(list(words))
+
     def do_cancel_after(self, who: str, seconds: str) -> str:
         return self.words(self.send(SetCancelTimer(account_id=self.account(who), timeout_ms=int(seconds) * 1_000)))
 
@@ -368,9 +419,13 @@ class Table:
         )
 
     def do_family(self, who: str, head: str) -> str:
-        return self.words(
-            self.send(SetAccount(account_id=self.account(who), family_id=self.account(head), **self.numbered()))
-        )
+        family_id = self.account(head)
+        events = [
+            event
+            for sub in _range(who)
+            for event in self.send(SetAccount(account_id=self.account(sub), family_id=family_id, **self.numbered()))
+        ]
+        return self.words(events[-1:])
 
     def do_tier(self, who: str, tier: str) -> str:
         return self.words(self.send(SetAccount(account_id=self.account(who), fee_tier=int(tier), **self.numbered())))
@@ -440,6 +495,9 @@ class Table:
     def _name(self, order_id: int) -> str:
         return next((name for name, known in self.orders.items() if known == order_id), f"#{order_id}")
 
+    def _who(self, account_id: int) -> str:
+        return next(name for name, known in self.accounts.items() if known == account_id)
+
     def _words_of(self, event: Any) -> list[str]:
         match event:
             case OrderAccepted():
@@ -467,6 +525,9 @@ class Table:
                 return ["parked"]
             case OrderReviewed():
                 return ["released"] if event.decision == Review.RELEASE else []
+            case Allocated():
+                verb = SHARE_WORDS[AllocationStep(event.step)]
+                return [f"{self._who(event.account_id)} {verb} {quantity_text(event.quantity_lots)}"]
             case IcebergRefilled():
                 return [f"refill {self._name(event.order_id)} {quantity_text(event.tip_lots)}"]
             case CancelTimerSet():
@@ -501,6 +562,15 @@ def play(script: str, **settings: Any) -> Table:
     table = Table(**settings)
     table.play(script)
     return table
+
+
+def _range(word: str) -> list[str]:
+    """`s1..s4` is s1 s2 s3 s4."""
+    if ".." not in word:
+        return [word]
+    first, last = word.split("..")
+    prefix = first.rstrip("0123456789")
+    return [f"{prefix}{number}" for number in range(int(first[len(prefix) :]), int(last[len(prefix) :]) + 1)]
 
 
 def ticks(price: str) -> int:

@@ -3,8 +3,19 @@
 from collections import defaultdict
 from typing import Any
 
-from apps.streams.kinds import AcceptedFlag, ClosedFlag, CommandKind, EventKind, Review, Side, StpMode, TradeFlag
+from apps.streams.kinds import (
+    AcceptedFlag,
+    AllocationStep,
+    ClosedFlag,
+    CommandKind,
+    EventKind,
+    Review,
+    Side,
+    StpMode,
+    TradeFlag,
+)
 from apps.streams.records import (
+    Allocated,
     IcebergRefilled,
     MoneyMoved,
     OrderAccepted,
@@ -32,6 +43,7 @@ class Projection:
         self.left: dict[int, int] = {}
         self.priority: dict[int, int] = {}
         self.prevented: dict[int, int] = defaultdict(int)
+        self.shares: dict[Pair, Pair] = {}  # (order, sub-account): (final lots, allocated lots)
 
     def apply(self, event: Any) -> None:
         assert event.seq == self.seq + 1, f"seq {event.seq} after {self.seq}"
@@ -108,6 +120,25 @@ class Projection:
         self.levels[event.market_id, event.side, event.price_ticks] = event.level_lots
         self.left[event.order_id] -= event.old_quantity_lots - event.quantity_lots
         assert self.left[event.order_id] == event.left_lots
+
+    def _allocated(self, event: Allocated) -> None:
+        base, quote = self.assets[event.market_id]
+        self.balances[event.account_id, base] = (event.base_available, event.base_held)
+        self.balances[event.account_id, quote] = (event.quote_available, event.quote_held)
+        key = event.order_id, event.account_id
+        if event.step == AllocationStep.HELD:
+            assert key not in self.shares
+            self.shares[key] = (event.final_lots, 0)
+            return
+        final, allocated = self.shares[key]
+        if event.step == AllocationStep.RELEASED:
+            assert event.quantity_lots == final - allocated
+            del self.shares[key]
+        else:
+            assert (event.final_lots, event.allocated_lots) == (final, allocated + event.quantity_lots)
+            self.shares[key] = (final, event.allocated_lots)
+            if event.allocated_lots == final:
+                del self.shares[key]
 
     def _iceberg_refilled(self, event: IcebergRefilled) -> None:
         self.levels[event.market_id, event.side, event.price_ticks] = event.level_lots

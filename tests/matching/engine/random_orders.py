@@ -9,9 +9,27 @@ from typing import Any
 import msgspec
 
 from apps.matching.engine import Engine
-from apps.streams.codec import decode_events, decode_settings, encode_command, encode_replace, encode_set_market
-from apps.streams.kinds import CommandKind, OrderKind, Source, StpMode, TimeInForce
-from apps.streams.records import AmendOrder, OrderParked, PlaceOrder, ReplaceOrder, ReviewOrder, SetCancelTimer
+from apps.streams.codec import (
+    decode_events,
+    decode_settings,
+    encode_block,
+    encode_command,
+    encode_replace,
+    encode_set_allocation,
+    encode_set_market,
+)
+from apps.streams.kinds import AllocationMethod, CommandKind, OrderKind, Source, StpMode, TimeInForce
+from apps.streams.messages import AllocationSettings
+from apps.streams.records import (
+    AmendOrder,
+    OrderParked,
+    PlaceBlock,
+    PlaceOrder,
+    ReplaceOrder,
+    ReviewOrder,
+    SetAccount,
+    SetCancelTimer,
+)
 from tests.matching.engine.random_commands import ACCOUNTS
 from tests.matching.engine.random_commands import Commands as SpineCommands
 
@@ -30,6 +48,9 @@ class Commands(SpineCommands):
         self.placed: list[tuple[int, str, int]] = []
         self.parked: list[OrderParked] = []
         self.engine = Engine(50)
+        for account_id in (7, 8):
+            self.setup.append(encode_command(SetAccount(account_id=account_id, family_id=1, **self.relay())))
+        self.setup += [self._allocation(method) for method in AllocationMethod]
 
     def next(self) -> bytes:
         frames = super().next()
@@ -48,6 +69,10 @@ class Commands(SpineCommands):
             return self._replace()
         if self.parked and self.random.random() < 0.05:
             return encode_command(self._review())
+        if self.random.random() < 0.08:
+            return self._block()
+        if self.random.random() < 0.005:
+            return self._allocation(self.random.choice(tuple(AllocationMethod)))
         return super()._choose()
 
     def _review(self) -> ReviewOrder:
@@ -75,6 +100,32 @@ class Commands(SpineCommands):
             max_iceberg_orders=random.choice((0, 1, 1)),
         )
         return encode_set_market(settings, relay_seq=self.relay_seq, source=Source.OUTBOX)
+
+    def _allocation(self, method: AllocationMethod) -> bytes:
+        """The rule of account 1 with the method's number; its accounts may not be of one family any more."""
+        random = self.random
+        accounts = random.choice(([1, 7, 8], [8, 7], [7, 8, 1], [1], [6, 7], []))
+        fixed = method is AllocationMethod.FIXED and accounts
+        weights = [10_000 - 777 * (len(accounts) - 1), *[777] * (len(accounts) - 1)] if fixed else []
+        settings = AllocationSettings(
+            account_id=1, rule_id=method, method=method, accounts=accounts, weights_bp=weights
+        )  # fmt: skip
+        return encode_set_allocation(settings, **self.relay())
+
+    def _block(self) -> bytes:
+        random, order = self.random, self._order()
+        fields = asdict(order) | {"account_id": 1, "display_lots": 0}
+        if random.random() < 0.95:
+            fields["client_id"] = f"b{order.client_id}"
+        if order.quantity_lots > 1:
+            self.placed += [(1, fields["client_id"], order.quantity_lots)] * 3
+        method = random.choice(tuple(AllocationMethod))
+        requested = []
+        if method is AllocationMethod.PRO_RATA:
+            requested = [random.choice((0, 1, 1, 5, 99)) for _ in range(random.choice((1, 2, 2, 3, 3, 3)))]
+        return encode_block(
+            PlaceBlock(market_id=order.market_id, account_id=1, rule_id=method), PlaceOrder(**fields), requested
+        )
 
     def _replace(self) -> bytes:
         account_id, client_id, _ = self.random.choice(self.placed[-20:])

@@ -32,6 +32,10 @@ SCRIPT = """
     bid  b4 alice 90000 0.1 show 0.05
     bid  b5 alice 90000 0.1 gtd 9000
     bid  b6 alice 90000 0.1 gtd 90
+    family s1..s3 head
+    allocation r head fixed s1:5000 s2:3000 s3:2000
+    block r ask k1 head 53000 0.3
+    buy  p2 dave market 0.25
 """
 
 
@@ -79,6 +83,7 @@ def test_the_layout_is_one_table_of_unique_columns() -> None:
     assert [table.name for table in TABLES] == [
         "head", "relays", "assets", "markets", "fees", "accounts", "balances", "holds", "orders", "closed_ids",
         "skips", "expiries", "icebergs", "prevented", "amended", "cancel_timers", "parked", "entry_rules",
+        "allocations", "allocated_accounts", "blocks", "shares",
     ]  # fmt: skip
     for table in TABLES:
         names = [name for name, _ in table.columns]
