@@ -277,6 +277,10 @@ REFUSALS: Final[Mapping[Reason, tuple[int, int, str]]] = {
     Reason.NOT_AMENDABLE: (400, -2038, "This order is not in the book and cannot be amended."),
     Reason.MAX_NUM_ICEBERG_ORDERS: (400, -1013, "Filter failure: MAX_NUM_ICEBERG_ORDERS"),
     Reason.EXPIRY_PASSED: (400, -1013, "The order's end must lie in the future."),
+    Reason.UNKNOWN_ALLOCATION: (400, -2010, "The account has no such allocation rule."),
+    Reason.ALLOCATION_WEIGHTS: (400, -1013, "The requested quantities do not fit the allocation rule."),
+    Reason.ALLOCATION_FAMILY: (400, -2010, "The allocation rule names an account that is not a sub-account any more."),
+    Reason.BLOCK_UNCHANGEABLE: (400, -2011, "A block order can be neither amended nor replaced."),
     # The engine failed at this very order and goes on without it. The same order would fail again, so this is a
     # refusal and not a 503 to be repeated.
     Reason.INTERNAL: (400, -2010, "This order cannot be processed. Nothing was executed; please report it."),
