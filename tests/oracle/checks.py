@@ -124,12 +124,16 @@ def band_of(order: Order) -> Reason:
 
 
 def limits_of(order: Order) -> Reason:
-    """Resting orders of the account in this market; asked of what can rest."""
-    most = order.market.settings.max_open_orders
-    if not most or order.time_in_force not in (TimeInForce.GTC, TimeInForce.GTD):
+    """Other open orders of the account in this market, and those with a display; asked of what can rest."""
+    settings = order.market.settings
+    if order.time_in_force not in (TimeInForce.GTC, TimeInForce.GTD):
         return Reason.NONE
-    open_now = sum(o.market is order.market for o in order.account.orders)
-    return Reason.MAX_NUM_ORDERS if open_now >= most else Reason.NONE
+    others = [o for o in order.account.orders if o.market is order.market and o is not order]
+    if 0 < settings.max_open_orders <= len(others):
+        return Reason.MAX_NUM_ORDERS
+    if order.display and 0 < settings.max_iceberg_orders <= sum(o.display > 0 for o in others):
+        return Reason.MAX_NUM_ICEBERG_ORDERS
+    return Reason.NONE
 
 
 def funds_of(world: World, order: Order, rehearsal: Rehearsal | None) -> Reason:

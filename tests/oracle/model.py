@@ -5,7 +5,7 @@ from typing import Any
 
 from apps.streams.kinds import CommandKind, Reason
 from apps.streams.records import COMMANDS, CONTROL_HEAD_SIZE, FRAME_SIZE, MoneyCommand, Relayed
-from tests.oracle import money, orders, staff
+from tests.oracle import money, orders, parking, staff
 from tests.oracle.world import World
 
 ONE_FRAME_COMMANDS: dict[CommandKind, Callable[..., object]] = {
@@ -76,6 +76,8 @@ class Oracle:
                 order, order_readable = decode(run[FRAME_SIZE:])
                 readable = readable and order_readable
             orders.replace_order(world, command, order, readable=readable)
+        elif kind == CommandKind.REVIEW_ORDER:
+            parking.review_order(world, command, orders.run, readable=readable and one_frame)
         elif kind in (CommandKind.SET_ASSET, CommandKind.SET_MARKET):
             end = CONTROL_HEAD_SIZE + command.body_length
             body = run[CONTROL_HEAD_SIZE:end] if end <= len(run) else None

@@ -12,6 +12,7 @@ from apps.streams.kinds import (
     Side,
     TimeInForce,
     TimerFlag,
+    Waiting,
 )
 from apps.streams.records import (
     AllCanceled,
@@ -30,7 +31,7 @@ from apps.streams.records import (
     ReplaceOrder,
     SetCancelTimer,
 )
-from tests.oracle import checks
+from tests.oracle import checks, parking
 from tests.oracle.matching import Rehearsal, close, has_expired, in_reach, rehearse, sweep, would_match
 from tests.oracle.world import Order, World
 
@@ -65,6 +66,9 @@ def first_checks(world: World, command: PlaceOrder, *, readable: bool) -> Order 
         return None
     order = as_order(world, command)
     reason = checks.state_of(world, order) or checks.filters_of(world, order) or checks.band_of(order)
+    if reason == Reason.PERCENT_PRICE and parking.parks(order):
+        order.waiting = Waiting.PARKED
+        return order
     if reason:
         reject(world, command, reason)
         return None
@@ -73,7 +77,6 @@ def first_checks(world: World, command: PlaceOrder, *, readable: bool) -> Order 
 
 def last_checks_and_sweep(world: World, command: PlaceOrder, order: Order) -> None:
     """Limits of the account, funds, would match; then the sweep and what becomes of the rest."""
-    by_quantity = order.kind == OrderKind.MARKET and not order.budget
     rehearsal: Rehearsal | None = None
     if order.kind == OrderKind.MARKET or order.time_in_force == TimeInForce.FOK:
         rehearsal = rehearse(world, order)
@@ -88,8 +91,14 @@ def last_checks_and_sweep(world: World, command: PlaceOrder, order: Order) -> No
         return
 
     accept(world, command, order)
-    if order.resting:
-        return
+    if order.waiting:
+        parking.park(world, order)
+    elif not order.resting:
+        run(world, order, rehearsal)
+
+
+def run(world: World, order: Order, rehearsal: Rehearsal | None = None) -> None:
+    """The sweep, and what becomes of the rest."""
     short = rehearsal is not None and rehearsal.lots < order.quantity
     if order.time_in_force == TimeInForce.FOK and short:
         close(world, order, OrderStatus.EXPIRED, Reason.NO_LIQUIDITY)
@@ -100,7 +109,6 @@ def last_checks_and_sweep(world: World, command: PlaceOrder, order: Order) -> No
     if order.time_in_force in (TimeInForce.GTC, TimeInForce.GTD):
         rest(world, order)
     else:
-        assert not by_quantity or order.left > 0
         close(world, order, OrderStatus.EXPIRED, Reason.NO_LIQUIDITY)
 
 
@@ -156,9 +164,8 @@ def accept(world: World, command: PlaceOrder, order: Order) -> None:
     order.order_id = world.last_order_id
     order.accepted_seq = world.seq + 1
     opposite = Side.SELL if order.side == Side.BUY else Side.BUY
-    rests = order.time_in_force in (TimeInForce.GTC, TimeInForce.GTD) and not any(
-        in_reach(order, maker.price) for maker in world.book(order.market, opposite)
-    )
+    can_rest = order.time_in_force in (TimeInForce.GTC, TimeInForce.GTD) and not order.waiting
+    rests = can_rest and not any(in_reach(order, maker.price) for maker in world.book(order.market, opposite))
     world.orders[order.order_id] = order
     order.account.orders.append(order)
     world.remember(order, fingerprint(command))
@@ -336,6 +343,8 @@ def amendable(world: World, order: Order, quantity: int) -> Reason:
     state = order.market.state
     if state not in (MarketState.OPEN, MarketState.POST_ONLY):
         return checks.REFUSING_STATES[MarketState(state)]
+    if order.waiting:
+        return Reason.NOT_AMENDABLE
     if not order.filled + order.prevented < quantity < order.quantity:
         return Reason.AMEND_QUANTITY
     settings = order.market.settings
@@ -367,7 +376,10 @@ def run_timers(world: World) -> None:
     """What is due, in the order of (due time, seq of the event that made it); at most 1,000, the rest next time."""
     due: list[tuple[int, int, str, int]] = []
     for order in world.orders.values():
-        if has_expired(order, world.now):
+        if order.waiting == Waiting.PARKED:
+            if order.parked_until <= world.now:
+                due.append((order.parked_until, order.parked_seq, "order", order.order_id))
+        elif has_expired(order, world.now):
             due.append((order.expires_ms, order.accepted_seq, "order", order.order_id))
     for account_id, (due_ms, seq) in world.cancel_timers.items():
         if due_ms <= world.now:
@@ -379,7 +391,10 @@ def run_timers(world: World) -> None:
         if what == "account":
             fire_cancel_timer(world, number)
         elif number in world.orders:
-            close(world, world.orders[number], OrderStatus.EXPIRED, Reason.EXPIRED_BY_TIME)
+            order = world.orders[number]
+            by_time = not order.waiting or order.parked_until == order.expires_ms
+            reason = Reason.EXPIRED_BY_TIME if by_time else Reason.PARK_EXPIRED
+            close(world, order, OrderStatus.EXPIRED, reason)
         else:
             continue  # a timer of its account has cancelled it just now
         done += 1

@@ -44,6 +44,7 @@ from apps.streams.records import (
     PlaceOrder,
     Release,
     ReplaceOrder,
+    ReviewOrder,
     SetAccount,
     SetCancelTimer,
     SetMarketState,
@@ -68,7 +69,8 @@ FEES = (
 )  # fmt: skip
 _HEARD = {
     EventKind.ORDER_ACCEPTED, EventKind.ORDER_CLOSED, EventKind.SETTINGS_APPLIED, EventKind.TRADE,
-    EventKind.MARKET_STATE_CHANGED, EventKind.MONEY_MOVED,
+    EventKind.MARKET_STATE_CHANGED, EventKind.MONEY_MOVED, EventKind.ORDER_PARKED,
+    EventKind.ORDER_REVIEWED,
 }  # fmt: skip
 
 
@@ -89,6 +91,7 @@ class History:
         self.now_ms = START_MS
         self.relay_seq = 0
         self.open: dict[int, Placed] = {}
+        self.parked: dict[int, Placed] = {}
         self.versions: dict[int, int] = {}
         self.holds: dict[str, tuple[int, int, int]] = {}  # key -> account, asset, amount
         self.repeatable: deque[bytes] = deque(maxlen=30)
@@ -102,7 +105,7 @@ class History:
         common = {
             self.order: 60, self.cancel: 6, self.cancel_everything: 0.3, self.amend: 5, self.replace: 5,
             self.repeat: 2.5, self.cancel_timer: 1, self.money: 7, self.account: 1, self.settings: 0.7,
-            self.state: 0.6, self.tick: 2, self.garbage: 2,
+            self.state: 0.6, self.review: 1.5, self.tick: 2, self.garbage: 2,
         }  # fmt: skip
         self.actions = list(common)
         self.weights = [weight * random.choice((0.3, 1, 1, 2)) for weight in common.values()]
@@ -150,9 +153,15 @@ class History:
                 )
             elif kind == EventKind.ORDER_CLOSED:
                 self.open.pop(values["order_id"], None)
+                self.parked.pop(values["order_id"], None)
+            elif kind == EventKind.ORDER_PARKED:
+                self.parked[values["order_id"]] = self.open[values["order_id"]]
+            elif kind == EventKind.ORDER_REVIEWED:
+                self.parked.pop(values["order_id"], None)
             elif kind == EventKind.SETTINGS_APPLIED:
                 if values["op"] == CommandKind.SET_MARKET:
                     self.versions[values["object_id"]] = values["settings_version"]
+                    self.review_soon(values["object_id"])
             elif kind == EventKind.MONEY_MOVED:
                 key = values["key"].rstrip(b"\0").decode("ascii")
                 if values["op"] == CommandKind.HOLD:
@@ -161,6 +170,7 @@ class History:
                     self.holds.pop(key, None)
             elif kind == EventKind.MARKET_STATE_CHANGED:
                 if values["new_state"] != MarketState.OPEN:
+                    self.review_soon(values["market_id"])
                     self.to_open.append((values["market_id"], self.random.randrange(3, 40)))
             else:
                 if values["flags"] & TradeFlag.MAKER_DONE:
@@ -201,7 +211,7 @@ class History:
 
     def at_times(self, value: int) -> int:
         """The value, or mostly 0, which switches a rule off."""
-        return value if self.random.random() < 0.2 else 0
+        return value if self.random.random() < 0.25 else 0
 
     def market(self, market_id: int, version: int = 1) -> MarketSettings:
         random = self.random
@@ -229,6 +239,9 @@ class History:
             ask_up_bp=self.at_times(random.choice((10_500, 50_000))),
             max_open_orders=random.choice((2, 12, 20, 40)),
             fees=random.choice(FEES),
+            park_outside_band=random.random() < 0.5,
+            park_expiry_s=random.choice((1, 5, 60, 3_600)),
+            max_iceberg_orders=self.at_times(2),
         )
 
     # Orders
@@ -426,6 +439,35 @@ class History:
         elif draw < 0.23:
             values["fees"] = [(-950, 1_000)]
         return encode_set_market(MarketSettings(**values), **self.relay())
+
+    def review(self) -> bytes:
+        random = self.random
+        placed = random.choice(list(self.parked.values())) if self.parked else None
+        if placed is None and random.random() < 0.95:
+            return self.order()
+        if placed is None or random.random() < 0.1:
+            placed = random.choice(list(self.open.values())) if self.open else Placed(1, 1, 1, "", 1)
+        account_id = placed.account_id if random.random() < 0.97 else self.some_account()
+        market_id = placed.market_id if random.random() < 0.97 else self.some_market()
+        decision = random.choice((1, 1, 1, 2) if random.random() < 0.97 else (0, 3))
+        review = ReviewOrder(
+            market_id=market_id, account_id=account_id, order_id=placed.order_id, decision=decision, **self.relay()
+        )
+        return encode_command(review)
+
+    def review_soon(self, market_id: int) -> None:
+        """A parked order is released when its market has just got another state or other settings."""
+        parked = [order for order in self.parked.values() if order.market_id == market_id]
+        if parked and not self.queue:
+            order = self.random.choice(parked)
+            self.queue.append(
+                encode_command(
+                    ReviewOrder(
+                        market_id=market_id, account_id=order.account_id, order_id=order.order_id, decision=1,
+                        **self.relay(direct=True),
+                    )
+                )
+            )  # fmt: skip
 
     def state(self) -> bytes:
         random = self.random

@@ -73,6 +73,9 @@ class Order:
     accepted_seq: int = 0
     priority: int = 0
     resting: bool = False
+    waiting: int = 0  # why it stands in no book (Waiting)
+    parked_until: int = 0
+    parked_seq: int = 0
     tip: int = 0
     filled: int = 0
     filled_quote: int = 0
@@ -213,4 +216,5 @@ class World:
                 bid, ask = self.best(market, Side.BUY), self.best(market, Side.SELL)
                 assert bid is None or ask is None or bid.price < ask.price, market.market_id
         for order in self.orders.values():
-            assert 0 < order.tip <= order.left
+            assert order.resting != bool(order.waiting), order.order_id
+            assert not order.resting or 0 < order.tip <= order.left, order.order_id
