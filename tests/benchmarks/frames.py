@@ -14,7 +14,7 @@ from apps.streams.codec import encode_command, encode_set_asset, encode_set_mark
 from apps.streams.kinds import CommandKind, Counterparty, MarketState, OrderKind, Side, Source, StpMode, TimeInForce
 from apps.streams.messages import AssetSettings, MarketSettings
 from apps.streams.records import COMMAND_VERSION, COMMANDS, Credit, SetAccount, SetMarketState
-from tests.benchmarks import book_oracle, workload
+from tests.benchmarks import book_oracle, followed, workload
 from tests.benchmarks.book_oracle import BookOracle
 from tests.benchmarks.workload import ACCOUNTS, CANCEL, FIRST_ACCOUNT, LIMIT, SHAPES, Step, steps
 
@@ -55,7 +55,9 @@ _cancel = COMMANDS[CommandKind.CANCEL_ORDER].struct.pack
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """`setup` and `commands` are stamped frame runs; trades are (taker, maker, price_ticks, lots)."""
+    """`setup` and `commands` are stamped frame runs; trades are (taker, maker, price_ticks, lots), none where no oracle
+    followed.
+    """
 
     name: str
     count: int
@@ -66,6 +68,8 @@ class Frames:
 
 def frames(name: str, count: int, seed: int = SEED, cache: Path | None = Path("build/benchmarks")) -> Frames:
     """The workload `name` of `count` commands; from the cache directory where one is given."""
+    if name in followed.CHANGES:
+        return Frames(name, count, setup_frames(), _followed(name, count, seed, cache), [])
     if cache is None:
         oracle = BookOracle()
         commands = _pack(steps(SHAPES[name], count, seed, oracle))
@@ -87,13 +91,25 @@ def frames(name: str, count: int, seed: int = SEED, cache: Path | None = Path("b
     return Frames(name, count, setup_frames(), commands, list(_TRADE.iter_unpack(content[end:])))  # type: ignore[arg-type]
 
 
+def _followed(name: str, count: int, seed: int, cache: Path | None) -> bytes:
+    kept = cache / f"{name}-{count}-{seed}-{_fingerprint()}.frames" if cache is not None else None
+    if kept is None:
+        return followed.commands(name, count, seed, setup_frames())
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        half = kept.with_suffix(".part")
+        half.write_bytes(followed.commands(name, count, seed, setup_frames()))
+        half.rename(kept)
+    return kept.read_bytes()
+
+
 def _step_bytes(step: Step) -> bytes:
     return Step.LAYOUT.pack(step.kind, step.buy, step.account_id, step.price_ticks, step.lots, step.order_id)
 
 
 def _fingerprint() -> str:
     """Of the code that decides the commands, so that a changed generator makes a new file."""
-    texts = [Path(module.__file__ or "").read_bytes() for module in (workload, book_oracle)]
+    texts = [Path(module.__file__ or "").read_bytes() for module in (workload, book_oracle, followed)]
     return blake2b(b"".join(texts), digest_size=6).hexdigest()
 
 

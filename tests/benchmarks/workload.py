@@ -1,4 +1,4 @@
-"""The workloads `mix` and `sweep` after one common description, seeded and deterministic.
+"""The workloads `mix`, `sweep` and `deep` after one common description, seeded and deterministic.
 
 The fair value is a Gaussian random walk. Passive orders stand 1 + D ticks from it, D from a mixture of three
 exponentials, at best one tick inside the opposite best. Takers lean towards the fair value, quantities are
@@ -34,6 +34,7 @@ class Shape:
     distances: tuple[tuple[float, float], ...]
     passive_lots: float
     taker_lots: float
+    prefill_share: float = 0.25  # of all commands, at most
 
 
 SHAPES = {
@@ -61,6 +62,19 @@ SHAPES = {
         passive_lots=20.0,
         taker_lots=70.0,
     ),
+    "deep": Shape(
+        name="deep",
+        walk_ticks=0.3,
+        crossing=0.084,
+        market=0.051,
+        cancel=0.390,
+        book_size=397_000,
+        prefill=400_000,
+        distances=((0.20, 60.0), (0.42, 2_500.0), (0.38, 6_000.0)),
+        passive_lots=20.0,
+        taker_lots=14.0,
+        prefill_share=0.4,
+    ),
 }
 
 
@@ -81,7 +95,7 @@ class Step:
 def steps(shape: Shape, count: int, seed: int, oracle: BookOracle) -> Iterator[Step]:
     """`count` commands; `oracle` follows them and collects the trades."""
     random = Random(seed)
-    prefill = min(shape.prefill, count // 4)
+    prefill = min(shape.prefill, int(count * shape.prefill_share))
     book_size = min(shape.book_size, prefill)
     fair = float(START_TICKS)
     live: list[int] = []
@@ -125,7 +139,7 @@ def steps(shape: Shape, count: int, seed: int, oracle: BookOracle) -> Iterator[S
             if takes and draw > 1.0 - shape.market - shape.crossing:
                 price, lots = (best_ask if buy else best_bid), lots_of(shape.taker_lots)
             else:
-                price, lots = _passive_price(random, shape, fair, buy, best_bid, best_ask), lots_of(shape.passive_lots)
+                price, lots = passive_price(random, shape, fair, buy, best_bid, best_ask), lots_of(shape.passive_lots)
             filled = oracle.limit(last_order_id, buy, price, lots)
             if last_order_id in oracle.where:
                 place[last_order_id] = len(live)
@@ -137,7 +151,7 @@ def steps(shape: Shape, count: int, seed: int, oracle: BookOracle) -> Iterator[S
         yield step
 
 
-def _passive_price(random: Random, shape: Shape, fair: float, buy: bool, best_bid: int, best_ask: int) -> int:
+def passive_price(random: Random, shape: Shape, fair: float, buy: bool, best_bid: int, best_ask: int) -> int:
     draw, distance = random.random(), 0.0
     for share, mean in shape.distances:
         if draw < share:

@@ -6,13 +6,13 @@ import pytest
 
 from apps.matching.engine import Engine
 from apps.streams.codec import decode_events
-from apps.streams.records import CancelRejected, OrderRejected, Trade
+from apps.streams.records import FRAME_SIZE, CancelRejected, IcebergRefilled, OrderRejected, Trade
 from tests.benchmarks.frames import frames
 
 COUNT = 15_000
 
 
-@pytest.mark.parametrize("name", ["mix", "sweep"])
+@pytest.mark.parametrize("name", ["mix", "sweep", "deep"])
 def test_trades_equal_those_of_the_book_only_oracle(name: str) -> None:
     work = frames(name, COUNT, cache=None)
     engine = Engine()
@@ -25,8 +25,19 @@ def test_trades_equal_those_of_the_book_only_oracle(name: str) -> None:
         if isinstance(event, Trade)
     ]
     assert trades == work.trades
-    assert len(trades) > 2_000
+    assert len(trades) > 1_500
     engine.validate()
+
+
+def test_workloads_without_an_oracle_use_what_they_are_named_after() -> None:
+    work = frames("icebergs", COUNT // 3, cache=None)
+    assert len(work.commands) == COUNT // 3 * FRAME_SIZE
+    engine = Engine()
+    engine.process(work.setup)
+    events = decode_events(engine.process(work.commands))
+    assert not [event for event in events if isinstance(event, OrderRejected | CancelRejected)]
+    assert sum(isinstance(event, IcebergRefilled) for event in events) > 200
+    assert sum(isinstance(event, Trade) for event in events) > 500
 
 
 def test_the_engine_leaves_no_reference_cycles() -> None:
