@@ -12,7 +12,7 @@ from apps.gateway import errors
 from apps.gateway.dialect import NOTHING, SIDE_NAMES, STATUS_NAMES, STP_NAMES, TIF_NAMES, TYPE_NAMES
 from apps.gateway.markets import Market
 from apps.streams.codec import decode_event
-from apps.streams.kinds import OrderKind, OrderStatus, Reason, Side, StpMode, TimeInForce, TradeFlag
+from apps.streams.kinds import AcceptedFlag, OrderKind, OrderStatus, Reason, Side, StpMode, TimeInForce, TradeFlag
 from apps.streams.records import (
     InternalReject,
     OrderAccepted,
@@ -71,6 +71,11 @@ class OrderView:
     # Taken off by self-trade prevention in mode DECREMENT.
     prevented_lots: int = 0
     reason: int = 0
+    stop_price_ticks: int = 0
+    trailing_bips: int = 0
+    # A conditional order that has not been triggered; then, when it was.
+    is_waiting: bool = False
+    working_ms: int = 0
     fills: tuple[Fill, ...] = ()
     prevented: tuple[Prevented, ...] = ()
 
@@ -78,6 +83,11 @@ class OrderView:
     def shown_lots(self) -> int:
         """origQty: of an order by quote budget it is what the budget bought so far."""
         return self.quantity_lots or self.filled_lots
+
+    @property
+    def is_working(self) -> bool:
+        """Neither in review nor waiting for its trigger."""
+        return self.status != OrderStatus.PENDING_NEW and not self.is_waiting
 
     @property
     def lost_lots(self) -> int:
@@ -157,6 +167,9 @@ def placed(records: list[bytes], market: Market) -> OrderView | Duplicate:
         expires_ms=accepted.expires_ms,
         prevented_lots=prevented_lots,
         reason=reason,
+        stop_price_ticks=accepted.stop_price_ticks,
+        trailing_bips=accepted.trailing_bips,
+        is_waiting=bool(accepted.flags & AcceptedFlag.WAITING),
         fills=tuple(fills),
         prevented=tuple(_prevented(event, ended, accepted.quantity_lots - lots - prevented_lots) for event in met),
     )
@@ -200,6 +213,8 @@ def new_order(view: OrderView, market: Market, response_type: str) -> dict[str, 
         if view.prevented:
             answer["preventedMatches"] = [_prevented_match(each, market) for each in view.prevented]
     answer |= _conditional(view, market)
+    if view.stop_price_ticks:
+        answer["stopPrice"] = market.price(view.stop_price_ticks)
     if view.display_lots:
         answer["icebergQty"] = market.quantity(view.display_lots)
     answer["selfTradePreventionMode"] = STP_NAMES[view.stp_mode]
@@ -222,6 +237,8 @@ def _prevented_match(each: Prevented, market: Market) -> dict[str, Any]:
 def _conditional(view: OrderView, market: Market) -> dict[str, Any]:
     """Fields that only some orders have. `goodTillDate` is ours."""
     found: dict[str, Any] = {}
+    if view.trailing_bips:
+        found["trailingDelta"] = view.trailing_bips
     if view.expires_ms:
         found["goodTillDate"] = view.expires_ms
     if view.status == OrderStatus.EXPIRED:
@@ -253,11 +270,11 @@ def order_status(view: OrderView, market: Market) -> dict[str, Any]:
         "orderListId": -1,
         "clientOrderId": view.client_id,
         **_numbers(view, market),
-        "stopPrice": NOTHING,
+        "stopPrice": market.price(view.stop_price_ticks),
         "icebergQty": market.quantity(view.display_lots),
         "time": view.created_ms,
         "updateTime": view.updated_ms,
-        "isWorking": view.status != OrderStatus.PENDING_NEW,
+        "isWorking": view.is_working,
         "workingTime": working_time(view),
         **_conditional(view, market),
         "selfTradePreventionMode": STP_NAMES[view.stp_mode],
@@ -265,8 +282,8 @@ def order_status(view: OrderView, market: Market) -> dict[str, Any]:
 
 
 def working_time(view: OrderView) -> int:
-    """-1 for an order that is parked for review."""
-    return -1 if view.status == OrderStatus.PENDING_NEW else view.created_ms
+    """Since when it may trade; -1 for an order that is parked for review or waits for its trigger."""
+    return view.working_ms or view.created_ms if view.is_working else -1
 
 
 def _numbers(view: OrderView, market: Market) -> dict[str, Any]:
@@ -284,7 +301,7 @@ def _numbers(view: OrderView, market: Market) -> dict[str, Any]:
 
 
 def canceled_order(event: OrderClosed, market: Market) -> dict[str, Any]:
-    """One cancelled order. Only resting limit orders can be cancelled, so there is no quote budget to show."""
+    """One cancelled order. A MARKET order is never open, so there is no quote budget to show."""
     assert event.order_kind != OrderKind.MARKET, "market orders never rest"
     view = OrderView(
         order_id=event.order_id, client_id=event.client_id, side=event.side, kind=event.order_kind,
@@ -327,7 +344,7 @@ def amended_order(event: OrderAmended, view: OrderView, market: Market) -> dict[
         "timeInForce": TIF_NAMES[view.time_in_force],
         "type": TYPE_NAMES[view.kind],
         "side": SIDE_NAMES[view.side],
-        "workingTime": view.created_ms,
+        "workingTime": working_time(view),
     }
     if view.display_lots:
         answer["icebergQty"] = market.quantity(view.display_lots)

@@ -16,7 +16,7 @@ from apps.gateway.markets import Markets
 from apps.gateway.reads import Reads
 from apps.gateway.replies import OrderView
 from apps.gateway.tail import EventTail
-from apps.streams.kinds import OrderKind, OrderStatus, Review, Side, StpMode, TradeFlag
+from apps.streams.kinds import AcceptedFlag, OrderKind, OrderStatus, Review, Side, StpMode, TradeFlag
 from apps.streams.records import (
     MoneyMoved,
     OrderAccepted,
@@ -24,6 +24,7 @@ from apps.streams.records import (
     OrderClosed,
     OrderParked,
     OrderReviewed,
+    OrderTriggered,
     PreventedMatch,
     Trade,
 )
@@ -95,6 +96,8 @@ class AccountFeed:
                 self._closed(event, balances, met.get(event.order_id))
             elif isinstance(event, OrderReviewed) and event.decision == Review.RELEASE:
                 self._released(event)
+            elif isinstance(event, OrderTriggered):
+                self._triggered(event)
             elif isinstance(event, OrderAmended):
                 self._amended(event, balances)
             elif isinstance(event, PreventedMatch):
@@ -129,6 +132,8 @@ class AccountFeed:
             quantity_lots=event.quantity_lots, budget_units=event.budget_units, filled_lots=0, filled_quote_units=0,
             status=OrderStatus.PENDING_NEW if waits else OrderStatus.NEW, created_ms=event.cmd_ms,
             updated_ms=event.cmd_ms, display_lots=event.display_lots, expires_ms=event.expires_ms,
+            stop_price_ticks=event.stop_price_ticks, trailing_bips=event.trailing_bips,
+            is_waiting=bool(event.flags & AcceptedFlag.WAITING),
         )  # fmt: skip
         self._orders[event.order_id] = Known(view, event.market_id)
         # A market buy by quantity holds nothing; its balances did not change.
@@ -191,6 +196,15 @@ class AccountFeed:
             log.error("the release of an order that is not known", order_id=event.order_id, seq=event.seq)
             return
         known.view = replace(known.view, status=OrderStatus.NEW)
+        self._report("NEW", known.view, event)
+
+    def _triggered(self, event: OrderTriggered) -> None:
+        """The order works from now on; its hold is what it was."""
+        known = self._orders.get(event.order_id)
+        if known is None:
+            log.error("the trigger of an order that is not known", order_id=event.order_id, seq=event.seq)
+            return
+        known.view = replace(known.view, is_waiting=False, working_ms=event.cmd_ms)
         self._report("NEW", known.view, event)
 
     def _amended(self, event: OrderAmended, balances: dict[int, tuple[int, int]]) -> None:

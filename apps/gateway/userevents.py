@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from apps.common.amounts import format_units
-from apps.gateway.dialect import NOTHING, SIDE_NAMES, STATUS_NAMES, STP_NAMES, TIF_NAMES, TYPE_NAMES
+from apps.gateway.dialect import SIDE_NAMES, STATUS_NAMES, STP_NAMES, TIF_NAMES, TYPE_NAMES
 from apps.gateway.markets import Market, Markets
 from apps.gateway.replies import OrderView, expiry_reason, fee_asset
 from apps.streams.kinds import CommandKind, OrderStatus, StpMode, TradeFlag
@@ -26,8 +26,8 @@ def execution_report(
     cancel_id: str = "",
     prevented: PreventedMatch | None = None,
 ) -> dict[str, Any]:
-    """`kind` is x: NEW, TRADE, REPLACED (amended), REJECTED (by staff), CANCELED, EXPIRED or TRADE_PREVENTION (then
-    with its match).
+    """`kind` is x: NEW (accepted, and again when triggered), TRADE, REPLACED (amended), REJECTED (by staff), CANCELED,
+    EXPIRED or TRADE_PREVENTION (then with its match).
 
     On CANCELED `c` is the cancel's id and `C` the order's.
     """
@@ -45,7 +45,7 @@ def execution_report(
         "f": TIF_NAMES[view.time_in_force],
         "q": market.quantity(view.shown_lots),
         "p": market.price(view.price_ticks),
-        "P": NOTHING,
+        "P": market.price(view.stop_price_ticks),
         "F": market.quantity(view.display_lots),
         "g": -1,
         "C": view.client_id if canceled else "",
@@ -61,16 +61,20 @@ def execution_report(
         "T": event.cmd_ms,
         "t": trade.trade_id if trade is not None else -1,
         "I": event.seq,
-        "w": view.status in _WORKING,
+        "w": view.status in _WORKING and view.is_working,
         "m": trade is not None and not is_taker,
         "M": trade is not None,
         "O": view.created_ms,
         "Z": format_units(view.filled_quote_units),
         "Y": format_units(market.quote_units(last_ticks, last_lots)),
         "Q": format_units(view.budget_units),
-        "W": view.created_ms,
+        "W": view.working_ms or view.created_ms,
         "V": STP_NAMES[view.stp_mode],
     }
+    if view.is_waiting:
+        del report["W"]  # it is there once the order works
+    if view.trailing_bips:
+        report["d"] = view.trailing_bips
     if kind == "EXPIRED" and view.status == OrderStatus.EXPIRED:
         report["eR"] = expiry_reason(event.reason, view.time_in_force)
     if prevented is not None:

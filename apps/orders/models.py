@@ -39,6 +39,13 @@ class Order(models.Model):
         db_default=0,
         help_text="Taken off by self-trade prevention (DECREMENT): open are quantity - filled - prevented.",
     )
+    trailing_bips = models.IntegerField(db_default=0, help_text="Distance of a trailing stop, 0 for every other order.")
+    is_waiting = models.BooleanField(
+        db_default=False, help_text="Was accepted to wait for a trigger, and has not been triggered."
+    )
+    working_ms = models.BigIntegerField(
+        db_default=0, help_text="When an order that waited was triggered; 0 for every other one."
+    )
     status = models.SmallIntegerField()
     reason = models.SmallIntegerField()
     created_ms = models.BigIntegerField()

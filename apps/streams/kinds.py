@@ -48,6 +48,7 @@ class EventKind(IntEnum):
     MARKET_STATE_CHANGED = 21
     INTERNAL_REJECT = 30
     ICEBERG_REFILLED = 40
+    ORDER_TRIGGERED = 41
     ORDER_AMENDED = 42
     ORDER_PARKED = 43
     CANCEL_TIMER_SET = 45
@@ -65,6 +66,15 @@ class OrderKind(IntEnum):
     LIMIT = 1
     MARKET = 2
     LIMIT_MAKER = 3  # rests or is refused; never takes
+    STOP_LOSS = 4  # conditional, from here on: waits for its trigger, then is a market order
+    STOP_LOSS_LIMIT = 5  # ... then a limit order
+    TAKE_PROFIT = 6
+    TAKE_PROFIT_LIMIT = 7
+
+
+CONDITIONAL_KINDS: Final = frozenset(
+    {OrderKind.STOP_LOSS, OrderKind.STOP_LOSS_LIMIT, OrderKind.TAKE_PROFIT, OrderKind.TAKE_PROFIT_LIMIT}
+)
 
 
 class TimeInForce(IntEnum):
@@ -203,6 +213,10 @@ class Reason(IntEnum):
     ICEBERG_PARTS = 40  # too many displayed parts for the whole quantity
     AMEND_QUANTITY = 41  # not between what is filled and the current quantity
     CANCELED_BY_TIMER = 42  # the account's cancel-all-after
+    WOULD_TRIGGER = 43  # a conditional order that would trigger at once
+    HOLD_SPENT = 44  # what a conditional market buy held affords no further lot
+    TRAILING_DELTA = 45  # a trailing distance out of range
+    MAX_NUM_ALGO_ORDERS = 46  # too many conditional orders
     NOT_AMENDABLE = 47  # an order that stands in no book has no place to keep
     PARK_EXPIRED = 70  # nobody reviewed the parked order in time
     REJECTED_BY_STAFF = 71  # a parked order
@@ -241,6 +255,7 @@ class AcceptedFlag(IntFlag):
     """Flags of ORDER_ACCEPTED."""
 
     RESTED = 1  # nothing could match: the whole order stands in the book, `level_lots` says how its level now looks
+    WAITING = 2  # it is open but in no book until its ORDER_TRIGGERED
 
 
 class TimerFlag(IntFlag):

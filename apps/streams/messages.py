@@ -38,7 +38,8 @@ class MarketSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tick_size and lot_size are in 10^-8 of the quote and base asset; `fees` holds (maker_ppm, taker_ppm) by tier,
     a negative maker rate is a rebate. A 0 in max_notional_units, a max_*_orders or a band disables that rule. The max_*
     are per account. A limit order outside the band is refused, with `park_outside_band` parked for at most
-    `park_expiry_s` seconds.
+    `park_expiry_s` seconds. A conditional market buy holds its notional at the stop price and `conditional_buffer_bp`
+    more.
     """
 
     market_id: int
@@ -65,6 +66,8 @@ class MarketSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     park_outside_band: bool = False
     park_expiry_s: int = PARK_EXPIRY_S
     max_iceberg_orders: int = 0
+    max_conditional_orders: int = 0
+    conditional_buffer_bp: int = 0
 
     @property
     def unit_factor(self) -> int:
@@ -101,6 +104,8 @@ class MarketSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         _require(0 <= self.max_open_orders < 2**31, "max_open_orders must not be negative")
         _require(0 <= self.max_iceberg_orders < 2**31, "max_iceberg_orders must not be negative")
         _require(0 < self.park_expiry_s <= PARK_EXPIRY_S_MAX, "park_expiry_s must be between 1 second and 7 days")
+        _require(0 <= self.max_conditional_orders < 2**31, "max_conditional_orders must not be negative")
+        _require(0 <= self.conditional_buffer_bp <= BASIS_POINTS, "conditional_buffer_bp must be between 0 and 10000")
         _require(0 < len(self.fees) <= MAX_FEE_TIERS, f"fees must have 1 to {MAX_FEE_TIERS} tiers")
         for maker_ppm, taker_ppm in self.fees:
             _require(0 <= taker_ppm < 500_000 and maker_ppm < 500_000, "fee rates must be below 50 %")

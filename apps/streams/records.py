@@ -66,8 +66,9 @@ class Tick(Command):
 class PlaceOrder(Command):
     """A new order. Exactly one of quantity_lots and budget_units is positive; budget only for MARKET.
 
-    display_lots (iceberg) and expires_ms (GTD) are 0 where not used. stop_price_ticks and trailing_bips serve the
-    conditional kinds of decision 0020 and are 0 until these are built.
+    display_lots (iceberg) and expires_ms (GTD) are 0 where not used. Conditional kinds have stop_price_ticks, their
+    trigger price; with trailing_bips, the distance of a trailing stop in basis points, it is the activation price and
+    may be 0.
     """
 
     KIND = CommandKind.PLACE_ORDER
@@ -292,7 +293,8 @@ class Event:
 class OrderAccepted(Event):
     """The order has an id and its funds are held: available/held of the asset it pays with (buy: quote, sell: base).
 
-    A market buy by quantity holds nothing. Comes before the order's trades.
+    A market buy by quantity holds nothing. Comes before the order's trades. Flag WAITING: the order has to be triggered
+    first.
     """
 
     KIND = EventKind.ORDER_ACCEPTED
@@ -372,7 +374,10 @@ class Trade(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRested(Event):
-    """What an order that traded on entry leaves now stands in the book. left_lots counts an iceberg's reserve."""
+    """What an order that traded on entry leaves, or a triggered one, now stands in the book.
+
+    left_lots counts an iceberg's reserve.
+    """
 
     KIND = EventKind.ORDER_RESTED
 
@@ -552,6 +557,26 @@ class IcebergRefilled(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OrderTriggered(Event):
+    """A waiting order takes its turn among the triggered ones: `seq` is its place. Its hold stays as it was.
+
+    last_price_ticks is the print that triggered it, stop_price_ticks the stop that was met (of a trailing stop the
+    current one), price_ticks its limit. What becomes of it say the ORDER_RESTED, TRADE and ORDER_CLOSED that follow,
+    mostly of the same command.
+    """
+
+    KIND = EventKind.ORDER_TRIGGERED
+
+    order_id: U64
+    price_ticks: I64
+    stop_price_ticks: I64
+    last_price_ticks: I64
+    side: U8
+    order_kind: U8
+    client_id: Text36
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderAmended(Event):
     """The order's quantity is smaller now; its place is the same. left_lots counts an iceberg's reserve."""
 
@@ -693,7 +718,7 @@ COMMAND_RECORDS: Final = (
 EVENT_RECORDS: Final = (
     OrderAccepted, OrderRejected, OrderDuplicate, Trade, OrderRested, OrderClosed, CancelRejected, AllCanceled,
     PreventedMatch, MoneyMoved, RelayRefused, SettingsApplied, MarketStateChanged, InternalReject, IcebergRefilled,
-    OrderAmended, AmendRejected, CancelTimerSet, OrderParked, OrderReviewed, Allocated,
+    OrderAmended, AmendRejected, CancelTimerSet, OrderParked, OrderReviewed, OrderTriggered, Allocated,
 )  # fmt: skip
 
 COMMANDS: Final = {record.KIND: _layout(record, FRAME_SIZE) for record in COMMAND_RECORDS}

@@ -33,10 +33,10 @@ class Balance:
 class Seat:
     """An account in one market: the two balances it trades with and its open orders there by order_id.
 
-    `iceberg_orders` is how many of these have a display.
+    `conditional_orders` is how many of these wait for a trigger, `iceberg_orders` how many have a display.
     """
 
-    __slots__ = ("account", "base", "iceberg_orders", "market", "open_orders", "quote")
+    __slots__ = ("account", "base", "conditional_orders", "iceberg_orders", "market", "open_orders", "quote")
 
     def __init__(self, account: "Account", market: "Market", base: Balance, quote: Balance) -> None:
         self.account = account
@@ -44,6 +44,7 @@ class Seat:
         self.base = base
         self.quote = quote
         self.open_orders: dict[int, Order] = {}
+        self.conditional_orders = 0
         self.iceberg_orders = 0
 
 

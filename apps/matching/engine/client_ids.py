@@ -43,19 +43,21 @@ def key_of(account_id: int, client_id: bytes) -> bytes:
 def fingerprint_of(order: Order) -> int:
     """Of what the order asked for when it was placed; time, settings version and the command id are no part of that.
 
-    The zeros stand for stop price and trailing distance, so that a remembered id stays valid when orders begin to carry
-    them.
+    Zeros stand for what an order does not carry, so that a remembered id stays valid when orders begin to carry more.
     """
     terms = order.terms
-    display_lots, expires_ms, placed_lots, start = 0, 0, order.quantity_lots, 0
+    display_lots = stop_price_ticks = expires_ms = trailing_bips = start = 0
+    placed_lots = order.quantity_lots
     if terms is not None:
         if terms.block is not None:
             start = crc32(_pack_block(terms.block.rule_id, terms.block.requested_crc))
         display_lots, expires_ms, placed_lots = terms.display_lots, terms.expires_ms, terms.placed_lots or placed_lots
+        stop_price_ticks, trailing_bips = terms.stop_price_ticks, terms.trailing_bips
     return crc32(
         _pack_parameters(
             order.market.market_id, order.side, order.kind, order.time_in_force, order.stp_mode,
-            order.price_ticks, placed_lots, order.budget_units, display_lots, 0, expires_ms, 0,
+            order.price_ticks, placed_lots, order.budget_units, display_lots, stop_price_ticks, expires_ms,
+            trailing_bips,
         ),
         start,
     )  # fmt: skip

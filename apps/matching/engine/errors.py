@@ -30,3 +30,9 @@ class UnreadableVersion(SnapshotError):
         self.found = found
         self.own = own
         self.oldest_readable = oldest_readable
+
+
+def require(holds: bool, rule: str) -> None:
+    """InvariantBroken naming the rule, unless it holds."""
+    if not holds:
+        raise InvariantBroken(rule)

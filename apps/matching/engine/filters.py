@@ -21,12 +21,17 @@ def limit_fault(order: Order) -> Reason | None:
 
 def market_quantity_fault(order: Order) -> Reason | None:
     """Lots, lots of a market order, notional at the reference price."""
+    return market_lots_fault(order, order.market.reference_price())
+
+
+def market_lots_fault(order: Order, price_ticks: int) -> Reason | None:
+    """Lots, lots of a market order, notional at this price."""
     settings = order.market.settings
     if not settings.min_lots <= order.quantity_lots <= settings.max_lots:
         return Reason.LOT_SIZE
     if order.quantity_lots > settings.market_max_lots:
         return Reason.MARKET_LOT_SIZE
-    return _notional_fault(settings, order.market.reference_price() * order.quantity_lots * order.market.unit_factor)
+    return _notional_fault(settings, price_ticks * order.quantity_lots * order.market.unit_factor)
 
 
 def market_budget_fault(order: Order) -> Reason | None:
@@ -68,4 +73,19 @@ def account_limits_fault(order: Order) -> Reason | None:
         return Reason.MAX_NUM_ORDERS
     if order.terms is not None and order.terms.display_lots and settings.max_iceberg_orders:
         return Reason.MAX_NUM_ICEBERG_ORDERS if seat.iceberg_orders >= settings.max_iceberg_orders else None
+    return None
+
+
+def stop_price_fault(settings: MarketSettings, stop_price_ticks: int) -> Reason | None:
+    """Trigger and activation prices have the limits of every price."""
+    if not settings.min_price_ticks <= stop_price_ticks <= settings.max_price_ticks:
+        return Reason.PRICE_FILTER
+    return None
+
+
+def conditional_orders_fault(order: Order) -> Reason | None:
+    """The account has as many orders waiting for a trigger in this market as it may."""
+    limit = order.market.settings.max_conditional_orders
+    if limit and order.seat.conditional_orders >= limit:
+        return Reason.MAX_NUM_ALGO_ORDERS
     return None

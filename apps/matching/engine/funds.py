@@ -19,8 +19,10 @@ def pays_with(order: Order) -> Balance:
 
 
 def need_units(order: Order) -> int:
-    """What a resting limit order holds in all. No hold includes a fee."""
+    """What an open order holds in all. No hold includes a fee."""
     if order.side == BUY:
+        if order.terms is not None and order.terms.hold_units:
+            return order.terms.hold_units
         return order.price_ticks * order.open_lots * order.market.unit_factor
     return order.open_lots * order.market.lot_size
 
@@ -52,6 +54,15 @@ def hold_for(order: Order) -> bool:
     return True
 
 
+def hold_waiting(order: Order) -> bool:
+    """Hold what an order that waits needs; False, and nothing changed, where it is not available."""
+    pays, need = pays_with(order), need_units(order)
+    if pays.available_units < need:
+        return False
+    hold(pays, need)
+    return True
+
+
 def release_for(order: Order) -> None:
     """Give back what an order by quantity that ends still holds."""
     lots = order.left_lots
@@ -62,7 +73,10 @@ def release_for(order: Order) -> None:
         lots = order.open_lots
     if order.side == BUY:
         pays = order.seat.quote
-        units = order.price_ticks * lots * order.market.unit_factor
+        if order.terms is not None and order.terms.hold_units:
+            units, order.terms.hold_units = order.terms.hold_units, 0
+        else:
+            units = order.price_ticks * lots * order.market.unit_factor
     else:
         pays = order.seat.base
         units = lots * order.market.lot_size

@@ -27,6 +27,7 @@ _applied = EVENTS[EventKind.SETTINGS_APPLIED].struct.pack
 _state_changed = EVENTS[EventKind.MARKET_STATE_CHANGED].struct.pack
 _internal_reject = EVENTS[EventKind.INTERNAL_REJECT].struct.pack
 _refilled = EVENTS[EventKind.ICEBERG_REFILLED].struct.pack
+_triggered = EVENTS[EventKind.ORDER_TRIGGERED].struct.pack
 _amended = EVENTS[EventKind.ORDER_AMENDED].struct.pack
 _timer_set = EVENTS[EventKind.CANCEL_TIMER_SET].struct.pack
 _parked = EVENTS[EventKind.ORDER_PARKED].struct.pack
@@ -50,6 +51,7 @@ _APPLIED: Final = int(EventKind.SETTINGS_APPLIED)
 _STATE_CHANGED: Final = int(EventKind.MARKET_STATE_CHANGED)
 _INTERNAL_REJECT: Final = int(EventKind.INTERNAL_REJECT)
 _REFILLED: Final = int(EventKind.ICEBERG_REFILLED)
+_TRIGGERED: Final = int(EventKind.ORDER_TRIGGERED)
 _AMENDED: Final = int(EventKind.ORDER_AMENDED)
 _TIMER_SET: Final = int(EventKind.CANCEL_TIMER_SET)
 _PARKED: Final = int(EventKind.ORDER_PARKED)
@@ -57,6 +59,7 @@ _REVIEWED: Final = int(EventKind.ORDER_REVIEWED)
 _AMEND_REJECTED: Final = int(EventKind.AMEND_REJECTED)
 _ALLOCATED: Final = int(EventKind.ALLOCATED)
 _RESTED_AT_ONCE: Final = int(AcceptedFlag.RESTED)
+_WAITING: Final = int(AcceptedFlag.WAITING)
 _WAS_RESTING: Final = int(ClosedFlag.WAS_RESTING)
 _ALLOCATED_TAKER: Final = int(AllocatedFlag.TAKER)
 _RELEASED: Final = int(AllocationStep.RELEASED)
@@ -103,6 +106,33 @@ class Journal:
                 order.price_ticks, order.quantity_lots, order.budget_units, display_lots, 0, expires_ms,
                 pays.available_units, pays.held_units, level_lots, 0,
                 order.side, order.kind, order.time_in_force, order.stp_mode, order.client_id,
+            )
+        )  # fmt: skip
+
+    def waits(self, order: Order) -> None:
+        """The order is accepted and stands in no book."""
+        self.seq = seq = self.seq + 1
+        pays = order.seat.quote if order.side == BUY else order.seat.base
+        terms = order.terms
+        assert terms is not None
+        self.emit(
+            _accepted(
+                _V, _ACCEPTED, _WAITING, 0, order.market.market_id,
+                seq, self.now_ms, self.cmd_n, self.cmd_index, order.account.account_id, order.order_id,
+                order.price_ticks, order.quantity_lots, order.budget_units, terms.display_lots,
+                terms.stop_price_ticks, terms.expires_ms, pays.available_units, pays.held_units, 0,
+                terms.trailing_bips, order.side, order.kind, order.time_in_force, order.stp_mode, order.client_id,
+            )
+        )  # fmt: skip
+
+    def triggered(self, order: Order, stop_price_ticks: int, last_price_ticks: int) -> None:
+        """The seq of this event is the order's place in the FIFO."""
+        self.seq = seq = self.seq + 1
+        self.emit(
+            _triggered(
+                _V, _TRIGGERED, 0, 0, order.market.market_id, seq, self.now_ms, self.cmd_n, self.cmd_index,
+                order.account.account_id, order.order_id, order.price_ticks, stop_price_ticks, last_price_ticks,
+                order.side, order.kind, order.client_id,
             )
         )  # fmt: skip
 

@@ -15,7 +15,7 @@ from apps.matching.engine.expiry import expiry_fault
 from apps.matching.engine.filters import account_limits_fault, limit_fault
 from apps.matching.engine.funds import hold_for, release_for
 from apps.matching.engine.iceberg import hide_reserve, iceberg_fault
-from apps.matching.engine.open_orders import rest_order, start_terms
+from apps.matching.engine.open_orders import leave_at_entry, rest_order, start_terms
 from apps.matching.engine.parking import park_order
 from apps.matching.engine.reach import limit_key, meets_book, would_match, would_print
 from apps.matching.engine.shares import tell_held
@@ -31,8 +31,11 @@ _IMMEDIATE: Final = frozenset({int(TimeInForce.IOC), _FOK})
 _KNOWN: Final = frozenset({_GTC, _GTD}) | _IMMEDIATE
 
 
-def is_well_formed(order: Order) -> bool:
-    """A price, a quantity, and what its time in force takes: an end for GTD only, a display only where it can rest."""
+def is_well_formed(order: Order, *, has_trigger: bool = False) -> bool:
+    """A price, a quantity, and what its time in force takes: an end for GTD only, a display only where it can rest.
+
+    `has_trigger` says whether it must have one, or must not.
+    """
     terms = order.terms
     return (
         order.price_ticks > 0
@@ -46,6 +49,7 @@ def is_well_formed(order: Order) -> bool:
             and terms.expires_ms >= 0
             and (terms.expires_ms > 0) == (order.time_in_force == _GTD)
             and (order.time_in_force not in _IMMEDIATE or not terms.display_lots | terms.expires_ms)
+            and bool(terms.stop_price_ticks | terms.trailing_bips) == has_trigger
         )
     )
 
@@ -103,7 +107,7 @@ def place_limit(state: State, order: Order) -> Reason | None:
 
 def match_and_rest(state: State, order: Order) -> None:
     """What an accepted order does in its market: it trades up to its price; the rest of it rests or expires."""
-    immediate, journal, worst_key = order.time_in_force in _IMMEDIATE, state.journal, limit_key(order)
+    journal, worst_key = state.journal, limit_key(order)
     if order.time_in_force == _FOK and would_print(state, order, worst_key).lots < order.quantity_lots:
         stopped_by: Reason | None = Reason.NO_LIQUIDITY
     else:
@@ -111,14 +115,17 @@ def match_and_rest(state: State, order: Order) -> None:
     if stopped_by is Reason.SELF_TRADE:
         _end(state, order, OrderStatus.EXPIRED_IN_MATCH, Reason.SELF_TRADE)
     elif not order.left_lots:
-        state.client_ids.remember(order)
-    elif immediate:
+        leave_at_entry(state, order)
+    elif order.time_in_force in _IMMEDIATE:
         _end(state, order, OrderStatus.EXPIRED, Reason.NO_LIQUIDITY)
     else:
         terms = order.terms
         if terms is not None:
             hide_reserve(order)
-            start_terms(state, order, terms)
+            if terms.queued_seq:  # it was open before, with its timer and counts
+                terms.queued_seq = 0
+            else:
+                start_terms(state, order, terms)
         journal.rested(order, rest_order(state, order))
         order.priority = journal.seq
         if order.market.is_crossed():
@@ -128,5 +135,5 @@ def match_and_rest(state: State, order: Order) -> None:
 def _end(state: State, order: Order, status: OrderStatus, reason: Reason) -> None:
     """It never came to rest; what it still holds is released."""
     release_for(order)
-    state.client_ids.remember(order)
+    leave_at_entry(state, order)
     state.journal.closed(order, status, reason)

@@ -1,19 +1,29 @@
 """One market: its settings, its state, its book and the ids it gives out."""
 
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
 from apps.matching.engine.accounts import Asset, Seat
-from apps.matching.engine.book import BUY, SELL, BookSide
+from apps.matching.engine.book import BUY, SELL, BookSide, Order
 from apps.matching.engine.fees import rates_by_tier
 from apps.streams.kinds import HaltCause, MarketState
 from apps.streams.messages import MarketSettings
 
+if TYPE_CHECKING:
+    from apps.matching.engine.conditional import Conditional
+
 
 class Market:
-    """`last_price_ticks` is 0 before the first trade. `skips` is for poison.py."""
+    """`last_price_ticks` is 0 before the first trade. `skips` is for poison.py.
+
+    `conditional` has the orders that wait for a trigger, None before the first one; `triggered` those that wait for
+    their turn, first come first served, by order_id.
+    """
 
     __slots__ = (
-        "asks", "base_asset", "base_asset_id", "bids", "cause", "last_agg_id", "last_prevented_id",
+        "asks", "base_asset", "base_asset_id", "bids", "cause", "conditional", "last_agg_id", "last_prevented_id",
         "last_price_ticks", "last_trade_id", "lot_size", "maker_ppm", "market_id", "quote_asset", "quote_asset_id",
-        "seats", "settings", "settings_version", "skips", "state", "taker_ppm", "unit_factor",
+        "seats", "settings", "settings_version", "skips", "state", "taker_ppm", "triggered", "unit_factor",
     )  # fmt: skip
 
     def __init__(self, settings: MarketSettings, base_asset: Asset, quote_asset: Asset) -> None:
@@ -32,6 +42,8 @@ class Market:
         self.last_agg_id = 0
         self.last_prevented_id = 0
         self.skips = 0
+        self.conditional: Conditional | None = None
+        self.triggered: OrderedDict[int, Order] = OrderedDict()
         self.apply(settings)
 
     def apply(self, settings: MarketSettings) -> None:

@@ -6,6 +6,7 @@ from apps.matching.engine.book import BUY, Order
 from apps.matching.engine.budget import Budget
 from apps.matching.engine.filters import market_budget_fault, market_quantity_fault
 from apps.matching.engine.funds import hold, hold_for, pays_with, release, release_for
+from apps.matching.engine.open_orders import forget_order
 from apps.matching.engine.reach import NO_LIMIT, would_print
 from apps.matching.engine.shares import tell_held
 from apps.matching.engine.state import State
@@ -24,7 +25,13 @@ def is_well_formed(order: Order) -> bool:
         and order.budget_units >= 0
         and (order.quantity_lots > 0) != (order.budget_units > 0)
         and order.time_in_force == _NONE
-        and (terms is None or (terms.block is not None and not terms.display_lots | terms.expires_ms))
+        and (
+            terms is None
+            or (
+                terms.block is not None
+                and not terms.display_lots | terms.expires_ms | terms.stop_price_ticks | terms.trailing_bips
+            )
+        )
     )
 
 
@@ -56,6 +63,27 @@ def _by_quantity(state: State, order: Order) -> Reason | None:
     return None
 
 
+def enter_market(state: State, order: Order) -> None:
+    """A triggered one, which has its hold: a sell its quantity, a buy a sum that each print must stay within.
+
+    It ends EXPIRED where the book ends first, or where what is left of the sum buys no lot.
+    """
+    terms = order.terms
+    assert terms is not None
+    budget = Budget(order, terms.hold_units) if order.side == BUY else None
+    stopped_by = sweep(state, order, NO_LIMIT, budget)
+    terms.hold_units = 0
+    forget_order(state, order)
+    if not order.left_lots and stopped_by is not Reason.SELF_TRADE:
+        return
+    pays = pays_with(order)
+    release(pays, order.left_lots * order.market.lot_size if budget is None else budget.rest_units())
+    if stopped_by is Reason.BUDGET_SPENT:
+        state.journal.closed(order, OrderStatus.EXPIRED, Reason.HOLD_SPENT)
+    else:
+        _expire(state, order, stopped_by)
+
+
 def _by_budget(state: State, order: Order) -> Reason | None:
     """A buy holds its budget, a sell the lots whose proceeds stay within it. What is left over is released."""
     pays = pays_with(order)
@@ -69,7 +97,7 @@ def _by_budget(state: State, order: Order) -> Reason | None:
     hold(pays, need)
 
     _accept(state, order)
-    budget = Budget(order)
+    budget = Budget(order, order.budget_units)
     stopped_by = sweep(state, order, NO_LIMIT, budget)
     state.client_ids.remember(order)
     release(pays, budget.rest_units() if order.side == BUY else need - order.filled_lots * lot_size)

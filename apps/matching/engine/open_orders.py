@@ -6,8 +6,9 @@ accounts that have a share of it.
 
 from apps.matching.engine.allocation import Block
 from apps.matching.engine.book import BUY, Order
+from apps.matching.engine.conditional import Conditional
 from apps.matching.engine.state import State
-from apps.matching.engine.terms import Terms
+from apps.matching.engine.terms import CONDITIONAL, TRIGGERED, Terms
 
 
 def rest_order(state: State, order: Order) -> int:
@@ -37,12 +38,31 @@ def start_terms(state: State, order: Order, terms: Terms) -> None:
         _count_shares(terms.block, 1)
 
 
+def await_trigger(order: Order, best_ticks: int) -> None:
+    """The open order waits for a print; `best_ticks` is that of an active trailing one, else 0."""
+    terms, market = order.terms, order.market
+    assert terms is not None
+    terms.waiting = CONDITIONAL
+    order.seat.conditional_orders += 1
+    if market.conditional is None:
+        market.conditional = Conditional()
+    market.conditional.add(order, best_ticks)
+
+
 def forget_order(state: State, order: Order) -> None:
     """The order has left its level, or stopped to wait, for good: out of the indexes, its client id into the ring."""
     del order.seat.open_orders[order.order_id]
     state.client_ids.remember(order)
     if order.terms is not None:
         _forget_terms(state, order, order.terms)
+
+
+def leave_at_entry(state: State, order: Order) -> None:
+    """The order has ended without coming to rest. One that waited before was open until now."""
+    if order.terms is not None and order.terms.queued_seq:
+        forget_order(state, order)
+    else:
+        state.client_ids.remember(order)
 
 
 def withdraw_order(state: State, order: Order) -> int:
@@ -63,6 +83,18 @@ def recall_order(state: State, order: Order) -> None:
     del order.seat.open_orders[order.order_id]
     _forget_terms(state, order, terms)
     terms.waiting = terms.park_due_ms = terms.parked_seq = 0
+
+
+def stop_waiting(order: Order) -> None:
+    """Out of the place where it waits for a print or for its turn."""
+    terms, market = order.terms, order.market
+    assert terms is not None
+    if terms.waiting == CONDITIONAL:
+        assert market.conditional is not None
+        market.conditional.remove(order)
+        order.seat.conditional_orders -= 1
+    elif terms.waiting == TRIGGERED:
+        del market.triggered[order.order_id]
 
 
 def _forget_terms(state: State, order: Order, terms: Terms) -> None:

@@ -1,49 +1,34 @@
 """The order of work for one incoming order; the first failing step gives the reason (matching-rules.md 2).
 
 format and settings version -> client order id -> market state -> filters -> price band -> limits per account ->
-funds -> would match (LIMIT_MAKER) -> park for review, or sweep -> rest or expire. The steps from the filters on belong
-to the order's kind. An order that fails at the band alone may be parked (parking.py).
+funds -> would match (LIMIT_MAKER), would trigger (conditional) -> park for review, or sweep -> rest or expire ->
+triggered orders. The steps from the filters on belong to the order's kind (order_kinds.py). An order that fails at the
+band alone may be parked (parking.py).
 """
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
-from apps.matching.engine import limit, market_order
 from apps.matching.engine.accounts import Seat
 from apps.matching.engine.allocation import Block
 from apps.matching.engine.book import SELL, Order
 from apps.matching.engine.client_ids import NO_CLIENT_ID, RECORD, fingerprint_of, key_of
 from apps.matching.engine.framing import fields_of, is_text
 from apps.matching.engine.market import Market
+from apps.matching.engine.order_kinds import KINDS, KindRules
 from apps.matching.engine.parking import mark_for_review, may_park
 from apps.matching.engine.selftrade import MODES
 from apps.matching.engine.shares import is_well_formed_block
 from apps.matching.engine.state import State
 from apps.matching.engine.states import entry_fault
 from apps.matching.engine.terms import Terms
-from apps.streams.kinds import CommandKind, MarketState, OrderKind, Reason
+from apps.matching.engine.triggered import run_triggered
+from apps.streams.kinds import CommandKind, MarketState, Reason
 
 _unpack = fields_of(CommandKind.PLACE_ORDER).unpack_from
 _MALFORMED: Final = Reason.MALFORMED
 _PERCENT_PRICE: Final = Reason.PERCENT_PRICE
 _OPEN: Final = int(MarketState.OPEN)
-
-
-class KindRules(NamedTuple):
-    """The steps of a kind: format; filters and band; the rest, from the account's limits on."""
-
-    is_well_formed: Callable[[Order], bool]
-    fault: Callable[[State, Order], Reason | None]
-    place: Callable[[State, Order], Reason | None]
-
-
-KINDS: Final = {
-    int(OrderKind.LIMIT): KindRules(limit.is_well_formed, limit.limit_order_fault, limit.place_limit),
-    int(OrderKind.MARKET): KindRules(
-        market_order.is_well_formed, market_order.market_order_fault, market_order.place_market
-    ),
-    int(OrderKind.LIMIT_MAKER): KindRules(limit.is_well_formed_maker, limit.limit_order_fault, limit.place_limit),
-}
 
 
 def place_order(
@@ -68,16 +53,16 @@ def place_order(
     reason: Reason | None
     if not is_text(client_id):
         client_id, reason = NO_CLIENT_ID, _MALFORMED
-    elif (
-        rules is None or side > SELL or stp_mode not in MODES or parts != 1 or flags | stop_price_ticks | trailing_bips
-    ):
+    elif rules is None or side > SELL or stp_mode not in MODES or parts != 1 or flags:
         reason = _MALFORMED
     elif market is None:
         reason = Reason.UNKNOWN_MARKET
     elif seat is None:
         reason = Reason.UNKNOWN_ACCOUNT
     else:
-        terms = Terms(display_lots, expires_ms) if display_lots | expires_ms else None
+        terms = None
+        if display_lots | expires_ms | stop_price_ticks | trailing_bips:
+            terms = Terms(display_lots, expires_ms, stop_price_ticks, trailing_bips)
         order = Order(
             seat, side, kind, time_in_force, stp_mode, price_ticks, quantity_lots, budget_units, client_id, terms
         )
@@ -95,6 +80,8 @@ def place_order(
             reason = proceed(order)
         if reason is None:
             reason = rules.place(state, order)
+            if market.triggered:
+                run_triggered(state, market)
     if reason:
         state.journal.rejected(market_id, account_id, side, kind, client_id, reason)
 

@@ -17,6 +17,7 @@ from apps.matching.engine.open_orders import recall_order
 from apps.matching.engine.parking import is_parked
 from apps.matching.engine.state import State
 from apps.matching.engine.states import entry_fault
+from apps.matching.engine.triggered import run_triggered
 from apps.streams.kinds import CommandKind, MarketState, OrderStatus, Reason, Review
 
 _unpack = fields_of(CommandKind.REVIEW_ORDER).unpack_from
@@ -46,6 +47,8 @@ def review_order(state: State, frames: bytes, offset: int) -> Reason | None:
             return refusal
     state.journal.reviewed(order, relay_seq, source, decision)
     _release(state, order)
+    if market.triggered:
+        run_triggered(state, market)
     return None
 
 

@@ -41,18 +41,18 @@ def prevent_match(state: State, taker: Order, maker: Order, wanted_lots: int, bu
 def _decrement(state: State, taker: Order, maker: Order, lots: int, budget: Budget | None) -> None:
     takers_block, makers_block = block_of(taker), block_of(maker)
     takers_portions = makers_portions = None
-    if budget is None:
-        if takers_block is None:
-            release_lots(taker, lots)
-        else:
-            takers_portions = take_off(taker, takers_block, lots)
-        taker.left_lots -= lots
-        _count(taker, lots)
-    else:
+    if budget is not None:
         units = maker.price_ticks * lots * taker.market.unit_factor
         budget.take_off(units)
         if taker.side == BUY:  # a sell holds only the lots that will print
             release(pays_with(taker), units)
+    elif takers_block is None:
+        release_lots(taker, lots)
+    else:
+        takers_portions = take_off(taker, takers_block, lots)
+    if budget is None or budget.capped:
+        taker.left_lots -= lots
+        _count(taker, lots)
     level = maker.level
     assert level is not None
     if makers_block is None:

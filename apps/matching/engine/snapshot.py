@@ -10,13 +10,14 @@ Versions
     names; a body of an older one is read without it. So a new release starts from the state of the one before.
 
 Canonical
-    Balances without units have no row; open orders have rows in `expiries` to `amended` and in `parked`, `blocks` and
-    `shares` only for what they have of it (`left_lots` in `orders` is what the order shows), markets in `entry_rules`
-    where one of these is set. An order's place at its level is its `priority`; levels, indexes, totals and timers are
-    rebuilt. `state_hash` is the hash of the whole body.
+    Balances without units have no row; open orders have rows in `expiries` to `amended`, in `parked`, `blocks`,
+    `shares`, `triggers` and `waiting` only for what they have of it (`left_lots` in `orders` is what the order shows),
+    markets in `entry_rules` and `conditional_rules` where one of these is set. An order's place at its level is its
+    `priority`, 0 while it waits in no book; among the triggered ones it is `queued_seq`. Levels, indexes, totals and
+    timers are rebuilt. `state_hash` is the hash of the whole body.
 """
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 from hashlib import blake2b
 from struct import Struct
 from typing import Any, Final, NamedTuple
@@ -30,9 +31,10 @@ from apps.matching.engine.cancel_timer import start_cancel_timer
 from apps.matching.engine.client_ids import KEY_SIZE, NO_CLIENT_ID, RECORD, ClientIds
 from apps.matching.engine.errors import SnapshotError, UnreadableVersion
 from apps.matching.engine.market import Market
-from apps.matching.engine.open_orders import rest_order, start_terms, wait_order
+from apps.matching.engine.open_orders import await_trigger, rest_order, start_terms, wait_order
 from apps.matching.engine.state import KeyedHold, State
-from apps.matching.engine.terms import Terms
+from apps.matching.engine.terms import CONDITIONAL, TRIGGERED, Terms
+from apps.matching.engine.triggers import join_triggered
 from apps.streams.kinds import Waiting
 from apps.streams.messages import MarketSettings
 
@@ -103,6 +105,14 @@ TABLES: Final = (
     Table("shares", "order_id, place in the rule", (
         ("order_id", "Q"), ("account_id", "Q"), ("final_lots", "q"), ("allocated_lots", "q"),
     ), since=3),
+    Table("conditional_rules", "market_id", (
+        ("market_id", "I"), ("max_conditional_orders", "I"), ("conditional_buffer_bp", "I"),
+    ), since=3),
+    Table("triggers", "order_id", (("order_id", "Q"), ("stop_price_ticks", "q"), ("trailing_bips", "I")), since=3),
+    Table("waiting", "order_id", (
+        ("order_id", "Q"), ("waiting", "B"), ("accepted_seq", "Q"), ("queued_seq", "Q"), ("best_ticks", "q"),
+        ("hold_units", "q"),
+    ), since=3),
 )  # fmt: skip
 
 _SETTINGS_COLUMNS: Final = tuple(name for name, _ in TABLES[3].columns[5:20])
@@ -144,6 +154,7 @@ def write_snapshot(state: State, rules_version: int) -> bytes:
         ),
         "orders": (_order_row(order) for order in state.open_orders()),
         "skips": iter(_skip_rows(state)),
+        **{name: iter(_rules_rows(state, columns)) for name, columns in _RULES.items()},
         **_terms_rows(state),
         "cancel_timers": (
             (account_id, account.cancel_due_ms, account.cancel_timer_seq)
@@ -245,11 +256,17 @@ def _restore(state: State, tables: dict[str, list[tuple[Any, ...]]]) -> None:
         state.holds[key] = KeyedHold(account_id, asset_id, amount_units)
     # Levels are FIFO by priority, so orders enter the book in that order.
     priority = [name for name, _ in TABLES[8].columns].index("priority")
-    waiting = {order_id for order_id, *_ in tables["parked"]}
+    parked = {order_id for order_id, *_ in tables["parked"]}
+    waiting = {order_id: row for order_id, *row in tables["waiting"]}
     for row in sorted(tables["orders"], key=lambda row: row[priority]):
-        _restore_order(state, row, waiting)
+        order = _restore_order(state, row)
+        if order.order_id in parked or order.order_id in waiting:
+            wait_order(state, order)
+        else:
+            rest_order(state, order)
     _restore_terms(state, tables)
     restore_rules(state, tables)
+    _restore_waiting(state, waiting)
     for account_id, due_ms, seq in tables["cancel_timers"]:
         start_cancel_timer(state, state.accounts[account_id], due_ms, seq)
     for market_id, count in tables["skips"]:
@@ -270,11 +287,23 @@ def _terms_rows(state: State) -> dict[str, Iterator[tuple[Any, ...]]]:
         "parked": (
             (order_id, each.park_due_ms, each.parked_seq) for order_id, each in found if each.waiting == Waiting.PARKED
         ),
+        "triggers": (
+            (order_id, each.stop_price_ticks, each.trailing_bips)
+            for order_id, each in found
+            if each.stop_price_ticks or each.trailing_bips
+        ),
+        "waiting": (
+            (order_id, each.waiting, each.accepted_seq, each.queued_seq, each.best_ticks, each.hold_units)
+            for order_id, each in found
+            if each.waiting and each.waiting != Waiting.PARKED
+        ),
     }
 
 
 def _restore_terms(state: State, tables: dict[str, list[tuple[Any, ...]]]) -> None:
-    if not any(tables[name] for name in ("expiries", "icebergs", "prevented", "amended", "parked", "blocks")):
+    if not any(
+        tables[name] for name in ("expiries", "icebergs", "prevented", "amended", "parked", "blocks", "triggers")
+    ):
         return
     orders = {order.order_id: order for order in state.open_orders()}
     for order_id, expires_ms, accepted_seq in tables["expiries"]:
@@ -292,6 +321,9 @@ def _restore_terms(state: State, tables: dict[str, list[tuple[Any, ...]]]) -> No
         terms.waiting, terms.park_due_ms, terms.parked_seq = int(Waiting.PARKED), due_ms, seq
     for order_id, block in restored_blocks(state, tables, orders):
         _terms_of(orders[order_id]).block = block
+    for order_id, stop_price_ticks, trailing_bips in tables["triggers"]:
+        terms = _terms_of(orders[order_id])
+        terms.stop_price_ticks, terms.trailing_bips = stop_price_ticks, trailing_bips
     for order in orders.values():
         if order.terms is not None:
             start_terms(state, order, order.terms)
@@ -301,6 +333,23 @@ def _terms_of(order: Order) -> Terms:
     if order.terms is None:
         order.terms = Terms()
     return order.terms
+
+
+def _restore_waiting(state: State, waiting: dict[int, list[Any]]) -> None:
+    """The FIFO's order is that of queued_seq."""
+    if not waiting:
+        return
+    orders = {order.order_id: order for order in state.open_orders()}
+    for order_id, row in sorted(waiting.items(), key=lambda each: each[1][2]):
+        order = orders[order_id]
+        terms = _terms_of(order)
+        kind, terms.accepted_seq, queued_seq, best_ticks, terms.hold_units = row
+        if kind == CONDITIONAL:
+            await_trigger(order, best_ticks)
+        elif kind == TRIGGERED:
+            join_triggered(order, queued_seq)
+        else:
+            raise ValueError(f"order {order_id} waits for nothing known: {kind}")
 
 
 def _skip_rows(state: State) -> list[tuple[int, int]]:
@@ -383,7 +432,8 @@ def _order_row(order: Order) -> tuple[Any, ...]:
     )
 
 
-def _restore_order(state: State, row: tuple[Any, ...], waiting: Set[int]) -> None:
+def _restore_order(state: State, row: tuple[Any, ...]) -> Order:
+    """The order by itself, in no book and no index yet."""
     (
         order_id, account_id, market_id, side, kind, time_in_force, stp_mode, price_ticks, quantity_lots, left_lots,
         filled_lots, filled_quote_units, priority, client_id, id_key, fingerprint,
@@ -401,7 +451,4 @@ def _restore_order(state: State, row: tuple[Any, ...], waiting: Set[int]) -> Non
     order.priority = priority
     order.id_key = id_key if client_id != NO_CLIENT_ID else b""
     order.fingerprint = fingerprint
-    if order_id in waiting:
-        wait_order(state, order)
-    else:
-        rest_order(state, order)
+    return order

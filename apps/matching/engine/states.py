@@ -13,6 +13,7 @@ from apps.matching.engine.framing import fields_of
 from apps.matching.engine.market import Market
 from apps.matching.engine.reach import would_match
 from apps.matching.engine.state import State
+from apps.matching.engine.triggered import run_triggered
 from apps.streams.kinds import CommandKind, HaltCause, MarketState, OrderKind, OrderStatus, Reason
 
 _unpack = fields_of(CommandKind.SET_MARKET_STATE).unpack_from
@@ -72,7 +73,8 @@ def entry_fault(state: State, market: Market, order: Order) -> Reason | None:
 
 
 def set_market_state(state: State, frames: bytes, offset: int) -> Reason | None:
-    """Move a market. Closing it also cancels its orders, by ascending order_id, after the state event.
+    """Move a market. Closing it also cancels its orders, by ascending order_id, after the state event; opening it lets
+    the triggered orders take their turns.
 
     Cause STAFF: somebody has looked, so the market's skipped commands count from nothing again. Causes CLOCK and
     INVARIANT are the worker's, which does not know the newest state of a market: it only stops what may trade.
@@ -94,4 +96,6 @@ def set_market_state(state: State, frames: bytes, offset: int) -> Reason | None:
     if new_state == MarketState.CLOSED:
         for order in [order for order in state.open_orders() if order.market is market]:
             end_resting(state, order, OrderStatus.CANCELED, Reason.CANCELED_BY_STAFF)
+    if market.triggered:
+        run_triggered(state, market)
     return None

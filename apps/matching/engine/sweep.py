@@ -1,7 +1,8 @@
 """The matching sweep: price-time priority, at the maker's price (T1, matching-rules.md 2).
 
 Per maker: price limit -> expired by time (it expires, next) -> self-trade -> print min(taker's rest, maker's tip). For
-an order with a quote budget the price limit means that one lot is affordable at the maker's price.
+an order with a quote budget the price limit means that one lot is affordable at the maker's price. After each print the
+conditional orders are evaluated; what triggers takes its turn when this order is done.
 
 The loop and the TRADE event stay in one function: it is the engine's hot spot (engine-figures.md section 5).
 """
@@ -19,6 +20,7 @@ from apps.matching.engine.open_orders import forget_order
 from apps.matching.engine.selftrade import DECREMENT, ENDS_TAKER, prevent_match
 from apps.matching.engine.shares import exchange_shares, tell_print
 from apps.matching.engine.state import State
+from apps.matching.engine.triggers import evaluate
 from apps.streams.kinds import EventKind, Reason, TradeFlag
 from apps.streams.records import EVENT_VERSION, EVENTS
 
@@ -36,15 +38,17 @@ _TAKER_DONE: Final = int(TradeFlag.TAKER_DONE)
 def sweep(state: State, taker: Order, worst_key: int, budget: Budget | None = None) -> Reason | None:
     """Print `taker` against the opposite side down to `worst_key`; why it stopped, None at its limit or when filled.
 
-    With a `budget` that decides instead of the taker's quantity. Reasons: NO_LIQUIDITY (book at its end), BUDGET_SPENT
-    (no lot is affordable any more), SELF_TRADE (the caller expires the rest, which DECREMENT may have taken off whole).
+    With a `budget` that decides instead of the taker's quantity, or, of a triggered market buy, with it. Reasons:
+    NO_LIQUIDITY (book at its end), BUDGET_SPENT (no lot is affordable any more), SELF_TRADE (the caller expires the
+    rest, which DECREMENT may have taken off whole).
     """
     market, journal, seat = taker.market, state.journal, taker.seat
     account_id, family_id = taker.account.account_id, taker.account.family_id
     taker_ppm = market.taker_ppm[taker.account.fee_tier]
     base, quote = seat.base, seat.quote
     buying, by_budget = taker.side == BUY, budget is not None
-    budget_units = 0 if budget is None else budget.rest_units()
+    budget_units, capped = (0, False) if budget is None else (budget.rest_units(), budget.capped)
+    watched = market.conditional  # none is added while a sweep runs
     overdue = state.timers.due_ms <= journal.now_ms  # more timers than may run before one command
     side = market.asks if buying else market.bids
     keys = side.keys
@@ -66,6 +70,8 @@ def sweep(state: State, taker: Order, worst_key: int, budget: Budget | None = No
         while maker is not None:
             if by_budget:
                 wanted = budget_units // lot_cost
+                if capped and wanted > taker.left_lots:
+                    wanted = taker.left_lots
                 if not wanted:
                     return _BUDGET_SPENT
             if overdue and has_expired(maker, journal.now_ms):
@@ -78,6 +84,8 @@ def sweep(state: State, taker: Order, worst_key: int, budget: Budget | None = No
                     return _SELF_TRADE
                 if budget is not None:
                     budget_units = budget.rest_units()
+                    if capped and not taker.left_lots:
+                        return _SELF_TRADE
                 elif taker.stp_mode == DECREMENT:
                     wanted = taker.left_lots
                     if not wanted:
@@ -115,6 +123,8 @@ def sweep(state: State, taker: Order, worst_key: int, budget: Budget | None = No
             elif buying:
                 flags = _TAKER_IS_BUYER
                 released = lots * hold_per_lot
+                if capped and lots == taker.left_lots:
+                    released = budget_units  # all that is left of the hold
                 exchange(market, seat, maker_seat, base_units, quote_units, released, taker_fee, maker_pays, rebate, 0)
             else:
                 flags = 0
@@ -130,7 +140,9 @@ def sweep(state: State, taker: Order, worst_key: int, budget: Budget | None = No
             taker.filled_quote_units += quote_units
             if by_budget:
                 budget_units -= quote_units
-            else:
+                if capped:
+                    wanted = taker.left_lots - lots
+            if capped or not by_budget:
                 taker.left_lots = wanted
                 if not wanted:
                     flags |= _TAKER_DONE
@@ -174,6 +186,9 @@ def sweep(state: State, taker: Order, worst_key: int, budget: Budget | None = No
                 else:
                     following.prev = None
                 maker = following
-            if not wanted and not by_budget:
+            if watched is not None and not watched.low < price_ticks < watched.high:
+                evaluate(state, market, price_ticks)
+                maker = level.head
+            if flags & _TAKER_DONE:
                 return None
     return _NO_LIQUIDITY

@@ -20,8 +20,8 @@ class BalanceRow(NamedTuple):
 class OrderRow(NamedTuple):
     """An open order. client_id is "" where it has none.
 
-    `left_lots` counts an iceberg's reserve, `shown_lots` does not. display_lots and expires_ms are 0 where not used.
-    `waiting` is a Waiting, 0 for an order that stands in a book.
+    `left_lots` counts an iceberg's reserve, `shown_lots` does not. display_lots, expires_ms, stop_price_ticks and
+    trailing_bips are 0 where not used. `waiting` is a Waiting, 0 for an order that stands in a book.
     """
 
     order_id: int

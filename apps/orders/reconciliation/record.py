@@ -34,7 +34,7 @@ SELECT account_id, asset_id, available_units, held_units FROM ledger_balance
 _ORDERS: Final = """
 SELECT id, account_id, market_id, side, price_ticks, greatest(quantity_lots - filled_lots - prevented_lots, 0),
        filled_lots, filled_quote_units, client_order_id,
-       status = %s AND EXISTS (SELECT FROM orders_parkedorder AS p WHERE p.id = orders_order.id)
+       status = %s AND EXISTS (SELECT FROM orders_parkedorder AS p WHERE p.id = orders_order.id), is_waiting
   FROM orders_order WHERE status = ANY(%s) AND market_id IN (SELECT market_id FROM orders_marketunits WHERE shard = %s)
 """
 _HOUSE: Final = """

@@ -89,6 +89,7 @@ class Replica:
             facts.orders[order.order_id] = OrderFacts(
                 order.account_id, order.market_id, order.side, order.price_ticks, order.left_lots, order.filled_lots,
                 order.filled_quote_units, order.client_id, order.waiting == Waiting.PARKED,
+                order.waiting == Waiting.CONDITIONAL,
             )  # fmt: skip
         for asset in engine.assets():
             if asset.fee_units or asset.external_units:

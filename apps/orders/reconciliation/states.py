@@ -6,7 +6,10 @@ from typing import Any, NamedTuple
 
 
 class OrderFacts(NamedTuple):
-    """An open order. `left_lots`, an iceberg's reserve included, is 0 for one by quote budget, which never rests."""
+    """An open order. `left_lots`, an iceberg's reserve included, is 0 for one by quote budget, which never rests.
+
+    `is_waiting`: for its trigger.
+    """
 
     account_id: int
     market_id: int
@@ -17,6 +20,7 @@ class OrderFacts(NamedTuple):
     filled_quote_units: int
     client_order_id: str
     parked: bool = False
+    is_waiting: bool = False
 
 
 class BalanceFacts(NamedTuple):

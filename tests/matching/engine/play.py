@@ -12,7 +12,9 @@ whoever is named first gets 1,000,000 USDT and 100 BTC, unless a `fund` line cam
     buy|sell  ID WHO spend BUDGET [OPTION ...]            market order by quote budget
 
     Options: `as CLIENT-ID`, `ioc`, `fok`, `gtd SECONDS` (good till then, from now), `maker` (LIMIT_MAKER), `show
-    QUANTITY` (iceberg), `stp expire_taker|expire_maker|expire_both|decrement`.
+    QUANTITY` (iceberg), `stp expire_taker|expire_maker|expire_both|decrement`, `stop PRICE` (STOP_LOSS or
+    STOP_LOSS_LIMIT), `profit PRICE` (TAKE_PROFIT or TAKE_PROFIT_LIMIT), `trail BIPS` behind one of these, whose price
+    is then the activation price, 0 for none.
 
     wait SECONDS                                          time passes, then a tick
     cancel ID [by WHO]        cancel-all WHO              by order id; all orders of the account
@@ -95,6 +97,7 @@ from apps.streams.records import (
     OrderRejected,
     OrderRested,
     OrderReviewed,
+    OrderTriggered,
     PlaceBlock,
     PlaceOrder,
     PreventedMatch,
@@ -116,6 +119,11 @@ MARKET = 1
 TICK_SIZE = 1_000_000  # 0.01 USDT
 LOT_SIZE = 1_000  # 0.00001 BTC
 START_MS = 1_800_000_000_000
+TRIGGERS = {"stop": OrderKind.STOP_LOSS, "profit": OrderKind.TAKE_PROFIT}
+LIMIT_FORMS = {
+    OrderKind.STOP_LOSS: OrderKind.STOP_LOSS_LIMIT,
+    OrderKind.TAKE_PROFIT: OrderKind.TAKE_PROFIT_LIMIT,
+}
 BY_OTHERS = {
     Reason.CANCELED_BY_STAFF: "staff",
     Reason.CANCELED_BY_TIMER: "timer",
@@ -165,6 +173,7 @@ class Table:
         self.accounts: dict[str, int] = {}
         self.orders: dict[str, int] = {}
         self.owners: dict[str, str] = {}
+        self.triggered: set[int] = set()
         self.new: set[int] = set()
         self.skipping = False
         self.replacing: ReplaceOrder | None = None
@@ -303,7 +312,9 @@ class Table:
             "quantity_lots": lots(quantity),
             "client_id": name,
         }
-        return self.words(self.place(name, who, **fields | self._options(who, options)))
+        fields |= self._options(who, options)
+        fields["order_kind"] = LIMIT_FORMS.get(fields["order_kind"], fields["order_kind"])
+        return self.words(self.place(name, who, **fields))
 
     def _market(self, side: Side, name: str, who: str, how: str, amount: str, options: tuple[str, ...]) -> str:
         size = {"quantity_lots": lots(amount)} if how == "market" else {"budget_units": parse_decimal(amount)}
@@ -328,6 +339,11 @@ class Table:
                     fields["order_kind"] = OrderKind.LIMIT_MAKER
                 case "show":
                     fields["display_lots"] = lots(next(words))
+                case "stop" | "profit":
+                    fields["order_kind"] = TRIGGERS[word]
+                    fields["stop_price_ticks"] = ticks(next(words))
+                case "trail":
+                    fields["trailing_bips"] = int(next(words))
                 case "stp":
                     fields["stp_mode"] = StpMode[next(words).upper()]
                 case _:
@@ -489,8 +505,13 @@ class Table:
     # Events as words
 
     def words(self, events: list[Any]) -> str:
+        """What an order does that was triggered, and not brought by this command, says which."""
+        self.triggered |= {event.order_id for event in events if isinstance(event, OrderTriggered)}
         self.new = {event.order_id for event in events if isinstance(event, OrderAccepted)}
         return ", ".join(text for event in events for text in self._words_of(event)) or "nothing"
+
+    def _of(self, order_id: int) -> str:
+        return f" {self._name(order_id)}" if order_id in self.triggered else ""
 
     def _name(self, order_id: int) -> str:
         return next((name for name, known in self.orders.items() if known == order_id), f"#{order_id}")
@@ -501,7 +522,11 @@ class Table:
     def _words_of(self, event: Any) -> list[str]:
         match event:
             case OrderAccepted():
+                if event.flags & AcceptedFlag.WAITING:
+                    return ["waits"]
                 return ["rested"] if event.flags & AcceptedFlag.RESTED else []
+            case OrderTriggered():
+                return [f"triggered {self._name(event.order_id)}"]
             case OrderRejected():
                 return [f"rejected {reason_text(event.reason)}"]
             case OrderDuplicate():
@@ -509,9 +534,12 @@ class Table:
             case Trade():
                 text = f"trade {self._name(event.maker_order_id)} {price_text(event.price_ticks)}"
                 text += f" {quantity_text(event.quantity_lots)}"
-                return [text, "done"] if event.flags & TradeFlag.TAKER_DONE else [text]
+                of_taker = self._of(event.taker_order_id)
+                if of_taker:
+                    text += f" by{of_taker}"
+                return [text, f"done{of_taker}"] if event.flags & TradeFlag.TAKER_DONE else [text]
             case OrderRested():
-                return [f"rests {quantity_text(event.left_lots)}"]
+                return [f"rests{self._of(event.order_id)} {quantity_text(event.left_lots)}"]
             case OrderClosed():
                 status = OrderStatus(event.status).name.lower()
                 if event.reason == Reason.CANCELED_BY_USER:

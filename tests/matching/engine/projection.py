@@ -24,6 +24,7 @@ from apps.streams.records import (
     OrderParked,
     OrderRested,
     OrderReviewed,
+    OrderTriggered,
     PreventedMatch,
     Trade,
 )
@@ -42,6 +43,7 @@ class Projection:
         self.orders: dict[int, OrderAccepted] = {}
         self.left: dict[int, int] = {}
         self.priority: dict[int, int] = {}
+        self.waiting: dict[int, int] = {}  # 1 conditional, 4 triggered and not yet done
         self.prevented: dict[int, int] = defaultdict(int)
         self.shares: dict[Pair, Pair] = {}  # (order, sub-account): (final lots, allocated lots)
 
@@ -66,6 +68,9 @@ class Projection:
         asset_id = self._pays(event.market_id, event.side)
         self.balances[event.account_id, asset_id] = (event.available_units, event.held_units)
         self.orders[event.order_id] = event
+        if event.flags & AcceptedFlag.WAITING:
+            self.left[event.order_id], self.priority[event.order_id] = event.quantity_lots, 0
+            self.waiting[event.order_id] = 1
         if event.flags & AcceptedFlag.RESTED:
             self.levels[event.market_id, event.side, event.price_ticks] = event.level_lots
             self.left[event.order_id] = event.quantity_lots
@@ -75,6 +80,11 @@ class Projection:
         self.levels[event.market_id, event.side, event.price_ticks] = event.level_lots
         self.left[event.order_id] = event.left_lots
         self.priority[event.order_id] = event.seq
+        self.waiting.pop(event.order_id, None)
+
+    def _order_triggered(self, event: OrderTriggered) -> None:
+        assert self.waiting[event.order_id] == 1
+        self.waiting[event.order_id] = 4
 
     def _order_closed(self, event: OrderClosed) -> None:
         asset_id = self._pays(event.market_id, event.side)
@@ -83,8 +93,9 @@ class Projection:
             self.levels[event.market_id, event.side, event.price_ticks] = event.level_lots
             left = event.quantity_lots - event.filled_lots - self.prevented[event.order_id]
             assert self.left.pop(event.order_id) == left
-        else:
-            self.left.pop(event.order_id, None)
+        elif event.order_id in self.left:  # it waited
+            del self.left[event.order_id]
+        self.waiting.pop(event.order_id, None)
         del self.orders[event.order_id]
 
     def _order_parked(self, event: OrderParked) -> None:
@@ -110,6 +121,8 @@ class Projection:
         self.levels[event.market_id, maker_side, event.price_ticks] = event.level_lots
         self.left[event.maker_order_id] -= event.prevented_lots
         assert self.left[event.maker_order_id] == event.maker_left_lots
+        if event.taker_order_id in self.waiting:
+            self.left[event.taker_order_id] -= event.prevented_lots
         for order_id in (event.taker_order_id, event.maker_order_id):
             self.prevented[order_id] += event.prevented_lots
 
@@ -160,7 +173,11 @@ class Projection:
         if event.flags & TradeFlag.MAKER_DONE:
             assert self.left.pop(event.maker_order_id) == 0
             del self.orders[event.maker_order_id]
+        if event.taker_order_id in self.waiting:  # a triggered one, in its turn
+            self.left[event.taker_order_id] -= event.quantity_lots
         if event.flags & TradeFlag.TAKER_DONE:
+            if self.waiting.pop(event.taker_order_id, 0):
+                assert self.left.pop(event.taker_order_id) == 0
             del self.orders[event.taker_order_id]
 
     def _money_moved(self, event: MoneyMoved) -> None:

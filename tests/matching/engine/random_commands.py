@@ -3,6 +3,7 @@
 Small numbers on purpose: prices, quantities, ids and keys collide all the time.
 """
 
+from collections.abc import Mapping
 from random import Random
 from typing import Any
 
@@ -62,6 +63,8 @@ def market(market_id: int, base: int, quote: int, version: int = 1, **changes: A
 class Commands:
     """One random history. `next()` gives the next command's frames, stamped, one stream entry each."""
 
+    rules: Mapping[str, int] = {}  # further settings of both markets
+
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
         self.relay_seq = 0
@@ -70,8 +73,8 @@ class Commands:
         self.pending: list[tuple[int, int]] = []  # (market, commands until staff opens it again)
         self.setup = [
             *(encode_set_asset(AssetSettings(asset_id=a, code=code), **self.relay()) for a, code in ASSETS.items()),
-            encode_set_market(market(1, 1, 2), **self.relay()),
-            encode_set_market(market(2, 3, 1), **self.relay()),
+            encode_set_market(market(1, 1, 2, **self.rules), **self.relay()),
+            encode_set_market(market(2, 3, 1, **self.rules), **self.relay()),
             *(
                 encode_command(SetMarketState(market_id=m, state=MarketState.OPEN, cause=0, **self.relay()))
                 for m in (1, 2)
@@ -192,6 +195,7 @@ class Commands:
             fees=random.choice(FEES),
             max_open_orders=random.choice((3, 12, 0)),
             min_notional_units=random.choice((0, 10**7)),
+            **self.rules,
         )
         if random.random() < 0.2:
             settings = msgspec.structs.replace(settings, tick_size=random.choice((10_000_000, 100_000_000)))

@@ -3,6 +3,7 @@
 `Commands` itself stays as it is: the golden snapshot bodies of older rules are states of its histories.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from apps.streams.codec import (
     encode_set_allocation,
     encode_set_market,
 )
-from apps.streams.kinds import AllocationMethod, CommandKind, OrderKind, Source, StpMode, TimeInForce
+from apps.streams.kinds import AllocationMethod, CommandKind, OrderKind, Side, Source, StpMode, TimeInForce
 from apps.streams.messages import AllocationSettings
 from apps.streams.records import (
     AmendOrder,
@@ -42,6 +43,8 @@ class Commands(SpineCommands):
 
     An engine goes along to say which orders were `parked`: staff names them by an id that only it gives.
     """
+
+    rules: Mapping[str, int] = {"max_conditional_orders": 4, "conditional_buffer_bp": 300}
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
@@ -155,6 +158,23 @@ class Commands(SpineCommands):
                 fields["expires_ms"] = self.now_ms + random.choice((-5, 0, 1, 30, 300, 3_000, 10**9))
             if random.random() < 0.35:
                 fields["display_lots"] = random.choice((1, 2, 5, 20, order.quantity_lots))
+        if random.random() < 0.2 and not order.budget_units:
+            self._make_conditional(fields)
         if order.client_id and order.quantity_lots > 1:
             self.placed.append((order.account_id, order.client_id, order.quantity_lots))
         return PlaceOrder(**fields)
+
+    def _make_conditional(self, fields: dict[str, Any]) -> None:
+        """Stops near the price, on the right side of it mostly; one in three trails, with or without activation."""
+        random, is_stop = self.random, self.random.random() < 0.6
+        if fields["order_kind"] == OrderKind.MARKET:
+            fields["order_kind"] = OrderKind.STOP_LOSS if is_stop else OrderKind.TAKE_PROFIT
+        else:
+            fields["order_kind"] = OrderKind.STOP_LOSS_LIMIT if is_stop else OrderKind.TAKE_PROFIT_LIMIT
+        below = is_stop == (fields["side"] == Side.SELL)
+        away = round(abs(random.gauss(0, 6))) + (random.random() < 0.9)
+        fields["stop_price_ticks"] = 100 - away if below else 100 + away
+        if random.random() < 0.35:
+            fields["trailing_bips"] = random.choice((100, 100, 200, 500, 1_000, 9, 2_001))
+            if random.random() < 0.6:
+                fields["stop_price_ticks"] = 0

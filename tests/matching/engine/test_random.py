@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from apps.matching.engine import Engine
 from apps.streams.codec import decode_events
 from apps.streams.kinds import (
+    AcceptedFlag,
     AllocationStep,
     CommandKind,
     EventKind,
@@ -34,7 +35,9 @@ from apps.streams.records import (
     OrderAccepted,
     OrderClosed,
     OrderRejected,
+    OrderRested,
     OrderReviewed,
+    OrderTriggered,
     PreventedMatch,
     Trade,
 )
@@ -62,6 +65,8 @@ def agrees(projection: Projection, engine: Engine) -> None:
     }
     assert projection.open_levels() == levels
     assert projection.left == {order.order_id: order.left_lots for order in engine.open_orders()}
+    waiting = {order.order_id: order.waiting for order in engine.open_orders() if order.waiting in (1, 4)}
+    assert projection.waiting == waiting
     assert projection.orders.keys() == projection.left.keys()
     shares = {(row.order_id, row.account_id): (row.final_lots, row.allocated_lots) for row in engine.shares()}
     assert projection.shares == {key: pair for key, pair in shares.items() if pair[0] != pair[1]}
@@ -106,6 +111,14 @@ def test_the_histories_use_every_rule() -> None:
                         seen[StpMode(event.stp_mode)] += 1
                     case OrderRejected() | AmendRejected():
                         seen[Reason(event.reason)] += 1
+                    case OrderTriggered():
+                        seen["trailing triggered"] += kinds[event.order_id].trailing_bips > 0
+                        seen["triggered in turn"] += any(
+                            isinstance(before, OrderTriggered) and before.last_price_ticks != event.last_price_ticks
+                            for before in events
+                        )
+                    case OrderRested() if kinds[event.order_id].flags & AcceptedFlag.WAITING:
+                        seen["rested after its trigger"] += 1
                     case Trade() if event.flags & TradeFlag.TAKER_DONE:
                         seen["filled", kinds[event.taker_order_id].time_in_force] += 1
                     case OrderClosed():
@@ -123,6 +136,9 @@ def test_the_histories_use_every_rule() -> None:
         Reason.EXPIRY_PASSED, Reason.ICEBERG_PARTS, Reason.AMEND_QUANTITY, (Reason.EXPIRED_BY_TIME, TimeInForce.GTD),
         (Reason.NO_LIQUIDITY, TimeInForce.IOC), (Reason.NO_LIQUIDITY, TimeInForce.FOK), ("filled", TimeInForce.FOK),
         (Reason.SELF_TRADE, TimeInForce.IOC), (Reason.BUDGET_SPENT, TimeInForce.NONE),
+        (Reason.HOLD_SPENT, TimeInForce.NONE), EventKind.ORDER_TRIGGERED, Reason.WOULD_TRIGGER, Reason.TRAILING_DELTA,
+        Reason.MAX_NUM_ALGO_ORDERS, Reason.NOT_AMENDABLE, "trailing triggered", "triggered in turn",
+        "rested after its trigger",
     ]  # fmt: skip
     assert {what: seen[what] for what in wanted if seen[what] < 3} == {}
 

@@ -36,6 +36,11 @@ SCRIPT = """
     allocation r head fixed s1:5000 s2:3000 s3:2000
     block r ask k1 head 53000 0.3
     buy  p2 dave market 0.25
+    set  max_conditional_orders 7 conditional_buffer_bp 500
+    buy  s3 erin market 0.2 stop 60000
+    ask  s4 erin 48000 0.2 stop 48500 gtd 900 show 0.1
+    sell s5 erin market 0.2 stop 0 trail 100
+    bid  s6 erin 60000 0.3 profit 40000 trail 200
 """
 
 
@@ -84,6 +89,7 @@ def test_the_layout_is_one_table_of_unique_columns() -> None:
         "head", "relays", "assets", "markets", "fees", "accounts", "balances", "holds", "orders", "closed_ids",
         "skips", "expiries", "icebergs", "prevented", "amended", "cancel_timers", "parked", "entry_rules",
         "allocations", "allocated_accounts", "blocks", "shares",
+        "conditional_rules", "triggers", "waiting",
     ]  # fmt: skip
     for table in TABLES:
         names = [name for name, _ in table.columns]

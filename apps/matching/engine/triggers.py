@@ -1,0 +1,28 @@
+"""Evaluating conditional orders after a print: what it triggers joins the market's FIFO (T5, matching-rules.md 5).
+
+Nothing runs here. An order takes its turn when the incoming order has rested or ended (triggered.py).
+"""
+
+from apps.matching.engine.book import Order
+from apps.matching.engine.market import Market
+from apps.matching.engine.state import State
+from apps.matching.engine.terms import TRIGGERED
+
+
+def evaluate(state: State, market: Market, price_ticks: int) -> None:
+    """After a print at this price, the market's last one. A second call at the same price changes nothing."""
+    watched = market.conditional
+    if watched is None or watched.low < price_ticks < watched.high:
+        return
+    for stop_price_ticks, order in watched.take(price_ticks):
+        order.seat.conditional_orders -= 1
+        state.journal.triggered(order, stop_price_ticks, price_ticks)
+        join_triggered(order, state.journal.seq)
+
+
+def join_triggered(order: Order, seq: int) -> None:
+    """To the back of the FIFO; `seq` is that of the event that says so."""
+    terms = order.terms
+    assert terms is not None
+    terms.waiting, terms.queued_seq = TRIGGERED, seq
+    order.market.triggered[order.order_id] = order
