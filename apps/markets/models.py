@@ -82,6 +82,10 @@ class Market(models.Model):
         db_default=PARK_EXPIRY_S, default=PARK_EXPIRY_S, help_text="seconds that a parked order waits"
     )
     max_iceberg_orders = models.IntegerField(db_default=0, default=0, help_text="per account; 0: no limit")
+    max_conditional_orders = models.IntegerField(db_default=0, default=0, help_text="per account; 0: no limit")
+    conditional_buffer_bp = models.IntegerField(
+        db_default=0, default=0, help_text="basis points that a stop-loss market buy holds above its stop price"
+    )
     fees = models.JSONField(
         help_text="[[maker ppm, taker ppm], ...] by account tier; a negative maker rate is a rebate"
     )

@@ -10,8 +10,16 @@ from apps.gateway.markets import Asset, Market, Markets
 from apps.gateway.replies import order_status, placed
 from apps.gateway.userdata import AccountFeed
 from apps.streams.codec import encode_event
-from apps.streams.kinds import MarketState, OrderStatus, Reason, Review, Side, StpMode
-from apps.streams.records import OrderAccepted, OrderClosed, OrderParked, OrderRested, OrderReviewed, PreventedMatch
+from apps.streams.kinds import AcceptedFlag, MarketState, OrderKind, OrderStatus, Reason, Review, Side, StpMode
+from apps.streams.records import (
+    OrderAccepted,
+    OrderClosed,
+    OrderParked,
+    OrderRested,
+    OrderReviewed,
+    OrderTriggered,
+    PreventedMatch,
+)
 from tests.orders.tape import market_settings
 
 BTC, USDT = SimpleNamespace(id=1, code="BTC"), SimpleNamespace(id=2, code="USDT")
@@ -118,3 +126,32 @@ def test_the_answer_to_a_parked_order_says_that_it_does_not_work_yet() -> None:
     view = placed([encode_event(event) for event in PARKED], REAL)
     answer = order_status(view, REAL)  # type: ignore[arg-type]
     assert (answer["status"], answer["isWorking"], answer["workingTime"]) == ("PENDING_NEW", False, -1)
+
+
+# -- A stop that waits and is triggered -------------------------------------------------------------------------------
+def test_a_stop_is_told_when_it_is_accepted_and_again_when_it_is_triggered() -> None:
+    market = SimpleNamespace(symbol="BTCUSDT", base=BTC, quote=USDT, price=str, quantity=str, quote_units=int.__mul__)
+    markets = cast(Markets, SimpleNamespace(by_id={1: market}, asset_code={1: "BTC", 2: "USDT"}.__getitem__))
+    feed = AccountFeed(7, markets)
+    feed.load(0, ())
+    messages: list[dict[str, Any]] = []
+    feed.sinks[messages.append] = lambda: None
+    head = {"market_id": 1, "cmd_n": 0, "cmd_index": 0, "account_id": 7, "order_id": 3, "side": Side.SELL}
+    accepted = OrderAccepted(
+        seq=1, cmd_ms=9, flags=AcceptedFlag.WAITING, price_ticks=48, quantity_lots=5, budget_units=0, display_lots=0,
+        stop_price_ticks=49, expires_ms=0, available_units=0, held_units=5, level_lots=0, trailing_bips=100,
+        order_kind=OrderKind.STOP_LOSS_LIMIT, time_in_force=1, stp_mode=1, client_id="mine", **head,
+    )  # fmt: skip
+    triggered = OrderTriggered(
+        seq=4, cmd_ms=20, price_ticks=48, stop_price_ticks=49, last_price_ticks=48,
+        order_kind=OrderKind.STOP_LOSS_LIMIT, client_id="mine", **head,
+    )  # fmt: skip
+    feed.on_events([accepted])
+    feed.on_events([triggered])
+    first, second = (message for message in messages if message["e"] == "executionReport")
+    assert [(first[name], second[name]) for name in ("x", "X", "P", "d", "w", "O", "T")] == [
+        ("NEW", "NEW"), ("NEW", "NEW"), ("49", "49"), (100, 100), (False, True), (9, 9), (9, 20),
+    ]  # fmt: skip
+    assert ("W" in first, second["W"]) == (False, 20)
+    # Its hold is what it was: no balances are told with the trigger.
+    assert [message["e"] for message in messages].count("outboundAccountPosition") == 1

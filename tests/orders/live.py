@@ -80,6 +80,10 @@ class Traffic:
             "market_id": MARKET, "account_id": account, "side": random.choice(list(Side)), "client_id": client_id,
             "settings_version": 1,
         }  # fmt: skip
+        if random.random() < 0.06:
+            values["order_kind"] = random.choice((OrderKind.STOP_LOSS, OrderKind.TAKE_PROFIT))
+            values["stop_price_ticks"] = 5_000_000 + random.randint(-40, 40) * 100
+            return encode_command(PlaceOrder(quantity_lots=random.randint(1, 900), **values))
         if random.random() < 0.15:
             amount = (
                 {"budget_units": 500 * COIN} if random.random() < 0.5 else {"quantity_lots": random.randint(1, 900)}
@@ -96,9 +100,14 @@ class Traffic:
         price_ticks = 5_000_000 + random.randint(-40, 40) * 100
         if values["side"] == Side.BUY and random.random() < 0.05:
             price_ticks *= 2  # outside the band
+        kind = OrderKind.LIMIT
+        if random.random() < 0.15:
+            kind = random.choice((OrderKind.STOP_LOSS_LIMIT, OrderKind.TAKE_PROFIT_LIMIT))
+            values["stop_price_ticks"] = 5_000_000 + random.randint(-40, 40) * 100
+            values["trailing_bips"] = random.choice((0, 0, 10, 20))
         return encode_command(
             PlaceOrder(
-                order_kind=OrderKind.LIMIT, time_in_force=time_in_force, quantity_lots=quantity_lots,
+                order_kind=kind, time_in_force=time_in_force, quantity_lots=quantity_lots,
                 price_ticks=price_ticks, **values,
             )
         )  # fmt: skip

@@ -13,6 +13,7 @@ from apps.common.hashchain import GENESIS, extend
 from apps.streams.bus.base import EntryId, EventEntry
 from apps.streams.codec import encode_event
 from apps.streams.kinds import (
+    AcceptedFlag,
     CommandKind,
     Counterparty,
     MarketState,
@@ -34,6 +35,7 @@ from apps.streams.records import (
     OrderClosed,
     OrderParked,
     OrderReviewed,
+    OrderTriggered,
     PreventedMatch,
     RelayRefused,
     SettingsApplied,
@@ -157,16 +159,21 @@ class Tape:
             key=key,
         )  # fmt: skip
 
-    def accept(self, order_id: int, account: int, side: Side, price: int, lots: int, client_id: str = "") -> TapeOrder:
+    def accept(
+        self, order_id: int, account: int, side: Side, price: int, lots: int, client_id: str = "", stop: int = 0
+    ) -> TapeOrder:
+        """With a `stop` it is a STOP_LOSS_LIMIT, which waits."""
         asset, held = self._pays(side, price, lots)
         balance = self.balances[account, asset]
         balance[0], balance[1] = balance[0] - held, balance[1] + held
         order = self.orders[order_id] = TapeOrder(order_id, account, side, price, lots, client_id or f"c{order_id}")
         self.write(
-            OrderAccepted, market_id=self.settings.market_id, account_id=account, order_id=order_id, price_ticks=price,
-            quantity_lots=lots, budget_units=0, display_lots=0, stop_price_ticks=0, expires_ms=0,
+            OrderAccepted, flags=AcceptedFlag.WAITING if stop else 0, market_id=self.settings.market_id,
+            account_id=account, order_id=order_id, price_ticks=price,
+            quantity_lots=lots, budget_units=0, display_lots=0, stop_price_ticks=stop, expires_ms=0,
             available_units=balance[0], held_units=balance[1], level_lots=0, trailing_bips=0, side=side,
-            order_kind=OrderKind.LIMIT, time_in_force=TimeInForce.GTC, stp_mode=1, client_id=order.client_id,
+            order_kind=OrderKind.STOP_LOSS_LIMIT if stop else OrderKind.LIMIT, time_in_force=TimeInForce.GTC,
+            stp_mode=1, client_id=order.client_id,
         )  # fmt: skip
         return order
 
@@ -205,6 +212,14 @@ class Tape:
             maker_fee_units=maker_fee, level_lots=maker.left, maker_left_lots=maker.left, **states,
         )  # fmt: skip
         return event
+
+    def trigger(self, order_id: int, stop: int, last: int) -> None:
+        order = self.orders[order_id]
+        self.write(
+            OrderTriggered, market_id=self.settings.market_id, account_id=order.account_id, order_id=order.id,
+            price_ticks=order.price_ticks, stop_price_ticks=stop, last_price_ticks=last, side=order.side,
+            order_kind=OrderKind.STOP_LOSS_LIMIT, client_id=order.client_id,
+        )  # fmt: skip
 
     def amend(self, order_id: int, lots: int) -> None:
         order = self.orders[order_id]

@@ -203,6 +203,39 @@ def test_an_amended_order_has_its_new_quantity_and_keeps_its_fills(recorded: Rec
     assert_trial_balance()
 
 
+@pytest.mark.parametrize("events_max", [1, 20_000])
+def test_a_stop_waits_until_it_is_triggered_and_works_from_then_on(recorded: Recorded, events_max: int) -> None:
+    recorded.fund(ALICE, usdt=60_000)
+    recorded.fund(BOB, btc=1)
+    tape = recorded.tape
+    tape.accept(1, ALICE, Side.BUY, 5_000_000, 30_000)
+    for order_id in (2, 3, 4):
+        tape.accept(order_id, BOB, Side.SELL, 4_900_000, 10_000, stop=5_000_000)
+    tape.close(4, OrderStatus.CANCELED)
+    tape.cut()
+    triggered_ms = tape.ms
+    tape.accept(5, BOB, Side.SELL, 5_000_000, 10_000)
+    tape.trade(1, 5, 10_000)
+    tape.trigger(2, 5_000_000, 5_000_000)
+    tape.trigger(3, 5_000_000, 5_000_000)
+    tape.trade(1, 2, 10_000)
+    tape.cut()
+    # All in one entry: accepted and triggered at once.
+    tape.accept(6, BOB, Side.SELL, 4_900_000, 10_000, stop=5_000_000)
+    tape.trigger(6, 5_000_000, 5_000_000)
+    recorded.settle(events_max=events_max)
+    rows = Order.objects.order_by("id").values_list("id", "stop_price_ticks", "is_waiting", "working_ms", "status")
+    assert list(rows) == [
+        (1, 0, False, 0, OrderStatus.PARTIALLY_FILLED),
+        (2, 5_000_000, False, triggered_ms, OrderStatus.FILLED),
+        (3, 5_000_000, False, triggered_ms, OrderStatus.NEW),
+        (4, 5_000_000, True, 0, OrderStatus.CANCELED),
+        (5, 0, False, 0, OrderStatus.FILLED),
+        (6, 5_000_000, False, triggered_ms + 7, OrderStatus.NEW),
+    ]
+    assert_trial_balance()
+
+
 def test_a_rebate_is_booked_in_the_takers_asset(recorded: Recorded) -> None:
     recorded.fund(ALICE, usdt=60_000)
     recorded.fund(BOB, btc=1)

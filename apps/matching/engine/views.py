@@ -41,6 +41,8 @@ class OrderRow(NamedTuple):
     display_lots: int
     expires_ms: int
     waiting: int
+    stop_price_ticks: int
+    trailing_bips: int
 
 
 class ShareRow(NamedTuple):
@@ -131,6 +133,8 @@ def open_orders(state: State) -> Iterator[OrderRow]:
             terms.display_lots,
             terms.expires_ms,
             terms.waiting,
+            terms.stop_price_ticks,
+            terms.trailing_bips,
         )
 
 
