@@ -8,7 +8,7 @@ from apps.streams.kinds import Reason
 # Reasons that end an accepted order, concern money commands or settings, and so never refuse an order or cancel.
 NO_REFUSALS = {
     Reason.NONE, Reason.UNKNOWN_ASSET, Reason.UNKNOWN_HOLD, Reason.DUPLICATE_HOLD, Reason.SELF_TRADE,
-    Reason.NO_LIQUIDITY, Reason.BUDGET_SPENT, Reason.CANCELED_BY_USER, Reason.CANCELED_BY_STAFF,
+    Reason.NO_LIQUIDITY, Reason.BUDGET_SPENT, Reason.HOLD_SPENT, Reason.CANCELED_BY_USER, Reason.CANCELED_BY_STAFF,
     Reason.INVALID_SETTINGS, Reason.MARKET_IN_USE, Reason.CAPTURE_ABOVE_HOLD, Reason.ACCOUNT_HAS_ORDERS,
     Reason.INVALID_STATE, Reason.EXPIRED_BY_TIME, Reason.CANCELED_BY_TIMER, Reason.PARK_EXPIRED,
     Reason.REJECTED_BY_STAFF, Reason.NOT_PARKED,
