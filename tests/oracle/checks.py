@@ -33,7 +33,7 @@ def format_of(world: World, order: PlaceOrder, *, readable: bool) -> Reason:
 
 def is_known(o: PlaceOrder) -> bool:
     """A known side, self-trade mode and kind, and nothing that no order of the kind has."""
-    known = o.side in list(Side) and o.stp_mode in list(StpMode) and o.order_kind in list(OrderKind)
+    known = o.side in list(Side) and o.stp_mode in list(StpMode) and o.order_kind in (*LIMIT_KINDS, OrderKind.MARKET)
     return known and o.stop_price_ticks == 0 and o.trailing_bips == 0
 
 

@@ -10,6 +10,7 @@ from apps.streams.kinds import CommandKind, EventKind, HaltCause, OrderKind, Ord
 from tests.oracle.agreement import answer
 from tests.oracle.engines import ENGINES
 from tests.oracle.streams import History
+from tests.oracle.world import LIMIT_KINDS
 
 SEEDS = range(40)
 COMMANDS = 2_000
@@ -109,5 +110,5 @@ def test_the_histories_reach_every_event_with_every_reason() -> None:
     assert expected - seen.keys() == set()
     rare = {(kind, case) for kind, cases in RARE.items() for case in cases.split()}
     assert seen.keys() - expected - rare == set()
-    wanted = [*OrderKind, *TimeInForce, *StpMode, "budget", "iceberg", "quantity"]
+    wanted = [*LIMIT_KINDS, OrderKind.MARKET, *TimeInForce, *StpMode, "budget", "iceberg", "quantity"]
     assert {what: accepted[what] for what in wanted if accepted[what] < 100} == {}

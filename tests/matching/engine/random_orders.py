@@ -158,7 +158,7 @@ class Commands(SpineCommands):
                 fields["expires_ms"] = self.now_ms + random.choice((-5, 0, 1, 30, 300, 3_000, 10**9))
             if random.random() < 0.35:
                 fields["display_lots"] = random.choice((1, 2, 5, 20, order.quantity_lots))
-        if random.random() < 0.2 and not order.budget_units:
+        if random.random() < 0.16 and not order.budget_units:
             self._make_conditional(fields)
         if order.client_id and order.quantity_lots > 1:
             self.placed.append((order.account_id, order.client_id, order.quantity_lots))

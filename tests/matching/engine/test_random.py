@@ -90,7 +90,7 @@ def test_every_step_is_sound_and_events_alone_rebuild_books_and_balances(seed: i
 
 def test_the_histories_use_every_rule() -> None:
     seen: Counter[object] = Counter()
-    for seed in SEEDS:
+    for seed in range(12):
         engine, kinds = Engine(50), {}
         for frames in history(seed, 1_500):
             events = decode_events(engine.process(frames))
