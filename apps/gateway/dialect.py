@@ -5,7 +5,13 @@ from typing import Final
 from apps.streams.kinds import MarketState, OrderKind, OrderStatus, ReplaceMode, Side, StpMode, TimeInForce
 
 SIDES: Final = {"BUY": Side.BUY, "SELL": Side.SELL}
-ORDER_TYPES: Final = {kind.name: kind for kind in (OrderKind.LIMIT, OrderKind.LIMIT_MAKER, OrderKind.MARKET)}
+ORDER_TYPES: Final = {
+    kind.name: kind
+    for kind in (
+        OrderKind.LIMIT, OrderKind.LIMIT_MAKER, OrderKind.MARKET, OrderKind.STOP_LOSS, OrderKind.STOP_LOSS_LIMIT,
+        OrderKind.TAKE_PROFIT, OrderKind.TAKE_PROFIT_LIMIT,
+    )
+}  # fmt: skip
 # GTD is ours, with `goodTillDate` in milliseconds; the dialect has the other three.
 TIMES_IN_FORCE: Final = {
     each.name: each for each in (TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTD)
@@ -37,3 +43,5 @@ STATE_STATUS: Final = {
 
 # A price or quantity that there is none of.
 NOTHING: Final = "0.00000000"
+# No account belongs to a trade group by number; a family is one without.
+NO_TRADE_GROUP: Final = -1

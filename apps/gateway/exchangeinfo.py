@@ -6,6 +6,7 @@ from apps.common.amounts import AMOUNT_MAX, ASSET_DECIMALS, BASIS_POINTS, format
 from apps.gateway.dialect import NOTHING, ORDER_TYPES, STATE_STATUS, STP_MODES
 from apps.gateway.markets import Market
 from apps.matching.engine.iceberg import PARTS_MAX
+from apps.matching.engine.stop_order import TRAILING_BIPS_MAX, TRAILING_BIPS_MIN
 from apps.streams.kinds import StpMode
 
 
@@ -38,7 +39,9 @@ def symbol(market: Market) -> dict[str, Any]:
         "otoAllowed": False,
         "opoAllowed": False,
         "quoteOrderQtyMarketAllowed": True,
-        "allowTrailingStop": False,
+        "allowTrailingStop": True,
+        # Ours: a conditional market buy holds its notional at the stop price and so much more.
+        "stopBuyBuffer": _multiplier(market.conditional_buffer_bp),
         "cancelReplaceAllowed": True,
         "amendAllowed": True,
         "pegInstructionsAllowed": False,
@@ -91,8 +94,19 @@ def filters(market: Market) -> list[dict[str, Any]]:
         },
     ]
     found.append({"filterType": "ICEBERG_PARTS", "limit": PARTS_MAX})
+    found.append(
+        {
+            "filterType": "TRAILING_DELTA",
+            "minTrailingAboveDelta": TRAILING_BIPS_MIN,
+            "maxTrailingAboveDelta": TRAILING_BIPS_MAX,
+            "minTrailingBelowDelta": TRAILING_BIPS_MIN,
+            "maxTrailingBelowDelta": TRAILING_BIPS_MAX,
+        }
+    )
     if market.max_open_orders:
         found.append({"filterType": "MAX_NUM_ORDERS", "maxNumOrders": market.max_open_orders})
+    if market.max_conditional_orders:
+        found.append({"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": market.max_conditional_orders})
     if market.max_iceberg_orders:
         found.append({"filterType": "MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders": market.max_iceberg_orders})
     return found

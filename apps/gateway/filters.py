@@ -8,13 +8,15 @@ from apps.common.amounts import AMOUNT_MAX
 from apps.gateway import errors
 from apps.gateway.markets import Market
 from apps.matching.engine.iceberg import PARTS_MAX
-from apps.streams.kinds import OrderKind
+from apps.matching.engine.stop_order import TRAILING_BIPS_MAX, TRAILING_BIPS_MIN
 from apps.streams.records import PlaceOrder
 
 
 def check_filters(market: Market, order: PlaceOrder) -> None:
-    """Raise -1013 with the first filter that fails, in the engine's order: price, lots, notional, iceberg."""
-    if order.order_kind != OrderKind.MARKET:
+    """Raise -1013 with the first filter that fails, in the engine's order: stop, price, lots, notional, iceberg."""
+    if order.stop_price_ticks:
+        _check_price(market, order.stop_price_ticks)
+    if order.price_ticks:
         _check_limit(market, order.price_ticks, order.quantity_lots)
         if order.display_lots:
             _check_iceberg(market, order.display_lots, order.quantity_lots)
@@ -24,14 +26,20 @@ def check_filters(market: Market, order: PlaceOrder) -> None:
         raise errors.filter_failure("LOT_SIZE")
     elif order.quantity_lots > market.market_max_lots:
         raise errors.filter_failure("MARKET_LOT_SIZE")
+    elif order.stop_price_ticks and not order.trailing_bips:
+        _check_notional(market, market.quote_units(order.stop_price_ticks, order.quantity_lots))
 
 
 def _check_limit(market: Market, price_ticks: int, quantity_lots: int) -> None:
-    if not market.min_price_ticks <= price_ticks <= market.max_price_ticks:
-        raise errors.filter_failure("PRICE_FILTER")
+    _check_price(market, price_ticks)
     if not market.min_lots <= quantity_lots <= market.max_lots:
         raise errors.filter_failure("LOT_SIZE")
     _check_notional(market, market.quote_units(price_ticks, quantity_lots))
+
+
+def _check_price(market: Market, price_ticks: int) -> None:
+    if not market.min_price_ticks <= price_ticks <= market.max_price_ticks:
+        raise errors.filter_failure("PRICE_FILTER")
 
 
 def _check_iceberg(market: Market, display_lots: int, quantity_lots: int) -> None:
@@ -61,3 +69,10 @@ def lots_of(market: Market, quantity_units: int) -> int:
     if rest or not lots:
         raise errors.filter_failure("LOT_SIZE")
     return lots
+
+
+def trailing_of(basis_points: int) -> int:
+    """The distance of a trailing stop, whose bounds are the same in every market."""
+    if not TRAILING_BIPS_MIN <= basis_points <= TRAILING_BIPS_MAX:
+        raise errors.filter_failure("TRAILING_DELTA")
+    return basis_points

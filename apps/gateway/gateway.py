@@ -92,7 +92,7 @@ class Gateway:
         self.history = History(self.reads, self.public)
         self.hub = Hub(self.markets)
         self.public.listeners.append(self.hub)
-        self.markets.state_listeners.append(self.hub.on_state)
+        self.markets.state_listeners.append(lambda market: self.hub.on_state(market, self.public.known(market)))
         self.user_data = UserData(self.tail, self.reads, self.markets)
         self.site = Site(config.site_socket)
         self.weights = UsedWeights()

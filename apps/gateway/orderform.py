@@ -1,7 +1,7 @@
 """From an order request's parameters to the engine's command. Pure."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from apps.gateway.dialect import (
     STP_MODES_NOT_ALLOWED,
     TIMES_IN_FORCE,
 )
-from apps.gateway.filters import lots_of, ticks_of
+from apps.gateway.filters import lots_of, ticks_of, trailing_of
 from apps.gateway.markets import Market
 from apps.gateway.params import Amount, Choice, Integer, Param, Symbol, Text
 from apps.streams.kinds import OrderKind, StpMode, TimeInForce
@@ -48,9 +48,9 @@ ORDER_PARAMS: Final[tuple[Param, ...]] = (
         default=StpMode.EXPIRE_TAKER,
     ),
     Amount("icebergQty", above="LOT_SIZE"),
-    # Known to the dialect, used by no order kind that is supported today: refused by name (-1106).
     Amount("stopPrice", above="PRICE_FILTER"),
     Integer("trailingDelta"),
+    # Known to the dialect and not kept here, so refused by name (-1106).
     Integer("strategyId"),
     Integer("strategyType"),
 )  # fmt: skip
@@ -58,10 +58,14 @@ ORDER_PARAMS: Final[tuple[Param, ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Which parameters a type needs and which it takes besides; any other one is refused by name."""
+    """Which parameters a type needs and which it takes besides; any other one is refused by name.
+
+    `trigger`: it needs a stop price, a trailing distance, or both.
+    """
 
     required: tuple[str, ...]
     optional: tuple[str, ...] = ()
+    trigger: bool = False
 
 
 # An order's terms, in the order in which a missing or superfluous one is named.
@@ -69,11 +73,22 @@ TERMS: Final = (
     "timeInForce", "goodTillDate", "quantity", "quoteOrderQty", "price", "icebergQty", "stopPrice", "trailingDelta",
     "strategyId", "strategyType",
 )  # fmt: skip
+_TRIGGER: Final = ("stopPrice", "trailingDelta")
+_STOP: Final = Shape(("quantity",), _TRIGGER, trigger=True)
+_STOP_LIMIT: Final = Shape(
+    ("timeInForce", "quantity", "price"), (*_TRIGGER, "goodTillDate", "icebergQty"), trigger=True
+)
 SHAPES: Final = {
     OrderKind.LIMIT: Shape(("timeInForce", "quantity", "price"), ("goodTillDate", "icebergQty")),
     OrderKind.LIMIT_MAKER: Shape(("quantity", "price"), ("goodTillDate", "icebergQty")),
     OrderKind.MARKET: Shape((), ("quantity", "quoteOrderQty")),
+    OrderKind.STOP_LOSS: _STOP,
+    OrderKind.STOP_LOSS_LIMIT: _STOP_LIMIT,
+    OrderKind.TAKE_PROFIT: _STOP,
+    OrderKind.TAKE_PROFIT_LIMIT: _STOP_LIMIT,
 }
+# They never rest, so they have no time in force.
+TAKERS: Final = frozenset({OrderKind.MARKET, OrderKind.STOP_LOSS, OrderKind.TAKE_PROFIT})
 RESTING: Final = frozenset({TimeInForce.GTC, TimeInForce.GTD})
 
 
@@ -92,17 +107,27 @@ def new_client_id() -> str:
     return secrets.token_urlsafe(16)
 
 
-def parse_order(values: Mapping[str, Any], market: Market, account_id: int) -> OrderForm:
-    """Check which parameters this type takes, then count ticks and lots. Raises ApiError."""
+def as_sent(name: str) -> str:
+    """A parameter's name in a request that places one order."""
+    return name
+
+
+def parse_order(
+    values: Mapping[str, Any], market: Market, account_id: int, named: Callable[[str], str] = as_sent
+) -> OrderForm:
+    """Check which parameters this type takes, then count ticks and lots. Raises ApiError.
+
+    `named` is what the request calls a parameter, for refusals: the orders of a list have names of their own.
+    """
     kind: OrderKind = values["type"]
-    _check_shape(values, SHAPES[kind])
+    _check_shape(values, SHAPES[kind], named)
     stp_mode: StpMode | None = values["selfTradePreventionMode"]
     if stp_mode is None:
         raise errors.stp_mode_not_allowed()
-    time_in_force = _time_in_force(values, kind)
-    price, quantity, budget, display = (
-        values[name] for name in ("price", "quantity", "quoteOrderQty", "icebergQty")
-    )  # fmt: skip
+    time_in_force = _time_in_force(values, kind, named)
+    price, quantity, budget, display, stop_price, trailing = (
+        values[name] for name in ("price", "quantity", "quoteOrderQty", "icebergQty", "stopPrice", "trailingDelta")
+    )
     if kind is OrderKind.MARKET:
         _check_market(quantity, budget)
     given = values["newClientOrderId"]
@@ -113,7 +138,9 @@ def parse_order(values: Mapping[str, Any], market: Market, account_id: int) -> O
         quantity_lots=0 if quantity is None else lots_of(market, quantity),
         budget_units=budget or 0,
         display_lots=0 if display is None else lots_of(market, display),
+        stop_price_ticks=0 if stop_price is None else ticks_of(market, stop_price),
         expires_ms=values["goodTillDate"] or 0,
+        trailing_bips=0 if trailing is None else trailing_of(trailing),
         settings_version=market.settings_version,
         side=values["side"],
         order_kind=kind,
@@ -131,27 +158,29 @@ def parse_order(values: Mapping[str, Any], market: Market, account_id: int) -> O
     return OrderForm(market, command, values["newOrderRespType"] or response_type, given is not None)
 
 
-def _check_shape(values: Mapping[str, Any], shape: Shape) -> None:
+def _check_shape(values: Mapping[str, Any], shape: Shape, named: Callable[[str], str]) -> None:
     for name in TERMS:
         if values[name] is None:
             if name in shape.required:
-                raise errors.missing(name)
+                raise errors.missing(named(name))
         elif name not in shape.required and name not in shape.optional:
-            raise errors.not_required(name)
+            raise errors.not_required(named(name))
+    if shape.trigger and values["stopPrice"] is None and values["trailingDelta"] is None:
+        raise errors.missing_one_of(named("stopPrice"), named("trailingDelta"))
 
 
-def _time_in_force(values: Mapping[str, Any], kind: OrderKind) -> TimeInForce:
+def _time_in_force(values: Mapping[str, Any], kind: OrderKind, named: Callable[[str], str]) -> TimeInForce:
     """As asked. A type that takes none is GTC, or GTD where it has an end; one that never rests has none."""
     end = values["goodTillDate"]
     asked: TimeInForce | None = values["timeInForce"]
     if asked is None:
-        if kind is OrderKind.MARKET:
+        if kind in TAKERS:
             return TimeInForce.NONE
         return TimeInForce.GTC if end is None else TimeInForce.GTD
     if asked is TimeInForce.GTD and end is None:
-        raise errors.missing("goodTillDate")
+        raise errors.missing(named("goodTillDate"))
     if asked is not TimeInForce.GTD and end is not None:
-        raise errors.not_required("goodTillDate")
+        raise errors.not_required(named("goodTillDate"))
     return asked
 
 

@@ -41,6 +41,15 @@ _TRADE: Final = (
     "t.trade_id, t.maker_order_id, t.taker_order_id, t.price_ticks, t.quantity_lots, t.quote_units, t.taker_is_buyer,"
     " t.taker_fee_units, t.maker_fee_units, t.time_ms"
 )
+# What an order lost beyond what DECREMENT took off it is all that it had left when it was ended.
+_PREVENTED: Final = (
+    "SELECT p.prevented_id, p.taker_order_id, p.maker_order_id, p.price_ticks, p.prevented_lots, p.stp_mode, p.time_ms,"
+    " greatest(t.quantity_lots - t.filled_lots - t.prevented_lots, 0),"
+    " greatest(m.quantity_lots - m.filled_lots - m.prevented_lots, 0)"
+    " FROM orders_preventedmatch p JOIN orders_order t ON t.id = p.taker_order_id"
+    " JOIN orders_order m ON m.id = p.maker_order_id"
+    " WHERE p.market_id = %s AND (p.taker_account_id = %s OR p.maker_account_id = %s)"
+)
 _BALANCES: Final = (
     "SELECT asset_id, available_units, held_units FROM ledger_balance WHERE shard = %s AND account_id = %s"
 )
@@ -60,6 +69,21 @@ class OwnTrade:
     fee_units: int
     fee_asset: str
     time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPreventedMatch:
+    """Two orders of one family that would have traded; `*_rest_lots` is what was left of them when one was ended."""
+
+    prevented_id: int
+    taker_order_id: int
+    maker_order_id: int
+    price_ticks: int
+    prevented_lots: int
+    stp_mode: int
+    time_ms: int
+    taker_rest_lots: int
+    maker_rest_lots: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +224,23 @@ class Reads:
                 found += [_own_trade(market, row, is_maker=side == "maker") for row in rows]
         found.sort(key=lambda trade: trade.trade_id)
         return found[:limit] if low is not None else found[-limit:]
+
+    async def prevented_matches(
+        self, account_id: int, market: Market, *, prevented_id: int | None, order_id: int | None, from_id: int | None,
+        limit: int,
+    ) -> list[OwnPreventedMatch]:  # fmt: skip
+        """The account's prevented matches in one market, oldest first: one by id, or those of an order."""
+        where, parameters = " AND p.prevented_id >= %s", [from_id or 0]
+        if prevented_id is not None:
+            where, parameters = where + " AND p.prevented_id = %s", [*parameters, prevented_id]
+        if order_id is not None:
+            where += " AND %s IN (p.taker_order_id, p.maker_order_id)"
+            parameters.append(order_id)
+        rows = await self._settled_rows(
+            _PREVENTED + where + " ORDER BY p.prevented_id LIMIT %s",
+            (market.id, account_id, account_id, *parameters, limit),
+        )
+        return [OwnPreventedMatch(*row) for row in rows]
 
     # -- balances -----------------------------------------------------------------------------------------------------
     async def balances(self, account_id: int) -> dict[int, tuple[int, int]]:

@@ -18,6 +18,8 @@ ASSETS: Final = (
 DOWN_BP: Final = 2_000
 UP_BP: Final = 50_000
 MAX_OPEN_ORDERS: Final = 200
+MAX_SPECIAL_ORDERS: Final = 100  # icebergs, and orders that wait for a trigger
+CONDITIONAL_BUFFER_BP: Final = 200  # how far beyond its stop price a market buy can still pay
 FEES: Final = ((1_000, 1_000),)  # 0.1 % maker, 0.1 % taker
 
 
@@ -57,6 +59,9 @@ class DemoMarket(NamedTuple):
             ask_down_bp=DOWN_BP,
             ask_up_bp=UP_BP,
             max_open_orders=MAX_OPEN_ORDERS,
+            max_iceberg_orders=MAX_SPECIAL_ORDERS,
+            max_conditional_orders=MAX_SPECIAL_ORDERS,
+            conditional_buffer_bp=CONDITIONAL_BUFFER_BP,
             fees=list(FEES),
         )
 

@@ -33,6 +33,7 @@ export function readMarket(entry) {
     notionalMax: bound(notional.maxNotional),
     acceptsMarketByTotal: entry.quoteOrderQtyMarketAllowed === true,
     orderTypes: entry.orderTypes,
+    stopBuyBuffer: bound(entry.stopBuyBuffer),
     takesOco: entry.ocoAllowed === true,
     takesTrailing: entry.allowTrailingStop === true,
     takesIcebergs: entry.icebergAllowed === true,

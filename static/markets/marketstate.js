@@ -1,11 +1,13 @@
 /**
  * The market's state in words: told by a stream of its own, asked for on every connection, and now and then besides.
  *
- * `status` is the API's word (TRADING, HALT, CANCEL_ONLY, BREAK), `marketState` the exact one behind it.
+ * `status` is the API's word (TRADING, HALT, CANCEL_ONLY, BREAK), `marketState` the exact one behind it. A halt by a
+ * circuit breaker says when its call auction begins (`until`) and when the market reopens (`resumesAt`), an auction
+ * what it would trade now.
  */
 
+import { formatDecimal, parseDecimal } from "./decimal.js";
 import { byId, setText } from "./dom.js";
-import { readMarket } from "./market.js";
 import { getJson } from "./rest.js";
 
 /** A safety net under the stream; each page costs the exchange only this much while nothing happens. */
@@ -19,40 +21,87 @@ const WORDS = {
   BREAK: ["warning", "This market is closed. New orders are not taken."],
   PRE_LAUNCH: ["info", "This market has not opened yet. New orders are not taken."],
 };
+const BY_CAUSE = {
+  BREAKER: "Trading is halted, because the price moved too fast. Open orders can be canceled; new orders are not taken.",
+  NO_AUCTION_PRICE: "Trading stays halted: the auction found no price near the last one. Open orders can be canceled.",
+};
+
+/** What the page needs of an answer or event; times are null where no timer runs. */
+export function readState(told) {
+  const amount = (text) => (text ? parseDecimal(text) : null);
+  return {
+    status: told.status,
+    state: told.marketState ?? told.status,
+    cause: told.cause ?? "NONE",
+    untilMs: told.until ?? null,
+    resumesAtMs: told.resumesAt ?? null,
+    indicativePrice: amount(told.indicativePrice),
+    indicativeQuantity: amount(told.indicativeQty),
+  };
+}
 
 /** [kind, text] for the banner, or null while trading is normal. */
 export function bannerOf(market) {
-  return WORDS[market.state] ?? WORDS[market.status] ?? null;
+  const words = WORDS[market.state] ?? WORDS[market.status] ?? null;
+  return words !== null && market.state === "HALTED" ? [words[0], BY_CAUSE[market.cause] ?? words[1]] : words;
+}
+
+/** "Reopens in 1:05.", with the call auction before it; empty where no timer runs. */
+export function countdownText(state, nowMs) {
+  const left = (ms) => {
+    const seconds = Math.max(0, Math.ceil((ms - nowMs) / 1000));
+    return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+  };
+  const ends = state.resumesAtMs ?? state.untilMs;
+  if (ends === null) return "";
+  const calls = state.state === "HALTED" && state.untilMs !== null && state.untilMs < ends;
+  return `${calls ? `Call auction in ${left(state.untilMs)}, reopens` : "Reopens"} in ${left(ends)}.`;
+}
+
+/** What the auction would trade now; empty outside an auction. */
+export function auctionText(state, market) {
+  if (state.state !== "AUCTION") return "";
+  if (state.indicativePrice === null) return "No orders would trade yet.";
+  const price = formatDecimal(state.indicativePrice, market.pricePlaces, { group: true });
+  return `Indicative price ${price} ${market.quote}, ${formatDecimal(state.indicativeQuantity ?? 0n, 0)} ${market.base} would trade.`;
 }
 
 export class MarketStateView {
   constructor(market) {
     this.market = market;
-    this.show(market);
+    this.show(readState({ status: market.status, marketState: market.state }));
     window.setInterval(() => document.visibilityState === "visible" && this.refresh(), POLL_MS);
+    window.setInterval(() => this.tick(), 500);
   }
 
   follow(feed) {
     feed.subscribe(`${this.market.symbol.toLowerCase()}@marketState`, {
       onReady: () => this.refresh(),
-      onData: (event) => this.show({ status: event.status, state: event.marketState }),
+      onData: (event) => this.show(readState(event)),
     });
   }
 
   async refresh() {
     try {
-      const info = await getJson("/api/v3/exchangeInfo", { symbol: this.market.symbol });
-      this.show(readMarket(info.symbols[0]));
+      this.show(readState(await getJson("/api/v3/marketState", { symbol: this.market.symbol })));
     } catch (error) {
       console.warn("the market state did not load:", error.message);
     }
   }
 
-  show(market) {
-    const banner = bannerOf(market);
+  show(state) {
+    this.state = state;
+    const banner = bannerOf(state);
     const node = byId("state-banner");
     node.hidden = banner === null;
     node.className = `state-banner notice notice-${banner?.[0] ?? "info"}`;
-    setText(node, banner?.[1] ?? "");
+    setText(byId("state-text"), banner?.[1] ?? "");
+    setText(byId("state-auction"), auctionText(state, this.market));
+    this.tick();
+  }
+
+  /** The countdown is not announced: a screen reader would speak every second. */
+  tick() {
+    setText(byId("state-countdown"), bannerOf(this.state) === null ? "" : countdownText(this.state, Date.now()));
   }
 }

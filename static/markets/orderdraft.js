@@ -11,6 +11,7 @@ import { fieldsOf, hasLimit, inForce, optionalFields, typeOf } from "./orderkind
 const PRICES = ["price", "stop", "stopLimit"];
 /** A hundredth of a percent, in units of a percent. */
 const BASIS_POINT = 10n ** 6n;
+const ONE = 10n ** 8n;
 
 /**
  * `form` = a choice of orderkinds.js, its timeInForce, `by`: quantity|total, and a text for each field.
@@ -68,9 +69,14 @@ export function neededFunds(draft, market, marketCost) {
     return draft.quantity === null ? null : { asset: market.base, units: draft.quantity };
   }
   if (draft.kind === "MARKET") return { asset: market.quote, units: draft.total ?? marketCost };
-  const legs = [draft.price ?? draft.stop, draft.kind === "OCO" ? (draft.stopLimit ?? draft.stop) : null];
+  const legs = draft.kind === "OCO" ? [draft.price, draft.stopLimit ?? buffered(draft.stop, market)] : [draft.price ?? buffered(draft.stop, market)];
   const price = legs.reduce((most, leg) => (leg !== null && (most === null || leg > most) ? leg : most), null);
   return { asset: market.quote, units: price === null ? marketCost : multiplyUp(price, draft.quantity) };
+}
+
+/** The price for which a market buy that waits for its trigger holds money; null stays null. */
+export function buffered(stop, market) {
+  return stop === null ? null : multiplyUp(stop, ONE + market.stopBuyBuffer);
 }
 
 /** The greatest quantity on the lot grid that `percent` of an available balance covers. */

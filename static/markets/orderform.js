@@ -10,7 +10,7 @@
 
 import { DecimalError, formatDecimal, multiply, parseDecimal, percentOf } from "./decimal.js";
 import { byId, setText } from "./dom.js";
-import { neededFunds, orderRequest, quantityForPercent, quantityTextForTotal, readDraft } from "./orderdraft.js";
+import { buffered, neededFunds, orderRequest, quantityForPercent, quantityTextForTotal, readDraft } from "./orderdraft.js";
 import { OrderFields } from "./orderfields.js";
 import { FIELDS, hasLimit } from "./orderkinds.js";
 import { previewOrder } from "./orderpreview.js";
@@ -148,7 +148,9 @@ export class OrderForm {
   /** The highest price that the order may pay, as far as the form says; the best of the book for a market order. */
   priceToPay() {
     if (this.kind === "MARKET") return this.book.asks[0]?.price ?? null;
-    const named = (this.kind === "OCO" ? STEPPED : [this.limit ? "price" : "stop"]).map((field) => amountOf(this.inputs[field].value));
+    const [price, stop, stopLimit] = STEPPED.map((field) => amountOf(this.inputs[field].value));
+    const ofStop = this.kind === "OCO" ? (stopLimit ?? buffered(stop, this.market)) : this.limit ? null : buffered(stop, this.market);
+    const named = [this.limit ? price : null, ofStop];
     return named.reduce((most, price) => (price !== null && (most === null || price > most) ? price : most), null);
   }
 

@@ -196,6 +196,8 @@ class FakeExchange:
         if path == "exchangeInfo":
             wanted = query.get("symbol")
             return {"symbols": [entry for entry in self._symbols() if wanted in (None, entry["symbol"])]}
+        if path == "marketState":
+            return {"symbol": "BTCUSDT", **market.told()}
         if path == "ticker/24hr":
             if "symbol" in query:
                 return self._day()

@@ -69,6 +69,7 @@ class FakeMarket:
     notify: Callable[[Json], None] = lambda event: None
     status: str = "TRADING"
     state: str = "OPEN"
+    state_details: Json = field(default_factory=dict)
     last: int = 50_975 * UNIT
     update_id: int = 1_000
     bids: dict[int, int] = field(default_factory=dict)
@@ -129,10 +130,13 @@ class FakeMarket:
                 "b": [], "a": [], side: [[format_units(price), format_units(quantity)]],
             })  # fmt: skip
 
-    def change_state(self, status: str, state: str) -> None:
-        self.status, self.state = status, state
-        event = {"e": "marketState", "E": self.now_ms(), "s": "BTCUSDT", "status": status, "marketState": state}
-        self.publish("btcusdt@marketState", event)
+    def change_state(self, status: str, state: str, **details: Any) -> None:
+        self.status, self.state, self.state_details = status, state, details
+        self.publish("btcusdt@marketState", {"e": "marketState", "E": self.now_ms(), "s": "BTCUSDT", **self.told()})
+
+    def told(self) -> Json:
+        """The state as the stream and GET marketState tell it."""
+        return {"status": self.status, "marketState": self.state, **self.state_details}
 
     def wander(self) -> None:
         """One random step of a live market."""

@@ -1,5 +1,6 @@
 """The trading page against a fake exchange: what is seen and what is sent, also when things go wrong (U1, U4, T14)."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -258,8 +259,16 @@ def test_halt_is_announced_and_refused(page: Page, exchange: FakeExchange) -> No
     fill_form(page, price="50000", quantity="0.1")
     page.press("#order-quantity", "Enter")
     expect(page.locator("#order-form-error")).to_have_text("This market does not take new orders right now.")
-    exchange.do(lambda market: market.change_state("HALT", "AUCTION"))
+    now_ms = exchange.market.now_ms()
+    halt = {"cause": "BREAKER", "until": now_ms + 60_000, "resumesAt": now_ms + 120_000}
+    exchange.do(lambda market: market.change_state("HALT", "HALTED", **halt))
+    expect(page.locator("#state-text")).to_contain_text("the price moved too fast")
+    expect(page.locator("#state-countdown")).to_have_text(re.compile(r"^Call auction in 0:5\d, reopens in 1:5\d\.$"))
+    found = {"indicativePrice": "50950.00000000", "indicativeQty": "1.25000000", **halt, "until": halt["resumesAt"]}
+    exchange.do(lambda market: market.change_state("HALT", "AUCTION", **found))
     expect(page.locator("#state-banner")).to_contain_text("Call auction")
+    expect(page.locator("#state-auction")).to_have_text("Indicative price 50,950.00 USDT, 1.25 BTC would trade.")
+    expect(page.locator("#state-countdown")).to_have_text(re.compile(r"^Reopens in 1:5\d\.$"))
     exchange.do(lambda market: market.change_state("TRADING", "OPEN"))
     expect(page.locator("#state-banner")).to_be_hidden()
 

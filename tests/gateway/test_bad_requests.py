@@ -42,7 +42,7 @@ def refusal(answer: httpx.Response) -> tuple[int, int]:
         ({"side": "HOLD"}, -1117, "Invalid side."),
         ({"side": "buy"}, -1117, "Invalid side."),
         ({"side": None}, -1102, "'side'"),
-        ({"type": "STOP"}, -1116, "Supported here: LIMIT, LIMIT_MAKER, MARKET."),
+        ({"type": "STOP"}, -1116, "Supported here: LIMIT, LIMIT_MAKER, MARKET, STOP_LOSS, STOP_LOSS_LIMIT,"),
         ({"type": "LIMIT_MAKER"}, -1106, "'timeInForce'"),
         ({"type": "LIMIT_MAKER", "timeInForce": None, "price": None}, -1102, "'price'"),
         ({"type": None}, -1102, "'type'"),

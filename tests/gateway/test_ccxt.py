@@ -106,6 +106,22 @@ def test_every_kind(exchange: Exchange, trader: Any) -> None:
     trader.cancel_all_orders("BTC/USDT")
 
 
+def test_stop_orders(trader: Any) -> None:
+    """By ccxt's unified names, which become the dialect's types, and by these themselves."""
+    trader.load_markets()
+    stop = trader.create_order("BTC/USDT", "limit", "sell", 0.1, 20000, {"stopLossPrice": 20100})
+    shown = trader.fetch_order(stop["id"], "BTC/USDT")
+    assert (shown["status"], shown["stopPrice"], shown["info"]["type"]) == ("open", 20100, "STOP_LOSS_LIMIT")
+    profit = trader.create_order("BTC/USDT", "market", "sell", 0.1, None, {"takeProfitPrice": 240000})
+    trailing = trader.create_order("BTC/USDT", "STOP_LOSS", "sell", 0.1, None, {"trailingDelta": 1500})
+    assert {order["id"] for order in trader.fetch_open_orders("BTC/USDT")} == {
+        stop["id"], profit["id"], trailing["id"],
+    }  # fmt: skip
+    with pytest.raises(ccxt.OrderImmediatelyFillable):
+        trader.create_order("BTC/USDT", "limit", "sell", 0.1, 20000, {"stopLossPrice": 240000})
+    trader.cancel_all_orders("BTC/USDT")
+
+
 def test_errors_become_the_right_exceptions(exchange: Exchange, trader: Any) -> None:
     trader.load_markets()
     with pytest.raises(ccxt.InsufficientFunds):

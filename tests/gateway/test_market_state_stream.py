@@ -26,10 +26,13 @@ def test_state_changes_are_streamed_and_rest_agrees(
     ):
         for wanted, expected in ((action, (status, state)), (MarketAction.OPEN, ("TRADING", "OPEN"))):
             change(exchange, "BTCUSDT", wanted)
-            message = stream.receive()
-            assert list(message) == ["e", "E", "s", "status", "marketState"]
+            message = stream.until(lambda told, expected=expected: told["cause"] and told["marketState"] == expected[1])
+            assert list(message) == ["e", "E", "s", "status", "marketState", "cause", "until"]
             assert (message["e"], message["s"]) == ("marketState", "BTCUSDT")
             assert (message["status"], message["marketState"]) == expected
+            assert (message["cause"], message["until"]) == ("STAFF", None)
+            asked = public.get("/api/v3/marketState", symbol="BTCUSDT").json()
+            assert asked == {"symbol": "BTCUSDT"} | {name: message[name] for name in list(message)[3:]}
             row = public.get("/api/v3/exchangeInfo", symbol="BTCUSDT").json()["symbols"][0]
             assert (row["status"], row["marketState"]) == expected
         # The other market said nothing: its first message is the answer to this.

@@ -176,6 +176,29 @@ def test_decrement(alice: Client) -> None:
     assert alice.balances()["USDT"] == ("990000.00000000", "10000.00000000")
 
 
+def test_prevented_matches_can_be_asked_for(alice: Client, bob: Client) -> None:
+    maker = alice.limit("SELL", "50000.00", "0.3")
+    first = alice.limit("BUY", "50000.00", "0.1", selfTradePreventionMode="DECREMENT")
+    second = alice.limit("BUY", "50000.00", "0.5", selfTradePreventionMode="EXPIRE_BOTH")
+    path, market = "/api/v3/myPreventedMatches", {"symbol": "BTCUSDT"}
+    found = alice.ok("GET", path, **market, orderId=maker["orderId"])
+    assert [match["takerOrderId"] for match in found] == [first["orderId"], second["orderId"]]
+    assert found[0] == {
+        "symbol": "BTCUSDT", "preventedMatchId": first["preventedMatchId"], "takerOrderId": first["orderId"],
+        "makerSymbol": "BTCUSDT", "makerOrderId": maker["orderId"], "tradeGroupId": -1,
+        "selfTradePreventionMode": "DECREMENT", "price": "50000.00000000", "takerPreventedQuantity": "0.10000000",
+        "makerPreventedQuantity": "0.10000000", "transactTime": first["transactTime"],
+    }  # fmt: skip
+    assert (found[1]["takerPreventedQuantity"], found[1]["makerPreventedQuantity"]) == ("0.50000000", "0.20000000")
+    number = found[1]["preventedMatchId"]
+    assert alice.ok("GET", path, **market, preventedMatchId=number) == found[1:]
+    assert alice.ok("GET", path, **market, orderId=maker["orderId"], fromPreventedMatchId=number) == found[1:]
+    assert alice.ok("GET", path, **market, orderId=maker["orderId"], limit=1) == found[:1]
+    assert bob.ok("GET", path, **market, preventedMatchId=number) == []
+    assert alice.refused("GET", path, **market)[:2] == (400, -1102)
+    assert alice.refused("GET", path, **market, preventedMatchId=1, fromPreventedMatchId=1)[:2] == (400, -1106)
+
+
 @pytest.mark.parametrize("mode", ["NONE", "TRANSFER"])
 def test_self_trade_prevention_is_never_off(alice: Client, unchanged: None, mode: str) -> None:
     refusal = alice.refused(

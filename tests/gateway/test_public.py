@@ -143,7 +143,9 @@ def test_exchange_info(public: Client) -> None:
     [btc] = public.get("/api/v3/exchangeInfo", symbol="BTCUSDT").json()["symbols"]
     assert btc in info["symbols"]
     assert (btc["status"], btc["baseAsset"], btc["quoteAsset"], btc["orderTypes"], btc["permissionSets"]) == (
-        "TRADING", "BTC", "USDT", ["LIMIT", "LIMIT_MAKER", "MARKET"], [["SPOT"]],
+        "TRADING", "BTC", "USDT", [
+            "LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT",
+        ], [["SPOT"]],
     )  # fmt: skip
     filters = {each["filterType"]: each for each in btc["filters"]}
     assert filters["PRICE_FILTER"] == {

@@ -9,8 +9,10 @@ from django.urls import reverse
 
 from apps.accounts.models import User
 from apps.markets.models import Asset, Market, MarketSettingsChange, MarketStateChange
+from apps.markets.services import MarketTerms
 from apps.outbox.models import OutboxRow
 from apps.streams.kinds import MarketState
+from apps.streams.messages import MarketSettings
 from tests.markets.conftest import TERMS
 from tests.markets.test_services import applied, everything
 
@@ -39,6 +41,15 @@ def test_settings_change_goes_to_the_engine(btcusdt: Market, staff: Client) -> N
     assert change.settings["min_lots"] == 7
     assert Market.objects.get().min_lots == 1, "the row follows the engine"
     assert OutboxRow.objects.filter(key=change.outbox_key).count() == 1
+
+
+def test_staff_can_change_every_market_rule(btcusdt: Market, staff: Client) -> None:
+    """Whatever the engine checks an order against stands in the form, but for what a market is for ever."""
+    fixed = {"market_id", "symbol", "base_asset_id", "quote_asset_id", "settings_version"}
+    assert set(MarketTerms.__struct_fields__) == set(MarketSettings.__struct_fields__) - fixed
+    page = staff.get(reverse("admin:markets_market_change", args=(btcusdt.pk,))).content.decode()
+    for name in MarketTerms.__struct_fields__:
+        assert f'name="{name}"' in page, name
 
 
 @pytest.mark.parametrize(

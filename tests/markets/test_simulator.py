@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from random import Random
 from typing import Any
 from unittest.mock import AsyncMock
@@ -31,6 +33,7 @@ from apps.markets.simulator.prices import ONE, FairPrices, initial_units
 from apps.markets.simulator.process import MAKERS
 from apps.markets.simulator.quotes import QuoteRule, commands, crossing
 from apps.markets.simulator.session import Credentials, Refused
+from apps.markets.simulator.takers import Taker
 from apps.streams.kinds import Side
 
 BTCUSDT = MarketView(demo.MARKETS[0], "BTCUSDT", 1_000_000, 1_000, 5 * ONE)
@@ -244,6 +247,72 @@ def test_every_demo_market_gets_enough_levels(style: MakerStyle, market: demo.De
     assert len(set(wanted)) == 2 * style.levels
     lots = view.lots_for(news.in_quote(view, style.notional_units), terms.initial_price_ticks)
     assert terms.min_lots <= lots <= terms.max_lots
+
+
+async def test_post_only_quotes_and_icebergs(news: StillNews) -> None:
+    style = replace(STYLE, post_only=True, iceberg_percent=50)
+    maker = Maker("ws://unused", Credentials("m", 1, "k", "s"), news, Random(1), style)
+    maker._views = {"BTCUSDT": BTCUSDT}
+    maker.books["BTCUSDT"] = OwnQuotes()
+    exchange = ScriptedExchange(maker)
+    await requote(maker, exchange)
+    orders = list(exchange.open.values())
+    assert {order["type"] for order in orders} == {"LIMIT_MAKER"}
+    assert not any("timeInForce" in order for order in orders)
+    icebergs = [order for order in orders if "icebergQty" in order]
+    assert 0 < len(icebergs) < len(orders)
+    for order in icebergs:
+        shown, whole = (BTCUSDT.lots_of(order[name]) for name in ("icebergQty", "quantity"))
+        assert whole <= shown * 4 < whole + 4
+    # Another maker stands where the quote would go: it is tried again, and the market is not left alone.
+    exchange.refuse = Refused(400, -2010, "Order would immediately match and take.")
+    maker.books["BTCUSDT"] = OwnQuotes()
+    await requote(maker, exchange, 1)
+    assert (maker.books["BTCUSDT"].orders, maker.books["BTCUSDT"].sleeps_until_s) == ({}, 0.0)
+
+
+class TakersExchange:
+    """Records what a taker asks for; `refuse` is raised instead of taking a stop order."""
+
+    def __init__(self) -> None:
+        self.orders: list[dict[str, Any]] = []
+        self.canceled: list[str] = []
+        self.refuse: Refused | None = None
+
+    async def signed(self, method: str, **params: Any) -> dict[str, Any]:
+        if method == "order.cancel":
+            self.canceled.append(params["origClientOrderId"])
+            if self.refuse:
+                raise self.refuse
+        elif self.refuse and params["type"] == "STOP_LOSS":
+            raise self.refuse
+        else:
+            self.orders.append(params)
+        return {}
+
+
+async def test_a_taker_uses_every_kind_and_leaves_few_stops(news: StillNews) -> None:
+    taker = Taker(
+        "ws://unused", Credentials("t", 1, "k", "s"), news, Random(1), mean_pause_ms=1, notional_units=300 * ONE
+    )
+    taker._stops["BTCUSDT"] = deque()
+    exchange = TakersExchange()
+    for _ in range(200):
+        await taker.order(exchange, BTCUSDT)  # type: ignore[arg-type]
+    kinds = {order["type"] for order in exchange.orders}
+    assert kinds == {"MARKET", "LIMIT", "STOP_LOSS"}
+    assert {order["timeInForce"] for order in exchange.orders if order["type"] == "LIMIT"} == {"IOC"}
+    stops = [order for order in exchange.orders if order["type"] == "STOP_LOSS"]
+    for order in stops:
+        ticks = BTCUSDT.ticks_of(order["stopPrice"])
+        assert ticks > news.fair if order["side"] == "BUY" else ticks < news.fair
+    assert exchange.canceled == [order["newClientOrderId"] for order in stops[:-3]]
+    exchange.refuse = Refused(400, -2010, "Order would trigger immediately.")
+    await taker._stop(exchange, BTCUSDT, {}, 1)  # type: ignore[arg-type]
+    assert len(taker._stops["BTCUSDT"]) == 3
+    exchange.refuse = Refused(400, -2010, "Market is closed.")
+    with pytest.raises(Refused):
+        await taker._stop(exchange, BTCUSDT, {}, 1)  # type: ignore[arg-type]
 
 
 # -- accounts ---------------------------------------------------------------------------------------------------------

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from apps.common.amounts import format_units
 from apps.gateway import errors
+from apps.gateway.dialect import NO_TRADE_GROUP, STP_NAMES
 from apps.gateway.params import Flag, Integer, Symbol, Text
-from apps.gateway.reads import OwnTrade
+from apps.gateway.reads import OwnPreventedMatch, OwnTrade
 from apps.gateway.registry import Call, Security, endpoint
 from apps.gateway.replies import order_status
+from apps.streams.kinds import StpMode
 
 if TYPE_CHECKING:
     from apps.gateway.gateway import Gateway
@@ -143,6 +145,35 @@ async def my_trades(gateway: "Gateway", call: Call) -> list[dict[str, Any]]:
     return [_trade(trade, market) for trade in found]
 
 
+@endpoint(
+    "GET",
+    "/api/v3/myPreventedMatches",
+    weight=lambda values: 20 if values["orderId"] is not None else 2,
+    security=Security.USER_DATA,
+    params=(
+        SYMBOL, Integer("preventedMatchId"), Integer("orderId", minimum=1), Integer("fromPreventedMatchId"),
+        Integer("limit", minimum=1, cap=1000, default=500),
+    ),
+    ws="myPreventedMatches",
+    error_codes=(-1102, -1106, -1121),
+)  # fmt: skip
+async def my_prevented_matches(gateway: "Gateway", call: Call) -> list[dict[str, Any]]:
+    """One match by its id, or those of an order."""
+    market = gateway.markets.get(call.values["symbol"])
+    prevented_id, order_id, from_id = (
+        call.values[name] for name in ("preventedMatchId", "orderId", "fromPreventedMatchId")
+    )
+    if prevented_id is None and order_id is None:
+        raise errors.missing_one_of("preventedMatchId", "orderId")
+    if from_id is not None and order_id is None:
+        raise errors.not_required("fromPreventedMatchId")
+    found = await gateway.reads.prevented_matches(
+        call.account_id, market, prevented_id=prevented_id, order_id=order_id, from_id=from_id,
+        limit=call.values["limit"],
+    )  # fmt: skip
+    return [_prevented_match(each, market) for each in found]
+
+
 def _check_range(values: Mapping[str, Any]) -> None:
     start_ms, end_ms = values["startTime"], values["endTime"]
     if start_ms is not None and end_ms is not None and not 0 <= end_ms - start_ms <= DAY_MS:
@@ -165,3 +196,27 @@ def _trade(trade: OwnTrade, market: "Market") -> dict[str, Any]:
         "isMaker": trade.is_maker,
         "isBestMatch": True,
     }
+
+
+def _prevented_match(each: OwnPreventedMatch, market: "Market") -> dict[str, Any]:
+    """An order's lots are shown where it lost any: those of DECREMENT, else all that was left of it."""
+    answer = {
+        "symbol": market.symbol,
+        "preventedMatchId": each.prevented_id,
+        "takerOrderId": each.taker_order_id,
+        "makerSymbol": market.symbol,
+        "makerOrderId": each.maker_order_id,
+        "tradeGroupId": NO_TRADE_GROUP,
+        "selfTradePreventionMode": STP_NAMES[each.stp_mode],
+        "price": market.price(each.price_ticks),
+    }
+    if each.stp_mode == StpMode.DECREMENT:
+        taker_lots = maker_lots = each.prevented_lots
+    else:
+        taker_lots = each.taker_rest_lots if each.stp_mode != StpMode.EXPIRE_MAKER else 0
+        maker_lots = each.maker_rest_lots if each.stp_mode != StpMode.EXPIRE_TAKER else 0
+    if taker_lots:
+        answer["takerPreventedQuantity"] = market.quantity(taker_lots)
+    if maker_lots:
+        answer["makerPreventedQuantity"] = market.quantity(maker_lots)
+    return {**answer, "transactTime": each.time_ms}

@@ -7,6 +7,7 @@ from apps.gateway import errors, publicanswers
 from apps.gateway.book import PublicMarket
 from apps.gateway.exchangeinfo import exchange_info
 from apps.gateway.markets import Market
+from apps.gateway.marketstate import state_of
 from apps.gateway.params import Choice, Integer, Symbol, Symbols, Text
 from apps.gateway.registry import Call, endpoint
 from apps.markets.intervals import INTERVALS
@@ -75,6 +76,13 @@ def _chosen(gateway: "Gateway", values: Mapping[str, Any]) -> list[Market]:
     if values["symbols"] is not None:
         return [gateway.markets.get(symbol) for symbol in values["symbols"]]
     return list(gateway.markets.by_symbol.values())
+
+
+@endpoint("GET", "/api/v3/marketState", weight=2, ws="marketState", params=(SYMBOL,), error_codes=(-1121,))
+async def market_state(gateway: "Gateway", call: Call) -> dict[str, Any]:
+    """Ours: why a market does not trade, and until when."""
+    market = gateway.markets.get(call.values["symbol"])
+    return {"symbol": market.symbol, **state_of(market, gateway.public.known(market))}
 
 
 def _depth_weight(values: Mapping[str, Any]) -> int:

@@ -77,6 +77,9 @@ class Hub:
                 self.publish(topic, lambda: messages.kline(market, record, now), replaceable=not record["x"])
             case "ticker":
                 self._ticker(market, state, record, now)
+            case "state" if record["state"] == market.state:
+                # Nothing but its end or cause is new; a new state is told once PostgreSQL has it.
+                self.on_state(market, state)
 
     def _depth(self, market: Market, state: PublicMarket, record: Record, speed: str) -> None:
         name = market.symbol.lower()
@@ -95,11 +98,11 @@ class Hub:
         if any(topic in self._topics for topic in ALL_MINI_TICKERS):
             self._tickers.append(messages.mini_ticker(market, record, now))
 
-    def on_state(self, market: Market) -> None:
+    def on_state(self, market: Market, state: PublicMarket | None) -> None:
         """A market's state changed (T10). A stream of our own; clients that do not know it never ask for it."""
         now = now_ms()
         topic = f"{market.symbol.lower()}@marketState"
-        self.publish(topic, lambda: messages.market_state(market, now), replaceable=True)
+        self.publish(topic, lambda: messages.market_state(market, state, now), replaceable=True)
 
     def on_entry_end(self) -> None:
         if self._tickers:

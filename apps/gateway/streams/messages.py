@@ -4,8 +4,8 @@ from typing import Any
 
 from apps.common.amounts import format_units
 from apps.gateway.book import PublicMarket, Record
-from apps.gateway.dialect import STATE_STATUS
 from apps.gateway.markets import Market
+from apps.gateway.marketstate import state_of
 from apps.gateway.publicanswers import best, levels, percent, weighted_price
 
 
@@ -75,12 +75,8 @@ def mini_ticker(market: Market, record: Record, now_ms: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def market_state(market: Market, now_ms: int) -> dict[str, Any]:
-    """`status` and `marketState` as in exchangeInfo."""
-    return {
-        "e": "marketState", "E": now_ms, "s": market.symbol, "status": STATE_STATUS[market.state],
-        "marketState": market.state.name,
-    }  # fmt: skip
+def market_state(market: Market, public: PublicMarket | None, now_ms: int) -> dict[str, Any]:
+    return {"e": "marketState", "E": now_ms, "s": market.symbol, **state_of(market, public)}
 
 
 def book_ticker(market: Market, record: Record) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Who trades: market makers with quotes on both sides, and takers who hit them. Each knows only the public API."""
+"""Who trades: here the makers, with quotes on both sides (takers.py hits them). Each knows only the public API."""
 
 import asyncio
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 from websockets.exceptions import WebSocketException
 
-from apps.common.amounts import PPM
+from apps.common.amounts import PPM, ceil_div
 from apps.markets.simulator.market_view import MarketView
 from apps.markets.simulator.news import News
 from apps.markets.simulator.quotes import Quote, QuoteRule, commands, crossing
@@ -23,6 +23,9 @@ RETRY_S_MAX: Final = 15.0
 # After a refusal (market halted, money on its way) a market is left alone for so long.
 REFUSED_PAUSE_S: Final = 5.0
 UNKNOWN_ORDER: Final = -2011
+WOULD_MATCH: Final = "Order would immediately match and take."
+# An iceberg shows one part of so many.
+ICEBERG_PARTS: Final = 4
 
 
 class Participant:
@@ -90,13 +93,18 @@ class OwnQuotes:
 
 @dataclass(frozen=True, slots=True)
 class MakerStyle:
-    """Distances in ppm of the fair price, sizes in 10^-8 of the numeraire."""
+    """Distances in ppm of the fair price, sizes in 10^-8 of the numeraire.
+
+    `post_only`: quotes rest or are refused. Of all quotes, `iceberg_percent` hide most of their size.
+    """
 
     grid_ppm: int
     gap_ppm: int
     levels: int
     phase_ppm: int
     notional_units: int
+    post_only: bool = False
+    iceberg_percent: int = 0
 
 
 class Maker(Participant):
@@ -120,7 +128,7 @@ class Maker(Participant):
         await session.signed("userDataStream.subscribe.signature")
         for symbol in markets:
             self.books[symbol] = OwnQuotes(position_lots=self.books.get(symbol, OwnQuotes()).position_lots)
-            await self._cancel_everything(session, symbol)
+            await cancel_everything(session, symbol)
         self.connects()
         clock = asyncio.get_running_loop()
         while True:
@@ -162,20 +170,27 @@ class Maker(Participant):
         self._orders_sent += 1
         client_id = f"{self.credentials.name}-{self.random.getrandbits(40):x}-{self._orders_sent}"
         own.orders[quote] = client_id
+        kind: dict[str, str] = {"type": "LIMIT", "timeInForce": "GTC"}
+        if self.style.post_only:
+            kind = {"type": "LIMIT_MAKER"}
+        if self.random.randrange(100) < self.style.iceberg_percent:
+            kind["icebergQty"] = view.quantity(ceil_div(lots, ICEBERG_PARTS))
         try:
             await session.signed(
                 "order.place",
                 symbol=view.symbol,
                 side=side.name,
-                type="LIMIT",
-                timeInForce="GTC",
                 price=view.price(price),
                 quantity=view.quantity(lots),
                 newClientOrderId=client_id,
                 newOrderRespType="ACK",
+                **kind,
             )
         except Refused as refusal:
             own.orders.pop(quote, None)
+            if refusal.message == WOULD_MATCH:
+                # The other maker stands there still; the next look at the market tries again.
+                return True
             self._rest(view, own, refusal)
             return False
         return True
@@ -189,13 +204,6 @@ class Maker(Participant):
         except Refused as refusal:
             if refusal.code != UNKNOWN_ORDER:
                 self._rest(view, own, refusal)
-
-    async def _cancel_everything(self, session: TradingSession, symbol: str) -> None:
-        try:
-            await session.signed("openOrders.cancelAll", symbol=symbol)
-        except Refused as refusal:
-            if refusal.code != UNKNOWN_ORDER:
-                raise
 
     def _rest(self, view: MarketView, own: OwnQuotes, refusal: Refused) -> None:
         if refusal.status >= 500:
@@ -218,43 +226,13 @@ class Maker(Participant):
                 del own.orders[quote]
 
 
-class Taker(Participant):
-    """Buys or sells a little at market, now and then."""
-
-    def __init__(
-        self, url: str, credentials: Credentials, news: News, random: Random, *, mean_pause_ms: int, notional_units: int
-    ) -> None:
-        super().__init__(url, credentials, news, random)
-        self.mean_pause_ms = mean_pause_ms
-        self.notional_units = notional_units
-
-    async def trade(self, session: TradingSession, markets: Mapping[str, MarketView]) -> None:
-        self.connects()
-        views = list(markets.values())
-        sleeps_until_s: dict[str, float] = {}
-        clock = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(self.random.randint(0, 2 * self.mean_pause_ms) / 1000)
-            view = self.random.choice(views)
-            if sleeps_until_s.get(view.symbol, 0.0) > clock.time():
-                continue
-            fair = self.news.fair_ticks(view)
-            notional = self.news.in_quote(view, self.notional_units) * self.random.randint(5, 200) // 100
-            try:
-                await session.signed(
-                    "order.place",
-                    symbol=view.symbol,
-                    side=self.random.choice(tuple(Side)).name,
-                    type="MARKET",
-                    quantity=view.quantity(view.lots_for(notional, fair)),
-                    newOrderRespType="ACK",
-                )
-            except Refused as refusal:
-                if refusal.status >= 500:
-                    raise
-                log.info("refused", participant=self.credentials.name, symbol=view.symbol, error=str(refusal))
-                sleeps_until_s[view.symbol] = clock.time() + REFUSED_PAUSE_S
-            self.works()
+async def cancel_everything(session: TradingSession, symbol: str) -> None:
+    """What an earlier session left behind."""
+    try:
+        await session.signed("openOrders.cancelAll", symbol=symbol)
+    except Refused as refusal:
+        if refusal.code != UNKNOWN_ORDER:
+            raise
 
 
 def _nice(ticks: int) -> int:

@@ -12,8 +12,9 @@ from django.db import OperationalError, close_old_connections
 from apps.markets import demo
 from apps.markets.simulator.funding import funds_on_their_way, make_account, refill
 from apps.markets.simulator.news import News
-from apps.markets.simulator.participants import Maker, MakerStyle, Participant, Taker
+from apps.markets.simulator.participants import Maker, MakerStyle, Participant
 from apps.markets.simulator.prices import FairPrices
+from apps.markets.simulator.takers import Taker
 from nebannpet.health import Health
 
 log = structlog.get_logger(__name__)
@@ -24,8 +25,12 @@ FUNDS_POLL_S: Final = 0.2
 WHOLE: Final = 10**8
 MAKERS: Final = {
     # Near the price with small orders, and further away with larger ones.
-    "simulator-maker-a": MakerStyle(grid_ppm=200, gap_ppm=100, levels=10, phase_ppm=0, notional_units=2_500 * WHOLE),
-    "simulator-maker-b": MakerStyle(grid_ppm=500, gap_ppm=400, levels=14, phase_ppm=50, notional_units=9_000 * WHOLE),
+    "simulator-maker-a": MakerStyle(
+        grid_ppm=200, gap_ppm=100, levels=10, phase_ppm=0, notional_units=2_500 * WHOLE, post_only=True
+    ),
+    "simulator-maker-b": MakerStyle(
+        grid_ppm=500, gap_ppm=400, levels=14, phase_ppm=50, notional_units=9_000 * WHOLE, iceberg_percent=20
+    ),
 }
 TAKERS: Final = {
     "simulator-taker-a": (400, 300 * WHOLE),

@@ -22,6 +22,7 @@ const market = readMarket({
   quoteOrderQtyMarketAllowed: true,
   orderTypes: ["LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"],
   ocoAllowed: true,
+  stopBuyBuffer: "0.0200",
   allowTrailingStop: true,
   icebergAllowed: true,
   filters: [
@@ -163,7 +164,7 @@ test("stop orders become the exchange's types, with what they hold", () => {
   assert.deepEqual(names({}), ["symbol", "side", "type", "timeInForce", "stopPrice", "price", "quantity", "newClientOrderId", "newOrderRespType"]);
   assert.deepEqual(names({ as: "MARKET" }), ["symbol", "side", "type", "stopPrice", "quantity", "newClientOrderId", "newOrderRespType"]);
   assert.deepEqual(neededFunds(stop({}), market, null), { asset: "USDT", units: parseDecimal("24450") });
-  assert.deepEqual(neededFunds(stop({ as: "MARKET" }), market, null), { asset: "USDT", units: parseDecimal("24500") });
+  assert.deepEqual(neededFunds(stop({ as: "MARKET" }), market, null), { asset: "USDT", units: parseDecimal("24990") });
   assert.match(readDraft(form({ kind: "STOP", stop: "" }), market).errors.stop, /trigger/);
   assert.match(readDraft(form({ kind: "STOP", stop: "49000.001" }), market).errors.stop, /2 decimals/);
 });

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { candleFromEvent, candleFromRow, joinOlder, movingAverage } from "../../../static/markets/candles.js";
 import { formatDecimal, parseDecimal } from "../../../static/markets/decimal.js";
 import { addFill, fillText } from "../../../static/markets/fillnotices.js";
-import { bannerOf } from "../../../static/markets/marketstate.js";
+import { auctionText, bannerOf, countdownText, readState } from "../../../static/markets/marketstate.js";
 import { changePercent } from "../../../static/markets/markettable.js";
 import { previewOrder } from "../../../static/markets/orderpreview.js";
 
@@ -57,6 +57,27 @@ test("every state but open trading has its words", () => {
     assert.ok(bannerOf(market(state, status)) !== null, state);
   }
   assert.match(bannerOf(market("AUCTION", "HALT"))[1], /auction/i);
+});
+
+test("a halt says why, and how long it lasts", () => {
+  const told = { status: "HALT", marketState: "HALTED", cause: "BREAKER", until: 60_000, resumesAt: 120_000 };
+  const state = readState(told);
+  assert.match(bannerOf(state)[1], /moved too fast/);
+  assert.equal(countdownText(state, 0), "Call auction in 1:00, reopens in 2:00.");
+  assert.equal(countdownText(state, 59_001), "Call auction in 0:01, reopens in 1:01.");
+  assert.equal(countdownText(state, 500_000), "Call auction in 0:00, reopens in 0:00.");
+  assert.equal(countdownText(readState({ ...told, until: 120_000 }), 115_000), "Reopens in 0:05.");
+  assert.equal(countdownText(readState({ status: "HALT", marketState: "HALTED", cause: "STAFF" }), 0), "");
+  assert.match(bannerOf(readState({ status: "HALT", marketState: "HALTED", cause: "STAFF" }))[1], /^Trading is halted\. /);
+});
+
+test("an auction shows what would trade", () => {
+  const told = { status: "HALT", marketState: "AUCTION", cause: "BREAKER", until: 30_000, resumesAt: 30_000 };
+  const priced = { ...told, indicativePrice: "50950.00000000", indicativeQty: "1.25000000" };
+  assert.equal(auctionText(readState(priced), market), "Indicative price 50,950.00 USDT, 1.25 BTC would trade.");
+  assert.equal(auctionText(readState(told), market), "No orders would trade yet.");
+  assert.equal(auctionText(readState({ status: "TRADING", marketState: "OPEN" }), market), "");
+  assert.equal(countdownText(readState(told), 0), "Reopens in 0:30.");
 });
 
 test("24 h change", () => {
