@@ -164,8 +164,8 @@ SETTINGS = MarketSettings(
 class Table:
     """An engine with two assets and one open market, driven by commands and by the table language."""
 
-    def __init__(self, *, closed_ids_kept: int = 1_000_000, **settings: Any) -> None:
-        self.engine = Engine(closed_ids_kept)
+    def __init__(self, *, closed_ids_kept: int = 1_000_000, made_by: Any = Engine, **settings: Any) -> None:
+        self.engine: Any = made_by(closed_ids_kept)
         self.settings = msgspec.structs.replace(SETTINGS, **settings)
         self.now_ms = START_MS
         self.entry_n = 0

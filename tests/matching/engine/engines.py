@@ -1,0 +1,8 @@
+"""The engines that the proofs of the rules run against, by name."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from apps.matching.engine import Engine
+
+ENGINE_CLASSES: Final[Mapping[str, Any]] = {"plain": Engine}

@@ -1,0 +1,333 @@
+"""A Hypothesis state machine over every kind of order, command, market state and account, with checks after each step.
+
+Small worlds on purpose: four accounts, seven prices, a dozen lots, little money, so that everything meets everything
+and a failure shrinks to a few lines. What is checked is what no reader of the engine could know better: its own
+validate(), the books and balances that its events rebuild, money as counted from outside, and every print.
+"""
+
+from collections import Counter
+from struct import Struct
+from typing import Any, Final
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from apps.common.amounts import parse_decimal
+from apps.matching.engine.snapshot import MAGIC, TABLES
+from apps.streams.codec import decode_events
+from apps.streams.kinds import (
+    CommandKind,
+    Counterparty,
+    EventKind,
+    MarketState,
+    OrderKind,
+    Reason,
+    Review,
+    Side,
+    StpMode,
+    TimeInForce,
+    TradeFlag,
+)
+from apps.streams.records import (
+    AmendOrder,
+    CancelAll,
+    CancelOrder,
+    Capture,
+    Debit,
+    Hold,
+    MoneyMoved,
+    OrderAccepted,
+    OrderTriggered,
+    PlaceOrder,
+    Release,
+    ReplaceOrder,
+    ReviewOrder,
+    SetAccount,
+    SetCancelTimer,
+    SetMarketState,
+    Trade,
+    Transfer,
+)
+from tests.matching.engine.play import ASSETS, MARKET, SETTINGS, Table
+from tests.matching.engine.projection import Projection
+
+PEOPLE: Final = ("alice", "bob", "carol", "dave")
+MIDDLE: Final = 5_000_000
+PRICES: Final = tuple(MIDDLE + 100_000 * step for step in (0, -1, 1, -2, 2, -3, 3))
+LOT_COST: Final = MIDDLE * SETTINGS.unit_factor
+FUNDS: Final = (("15", "USDT"), ("0.0003", "BTC"))  # thirty lots at the middle, each
+CONDITIONAL: Final = {
+    OrderKind.STOP_LOSS, OrderKind.STOP_LOSS_LIMIT, OrderKind.TAKE_PROFIT, OrderKind.TAKE_PROFIT_LIMIT,
+}  # fmt: skip
+WITHOUT_PRICE: Final = {OrderKind.MARKET, OrderKind.STOP_LOSS, OrderKind.TAKE_PROFIT}
+REFUSALS: Final = {
+    EventKind.ORDER_REJECTED, EventKind.CANCEL_REJECTED, EventKind.AMEND_REJECTED, EventKind.RELAY_REFUSED,
+}  # fmt: skip
+STATES: Final = (
+    MarketState.OPEN, MarketState.HALTED, MarketState.POST_ONLY, MarketState.CANCEL_ONLY, MarketState.CLOSED,
+)  # fmt: skip
+
+people = st.sampled_from(PEOPLE)
+lots = st.integers(1, 12)
+prices = st.sampled_from(PRICES)
+back = st.integers(0, 7)  # how many orders ago
+amounts = st.integers(1, 20).map(lambda number: number * LOT_COST // 2)
+
+
+@st.composite
+def orders(draw: Any) -> dict[str, Any]:
+    """Fields of a PlaceOrder, well-formed but for the few that are not."""
+    kind = draw(st.sampled_from(OrderKind))
+    fields: dict[str, Any] = {
+        "side": draw(st.sampled_from(Side)),
+        "order_kind": kind,
+        "stp_mode": draw(st.sampled_from(StpMode)),
+        "client_id": draw(st.sampled_from(("", "a", "b", "c"))),
+        "quantity_lots": draw(lots),
+    }
+    if kind is OrderKind.MARKET and draw(st.booleans()):
+        fields |= {"quantity_lots": 0, "budget_units": draw(amounts)}
+    if kind not in WITHOUT_PRICE:
+        ends = (TimeInForce.GTC, TimeInForce.GTD, TimeInForce.IOC, TimeInForce.FOK)
+        fields |= {"price_ticks": draw(prices), "time_in_force": draw(st.sampled_from(ends))}
+        if fields["time_in_force"] == TimeInForce.GTD:
+            fields["ends_in_ms"] = draw(st.sampled_from((5_000, 1, 60_000)))
+        if draw(st.integers(0, 3)) == 3:
+            fields["display_lots"] = draw(st.integers(1, 4))
+    if kind in CONDITIONAL:
+        fields["stop_price_ticks"] = draw(prices)
+        if draw(st.integers(0, 2)) == 2:
+            fields["trailing_bips"] = draw(st.sampled_from((200, 100, 1_000)))
+            fields["stop_price_ticks"] *= draw(st.integers(0, 1))
+    return fields
+
+
+@st.composite
+def rules_of_the_market(draw: Any) -> dict[str, Any]:
+    """Some of the settings, changed."""
+    choices: dict[str, tuple[Any, ...]] = {
+        "fees": ([(0, 0)], [(1_000, 1_000)], [(-900, 1_000)], [(-300, 1_000), (200, 750)]),
+        "bid_up_bp": (0, 10_300),
+        "ask_down_bp": (0, 9_700),
+        "park_outside_band": (False, True),
+        "park_expiry_s": (3_600, 3),
+        "max_open_orders": (0, 3),
+        "max_iceberg_orders": (0, 1),
+        "max_conditional_orders": (0, 2),
+        "conditional_buffer_bp": (0, 500),
+        "min_lots": (1, 3),
+        "min_notional_units": (0, 2 * LOT_COST),
+        "market_max_lots": (1_000_000_000, 6),
+    }
+    chosen = draw(st.sets(st.sampled_from(tuple(choices)), min_size=1, max_size=4))
+    return {name: draw(st.sampled_from(choices[name])) for name in sorted(chosen)}
+
+
+class Followed(Table):
+    """A table whose events all go through a projection; money that came in or went out is counted."""
+
+    def __init__(self, made_by: Any) -> None:
+        self.projection = Projection({MARKET: (ASSETS["BTC"], ASSETS["USDT"])})
+        self.came_in: Counter[int] = Counter()
+        self.placed: list[tuple[int, int]] = []  # (order_id, account_id)
+        self.families: dict[int, int] = {}
+        self.limits: dict[int, int] = {}  # price of each order that has one
+        super().__init__(made_by=made_by, closed_ids_kept=4)
+
+    def run(self, frames: bytes) -> list[Any]:
+        before = self.engine.snapshot()
+        events = super().run(frames)
+        for event in events:
+            self.projection.apply(event)
+            self._follow(event)
+        if len(events) == 1 and events[0].KIND in REFUSALS:
+            assert but_time(self.engine.snapshot()) == but_time(before), f"a refused command changed something: {events}"
+        return events
+
+    def _follow(self, event: Any) -> None:
+        match event:
+            case OrderAccepted():
+                self.placed.append((event.order_id, event.account_id))
+                self.limits[event.order_id] = event.price_ticks
+            case Trade():
+                self._check_print(event)
+            case MoneyMoved() if event.op == CommandKind.CREDIT:
+                self.came_in[event.asset_id] += event.amount_units
+            case MoneyMoved() if event.op == CommandKind.DEBIT or (
+                event.op == CommandKind.CAPTURE and not event.to_account_id
+            ):
+                self.came_in[event.asset_id] -= event.amount_units
+
+    def _check_print(self, event: Trade) -> None:
+        """At the maker's price, never beyond the taker's, never within a family."""
+        assert event.price_ticks == self.limits[event.maker_order_id]
+        limit, buys = self.limits[event.taker_order_id], bool(event.flags & TradeFlag.TAKER_IS_BUYER)
+        assert not limit or (event.price_ticks <= limit if buys else event.price_ticks >= limit)
+        taker, maker = (self.families.get(each, each) for each in (event.account_id, event.maker_account_id))
+        assert taker != maker, "a family traded with itself"
+        assert next(iter(self.engine.markets())).state == MarketState.OPEN
+
+    def recent(self, ago: int) -> tuple[int, int]:
+        """(order_id, account_id) of an order; of one that never was, where there is none."""
+        return self.placed[-1 - ago] if ago < len(self.placed) else (9_999, self.accounts["alice"])
+
+
+class EngineMachine(RuleBasedStateMachine):
+    """`engine_class` is set by the tests' subclasses."""
+
+    engine_class: Any = None
+
+    @initialize()
+    def begin(self) -> None:
+        self.table = Followed(self.engine_class)
+        for who in PEOPLE:
+            for amount, asset in FUNDS:
+                self.table.fund(who, amount, asset)
+        self.table.set_market(initial_price_ticks=MIDDLE)
+
+    def send(self, command: Any) -> list[Any]:
+        return self.table.send(command)
+
+    def order(self, fields: dict[str, Any]) -> dict[str, Any]:
+        fields = dict(fields)
+        ends_in_ms = fields.pop("ends_in_ms", 0)
+        return fields | {"expires_ms": self.table.now_ms + ends_in_ms if ends_in_ms else 0}
+
+    @rule(who=people, fields=orders())
+    def place(self, who: str, fields: dict[str, Any]) -> None:
+        self.table.place("last", who, **self.order(fields))
+
+    @rule(who=people, fields=orders(), ago=back, mode=st.sampled_from((1, 2)))
+    def replace(self, who: str, fields: dict[str, Any], ago: int, mode: int) -> None:
+        order_id, _ = self.table.recent(ago)
+        self.table.replacing = ReplaceOrder(
+            market_id=MARKET, account_id=self.table.accounts[who], order_id=order_id, mode=mode
+        )
+        self.table.place("last", who, **self.order(fields))
+
+    @rule(ago=back)
+    def cancel(self, ago: int) -> None:
+        order_id, account_id = self.table.recent(ago)
+        self.send(CancelOrder(market_id=MARKET, account_id=account_id, order_id=order_id))
+
+    @rule(who=people, client_id=st.sampled_from(("a", "b", "c")))
+    def cancel_by_client_id(self, who: str, client_id: str) -> None:
+        self.send(CancelOrder(account_id=self.table.accounts[who], client_id=client_id))
+
+    @rule(who=people)
+    def cancel_all(self, who: str) -> None:
+        self.send(CancelAll(account_id=self.table.accounts[who]))
+
+    @rule(ago=back, quantity_lots=lots)
+    def amend(self, ago: int, quantity_lots: int) -> None:
+        order_id, account_id = self.table.recent(ago)
+        self.send(AmendOrder(account_id=account_id, order_id=order_id, quantity_lots=quantity_lots))
+
+    @rule(who=people, timeout_ms=st.sampled_from((2_000, 0, 10_000)))
+    def cancel_after(self, who: str, timeout_ms: int) -> None:
+        self.send(SetCancelTimer(account_id=self.table.accounts[who], timeout_ms=timeout_ms))
+
+    @rule(milliseconds=st.sampled_from((1_000, 10_000, 1)))
+    def wait(self, milliseconds: int) -> None:
+        self.table.now_ms += milliseconds
+        self.table.do_tick()
+
+    @rule(ago=back, decision=st.sampled_from(Review))
+    def review(self, ago: int, decision: Review) -> None:
+        order_id, account_id = self.table.recent(ago)
+        self.send(
+            ReviewOrder(
+                market_id=MARKET, account_id=account_id, order_id=order_id, decision=decision, **self.table.numbered()
+            )
+        )
+
+    @rule(state=st.sampled_from(STATES))
+    def move_market(self, state: MarketState) -> None:
+        self.send(SetMarketState(market_id=MARKET, state=state, cause=1, **self.table.numbered()))
+
+    @precondition(lambda self: next(iter(self.table.engine.markets())).state != MarketState.OPEN)
+    @rule()
+    def open_market(self) -> None:
+        self.move_market(MarketState.OPEN)
+
+    @rule(changes=rules_of_the_market())
+    def change_rules(self, changes: dict[str, Any]) -> None:
+        self.table.set_market(**changes)
+
+    @rule(who=people, head=people)
+    def join_family(self, who: str, head: str) -> None:
+        account_id, family_id = self.table.accounts[who], self.table.accounts[head]
+        events = self.send(SetAccount(account_id=account_id, family_id=family_id, **self.table.numbered()))
+        if events[-1].KIND == EventKind.SETTINGS_APPLIED:
+            self.table.families[account_id] = family_id
+
+    @rule(who=people, amount=amounts, asset=st.sampled_from(sorted(ASSETS)), kind=st.sampled_from((Hold, Debit)))
+    def take_away(self, who: str, amount: int, asset: str, kind: Any) -> None:
+        self.money(kind, who, amount if asset == "USDT" else amount // MIDDLE, asset, key="k")
+
+    @rule(who=people, asset=st.sampled_from(sorted(ASSETS)), amount=amounts, kind=st.sampled_from((Release, Capture)))
+    def end_hold(self, who: str, asset: str, amount: int, kind: Any) -> None:
+        self.money(kind, who, amount if asset == "USDT" else amount // MIDDLE, asset, key="k")
+
+    @rule(who=people, to=people, amount=amounts)
+    def transfer(self, who: str, to: str, amount: int) -> None:
+        self.money(Transfer, who, amount, "USDT", to_account_id=self.table.accounts[to])
+
+    def money(self, kind: Any, who: str, amount_units: int, asset: str, **fields: Any) -> None:
+        if kind in (Debit, Capture):
+            fields["counter"] = Counterparty.EXTERNAL
+        self.send(
+            kind(
+                account_id=self.table.accounts[who],
+                asset_id=ASSETS[asset],
+                amount_units=amount_units,
+                **fields,
+                **self.table.numbered(),
+            )
+        )
+
+    @rule(who=people, fields=orders())
+    def skip(self, who: str, fields: dict[str, Any]) -> None:
+        """The command failed before (poison)."""
+        self.table.skipping = True
+        try:
+            self.table.place("last", who, **self.order(fields))
+        finally:
+            self.table.skipping = False
+
+    @rule()
+    def restart(self) -> None:
+        body = self.table.engine.snapshot()
+        self.table.engine = self.engine_class.restore(body)
+        assert self.table.engine.snapshot() == body
+
+    @invariant()
+    def is_sound(self) -> None:
+        if not hasattr(self, "table"):
+            return
+        engine, projection = self.table.engine, self.table.projection
+        engine.validate()
+        balances = {(row.account_id, row.asset_id): (row.available_units, row.held_units) for row in engine.balances()}
+        assert projection.money() == balances, "the events tell of other balances"
+        levels = {
+            (MARKET, side, price): quantity for side in Side for price, quantity in engine.depth(MARKET, side, 1_000)
+        }
+        assert projection.open_levels() == levels, "the events tell of another book"
+        assert projection.left == {order.order_id: order.left_lots for order in engine.open_orders()}
+        fees = {row.asset_id: row.fee_units for row in engine.assets()}
+        for asset_id, units in self.table.came_in.items():
+            inside = sum(sum(pair) for (_, held_in), pair in balances.items() if held_in == asset_id)
+            assert inside + fees[asset_id] == units, "money came from nowhere or went nowhere"
+
+
+_HEAD_AND_RELAYS: Final = tuple(table.row.size for table in TABLES[:2])
+_COUNT: Final = Struct("<I")
+
+
+def but_time(body: bytes) -> bytes:
+    """A snapshot body without its head (seq, time) and the numbers of relayed commands, which refused ones take too."""
+    offset = len(MAGIC)
+    for size in _HEAD_AND_RELAYS:
+        (count,) = _COUNT.unpack_from(body, offset)
+        offset += _COUNT.size + count * size
+    return body[offset:]
