@@ -10,34 +10,35 @@ from struct import Struct
 from typing import Any, Final
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from apps.common.amounts import parse_decimal
 from apps.matching.engine.snapshot import MAGIC, TABLES
-from apps.streams.codec import decode_events
+from apps.streams.codec import encode_block, encode_set_allocation
 from apps.streams.kinds import (
+    AllocationMethod,
     CommandKind,
     Counterparty,
     EventKind,
     MarketState,
     OrderKind,
-    Reason,
     Review,
     Side,
     StpMode,
     TimeInForce,
     TradeFlag,
 )
+from apps.streams.messages import AllocationSettings
 from apps.streams.records import (
     AmendOrder,
     CancelAll,
     CancelOrder,
     Capture,
+    Credit,
     Debit,
     Hold,
     MoneyMoved,
     OrderAccepted,
-    OrderTriggered,
+    PlaceBlock,
     PlaceOrder,
     Release,
     ReplaceOrder,
@@ -48,17 +49,18 @@ from apps.streams.records import (
     Trade,
     Transfer,
 )
-from tests.matching.engine.play import ASSETS, MARKET, SETTINGS, Table
+from tests.matching.engine.play import ASSETS, LOT_SIZE, MARKET, SETTINGS, Table
 from tests.matching.engine.projection import Projection
 
 PEOPLE: Final = ("alice", "bob", "carol", "dave")
+SUB_ACCOUNTS: Final = ("sub1", "sub2")  # of alice, for block orders
 MIDDLE: Final = 5_000_000
 PRICES: Final = tuple(MIDDLE + 100_000 * step for step in (0, -1, 1, -2, 2, -3, 3))
 LOT_COST: Final = MIDDLE * SETTINGS.unit_factor
 FUNDS: Final = (("15", "USDT"), ("0.0003", "BTC"))  # thirty lots at the middle, each
-CONDITIONAL: Final = {
+CONDITIONAL: Final = (
     OrderKind.STOP_LOSS, OrderKind.STOP_LOSS_LIMIT, OrderKind.TAKE_PROFIT, OrderKind.TAKE_PROFIT_LIMIT,
-}  # fmt: skip
+)  # fmt: skip
 WITHOUT_PRICE: Final = {OrderKind.MARKET, OrderKind.STOP_LOSS, OrderKind.TAKE_PROFIT}
 REFUSALS: Final = {
     EventKind.ORDER_REJECTED, EventKind.CANCEL_REJECTED, EventKind.AMEND_REJECTED, EventKind.RELAY_REFUSED,
@@ -75,14 +77,14 @@ amounts = st.integers(1, 20).map(lambda number: number * LOT_COST // 2)
 
 
 @st.composite
-def orders(draw: Any) -> dict[str, Any]:
+def orders(draw: Any, kinds: st.SearchStrategy[OrderKind] = st.sampled_from(OrderKind)) -> dict[str, Any]:  # noqa: B008
     """Fields of a PlaceOrder, well-formed but for the few that are not."""
-    kind = draw(st.sampled_from(OrderKind))
+    kind = draw(kinds)
     fields: dict[str, Any] = {
         "side": draw(st.sampled_from(Side)),
         "order_kind": kind,
         "stp_mode": draw(st.sampled_from(StpMode)),
-        "client_id": draw(st.sampled_from(("", "a", "b", "c"))),
+        "client_id": draw(st.sampled_from(("", "", "a", "b", "c"))),
         "quantity_lots": draw(lots),
     }
     if kind is OrderKind.MARKET and draw(st.booleans()):
@@ -100,6 +102,13 @@ def orders(draw: Any) -> dict[str, Any]:
             fields["trailing_bips"] = draw(st.sampled_from((200, 100, 1_000)))
             fields["stop_price_ticks"] *= draw(st.integers(0, 1))
     return fields
+
+
+def resting(side: Side, price: int, quantity: int) -> dict[str, Any]:
+    return {
+        "side": side, "order_kind": OrderKind.LIMIT, "time_in_force": TimeInForce.GTC, "price_ticks": price,
+        "quantity_lots": quantity,
+    }  # fmt: skip
 
 
 @st.composite
@@ -141,7 +150,9 @@ class Followed(Table):
             self.projection.apply(event)
             self._follow(event)
         if len(events) == 1 and events[0].KIND in REFUSALS:
-            assert but_time(self.engine.snapshot()) == but_time(before), f"a refused command changed something: {events}"
+            assert but_time(self.engine.snapshot()) == but_time(before), (
+                f"a refused command changed something: {events}"
+            )
         return events
 
     def _follow(self, event: Any) -> None:
@@ -173,138 +184,195 @@ class Followed(Table):
 
 
 class EngineMachine(RuleBasedStateMachine):
-    """`engine_class` is set by the tests' subclasses."""
+    """`engine_class` is set by the tests' subclasses. A rule is a family of commands, so that orders are most of it.
+
+    A market that staff has moved is opened again a few steps later: what it is there for happens in OPEN.
+    """
 
     engine_class: Any = None
 
     @initialize()
     def begin(self) -> None:
+        self.closed_for = 0
         self.table = Followed(self.engine_class)
-        for who in PEOPLE:
+        for who in (*PEOPLE, *SUB_ACCOUNTS):
             for amount, asset in FUNDS:
                 self.table.fund(who, amount, asset)
         self.table.set_market(initial_price_ticks=MIDDLE)
+        head = self.table.accounts["alice"]
+        for who in SUB_ACCOUNTS:
+            self.join_family(who, "alice")
+        accounts = [head, *(self.table.accounts[who] for who in SUB_ACCOUNTS)]
+        for method in AllocationMethod:
+            weights = [5_000, 3_000, 2_000] if method is AllocationMethod.FIXED else []
+            rule_of_alice = AllocationSettings(
+                account_id=head, rule_id=int(method), method=method, accounts=accounts, weights_bp=weights
+            )
+            self.table.run(encode_set_allocation(rule_of_alice, **self.table.numbered()))
 
-    def send(self, command: Any) -> list[Any]:
-        return self.table.send(command)
-
-    def order(self, fields: dict[str, Any]) -> dict[str, Any]:
-        fields = dict(fields)
-        ends_in_ms = fields.pop("ends_in_ms", 0)
-        return fields | {"expires_ms": self.table.now_ms + ends_in_ms if ends_in_ms else 0}
+    # -- orders -------------------------------------------------------------------------------------------------------
+    @rule(who=people, side=st.sampled_from(Side), price=prices, quantity=lots)
+    def rest(self, who: str, side: Side, price: int, quantity: int) -> None:
+        self.place(who, resting(side, price, quantity))
 
     @rule(who=people, fields=orders())
     def place(self, who: str, fields: dict[str, Any]) -> None:
-        self.table.place("last", who, **self.order(fields))
+        self.turn()
+        self.table.place("last", who, **self.timed(fields))
 
-    @rule(who=people, fields=orders(), ago=back, mode=st.sampled_from((1, 2)))
-    def replace(self, who: str, fields: dict[str, Any], ago: int, mode: int) -> None:
-        order_id, _ = self.table.recent(ago)
+    @rule(who=people, fields=orders(st.just(OrderKind.LIMIT)))
+    def place_limit(self, who: str, fields: dict[str, Any]) -> None:
+        self.place(who, fields)
+
+    @rule(who=people, fields=orders(st.sampled_from(CONDITIONAL)))
+    def place_conditional(self, who: str, fields: dict[str, Any]) -> None:
+        self.place(who, fields)
+
+    @rule(who=people, fields=orders(st.just(OrderKind.MARKET)))
+    def take(self, who: str, fields: dict[str, Any]) -> None:
+        self.place(who, fields)
+
+    @rule(
+        fields=orders(), method=st.sampled_from(AllocationMethod), requested=st.tuples(*[st.integers(0, 5)] * 3),
+    )  # fmt: skip
+    def place_block(self, fields: dict[str, Any], method: AllocationMethod, requested: tuple[int, ...]) -> None:
+        """By alice, for herself and her sub-accounts."""
+        self.turn()
+        head = self.table.accounts["alice"]
+        order = PlaceOrder(
+            market_id=MARKET, account_id=head, settings_version=self.table.settings.settings_version,
+            **self.timed(fields) | {"display_lots": 0},
+        )  # fmt: skip
+        lots_of_each = requested if method is AllocationMethod.PRO_RATA else ()
+        self.table.run(
+            encode_block(PlaceBlock(market_id=MARKET, account_id=head, rule_id=int(method)), order, lots_of_each)
+        )
+
+    @rule(maker=people, taker=people, side=st.sampled_from(Side), price=prices, quantity=lots)
+    def print_at(self, maker: str, taker: str, side: Side, price: int, quantity: int) -> None:
+        """Two orders that meet, if nothing better stands there: the last price moves, stops trigger."""
+        self.place(maker, resting(side, price, quantity))
+        self.place(taker, resting(Side(1 - side), price, quantity))
+
+    @rule(ago=back, quantity_lots=lots, who=people, fields=orders(), mode=st.sampled_from((0, 0, 1, 2)))
+    def change_order(self, ago: int, quantity_lots: int, who: str, fields: dict[str, Any], mode: int) -> None:
+        """Amend, or cancel-replace in one of its modes."""
+        self.turn()
+        order_id, account_id = self.table.recent(ago)
+        if not mode:
+            self.table.send(AmendOrder(account_id=account_id, order_id=order_id, quantity_lots=quantity_lots))
+            return
+        who = next((name for name, known in self.table.accounts.items() if known == account_id), who)
         self.table.replacing = ReplaceOrder(
             market_id=MARKET, account_id=self.table.accounts[who], order_id=order_id, mode=mode
         )
-        self.table.place("last", who, **self.order(fields))
+        self.table.place("last", who, **self.timed(fields))
 
-    @rule(ago=back)
-    def cancel(self, ago: int) -> None:
+    @rule(ago=back, who=people, how=st.sampled_from(("id", "id", "id", "client id", "all")))
+    def cancel(self, ago: int, who: str, how: str) -> None:
+        self.turn()
         order_id, account_id = self.table.recent(ago)
-        self.send(CancelOrder(market_id=MARKET, account_id=account_id, order_id=order_id))
+        if how == "id":
+            self.table.send(CancelOrder(market_id=MARKET, account_id=account_id, order_id=order_id))
+        elif how == "client id":
+            self.table.send(CancelOrder(account_id=self.table.accounts[who], client_id="abc"[ago % 3]))
+        else:
+            self.table.send(CancelAll(account_id=self.table.accounts[who]))
 
-    @rule(who=people, client_id=st.sampled_from(("a", "b", "c")))
-    def cancel_by_client_id(self, who: str, client_id: str) -> None:
-        self.send(CancelOrder(account_id=self.table.accounts[who], client_id=client_id))
-
-    @rule(who=people)
-    def cancel_all(self, who: str) -> None:
-        self.send(CancelAll(account_id=self.table.accounts[who]))
-
-    @rule(ago=back, quantity_lots=lots)
-    def amend(self, ago: int, quantity_lots: int) -> None:
-        order_id, account_id = self.table.recent(ago)
-        self.send(AmendOrder(account_id=account_id, order_id=order_id, quantity_lots=quantity_lots))
-
-    @rule(who=people, timeout_ms=st.sampled_from((2_000, 0, 10_000)))
-    def cancel_after(self, who: str, timeout_ms: int) -> None:
-        self.send(SetCancelTimer(account_id=self.table.accounts[who], timeout_ms=timeout_ms))
-
-    @rule(milliseconds=st.sampled_from((1_000, 10_000, 1)))
-    def wait(self, milliseconds: int) -> None:
-        self.table.now_ms += milliseconds
+    @rule(
+        who=people, timeout_ms=st.sampled_from((None, None, None, 2_000, 0)), wait_ms=st.sampled_from((1_000, 6_000, 1))
+    )
+    def time_passes(self, who: str, timeout_ms: int | None, wait_ms: int) -> None:
+        self.turn()
+        if timeout_ms is not None:
+            self.table.send(SetCancelTimer(account_id=self.table.accounts[who], timeout_ms=timeout_ms))
+        self.table.now_ms += wait_ms
         self.table.do_tick()
 
-    @rule(ago=back, decision=st.sampled_from(Review))
-    def review(self, ago: int, decision: Review) -> None:
-        order_id, account_id = self.table.recent(ago)
-        self.send(
+    # -- money --------------------------------------------------------------------------------------------------------
+    @rule(
+        kind=st.sampled_from((Credit, Transfer, Hold, Release, Capture, Debit)),
+        who=people, to=people, amount=amounts, asset=st.sampled_from(sorted(ASSETS)),
+    )  # fmt: skip
+    def move_money(self, kind: Any, who: str, to: str, amount: int, asset: str) -> None:
+        self.turn()
+        fields: dict[str, Any] = {"key": "k"} if kind in (Hold, Release, Capture) else {}
+        if kind in (Credit, Debit, Capture):
+            fields["counter"] = Counterparty.EXTERNAL
+        if kind is Transfer:
+            fields["to_account_id"] = self.table.accounts[to]
+        self.table.send(
+            kind(
+                account_id=self.table.accounts[who], asset_id=ASSETS[asset],
+                amount_units=amount if asset == "USDT" else amount // LOT_COST * LOT_SIZE + 1,
+                **fields, **self.table.numbered(),
+            )
+        )  # fmt: skip
+
+    # -- staff, worker, restarts --------------------------------------------------------------------------------------
+    @rule(changes=rules_of_the_market())
+    def change_rules(self, changes: dict[str, Any]) -> None:
+        self.turn()
+        self.table.set_market(**changes)
+
+    @rule(who=people, price=st.sampled_from((2 * MIDDLE, MIDDLE // 2)), quantity=lots, decision=st.sampled_from(Review))
+    def park_and_review(self, who: str, price: int, quantity: int, decision: Review) -> None:
+        """An order far from the band, which may be parked; then staff decides about the last order."""
+        if next(iter(self.table.engine.markets())).state == MarketState.OPEN and not self.table.settings.bid_up_bp:
+            self.table.set_market(bid_up_bp=11_000, ask_down_bp=9_000, park_outside_band=True)
+        self.place(who, resting(Side.BUY if price > MIDDLE else Side.SELL, price, quantity))
+        order_id, account_id = self.table.recent(0)
+        self.table.send(
             ReviewOrder(
                 market_id=MARKET, account_id=account_id, order_id=order_id, decision=decision, **self.table.numbered()
             )
         )
 
-    @rule(state=st.sampled_from(STATES))
-    def move_market(self, state: MarketState) -> None:
-        self.send(SetMarketState(market_id=MARKET, state=state, cause=1, **self.table.numbered()))
+    @rule(state=st.sampled_from(STATES), steps=st.integers(1, 6))
+    def move_market(self, state: MarketState, steps: int) -> None:
+        self.turn()
+        self.closed_for = steps
+        self.table.send(SetMarketState(market_id=MARKET, state=state, cause=1, **self.table.numbered()))
 
-    @precondition(lambda self: next(iter(self.table.engine.markets())).state != MarketState.OPEN)
-    @rule()
-    def open_market(self) -> None:
-        self.move_market(MarketState.OPEN)
+    @rule(what=st.sampled_from(("family", "skip", "restart", "restart")), who=people, head=people, fields=orders())
+    def seldom(self, what: str, who: str, head: str, fields: dict[str, Any]) -> None:
+        self.turn()
+        if what == "restart":
+            body = self.table.engine.snapshot()
+            self.table.engine = self.engine_class.restore(body)
+            assert self.table.engine.snapshot() == body
+        elif what == "skip":
+            self.closed_for = self.closed_for or 3  # the third skip stops the market
+            self.table.skipping = True
+            try:
+                self.table.place("last", who, **self.timed(fields))
+            finally:
+                self.table.skipping = False
+        else:
+            self.join_family(who, head)
 
-    @rule(changes=rules_of_the_market())
-    def change_rules(self, changes: dict[str, Any]) -> None:
-        self.table.set_market(**changes)
+    # -- common -------------------------------------------------------------------------------------------------------
+    def turn(self) -> None:
+        if self.closed_for:
+            self.closed_for -= 1
+            if not self.closed_for:
+                command = SetMarketState(market_id=MARKET, state=MarketState.OPEN, cause=1, **self.table.numbered())
+                self.table.send(command)
 
-    @rule(who=people, head=people)
     def join_family(self, who: str, head: str) -> None:
         account_id, family_id = self.table.accounts[who], self.table.accounts[head]
-        events = self.send(SetAccount(account_id=account_id, family_id=family_id, **self.table.numbered()))
+        events = self.table.send(SetAccount(account_id=account_id, family_id=family_id, **self.table.numbered()))
         if events[-1].KIND == EventKind.SETTINGS_APPLIED:
             self.table.families[account_id] = family_id
 
-    @rule(who=people, amount=amounts, asset=st.sampled_from(sorted(ASSETS)), kind=st.sampled_from((Hold, Debit)))
-    def take_away(self, who: str, amount: int, asset: str, kind: Any) -> None:
-        self.money(kind, who, amount if asset == "USDT" else amount // MIDDLE, asset, key="k")
-
-    @rule(who=people, asset=st.sampled_from(sorted(ASSETS)), amount=amounts, kind=st.sampled_from((Release, Capture)))
-    def end_hold(self, who: str, asset: str, amount: int, kind: Any) -> None:
-        self.money(kind, who, amount if asset == "USDT" else amount // MIDDLE, asset, key="k")
-
-    @rule(who=people, to=people, amount=amounts)
-    def transfer(self, who: str, to: str, amount: int) -> None:
-        self.money(Transfer, who, amount, "USDT", to_account_id=self.table.accounts[to])
-
-    def money(self, kind: Any, who: str, amount_units: int, asset: str, **fields: Any) -> None:
-        if kind in (Debit, Capture):
-            fields["counter"] = Counterparty.EXTERNAL
-        self.send(
-            kind(
-                account_id=self.table.accounts[who],
-                asset_id=ASSETS[asset],
-                amount_units=amount_units,
-                **fields,
-                **self.table.numbered(),
-            )
-        )
-
-    @rule(who=people, fields=orders())
-    def skip(self, who: str, fields: dict[str, Any]) -> None:
-        """The command failed before (poison)."""
-        self.table.skipping = True
-        try:
-            self.table.place("last", who, **self.order(fields))
-        finally:
-            self.table.skipping = False
-
-    @rule()
-    def restart(self) -> None:
-        body = self.table.engine.snapshot()
-        self.table.engine = self.engine_class.restore(body)
-        assert self.table.engine.snapshot() == body
+    def timed(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """`ends_in_ms` becomes a time."""
+        fields = dict(fields)
+        ends_in_ms = fields.pop("ends_in_ms", 0)
+        return fields | {"expires_ms": self.table.now_ms + ends_in_ms if ends_in_ms else 0}
 
     @invariant()
     def is_sound(self) -> None:
-        if not hasattr(self, "table"):
-            return
         engine, projection = self.table.engine, self.table.projection
         engine.validate()
         balances = {(row.account_id, row.asset_id): (row.available_units, row.held_units) for row in engine.balances()}

@@ -1,6 +1,5 @@
 """The engine under a random sequence of everything, checked after each step; a failure is shrunk and printed."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
