@@ -59,6 +59,8 @@ ROLES: Final = (
             Grant("orders_order", KEEP),
             Grant("orders_parkedorder", APPEND),
             Grant("orders_preventedmatch", APPEND),
+            Grant("orders_ordershare", KEEP),
+            Grant("orders_allocatedfill", APPEND),
             Grant("orders_marketunits", KEEP),
             Grant("matching_watermark", KEEP),
             Grant("outbox_outboxrow", READ, ("state", "reason", "event_seq", "settled_at")),

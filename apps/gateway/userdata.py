@@ -16,8 +16,9 @@ from apps.gateway.markets import Markets
 from apps.gateway.reads import Reads
 from apps.gateway.replies import OrderView
 from apps.gateway.tail import EventTail
-from apps.streams.kinds import AcceptedFlag, OrderKind, OrderStatus, Review, Side, StpMode, TradeFlag
+from apps.streams.kinds import AcceptedFlag, AllocationStep, OrderKind, OrderStatus, Review, Side, StpMode, TradeFlag
 from apps.streams.records import (
+    Allocated,
     MoneyMoved,
     OrderAccepted,
     OrderAmended,
@@ -104,6 +105,8 @@ class AccountFeed:
                 met[event.taker_order_id] = met[event.maker_order_id] = event
                 if event.stp_mode == StpMode.DECREMENT:
                     self._decremented(event, balances)
+            elif isinstance(event, Allocated):
+                self._allocated(event, balances)
             elif isinstance(event, MoneyMoved):
                 self._money(event, balances)
         if balances:
@@ -234,6 +237,14 @@ class AccountFeed:
             known.view = replace(known.view, prevented_lots=known.view.prevented_lots + event.prevented_lots)
             if left_lots:
                 self._report("TRADE_PREVENTION", known.view, event, prevented=event)
+
+    def _allocated(self, event: Allocated, balances: dict[int, tuple[int, int]]) -> None:
+        """A share of a block order, which is its owner's: of this account only the balances change."""
+        market, filled = self._markets.by_id[event.market_id], event.step == AllocationStep.FILLED
+        if filled or event.side == Side.SELL:
+            balances[market.base.id] = (event.base_available, event.base_held)
+        if filled or event.side == Side.BUY:
+            balances[market.quote.id] = (event.quote_available, event.quote_held)
 
     def _money(self, event: MoneyMoved, balances: dict[int, tuple[int, int]]) -> None:
         if event.account_id == self.account_id:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from apps.ledger.models import OwnerKind
 from apps.ledger.rules import Posting
-from apps.streams.kinds import TradeFlag
+from apps.streams.kinds import Side, TradeFlag
 
 Column = npt.NDArray[np.int64]
 
@@ -103,6 +103,31 @@ def trade_entries(trades: npt.NDArray[np.void], terms: Terms) -> Entries:
         n=numbers.astype(np.int64),
         asset_id=assets[kept],
         kind=_TRADE_KINDS[numbers],
+        owner_id=owners[kept],
+        amount_units=amounts[kept],
+    )
+
+
+def allocation_entries(fills: npt.NDArray[np.void], terms: Terms) -> Entries:
+    """Entries of ALLOCATED events of step FILLED, as rules.allocation_postings says."""
+    owner, account = column(fills["owner_account_id"]), column(fills["account_id"])
+    quote_units = fills["price_ticks"] * fills["quantity_lots"] * terms.unit_factor
+    base_units = fills["quantity_lots"] * terms.lot_size
+    fee, rebate = np.maximum(fills["fee_units"], 0), np.maximum(-fills["fee_units"], 0)
+    buys = fills["side"] == Side.BUY
+    quote_change = np.where(buys, rebate - quote_units, quote_units - fee)
+    base_change = np.where(buys, base_units - fee, rebate - base_units)
+    amounts = np.stack([-quote_change, quote_change, -base_change, base_change], axis=1)
+    owners = np.stack([owner, account, owner, account], axis=1)
+    base, quote = terms.base_asset_id, terms.quote_asset_id
+    assets = np.stack([quote, quote, base, base], axis=1)
+    kept = np.repeat((owner != account)[:, None], 4, axis=1)
+    rows, numbers = np.nonzero(kept)
+    return Entries(
+        seq=column(fills["seq"])[rows],
+        n=numbers.astype(np.int64),
+        asset_id=assets[kept],
+        kind=np.full(len(rows), OwnerKind.USER, dtype=np.int64),
         owner_id=owners[kept],
         amount_units=amounts[kept],
     )

@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 from apps.common.amounts import safu_share
 from apps.ledger.models import OwnerKind
-from apps.streams.kinds import CommandKind, Counterparty, TradeFlag
-from apps.streams.records import MoneyMoved, Trade
+from apps.streams.kinds import AllocationStep, CommandKind, Counterparty, Side, TradeFlag
+from apps.streams.records import Allocated, MoneyMoved, Trade
 
 # The ledger account behind each counterparty of a money command.
 COUNTERPARTIES: Final = {Counterparty.EXTERNAL: OwnerKind.EXTERNAL}
@@ -68,6 +68,30 @@ def trade_postings(trade: Trade, terms: MarketTerms) -> list[Posting]:
         Posting(7, quote, OwnerKind.FEES, 0, quote_fee - quote_safu - quote_rebate),
     ]
     return users + [posting for posting in house if posting.amount_units]
+
+
+def allocation_postings(event: Allocated, terms: MarketTerms) -> list[Posting]:
+    """What a block order's owner, who stands in the trade, hands on to the sub-account that got lots of it (T12).
+
+    0 owner quote, 1 sub-account quote, 2 owner base, 3 sub-account base. None where the owner has a share itself, or
+    for a step without money. A share of the fee is paid from what the sub-account receives, a share of a rebate
+    (fee_units < 0) comes in what the order pays with.
+    """
+    if event.step != AllocationStep.FILLED or event.account_id == event.owner_account_id:
+        return []
+    quote_units = event.price_ticks * event.quantity_lots * terms.unit_factor
+    base_units = event.quantity_lots * terms.lot_size
+    fee, rebate = max(event.fee_units, 0), max(-event.fee_units, 0)
+    if event.side == Side.BUY:
+        quote_change, base_change = rebate - quote_units, base_units - fee
+    else:
+        quote_change, base_change = quote_units - fee, rebate - base_units
+    return [
+        Posting(0, terms.quote_asset_id, OwnerKind.USER, event.owner_account_id, -quote_change),
+        Posting(1, terms.quote_asset_id, OwnerKind.USER, event.account_id, quote_change),
+        Posting(2, terms.base_asset_id, OwnerKind.USER, event.owner_account_id, -base_change),
+        Posting(3, terms.base_asset_id, OwnerKind.USER, event.account_id, base_change),
+    ]
 
 
 def money_postings(event: MoneyMoved) -> list[Posting]:

@@ -186,6 +186,70 @@ class PreventedMatch(models.Model):
         return f"{self.market_id}/{self.prevented_id}"
 
 
+class OrderShare(models.Model):
+    """What a sub-account is to get of a block order, and what it has got, lots without money included (T12).
+
+    `id` is ledger.policy.record_id(shard, seq) of the event that said so first; an order's accounts follow one another
+    in the order of its allocation rule.
+    """
+
+    id = models.BigIntegerField(primary_key=True)
+    market_id = models.IntegerField()
+    order_id = models.BigIntegerField()
+    account_id = models.BigIntegerField()
+    final_lots = models.BigIntegerField()
+    allocated_lots = models.BigIntegerField()
+    seq = models.BigIntegerField(help_text="The last event that changed this row.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["order_id", "account_id"], name="orders_ordershare_unique"),
+            models.CheckConstraint(
+                condition=models.Q(allocated_lots__gte=0, allocated_lots__lte=models.F("final_lots")),
+                name="orders_ordershare_fits",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.order_id} for {self.account_id}"
+
+
+class AllocatedFill(models.Model):
+    """The permanent record of what a sub-account got of one trade of a block order. Append-only, like the trades.
+
+    `id` is ledger.policy.record_id(shard, seq). `fee_units` is this part of the order's fee, in what it receives, or,
+    where negative, of its rebate, in what the taker receives.
+    """
+
+    id = models.BigIntegerField(primary_key=True)
+    market_id = models.IntegerField()
+    trade_id = models.BigIntegerField()
+    order_id = models.BigIntegerField()
+    account_id = models.BigIntegerField()
+    owner_account_id = models.BigIntegerField()
+    price_ticks = models.BigIntegerField()
+    quantity_lots = models.BigIntegerField()
+    quote_units = models.BigIntegerField()
+    fee_units = models.BigIntegerField()
+    is_buyer = models.BooleanField()
+    is_taker = models.BooleanField()
+    time_ms = models.BigIntegerField()
+    seq = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["market_id", "trade_id", "order_id", "account_id"], name="orders_allocatedfill_unique"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["account_id", "market_id", "trade_id"], name="orders_allocated_of_account"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.market_id}/{self.trade_id} for {self.account_id}"
+
+
 class MarketUnits(models.Model):
     """What settlement must know of a market to turn lots into money, as of its watermark.
 

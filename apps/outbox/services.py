@@ -1,7 +1,7 @@
 """Putting commands into the outbox, and marking their rows when the event is settled."""
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -13,10 +13,16 @@ from apps.outbox.errors import InvalidCommand, InvalidKey, KeyReused
 from apps.outbox.models import OutboxRow, OutboxState
 from apps.streams.codec import Settings, encode_command, encode_set_allocation, encode_set_asset, encode_set_market
 from apps.streams.kinds import CommandKind, Reason, Source
-from apps.streams.messages import AllocationSettings, AssetSettings, SettingsError
+from apps.streams.messages import AllocationSettings, AssetSettings, MarketSettings, SettingsError
 from apps.streams.records import ControlCommand, FrameError, Relayed
 
 KEY_LENGTH_MAX: Final = 64
+
+_ENCODERS: Final[dict[type[Settings], tuple[CommandKind, Callable[..., bytes]]]] = {
+    AssetSettings: (CommandKind.SET_ASSET, encode_set_asset),
+    MarketSettings: (CommandKind.SET_MARKET, encode_set_market),
+    AllocationSettings: (CommandKind.SET_ALLOCATION, encode_set_allocation),
+}
 
 
 def enqueue(*, key: str, command: Relayed, shard: str | None = None) -> OutboxRow:
@@ -40,15 +46,8 @@ def enqueue_settings(*, key: str, settings: Settings, shard: str | None = None) 
     _check_key(key)
     try:
         settings.check()
-        if isinstance(settings, AssetSettings):
-            kind, frames = CommandKind.SET_ASSET, encode_set_asset(settings, relay_seq=0, source=Source.DIRECT)
-        elif isinstance(settings, AllocationSettings):
-            kind, frames = (
-                CommandKind.SET_ALLOCATION,
-                encode_set_allocation(settings, relay_seq=0, source=Source.DIRECT),
-            )
-        else:
-            kind, frames = CommandKind.SET_MARKET, encode_set_market(settings, relay_seq=0, source=Source.DIRECT)
+        kind, encode = _ENCODERS[type(settings)]
+        frames = encode(settings, relay_seq=0, source=Source.DIRECT)
     except (SettingsError, FrameError) as error:
         raise InvalidCommand(f"Settings refused: {error}.") from error
     return _add(key=key, kind=kind, frames=frames, shard=shard)

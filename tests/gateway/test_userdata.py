@@ -10,8 +10,19 @@ from apps.gateway.markets import Asset, Market, Markets
 from apps.gateway.replies import order_status, placed
 from apps.gateway.userdata import AccountFeed
 from apps.streams.codec import encode_event
-from apps.streams.kinds import AcceptedFlag, MarketState, OrderKind, OrderStatus, Reason, Review, Side, StpMode
+from apps.streams.kinds import (
+    AcceptedFlag,
+    AllocationStep,
+    MarketState,
+    OrderKind,
+    OrderStatus,
+    Reason,
+    Review,
+    Side,
+    StpMode,
+)
 from apps.streams.records import (
+    Allocated,
     OrderAccepted,
     OrderClosed,
     OrderParked,
@@ -58,6 +69,33 @@ def test_both_accounts_hear_of_what_was_released() -> None:
 
 def test_the_other_modes_move_no_money() -> None:
     assert told(TAKER, StpMode.EXPIRE_MAKER) == told(MAKER, StpMode.EXPIRE_BOTH) == []
+
+
+@pytest.mark.parametrize(
+    ("step", "side", "assets"),
+    [
+        (AllocationStep.HELD, Side.BUY, ["USDT"]),
+        (AllocationStep.RELEASED, Side.SELL, ["BTC"]),
+        (AllocationStep.PREVENTED, Side.SELL, ["BTC"]),
+        (AllocationStep.FILLED, Side.BUY, ["BTC", "USDT"]),
+    ],
+)
+def test_a_sub_account_hears_how_a_block_order_moved_its_balances(
+    step: AllocationStep, side: Side, assets: list[str]
+) -> None:
+    feed = AccountFeed(MAKER, MARKETS)
+    feed.load(0, ())
+    messages: list[dict[str, Any]] = []
+    feed.sinks[messages.append] = lambda: None
+    share = Allocated(
+        market_id=1, seq=1, cmd_ms=9, cmd_n=0, cmd_index=0, account_id=MAKER, order_id=3, owner_account_id=TAKER,
+        trade_id=0, price_ticks=0, quantity_lots=1, fee_units=0, final_lots=2, allocated_lots=1, base_available=10**8,
+        base_held=2 * 10**8, quote_available=3 * 10**8, quote_held=4 * 10**8, step=step, side=side,
+    )  # fmt: skip
+    feed.on_events([share])
+    rows = {"BTC": ("1.00000000", "2.00000000"), "USDT": ("3.00000000", "4.00000000")}
+    (message,) = messages
+    assert [(row["a"], (row["f"], row["l"])) for row in message["B"]] == [(asset, rows[asset]) for asset in assets]
 
 
 # -- Parked for review ------------------------------------------------------------------------------------------------

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.common.amounts import fee_units, rebate_units
-from apps.ledger.columns import Terms, entries_of, merged, summed, trade_entries
+from apps.ledger.columns import Terms, allocation_entries, entries_of, merged, summed, trade_entries
 from apps.ledger.models import OwnerKind
-from apps.ledger.rules import MarketTerms, Posting, money_postings, trade_postings
+from apps.ledger.rules import MarketTerms, Posting, allocation_postings, money_postings, trade_postings
 from apps.streams.codec import encode_event
-from apps.streams.kinds import CommandKind, Counterparty, EventKind, TradeFlag
-from apps.streams.records import EVENTS, MoneyMoved, Trade
+from apps.streams.kinds import AllocationStep, CommandKind, Counterparty, EventKind, Side, TradeFlag
+from apps.streams.records import EVENTS, Allocated, MoneyMoved, Trade
 
 USER, FEES, SAFU, EXTERNAL = OwnerKind.USER, OwnerKind.FEES, OwnerKind.SAFU, OwnerKind.EXTERNAL
 BASE, QUOTE = 1, 5
@@ -177,6 +177,68 @@ def test_both_forms_of_the_rules_are_equal_and_every_trade_sums_to_zero(drawn: l
     )
     found = trade_entries(events, columns)
     wanted = entries_of(expected)
+    for name in ("seq", "n", "asset_id", "kind", "owner_id", "amount_units"):
+        assert getattr(found, name).tolist() == getattr(wanted, name).tolist(), name
+
+
+def allocated(**changes: int) -> Allocated:
+    names = EVENTS[EventKind.ALLOCATED].names
+    values = {"seq": 8, "account_id": BOB, "owner_account_id": ALICE, "step": AllocationStep.FILLED}
+    return Allocated(**(dict.fromkeys(names, 0) | values | changes))
+
+
+def test_a_sub_account_that_bought_gets_it_from_the_owner_of_the_block_order() -> None:
+    """0.5 BTC at 50,950 USDT; its part of the fee is 0.0005 BTC."""
+    fill = allocated(price_ticks=5_095_000, quantity_lots=50_000, fee_units=50_000, side=Side.BUY)
+    assert allocation_postings(fill, TERMS) == [
+        Posting(0, QUOTE, USER, ALICE, 2_547_500_000_000),
+        Posting(1, QUOTE, USER, BOB, -2_547_500_000_000),
+        Posting(2, BASE, USER, ALICE, -50_000_000 + 50_000),
+        Posting(3, BASE, USER, BOB, 50_000_000 - 50_000),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("side", "fee", "quote", "base"),
+    [
+        (Side.SELL, 700, 1_000_000 - 700, -100_000),
+        (Side.SELL, -7, 1_000_000, -100_000 + 7),  # a selling maker's rebate comes in base
+        (Side.BUY, -7, -1_000_000 + 7, 100_000),
+    ],
+)
+def test_fee_and_rebate_of_a_sub_account(side: Side, fee: int, quote: int, base: int) -> None:
+    fill = allocated(price_ticks=1_000, quantity_lots=100, fee_units=fee, side=side)
+    assert [posting.amount_units for posting in allocation_postings(fill, TERMS)] == [-quote, quote, -base, base]
+
+
+def test_steps_without_money_and_the_owners_own_share_make_no_entries() -> None:
+    for step in set(AllocationStep) - {AllocationStep.FILLED}:
+        assert allocation_postings(allocated(step=step, price_ticks=1, quantity_lots=1), TERMS) == []
+    assert allocation_postings(allocated(account_id=ALICE, price_ticks=1, quantity_lots=1), TERMS) == []
+
+
+@given(
+    st.lists(
+        st.builds(
+            allocated, price_ticks=st.integers(1, 10**7), quantity_lots=st.integers(1, 10**6),
+            fee_units=st.integers(-(10**6), 10**6), side=st.sampled_from(Side),
+            account_id=st.integers(ALICE, ALICE + 3),
+        ),
+        max_size=20,
+    )
+)  # fmt: skip
+def test_both_forms_of_allocations_are_equal_and_each_sums_to_zero(drawn: list[Allocated]) -> None:
+    from dataclasses import replace
+
+    events = [replace(event, seq=seq) for seq, event in enumerate(drawn, start=11)]
+    expected = [(event.seq, posting) for event in events for posting in allocation_postings(event, TERMS)]
+    assert all(set(totals(allocation_postings(event, TERMS)).values()) <= {0} for event in events)
+    rows = np.frombuffer(
+        b"".join(encode_event(event) for event in events),
+        dtype=np.dtype(EVENTS[EventKind.ALLOCATED].numpy_fields()),
+    )
+    terms = Terms(*(np.full(len(events), value, dtype=np.int64) for value in (BASE, QUOTE, 1_000, 10)))
+    found, wanted = allocation_entries(rows, terms), entries_of(expected)
     for name in ("seq", "n", "asset_id", "kind", "owner_id", "amount_units"):
         assert getattr(found, name).tolist() == getattr(wanted, name).tolist(), name
 

@@ -20,15 +20,16 @@ from apps.orders.settlement.process import SettlementProcess
 from apps.outbox.process import RelayProcess
 from apps.outbox.services import enqueue, enqueue_settings
 from apps.streams.bus.base import Bus
-from apps.streams.codec import encode_command
-from apps.streams.kinds import MarketState, OrderKind, Side, StpMode, TimeInForce
-from apps.streams.messages import AssetSettings
-from apps.streams.records import AmendOrder, CancelOrder, PlaceOrder, SetAccount, SetMarketState
+from apps.streams.codec import encode_block, encode_command
+from apps.streams.kinds import AllocationMethod, MarketState, OrderKind, Side, StpMode, TimeInForce
+from apps.streams.messages import AllocationSettings, AssetSettings
+from apps.streams.records import AmendOrder, CancelOrder, PlaceBlock, PlaceOrder, SetAccount, SetMarketState
 from tests.orders.tape import BTC, MARKET, USDT, market_settings
 
 SHARD = "spot"
 COIN = 10**8
 ACCOUNTS = range(1001, 1009)
+OWNER, SUB_ACCOUNTS, RULE = 1001, (1002, 1003), 1  # of block orders
 
 
 def until(condition: Callable[[], bool], what: str, *, timeout_s: float = 20.0) -> None:
@@ -48,10 +49,17 @@ def enqueue_set_up(fees: list[tuple[int, int]]) -> None:
         state = SetMarketState(relay_seq=0, source=0, market_id=MARKET, state=MarketState.OPEN, cause=0)
         enqueue(key="market:1:open", command=state)
         for account in ACCOUNTS:
-            tier = SetAccount(relay_seq=0, source=0, account_id=account, family_id=0, fee_tier=account % len(fees))
+            family_id = OWNER if account in SUB_ACCOUNTS else 0
+            tier = SetAccount(
+                relay_seq=0, source=0, account_id=account, family_id=family_id, fee_tier=account % len(fees)
+            )  # fmt: skip
             enqueue(key=f"account:{account}", command=tier)
             credit(account_id=account, asset_id=BTC, amount_units=100 * COIN, key=f"btc:{account}")
             credit(account_id=account, asset_id=USDT, amount_units=5_000_000 * COIN, key=f"usdt:{account}")
+        rule = AllocationSettings(
+            account_id=OWNER, rule_id=RULE, method=AllocationMethod.PRO_RATA, accounts=[OWNER, *SUB_ACCOUNTS]
+        )  # fmt: skip
+        enqueue_settings(key=f"allocation:{OWNER}:{RULE}", settings=rule)
 
 
 class Traffic:
@@ -105,12 +113,13 @@ class Traffic:
             kind = random.choice((OrderKind.STOP_LOSS_LIMIT, OrderKind.TAKE_PROFIT_LIMIT))
             values["stop_price_ticks"] = 5_000_000 + random.randint(-40, 40) * 100
             values["trailing_bips"] = random.choice((0, 0, 10, 20))
-        return encode_command(
-            PlaceOrder(
-                order_kind=kind, time_in_force=time_in_force, quantity_lots=quantity_lots,
-                price_ticks=price_ticks, **values,
-            )
+        order = PlaceOrder(
+            order_kind=kind, time_in_force=time_in_force, quantity_lots=quantity_lots, price_ticks=price_ticks, **values
         )  # fmt: skip
+        if account != OWNER or order.display_lots or kind is not OrderKind.LIMIT:
+            return encode_command(order)
+        requested = [random.randint(0, 9) for _ in (OWNER, *SUB_ACCOUNTS)]
+        return encode_block(PlaceBlock(market_id=MARKET, account_id=OWNER, rule_id=RULE), order, requested)
 
 
 class LiveShard:

@@ -102,6 +102,16 @@ PLANTED = [
     ("DELETE FROM orders_trade WHERE trade_id = 2", ["not gapless from 1", "trades fill"]),
     ("DELETE FROM orders_trade WHERE trade_id = (SELECT max(trade_id) FROM orders_trade)",
      ["last trade id of market 1: engine"]),
+    ("UPDATE orders_ordershare SET allocated_lots = allocated_lots - 1 WHERE id = (SELECT max(s.id) FROM"
+     " orders_ordershare s JOIN orders_order o ON o.id = s.order_id WHERE o.status = 2 AND s.allocated_lots > 0)",
+     ["share of account", "lots allocated, its row says"]),
+    ("DELETE FROM orders_ordershare WHERE id = (SELECT max(s.id) FROM orders_ordershare s JOIN orders_order o"
+     " ON o.id = s.order_id WHERE o.status = 1)", ["share of account", "lots allocated, its row says"]),
+    ("UPDATE orders_allocatedfill SET fee_units = fee_units + 1 WHERE id = (SELECT max(id) FROM orders_allocatedfill"
+     " WHERE account_id <> owner_account_id)", ["does not add up to it", "its ledger entries say something else"]),
+    ("DELETE FROM orders_allocatedfill WHERE id = (SELECT max(a.id) FROM orders_allocatedfill a JOIN"
+     " orders_allocatedfill b ON a.market_id = b.market_id AND a.trade_id = b.trade_id AND a.order_id = b.order_id AND"
+     " a.id > b.id)", ["what its sub-accounts got does not add up"]),
     ("UPDATE matching_watermark SET chain = repeat('0', 64) WHERE reader = 'settlement'",
      ["PostgreSQL has chain 0000"]),
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from apps.ledger.models import OwnerKind
 from apps.ledger.policy import entry_id, record_id
 from apps.orders.models import OPEN_STATUSES
 from apps.orders.reconciliation import recent
-from apps.orders.reconciliation.states import BalanceFacts, Facts, HouseFacts, OrderFacts
+from apps.orders.reconciliation.states import BalanceFacts, Facts, HouseFacts, OrderFacts, ShareFacts
 from apps.orders.settlement.entries import Position
 from apps.orders.settlement.transaction import READER
 from apps.outbox import session
@@ -36,6 +36,11 @@ SELECT id, account_id, market_id, side, price_ticks, greatest(quantity_lots - fi
        filled_lots, filled_quote_units, client_order_id,
        status = %s AND EXISTS (SELECT FROM orders_parkedorder AS p WHERE p.id = orders_order.id), is_waiting
   FROM orders_order WHERE status = ANY(%s) AND market_id IN (SELECT market_id FROM orders_marketunits WHERE shard = %s)
+"""
+_SHARES: Final = """
+SELECT s.order_id, s.account_id, s.final_lots, s.allocated_lots
+  FROM orders_ordershare AS s JOIN orders_order AS o ON o.id = s.order_id
+ WHERE o.status = ANY(%s) AND s.market_id IN (SELECT market_id FROM orders_marketunits WHERE shard = %s)
 """
 _HOUSE: Final = """
 SELECT asset_id, coalesce(sum(posted_units) FILTER (WHERE kind = ANY(%s)), 0),
@@ -119,8 +124,49 @@ SELECT format('order %%s', coalesce(o.id, f.order_id)),
     ON o.id = f.order_id
  WHERE (o.filled_lots, o.filled_quote_units) IS DISTINCT FROM (coalesce(f.lots, 0), coalesce(f.quote, 0))
 """
-_EACH: Final = (_TRANSACTIONS_SUM, _ENTRIES_OF_TRADES)
-_SUMS: Final = (_TRADES_GAPLESS, _ENTRIES_SUM, _BALANCES_OF_ENTRIES, _TOTALS_OF_ENTRIES, _FILLS_OF_ORDERS)
+_ALLOCATED_TRADES: Final = """
+SELECT format('trade %%s/%%s of block order %%s', f.market_id, f.trade_id, f.order_id),
+       'what its sub-accounts got does not add up to it'
+  FROM (SELECT market_id, trade_id, order_id, is_taker, sum(quantity_lots) AS lots, sum(quote_units) AS quote,
+               sum(fee_units) AS fee
+          FROM orders_allocatedfill WHERE id > %(checked_record)s AND id <= %(last_record)s
+         GROUP BY market_id, trade_id, order_id, is_taker) AS f
+  LEFT JOIN orders_trade AS t ON t.market_id = f.market_id AND t.trade_id = f.trade_id
+ WHERE (f.order_id, f.lots, f.quote, f.fee) IS DISTINCT FROM
+       (CASE WHEN f.is_taker THEN t.taker_order_id ELSE t.maker_order_id END, t.quantity_lots::numeric,
+        t.quote_units::numeric, CASE WHEN f.is_taker THEN t.taker_fee_units ELSE t.maker_fee_units END::numeric)
+"""
+# ledger/rules.py: line 1 is the sub-account's quote, 3 its base.
+_ENTRIES_OF_FILLS: Final = """
+SELECT format('trade %%s/%%s for account %%s', f.market_id, f.trade_id, f.account_id),
+       'its ledger entries say something else'
+  FROM orders_allocatedfill AS f
+  JOIN orders_marketunits AS u ON u.market_id = f.market_id AND u.shard = %(shard)s
+  LEFT JOIN ledger_entry AS q ON q.id = f.id * 8 + 1
+  LEFT JOIN ledger_entry AS b ON b.id = f.id * 8 + 3
+ WHERE f.id > %(checked_record)s AND f.id <= %(last_record)s AND f.account_id <> f.owner_account_id AND (
+       q.amount_units IS DISTINCT FROM CASE WHEN f.is_buyer THEN greatest(-f.fee_units, 0) - f.quote_units
+                                            ELSE f.quote_units - greatest(f.fee_units, 0) END
+    OR q.owner_id IS DISTINCT FROM f.account_id OR b.owner_id IS DISTINCT FROM f.account_id
+    OR (f.seq > u.seq AND b.amount_units IS DISTINCT FROM
+        CASE WHEN f.is_buyer THEN f.quantity_lots * u.lot_size - greatest(f.fee_units, 0)
+             ELSE greatest(-f.fee_units, 0) - f.quantity_lots * u.lot_size END))
+"""
+_SHARES_OF_ORDERS: Final = """
+SELECT format('shares of block order %%s', s.order_id),
+       format('%%s of %%s lots allocated, its row says %%s of %%s', s.allocated, s.final,
+              o.filled_lots + o.prevented_lots, o.quantity_lots)
+  FROM (SELECT order_id, sum(final_lots) AS final, sum(allocated_lots) AS allocated FROM orders_ordershare
+         WHERE market_id IN (SELECT market_id FROM orders_marketunits WHERE shard = %(shard)s)
+         GROUP BY order_id) AS s
+  LEFT JOIN orders_order AS o ON o.id = s.order_id
+ WHERE (s.final, s.allocated) IS DISTINCT FROM
+       (o.quantity_lots::numeric, (o.filled_lots + o.prevented_lots)::numeric)
+"""
+_EACH: Final = (_TRANSACTIONS_SUM, _ENTRIES_OF_TRADES, _ALLOCATED_TRADES, _ENTRIES_OF_FILLS)
+_SUMS: Final = (
+    _TRADES_GAPLESS, _ENTRIES_SUM, _BALANCES_OF_ENTRIES, _TOTALS_OF_ENTRIES, _FILLS_OF_ORDERS, _SHARES_OF_ORDERS,
+)  # fmt: skip
 _COUNT_ENTRIES: Final = "SELECT count(*) FROM ledger_entry WHERE id >= %(first_entry)s AND id < %(end_entry)s"
 
 
@@ -180,6 +226,8 @@ def _facts(connection: psycopg.Connection[Any], shard: str, seq: int) -> Facts:
     statuses = [int(status) for status in OPEN_STATUSES]
     for order_id, *values in connection.execute(_ORDERS, [int(OrderStatus.PENDING_NEW), statuses, shard]):
         facts.orders[order_id] = OrderFacts(*values)
+    for order_id, account, *lots in connection.execute(_SHARES, [statuses, shard]):
+        facts.shares[order_id, account] = ShareFacts(*lots)
     fees = [int(OwnerKind.FEES), int(OwnerKind.SAFU)]
     for asset, fee_units, external in connection.execute(_HOUSE, [fees, int(OwnerKind.EXTERNAL), shard]):
         if fee_units or external:

@@ -20,7 +20,7 @@ from apps.matching.skips import Skips
 from apps.matching.snapshots import Snapshot
 from apps.orders.errors import EngineUnreachable
 from apps.orders.policy import POLL_S
-from apps.orders.reconciliation.states import BalanceFacts, Facts, HouseFacts, OrderFacts
+from apps.orders.reconciliation.states import BalanceFacts, Facts, HouseFacts, OrderFacts, ShareFacts
 from apps.streams.bus.base import START, Bus, Head
 from apps.streams.codec import encode_command
 from apps.streams.kinds import TickFlag, Waiting
@@ -91,6 +91,8 @@ class Replica:
                 order.filled_quote_units, order.client_id, order.waiting == Waiting.PARKED,
                 order.waiting == Waiting.CONDITIONAL,
             )  # fmt: skip
+        for share in engine.shares():
+            facts.shares[share.order_id, share.account_id] = ShareFacts(share.final_lots, share.allocated_lots)
         for asset in engine.assets():
             if asset.fee_units or asset.external_units:
                 facts.house[asset.asset_id] = HouseFacts(asset.fee_units, asset.external_units)

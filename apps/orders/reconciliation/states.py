@@ -23,6 +23,13 @@ class OrderFacts(NamedTuple):
     is_waiting: bool = False
 
 
+class ShareFacts(NamedTuple):
+    """A sub-account's share of an open block order."""
+
+    final_lots: int
+    allocated_lots: int
+
+
 class BalanceFacts(NamedTuple):
     available_units: int
     held_units: int
@@ -42,6 +49,7 @@ class Facts:
     seq: int
     balances: dict[tuple[int, int], BalanceFacts] = field(default_factory=dict)
     orders: dict[int, OrderFacts] = field(default_factory=dict)
+    shares: dict[tuple[int, int], ShareFacts] = field(default_factory=dict)  # by order and sub-account
     house: dict[int, HouseFacts] = field(default_factory=dict)
     last_trade_ids: dict[int, int] = field(default_factory=dict)
 
@@ -49,6 +57,7 @@ class Facts:
         return {
             "balances": len(self.balances),
             "open orders": len(self.orders),
+            "shares of block orders": len(self.shares),
             "assets": len(self.house),
             "trades": sum(self.last_trade_ids.values()),
         }
@@ -59,6 +68,7 @@ def differences(engine: Facts, record: Facts) -> Iterator[str]:
     assert engine.seq == record.seq, "states at different sequence numbers are not comparable"
     yield from _unequal("balance of account {0[0]}, asset {0[1]}", engine.balances, record.balances)
     yield from _unequal("open order {0}", engine.orders, record.orders)
+    yield from _unequal("share of account {0[1]} in order {0[0]}", engine.shares, record.shares)
     yield from _unequal("fees and external of asset {0}", engine.house, record.house)
     yield from _unequal("last trade id of market {0}", engine.last_trade_ids, record.last_trade_ids)
 

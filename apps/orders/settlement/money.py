@@ -10,6 +10,7 @@ from apps.ledger.columns import (
     Column,
     Entries,
     Terms,
+    allocation_entries,
     column,
     entries_of,
     latest_balances,
@@ -17,6 +18,7 @@ from apps.ledger.columns import (
     trade_entries,
 )
 from apps.ledger.rules import money_postings
+from apps.orders.settlement import allocations
 from apps.orders.settlement.columns import Batch, Events
 from apps.orders.settlement.orders import decrements
 from apps.orders.settlement.terms import Applied, Markets
@@ -31,11 +33,15 @@ _TRADE_STATES = (
 
 
 class Money(NamedTuple):
-    """What a batch does to the ledger; `quote_units` is the notional of each of its trades, in order."""
+    """What a batch does to the ledger; `quote_units` is the notional of each of its trades, in order.
+
+    `fill_terms` belong to the fills of sub-accounts (allocations.fills), in order.
+    """
 
     entries: Entries
     balances: Balances
     quote_units: Column
+    fill_terms: Terms
 
 
 class _States:
@@ -71,6 +77,11 @@ def money_of(batch: Batch, markets: Markets, applied: list[Applied]) -> Money:
     assets = {"base": terms.base_asset_id, "quote": terms.quote_asset_id}
     for account, asset, available, held in _TRADE_STATES:
         states.add(trades[account], assets[asset], trades[available], trades[held], trades["seq"])
+    shares = batch.of(EventKind.ALLOCATED)
+    share_terms, fills = _terms(shares, markets, applied), allocations.fills(batch)
+    fill_terms = _terms(fills, markets, applied)
+    for asset_id, name in ((share_terms.base_asset_id, "base"), (share_terms.quote_asset_id, "quote")):
+        states.add(shares["account_id"], asset_id, shares[f"{name}_available"], shares[f"{name}_held"], shares["seq"])
     moved = batch.of(EventKind.MONEY_MOVED)
     states.add(moved["account_id"], moved["asset_id"], moved["available_units"], moved["held_units"], moved["seq"])
     paid = moved[moved["to_account_id"] != 0]
@@ -78,9 +89,10 @@ def money_of(batch: Batch, markets: Markets, applied: list[Applied]) -> Money:
     postings = [
         (event.seq, posting) for event in batch.records(EventKind.MONEY_MOVED) for posting in money_postings(event)
     ]
-    entries = merged(trade_entries(trades, terms), entries_of(postings))
+    entries = merged(trade_entries(trades, terms), allocation_entries(fills, fill_terms))
+    entries = merged(entries, entries_of(postings))
     quote_units = trades["price_ticks"] * trades["quantity_lots"] * terms.unit_factor
-    return Money(entries, latest_balances(states.all(), entries), quote_units)
+    return Money(entries, latest_balances(states.all(), entries), quote_units, fill_terms)
 
 
 def _terms(events: Events, markets: Markets, applied: list[Applied]) -> Terms:

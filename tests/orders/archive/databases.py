@@ -17,6 +17,8 @@ TABLES = {
     "orders_trade": "*",
     "orders_parkedorder": "*",
     "orders_preventedmatch": "*",
+    "orders_ordershare": "*",
+    "orders_allocatedfill": "*",
     "orders_orderreview": "order_id, decision, reason, requested_by, outbox_key",
     "orders_marketunits": "*",
     "matching_watermark": "shard, reader, seq, chain, epoch",
