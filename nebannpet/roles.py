@@ -88,7 +88,11 @@ ROLES: Final = (
     Role("gateway", (Grant("accounts_tradingticket", READ, ("used_at",)),), everywhere=READ, reads_record=True),
     Role(
         "site",
-        (Grant("outbox_outboxrow", APPEND), Grant("orders_orderreview", APPEND)),
+        (
+            Grant("outbox_outboxrow", APPEND),
+            Grant("orders_orderreview", APPEND),
+            Grant("orders_feetierchange", APPEND),
+        ),
         everywhere=EDIT,
         reads_record=True,
     ),

@@ -40,3 +40,21 @@ class EngineUnreachable(DomainError):
     """Reconcile needs a live matching worker (or a snapshot of it), and none answered in time."""
 
     code = "engine_unreachable"
+
+
+class UnknownVolumeAsset(DomainError):
+    """The asset that trading volumes are counted in is not listed."""
+
+    code = "unknown_volume_asset"
+
+
+class TiersComputed(DomainError):
+    """The fee tiers of a later day have been sent."""
+
+    code = "tiers_computed"
+
+
+class SettlementBehind(DomainError):
+    """Trades that count are not in the record yet."""
+
+    code = "settlement_behind"

@@ -105,6 +105,7 @@ class Trade(models.Model):
             models.Index(fields=["taker_account_id", "market_id", "trade_id"], name="orders_trade_of_taker"),
             # Rows arrive in the order of seq, so that block ranges find a stretch of it at next to no cost.
             BrinIndex(fields=["seq"], name="orders_trade_seq"),
+            BrinIndex(fields=["time_ms"], name="orders_trade_time"),
         ]
 
     def __str__(self) -> str:
@@ -248,6 +249,24 @@ class AllocatedFill(models.Model):
 
     def __str__(self) -> str:
         return f"{self.market_id}/{self.trade_id} for {self.account_id}"
+
+
+class FeeTierChange(models.Model):
+    """An account's fee tier from the computation of `day` (UTC) on; written once. The newest one is the account's."""
+
+    id = models.BigAutoField(primary_key=True)
+    account_id = models.BigIntegerField()
+    day = models.DateField()
+    tier = models.PositiveSmallIntegerField()
+    volume_units = models.BigIntegerField(help_text="30-day volume, in 10^-8 of the asset that volumes are counted in.")
+    outbox_key = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["account_id", "day"], name="orders_feetierchange_unique")]
+        indexes = [models.Index(fields=["day"], name="orders_feetierchange_day")]
+
+    def __str__(self) -> str:
+        return f"account {self.account_id}: tier {self.tier} from {self.day}"
 
 
 class MarketUnits(models.Model):

@@ -28,3 +28,9 @@ RECONCILE_EVERY_S: Final = 300.0
 RECONCILE_REST_FACTOR: Final = 20
 # Once a day the whole history is added up; in between what came since, so that a run costs the same in every year.
 RECONCILE_FULL_EVERY_S: Final = 86_400.0
+
+# Fee tiers (T11): from which volume over VOLUME_DAYS, in whole VOLUME_ASSET, an account has which tier. Tier 0 is
+# everybody's; a market without a rate for a tier uses its last one.
+VOLUME_ASSET: Final = "USDT"
+VOLUME_DAYS: Final = 30
+VOLUME_TIERS: Final = (0, 1_000_000, 5_000_000, 20_000_000, 100_000_000)

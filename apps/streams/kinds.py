@@ -251,6 +251,12 @@ class TickFlag(IntFlag):
     )
 
 
+class AccountFlag(IntFlag):
+    """Flags of SET_ACCOUNT."""
+
+    KEEP_FAMILY = 1  # only the fee tier changes; family_id is not read
+
+
 class AcceptedFlag(IntFlag):
     """Flags of ORDER_ACCEPTED."""
 

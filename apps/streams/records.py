@@ -227,7 +227,7 @@ class SetMarketState(Relayed):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetAccount(Relayed):
-    """Family (0 = its own) and fee tier of account_id; creates the account where it is new."""
+    """Family (0 = its own) and fee tier of account_id; creates the account where it is new. Flags: AccountFlag."""
 
     KIND = CommandKind.SET_ACCOUNT
 

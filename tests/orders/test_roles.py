@@ -51,6 +51,8 @@ ALLOWED = {
     "UPDATE orders_ordershare SET seq = seq WHERE false": {"settlement"},
     "DELETE FROM orders_ordershare WHERE false": set(),
     "INSERT INTO orders_orderreview SELECT * FROM orders_orderreview WHERE false": {"site"},
+    "INSERT INTO orders_feetierchange SELECT * FROM orders_feetierchange WHERE false": {"site"},
+    "UPDATE orders_feetierchange SET tier = tier WHERE false": set(),
     "UPDATE orders_orderreview SET reason = reason WHERE false": set(),
     "UPDATE matching_watermark SET seq = seq WHERE false": {"settlement"},
     "DELETE FROM matching_watermark WHERE false": set(),

@@ -65,6 +65,7 @@ FROZEN: dict[type, dict[str, int]] = {
     kinds.AllocationMethod: {"FIXED": 1, "EQUAL": 2, "PRO_RATA": 3},
     kinds.AllocationStep: {"HELD": 1, "FILLED": 2, "PREVENTED": 3, "RELEASED": 4},
     kinds.AllocatedFlag: {"TAKER": 1},
+    kinds.AccountFlag: {"KEEP_FAMILY": 1},
     kinds.Side: {"BUY": 0, "SELL": 1},
     kinds.OrderKind: {
         "LIMIT": 1, "MARKET": 2, "LIMIT_MAKER": 3, "STOP_LOSS": 4, "STOP_LOSS_LIMIT": 5, "TAKE_PROFIT": 6,

@@ -8,12 +8,13 @@ from apps.matching.engine.framing import fields_of
 from apps.matching.engine.market import Market
 from apps.matching.engine.state import State
 from apps.streams.codec import Settings, decode_settings
-from apps.streams.kinds import CommandKind, MarketState, Reason
+from apps.streams.kinds import AccountFlag, CommandKind, MarketState, Reason
 from apps.streams.messages import MAX_FEE_TIERS, AllocationSettings, AssetSettings, MarketSettings, SettingsError
 from apps.streams.records import FRAME_SIZE, FrameError
 
 _unpack_control = fields_of(CommandKind.SET_MARKET).unpack_from
 _unpack_account = fields_of(CommandKind.SET_ACCOUNT).unpack_from
+_KEEP_FAMILY: Final = int(AccountFlag.KEEP_FAMILY)
 _UNITS_MAY_CHANGE_IN: Final = frozenset({int(MarketState.PRE_LAUNCH), int(MarketState.CLOSED)})
 
 
@@ -72,11 +73,14 @@ def set_market(state: State, frames: bytes, offset: int) -> Reason | None:
 
 def set_account(state: State, frames: bytes, offset: int) -> Reason | None:
     """Family and fee tier; the family only without open orders (matching-rules.md 4). Makes a new account."""
-    parts, _, _, account_id, relay_seq, source, family_id, fee_tier = _unpack_account(frames, offset)
-    if parts != 1 or account_id == 0 or fee_tier >= MAX_FEE_TIERS:
+    parts, flags, _, account_id, relay_seq, source, family_id, fee_tier = _unpack_account(frames, offset)
+    if parts != 1 or flags & ~_KEEP_FAMILY or account_id == 0 or fee_tier >= MAX_FEE_TIERS:
         return Reason.MALFORMED
-    family_id = family_id or account_id
     account = state.accounts.get(account_id)
+    if flags & _KEEP_FAMILY and account is not None:
+        family_id = account.family_id
+    elif flags & _KEEP_FAMILY or not family_id:
+        family_id = account_id
     if account is None:
         state.accounts[account_id] = Account(account_id, family_id, fee_tier)
     else:

@@ -7,7 +7,7 @@ import pytest
 
 from apps.common.amounts import AMOUNT_MAX
 from apps.streams.codec import encode_command, encode_set_asset, encode_set_market
-from apps.streams.kinds import HaltCause, MarketState, Reason
+from apps.streams.kinds import AccountFlag, EventKind, HaltCause, MarketState, Reason
 from apps.streams.messages import AssetSettings
 from apps.streams.records import (
     CONTROL_HEAD_SIZE,
@@ -196,7 +196,7 @@ def test_an_asset_may_be_renamed() -> None:
     assert next(iter(table.engine.assets())).code == "XBT"
 
 
-@pytest.mark.parametrize("change", [{"account_id": 0}, {"fee_tier": 16}, {"parts": 2}])
+@pytest.mark.parametrize("change", [{"account_id": 0}, {"fee_tier": 16}, {"parts": 2}, {"flags": 2}])
 def test_set_account_is_checked(change: dict[str, int]) -> None:
     table = Table()
     fields = {"account_id": 1001, "fee_tier": 0} | change
@@ -273,3 +273,14 @@ def test_closing_cancels_every_order_of_that_market_only() -> None:
         """
     )
     assert [row.market_id for row in table.engine.open_orders()] == [7, MARKET]
+
+
+def test_a_tier_that_comes_alone_leaves_the_family_and_needs_no_account_without_orders() -> None:
+    table = play("family alice head\nbid b1 alice 50000 0.1")
+    alice, head = table.account("alice"), table.account("head")
+    keep = AccountFlag.KEEP_FAMILY
+    (event,) = table.send(SetAccount(flags=keep, account_id=alice, family_id=77, fee_tier=2, **table.numbered()))
+    assert (event.KIND, event.family_id, event.fee_tier) == (EventKind.SETTINGS_APPLIED, head, 2)
+    (event,) = table.send(SetAccount(flags=keep, account_id=42, family_id=77, fee_tier=1, **table.numbered()))
+    assert (event.family_id, event.fee_tier) == (42, 1)
+    table.engine.validate()

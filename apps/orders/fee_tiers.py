@@ -1,0 +1,139 @@
+"""30-day volume decides the fee tier (T11): computed here from the trade record, sent to the engine as commands.
+
+The volume of a UTC day's computation is that of the 30 whole days before it, so it is the same whenever it is made.
+Each side of a trade counts, a block order for its owner. What a market trades in another asset than the one in which
+volumes are counted is turned into it at the last price, before that day, of the market between the two; where there is no
+such market, or it never traded, it does not count.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Final
+
+from django.db import connection, transaction
+
+from apps.markets.models import Asset, Market
+from apps.matching.models import Watermark
+from apps.orders.errors import SettlementBehind, TiersComputed, UnknownVolumeAsset
+from apps.orders.models import FeeTierChange
+from apps.orders.policy import VOLUME_ASSET, VOLUME_DAYS, VOLUME_TIERS
+from apps.orders.settlement.transaction import READER
+from apps.outbox.services import enqueue
+from apps.streams.bus.base import Bus
+from apps.streams.kinds import AccountFlag
+from apps.streams.records import SetAccount
+
+SCALE: Final = 10**8
+DAY_MS: Final = 86_400_000
+
+_VOLUMES: Final = """
+SELECT account_id, market_id, sum(quote_units), sum(quantity_lots)
+  FROM (SELECT maker_account_id AS account_id, market_id, quote_units, quantity_lots FROM orders_trade
+         WHERE time_ms >= %(from_ms)s AND time_ms < %(to_ms)s
+        UNION ALL
+        SELECT taker_account_id, market_id, quote_units, quantity_lots FROM orders_trade
+         WHERE time_ms >= %(from_ms)s AND time_ms < %(to_ms)s) AS sides
+ GROUP BY account_id, market_id
+"""
+_LAST_PRICE: Final = """
+SELECT price_ticks FROM orders_trade WHERE market_id = %s AND time_ms < %s ORDER BY trade_id DESC LIMIT 1
+"""
+_TIERS: Final = """
+SELECT DISTINCT ON (account_id) account_id, tier FROM orders_feetierchange ORDER BY account_id, day DESC
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """`changes` are the tiers that accounts moved to, by account."""
+
+    accounts: int
+    changes: dict[int, int]
+
+
+def tier_of(volume_units: int) -> int:
+    """The highest tier whose volume was reached."""
+    return max(tier for tier, volume in enumerate(VOLUME_TIERS) if volume_units >= volume * SCALE)
+
+
+def volumes(day: date) -> dict[int, int]:
+    """Units of VOLUME_ASSET by account, traded in the VOLUME_DAYS before `day` (UTC)."""
+    to_ms = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1_000
+    counted = Asset.objects.filter(code=VOLUME_ASSET).first()
+    if counted is None:
+        raise UnknownVolumeAsset(f"Volumes are counted in {VOLUME_ASSET}, which is not listed.")
+    markets = {market.id: market for market in Market.objects.all()}
+    rates = {market_id: _rate(market, counted, markets, to_ms) for market_id, market in markets.items()}
+    found: dict[int, int] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(_VOLUMES, {"from_ms": to_ms - VOLUME_DAYS * DAY_MS, "to_ms": to_ms})
+        for account_id, market_id, quote_units, lots in cursor.fetchall():
+            if markets[market_id].base_asset_id == counted.id:
+                units = int(lots) * markets[market_id].lot_size
+            else:
+                units = int(quote_units) * rates[market_id] // SCALE
+            found[account_id] = found.get(account_id, 0) + units
+    return found
+
+
+def _rate(market: Market, counted: Asset, markets: dict[int, Market], before_ms: int) -> int:
+    """10^-8 of the counted asset for one whole unit of what the market is quoted in, 0 where nothing says so."""
+    if market.quote_asset_id == counted.id:
+        return SCALE
+    between = [
+        each
+        for each in markets.values()
+        if (each.base_asset_id, each.quote_asset_id) == (market.quote_asset_id, counted.id)
+    ]
+    for each in between:
+        with connection.cursor() as cursor:
+            cursor.execute(_LAST_PRICE, [each.id, before_ms])
+            row = cursor.fetchone()
+        if row is not None:
+            return int(row[0]) * each.tick_size
+    return 0
+
+
+def update_fee_tiers(*, day: date) -> Computed:
+    """Compute the tiers of `day` and send what has changed, in one transaction. Once more for the same day: no effect.
+
+    TiersComputed where a later day's tiers have been sent: older ones must not replace them.
+    """
+    with transaction.atomic():
+        last = FeeTierChange.objects.order_by("-day").values_list("day", flat=True).first()
+        if last is not None and last > day:
+            raise TiersComputed(f"The tiers of {last} have been sent; those of {day} would be older.")
+        found = volumes(day)
+        with connection.cursor() as cursor:
+            cursor.execute(_TIERS)
+            current: dict[int, int] = dict(cursor.fetchall())
+        changes: dict[int, int] = {}
+        for account_id in sorted(found.keys() | current.keys()):
+            volume = found.get(account_id, 0)
+            tier = tier_of(volume)
+            if tier == current.get(account_id, 0):
+                continue
+            key = f"fee-tier:{account_id}:{day:%Y-%m-%d}"
+            FeeTierChange.objects.create(
+                account_id=account_id, day=day, tier=tier, volume_units=volume, outbox_key=key
+            )  # fmt: skip
+            enqueue(
+                key=key,
+                command=SetAccount(
+                    relay_seq=0, source=0, flags=AccountFlag.KEEP_FAMILY, account_id=account_id, fee_tier=tier
+                ),
+            )  # fmt: skip
+            changes[account_id] = tier
+    return Computed(len(found), changes)
+
+
+def check_settled(bus: Bus) -> None:
+    """SettlementBehind unless the record has all that is in the log now, so all trades of the days before today."""
+    head = bus.head().seq
+    settled = Watermark.objects.filter(shard=bus.shard, reader=READER).values_list("seq", flat=True).first() or 0
+    if settled < head:
+        raise SettlementBehind(f"Settled up to event {settled} of {head}: wait until settlement has caught up.")
+
+
+def today() -> date:
+    return datetime.now(UTC).date()
