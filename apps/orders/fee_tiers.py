@@ -2,8 +2,8 @@
 
 The volume of a UTC day's computation is that of the 30 whole days before it, so it is the same whenever it is made.
 Each side of a trade counts, a block order for its owner. What a market trades in another asset than the one in which
-volumes are counted is turned into it at the last price, before that day, of the market between the two; where there is no
-such market, or it never traded, it does not count.
+volumes are counted is turned into it at the last price, before that day, of the market between the two; where there is
+no such market, or it never traded, it does not count.
 """
 
 from dataclasses import dataclass
