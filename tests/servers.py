@@ -41,7 +41,7 @@ def running_servers(data_dir: Path, *, durable: bool = False) -> Iterator[Server
                 children.append(subprocess.Popen(command, pass_fds=(read_end,), stdout=log, stderr=log))
         try:
             for server in (servers.postgres, servers.core, servers.edge):
-                wait_until_ready(server, timeout_s=30)
+                wait_until_ready(server, timeout_s=60)
             servers.postgres.ensure_database()
         except Exception:
             print(servers.log.read_text())
@@ -51,7 +51,7 @@ def running_servers(data_dir: Path, *, durable: bool = False) -> Iterator[Server
         for server, child in zip((servers.postgres, servers.core, servers.edge), children, strict=False):
             child.send_signal(server.launch.death_signal)
         for child in children:
-            child.wait(timeout=20)
+            child.wait(timeout=60)
         os.close(read_end)
         os.close(write_end)
         paths.remove_short_socket_dir()

@@ -180,7 +180,7 @@ def test_parallel_attempts_count_each_other() -> None:
     barrier = threading.Barrier(20)
 
     def attempt(_: int) -> bool:
-        barrier.wait(timeout=20)
+        barrier.wait(timeout=60)
         try:
             begin_attempt(subject="alice@example.org", address=HERE)
             return True

@@ -174,7 +174,7 @@ def test_one_of_twenty_attempts_at_once_succeeds(alice: User, alice_client: Clie
 
     def attempt(_: int) -> bool:
         with psycopg.connect(settings.DATABASE_DSN, autocommit=True) as own:
-            barrier.wait(timeout=20)
+            barrier.wait(timeout=60)
             return own.execute(CONSUME_TICKET_SQL, [hash_ticket(ticket)]).fetchone() is not None
 
     with ThreadPoolExecutor(20) as pool:
@@ -202,11 +202,11 @@ def test_no_ticket_slips_past_a_log_out(alice: User, alice_client: Client) -> No
     with transaction.atomic():
         list(Session.objects.select_for_update().filter(session_key=key))
         thread.start()
-        started.wait(timeout=10)
+        started.wait(timeout=60)
         thread.join(timeout=0.5)
         assert thread.is_alive()
         Session.objects.filter(session_key=key).delete()
-    thread.join(timeout=10)
+    thread.join(timeout=60)
     assert outcome == ["refused"]
     assert not TradingTicket.objects.exists()
 
@@ -225,7 +225,7 @@ def test_log_out_waits_for_a_ticket_in_the_making_and_revokes_it(alice: User, al
         thread.start()
         thread.join(timeout=0.5)
         assert thread.is_alive()
-    thread.join(timeout=10)
+    thread.join(timeout=60)
     assert not Session.objects.exists()
     assert TradingTicket.objects.get().revoked_at is not None
     assert _consume(ticket) is None

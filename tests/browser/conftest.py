@@ -26,7 +26,7 @@ PHONE = {"width": 390, "height": 844}
 OpenPage = Callable[..., Page]
 
 # Longer than any period at which the page refreshes something by itself.
-expect.set_options(timeout=10_000)
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="module")

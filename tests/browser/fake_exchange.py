@@ -83,7 +83,7 @@ class FakeExchange:
 
     def __exit__(self, *exc: object) -> None:
         self.server.should_exit = True
-        self.thread.join(timeout=10)
+        self.thread.join(timeout=40)
 
     def do(self, action: Callable[[FakeMarket], Result]) -> Result:
         """Runs `action(market)` in the server's thread."""
@@ -91,7 +91,7 @@ class FakeExchange:
         async def run() -> Result:
             return action(self.market)
 
-        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(timeout=5)
+        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(timeout=40)
 
     def drop_connections(self) -> None:
         """Closes every WebSocket, as the gateway's death does."""
@@ -100,7 +100,7 @@ class FakeExchange:
             for send in [*(send for send, _ in self.streams.values()), *self.sessions.values()]:
                 await send({"type": "websocket.close", "code": 1012})
 
-        asyncio.run_coroutine_threadsafe(run(), self.loop).result(timeout=5)
+        asyncio.run_coroutine_threadsafe(run(), self.loop).result(timeout=40)
 
     def _run(self) -> None:
         asyncio.run(self._main())

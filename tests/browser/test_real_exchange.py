@@ -75,7 +75,7 @@ def fresh_account(stack: Stack, **funds: str) -> Account:
 def place(client: Dialect, side: str, price: str, quantity: str) -> None:
     """A limit order; 503 says that nothing happened and asks to try again, as right after a restart."""
     params = {"symbol": SYMBOL, "side": side, "type": "LIMIT", "timeInForce": "GTC"}
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 40
     while True:
         status, body = client.signed("POST", "/api/v3/order", **params, price=price, quantity=quantity)
         if status == 200:

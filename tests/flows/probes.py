@@ -83,7 +83,7 @@ class Probes:
         self._open_clients.close()
         assert self._depositor.stdin is not None
         self._depositor.stdin.close()
-        self._depositor.wait(timeout=20)
+        self._depositor.wait(timeout=60)
 
     def _client(self, account: Account) -> Dialect:
         return Dialect(self._stack.base_url, account, timeout_s=REQUEST_TIMEOUT_S)

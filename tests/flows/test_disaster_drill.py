@@ -34,7 +34,7 @@ def place(stack: Stack, account: Account, name: str) -> None:
 def halt_reason(stack: Stack) -> str:
     from nebannpet.health import ask_health
 
-    status, details = ask_health(stack.paths.health_socket("matching"))
+    status, details = ask_health(stack.paths.health_socket("matching"), timeout_s=20)
     assert status == 503
     return str(details["halt_reason"])
 

@@ -78,7 +78,7 @@ def trading(stack: Stack, *, seed: int) -> Iterator[list[Trader]]:
     finally:
         stopped.set()
         for trader in traders:
-            trader.join(timeout=30)
+            trader.join(timeout=60)
     for trader in traders:
         assert not trader.is_alive()
         assert trader.failure is None

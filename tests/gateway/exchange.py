@@ -47,7 +47,7 @@ SHARD = "spot"
 LEASE_MS = 1_000
 
 
-def wait_until(condition: Callable[[], Any], *, timeout_s: float = 10.0, what: str = "") -> Any:
+def wait_until(condition: Callable[[], Any], *, timeout_s: float = 40.0, what: str = "") -> Any:
     """The first true value of `condition`; AssertionError after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while True:
@@ -169,7 +169,7 @@ class GatewayThread(threading.Thread):
             return function()
 
         assert self.loop is not None
-        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(timeout=10)
+        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(timeout=40)
 
 
 class Exchange:
@@ -217,9 +217,9 @@ class Exchange:
         call_command("demo_data", verbosity=0)
         self.wait_settled()
         self.gateway_thread.start()
-        assert self.gateway_thread.ready.wait(15), "the gateway did not start"
+        assert self.gateway_thread.ready.wait(60), "the gateway did not start"
         wait_until(lambda: self.gateway_thread.server is not None and self.gateway_thread.server.started)
-        with httpx.Client(base_url=self.base_url) as client:
+        with httpx.Client(base_url=self.base_url, timeout=40) as client:
             for symbol in ("BTCUSDT", "ETHUSDT", "ETHBTC", "BNBUSDT", "LTCUSDT"):
                 path = f"/api/v3/depth?symbol={symbol}"
                 wait_until(lambda path=path: client.get(path).status_code == 200, what=path)
@@ -231,11 +231,11 @@ class Exchange:
     ) -> None:
         if self.gateway_thread.server is not None:
             self.gateway_thread.server.should_exit = True
-            self.gateway_thread.join(15)
+            self.gateway_thread.join(40)
         self._stop.set()
         self.engine.stop_asked.set()
         for thread in (*self._threads, self.engine):
-            thread.join(15)
+            thread.join(40)
             assert not thread.is_alive(), f"{thread.name} did not stop"
         close_old_connections()
         connection.close()
@@ -276,7 +276,7 @@ class Exchange:
             settings.PORT = port_before
             if thread.server is not None:
                 thread.server.should_exit = True
-            thread.join(15)
+            thread.join(40)
 
     @contextlib.contextmanager
     def commands_skipped(self, reason: Reason) -> Iterator[None]:
@@ -293,7 +293,7 @@ class Exchange:
             lambda: (
                 not OutboxRow.objects.filter(state=OutboxState.WAITING).exists() and self._bus().settled() >= self.seq()
             ),
-            timeout_s=20,
+            timeout_s=40,
             what="settlement",
         )
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-WAIT_S = 10.0
+WAIT_S = 40.0
 
 
 class Socket:

@@ -27,7 +27,7 @@ def small(exchange: Exchange, settings: Any) -> Iterator[GatewayThread]:
 
 
 def connect(thread: GatewayThread) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", thread.port), timeout=10)
+    return socket.create_connection(("127.0.0.1", thread.port), timeout=60)
 
 
 def ask(client: socket.socket) -> bytes:
@@ -82,7 +82,7 @@ def test_a_refused_connection_does_not_stay(small: GatewayThread) -> None:
         began_s = time.monotonic()
         with contextlib.suppress(ConnectionResetError):
             assert silent.recv(10) == b""
-        assert time.monotonic() - began_s < 8
+        assert time.monotonic() - began_s < 40
 
 
 def test_websockets_count_on_their_own(small: GatewayThread) -> None:

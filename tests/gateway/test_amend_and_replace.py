@@ -295,7 +295,7 @@ def test_cancel_all_after(exchange: Exchange, alice: Client) -> None:
         alice.refused("DELETE", ORDER, symbol="BTCUSDT", orderId=1)
         return open_ids(alice) == []
 
-    wait_until(fired, timeout_s=5)
+    wait_until(fired)
     statuses = {order["status"] for order in alice.ok("GET", "/api/v3/allOrders", symbol="BTCUSDT")}
     assert statuses == {"CANCELED"}
     # A timer that fires under the command that sets it anew is not its answer.

@@ -67,7 +67,7 @@ class Scene:
 
     def check_refused(self, cause: Cause) -> None:
         """New orders are refused because of `cause`, and everybody can see why."""
-        wait_until(lambda: cause in self.causes, timeout_s=20, what=cause)
+        wait_until(lambda: cause in self.causes, what=cause)
         before = refused(cause)
         answer = self.client.signed("POST", ORDER, **GOOD)
         assert (answer.status_code, answer.json(), answer.headers["retry-after"]) == (503, NOT_EXECUTED, "1")
@@ -82,7 +82,7 @@ class Scene:
         assert canceled["status"] == "CANCELED"
 
     def check_over(self) -> None:
-        wait_until(lambda: not self.causes, timeout_s=20, what="the end of the refusals")
+        wait_until(lambda: not self.causes, what="the end of the refusals")
         assert REGISTRY.get_sample_value("nebannpet_gateway_pressure", {"cause": "disk"}) == 0
         self.client.limit("BUY", "40000", "0.1")
 

@@ -22,7 +22,7 @@ from tests.streams.redis_server import running_redis
 
 
 async def eventually(holds: Callable[[], Any]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(40):
         while not holds():  # noqa: ASYNC110  nothing announces it
             await asyncio.sleep(0.01)
 

@@ -83,7 +83,7 @@ def running_site(exchange: Exchange) -> Iterator[None]:
     wait_until(lambda: server.started)
     yield
     server.should_exit = True
-    thread.join(10)
+    thread.join(40)
     settings.PATHS.site_socket.unlink(missing_ok=True)
 
 
@@ -163,7 +163,7 @@ def test_websockets_both_ways(exchange: Exchange, running_site: None) -> None:
 
 def test_requests_that_are_no_http(exchange: Exchange) -> None:
     for garbage in (b"\x00" * 100, b"GET\r\n\r\n", b"GET / HTTP/9\r\n\r\n", b"x" * 5000 + b"\r\n\r\n"):
-        with socket.create_connection(("127.0.0.1", exchange.port), timeout=5) as raw:
+        with socket.create_connection(("127.0.0.1", exchange.port), timeout=40) as raw:
             raw.sendall(garbage)
             raw.shutdown(socket.SHUT_WR)
             assert raw.recv(100)[:12] in (b"HTTP/1.1 400", b"")
@@ -177,7 +177,7 @@ def test_a_client_that_does_not_read_or_goes_does_not_keep_the_sites_connection(
 ) -> None:
     monkeypatch.setattr("apps.gateway.protocol.SEND_TIMEOUT_S", 0.5)
     cut_off = REGISTRY.get_sample_value("nebannpet_gateway_cut_off_total", {"reason": "stalled"}) or 0
-    with socket.create_connection(("127.0.0.1", exchange.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", exchange.port), timeout=40) as client:
         client.sendall(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
         assert client.recv(100).startswith(b"HTTP/1.1 200")
         wait_until(endless.is_set)

@@ -117,7 +117,7 @@ def test_an_emptied_redis_edge_comes_back(exchange: Exchange, alice: Client, pub
             (a := public.get("/api/v3/depth", **path)).status_code == 200
             and a.json()["bids"] == [["42000.00000000", "0.20000000"]]
         ),
-        timeout_s=15,
+        timeout_s=40,
     )
 
 

@@ -26,7 +26,7 @@ def line(exchange: Exchange) -> Iterator[Line]:
 def replica(line: Line, tmp_path: Path) -> Iterator[RedisServer]:
     with running_redis(tmp_path / "replica", replicaof=f"127.0.0.1 {line.port}") as server:
         with server.client() as client:
-            wait_until(lambda: client.info("replication")["master_link_status"] == "up", timeout_s=30)
+            wait_until(lambda: client.info("replication")["master_link_status"] == "up")
         yield server
 
 
@@ -53,14 +53,12 @@ def test_an_order_is_answered_through_the_replica_and_not_without_it(
         # Soon it is noticed that the replica does not follow any more, and nothing is taken that cannot be answered.
         refused = wait_until(
             lambda: (a := far.signed("POST", ORDER, **GOOD, newClientOrderId="late")).status_code == 503 and a.json(),
-            timeout_s=30,
         )
         assert refused["code"] == -1001
         assert far.signed("GET", "/api/v3/openOrders").status_code == 503
         line.mend()
         again = wait_until(
             lambda: (a := far.signed("POST", ORDER, **GOOD, newClientOrderId="alone")).status_code == 200 and a.json(),
-            timeout_s=30,
         )
         assert again["orderId"] == near["orderId"]
         names = [order["clientOrderId"] for order in far.ok("GET", "/api/v3/openOrders")]
@@ -81,14 +79,12 @@ def test_no_more_orders_than_can_be_answered_while_the_replica_hangs(
         with replica.frozen():
             alone = far.signed("POST", ORDER, **GOOD, newClientOrderId="alone")
             assert (alone.status_code, alone.json()["code"]) == (504, -1007)
-            wait_until(lambda: Cause.EVENTS_BEHIND in monitor.pressure.causes, timeout_s=20)
+            wait_until(lambda: Cause.EVENTS_BEHIND in monitor.pressure.causes)
             refused = far.signed("POST", ORDER, **GOOD, newClientOrderId="never")
             assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (503, -1001, "1")
             # A cancel is taken, though nobody can be told before the second site has it.
             cancel = far.signed("DELETE", ORDER, symbol="BTCUSDT", orderId=order["orderId"])
             assert (cancel.status_code, cancel.json()["code"]) == (504, -1007)
-        wait_until(lambda: not monitor.pressure.causes, timeout_s=20)
-        [left] = wait_until(
-            lambda: (a := far.signed("GET", "/api/v3/openOrders")).status_code == 200 and a.json(), timeout_s=20
-        )
+        wait_until(lambda: not monitor.pressure.causes)
+        [left] = wait_until(lambda: (a := far.signed("GET", "/api/v3/openOrders")).status_code == 200 and a.json())
         assert left["clientOrderId"] == "alone"

@@ -175,7 +175,7 @@ async def test_a_reset_instead_of_a_close_is_replaced_too(tmp_path: Path) -> Non
             connection.recv(65_536)
             connection.sendall(good)
             if connections == 1:
-                asked.wait(5)
+                asked.wait(40)
             connection.close()
 
     with socket.socket(socket.AF_UNIX) as listener:

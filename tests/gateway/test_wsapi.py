@@ -149,7 +149,7 @@ def test_guessing_tickets_is_cut_off(exchange: Exchange) -> None:
 def test_logging_out_on_the_site_closes_the_socket(page: Socket, session_key: str) -> None:
     page.ask("userDataStream.subscribe")
     SessionStore(session_key).delete()
-    assert page.closed_with(timeout_s=5) == 4001
+    assert page.closed_with() == 4001
 
 
 def test_revoking_a_key_closes_its_user_data(exchange: Exchange, alice: Client) -> None:
@@ -157,7 +157,7 @@ def test_revoking_a_key_closes_its_user_data(exchange: Exchange, alice: Client) 
         answer = socket.ask("userDataStream.subscribe.signature", **signed(alice))
         assert answer["status"] == 200, answer
         revoke_api_key(account_id=alice.me.account_id, key_id=ApiKey.objects.get(public_key=alice.me.api_key).pk)
-        assert socket.closed_with(timeout_s=5) == 4001
+        assert socket.closed_with() == 4001
     alice.tidy = False
 
 
@@ -423,7 +423,7 @@ def test_a_hole_in_the_history_ends_the_stream(exchange: Exchange, alice: Client
         return await exchange.gateway.user_data.subscribe(alice.me.account_id, seen.append, lambda: None)
 
     assert exchange.gateway_thread.loop is not None
-    leave = asyncio.run_coroutine_threadsafe(lose_and_come_again(), exchange.gateway_thread.loop).result(10)
+    leave = asyncio.run_coroutine_threadsafe(lose_and_come_again(), exchange.gateway_thread.loop).result(40)
     assert page.until(lambda m: "event" in m)["event"]["e"] == "eventStreamTerminated"
     assert page.closed_with() == 1012
     assert exchange.gateway.user_data._feeds[alice.me.account_id] is not feed
@@ -446,7 +446,7 @@ def test_what_arrives_after_the_connection_ended_is_not_followed(exchange: Excha
         return ("ticket", 10**12) in exchange.gateway.credentials._followers
 
     assert exchange.gateway_thread.loop is not None
-    assert not asyncio.run_coroutine_threadsafe(late(), exchange.gateway_thread.loop).result(10)
+    assert not asyncio.run_coroutine_threadsafe(late(), exchange.gateway_thread.loop).result(40)
 
 
 def test_a_subscription_that_cannot_be_loaded_is_refused(

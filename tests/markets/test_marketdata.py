@@ -470,7 +470,7 @@ def test_candles_wait_for_postgresql(
         thread.start()
         venue.random_batch(Random(5), 40)
         turn(process, venue)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 40
         while not process.candles.failing and time.monotonic() < deadline:
             time.sleep(0.01)
         assert process.candles.failing
@@ -479,7 +479,7 @@ def test_candles_wait_for_postgresql(
     finally:
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE moved_away RENAME TO markets_candlewatermark")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 40
     while process.candles.seq < venue.engine.seq and time.monotonic() < deadline:
         time.sleep(0.01)
     process.stop.set()

@@ -232,7 +232,7 @@ def test_listeners_hear_of_every_change(settings: Any) -> None:
         create_asset(code="BTC", name="Bitcoin")
         create_asset(code="USDT", name="Tether")
         create_market(base="BTC", quote="USDT", terms=TERMS, reason="listing", requested_by="test")
-        heard = [int(note.payload) for note in listener.notifies(timeout=5, stop_after=1)]
+        heard = [int(note.payload) for note in listener.notifies(timeout=40, stop_after=1)]
     assert heard == [Market.objects.get().version]
 
 

@@ -64,7 +64,7 @@ def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = 60.0) 
 def get(stack: Stack, path: str, **params: str | int) -> object:
     """The parsed answer, or None while the gateway is away."""
     try:
-        answer = httpx.get(f"{stack.base_url}/api/v3/{path}", params=params, timeout=5)
+        answer = httpx.get(f"{stack.base_url}/api/v3/{path}", params=params, timeout=20)
     except httpx.TransportError:
         return None
     return answer.json() if answer.status_code == 200 else None
@@ -104,7 +104,7 @@ def test_every_market_lives(stack: Stack) -> None:
 @pytest.mark.parametrize("stream", ["btcusdt@depth@100ms", "btcusdt@depth"])
 def test_a_local_book_stays_right_while_market_data_is_killed(stack: Stack, stream: str) -> None:
     """The rules of clients.md section 5, as python-binance and ccxt follow them: a gap fails."""
-    with connect(f"{stack.ws_url}/ws/{stream}", open_timeout=10, proxy=None) as socket:
+    with connect(f"{stack.ws_url}/ws/{stream}", open_timeout=40, proxy=None) as socket:
         events = [json.loads(socket.recv(timeout=20))]
         snapshot = get(stack, "depth", symbol="BTCUSDT", limit=5000)
         assert isinstance(snapshot, dict)

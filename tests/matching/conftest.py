@@ -67,7 +67,7 @@ class RunningWorker:
 
     def stop(self) -> None:
         self.worker.stop()
-        self.thread.join(20)
+        self.thread.join(60)
         assert not self.thread.is_alive()
 
 

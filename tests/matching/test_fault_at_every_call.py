@@ -235,7 +235,7 @@ def test_whoever_is_killed_anywhere_the_next_one_goes_on(shards: Callable[[], Sh
         shard, fault = shards(), Fault("kill", at)
         killed = shard.start("a", fault)
         shard.wait_for_call(fault)
-        killed.thread.join(20)
+        killed.thread.join(60)
         assert isinstance(killed.failure, Killed), (at, fault.where, killed.failure)
         shard.send(3)
         again = shard.start("a")

@@ -74,7 +74,7 @@ class Rig:
         for worker in self.workers:
             if worker.poll() is None:
                 worker.send_signal(signal.SIGKILL)
-            worker.wait(10)
+            worker.wait(60)
 
     def bus(self) -> RedisBus:
         return RedisBus(self.url, self.shard)
@@ -82,7 +82,7 @@ class Rig:
     def wait_for_answers(self, more: int = 1) -> None:
         bus = self.bus()
         seen = bus.head().seq
-        until(lambda: bus.head().seq >= seen + more, timeout_s=30, what="new events")
+        until(lambda: bus.head().seq >= seen + more, what="new events")
         bus.close()
 
     def send(self, stop: threading.Event, seed: int) -> None:
@@ -159,7 +159,7 @@ def sending(rig: Rig) -> Iterator[threading.Event]:
     thread.start()
     yield stop
     stop.set()
-    thread.join(10)
+    thread.join(60)
 
 
 def finish(rig: Rig, sending: threading.Event, worker: subprocess.Popen[bytes]) -> None:
@@ -167,10 +167,10 @@ def finish(rig: Rig, sending: threading.Event, worker: subprocess.Popen[bytes]) 
     sending.set()
     bus = rig.bus()
     time.sleep(0.05)
-    until(lambda: bus.head().cmd >= max(rig.sent), timeout_s=30, what="the last answer")
+    until(lambda: bus.head().cmd >= max(rig.sent), what="the last answer")
     bus.close()
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(20) == 0
+    assert worker.wait(60) == 0
     rig.check()
     assert len(rig.sent) > 50
 
@@ -183,7 +183,7 @@ def test_kill_9_at_random_points(rig: Rig, sending: threading.Event, seed: int) 
         worker = rig.start()
         rig.wait_for_answers(chosen.randint(1, 600))
         worker.kill()
-        worker.wait(10)
+        worker.wait(60)
     worker = rig.start()
     rig.wait_for_answers()
     finish(rig, sending, worker)
@@ -197,7 +197,7 @@ def test_a_paused_worker_that_wakes_up_is_refused_and_exits(rig: Rig, sending: t
     new = rig.start()
     rig.wait_for_answers(200)
     os.kill(old.pid, signal.SIGCONT)
-    assert old.wait(10) == REPLACED
+    assert old.wait(60) == REPLACED
     rig.wait_for_answers(50)
     finish(rig, sending, new)
     bus = rig.bus()
@@ -210,7 +210,7 @@ def test_hand_over_on_sigterm_to_a_waiting_worker(rig: Rig, sending: threading.E
     second = rig.start()
     until(lambda: b"following the active worker" in rig.log.read_bytes(), what="the second worker")
     first.send_signal(signal.SIGTERM)
-    assert first.wait(10) == 0
+    assert first.wait(60) == 0
     rig.wait_for_answers(50)
     finish(rig, sending, second)
 
@@ -240,7 +240,7 @@ class OwnRedis:
     def kill(self) -> None:
         assert self.process is not None
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 @pytest.fixture
@@ -267,7 +267,7 @@ def test_kill_9_of_redis_core(cut_rig: Rig, own_redis: OwnRedis) -> None:
         cut_rig.wait_for_answers(100)
     finally:
         stop.set()
-        sender.join(20)
+        sender.join(60)
     finish(cut_rig, stop, worker)
     bus = cut_rig.bus()
     assert bus.epoch() >= 4
@@ -289,7 +289,7 @@ def test_a_short_silence_of_redis_core_costs_no_epoch(cut_rig: Rig, own_redis: O
         cut_rig.wait_for_answers(200)
     finally:
         stop.set()
-        sender.join(20)
+        sender.join(60)
     finish(cut_rig, stop, worker)
     bus = cut_rig.bus()
     assert bus.epoch() == 1

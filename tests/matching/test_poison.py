@@ -228,7 +228,7 @@ def test_a_failure_that_no_command_caused_skips_nothing_and_ends_the_process(bus
     until_done(bus)
     head = bus.head()
     append_all(bus, [order(666)])
-    worker.thread.join(20)
+    worker.thread.join(60)
     assert isinstance(worker.failure, RuntimeError)
     assert bus.read_skips() == {}
     assert bus.head() == head

@@ -63,19 +63,19 @@ def manage(core: redis.Redis, redis_core_url: str, matching_tables: str, tmp_pat
 @pytest.fixture
 def matching(manage: Manage) -> Iterator[subprocess.Popen[bytes]]:
     process = manage.start("run_matching")
-    until(lambda: is_healthy(manage.health), timeout_s=30, what="a healthy matching process")
+    until(lambda: is_healthy(manage.health), what="a healthy matching process")
     yield process
     if process.poll() is None:
         process.kill()
-    process.wait(10)
+    process.wait(60)
 
 
 def test_a_life(manage: Manage, matching: subprocess.Popen[bytes], redis_core_url: str) -> None:
     bus = RedisBus(redis_core_url, "spot")
     last = bus.append_commands(b"".join([*opening(), *trading(200, seed=21)]))
     until(lambda: bus.head().cmd >= last)
-    until(lambda: ask_health(manage.health)[1]["seq"] == bus.head().seq)
-    status, details = ask_health(manage.health)
+    until(lambda: ask_health(manage.health, timeout_s=20)[1]["seq"] == bus.head().seq)
+    status, details = ask_health(manage.health, timeout_s=20)
     assert (status, details["phase"], details["epoch"]) == (200, "active", 1)
 
     shown = json.loads(manage.output("engine_status", "--json"))
@@ -86,7 +86,7 @@ def test_a_life(manage: Manage, matching: subprocess.Popen[bytes], redis_core_ur
     assert "BTCUSDT" in manage.output("engine_status")
 
     matching.send_signal(signal.SIGTERM)
-    assert matching.wait(20) == 0
+    assert matching.wait(60) == 0
     assert bus.lease_holder() is None
     newest = snapshots.newest(snapshots.shard_dir(manage.data_dir, "spot"))
     assert newest is not None
@@ -102,7 +102,7 @@ def test_a_fenced_process_ends_with_its_own_code(
 ) -> None:
     bus = RedisBus(redis_core_url, "spot")
     bus.raise_epoch(5)
-    assert matching.wait(20) == 3
+    assert matching.wait(60) == 3
     bus.close()
 
 
@@ -114,12 +114,12 @@ def test_a_halted_process_stays_and_says_why(manage: Manage, redis_core_url: str
     bus.trim(epoch=1, commands_to=bus.append_commands(b"".join(opening())), events_to=0)
     process = manage.start("run_matching")
     try:
-        until(lambda: manage.health.exists() and ask_health(manage.health)[1]["phase"] == "halted", timeout_s=30)
-        status, details = ask_health(manage.health)
+        until(lambda: manage.health.exists() and ask_health(manage.health, timeout_s=20)[1]["phase"] == "halted")
+        status, details = ask_health(manage.health, timeout_s=20)
         assert (status, details["halt_reason"]) == (503, "no-usable-snapshot")
         assert "Bring one back from a backup" in str(details["explanation"])
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.wait()

@@ -100,7 +100,7 @@ def test_a_dead_worker_is_followed_by_the_standby_without_loading_anything(
     append_all(bus, [order(900)])
     until_done(bus)
     assert bus.epoch() == 2
-    first.thread.join(20)
+    first.thread.join(60)
     assert first.failure is not None, "fenced, or told that the lease is another's"
     last = bus.read_events(0, count=10_000)[-1]
     assert last.epoch == 2

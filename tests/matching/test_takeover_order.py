@@ -94,6 +94,6 @@ def test_a_worker_that_is_replaced_while_it_recovers_does_not_halt(start: Start,
         path.unlink()
     bus.replacing = True
     second = start(bus=bus)
-    second.thread.join(20)
+    second.thread.join(60)
     assert isinstance(second.failure, TakeoverLost), second.worker.status.details()
     assert isinstance(second.failure.__cause__, ReplayDiffers)

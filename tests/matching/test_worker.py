@@ -141,7 +141,7 @@ def test_an_epoch_that_redis_already_passed_is_not_used(bus: Bus, start: Start) 
             return epoch
 
     worker = start(authority=LateAuthority())
-    worker.thread.join(10)
+    worker.thread.join(60)
     assert isinstance(worker.failure, TakeoverLost)
     assert bus.lease_holder() is None
 
@@ -154,7 +154,7 @@ def test_a_worker_of_an_old_epoch_is_refused_and_ends(bus: Bus, start: Start) ->
     head = bus.head()
     bus.raise_epoch(bus.epoch() + 1)
     append_all(bus, [order(1)])
-    worker.thread.join(10)
+    worker.thread.join(60)
     assert isinstance(worker.failure, Fenced)
     assert bus.head() == head
 
@@ -166,7 +166,7 @@ def test_a_worker_whose_lease_is_anothers_ends_without_writing(bus: Bus, start: 
     until_done(bus)
     bus.release_lease(worker.worker.status.holder)
     assert bus.take_lease("usurper", ttl_ms=60_000)
-    worker.thread.join(10)
+    worker.thread.join(60)
     assert isinstance(worker.failure, LeaseLost)
     assert bus.lease_holder() == "usurper"
 
@@ -181,7 +181,7 @@ def test_a_worker_whose_lease_thread_fails_ends_instead_of_standing_still(
     worker = start()
     worker.wait_for(Phase.ACTIVE)
     monkeypatch.setattr(LeaseKeeper, "_renew", fail)
-    worker.thread.join(10)
+    worker.thread.join(60)
     assert isinstance(worker.failure, LeaseLost)
 
 

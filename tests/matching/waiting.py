@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 
 def until(
-    holds: Callable[[], bool], *, timeout_s: float = 30.0, what: str | Callable[[], str] = "the condition"
+    holds: Callable[[], bool], *, timeout_s: float = 60.0, what: str | Callable[[], str] = "the condition"
 ) -> None:
     """`what` may be a function: what is to be said then, such as what everybody was doing."""
     deadline = time.monotonic() + timeout_s

@@ -25,7 +25,7 @@ class PausedTerminal(io.StringIO):
         self.released = threading.Event()
 
     def write(self, text: str) -> int:
-        self.released.wait(20)
+        self.released.wait(60)
         return super().write(text)
 
 

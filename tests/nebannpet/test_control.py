@@ -41,7 +41,7 @@ class Running:
         return Child(process, console=self.console, pipe=self.pipe, environment={}, changed=lambda: None)
 
     async def ask(self, **request: Any) -> dict[str, Any]:
-        return await asyncio.to_thread(ask, self.path, request, timeout_s=20)
+        return await asyncio.to_thread(ask, self.path, request, timeout_s=60)
 
     def states(self) -> dict[str, State]:
         return {name: child.state for name, child in self.children.items()}
@@ -205,7 +205,7 @@ def test_command_prints_the_table(tmp_path: Path, monkeypatch: Any, capsys: Any)
     server = threading.Thread(target=asyncio.run, args=(serve(),))
     server.start()
     try:
-        assert started.wait(10)
+        assert started.wait(60)
         with serve_health("sick", lambda: halted, settings.PATHS):
             call_command("process", "list")
     finally:

@@ -60,7 +60,7 @@ def archive(here: Installation) -> None:
             until(lambda: process.ends.seq >= head.seq and process.ends.cmd >= head.cmd, "archived")
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(60)
     assert not thread.is_alive()
 
 

@@ -38,7 +38,7 @@ def stack() -> Iterator[Stack]:
 
 def site(stack: Stack) -> httpx.Client:
     transport = httpx.HTTPTransport(uds=str(stack.paths.site_socket))
-    return httpx.Client(transport=transport, base_url="http://localhost")
+    return httpx.Client(transport=transport, base_url="http://localhost", timeout=40)
 
 
 def test_everything_runs_and_says_where(stack: Stack) -> None:
@@ -99,7 +99,7 @@ def test_orderly_stop_leaves_nothing_and_starts_again(tmp_path: Path) -> None:
     stack.start()
     started_at = time.monotonic()
     stack.stop_processes(signal.SIGINT)
-    assert time.monotonic() - started_at < 10
+    assert time.monotonic() - started_at < 30
     assert living_processes(tmp_path) == []
     assert list(stack.paths.socket_dir.glob("*.sock")) == []
     postgres_log = stack.log("postgres")
@@ -113,13 +113,13 @@ def test_stop_during_the_start(tmp_path: Path) -> None:
     stack = Stack(data_dir=tmp_path, PROCESSES="site", DEMO_DATA="0")
     starting = threading.Thread(target=_start_ignoring_the_end, args=(stack,))
     starting.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while "setup: manage.py set_up" not in stack.console() and time.monotonic() < deadline:
         time.sleep(0.01)
     os.kill(stack.supervisor_pid, signal.SIGTERM)
     starting.join()
     stack.stop_processes()
-    assert wait_until_none_lives(tmp_path, timeout_s=1) == []
+    assert wait_until_none_lives(tmp_path, timeout_s=10) == []
 
 
 def _start_ignoring_the_end(stack: Stack) -> None:

@@ -32,7 +32,7 @@ ACCOUNTS = range(1001, 1009)
 OWNER, SUB_ACCOUNTS, RULE = 1001, (1002, 1003), 1  # of block orders
 
 
-def until(condition: Callable[[], bool], what: str, *, timeout_s: float = 20.0) -> None:
+def until(condition: Callable[[], bool], what: str, *, timeout_s: float = 60.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, f"{what}: not within {timeout_s:g} s"
@@ -152,7 +152,7 @@ class LiveShard:
         self._stop.set()
         self.worker.stop()
         for thread in self._threads:
-            thread.join(timeout=20)
+            thread.join(timeout=60)
         assert not self._failures, self._failures
 
     def until_applied(self) -> None:

@@ -46,4 +46,4 @@ def running(arguments: list[str], process: str, redis_core_url: str, output: Pat
             yield child
         finally:
             child.send_signal(signal.SIGKILL)
-            child.wait(timeout=10)
+            child.wait(timeout=60)

@@ -67,4 +67,4 @@ class Running:
 
     def __exit__(self, *exception: object) -> None:
         self.stop.set()
-        self._thread.join(timeout=20)
+        self._thread.join(timeout=60)

@@ -157,7 +157,7 @@ def test_a_silent_engine_is_named(shard: LiveShard, monkeypatch: pytest.MonkeyPa
 def test_settlement_that_is_behind_is_named(shard: LiveShard, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "SETTLEMENT_WAIT_S", 0.2)
     shard._stop.set()
-    shard._threads[2].join(timeout=10)
+    shard._threads[2].join(timeout=60)
     shard.bus.append_commands(Traffic(seed=9).frames(5))
     (found,) = run(shard).differences
     assert found.startswith("ledger: settled up to")

@@ -54,7 +54,7 @@ def process(tmp_path: Path, outcomes: list[Any]) -> Iterator[ReconcileProcess]:
     made.start = thread.start  # type: ignore[attr-defined]
     yield made
     stop.set()
-    thread.join(timeout=10)
+    thread.join(timeout=60)
     assert not thread.is_alive()
 
 

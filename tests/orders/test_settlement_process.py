@@ -143,6 +143,6 @@ def test_a_reason_to_stop_ends_the_process_with_1(core: redis.Redis, redis_core_
     apply_roles()
     log = tmp_path / "settlement.log"
     with running(["manage.py", "run_settlement"], "settlement", redis_core_url, log) as child:
-        assert child.wait(timeout=20) == 1
+        assert child.wait(timeout=60) == 1
     assert "settlement stopped; nothing was changed" in log.read_text()
     assert "redis-core lost events" in log.read_text()

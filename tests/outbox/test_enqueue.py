@@ -69,7 +69,7 @@ def test_the_relay_is_told_after_the_commit() -> None:
         with transaction.atomic():
             enqueue(key="k", command=STATE)
             assert list(listener.notifies(timeout=0.1)) == []
-        assert len(list(listener.notifies(timeout=5, stop_after=1))) == 1
+        assert len(list(listener.notifies(timeout=40, stop_after=1))) == 1
 
 
 @pytest.mark.django_db

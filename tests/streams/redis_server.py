@@ -85,7 +85,7 @@ def running_redis(directory: Path, **options: str) -> Iterator[RedisServer]:
         yield RedisServer(server.url, pid)
     finally:
         child.kill()
-        child.wait(timeout=20)
+        child.wait(timeout=60)
         os.close(read_end)
         os.close(write_end)
         paths.remove_short_socket_dir()

@@ -21,6 +21,7 @@ from apps.streams.bus.base import (
 from apps.streams.bus.errors import BadRange, Fenced, Gap
 from apps.streams.codec import encode_command, encode_set_market
 from apps.streams.records import CancelAll, FrameError, Tick
+from tests.matching.waiting import until
 from tests.streams.examples import MARKET
 
 TICK = encode_command(Tick())
@@ -77,7 +78,7 @@ def test_a_blocking_read_ends_with_the_first_entry_or_the_time(bus: Bus) -> None
     timer.start()
     started = time.monotonic()
     assert len(bus.read_commands(START, count=1, block_ms=10_000)) == 1
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 9
     timer.join()
     writer.close()
 
@@ -182,10 +183,9 @@ def test_one_holder_has_the_lease_until_it_ends(bus: Bus) -> None:
     assert bus.lease_holder() is None
     assert bus.take_lease("a", ttl_ms=60_000)
     assert not bus.take_lease("b", ttl_ms=60_000)
-    assert bus.take_lease("a", ttl_ms=80)
+    assert bus.take_lease("a", ttl_ms=800)
     assert bus.lease_holder() == "a"
-    time.sleep(0.12)
-    assert bus.lease_holder() is None
+    until(lambda: bus.lease_holder() is None)
     assert bus.take_lease("b", ttl_ms=60_000)
     bus.release_lease("a")
     assert bus.lease_holder() == "b"
@@ -278,7 +278,6 @@ def test_the_free_disk_is_reported_and_forgotten(bus: Bus) -> None:
     assert bus.disk_free() is None
     bus.report_disk(5 * 10**12, ttl_ms=60_000)
     assert bus.disk_free() == 5 * 10**12
-    bus.report_disk(0, ttl_ms=80)
+    bus.report_disk(0, ttl_ms=800)
     assert bus.disk_free() == 0
-    time.sleep(0.12)
-    assert bus.disk_free() is None
+    until(lambda: bus.disk_free() is None)

@@ -131,7 +131,7 @@ def test_an_answer_that_never_comes_is_given_up(
         started = time.monotonic()
         with pytest.raises(AppendUnknown):
             impatient.append_commands(TICK)
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 20
     finally:
         os.kill(server, signal.SIGCONT)
     assert len(bus.read_commands(START, count=10)) == 1

@@ -105,7 +105,7 @@ class Archiving:
 
     def __exit__(self, *exception: object) -> None:
         self.stop.set()
-        self._thread.join(timeout=30)
+        self._thread.join(timeout=60)
         assert not self._thread.is_alive()
         assert self.error is None, self.error
 

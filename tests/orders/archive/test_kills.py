@@ -54,7 +54,7 @@ class Killed:
             yield child
         finally:
             child.kill()
-            child.join(20)
+            child.join(60)
 
     def _archive(self) -> None:
         os.environ[crashpoints.VARIABLE] = str(self.plan)

@@ -43,7 +43,7 @@ def stop_settling(live: LiveShard) -> None:
     """Relay and settlement end; the worker goes on."""
     live._stop.set()
     for thread in live._threads[1:]:
-        thread.join(timeout=20)
+        thread.join(timeout=60)
 
 
 def refusal(live: LiveShard) -> CheckFailed:
