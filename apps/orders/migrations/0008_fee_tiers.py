@@ -12,7 +12,7 @@ BACKWARD = "DROP TRIGGER ledger_refuse_change ON orders_feetierchange"
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orders", "0006_block_orders"), ("ledger", "0002_triggers")]
+    dependencies = [("orders", "0007_block_orders"), ("ledger", "0002_triggers")]
 
     operations = [
         migrations.CreateModel(

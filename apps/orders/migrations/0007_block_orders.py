@@ -16,7 +16,7 @@ DROP TRIGGER ledger_refuse_change ON orders_ordershare;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orders", "0005_reviews_and_prevented"), ("ledger", "0002_triggers")]
+    dependencies = [("orders", "0006_conditional_orders"), ("ledger", "0002_triggers")]
 
     operations = [
         migrations.CreateModel(
