@@ -9,7 +9,7 @@ import psycopg
 from apps.common.amounts import format_units
 from apps.gateway import errors
 from apps.streams.kinds import MarketState
-from apps.streams.messages import MarketSettings
+from apps.streams.messages import MarketSettings, typed
 
 MARKETS_CHANNEL: Final = "markets"
 
@@ -95,8 +95,7 @@ class Markets:
         }
         markets = []
         for row in await (await connection.execute(_MARKETS_SQL, (self._shard,))).fetchall():
-            values = dict(zip((*_SETTINGS, "state"), row, strict=True))
-            values["fees"] = [(maker_ppm, taker_ppm) for maker_ppm, taker_ppm in values["fees"]]
+            values = typed(dict(zip((*_SETTINGS, "state"), row, strict=True)))
             values["state"] = MarketState(values["state"])
             base, quote = assets[values["base_asset_id"]], assets[values["quote_asset_id"]]
             markets.append(Market(base=base, quote=quote, **values))

@@ -46,6 +46,11 @@ class ReasonedForm(forms.ModelForm):  # type: ignore[type-arg]
     reason = forms.CharField(max_length=REASON_LENGTH_MAX, help_text="Why. Kept with the change, with your name.")
 
 
+def _value(cleaned: dict[str, Any], name: str) -> Any:
+    """A list that was left empty comes as None."""
+    return [] if cleaned[name] is None else cleaned[name]
+
+
 class NewMarketForm(ReasonedForm):
     class Meta:
         model = Market
@@ -55,7 +60,7 @@ class NewMarketForm(ReasonedForm):
         cleaned: dict[str, Any] = super().clean() or {}
         if not self.errors:
             try:
-                cleaned["terms"] = msgspec.convert({name: cleaned[name] for name in TERMS}, MarketTerms)
+                cleaned["terms"] = msgspec.convert({name: _value(cleaned, name) for name in TERMS}, MarketTerms)
             except msgspec.ValidationError as error:
                 self.add_error(None, str(error))
             else:
@@ -93,7 +98,7 @@ class MarketSettingsForm(ReasonedForm):
         values = cleaned or self.cleaned_data
         change_market_settings(
             symbol=self.instance.symbol,
-            changes={name: values[name] for name in TERMS if name in self.changed_data},
+            changes={name: _value(values, name) for name in TERMS if name in self.changed_data},
             reason=values["reason"],
             requested_by=requested_by,
         )

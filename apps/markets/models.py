@@ -11,7 +11,7 @@ from django.db import models
 
 from apps.markets.policy import REASON_LENGTH_MAX
 from apps.streams.kinds import HaltCause, MarketState
-from apps.streams.messages import PARK_EXPIRY_S, AssetSettings, MarketSettings
+from apps.streams.messages import PARK_EXPIRY_S, AssetSettings, MarketSettings, typed
 from apps.streams.shards import DEFAULT_SHARD
 
 
@@ -53,6 +53,7 @@ class Market(models.Model):
         INVARIANT = HaltCause.INVARIANT, "Broken invariant"
         POISON = HaltCause.POISON, "Commands failed"
         CLOCK = HaltCause.CLOCK, "Clock jumped"
+        BREAKER = HaltCause.BREAKER, "Circuit breaker"
 
     id = models.PositiveIntegerField(primary_key=True)
     symbol = models.CharField(max_length=20, unique=True)
@@ -89,6 +90,14 @@ class Market(models.Model):
     fees = models.JSONField(
         help_text="[[maker ppm, taker ppm], ...] by account tier; a negative maker rate is a rebate"
     )
+    breaker_rules = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="[[rule id, 1 price or 2 VWAP, basis points, window ms, halt s], ...] by ascending rule id",
+    )
+    breaker_min_notional_units = models.BigIntegerField(
+        default=0, help_text="a taker whose rest is worth less halts nothing"
+    )
     state = models.PositiveSmallIntegerField(choices=State, default=State.PRE_LAUNCH)
     state_cause = models.PositiveSmallIntegerField(choices=Cause, default=Cause.NONE)
     state_until_ms = models.BigIntegerField(default=0, help_text="0: no timer ends the state")
@@ -103,12 +112,17 @@ class Market(models.Model):
     def settings(self) -> MarketSettings:
         """The settings as the engine takes them; not checked."""
         values: dict[str, Any] = {name: getattr(self, name) for name in MIRRORED_FIELDS}
-        values["fees"] = [(maker_ppm, taker_ppm) for maker_ppm, taker_ppm in self.fees]
-        return MarketSettings(market_id=self.id, **values)
+        return MarketSettings(market_id=self.id, **typed(values))
 
 
 # Columns of Market that are settings: the fields of MarketSettings other than the id.
 MIRRORED_FIELDS = tuple(name for name in MarketSettings.__struct_fields__ if name != "market_id")
+
+
+def mirrored_columns(settings: MarketSettings) -> dict[str, Any]:
+    """The market's columns with these settings."""
+    plain = settings.plain()
+    return {name: plain[name] for name in MIRRORED_FIELDS}
 
 
 class MarketSettingsChange(models.Model):

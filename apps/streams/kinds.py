@@ -152,6 +152,14 @@ class HaltCause(IntEnum):
     INVARIANT = 2  # the worker's: the engine found itself wrong
     POISON = 3  # the engine's own: too many commands of the market were skipped
     CLOCK = 4  # the worker's: the time of redis-core jumped ahead
+    BREAKER = 5  # the engine's own: a print would have broken a circuit breaker
+
+
+class BreakerMeasure(IntEnum):
+    """What a circuit breaker compares a print with: the lowest and highest print of its window, or its average."""
+
+    PRICE = 1
+    VWAP = 2
 
 
 class OrderStatus(IntEnum):
@@ -218,6 +226,7 @@ class Reason(IntEnum):
     TRAILING_DELTA = 45  # a trailing distance out of range
     MAX_NUM_ALGO_ORDERS = 46  # too many conditional orders
     NOT_AMENDABLE = 47  # an order that stands in no book has no place to keep
+    BREAKER = 60  # the next print would have broken a circuit breaker
     PARK_EXPIRED = 70  # nobody reviewed the parked order in time
     REJECTED_BY_STAFF = 71  # a parked order
     NOT_PARKED = 72  # a review of an order that is open, but not parked

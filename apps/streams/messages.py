@@ -3,18 +3,32 @@
 All numbers are integers: sizes in 10^-8, money in units, rates in parts per million, bands in basis points.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from apps.common.amounts import AMOUNT_MAX, ASSET_DECIMALS, BASIS_POINTS
-from apps.streams.kinds import AllocationMethod
+from apps.streams.kinds import AllocationMethod, BreakerMeasure
+from apps.streams.records import CONTROL_HEAD_SIZE, FRAME_SIZE, MAX_PARTS
 
 SCALE: Final = 10**ASSET_DECIMALS
 MAX_FEE_TIERS: Final = 16
 PARK_EXPIRY_S: Final = 3_600  # matching-rules.md 2
 PARK_EXPIRY_S_MAX: Final = 7 * 86_400
 MAX_ALLOCATION_ACCOUNTS: Final = 64  # also with the longest numbers a body of so many fits into a run
+MAX_BREAKER_RULES: Final = 16
+# A body must fit into the frames of one command.
+BODY_BYTES_MAX: Final = MAX_PARTS * FRAME_SIZE - CONTROL_HEAD_SIZE
+# T9: a halt with its call phase lasts 120 to 300 s.
+HALT_S_MIN: Final = 120
+HALT_S_MAX: Final = 300
+WINDOW_MS_MIN: Final = 1_000
+WINDOW_MS_MAX: Final = 24 * 3_600_000
+# An average is compared as price x lots of the window x 10^4, in 128 bits: with these bounds it takes 2^33 prints
+# within a window to leave them.
+VWAP_PRICE_TICKS_MAX: Final = 2**44
+VWAP_LOTS_MAX: Final = 2**36
+_MEASURES: Final = frozenset(int(measure) for measure in BreakerMeasure)
 
 
 class SettingsError(ValueError):
@@ -32,14 +46,40 @@ class AssetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         _require(_is_name(self.code, 16), "code must have 1 to 16 printable ASCII characters")
 
 
-class MarketSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class BreakerRule(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One circuit breaker (T9): a print more than `bp` away from what `measure` gives of the window halts the market.
+
+    `measure` is a BreakerMeasure; halt_s is the length of the first halt within an hour, its call phase included. It
+    stands in bodies and in JSON as an array of these five.
+    """
+
+    rule_id: int
+    measure: int
+    bp: int
+    window_ms: int
+    halt_s: int = HALT_S_MIN
+
+    def check(self) -> None:
+        _require(0 < self.rule_id < 2**16, "the id of a breaker rule must be between 1 and 65535")
+        _require(self.measure in _MEASURES, "a breaker rule measures PRICE (1) or VWAP (2)")
+        _require(0 < self.bp < BASIS_POINTS, "the limit of a breaker rule must be between 1 and 9999 basis points")
+        _require(
+            WINDOW_MS_MIN <= self.window_ms <= WINDOW_MS_MAX,
+            "the window of a breaker rule must be between one second and one day",
+        )
+        _require(HALT_S_MIN <= self.halt_s <= HALT_S_MAX, f"a breaker halts for {HALT_S_MIN} to {HALT_S_MAX} seconds")
+
+
+class MarketSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Everything the engine checks an order of this market against.
 
     tick_size and lot_size are in 10^-8 of the quote and base asset; `fees` holds (maker_ppm, taker_ppm) by tier,
     a negative maker rate is a rebate. A 0 in max_notional_units, a max_*_orders or a band disables that rule. The max_*
     are per account. A limit order outside the band is refused, with `park_outside_band` parked for at most
     `park_expiry_s` seconds. A conditional market buy holds its notional at the stop price and `conditional_buffer_bp`
-    more.
+    more. Fields with a default came later; a body without them means the default, which is always that the rule is off.
+
+    breaker_rules ascend by id. A taker whose rest is worth less than breaker_min_notional_units trips nothing.
     """
 
     market_id: int
@@ -68,11 +108,18 @@ class MarketSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_iceberg_orders: int = 0
     max_conditional_orders: int = 0
     conditional_buffer_bp: int = 0
+    breaker_rules: list[BreakerRule] = []
+    breaker_min_notional_units: int = 0
 
     @property
     def unit_factor(self) -> int:
         """Quote units of one tick times one lot: notional = price_ticks * quantity_lots * unit_factor."""
         return self.tick_size * self.lot_size // SCALE
+
+    def plain(self) -> dict[str, Any]:
+        """Every field as numbers, texts and lists; a command's body leaves out what is at its default."""
+        found: dict[str, Any] = msgspec.to_builtins(msgspec.structs.asdict(self))
+        return found
 
     def check(self) -> None:
         """Raise SettingsError unless an engine can run a market with this."""
@@ -112,6 +159,35 @@ class MarketSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         lowest_taker_ppm = min(taker_ppm for _, taker_ppm in self.fees)
         for maker_ppm, _ in self.fees:
             _require(-maker_ppm * 10 <= lowest_taker_ppm * 9, "a rebate may be at most 90 % of the lowest taker rate")
+        self._check_breakers()
+        _require(
+            len(msgspec.msgpack.encode(self)) <= BODY_BYTES_MAX,
+            f"the settings take more than {BODY_BYTES_MAX} bytes: fewer breaker rules or fee tiers",
+        )
+
+    def _check_breakers(self) -> None:
+        _require(len(self.breaker_rules) <= MAX_BREAKER_RULES, f"at most {MAX_BREAKER_RULES} breaker rules")
+        ids = [rule.rule_id for rule in self.breaker_rules]
+        _require(ids == sorted(set(ids)), "breaker rules must ascend by id, each id once")
+        for rule in self.breaker_rules:
+            rule.check()
+            _require(
+                rule.measure != BreakerMeasure.VWAP
+                or (self.max_price_ticks <= VWAP_PRICE_TICKS_MAX and self.max_lots <= VWAP_LOTS_MAX),
+                "a market with a VWAP breaker has a max_price_ticks of at most 2^44 and a max_lots of at most 2^36",
+            )
+        _require(
+            0 <= self.breaker_min_notional_units <= AMOUNT_MAX,
+            "breaker_min_notional_units must be between 0 and 2^62 - 1",
+        )
+
+
+def typed(values: dict[str, Any]) -> dict[str, Any]:
+    """Fields of MarketSettings as MarketSettings takes them, where some come from a record as plain lists."""
+    return values | {
+        "fees": [(maker_ppm, taker_ppm) for maker_ppm, taker_ppm in values["fees"]],
+        "breaker_rules": [BreakerRule(*rule) for rule in values["breaker_rules"]],
+    }
 
 
 class AllocationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -520,7 +520,11 @@ class SettingsApplied(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketStateChanged(Event):
-    """until_ms is 0 where no timer ends the state. relay_seq is 0 where no staff command caused it."""
+    """until_ms is when a timer ends this state, 0 where none does. relay_seq is 0 where no staff command caused it.
+
+    Of a halt by a circuit breaker rule_id is the rule and reopens_ms when the market will be open again; both stay
+    through the call phase and are 0 for any other cause.
+    """
 
     KIND = EventKind.MARKET_STATE_CHANGED
 
@@ -530,6 +534,8 @@ class MarketStateChanged(Event):
     new_state: U8
     cause: U8
     until_ms: U64
+    reopens_ms: U64 = 0
+    rule_id: U16 = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

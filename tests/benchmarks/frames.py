@@ -11,8 +11,18 @@ from hashlib import blake2b
 from pathlib import Path
 
 from apps.streams.codec import encode_command, encode_set_asset, encode_set_market, stamp
-from apps.streams.kinds import CommandKind, Counterparty, MarketState, OrderKind, Side, Source, StpMode, TimeInForce
-from apps.streams.messages import AssetSettings, MarketSettings
+from apps.streams.kinds import (
+    BreakerMeasure,
+    CommandKind,
+    Counterparty,
+    MarketState,
+    OrderKind,
+    Side,
+    Source,
+    StpMode,
+    TimeInForce,
+)
+from apps.streams.messages import AssetSettings, BreakerRule, MarketSettings
 from apps.streams.records import COMMAND_VERSION, COMMANDS, Credit, SetAccount, SetMarketState
 from tests.benchmarks import book_oracle, followed, workload
 from tests.benchmarks.book_oracle import BookOracle
@@ -46,6 +56,10 @@ SETTINGS = MarketSettings(
     ask_up_bp=100_000,
     max_open_orders=100_000,
     fees=[(200, 1_000), (-100, 900)],
+    breaker_rules=[
+        BreakerRule(1, BreakerMeasure.PRICE, 500, 60_000),
+        BreakerRule(2, BreakerMeasure.PRICE, 1_000, 300_000),
+    ],
 )
 
 _TRADE = struct.Struct("<QQqq")

@@ -123,7 +123,7 @@ def set_market_state(world: World, command: SetMarketState, *, readable: bool) -
     market = world.markets.get(command.market_id)
     reason = Reason.NONE
     known = command.state in list(MarketState) and command.cause in list(HaltCause)
-    if not readable or not known or command.cause == HaltCause.POISON:
+    if not readable or not known or command.cause in (HaltCause.POISON, HaltCause.BREAKER):
         reason = Reason.MALFORMED
     elif market is None:
         reason = Reason.UNKNOWN_MARKET

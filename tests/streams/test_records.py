@@ -79,7 +79,8 @@ FROZEN: dict[type, dict[str, int]] = {
     kinds.MarketState: {
         "PRE_LAUNCH": 1, "OPEN": 2, "POST_ONLY": 3, "HALTED": 4, "AUCTION": 5, "CANCEL_ONLY": 6, "CLOSED": 7,
     },
-    kinds.HaltCause: {"NONE": 0, "STAFF": 1, "INVARIANT": 2, "POISON": 3, "CLOCK": 4},
+    kinds.HaltCause: {"NONE": 0, "STAFF": 1, "INVARIANT": 2, "POISON": 3, "CLOCK": 4, "BREAKER": 5},
+    kinds.BreakerMeasure: {"PRICE": 1, "VWAP": 2},
     kinds.OrderStatus: {
         "NEW": 1, "PARTIALLY_FILLED": 2, "FILLED": 3, "CANCELED": 4, "REJECTED": 5, "EXPIRED": 6,
         "EXPIRED_IN_MATCH": 7, "PENDING_NEW": 8,
@@ -112,6 +113,7 @@ FROZEN_LAYOUTS = {
     "OrderReviewed": "<BBBBIQQIIQQHQB",
     "OrderTriggered": "<BBBBIQQIIQQqqqBB36s",
     "IcebergRefilled": "<BBBBIQQIIQQqqqB",
+    "MarketStateChanged": "<BBBBIQQIIQQHBBBQQH",
     "MoneyMoved": "<BBBBIQQIIQQHHIqqqqQqqB64s",
 }
 

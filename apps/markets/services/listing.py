@@ -25,11 +25,11 @@ from apps.markets.errors import (
     UnknownMarket,
     WrongState,
 )
-from apps.markets.models import MIRRORED_FIELDS, Asset, Market, MarketSettingsChange
+from apps.markets.models import Asset, Market, MarketSettingsChange, mirrored_columns
 from apps.markets.policy import REASON_LENGTH_MAX
 from apps.outbox import services as outbox
 from apps.outbox.models import OutboxRow, OutboxState
-from apps.streams.messages import PARK_EXPIRY_S, MarketSettings, SettingsError
+from apps.streams.messages import PARK_EXPIRY_S, BreakerRule, MarketSettings, SettingsError
 from apps.streams.shards import DEFAULT_SHARD
 
 CODE_PATTERN = re.compile(r"[A-Z0-9]{1,10}", re.ASCII)
@@ -62,6 +62,8 @@ class MarketTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     max_conditional_orders: int = 0
     conditional_buffer_bp: int = 0
     fees: list[tuple[int, int]]
+    breaker_rules: list[BreakerRule] = []
+    breaker_min_notional_units: int = 0
 
 
 @transaction.atomic
@@ -109,8 +111,7 @@ def create_market(*, base: str, quote: str, terms: MarketTerms, reason: str, req
         **msgspec.structs.asdict(terms),
     )
     _check(settings)
-    values = {name: getattr(settings, name) for name in MIRRORED_FIELDS}
-    market = Market(id=settings.market_id, shard=django_settings.SHARD, **values)
+    market = Market(id=settings.market_id, shard=django_settings.SHARD, **mirrored_columns(settings))
     market.save(force_insert=True)
     for asset in assets.values():
         _announce(asset, market.shard)
@@ -136,7 +137,7 @@ def change_market_settings(
         raise ChangePending(f"An earlier change of {symbol} still waits for the engine. Try again when it is applied.")
     before = market.settings()
     last = market.settings_changes.aggregate(last=Max("settings_version"))["last"] or before.settings_version
-    values: dict[str, Any] = msgspec.structs.asdict(before) | dict(changes)
+    values: dict[str, Any] = before.plain() | dict(changes)
     try:
         settings = msgspec.convert(values | {"settings_version": last + 1}, MarketSettings)
     except msgspec.ValidationError as error:
@@ -180,7 +181,7 @@ def _request(market: Market, settings: MarketSettings, reason: str, requested_by
     change = MarketSettingsChange.objects.create(
         market=market,
         settings_version=settings.settings_version,
-        settings=msgspec.to_builtins(settings),
+        settings=settings.plain(),
         reason=reason,
         requested_by=requested_by,
         outbox_key=f"market:{market.id}:settings:{settings.settings_version}",

@@ -17,15 +17,18 @@ class Cursor(Protocol):
     def execute(self, query: Any, params: Any = None) -> object: ...
 
 
+_LISTS: Final = frozenset({"fees", "breaker_rules"})
+
+
 def _column(name: str) -> str:
-    if name == "fees":
-        return "fees = c.settings->'fees'"
+    """A change that was asked for by an older release lacks newer settings: these stay as they are."""
+    if name in _LISTS:
+        return f"{name} = COALESCE(c.settings->'{name}', m.{name})"
     if name == "symbol":
         return "symbol = c.settings->>'symbol'"
     if name == "park_outside_band":
-        return f"{name} = coalesce((c.settings->>'{name}')::boolean, m.{name})"
-    # A change that an older release asked for says nothing about what that release did not know.
-    return f"{name} = coalesce((c.settings->>'{name}')::bigint, m.{name})"
+        return f"{name} = COALESCE((c.settings->>'{name}')::boolean, m.{name})"
+    return f"{name} = COALESCE((c.settings->>'{name}')::bigint, m.{name})"
 
 
 # Column names come from MarketSettings, never from outside.

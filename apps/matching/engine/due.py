@@ -1,9 +1,11 @@
 """Time passes: what is due runs before each command that is applied, in every market state."""
 
+from apps.matching.engine.accounts import Account
 from apps.matching.engine.book import Order
 from apps.matching.engine.cancel_timer import fire_cancel_timer
 from apps.matching.engine.expiry import expire_order
 from apps.matching.engine.parking import end_review
+from apps.matching.engine.phases import end_phase
 from apps.matching.engine.state import State
 from apps.matching.engine.timers import RUN_MAX
 
@@ -20,6 +22,8 @@ def run_due(state: State) -> None:
                 end_review(state, subject, subject.terms)
             else:
                 expire_order(state, subject)
-        else:
+        elif isinstance(subject, Account):
             fire_cancel_timer(state, subject)
+        else:
+            end_phase(state, subject)
     timers.next_due(now_ms)

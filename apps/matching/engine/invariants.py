@@ -29,6 +29,7 @@ def validate(state: State) -> None:
     resting: dict[int, Order] = {}
     for market in state.markets.values():
         _check_book(state, market, resting)
+        _check_halts(state, market)
     waiting = {order.order_id: order for order in state.open_orders() if order.terms and order.terms.waiting}
     require(not waiting.keys() & resting.keys(), "an order waits and rests")
     for market in state.markets.values():
@@ -65,6 +66,35 @@ def _check_book(state: State, market: Market, resting: dict[int, Order]) -> None
             require(level.lots == lots, f"{where}: level has {level.lots} lots, its orders {lots}")
     if market.state in UNCROSSED:
         require(not market.is_crossed(), f"market {market.market_id}: crossed book")
+
+
+def _check_halts(state: State, market: Market) -> None:
+    where, now_ms = f"market {market.market_id}", state.journal.now_ms
+    require((market.until_ms > 0) == (market.timer_seq > 0), f"{where}: a state's end without its timer")
+    require(market.halts == sorted(market.halts), f"{where}: breaker halts out of order")
+    require(all(begun_ms <= now_ms for begun_ms in market.halts), f"{where}: a halt from the future")
+    rules = [] if market.breaker is None else [window.rule for window in market.breaker.windows]
+    require(rules == market.settings.breaker_rules, f"{where}: the breakers are not those of the settings")
+    if market.breaker is None:
+        return
+    require(market.breaker.tripped is None, f"{where}: a breaker tripped and nobody asked")
+    for window in market.breaker.windows:
+        rule, buckets = f"{where}, breaker {window.rule.rule_id}", window.buckets
+        ks = [bucket.k for bucket in buckets]
+        require(ks == sorted(set(ks)), f"{rule}: buckets out of order")
+        require(all(k * window.len_ms <= now_ms for k in ks), f"{rule}: a bucket from the future")
+        if window.is_vwap:
+            require(window.lots == sum(bucket.lots for bucket in buckets), f"{rule}: lots do not add up")
+            require(window.value == sum(bucket.value for bucket in buckets), f"{rule}: values do not add up")
+            continue
+        require(all(0 < bucket.low <= bucket.last <= bucket.high for bucket in buckets), f"{rule}: a bucket's prices")
+        for found, prices in (
+            (window.low(), [bucket.low for bucket in buckets]),
+            (-window.high(), [-bucket.high for bucket in buckets]),
+        ):
+            if prices or window.before:
+                before = [window.before if found > 0 else -window.before] if window.before else []
+                require(found == min(prices + before), f"{rule}: the queues do not know the furthest price")
 
 
 def _check_terms(state: State, order: Order, where: str) -> None:
@@ -108,7 +138,8 @@ def _check_timers(state: State, orders: dict[int, Order]) -> None:
         if each.parked_seq or each.expires_ms
     ]
     wanted += [(each.cancel_due_ms, each.cancel_timer_seq) for each in state.accounts.values() if each.cancel_timer_seq]
-    require(live == sorted(wanted), "the timers are not those of the open orders and accounts")
+    wanted += [(market.until_ms, market.timer_seq) for market in state.markets.values() if market.timer_seq]
+    require(live == sorted(wanted), "the timers are not those of the open orders, accounts and markets")
     require(all(seq <= state.journal.seq for _, seq in live), "a timer from the future")
     require(timers.stale == len(timers.heap) - len(live), "stale timers are miscounted")
     require(timers.due_ms == (timers.heap[0][0] if timers.heap else NEVER), "the next timer is not the first one")

@@ -10,6 +10,7 @@ from apps.matching.engine.accounts import Balance
 from apps.matching.engine.allocation import Share
 from apps.matching.engine.book import BUY, Order
 from apps.matching.engine.errors import InvariantBroken
+from apps.matching.engine.market import Market
 from apps.streams.kinds import AcceptedFlag, AllocatedFlag, AllocationStep, ClosedFlag, EventKind, Reason
 from apps.streams.records import EVENT_VERSION, EVENTS
 
@@ -396,15 +397,14 @@ class Journal:
             )
         )  # fmt: skip
 
-    def market_state_changed(
-        self, market_id: int, relay_seq: int, source: int, old_state: int, new_state: int, cause: int
-    ) -> None:
-        """No timer ends a state yet: until_ms is 0."""
+    def market_state_changed(self, market: Market, relay_seq: int, source: int, old_state: int) -> None:
+        """The market is in its new state."""
         self.seq = seq = self.seq + 1
         self.emit(
             _state_changed(
-                _V, _STATE_CHANGED, 0, 0, market_id, seq, self.now_ms, self.cmd_n, self.cmd_index, 0,
-                relay_seq, source, old_state, new_state, cause, 0,
+                _V, _STATE_CHANGED, 0, 0, market.market_id, seq, self.now_ms, self.cmd_n, self.cmd_index, 0,
+                relay_seq, source, old_state, market.state, market.cause,
+                market.until_ms, market.reopens_ms, market.rule_id,
             )
         )  # fmt: skip
 

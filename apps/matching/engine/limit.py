@@ -14,6 +14,7 @@ from apps.matching.engine.errors import InvariantBroken
 from apps.matching.engine.expiry import expiry_fault
 from apps.matching.engine.filters import account_limits_fault, limit_fault
 from apps.matching.engine.funds import hold_for, release_for
+from apps.matching.engine.halt import trip_breaker
 from apps.matching.engine.iceberg import hide_reserve, iceberg_fault
 from apps.matching.engine.open_orders import leave_at_entry, rest_order, start_terms
 from apps.matching.engine.parking import park_order
@@ -116,6 +117,9 @@ def match_and_rest(state: State, order: Order) -> None:
         _end(state, order, OrderStatus.EXPIRED_IN_MATCH, Reason.SELF_TRADE)
     elif not order.left_lots:
         leave_at_entry(state, order)
+    elif stopped_by is Reason.BREAKER:
+        _end(state, order, OrderStatus.EXPIRED, Reason.BREAKER)
+        trip_breaker(state, order.market)
     elif order.time_in_force in _IMMEDIATE:
         _end(state, order, OrderStatus.EXPIRED, Reason.NO_LIQUIDITY)
     else:

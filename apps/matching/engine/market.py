@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from apps.matching.engine.accounts import Asset, Seat
 from apps.matching.engine.book import BUY, SELL, BookSide, Order
+from apps.matching.engine.breaker import Breaker
 from apps.matching.engine.fees import rates_by_tier
 from apps.streams.kinds import HaltCause, MarketState
 from apps.streams.messages import MarketSettings
@@ -17,13 +18,18 @@ class Market:
     """`last_price_ticks` is 0 before the first trade. `skips` is for poison.py.
 
     `conditional` has the orders that wait for a trigger, None before the first one; `triggered` those that wait for
-    their turn, first come first served, by order_id.
+    their turn, first come first served, by order_id. `breaker` is None without rules.
+
+    `until_ms`, `reopens_ms` and `rule_id` are those of the event that brought the state (MARKET_STATE_CHANGED);
+    `timer_seq` is that event's seq where a timer ends the state, else 0. `halts` says when breaker halts began, oldest
+    first, as far as they may still count.
     """
 
     __slots__ = (
-        "asks", "base_asset", "base_asset_id", "bids", "cause", "conditional", "last_agg_id", "last_prevented_id",
-        "last_price_ticks", "last_trade_id", "lot_size", "maker_ppm", "market_id", "quote_asset", "quote_asset_id",
-        "seats", "settings", "settings_version", "skips", "state", "taker_ppm", "triggered", "unit_factor",
+        "asks", "base_asset", "base_asset_id", "bids", "breaker", "cause", "conditional", "halts", "last_agg_id",
+        "last_prevented_id", "last_price_ticks", "last_trade_id", "lot_size", "maker_ppm", "market_id", "quote_asset",
+        "quote_asset_id", "reopens_ms", "rule_id", "seats", "settings", "settings_version", "skips", "state",
+        "taker_ppm", "timer_seq", "triggered", "unit_factor", "until_ms",
     )  # fmt: skip
 
     def __init__(self, settings: MarketSettings, base_asset: Asset, quote_asset: Asset) -> None:
@@ -44,6 +50,9 @@ class Market:
         self.skips = 0
         self.conditional: Conditional | None = None
         self.triggered: OrderedDict[int, Order] = OrderedDict()
+        self.until_ms = self.reopens_ms = self.rule_id = self.timer_seq = 0
+        self.halts: list[int] = []
+        self.breaker: Breaker | None = None
         self.apply(settings)
 
     def apply(self, settings: MarketSettings) -> None:
@@ -53,6 +62,12 @@ class Market:
         self.lot_size = settings.lot_size
         self.unit_factor = settings.unit_factor
         self.maker_ppm, self.taker_ppm = rates_by_tier(settings.fees)
+        if not settings.breaker_rules:
+            self.breaker = None
+        elif self.breaker is None:
+            self.breaker = Breaker(settings.breaker_rules, self.unit_factor, self.last_price_ticks)
+        else:
+            self.breaker = self.breaker.renewed(settings.breaker_rules, self.unit_factor, self.last_price_ticks)
 
     def reference_price(self) -> int:
         """Last trade, before the first one the initial price, in ticks (matching-rules.md 1)."""

@@ -6,6 +6,7 @@ from apps.matching.engine.book import BUY, Order
 from apps.matching.engine.budget import Budget
 from apps.matching.engine.filters import market_budget_fault, market_quantity_fault
 from apps.matching.engine.funds import hold, hold_for, pays_with, release, release_for
+from apps.matching.engine.halt import trip_breaker
 from apps.matching.engine.open_orders import forget_order
 from apps.matching.engine.reach import NO_LIMIT, would_print
 from apps.matching.engine.shares import tell_held
@@ -120,8 +121,11 @@ def _accept(state: State, order: Order) -> None:
 
 
 def _expire(state: State, order: Order, stopped_by: Reason | None) -> None:
-    """The rest expires: the book ended first, or self-trade prevention stopped it."""
+    """The rest expires: the book ended first, or self-trade prevention or a circuit breaker stopped it."""
     if stopped_by is Reason.SELF_TRADE:
         state.journal.closed(order, OrderStatus.EXPIRED_IN_MATCH, Reason.SELF_TRADE)
+    elif stopped_by is Reason.BREAKER:
+        state.journal.closed(order, OrderStatus.EXPIRED, Reason.BREAKER)
+        trip_breaker(state, order.market)
     else:
         state.journal.closed(order, OrderStatus.EXPIRED, Reason.NO_LIQUIDITY)

@@ -11,9 +11,10 @@ the market sets its count to nothing; the shard's count starts anew after each t
 from typing import Final
 
 from apps.matching.engine.market import Market
+from apps.matching.engine.moving import move_market
 from apps.matching.engine.state import State
 from apps.matching.engine.states import MAY_TRADE
-from apps.streams.kinds import HaltCause, MarketState, Source
+from apps.streams.kinds import HaltCause, MarketState
 
 SKIPS_MAX: Final = 3
 
@@ -39,5 +40,4 @@ def count_skip(state: State, market_id: int) -> None:
 def _stop_orders(state: State, market: Market) -> None:
     """Cancel-only, unless the market does not trade anyway and only staff can change that."""
     if market.state in MAY_TRADE:
-        old_state, market.state, market.cause = market.state, _CANCEL_ONLY, _POISON
-        state.journal.market_state_changed(market.market_id, 0, int(Source.DIRECT), old_state, _CANCEL_ONLY, _POISON)
+        move_market(state, market, _CANCEL_ONLY, _POISON)

@@ -1,7 +1,8 @@
 """What an incoming order would meet: read-only runs of the sweep's rules, which change nothing (matching-rules.md 2).
 
 FOK asks how much would print, a market buy what that costs, a sell by quote budget how much it must hold; LIMIT_MAKER
-and POST_ONLY markets ask whether anything would match at all. An order that has expired by time counts as gone.
+and POST_ONLY markets ask whether anything would match at all. An order that has expired by time counts as gone, and a
+print that a breaker forbids ends the run.
 """
 
 from collections import deque
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from apps.matching.engine.book import BUY, Level, Order
+from apps.matching.engine.breaker import UNKNOWN, Trial
 from apps.matching.engine.expiry import has_expired
 from apps.matching.engine.selftrade import DECREMENT, ENDS_TAKER
 from apps.matching.engine.state import State
@@ -62,6 +64,9 @@ def would_print(state: State, taker: Order, worst_key: int, *, budget_units: int
     family_id, mode, by_budget = taker.account.family_id, taker.stp_mode, budget_units > 0
     wanted, total_lots, total_units = taker.left_lots, 0, 0
     overdue = state.timers.due_ms <= now_ms
+    breaker, last_ticks = taker.market.breaker, taker.market.last_price_ticks
+    trial = None if breaker is None else Trial(breaker, taker.side == BUY)
+    limit_key = NO_LIMIT if trial is None else UNKNOWN
     for key in reversed(side.keys):
         if key < worst_key:
             break
@@ -76,6 +81,11 @@ def would_print(state: State, taker: Order, worst_key: int, *, budget_units: int
                 continue
             lots = wanted if wanted < tip else tip
             if maker.account.family_id != family_id:
+                if key < limit_key:
+                    assert trial is not None
+                    limit_key = trial.limit_key(now_ms, level.price_ticks, last_ticks, total_lots, total_units)
+                    if key < limit_key:
+                        return Prints(total_lots, total_units)
                 total_lots += lots
                 total_units += lots * lot_cost
             elif mode in ENDS_TAKER:

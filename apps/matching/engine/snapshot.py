@@ -32,6 +32,7 @@ from apps.matching.engine.client_ids import KEY_SIZE, NO_CLIENT_ID, RECORD, Clie
 from apps.matching.engine.errors import SnapshotError, UnreadableVersion
 from apps.matching.engine.market import Market
 from apps.matching.engine.open_orders import await_trigger, rest_order, start_terms, wait_order
+from apps.matching.engine.snapshot_halts import halt_rows, read_breakers, restore_halts
 from apps.matching.engine.state import KeyedHold, State
 from apps.matching.engine.terms import CONDITIONAL, TRIGGERED, Terms
 from apps.matching.engine.triggers import join_triggered
@@ -113,6 +114,19 @@ TABLES: Final = (
         ("order_id", "Q"), ("waiting", "B"), ("accepted_seq", "Q"), ("queued_seq", "Q"), ("best_ticks", "q"),
         ("hold_units", "q"),
     ), since=3),
+    Table("halt_rules", "market_id", (("market_id", "I"), ("breaker_min_notional_units", "q")), since=3),
+    Table("breakers", "market_id, rule_id", (
+        ("market_id", "I"), ("rule_id", "H"), ("measure", "B"), ("bp", "I"), ("window_ms", "I"), ("halt_s", "H"),
+    ), since=3),
+    Table("breaker_befores", "market_id, rule_id", (("market_id", "I"), ("rule_id", "H"), ("ticks", "q")), since=3),
+    Table("breaker_buckets", "market_id, rule_id, bucket", (
+        ("market_id", "I"), ("rule_id", "H"), ("bucket", "Q"), ("low_ticks", "q"), ("high_ticks", "q"),
+        ("last_ticks", "q"), ("value_high", "Q"), ("value_low", "Q"), ("lots", "Q"),
+    ), since=3),
+    Table("breaker_halts", "market_id, begun_ms", (("market_id", "I"), ("begun_ms", "Q")), since=3),
+    Table("market_timers", "market_id", (
+        ("market_id", "I"), ("until_ms", "Q"), ("reopens_ms", "Q"), ("rule_id", "H"), ("seq", "Q"),
+    ), since=3),
 )  # fmt: skip
 
 _SETTINGS_COLUMNS: Final = tuple(name for name, _ in TABLES[3].columns[5:20])
@@ -163,6 +177,7 @@ def write_snapshot(state: State, rules_version: int) -> bytes:
         ),
         **{name: iter(_rules_rows(state, columns)) for name, columns in _RULES.items()},
         **allocation_rows(state),
+        **halt_rows(state),
     }
     parts = [MAGIC]
     for table in TABLES:
@@ -240,14 +255,16 @@ def _restore(state: State, tables: dict[str, list[tuple[Any, ...]]]) -> None:
     fees: dict[int, list[tuple[int, int]]] = {}
     for market_id, _tier, maker_ppm, taker_ppm in tables["fees"]:
         fees.setdefault(market_id, []).append((maker_ppm, taker_ppm))
-    rules: dict[int, dict[str, int]] = {}
+    rules: dict[int, dict[str, Any]] = read_breakers(tables)
     for name, columns in _RULES.items():
         for market_id, *values in tables[name]:
-            rules.setdefault(market_id, {}).update(zip(columns, values, strict=True))
+            typed = {column: type(_DEFAULTS[column])(value) for column, value in zip(columns, values, strict=True)}
+            rules.setdefault(market_id, {}).update(typed)
     for row in tables["markets"]:
         _restore_market(state, row, fees, rules.pop(row[0], {}))
     if rules:
         raise ValueError(f"rules of unknown markets: {sorted(rules)}")
+    restore_halts(state, tables)
     for account_id, family_id, fee_tier in tables["accounts"]:
         state.accounts[account_id] = Account(account_id, family_id, fee_tier)
     for account_id, asset_id, available_units, held_units in tables["balances"]:
@@ -377,8 +394,9 @@ def _market_row(market: Market) -> tuple[Any, ...]:
 
 
 def _restore_market(
-    state: State, row: tuple[Any, ...], fees: dict[int, list[tuple[int, int]]], rules: dict[str, int]
+    state: State, row: tuple[Any, ...], fees: dict[int, list[tuple[int, int]]], rules: dict[str, Any]
 ) -> None:
+    """`rules` are the settings that have tables of their own."""
     market_id, symbol, base_asset_id, quote_asset_id, settings_version, *rest = row
     values = rest[: len(_SETTINGS_COLUMNS)]
     settings = MarketSettings(
@@ -389,7 +407,7 @@ def _restore_market(
         settings_version=settings_version,
         fees=fees[market_id],
         **dict(zip(_SETTINGS_COLUMNS, values, strict=True)),
-        **{name: type(_DEFAULTS[name])(value) for name, value in rules.items()},
+        **rules,
     )
     market = Market(settings, state.assets[base_asset_id], state.assets[quote_asset_id])
     (

@@ -11,6 +11,7 @@ from apps.matching.engine.book import Order
 from apps.matching.engine.ending import end_resting
 from apps.matching.engine.framing import fields_of
 from apps.matching.engine.market import Market
+from apps.matching.engine.moving import move_market
 from apps.matching.engine.reach import would_match
 from apps.matching.engine.state import State
 from apps.matching.engine.triggered import run_triggered
@@ -91,8 +92,7 @@ def set_market_state(state: State, frames: bytes, offset: int) -> Reason | None:
         return Reason.INVALID_STATE
     if cause == HaltCause.STAFF:
         market.skips = 0
-    old_state, market.state, market.cause = market.state, new_state, cause
-    state.journal.market_state_changed(market_id, relay_seq, source, old_state, new_state, cause)
+    move_market(state, market, new_state, cause, relay_seq=relay_seq, source=source)
     if new_state == MarketState.CLOSED:
         for order in [order for order in state.open_orders() if order.market is market]:
             end_resting(state, order, OrderStatus.CANCELED, Reason.CANCELED_BY_STAFF)

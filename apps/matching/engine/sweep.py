@@ -1,8 +1,8 @@
 """The matching sweep: price-time priority, at the maker's price (T1, matching-rules.md 2).
 
-Per maker: price limit -> expired by time (it expires, next) -> self-trade -> print min(taker's rest, maker's tip). For
-an order with a quote budget the price limit means that one lot is affordable at the maker's price. After each print the
-conditional orders are evaluated; what triggers takes its turn when this order is done.
+Per maker: price limit -> expired by time (it expires, next) -> self-trade -> breaker -> print min(taker's rest, maker's
+tip). For an order with a quote budget the price limit means that one lot is affordable at the maker's price. After each
+print the conditional orders are evaluated; what triggers takes its turn when this order is done.
 
 The loop and the TRADE event stay in one function: it is the engine's hot spot (engine-figures.md section 5).
 """
@@ -11,12 +11,14 @@ from typing import Final
 
 from apps.common.amounts import fee_units, rebate_units
 from apps.matching.engine.book import BUY, Order
+from apps.matching.engine.breaker import UNKNOWN
 from apps.matching.engine.budget import Budget
 from apps.matching.engine.errors import InvariantBroken
 from apps.matching.engine.expiry import expire_order, has_expired
-from apps.matching.engine.funds import exchange
+from apps.matching.engine.funds import exchange, release
 from apps.matching.engine.iceberg import refill
 from apps.matching.engine.open_orders import forget_order
+from apps.matching.engine.reach import NO_LIMIT
 from apps.matching.engine.selftrade import DECREMENT, ENDS_TAKER, prevent_match
 from apps.matching.engine.shares import exchange_shares, tell_print
 from apps.matching.engine.state import State
@@ -28,6 +30,7 @@ _trade = EVENTS[EventKind.TRADE].struct.pack
 _NO_LIQUIDITY: Final = Reason.NO_LIQUIDITY
 _BUDGET_SPENT: Final = Reason.BUDGET_SPENT
 _SELF_TRADE: Final = Reason.SELF_TRADE
+_BREAKER: Final = Reason.BREAKER
 _V: Final = EVENT_VERSION
 _TRADE: Final = int(EventKind.TRADE)
 _TAKER_IS_BUYER: Final = int(TradeFlag.TAKER_IS_BUYER)
@@ -40,7 +43,7 @@ def sweep(state: State, taker: Order, worst_key: int, budget: Budget | None = No
 
     With a `budget` that decides instead of the taker's quantity, or, of a triggered market buy, with it. Reasons:
     NO_LIQUIDITY (book at its end), BUDGET_SPENT (no lot is affordable any more), SELF_TRADE (the caller expires the
-    rest, which DECREMENT may have taken off whole).
+    rest, which DECREMENT may have taken off whole), BREAKER (the caller expires the rest, then asks halt.py).
     """
     market, journal, seat = taker.market, state.journal, taker.seat
     account_id, family_id = taker.account.account_id, taker.account.family_id
@@ -54,6 +57,8 @@ def sweep(state: State, taker: Order, worst_key: int, budget: Budget | None = No
     keys = side.keys
     wanted = taker.left_lots
     takers_block = None if taker.terms is None else taker.terms.block
+    breaker = market.breaker
+    limit_key = NO_LIMIT if breaker is None else UNKNOWN  # of the worst level that no breaker forbids
 
     while keys:
         key = keys[-1]
@@ -92,6 +97,12 @@ def sweep(state: State, taker: Order, worst_key: int, budget: Budget | None = No
                         return _SELF_TRADE
                 maker = level.head
                 continue
+            if key < limit_key:
+                assert breaker is not None
+                limit_key = breaker.admit(journal.now_ms, taker, price_ticks, market.last_price_ticks)
+                if key < limit_key:
+                    breaker.rest_units = wanted * lot_cost
+                    return _BREAKER
 
             terms, block = maker.terms, takers_block
             if terms is None:
@@ -120,6 +131,8 @@ def sweep(state: State, taker: Order, worst_key: int, budget: Budget | None = No
                     market, taker, maker, lots, lot_cost, hold_per_lot if buying else lot_cost,
                     taker_fee, maker_pays, rebate,
                 )  # fmt: skip
+                if capped and lots == taker.left_lots:
+                    release(quote, budget_units - quote_units)  # what is left of the hold
             elif buying:
                 flags = _TAKER_IS_BUYER
                 released = lots * hold_per_lot

@@ -1,14 +1,16 @@
 """What is due at a time: a heap, run before every command in (due_ms, creation seq) order (architecture.md section 4).
 
 Layout
-    A heap of (due_ms, creation seq, subject); the subject is an order that ends (expiry.py) or an account whose orders
-    are cancelled (cancel_timer.py). A subject that has no use for its entry any more leaves it behind; a stale entry is
-    dropped when it comes to the top, and all of them when they are more than half. So nothing is searched when an order
-    ends, and who sets and clears timers without end holds no more memory than two entries for each that is live.
+    A heap of (due_ms, creation seq, subject); the subject is an order that ends (expiry.py), an account whose orders
+    are cancelled (cancel_timer.py) or a market whose state ends (phases.py). A subject that has no use for its entry
+    any more leaves it behind; a stale entry is dropped when it comes to the top, and all of them when they are more
+    than half. So nothing is searched when an order ends, and who sets and clears timers without end holds no more
+    memory than two entries for each that is live.
 
 Invariants
-    Each open order that is parked or has expires_ms, and each account with a cancel timer, has one live entry. `due_ms`
-    is that of the first entry. Stale entries never change what happens: a snapshot has none of them.
+    Each open order that is parked or has expires_ms, each account with a cancel timer and each market whose state ends
+    by itself has one live entry. `due_ms` is that of the first entry. Stale entries never change what happens: a
+    snapshot has none of them.
 """
 
 from heapq import heapify, heappop, heappush
@@ -16,12 +18,13 @@ from typing import Final
 
 from apps.matching.engine.accounts import Account
 from apps.matching.engine.book import Order
+from apps.matching.engine.market import Market
 
 NEVER: Final = 2**63
 RUN_MAX: Final = 1_000  # before one command; the rest before the next one
 _STALE_KEPT: Final = 64
 
-Subject = Order | Account
+Subject = Order | Account | Market
 Entry = tuple[int, int, Subject]
 
 
@@ -58,7 +61,7 @@ class Timers:
 
 
 def is_live(entry: Entry) -> bool:
-    """Whether the order is still open, or the account's timer still that one."""
+    """Whether the order is still open, or the account's or market's timer still that one."""
     _, seq, subject = entry
     if isinstance(subject, Order):
         terms = subject.terms
@@ -67,4 +70,4 @@ def is_live(entry: Entry) -> bool:
             seq == (terms.parked_seq or terms.accepted_seq)
             and subject.seat.open_orders.get(subject.order_id) is subject
         )
-    return subject.cancel_timer_seq == seq
+    return (subject.cancel_timer_seq if isinstance(subject, Account) else subject.timer_seq) == seq

@@ -73,7 +73,8 @@ class AssetRow(NamedTuple):
 class MarketRow(NamedTuple):
     """Best prices are 0 where that side is empty, last_price_ticks before the first trade.
 
-    `skips` is how many of its commands failed and were skipped since staff last moved it.
+    `skips` is how many of its commands failed and were skipped since staff last moved it. `until_ms`, `reopens_ms` and
+    `rule_id` are those of its last MARKET_STATE_CHANGED.
     """
 
     market_id: int
@@ -88,6 +89,9 @@ class MarketRow(NamedTuple):
     bid_levels: int
     ask_levels: int
     skips: int
+    until_ms: int
+    reopens_ms: int
+    rule_id: int
 
 
 class Counters(NamedTuple):
@@ -176,6 +180,9 @@ def markets(state: State) -> Iterator[MarketRow]:
             len(market.bids.keys),
             len(market.asks.keys),
             market.skips,
+            market.until_ms,
+            market.reopens_ms,
+            market.rule_id,
         )
 
 

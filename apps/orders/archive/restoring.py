@@ -19,7 +19,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.accounts.models import TradingAccount
-from apps.markets.models import MIRRORED_FIELDS, Asset, Market, MarketSettingsChange, MarketStateChange
+from apps.markets.models import Asset, Market, MarketSettingsChange, MarketStateChange, mirrored_columns
 from apps.orders.archive import policy
 from apps.orders.archive.errors import RestoreRefused
 from apps.orders.archive.log import ReadableLog
@@ -218,22 +218,21 @@ class Restorer:
                     f"market {settings.symbol} of the log cannot be made again: "
                     + (f"assets {sorted(missing)} are missing" if missing else "its symbol is another market's here")
                 )
-            values = {name: getattr(settings, name) for name in MIRRORED_FIELDS}
-            market = Market.objects.create(id=settings.market_id, shard=self._shard, **values)
+            market = Market.objects.create(id=settings.market_id, shard=self._shard, **mirrored_columns(settings))
             self.restored.markets.append(settings.symbol)
         elif market.symbol != settings.symbol:
             raise RestoreRefused(
                 f"market {settings.market_id} is {market.symbol} in this database and {settings.symbol} in the log: it"
                 " was made after the restore. Restore again, and start nothing before this command has ended."
             )
-        body = msgspec.to_builtins(settings)
+        body = settings.plain()
         change, made = MarketSettingsChange.objects.get_or_create(
             market=market,
             settings_version=settings.settings_version,
             defaults={"settings": body, "reason": REASON, "requested_by": REQUESTED_BY, "outbox_key": row.key},
         )
         self.restored.requests += made
-        if change.settings != body:
+        if msgspec.convert(change.settings, MarketSettings) != settings:  # an older release wrote fewer fields
             raise RestoreRefused(
                 f"version {settings.settings_version} of the settings of {settings.symbol} is another one in this"
                 " database than in the log: it was asked for after the restore. Restore again."

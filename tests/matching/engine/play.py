@@ -16,7 +16,7 @@ whoever is named first gets 1,000,000 USDT and 100 BTC, unless a `fund` line cam
     STOP_LOSS_LIMIT), `profit PRICE` (TAKE_PROFIT or TAKE_PROFIT_LIMIT), `trail BIPS` behind one of these, whose price
     is then the activation price, 0 for none.
 
-    wait SECONDS                                          time passes, then a tick
+    wait SECONDS                                          time passes, with a tick each second
     cancel ID [by WHO]        cancel-all WHO              by order id; all orders of the account
     amend ID QUANTITY [by WHO]                            to a smaller quantity
     cancel-after WHO SECONDS                              cancel-all-after; 0 clears it
@@ -29,6 +29,7 @@ whoever is named first gets 1,000,000 USDT and 100 BTC, unless a `fund` line cam
     hold|release|capture KEY WHO AMOUNT ASSET             keyed holds
     family WHO HEAD           tier WHO N                  account settings (s1..s9 is a family of nine)
     set FIELD VALUE ...       fees MAKER:TAKER ...        newer market settings (integers; ppm by tier)
+    breakers [ID:price|vwap:BP:SECONDS:HALT-SECONDS ...]  circuit breakers, in their order; none without
     state STATE                                           staff moves the market
     review ID release|reject                              staff decides about a parked order
     skip COMMAND                                          it failed before and is skipped (poison)
@@ -55,6 +56,7 @@ from apps.streams.kinds import (
     AcceptedFlag,
     AllocationMethod,
     AllocationStep,
+    BreakerMeasure,
     Counterparty,
     MarketState,
     OrderKind,
@@ -69,7 +71,7 @@ from apps.streams.kinds import (
     TimerFlag,
     TradeFlag,
 )
-from apps.streams.messages import AllocationSettings, AssetSettings, MarketSettings
+from apps.streams.messages import AllocationSettings, AssetSettings, BreakerRule, MarketSettings
 from apps.streams.records import (
     FRAME_SIZE,
     AllCanceled,
@@ -351,8 +353,11 @@ class Table:
         return fields
 
     def do_wait(self, seconds: str) -> str:
-        self.now_ms += int(seconds) * 1_000
-        return self.do_tick()
+        answers = []
+        for left in range(int(seconds), 0, -1):
+            self.now_ms += 999 if left > 1 else 1_000  # a tick takes its own millisecond
+            answers.append(self.do_tick())
+        return ", ".join(answer for answer in answers if answer != "nothing") or "nothing"
 
     def do_cancel(self, name: str, *by: str) -> str:
         who = by[1] if by else self.owners[name]
@@ -456,6 +461,14 @@ class Table:
     def do_fees(self, *tiers: str) -> str:
         fees = [(int(tier.split(":")[0]), int(tier.split(":")[1])) for tier in tiers]
         return self.words(self.set_market(fees=fees))
+
+    def do_breakers(self, *rules: str) -> str:
+        wanted = []
+        for rule in rules:
+            rule_id, measure, bp, window_s, halt_s = rule.split(":")
+            measured = BreakerMeasure[measure.upper()]
+            wanted.append(BreakerRule(int(rule_id), measured, int(bp), int(window_s) * 1_000, int(halt_s)))
+        return self.words(self.set_market(breaker_rules=wanted))
 
     def do_state(self, state: str) -> str:
         return self.words(
@@ -581,7 +594,10 @@ class Table:
             case InternalReject():
                 return [f"skipped {reason_text(event.reason)}"]
             case MarketStateChanged():
-                return [f"{MarketState(event.old_state).name} to {MarketState(event.new_state).name}"]
+                text = f"{MarketState(event.old_state).name} to {MarketState(event.new_state).name}"
+                text += f" by breaker {event.rule_id}" if event.rule_id else ""
+                text += f" for {(event.until_ms - event.cmd_ms + 500) // 1_000} s" if event.until_ms else ""
+                return [text]
         raise AssertionError(f"no words for {event}")
 
 

@@ -19,8 +19,18 @@ from apps.streams.codec import (
     encode_set_allocation,
     encode_set_market,
 )
-from apps.streams.kinds import AllocationMethod, CommandKind, OrderKind, Side, Source, StpMode, TimeInForce
-from apps.streams.messages import AllocationSettings
+from apps.streams.kinds import (
+    AllocationMethod,
+    BreakerMeasure,
+    CommandKind,
+    MarketState,
+    OrderKind,
+    Side,
+    Source,
+    StpMode,
+    TimeInForce,
+)
+from apps.streams.messages import AllocationSettings, BreakerRule
 from apps.streams.records import (
     AmendOrder,
     OrderParked,
@@ -30,10 +40,16 @@ from apps.streams.records import (
     ReviewOrder,
     SetAccount,
     SetCancelTimer,
+    SetMarketState,
 )
 from tests.matching.engine.random_commands import ACCOUNTS
 from tests.matching.engine.random_commands import Commands as SpineCommands
 
+RULES = (
+    BreakerRule(1, BreakerMeasure.PRICE, 900, 1_000, 120),
+    BreakerRule(2, BreakerMeasure.VWAP, 800, 3_001, 180),
+    BreakerRule(7, BreakerMeasure.PRICE, 2_000, 20_000, 300),
+)
 RESTING = (TimeInForce.GTC, TimeInForce.GTC, TimeInForce.GTD)
 IMMEDIATE = (TimeInForce.IOC, TimeInForce.FOK)
 
@@ -74,6 +90,14 @@ class Commands(SpineCommands):
             return encode_command(self._review())
         if self.random.random() < 0.08:
             return self._block()
+        if self.random.random() < 0.008:
+            return self._settings()
+        if self.random.random() < 0.035:  # staff ends halts early, mostly
+            market_id = self.random.choice((1, 2))
+            command = SetMarketState(market_id=market_id, state=MarketState.OPEN, cause=0, **self.relay())
+            return encode_command(command)
+        if self.random.random() < 0.015:
+            self.now_ms += self.random.choice((1_500, 30_000, 60_000, 121_000))
         if self.random.random() < 0.005:
             return self._allocation(self.random.choice(tuple(AllocationMethod)))
         return super()._choose()
@@ -101,6 +125,8 @@ class Commands(SpineCommands):
             park_outside_band=random.random() < 0.7,
             park_expiry_s=random.choice((1, 2, 3_600)),
             max_iceberg_orders=random.choice((0, 1, 1)),
+            breaker_rules=[rule for rule in RULES if random.random() < 0.5],
+            breaker_min_notional_units=random.choice((0, 0, 2 * 10**8)),
         )
         return encode_set_market(settings, relay_seq=self.relay_seq, source=Source.OUTBOX)
 

@@ -272,6 +272,24 @@ def test_sixty_four_accounts_pro_rata_in_one_run() -> None:
     assert filled == list(range(1, count + 1))
 
 
+def test_a_triggered_market_buy_that_a_block_order_fills_gets_the_rest_of_its_hold_back() -> None:
+    play(
+        """
+        set conditional_buffer_bp 1000
+        family s1..s2 head
+        allocation r head equal s1..s2
+        ask a0 alice 50000 0.1
+        buy p0 bob market 0.1
+        buy t1 carol market 0.1 stop 50100
+        balance carol USDT -> 994489 available, 5511 held
+        ask a1 alice 50100 0.1
+        block r ask a2 head 50100 0.1
+        buy p1 bob market 0.1
+        balance carol USDT -> 994990 available, 0 held
+        """
+    )
+
+
 def place_block(table: Table, order: PlaceOrder, rule_id: int = 1) -> list[Any]:
     head = PlaceBlock(market_id=MARKET, account_id=table.account("head"), rule_id=rule_id)
     return table.run(encode_block(head, order))

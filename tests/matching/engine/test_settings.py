@@ -6,9 +6,11 @@ import msgspec
 import pytest
 
 from apps.common.amounts import AMOUNT_MAX
+from apps.matching.engine import Engine
+from apps.streams import messages
 from apps.streams.codec import encode_command, encode_set_asset, encode_set_market
-from apps.streams.kinds import AccountFlag, EventKind, HaltCause, MarketState, Reason
-from apps.streams.messages import AssetSettings
+from apps.streams.kinds import AccountFlag, BreakerMeasure, EventKind, HaltCause, MarketState, Reason
+from apps.streams.messages import AssetSettings, BreakerRule, SettingsError
 from apps.streams.records import (
     CONTROL_HEAD_SIZE,
     FRAME_SIZE,
@@ -284,3 +286,73 @@ def test_a_tier_that_comes_alone_leaves_the_family_and_needs_no_account_without_
     (event,) = table.send(SetAccount(flags=keep, account_id=42, family_id=77, fee_tier=1, **table.numbered()))
     assert (event.family_id, event.fee_tier) == (42, 1)
     table.engine.validate()
+
+
+BREAKER = BreakerRule(1, BreakerMeasure.PRICE, 500, 60_000, 120)
+
+
+def rule(**changes: int) -> BreakerRule:
+    return msgspec.structs.replace(BREAKER, **changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"breaker_rules": [rule(rule_id=0)]},
+        {"breaker_rules": [rule(rule_id=65_536)]},
+        {"breaker_rules": [rule(measure=0)]},
+        {"breaker_rules": [rule(measure=3)]},
+        {"breaker_rules": [rule(bp=0)]},
+        {"breaker_rules": [rule(bp=10_000)]},
+        {"breaker_rules": [rule(window_ms=999)]},
+        {"breaker_rules": [rule(window_ms=86_400_001)]},
+        {"breaker_rules": [rule(halt_s=119)]},
+        {"breaker_rules": [rule(halt_s=301)]},
+        {"breaker_rules": [rule(), rule()]},
+        {"breaker_rules": [rule(rule_id=2), rule()]},
+        {"breaker_rules": [rule(rule_id=number) for number in range(1, 18)]},
+        {"breaker_rules": [rule(measure=BreakerMeasure.VWAP)], "max_price_ticks": 2**44 + 1},
+        {"breaker_rules": [rule(measure=BreakerMeasure.VWAP)], "max_lots": 2**36 + 1},
+        {"breaker_min_notional_units": -1},
+        {"breaker_min_notional_units": AMOUNT_MAX + 1},
+    ],
+)
+def test_breakers_that_no_engine_can_run_are_refused(changes: dict[str, Any]) -> None:
+    table = Table()
+    refused(table, market_frames(table, **changes), Reason.INVALID_SETTINGS)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"breaker_rules": [rule(rule_id=65_535, bp=9_999, window_ms=1_000, halt_s=300)]},
+        {"breaker_rules": [rule(rule_id=number) for number in range(1, 17)]},
+        {"breaker_rules": [rule(measure=BreakerMeasure.VWAP)], "max_price_ticks": 2**44, "max_lots": 2**36},
+        {"breaker_rules": [rule()], "max_price_ticks": 2**44 + 1},
+        {"breaker_min_notional_units": AMOUNT_MAX},
+    ],
+)
+def test_breakers_at_their_bounds_are_taken(changes: dict[str, Any]) -> None:
+    table = Table()
+    (event,) = table.run(market_frames(table, **changes))
+    assert isinstance(event, SettingsApplied)
+    copy = Engine.restore(table.engine.snapshot())
+    assert copy.state_hash() == table.engine.state_hash()
+    settings = copy._state.markets[MARKET].settings
+    assert {name: getattr(settings, name) for name in changes} == changes
+
+
+def test_settings_that_do_not_fit_into_the_frames_of_one_command_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = [rule(rule_id=65_500 + number, bp=9_999, window_ms=86_400_000, halt_s=300) for number in range(16)]
+    large = msgspec.structs.replace(
+        SETTINGS, max_notional_units=AMOUNT_MAX, fees=[(-100_000, 499_999)] * 16, symbol="M" * 20, breaker_rules=rules
+    )
+    large.check()
+    assert encode_set_market(large, relay_seq=1, source=1)
+    length = len(msgspec.msgpack.encode(large))
+    assert length < messages.BODY_BYTES_MAX
+    monkeypatch.setattr(messages, "BODY_BYTES_MAX", length)
+    large.check()
+    monkeypatch.setattr(messages, "BODY_BYTES_MAX", length - 1)
+    with pytest.raises(SettingsError, match="fewer breaker rules or fee tiers"):
+        large.check()

@@ -88,8 +88,8 @@ def test_the_layout_is_one_table_of_unique_columns() -> None:
     assert [table.name for table in TABLES] == [
         "head", "relays", "assets", "markets", "fees", "accounts", "balances", "holds", "orders", "closed_ids",
         "skips", "expiries", "icebergs", "prevented", "amended", "cancel_timers", "parked", "entry_rules",
-        "allocations", "allocated_accounts", "blocks", "shares",
-        "conditional_rules", "triggers", "waiting",
+        "allocations", "allocated_accounts", "blocks", "shares", "conditional_rules", "triggers", "waiting",
+        "halt_rules", "breakers", "breaker_befores", "breaker_buckets", "breaker_halts", "market_timers",
     ]  # fmt: skip
     for table in TABLES:
         names = [name for name, _ in table.columns]
