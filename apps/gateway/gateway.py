@@ -16,6 +16,7 @@ from apps.common.clock import now_ms
 from apps.gateway import registry
 from apps.gateway.amending import Amendments
 from apps.gateway.batcher import Batcher
+from apps.gateway.blockorders import BlockOrders
 from apps.gateway.core import CorePipe
 from apps.gateway.coremonitor import CoreMonitor
 from apps.gateway.database import Follower, make_pool
@@ -87,6 +88,7 @@ class Gateway:
         self.batcher = Batcher(self.pipe, self.tail, keys)
         self.orders = Orders(self.markets, self.batcher, self.monitor, self.reads)
         self.replacements = Replacements(self.markets, self.batcher, self.reads, self.orders)
+        self.blocks = BlockOrders(self.markets, self.orders, self.reads)
         self.amendments = Amendments(self.markets, self.batcher, self.monitor, self.reads)
         self.public = PublicFeed(config.edge_url, config.shard, self.markets)
         self.history = History(self.reads, self.public)

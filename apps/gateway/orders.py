@@ -1,5 +1,6 @@
 """Orders as one story for REST and WebSocket API: check, append, wait for the durable events, answer."""
 
+from collections.abc import Callable
 from typing import Any
 
 from apps.common.clock import now_ms
@@ -11,7 +12,7 @@ from apps.gateway.markets import Market, Markets
 from apps.gateway.orderform import OrderForm, new_client_id, parse_order
 from apps.gateway.reads import Reads
 from apps.gateway.replies import Duplicate, OrderView, canceled_order, new_order, placed
-from apps.streams.codec import decode_event
+from apps.streams.codec import decode_event, encode_command
 from apps.streams.kinds import EventKind, Reason, TimerFlag
 from apps.streams.records import (
     CancelAll,
@@ -20,6 +21,7 @@ from apps.streams.records import (
     InternalReject,
     OrderClosed,
     OrderRejected,
+    PlaceOrder,
     SetCancelTimer,
 )
 
@@ -42,18 +44,24 @@ class Orders:
 
     async def place(self, values: dict[str, Any], account_id: int) -> dict[str, Any]:
         """The answer in the asked response type. Raises ApiError; 504 means that the outcome is unknown."""
+        return (await self.place_as(values, account_id, encode_command))[0]
+
+    async def place_as(
+        self, values: dict[str, Any], account_id: int, frames: Callable[[PlaceOrder], bytes]
+    ) -> tuple[dict[str, Any], list[bytes]]:
+        """The same for an order that `frames` makes into its command; also the command's events."""
         form = self.form(values, account_id)
-        records = await self._batcher.send(form.command)
+        records = await self._batcher.send_run(frames(form.command))
         if is_stale(records):
             # The engine has newer settings than we had: wait until they are settled, count again, try once more.
             await self._reads.reload_markets()
             form = self.form(values, account_id)
-            records = await self._batcher.send(form.command)
+            records = await self._batcher.send_run(frames(form.command))
         outcome = placed(records, form.market)
         if isinstance(outcome, Duplicate):
             first, market = await self.first_order(account_id, outcome.order_id)
-            return new_order(first, market, form.response_type)
-        return new_order(outcome, form.market, form.response_type)
+            return new_order(first, market, form.response_type), records
+        return new_order(outcome, form.market, form.response_type), records
 
     def form(self, values: dict[str, Any], account_id: int) -> OrderForm:
         """A new order's form; refused where the answer is sure already, or where no order may be taken now."""

@@ -142,6 +142,24 @@ class Amount(Param):
 
 
 @dataclass(frozen=True, slots=True)
+class Amounts(Param):
+    """JSON array of decimals as texts, ["0.5","1"], as units of 10^-8; at most `longest` of them."""
+
+    above: str = "LOT_SIZE"
+    longest: int = 64
+
+    def parse(self, text: str) -> list[int]:
+        try:
+            texts = msgspec.json.decode(text, type=list[str])
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise errors.illegal_characters(self.name, f'["{AMOUNT_LEGAL}", ...]') from error
+        if not 0 < len(texts) <= self.longest:
+            raise errors.not_valid(self.name)
+        each = Amount(self.name, above=self.above)
+        return [each.parse(text) for text in texts]
+
+
+@dataclass(frozen=True, slots=True)
 class Choice(Param):
     """One of `values` by its exact spelling; `refuse` makes the error for anything else."""
 

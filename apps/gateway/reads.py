@@ -50,6 +50,16 @@ _PREVENTED: Final = (
     " JOIN orders_order m ON m.id = p.maker_order_id"
     " WHERE p.market_id = %s AND (p.taker_account_id = %s OR p.maker_account_id = %s)"
 )
+_SHARES: Final = (
+    "SELECT s.order_id, s.account_id, s.final_lots, s.allocated_lots FROM orders_ordershare s"
+    " JOIN orders_order o ON o.id = s.order_id"
+    " WHERE s.order_id = %s AND s.market_id = %s AND (o.account_id = %s OR s.account_id = %s) ORDER BY s.id"
+)
+_SHARED_FILLS: Final = (
+    "SELECT f.account_id, f.trade_id, f.price_ticks, f.quantity_lots, f.fee_units, f.is_buyer, f.is_taker"
+    " FROM orders_allocatedfill f WHERE f.account_id = ANY(%s) AND f.market_id = %s AND f.order_id = %s"
+    " ORDER BY f.trade_id"
+)
 _BALANCES: Final = (
     "SELECT asset_id, available_units, held_units FROM ledger_balance WHERE shard = %s AND account_id = %s"
 )
@@ -84,6 +94,17 @@ class OwnPreventedMatch:
     time_ms: int
     taker_rest_lots: int
     maker_rest_lots: int
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A sub-account's part of a block order and what it got of each trade, oldest first."""
+
+    order_id: int
+    account_id: int
+    final_lots: int
+    allocated_lots: int
+    fills: tuple[Fill, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +262,21 @@ class Reads:
             (market.id, account_id, account_id, *parameters, limit),
         )
         return [OwnPreventedMatch(*row) for row in rows]
+
+    async def shares(self, account_id: int, market: Market, order_id: int) -> list[Share]:
+        """Shares of a block order, in the order of its rule: all for its owner, else the account's own."""
+        rows = await self._settled_rows(_SHARES, (order_id, market.id, account_id, account_id))
+        if not rows:
+            return []
+        got: dict[int, list[Fill]] = {row[1]: [] for row in rows}
+        for row in await self._rows(_SHARED_FILLS, (list(got), market.id, order_id)):
+            of_account, trade_id, price, lots, fee_units, is_buyer, is_taker = row
+            taker_side = Side.BUY if is_buyer == is_taker else Side.SELL
+            asset = fee_asset(market, taker_side=taker_side, is_taker=is_taker, fee_units=fee_units)
+            got[of_account].append(Fill(trade_id, price, lots, fee_units, asset))
+        return [
+            Share(order, account, final, allocated, tuple(got[account])) for order, account, final, allocated in rows
+        ]
 
     # -- balances -----------------------------------------------------------------------------------------------------
     async def balances(self, account_id: int) -> dict[int, tuple[int, int]]:

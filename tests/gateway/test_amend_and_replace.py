@@ -293,6 +293,7 @@ def test_cancel_all_after(exchange: Exchange, alice: Client) -> None:
 
     def fired() -> bool:
         alice.refused("DELETE", ORDER, symbol="BTCUSDT", orderId=1)
+        exchange.wait_settled()
         return open_ids(alice) == []
 
     wait_until(fired)

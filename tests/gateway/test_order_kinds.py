@@ -83,6 +83,7 @@ def test_gtd_ends_at_its_time(exchange: Exchange, alice: Client) -> None:
     def ended() -> bool:
         # This exchange has no ticks: a command makes time pass.
         alice.refused("DELETE", ORDER, symbol="BTCUSDT", orderId=1)
+        exchange.wait_settled()
         return alice.ok("GET", "/api/v3/openOrders") == []
 
     wait_until(ended)

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
+from apps.gateway.blockorders import BLOCK_PARAMS
 from apps.gateway.dialect import REPLACE_MODES
 from apps.gateway.orderform import CLIENT_ID_PARAM, ORDER_PARAMS
 from apps.gateway.params import Amount, Choice, Integer, Param, Symbol, Text
@@ -85,6 +86,33 @@ async def cancel_replace(gateway: "Gateway", call: Call) -> dict[str, Any]:
 )
 async def amend_keep_priority(gateway: "Gateway", call: Call) -> dict[str, Any]:
     return await gateway.amendments.amend(call.values, call.account_id)
+
+
+@endpoint(
+    "POST",
+    "/api/v3/blockOrder",
+    security=Security.TRADE,
+    params=BLOCK_PARAMS,
+    ws="blockOrder.place",
+    error_codes=(*FORM_CODES, -1014, -2010, -1001, -1007),
+)
+async def place_block(gateway: "Gateway", call: Call) -> dict[str, Any]:
+    """Ours: one order for the accounts of an allocation rule."""
+    gateway.count_order(call)
+    return await gateway.blocks.place(call.values, call.account_id)
+
+
+@endpoint(
+    "GET",
+    "/api/v3/blockAllocations",
+    weight=20,
+    security=Security.USER_DATA,
+    params=(Symbol("symbol", required=True), Integer("orderId", required=True, minimum=1)),
+    ws="blockOrder.allocations",
+    error_codes=(-1121, -2013),
+)
+async def block_allocations(gateway: "Gateway", call: Call) -> list[dict[str, Any]]:
+    return await gateway.blocks.allocations(call.values, call.account_id)
 
 
 @endpoint(
