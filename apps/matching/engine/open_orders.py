@@ -94,7 +94,7 @@ def stop_waiting(order: Order) -> None:
         market.conditional.remove(order)
         order.seat.conditional_orders -= 1
     elif terms.waiting == TRIGGERED:
-        del market.triggered[order.order_id]
+        market.triggered.pop(order.order_id, None)  # the print that triggers it may end it before it has joined
 
 
 def _forget_terms(state: State, order: Order, terms: Terms) -> None:

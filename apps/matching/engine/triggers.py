@@ -10,14 +10,23 @@ from apps.matching.engine.terms import TRIGGERED
 
 
 def evaluate(state: State, market: Market, price_ticks: int) -> None:
-    """After a print at this price, the market's last one. A second call at the same price changes nothing."""
+    """After a print at this price, the market's last one. A second call at the same price changes nothing.
+
+    All that it triggers has left the structure before the first event says so; an order that another one's trigger ends
+    is passed by.
+    """
     watched = market.conditional
     if watched is None or watched.low < price_ticks < watched.high:
         return
-    for stop_price_ticks, order in watched.take(price_ticks):
+    taken = watched.take(price_ticks)
+    for _, order in taken:
+        assert order.terms is not None
+        order.terms.waiting = TRIGGERED
         order.seat.conditional_orders -= 1
-        state.journal.triggered(order, stop_price_ticks, price_ticks)
-        join_triggered(order, state.journal.seq)
+    for stop_price_ticks, order in taken:
+        if order.order_id in order.seat.open_orders:
+            state.journal.triggered(order, stop_price_ticks, price_ticks)
+            join_triggered(order, state.journal.seq)
 
 
 def join_triggered(order: Order, seq: int) -> None:

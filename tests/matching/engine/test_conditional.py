@@ -376,7 +376,7 @@ def test_ten_thousand_stops_triggered_by_one_print(side: Side) -> None:
     table.engine.validate()
 
 
-def test_in_a_market_that_is_not_open_the_fifo_stands_still_and_empties_when_it_opens() -> None:
+def halted_with_a_queue() -> Table:
     """A breaker halts in the middle of a sweep; here the halt is put into the state by hand."""
     table = play(
         BOOK
@@ -402,13 +402,55 @@ def test_in_a_market_that_is_not_open_the_fifo_stands_still_and_empties_when_it_
     table.words(events)  # the table notes which are triggered
     table.engine.validate()
     assert {row.waiting for row in table.engine.open_orders() if row.stop_price_ticks} == {Waiting.TRIGGERED}
+    assert market.seats[table.accounts["alice"]].conditional_orders == 0
     table.engine = Engine.restore(table.engine.snapshot())
-    table.play(
+    return table
+
+
+def test_in_a_market_that_is_not_open_the_fifo_stands_still_and_empties_when_it_opens() -> None:
+    halted_with_a_queue().play(
         """
         cancel s4         -> canceled s4
-        state CANCEL_ONLY -> HALTED to CANCEL_ONLY
+        state POST_ONLY   -> HALTED to POST_ONLY
+        state CANCEL_ONLY -> POST_ONLY to CANCEL_ONLY
+        amend s1 0.05     -> amend rejected market_cancel_only
         wait 60           -> expired s3 expired_by_time
         state OPEN        -> CANCEL_ONLY to OPEN, trade d1 49500 0.1 by s2, done s2, trade d1 49500 0.1 by s1, done s1
+        """
+    )
+
+
+def test_closing_cancels_the_queue_too() -> None:
+    table = halted_with_a_queue()
+    answer = table.ask("state CLOSED")
+    assert [part.split()[1] for part in answer.split(", ") if part.startswith("canceled s")] == ["s1", "s2", "s3", "s4"]
+    assert list(table.engine._state.markets[MARKET].triggered) == []
+    table.engine.validate()
+
+
+def test_a_queue_at_which_the_engine_fails_can_be_cancelled_order_by_order() -> None:
+    """The command that opens the market would run it; skipped three times it stops the market, with its queue."""
+    halted_with_a_queue().play(
+        """
+        skip state OPEN -> skipped internal
+        skip state OPEN -> skipped internal
+        skip state OPEN -> skipped internal, HALTED to CANCEL_ONLY
+        cancel s2       -> canceled s2
+        cancel s3       -> canceled s3
+        cancel s4       -> canceled s4
+        state OPEN      -> CANCEL_ONLY to OPEN, trade d1 49500 0.1 by s1, done s1
+        """
+    )
+
+
+def test_a_skipped_command_triggers_nothing_and_its_repeat_does() -> None:
+    table = play(BOOK + "sell s1 alice market 0.1 stop 49500\nbuy s2 bob market 0.00001 stop 60000")
+    table.account("erin")
+    table.play(
+        """
+        skip sell q erin market 0.1  -> skipped internal
+        last                         -> 50000
+        sell q erin market 0.1       -> trade d1 49500 0.1, done, triggered s1, trade d1 49500 0.1 by s1, done s1
         """
     )
 
