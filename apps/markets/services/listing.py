@@ -56,8 +56,6 @@ class MarketTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     ask_down_bp: int = 0
     ask_up_bp: int = 0
     max_open_orders: int = 0
-    max_conditional_orders: int = 0
-    conditional_buffer_bp: int = 0
     park_outside_band: bool = False
     park_expiry_s: int = PARK_EXPIRY_S
     max_iceberg_orders: int = 0
