@@ -5,6 +5,7 @@ they do not is printed.
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from itertools import zip_longest
+from time import monotonic
 from typing import Any, Protocol
 
 from apps.streams.codec import decode_command, decode_events
@@ -67,7 +68,7 @@ def attempt(engine: EngineLike, step: Step) -> bytes | str:
         return f"{type(error).__name__}: {error}"
 
 
-def shrink(steps: list[Step], left: Make, right: Make, *, runs_max: int = 3_000) -> list[Step]:
+def shrink(steps: list[Step], left: Make, right: Make, *, seconds_max: float = 30) -> list[Step]:
     """Drop commands, in halves, quarters ... single ones, while the last of what is left still differs in the same way.
 
     `steps` must differ at its last one. A dropped relayed command leaves a gap where both stop: another way.
@@ -77,12 +78,11 @@ def shrink(steps: list[Step], left: Make, right: Make, *, runs_max: int = 3_000)
     direct = [unnumbered(step) for step in steps]
     if first_difference(direct, left, right) == found:
         steps = direct
-    size = len(steps) // 2
-    while size and runs_max:
+    size, until = len(steps) // 2, monotonic() + seconds_max
+    while size and monotonic() < until:
         at, dropped = 0, False
-        while at < len(steps) - 1 and runs_max:
+        while at < len(steps) - 1 and monotonic() < until:
             shorter = steps[:at] + steps[min(at + size, len(steps) - 1) :]
-            runs_max -= 1
             difference = first_difference(shorter, left, right)
             if difference is not None and difference[1] == found[1]:
                 steps, dropped = shorter[: difference[0] + 1], True

@@ -2,6 +2,7 @@
 
 from apps.streams.kinds import MarketState, OrderKind, Reason, Side, StpMode, TimeInForce
 from apps.streams.records import PlaceOrder
+from tests.oracle import blocks
 from tests.oracle.matching import Rehearsal, would_match
 from tests.oracle.world import LIMIT_KINDS, Market, Order, World
 
@@ -16,7 +17,7 @@ REFUSING_STATES = {
 }
 
 
-def format_of(world: World, order: PlaceOrder, *, readable: bool) -> Reason:
+def format_of(world: World, order: PlaceOrder, *, readable: bool, is_block: bool) -> Reason:
     """Format and settings version. `readable` says that its text is ASCII and that it has no frame too many."""
     if not readable or not is_known(order):
         return Reason.MALFORMED
@@ -24,7 +25,7 @@ def format_of(world: World, order: PlaceOrder, *, readable: bool) -> Reason:
         return Reason.UNKNOWN_MARKET
     if order.account_id not in world.accounts:
         return Reason.UNKNOWN_ACCOUNT
-    if not is_well_formed(order):
+    if not is_well_formed(order) or (is_block and not blocks.may_be_block(order)):
         return Reason.MALFORMED
     if order.settings_version < world.markets[order.market_id].settings.settings_version:
         return Reason.STALE_SETTINGS
@@ -138,6 +139,8 @@ def limits_of(order: Order) -> Reason:
 
 def funds_of(world: World, order: Order, rehearsal: Rehearsal | None) -> Reason:
     """Enough for what it will hold; a market buy by quantity, which holds nothing, for what would print."""
+    if order.shares:
+        return Reason.INSUFFICIENT_BALANCE if blocks.one_is_short(world, order) else Reason.NONE
     needed = order.need()
     if order.kind == OrderKind.MARKET and order.side == Side.BUY and not order.budget:
         assert rehearsal is not None

@@ -2,9 +2,19 @@
 
 from dataclasses import dataclass
 
-from apps.streams.kinds import OrderKind, OrderStatus, Reason, Side, StpMode, TradeFlag
+from apps.streams.kinds import (
+    AllocatedFlag,
+    AllocationStep,
+    OrderKind,
+    OrderStatus,
+    Reason,
+    Side,
+    StpMode,
+    TradeFlag,
+)
 from apps.streams.records import IcebergRefilled, OrderClosed, PreventedMatch, Trade
-from tests.oracle.world import Account, Market, Order, World
+from tests.oracle import blocks
+from tests.oracle.world import Account, Market, Order, Share, World
 
 
 def in_reach(order: Order, maker_price: int) -> bool:
@@ -114,6 +124,7 @@ def close(world: World, order: Order, status: OrderStatus, reason: Reason, *, ca
         cancel_client_id=cancel_client_id,
         stp_mode=order.stp_mode,
     )
+    blocks.tell_released(world, order)
 
 
 def refill(world: World, order: Order) -> None:
@@ -150,15 +161,7 @@ def print_trade(world: World, taker: Order, maker: Order, lots: int, agg_id: int
     if maker_ppm >= 0:
         maker_fee, rebate = ceil_ppm(maker_receives, maker_ppm), 0
     else:
-        rebate = min(taker_receives * -maker_ppm // 1_000_000, taker_fee - -(-taker_fee // 10))
-        maker_fee = -rebate
-
-    world.add(taker.account, taker_asset, taker_receives - taker_fee)
-    world.add(taker.account, maker_asset, -maker_receives)
-    world.add(maker.account, maker_asset, maker_receives - (maker_fee + rebate))
-    world.add(maker.account, taker_asset, rebate - taker_receives)
-    world.fees[taker_asset] = world.fees.get(taker_asset, 0) + taker_fee - rebate
-    world.fees[maker_asset] = world.fees.get(maker_asset, 0) + maker_fee + rebate
+        maker_fee, rebate = 0, min(taker_receives * -maker_ppm // 1_000_000, taker_fee - -(-taker_fee // 10))
 
     for order in (taker, maker):
         order.filled += lots
@@ -168,6 +171,24 @@ def print_trade(world: World, taker: Order, maker: Order, lots: int, agg_id: int
     maker.tip -= lots
     market.last_price = price
     market.trade_id += 1
+
+    # What each side gives and gets, block orders by sub-account
+    told: list[tuple[Order, Share, int, int]] = []  # (order, share, lots, its fee)
+    for order, fee, back, receives, pays in (
+        (taker, taker_fee, 0, taker_asset, maker_asset),
+        (maker, maker_fee, rebate, maker_asset, taker_asset),
+    ):
+        parts = blocks.owners(order, lots)
+        fees = blocks.largest_remainder(fee or back, [count for _, _, count in parts])
+        for (share, account, count), part in zip(parts, fees, strict=True):
+            money = {market.quote: market.notional(price, count), market.base: count * market.settings.lot_size}
+            world.add(account, receives, money[receives] - (part if fee else 0))
+            world.add(account, pays, (part if back else 0) - money[pays])
+            if share is not None:
+                share.allocated += count
+                told.append((order, share, count, part if fee else -part))
+    world.fees[taker_asset] = world.fees.get(taker_asset, 0) + taker_fee - rebate
+    world.fees[maker_asset] = world.fees.get(maker_asset, 0) + maker_fee
 
     taker_done = not taker.budget and taker.left == 0
     maker_done = maker.left == 0
@@ -193,7 +214,7 @@ def print_trade(world: World, taker: Order, maker: Order, lots: int, agg_id: int
         price_ticks=price,
         quantity_lots=lots,
         taker_fee_units=taker_fee,
-        maker_fee_units=maker_fee,
+        maker_fee_units=maker_fee - rebate,
         taker_base_available=taker_base[0],
         taker_base_held=taker_base[1],
         taker_quote_available=taker_quote[0],
@@ -205,6 +226,10 @@ def print_trade(world: World, taker: Order, maker: Order, lots: int, agg_id: int
         level_lots=world.level(market, maker.side, price),
         maker_left_lots=maker.left,
     )
+    for order, share, count, fee in told:
+        flags = AllocatedFlag.TAKER if order is taker else 0
+        trade = {"flags": flags, "trade_id": market.trade_id, "price_ticks": price, "fee_units": fee}
+        blocks.tell(world, order, share, AllocationStep.FILLED, count, **trade)
     if not maker_done and maker.tip == 0:
         refill(world, maker)
 
@@ -240,6 +265,7 @@ def prevent(world: World, taker: Order, maker: Order, lots: int) -> bool:
         taker.prevented += lots
     maker.prevented += lots
     maker.tip -= lots
+    shares_told = [blocks.take_off(world, order, lots) for order in (taker, maker)]
     taker_available, taker_held = world.balance(taker.account, taker.pays_with)
     maker_available, maker_held = world.balance(maker.account, maker.pays_with)
     world.emit(
@@ -254,6 +280,8 @@ def prevent(world: World, taker: Order, maker: Order, lots: int) -> bool:
         taker_left_lots=0 if taker.budget else taker.left,
         maker_left_lots=maker.left,
     )
+    for tell in shares_told:
+        tell()
     if maker.left == 0:
         close(world, maker, in_match, self_trade)
     elif maker.tip == 0:

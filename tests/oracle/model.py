@@ -5,7 +5,7 @@ from typing import Any
 
 from apps.streams.kinds import CommandKind, Reason
 from apps.streams.records import COMMANDS, CONTROL_HEAD_SIZE, FRAME_SIZE, MoneyCommand, Relayed
-from tests.oracle import money, orders, parking, staff
+from tests.oracle import blocks, money, orders, parking, staff
 from tests.oracle.world import World
 
 ONE_FRAME_COMMANDS: dict[CommandKind, Callable[..., object]] = {
@@ -16,6 +16,11 @@ ONE_FRAME_COMMANDS: dict[CommandKind, Callable[..., object]] = {
     CommandKind.SET_CANCEL_TIMER: orders.set_cancel_timer,
     CommandKind.SET_MARKET_STATE: staff.set_market_state,
     CommandKind.SET_ACCOUNT: staff.set_account,
+}
+BODY_COMMANDS: dict[CommandKind, Callable[..., object]] = {
+    CommandKind.SET_ASSET: staff.set_asset,
+    CommandKind.SET_MARKET: staff.set_market,
+    CommandKind.SET_ALLOCATION: blocks.set_allocation,
 }
 
 
@@ -70,15 +75,19 @@ class Oracle:
             ONE_FRAME_COMMANDS[kind](world, command, readable=readable and one_frame)
         elif isinstance(command, MoneyCommand):
             money.move_money(world, command, readable=readable and one_frame)
-        elif kind == CommandKind.REPLACE_ORDER:
+        elif kind in (CommandKind.REPLACE_ORDER, CommandKind.PLACE_BLOCK):
             order = None
-            if len(run) == 2 * FRAME_SIZE and run[FRAME_SIZE + 1] == CommandKind.PLACE_ORDER:
+            if len(run) >= 2 * FRAME_SIZE and run[FRAME_SIZE + 1] == CommandKind.PLACE_ORDER:
                 order, order_readable = decode(run[FRAME_SIZE:])
                 readable = readable and order_readable
-            orders.replace_order(world, command, order, readable=readable)
+            if kind == CommandKind.PLACE_BLOCK:
+                orders.place_block(world, command, order, run, readable=readable)
+            else:
+                readable = readable and len(run) == 2 * FRAME_SIZE
+                orders.replace_order(world, command, order, readable=readable)
         elif kind == CommandKind.REVIEW_ORDER:
             parking.review_order(world, command, orders.run, readable=readable and one_frame)
-        elif kind in (CommandKind.SET_ASSET, CommandKind.SET_MARKET):
+        elif kind in BODY_COMMANDS:
             end = CONTROL_HEAD_SIZE + command.body_length
             body = run[CONTROL_HEAD_SIZE:end] if end <= len(run) else None
-            (staff.set_asset if kind == CommandKind.SET_ASSET else staff.set_market)(world, command, body)
+            BODY_COMMANDS[kind](world, command, body)

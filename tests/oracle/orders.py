@@ -27,16 +27,20 @@ from apps.streams.records import (
     OrderDuplicate,
     OrderRejected,
     OrderRested,
+    PlaceBlock,
     PlaceOrder,
     ReplaceOrder,
     SetCancelTimer,
 )
-from tests.oracle import checks, parking
+from tests.oracle import blocks, checks, parking
 from tests.oracle.matching import Rehearsal, close, has_expired, in_reach, rehearse, sweep, would_match
 from tests.oracle.world import Order, World
 
 DAY_MS = 86_400_000
 TIMERS_A_COMMAND = 1_000
+
+
+Block = tuple[PlaceBlock, list[int]]  # head of a block order and the lots requested
 
 
 def place_order(world: World, command: PlaceOrder, *, readable: bool) -> None:
@@ -45,14 +49,27 @@ def place_order(world: World, command: PlaceOrder, *, readable: bool) -> None:
         last_checks_and_sweep(world, command, order)
 
 
-def first_checks(world: World, command: PlaceOrder, *, readable: bool) -> Order | None:
+def place_block(world: World, head: PlaceBlock, command: PlaceOrder | None, run: bytes, *, readable: bool) -> None:
+    """`command` is None where the second frame is no new order."""
+    lots = blocks.requested(run, head)
+    same = command is not None and (command.market_id, command.account_id) == (head.market_id, head.account_id)
+    if command is None or not same or lots is None:
+        unread = PlaceOrder(market_id=head.market_id, account_id=head.account_id, side=0, order_kind=0)
+        reject(world, unread, Reason.MALFORMED)
+        return
+    order = first_checks(world, command, readable=readable, block=(head, lots))
+    if order is not None:
+        last_checks_and_sweep(world, command, order, block=(head, lots))
+
+
+def first_checks(world: World, command: PlaceOrder, *, readable: bool, block: Block | None = None) -> Order | None:
     """Format, client order id, market state, filters, price band; the order where it may go on."""
-    reason = checks.format_of(world, command, readable=readable)
+    reason = checks.format_of(world, command, readable=readable, is_block=block is not None)
     if reason:
         reject(world, command, reason)
         return None
     known = world.ids.get((command.account_id, command.client_id))
-    if known is not None and known.fingerprint == fingerprint(command):
+    if known is not None and known.fingerprint == fingerprint(command, block):
         world.emit(
             OrderDuplicate,
             market_id=command.market_id,
@@ -67,15 +84,16 @@ def first_checks(world: World, command: PlaceOrder, *, readable: bool) -> Order 
     order = as_order(world, command)
     reason = checks.state_of(world, order) or checks.filters_of(world, order) or checks.band_of(order)
     if reason == Reason.PERCENT_PRICE and parking.parks(order):
-        order.waiting = Waiting.PARKED
-        return order
+        order.waiting, reason = Waiting.PARKED, Reason.NONE
+    if not reason and block is not None:
+        reason = blocks.shares_of(world, order, *block)
     if reason:
         reject(world, command, reason)
         return None
     return order
 
 
-def last_checks_and_sweep(world: World, command: PlaceOrder, order: Order) -> None:
+def last_checks_and_sweep(world: World, command: PlaceOrder, order: Order, block: Block | None = None) -> None:
     """Limits of the account, funds, would match; then the sweep and what becomes of the rest."""
     rehearsal: Rehearsal | None = None
     if order.kind == OrderKind.MARKET or order.time_in_force == TimeInForce.FOK:
@@ -90,7 +108,7 @@ def last_checks_and_sweep(world: World, command: PlaceOrder, order: Order) -> No
         reject(world, command, reason)
         return
 
-    accept(world, command, order)
+    accept(world, order, fingerprint(command, block))
     if order.waiting:
         parking.park(world, order)
     elif not order.resting:
@@ -124,12 +142,13 @@ def reject(world: World, command: PlaceOrder, reason: Reason) -> None:
     )
 
 
-def fingerprint(command: PlaceOrder) -> tuple[Any, ...]:
+def fingerprint(command: PlaceOrder, block: Block | None) -> tuple[Any, ...]:
     """All parameters but settings version and time."""
     c = command
     return (
         c.market_id, c.price_ticks, c.quantity_lots, c.budget_units, c.display_lots, c.stop_price_ticks, c.expires_ms,
         c.trailing_bips, c.side, c.order_kind, c.time_in_force, c.stp_mode,
+        (block[0].rule_id, *block[1]) if block else None,
     )  # fmt: skip
 
 
@@ -158,7 +177,7 @@ def stand_in_book(world: World, order: Order) -> None:
     order.resting = True
 
 
-def accept(world: World, command: PlaceOrder, order: Order) -> None:
+def accept(world: World, order: Order, remembered: tuple[Any, ...]) -> None:
     """The order has an id and holds its money; it stands in the book at once where nothing is in its reach."""
     world.last_order_id += 1
     order.order_id = world.last_order_id
@@ -168,7 +187,9 @@ def accept(world: World, command: PlaceOrder, order: Order) -> None:
     rests = can_rest and not any(in_reach(order, maker.price) for maker in world.book(order.market, opposite))
     world.orders[order.order_id] = order
     order.account.orders.append(order)
-    world.remember(order, fingerprint(command))
+    world.remember(order, remembered)
+    if order.shares:
+        world.blocks.append(order)
     if rests:
         stand_in_book(world, order)
     available, held = world.balance(order.account, order.pays_with)
@@ -194,6 +215,7 @@ def accept(world: World, command: PlaceOrder, order: Order) -> None:
         stp_mode=order.stp_mode,
         client_id=order.client_id,
     )
+    blocks.tell_held(world, order)
 
 
 def rest(world: World, order: Order) -> None:
@@ -254,6 +276,9 @@ def cancel_order(world: World, command: CancelOrder | ReplaceOrder, *, readable:
     order = find(world, command)
     if order is None:
         reject_cancel(world, command, Reason.UNKNOWN_ORDER)
+        return False
+    if order.shares and isinstance(command, ReplaceOrder):
+        reject_cancel(world, command, Reason.BLOCK_UNCHANGEABLE)
         return False
     by_user = Reason.CANCELED_BY_USER
     close(world, order, OrderStatus.CANCELED, by_user, cancel_client_id=command.cancel_client_id)
@@ -343,6 +368,8 @@ def amendable(world: World, order: Order, quantity: int) -> Reason:
     state = order.market.state
     if state not in (MarketState.OPEN, MarketState.POST_ONLY):
         return checks.REFUSING_STATES[MarketState(state)]
+    if order.shares:
+        return Reason.BLOCK_UNCHANGEABLE
     if order.waiting:
         return Reason.NOT_AMENDABLE
     if not order.filled + order.prevented < quantity < order.quantity:

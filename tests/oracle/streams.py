@@ -6,14 +6,24 @@ alone. Each seed draws its own habits: what is frequent in one history is rare i
 """
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from random import Random
 from typing import Any
 
 from msgspec import structs
 
-from apps.streams.codec import encode_command, encode_replace, encode_set_asset, encode_set_market, stamp
+from apps.streams.codec import (
+    encode_block,
+    encode_command,
+    encode_replace,
+    encode_set_allocation,
+    encode_set_asset,
+    encode_set_market,
+    stamp,
+)
 from apps.streams.kinds import (
+    AllocationMethod,
     CommandKind,
     Counterparty,
     EventKind,
@@ -28,7 +38,7 @@ from apps.streams.kinds import (
     TimeInForce,
     TradeFlag,
 )
-from apps.streams.messages import AssetSettings, MarketSettings
+from apps.streams.messages import AllocationSettings, AssetSettings, MarketSettings
 from apps.streams.records import (
     COMMANDS,
     EVENT_SIZE,
@@ -41,6 +51,7 @@ from apps.streams.records import (
     Credit,
     Debit,
     Hold,
+    PlaceBlock,
     PlaceOrder,
     Release,
     ReplaceOrder,
@@ -92,6 +103,9 @@ class History:
         self.relay_seq = 0
         self.open: dict[int, Placed] = {}
         self.parked: dict[int, Placed] = {}
+        self.families: dict[int, int] = {}
+        self.rules: dict[tuple[int, int], AllocationSettings] = {}
+        self.asked: dict[tuple[int, int], AllocationSettings] = {}  # rules that may have been applied
         self.versions: dict[int, int] = {}
         self.holds: dict[str, tuple[int, int, int]] = {}  # key -> account, asset, amount
         self.repeatable: deque[bytes] = deque(maxlen=30)
@@ -105,7 +119,7 @@ class History:
         common = {
             self.order: 60, self.cancel: 6, self.cancel_everything: 0.3, self.amend: 5, self.replace: 5,
             self.repeat: 2.5, self.cancel_timer: 1, self.money: 7, self.account: 1, self.settings: 0.7,
-            self.state: 0.6, self.review: 1.5, self.tick: 2, self.garbage: 2,
+            self.state: 0.6, self.review: 1.5, self.block: 4, self.allocation: 0.7, self.tick: 2, self.garbage: 2,
         }  # fmt: skip
         self.actions = list(common)
         self.weights = [weight * random.choice((0.3, 1, 1, 2)) for weight in common.values()]
@@ -115,9 +129,13 @@ class History:
         self.queue = self.first_commands()  # what comes before anything is drawn
 
     def first_commands(self) -> list[bytes]:
+        heads = self.accounts[: self.random.choice((0, 2, 3, 4))]  # one family
         frames = [encode_set_asset(AssetSettings(asset_id=a, code=code), **self.relay()) for a, code in ASSETS.items()]
         frames += [encode_set_market(self.market(market_id), **self.relay()) for market_id in MARKETS]
-        frames += [encode_command(SetAccount(account_id=a, fee_tier=a % 3, **self.relay())) for a in self.accounts]
+        frames += [
+            encode_command(SetAccount(account_id=a, family_id=1 if a in heads else 0, fee_tier=a % 3, **self.relay()))
+            for a in self.accounts
+        ]
         for account_id in self.accounts:
             for asset_id in ASSETS:
                 frames.append(encode_command(self.credit(account_id, asset_id)))
@@ -159,7 +177,12 @@ class History:
             elif kind == EventKind.ORDER_REVIEWED:
                 self.parked.pop(values["order_id"], None)
             elif kind == EventKind.SETTINGS_APPLIED:
-                if values["op"] == CommandKind.SET_MARKET:
+                if values["op"] == CommandKind.SET_ACCOUNT:
+                    self.families[values["account_id"]] = values["family_id"]
+                elif values["op"] == CommandKind.SET_ALLOCATION:
+                    key = (values["account_id"], values["object_id"])
+                    self.rules[key] = self.asked[key]
+                elif values["op"] == CommandKind.SET_MARKET:
                     self.versions[values["object_id"]] = values["settings_version"]
                     self.review_soon(values["object_id"])
             elif kind == EventKind.MONEY_MOVED:
@@ -305,6 +328,10 @@ class History:
         if not self.repeatable:
             return self.tick()
         frames = bytearray(self.random.choice(self.repeatable))
+        if frames[1] == CommandKind.PLACE_BLOCK:
+            if len(frames) > 2 * FRAME_SIZE and self.random.random() < 0.3:
+                frames[2 * FRAME_SIZE] ^= 1
+            return bytes(frames)
         layout = COMMANDS[CommandKind.PLACE_ORDER]
         values = dict(zip(("version", "kind", *layout.names), layout.struct.unpack(frames), strict=True))
         draw = self.random.random()
@@ -417,7 +444,7 @@ class History:
     def account(self) -> bytes:
         random = self.random
         account_id = self.some_account() if random.random() > 0.03 else random.choice((0, 98))
-        family = random.choice((0, 0, 1, 2, account_id, 50))
+        family = random.choice((0, 0, 1, 1, 1, 2, account_id, 50))
         tier = random.choice((0, 1, 2, 15, 16))
         return encode_command(SetAccount(account_id=account_id, family_id=family, fee_tier=tier, **self.relay()))
 
@@ -439,6 +466,58 @@ class History:
         elif draw < 0.23:
             values["fees"] = [(-950, 1_000)]
         return encode_set_market(MarketSettings(**values), **self.relay())
+
+    def block(self) -> bytes:
+        random = self.random
+        order = self.new_order()
+        if order.order_kind == OrderKind.MARKET and random.random() < 0.9:
+            order = replace(order, side=Side.SELL, budget_units=0, quantity_lots=max(1, order.quantity_lots))
+        if random.random() < 0.9:
+            order = replace(order, display_lots=0)
+        rule = (
+            random.choice(list(self.rules.values()))
+            if self.rules
+            else AllocationSettings(account_id=1, rule_id=1, method=2, accounts=[1])
+        )
+        if random.random() < 0.95:
+            order = replace(order, account_id=rule.account_id)
+        count = len(rule.accounts) if rule.method == AllocationMethod.PRO_RATA else 0
+        if random.random() < 0.03:
+            count = random.randrange(20)
+        lots = [random.choice((0, 1, 2, 5, 50)) - (random.random() < 0.01) for _ in range(count)]
+        rule_id = rule.rule_id if random.random() < 0.97 else 9
+        head = PlaceBlock(market_id=order.market_id, account_id=order.account_id, rule_id=rule_id)
+        if random.random() < 0.02:
+            head = replace(head, account_id=self.some_account())
+        run = encode_block(head, order, lots)
+        self.repeatable.append(run)
+        return run
+
+    def allocation(self) -> bytes:
+        random = self.random
+        owner = self.some_account()
+        family = [a for a in self.accounts if self.families.get(a, a) == self.families.get(owner, owner)]
+        family = family or [owner]
+        if random.random() < 0.05:
+            family = self.accounts
+        if random.random() < 0.02:
+            family = [*family, self.stranger]
+        accounts = random.sample(family, random.randint(1, len(family)))
+        if random.random() < 0.05:
+            accounts = []
+        method = random.choice((1, 1, 2, 3, 3)) if random.random() < 0.97 else 4
+        weights = []
+        if method == AllocationMethod.FIXED and accounts:
+            cuts = sorted(random.sample(range(1, 10_000), len(accounts) - 1))
+            weights = [after - before for before, after in pairwise((0, *cuts, 10_000))]
+            if random.random() < 0.03:
+                weights[0] += 1
+        rule = AllocationSettings(
+            account_id=owner, rule_id=random.choice((1, 2)), method=method, accounts=accounts, weights_bp=weights
+        )
+        run = encode_set_allocation(rule, **self.relay())
+        self.asked[owner, rule.rule_id] = rule
+        return run
 
     def review(self) -> bytes:
         random = self.random
@@ -505,7 +584,17 @@ class History:
             settings[random.randrange(45, len(settings) - 60) if draw < 0.03 else 45] ^= 255
             return bytes(settings)
         make = random.choice(
-            (self.order, self.order, self.cancel, self.amend, self.replace, self.cancel_timer, self.money, self.account)
+            (
+                self.order,
+                self.order,
+                self.cancel,
+                self.amend,
+                self.replace,
+                self.cancel_timer,
+                self.money,
+                self.account,
+                self.block,
+            )
         )
         run = bytearray(make())
         layout = COMMANDS[CommandKind(run[1])]

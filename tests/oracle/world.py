@@ -10,7 +10,7 @@ from typing import Any
 
 from apps.streams.codec import encode_event
 from apps.streams.kinds import MarketState, OrderKind, Side
-from apps.streams.messages import MarketSettings
+from apps.streams.messages import AllocationSettings, MarketSettings
 
 LIMIT_KINDS = (OrderKind.LIMIT, OrderKind.LIMIT_MAKER)
 
@@ -56,6 +56,15 @@ class Market:
 
 
 @dataclass(slots=True, eq=False)
+class Share:
+    """What a sub-account has of a block order, in lots."""
+
+    account: Account
+    final: int
+    allocated: int = 0
+
+
+@dataclass(slots=True, eq=False)
 class Order:
     order_id: int
     account: Account
@@ -76,6 +85,7 @@ class Order:
     waiting: int = 0  # why it stands in no book (Waiting)
     parked_until: int = 0
     parked_seq: int = 0
+    shares: list[Share] = field(default_factory=list)  # of a block order
     tip: int = 0
     filled: int = 0
     filled_quote: int = 0
@@ -91,8 +101,16 @@ class Order:
     def pays_with(self) -> int:
         return self.market.quote if self.side == Side.BUY else self.market.base
 
+    def share_need(self, share: Share) -> int:
+        lots = share.final - share.allocated
+        if self.side == Side.SELL:
+            return lots * self.market.settings.lot_size
+        return self.market.notional(self.price, lots)
+
     def need(self) -> int:
         """What is held for it, of the asset it pays with (docs: Money held for orders, Market orders)."""
+        if self.shares:
+            return 0  # its sub-accounts hold
         if self.side == Side.SELL:
             lots = self.sell_lots - self.filled if self.budget else self.left
             return lots * self.market.settings.lot_size
@@ -127,7 +145,9 @@ class World:
         self.accounts: dict[int, Account] = {}
         self.markets: dict[int, Market] = {}
         self.orders: dict[int, Order] = {}  # open ones
+        self.blocks: list[Order] = []  # those of them that are divided
         self.last_order_id = 0
+        self.allocation_rules: dict[tuple[int, int], AllocationSettings] = {}  # by owner and rule
         self.ids: dict[tuple[int, str], RememberedId] = {}
         self.closed_ids: list[tuple[tuple[int, str], RememberedId]] = []
         self.closed_ids_kept = closed_ids_kept
@@ -148,6 +168,9 @@ class World:
 
     def held(self, account: Account, asset: int) -> int:
         for_orders = sum(order.need() for order in account.orders if order.pays_with == asset)
+        for order in self.blocks:
+            if order.pays_with == asset:
+                for_orders += sum(order.share_need(share) for share in order.shares if share.account is account)
         keyed = sum(hold.amount for hold in self.holds.values() if hold.account is account and hold.asset == asset)
         return for_orders + keyed
 
@@ -186,6 +209,8 @@ class World:
         """The order has ended: it is open no more, its client id belongs to the closed ones."""
         del self.orders[order.order_id]
         order.account.orders.remove(order)
+        if order.shares:
+            self.blocks.remove(order)
         order.resting = False
         if not order.client_id:
             return
