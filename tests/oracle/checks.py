@@ -1,13 +1,23 @@
 """What a new order is asked, in the order of matching-rules 2. Each step gives a reason or Reason.NONE."""
 
-from apps.streams.kinds import MarketState, OrderKind, Reason, Side, StpMode, TimeInForce
+from apps.streams.kinds import (
+    CONDITIONAL_KINDS,
+    MarketState,
+    OrderKind,
+    Reason,
+    Side,
+    StpMode,
+    TimeInForce,
+    Waiting,
+)
 from apps.streams.records import PlaceOrder
-from tests.oracle import blocks
+from tests.oracle import blocks, stops
 from tests.oracle.matching import Rehearsal, would_match
-from tests.oracle.world import LIMIT_KINDS, Market, Order, World
+from tests.oracle.world import MARKET_FORMS, Market, Order, World
 
 AMOUNT_MAX = 2**62 - 1
 ICEBERG_PARTS_MAX = 100
+TRAILING_MIN, TRAILING_MAX = 10, 2_000
 REFUSING_STATES = {
     MarketState.PRE_LAUNCH: Reason.MARKET_NOT_OPEN,
     MarketState.HALTED: Reason.MARKET_HALTED,
@@ -33,22 +43,24 @@ def format_of(world: World, order: PlaceOrder, *, readable: bool, is_block: bool
 
 
 def is_known(o: PlaceOrder) -> bool:
-    """A known side, self-trade mode and kind, and nothing that no order of the kind has."""
-    known = o.side in list(Side) and o.stp_mode in list(StpMode) and o.order_kind in (*LIMIT_KINDS, OrderKind.MARKET)
-    return known and o.stop_price_ticks == 0 and o.trailing_bips == 0
+    """A known side, self-trade mode and kind."""
+    return o.side in list(Side) and o.stp_mode in list(StpMode) and o.order_kind in list(OrderKind)
 
 
 def is_well_formed(o: PlaceOrder) -> bool:
     """Fields of its kind, and no others."""
-    if min(o.price_ticks, o.quantity_lots, o.budget_units, o.display_lots, o.expires_ms) < 0:
+    amounts = (o.price_ticks, o.quantity_lots, o.budget_units, o.display_lots, o.expires_ms, o.stop_price_ticks)
+    if min(amounts) < 0:
         return False
-    if o.order_kind == OrderKind.MARKET:
+    has_trigger = o.stop_price_ticks > 0 or o.trailing_bips > 0
+    if has_trigger != (o.order_kind in CONDITIONAL_KINDS) or (has_trigger and o.budget_units):
+        return False
+    if o.order_kind in MARKET_FORMS:
         unused = (o.price_ticks, o.display_lots, o.expires_ms, o.time_in_force)
         return not any(unused) and (o.quantity_lots > 0) != (o.budget_units > 0)
-    allowed = {
-        OrderKind.LIMIT: (TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTD),
-        OrderKind.LIMIT_MAKER: (TimeInForce.GTC, TimeInForce.GTD),
-    }[OrderKind(o.order_kind)]
+    allowed = [TimeInForce.GTC, TimeInForce.GTD]
+    if o.order_kind != OrderKind.LIMIT_MAKER:
+        allowed += [TimeInForce.IOC, TimeInForce.FOK]
     can_rest = o.time_in_force in (TimeInForce.GTC, TimeInForce.GTD)
     return (
         o.time_in_force in allowed
@@ -75,7 +87,12 @@ def state_of(world: World, order: Order) -> Reason:
 
 def filters_of(world: World, order: Order) -> Reason:
     settings, market = order.market.settings, order.market
-    if order.kind in LIMIT_KINDS:
+    entering = order.waiting == Waiting.CONDITIONAL
+    if entering and order.stop and not settings.min_price_ticks <= order.stop <= settings.max_price_ticks:
+        return Reason.PRICE_FILTER
+    if entering and order.trailing and not TRAILING_MIN <= order.trailing <= TRAILING_MAX:
+        return Reason.TRAILING_DELTA
+    if not order.is_market:
         if not settings.min_price_ticks <= order.price <= settings.max_price_ticks:
             return Reason.PRICE_FILTER
         if not settings.min_lots <= order.quantity <= settings.max_lots:
@@ -100,6 +117,10 @@ def filters_of(world: World, order: Order) -> Reason:
         return Reason.LOT_SIZE
     if order.quantity > settings.market_max_lots:
         return Reason.MARKET_LOT_SIZE
+    if entering:
+        if order.hold_left > AMOUNT_MAX:
+            return Reason.OVERFLOW
+        return notional_of(market, market.notional(stops.entry_stop(order), order.quantity))
     return notional_of(market, market.notional(market.reference, order.quantity))
 
 
@@ -114,7 +135,7 @@ def notional_of(market: Market, notional: int) -> Reason:
 
 def band_of(order: Order) -> Reason:
     """reference x down <= price x 10^4 <= reference x up; a bound of 0 is no bound."""
-    if order.kind not in LIMIT_KINDS:
+    if order.is_market or order.waiting == Waiting.CONDITIONAL:
         return Reason.NONE
     s, reference = order.market.settings, order.market.reference
     down, up = (s.bid_down_bp, s.bid_up_bp) if order.side == Side.BUY else (s.ask_down_bp, s.ask_up_bp)
@@ -126,14 +147,17 @@ def band_of(order: Order) -> Reason:
 
 def limits_of(order: Order) -> Reason:
     """Other open orders of the account in this market, and those with a display; asked of what can rest."""
-    settings = order.market.settings
-    if order.time_in_force not in (TimeInForce.GTC, TimeInForce.GTD):
+    settings, waits = order.market.settings, order.waiting == Waiting.CONDITIONAL
+    if order.time_in_force not in (TimeInForce.GTC, TimeInForce.GTD) and not waits:
         return Reason.NONE
     others = [o for o in order.account.orders if o.market is order.market and o is not order]
     if 0 < settings.max_open_orders <= len(others):
         return Reason.MAX_NUM_ORDERS
     if order.display and 0 < settings.max_iceberg_orders <= sum(o.display > 0 for o in others):
         return Reason.MAX_NUM_ICEBERG_ORDERS
+    waiting = sum(o.waiting == Waiting.CONDITIONAL for o in others)
+    if waits and 0 < settings.max_conditional_orders <= waiting:
+        return Reason.MAX_NUM_ALGO_ORDERS
     return Reason.NONE
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from apps.streams.kinds import (
     AllocatedFlag,
     AllocationStep,
-    OrderKind,
     OrderStatus,
     Reason,
     Side,
@@ -13,13 +12,13 @@ from apps.streams.kinds import (
     TradeFlag,
 )
 from apps.streams.records import IcebergRefilled, OrderClosed, PreventedMatch, Trade
-from tests.oracle import blocks
+from tests.oracle import blocks, stops
 from tests.oracle.world import Account, Market, Order, Share, World
 
 
 def in_reach(order: Order, maker_price: int) -> bool:
     """Price limit of a limit order; a market order by quantity takes any price."""
-    if order.kind == OrderKind.MARKET:
+    if order.is_market:
         return True
     return maker_price <= order.price if order.side == Side.BUY else maker_price >= order.price
 
@@ -168,6 +167,8 @@ def print_trade(world: World, taker: Order, maker: Order, lots: int, agg_id: int
         order.filled_quote += quote
     if taker.budget:
         taker.budget_left -= quote
+    if taker.is_conditional and taker.is_market and taker.side == Side.BUY:
+        taker.hold_left -= quote
     maker.tip -= lots
     market.last_price = price
     market.trade_id += 1
@@ -263,6 +264,8 @@ def prevent(world: World, taker: Order, maker: Order, lots: int) -> bool:
         taker.budget_left -= market.notional(maker.price, lots)
     else:
         taker.prevented += lots
+        if taker.hold_left:
+            taker.hold_left -= market.notional(maker.price, lots)
     maker.prevented += lots
     maker.tip -= lots
     shares_told = [blocks.take_off(world, order, lots) for order in (taker, maker)]
@@ -313,6 +316,11 @@ def sweep(world: World, taker: Order) -> None:
             left = taker.left
             if not in_reach(taker, maker.price):
                 return
+        if taker.is_conditional and taker.is_market and taker.side == Side.BUY:
+            left = min(left, taker.hold_left // market.notional(maker.price, 1))
+            if left == 0:
+                close(world, taker, OrderStatus.EXPIRED, Reason.HOLD_SPENT)
+                return
         if has_expired(maker, world.now):
             close(world, maker, OrderStatus.EXPIRED, Reason.EXPIRED_BY_TIME)
             continue
@@ -326,6 +334,7 @@ def sweep(world: World, taker: Order) -> None:
             printed_at = maker.price
             market.agg_id += 1
         print_trade(world, taker, maker, lots, market.agg_id)
+        stops.evaluate(world, market)
         last_was_prevented = False
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from apps.streams.kinds import CommandKind, Reason
 from apps.streams.records import COMMANDS, CONTROL_HEAD_SIZE, FRAME_SIZE, MoneyCommand, Relayed
-from tests.oracle import blocks, money, orders, parking, staff
+from tests.oracle import blocks, money, orders, parking, staff, stops
 from tests.oracle.world import World
 
 ONE_FRAME_COMMANDS: dict[CommandKind, Callable[..., object]] = {
@@ -50,6 +50,7 @@ class Oracle:
         world.out = []
         orders.run_timers(world)
         self._apply(command, run, readable=readable)
+        stops.run_triggered(world, orders.run)
         return b"".join(world.out)
 
     def skip(self, run: bytes, reason: Reason) -> bytes:

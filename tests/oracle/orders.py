@@ -32,7 +32,7 @@ from apps.streams.records import (
     ReplaceOrder,
     SetCancelTimer,
 )
-from tests.oracle import blocks, checks, parking
+from tests.oracle import blocks, checks, parking, stops
 from tests.oracle.matching import Rehearsal, close, has_expired, in_reach, rehearse, sweep, would_match
 from tests.oracle.world import Order, World
 
@@ -82,6 +82,8 @@ def first_checks(world: World, command: PlaceOrder, *, readable: bool, block: Bl
         reject(world, command, Reason.DUPLICATE_CLIENT_ID)
         return None
     order = as_order(world, command)
+    if order.is_conditional:
+        stops.set_up(order)
     reason = checks.state_of(world, order) or checks.filters_of(world, order) or checks.band_of(order)
     if reason == Reason.PERCENT_PRICE and parking.parks(order):
         order.waiting, reason = Waiting.PARKED, Reason.NONE
@@ -96,7 +98,7 @@ def first_checks(world: World, command: PlaceOrder, *, readable: bool, block: Bl
 def last_checks_and_sweep(world: World, command: PlaceOrder, order: Order, block: Block | None = None) -> None:
     """Limits of the account, funds, would match; then the sweep and what becomes of the rest."""
     rehearsal: Rehearsal | None = None
-    if order.kind == OrderKind.MARKET or order.time_in_force == TimeInForce.FOK:
+    if order.kind == OrderKind.MARKET:
         rehearsal = rehearse(world, order)
     if order.budget and order.side == Side.SELL:
         assert rehearsal is not None
@@ -104,21 +106,22 @@ def last_checks_and_sweep(world: World, command: PlaceOrder, order: Order, block
     reason = checks.limits_of(order) or checks.funds_of(world, order, rehearsal)
     if not reason and order.kind == OrderKind.LIMIT_MAKER and would_match(world, order):
         reason = Reason.WOULD_MATCH
+    if not reason and order.is_conditional and stops.would_trigger(order):
+        reason = Reason.WOULD_TRIGGER
     if reason:
         reject(world, command, reason)
         return
 
     accept(world, order, fingerprint(command, block))
-    if order.waiting:
+    if order.waiting == Waiting.PARKED:
         parking.park(world, order)
-    elif not order.resting:
-        run(world, order, rehearsal)
+    elif not order.resting and not order.waiting:
+        run(world, order)
 
 
-def run(world: World, order: Order, rehearsal: Rehearsal | None = None) -> None:
+def run(world: World, order: Order) -> None:
     """The sweep, and what becomes of the rest."""
-    short = rehearsal is not None and rehearsal.lots < order.quantity
-    if order.time_in_force == TimeInForce.FOK and short:
+    if order.time_in_force == TimeInForce.FOK and rehearse(world, order).lots < order.quantity:
         close(world, order, OrderStatus.EXPIRED, Reason.NO_LIQUIDITY)
         return
     sweep(world, order)
@@ -168,6 +171,8 @@ def as_order(world: World, command: PlaceOrder) -> Order:
         display=command.display_lots,
         expires_ms=command.expires_ms,
         client_id=command.client_id,
+        stop=command.stop_price_ticks,
+        trailing=command.trailing_bips,
     )
 
 
@@ -195,7 +200,7 @@ def accept(world: World, order: Order, remembered: tuple[Any, ...]) -> None:
     available, held = world.balance(order.account, order.pays_with)
     world.emit(
         OrderAccepted,
-        flags=AcceptedFlag.RESTED if rests else 0,
+        flags=AcceptedFlag.RESTED if rests else AcceptedFlag.WAITING if order.is_conditional else 0,
         market_id=order.market.market_id,
         account_id=order.account.account_id,
         order_id=order.order_id,
@@ -203,12 +208,12 @@ def accept(world: World, order: Order, remembered: tuple[Any, ...]) -> None:
         quantity_lots=order.quantity,
         budget_units=order.budget,
         display_lots=order.display,
-        stop_price_ticks=0,
+        stop_price_ticks=order.stop,
         expires_ms=order.expires_ms,
         available_units=available,
         held_units=held,
         level_lots=world.level(order.market, order.side, order.price) if rests else 0,
-        trailing_bips=0,
+        trailing_bips=order.trailing,
         side=order.side,
         order_kind=order.kind,
         time_in_force=order.time_in_force,
@@ -419,7 +424,7 @@ def run_timers(world: World) -> None:
             fire_cancel_timer(world, number)
         elif number in world.orders:
             order = world.orders[number]
-            by_time = not order.waiting or order.parked_until == order.expires_ms
+            by_time = order.waiting != Waiting.PARKED or order.parked_until == order.expires_ms
             reason = Reason.EXPIRED_BY_TIME if by_time else Reason.PARK_EXPIRED
             close(world, order, OrderStatus.EXPIRED, reason)
         else:

@@ -108,7 +108,7 @@ def set_account(world: World, command: SetAccount, *, readable: bool) -> None:
     reason = Reason.NONE
     if not readable or command.account_id == 0 or command.fee_tier >= FEE_TIERS_MAX:
         reason = Reason.MALFORMED
-    elif account is not None and account.family != family and account.orders:
+    elif account is not None and account.family != family and has_orders(world, account):
         reason = Reason.ACCOUNT_HAS_ORDERS
     if reason:
         refuse(world, command, reason, object_id=command.account_id)
@@ -117,6 +117,11 @@ def set_account(world: World, command: SetAccount, *, readable: bool) -> None:
         account = world.accounts[command.account_id] = Account(command.account_id, family)
     account.family, account.fee_tier = family, command.fee_tier
     applied(world, command, command.account_id, family=family, tier=command.fee_tier)
+
+
+def has_orders(world: World, account: Account) -> bool:
+    """Open orders of its own, or a share in an open block order."""
+    return bool(account.orders) or any(share.account is account for order in world.blocks for share in order.shares)
 
 
 def set_market_state(world: World, command: SetMarketState, *, readable: bool) -> None:

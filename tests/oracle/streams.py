@@ -102,6 +102,9 @@ class History:
         self.now_ms = START_MS
         self.relay_seq = 0
         self.open: dict[int, Placed] = {}
+        self.last: dict[int, int] = {}  # last price by market
+        self.last_market = 1
+        self.conditional = random.choice((0.0, 0.1, 0.2, 0.35))
         self.parked: dict[int, Placed] = {}
         self.families: dict[int, int] = {}
         self.rules: dict[tuple[int, int], AllocationSettings] = {}
@@ -196,6 +199,7 @@ class History:
                     self.review_soon(values["market_id"])
                     self.to_open.append((values["market_id"], self.random.randrange(3, 40)))
             else:
+                self.last[values["market_id"]] = values["price_ticks"]
                 if values["flags"] & TradeFlag.MAKER_DONE:
                     self.open.pop(values["maker_order_id"], None)
                 if values["flags"] & TradeFlag.TAKER_DONE:
@@ -265,6 +269,8 @@ class History:
             park_outside_band=random.random() < 0.5,
             park_expiry_s=random.choice((1, 5, 60, 3_600)),
             max_iceberg_orders=self.at_times(2),
+            max_conditional_orders=self.at_times(3),
+            conditional_buffer_bp=random.choice((0, 0, 7, 500, 10_000)),
         )
 
     # Orders
@@ -277,6 +283,7 @@ class History:
     def new_order(self, **fixed: Any) -> PlaceOrder:
         random = self.random
         market_id = fixed.get("market_id", self.some_market())
+        self.last_market = market_id
         version = self.versions.get(market_id, 1)
         if random.random() < 0.02:
             version += random.choice((-1, 1))
@@ -291,7 +298,9 @@ class History:
             "stp_mode": random.choice((1, 1, *StpMode)),
         }
         draw = random.random()
-        if draw < 0.84:
+        if draw < self.conditional:
+            fields |= self.conditional_fields(MARKETS.get(market_id, MARKETS[1])[4], side, lots)
+        elif draw < 0.84:
             fields |= self.limit_fields(MARKETS.get(market_id, MARKETS[1])[4], side, lots)
         elif draw < 0.92:
             fields |= {"order_kind": OrderKind.MARKET, "quantity_lots": lots}
@@ -304,6 +313,29 @@ class History:
             name = random.choice([name for name in fields if name != "client_id"])
             fields[name] = random.choice((0, 77, 200))
         return PlaceOrder(**(fields | fixed))
+
+    def conditional_fields(self, around: int, side: int, lots: int) -> dict[str, Any]:
+        """A stop near the last price, mostly on the side where it does not trigger at once."""
+        random = self.random
+        kind = random.choice((4, 5, 6, 7))
+        falls = (kind in (OrderKind.STOP_LOSS, OrderKind.STOP_LOSS_LIMIT)) == (side == Side.SELL)
+        last = self.last.get(self.last_market, around)
+        away = random.randint(0, 1 + round(2 * self.spread))
+        stop = last - away if falls else last + away
+        if random.random() < 0.05:
+            stop = random.choice((0, 1, around * 3, 2**61, last))
+        fields: dict[str, Any] = {"order_kind": kind, "stop_price_ticks": max(0, stop), "quantity_lots": lots}
+        if random.random() < 0.3:
+            fields["trailing_bips"] = random.choice((10, 50, 100, 200, 500, 2_000, 2_000, 9, 2_001))
+            if random.random() < 0.6:
+                fields["stop_price_ticks"] = 0
+        if kind in (OrderKind.STOP_LOSS_LIMIT, OrderKind.TAKE_PROFIT_LIMIT):
+            limit = self.limit_fields(around, side, lots)
+            if limit["order_kind"] == OrderKind.LIMIT or random.random() < 0.1:
+                fields = limit | fields
+            else:
+                fields |= {"time_in_force": TimeInForce.GTC, "price_ticks": max(1, last + random.randint(-5, 5))}
+        return fields
 
     def limit_fields(self, around: int, side: int, lots: int) -> dict[str, Any]:
         random = self.random

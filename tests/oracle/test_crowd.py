@@ -71,7 +71,7 @@ def test_what_is_not_yet_expired_by_a_timer_is_met_as_expired() -> None:
         accepted += sum(event.KIND == EventKind.ORDER_ACCEPTED for event in events)
     assert accepted == TIMERS_A_COMMAND + LATE + 40
 
-    history.lots_max, history.spread, history.apart = 60, 6.0, 0.0
+    history.lots_max, history.spread, history.apart, history.conditional = 60, 6.0, 0.0, 0.0
     body, met = engine.snapshot(), 0
     for _ in range(40):
         frames = stamped(encode_command(history.new_order(market_id=1)), expires_ms + 500)

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from apps.streams.codec import encode_event
-from apps.streams.kinds import MarketState, OrderKind, Side
+from apps.streams.kinds import CONDITIONAL_KINDS, MarketState, OrderKind, Side, Waiting
 from apps.streams.messages import AllocationSettings, MarketSettings
 
 LIMIT_KINDS = (OrderKind.LIMIT, OrderKind.LIMIT_MAKER)
+MARKET_FORMS = (OrderKind.MARKET, OrderKind.STOP_LOSS, OrderKind.TAKE_PROFIT)
 
 
 @dataclass(slots=True, eq=False)
@@ -33,6 +34,7 @@ class Market:
     agg_id: int = 0
     prevented_id: int = 0
     skips: int = 0
+    triggered: list["Order"] = field(default_factory=list)  # the queue; may name orders that have ended since
 
     @property
     def market_id(self) -> int:
@@ -79,6 +81,10 @@ class Order:
     display: int
     expires_ms: int
     client_id: str
+    stop: int = 0
+    trailing: int = 0
+    best: int = 0  # of a trailing stop that is active
+    hold_left: int = 0  # of a conditional market buy
     accepted_seq: int = 0
     priority: int = 0
     resting: bool = False
@@ -96,6 +102,15 @@ class Order:
     @property
     def left(self) -> int:
         return self.quantity - self.filled - self.prevented
+
+    @property
+    def is_market(self) -> bool:
+        """A market order, or one that becomes a market order when it is triggered."""
+        return self.kind in MARKET_FORMS
+
+    @property
+    def is_conditional(self) -> bool:
+        return self.kind in CONDITIONAL_KINDS
 
     @property
     def pays_with(self) -> int:
@@ -116,8 +131,8 @@ class Order:
             return lots * self.market.settings.lot_size
         if self.budget:
             return self.budget_left
-        if self.kind == OrderKind.MARKET:
-            return 0
+        if self.is_market:
+            return self.hold_left
         return self.market.notional(self.price, self.left)
 
 
@@ -239,7 +254,12 @@ class World:
         for market in self.markets.values():
             if market.state in (MarketState.OPEN, MarketState.POST_ONLY):
                 bid, ask = self.best(market, Side.BUY), self.best(market, Side.SELL)
+                if market.state == MarketState.OPEN:
+                    waiting = [o for o in market.triggered if o.order_id in self.orders]
+                    assert not waiting, market.market_id
                 assert bid is None or ask is None or bid.price < ask.price, market.market_id
         for order in self.orders.values():
+            in_queue = order.market.triggered.count(order)
+            assert in_queue == (order.waiting == Waiting.TRIGGERED), order.order_id
             assert order.resting != bool(order.waiting), order.order_id
             assert not order.resting or 0 < order.tip <= order.left, order.order_id

@@ -145,6 +145,24 @@ def test_a_market_buy_that_fills_gives_the_rest_of_its_hold_back_with_the_last_p
     )
 
 
+def test_it_does_so_too_where_the_maker_is_a_block_order() -> None:
+    table = Table(conditional_buffer_bp=2_000)
+    table.play(
+        """
+        family s1..s2 head
+        allocation even head equal s1..s2
+        ask a0 dave 50000 0.1
+        buy p0 erin market 0.1
+        buy w1 alice market 0.2 stop 50500     -> waits
+        ask d4 dave 50500 0.1
+        block even ask k1 head 50500 1
+        """
+    )
+    table.ask("buy q erin market 0.1")
+    assert table.ask("balance alice USDT") == "989900 available, 0 held"
+    table.engine.validate()
+
+
 def test_a_market_buy_on_an_empty_book_expires_and_a_sell_gives_its_rest_back() -> None:
     play(
         """
