@@ -1,6 +1,7 @@
 """Public data in memory: taken once, in order, from snapshot and stream; lost records are noticed."""
 
 import asyncio
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +17,7 @@ from apps.markets.marketdata import wire
 from apps.streams.names import market_data_snapshot, market_data_stream
 from tests.gateway.client import Client
 from tests.gateway.exchange import Exchange, wait_until
+from tests.streams.redis_server import running_redis
 
 
 def snapshot(**changes: Any) -> dict[str, Any]:
@@ -121,6 +123,20 @@ def test_an_emptied_redis_edge_comes_back(exchange: Exchange, alice: Client, pub
     )
 
 
+@pytest.fixture(scope="module")
+def own_edge_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A redis-edge of these tests alone: the market data of this package's exchange goes on publishing into its own."""
+    with running_redis(tmp_path_factory.mktemp("edge")) as server:
+        yield server.url
+
+
+@pytest.fixture
+def edge(own_edge_url: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(own_edge_url) as client:
+        client.flushall()
+        yield client
+
+
 class Told:
     """A listener that keeps what it heard; `heard` is set at the first."""
 
@@ -138,19 +154,19 @@ class Told:
     def on_reload(self, market: Any) -> None: ...
 
 
-async def test_depth_ids_never_go_back_over_a_restart_of_the_gateway(edge: redis.Redis, redis_edge_url: str) -> None:
+async def test_depth_ids_never_go_back_over_a_restart_of_the_gateway(edge: redis.Redis, own_edge_url: str) -> None:
     """Found by the chaos rig: what the stream held before this gateway came, the one before it has told already."""
     stream = market_data_stream("spot")
     edge.xadd(stream, {"d": wire.encode([depth(11, 12, [[98, 7]])])})
     edge.xadd(stream, {"d": wire.encode([depth(13, 14, [[97, 1]])])})
     edge.set(market_data_snapshot("spot", 1), wire.encode(snapshot(u=10, us=8, after="0-0")))
     market = SimpleNamespace(id=1, symbol="BTCUSDT")
-    feed = PublicFeed(redis_edge_url, "spot", SimpleNamespace(by_id={1: market}))  # type: ignore[arg-type]
+    feed = PublicFeed(own_edge_url, "spot", SimpleNamespace(by_id={1: market}))  # type: ignore[arg-type]
     told = Told()
     feed.listeners.append(told)
     running = asyncio.create_task(feed.run())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(40):
             while (state := feed.known(market)) is None or state.u < 14:  # type: ignore[arg-type]  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             assert told.depth == []
@@ -164,17 +180,17 @@ async def test_depth_ids_never_go_back_over_a_restart_of_the_gateway(edge: redis
 
 
 async def test_fault_f17_a_quiet_market_is_loaded_again_when_the_stream_begins_anew(
-    edge: redis.Redis, redis_edge_url: str
+    edge: redis.Redis, own_edge_url: str
 ) -> None:
     """Found by the chaos rig: without news of its own a market has no gap in its ids, and kept the book it had."""
     stream = market_data_stream("spot")
     first = edge.xadd(stream, {"d": wire.encode([depth(11, 12, [[98, 7]])])}).decode()
     edge.set(market_data_snapshot("spot", 1), wire.encode(snapshot(u=12, us=8, after=first)))
     market = SimpleNamespace(id=1, symbol="BTCUSDT")
-    feed = PublicFeed(redis_edge_url, "spot", SimpleNamespace(by_id={1: market}))  # type: ignore[arg-type]
+    feed = PublicFeed(own_edge_url, "spot", SimpleNamespace(by_id={1: market}))  # type: ignore[arg-type]
     running = asyncio.create_task(feed.run())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(40):
             while (state := feed.known(market)) is None or state.u < 12:  # type: ignore[arg-type]  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             with edge.pipeline() as at_once:

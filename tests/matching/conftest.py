@@ -10,6 +10,7 @@ import pytest
 import redis
 from django.conf import settings
 
+from apps.matching import policy
 from apps.matching.authority import AuthorityAway, Settled
 from apps.matching.engine import Engine
 from apps.matching.status import Phase
@@ -78,6 +79,13 @@ def collector_as_before() -> Iterator[None]:
     yield
     gc.set_threshold(*thresholds)
     gc.unfreeze()
+
+
+@pytest.fixture(autouse=True)
+def slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Orders that wait while a test prepares the next worker are not stale, however long that takes; those that are
+    to be stale wait on a clock of the test's own."""
+    monkeypatch.setattr(policy, "QUEUE_MAX_MS", 600_000)
 
 
 @pytest.fixture

@@ -344,7 +344,10 @@ def leave_cursor(bus: Bus, name: str, rules_version: int) -> float:
     return died_s
 
 
-def test_a_cold_worker_leaves_a_free_lease_to_the_standby(start: Start, authority: FakeAuthority) -> None:
+def test_a_cold_worker_leaves_a_free_lease_to_the_standby(
+    start: Start, authority: FakeAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policy, "STANDBY_SEEN_MAX_MS", 600_000)  # this one hesitates, and tells nothing meanwhile
     Loading.began.clear()
     Loading.loaded.clear()
     bus = MemoryBus("spot")

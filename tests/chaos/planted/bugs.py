@@ -143,8 +143,8 @@ BUGS: tuple[Bug, ...] = (
             ),
             (
                 RECOVERY,
-                "    skips = Skips.parse(bus.read_skips())\n    head = bus.head()\n    check_record",
-                '    skips = Skips.parse(bus.read_skips())\n    head = getattr(bus, "early_head", None) or bus.head()\n'
+                "    head = bus.head()\n    skips = Skips.parse(bus.read_skips())\n    check_record",
+                '    head = getattr(bus, "early_head", None) or bus.head()\n    skips = Skips.parse(bus.read_skips())\n'
                 "    check_record",
             ),
         ),
