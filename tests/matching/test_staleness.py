@@ -97,7 +97,7 @@ def test_a_range_of_one_entry_and_one_that_ends_before_it_begins() -> None:
 
 
 def test_what_creates_orders_has_a_time_in_force_or_a_part_that_has() -> None:
-    """The second part of REPLACE_ORDER is a PLACE_ORDER frame; its cancel waits with it. A block is whole or nothing."""
+    """The second part of REPLACE_ORDER is a PLACE_ORDER frame; its cancel waits with it. A block has no time at all."""
     single = {kind for kind in COMMANDS if "time_in_force" in COMMANDS[kind].names}
     assert set(ORDER_CREATING) == single | {CommandKind.REPLACE_ORDER, CommandKind.PLACE_BLOCK}
 
