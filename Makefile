@@ -12,7 +12,7 @@ TEST_STAMP := $(VENV)/.test-$(call HASH,requirements.txt)-$(call HASH,tests/requ
 NODE_STAMP := node_modules/.front-end-$(call HASH,package-lock.json)
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-test test long chaos planted-recovery bench lint reset
+.PHONY: help run setup setup-test test long chaos planted-recovery planted bench lint reset
 
 SEED := 1
 RUNS := 1
@@ -39,6 +39,9 @@ chaos: setup-test  ## break a running exchange by seed and judge it: SEED=1 RUNS
 
 planted-recovery: setup-test  ## put known bugs into copies of this tree, one at a time: each must be found
 	$(PY) -m tests.chaos.planted
+
+planted: setup-test  ## put small bugs into copies of the engine, one at a time: each must be found
+	$(PY) -m tests.matching.engine.planted
 
 bench: setup-test  ## measure the figures of the README, as one table
 	$(PY) -m tests.benchmarks

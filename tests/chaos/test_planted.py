@@ -4,7 +4,8 @@ import ast
 
 import pytest
 
-from tests.chaos.planted.bugs import BUGS, Bug
+from tests.chaos.planted.bugs import BUGS
+from tests.planting import Bug
 from tests.stack import BASE_DIR
 
 

@@ -5,61 +5,13 @@ bug finds nothing: all of them run on an untouched copy first (left out with --t
 """
 
 import argparse
-import ast
-import json
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from tests.chaos.planted.bugs import BUGS, Bug, Finder
-from tests.stack import BASE_DIR
-
-TIME_LIMIT_S = 600
-LEFT_OUT = shutil.ignore_patterns(
-    ".git", ".venv", "node_modules", "data", "__pycache__", ".*_cache", "build", "*.jsonl"
-)
-
-
-class NotPlantable(Exception):
-    """The text to replace is not there exactly once: the code has changed, and so must bugs.py."""
-
-
-def plant(tree: Path, bug: Bug) -> None:
-    for name, old, new in bug.edits:
-        path = tree / name
-        text = path.read_text("utf-8")
-        if text.count(old) != 1:
-            raise NotPlantable(f"{bug.name}: {name} has the old text {text.count(old)} times")
-        planted = text.replace(old, new)
-        ast.parse(planted)  # code that does not even run would be found by anything
-        path.write_text(planted, "utf-8")
-
-
-def fails(tree: Path, finder: Finder) -> str:
-    """How the finder fails on that tree, in its own last words; empty when it passes."""
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", *finder], cwd=tree, capture_output=True, text=True, timeout=TIME_LIMIT_S
-        )
-    except subprocess.TimeoutExpired:
-        return f"no end within {TIME_LIMIT_S} s"
-    if done.returncode == 0:
-        return ""
-    words = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR", '{"seed"'))]
-    if not words:
-        return f"code {done.returncode}: {(done.stdout + done.stderr).strip()[-300:]}"
-    if words[0].startswith("{"):
-        return "; ".join(json.loads(words[0])["broken"])[:300]
-    return words[0][:300]
-
-
-def copied(parent: Path, name: str) -> Path:
-    tree = parent / name
-    shutil.copytree(BASE_DIR, tree, ignore=LEFT_OUT, symlinks=True)
-    (tree / "node_modules").symlink_to(BASE_DIR / "node_modules")
-    return tree
+from tests.chaos.planted.bugs import BUGS
+from tests.planting import Bug, Finder, copied, fails, plant
 
 
 def main() -> int:

@@ -1,26 +1,6 @@
-"""Bugs in recovery, fence, settlement and archive, each as exact edits, with what must find it.
+"""Bugs in recovery, fence, settlement and archive, each as exact edits, with what must find it (tests/planting.py)."""
 
-`edits` are (file, old text, new text); the old text stands exactly once. `finders` are arguments for python -m: a few
-tests, or runs of the rig. All finders pass on the code as it is, and at least one fails with the bug.
-"""
-
-from dataclasses import dataclass
-
-Edit = tuple[str, str, str]
-Finder = tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Bug:
-    name: str
-    what: str
-    edits: tuple[Edit, ...]
-    finders: tuple[Finder, ...]
-
-
-def tests(*paths: str) -> Finder:
-    """One after the other, up to the first that fails."""
-    return ("pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider", *paths)
+from tests.planting import Bug, Finder, tests
 
 
 def rig(*options: str) -> Finder:

@@ -1,0 +1,1 @@
+"""Planted bugs of the engine: the proofs of the rules are themselves tested. `make planted` tries each bug."""
