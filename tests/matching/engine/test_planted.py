@@ -10,7 +10,7 @@ from tests.matching.engine.planted.bugs import BUGS
 from tests.planting import Bug, copied
 from tests.stack import BASE_DIR
 
-SAMPLE = ("refill-at-front", "stop-direction", "fee-rounded-down")
+SAMPLE = ("refill-at-front", "stop-direction")
 
 
 def test_there_are_enough_with_names_of_their_own() -> None:

@@ -7,9 +7,10 @@ import subprocess
 import sys
 from collections import Counter
 from random import Random
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apps.matching.engine import Engine
@@ -76,8 +77,8 @@ def agrees(projection: Projection, engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_every_step_is_sound_and_events_alone_rebuild_books_and_balances(seed: int) -> None:
-    engine, projection = Engine(closed_ids_kept=50), Projection(MARKET_ASSETS)
+def test_every_step_is_sound_and_events_alone_rebuild_books_and_balances(engine_class: Any, seed: int) -> None:
+    engine, projection = engine_class(closed_ids_kept=50), Projection(MARKET_ASSETS)
     for number, frames in enumerate(history(seed, 1_500)):
         for event in decode_events(engine.process(frames)):
             projection.apply(event)
@@ -151,9 +152,9 @@ def test_the_histories_use_every_rule() -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_cuts_into_batches_never_matter(seed: int) -> None:
+def test_cuts_into_batches_never_matter(engine_class: Any, seed: int) -> None:
     commands = history(seed, 1_200)
-    one_by_one, whole, cut = Engine(50), Engine(50), Engine(50)
+    one_by_one, whole, cut = engine_class(50), engine_class(50), engine_class(50)
     events = b"".join(one_by_one.process(frames) for frames in commands)
     assert whole.process(b"".join(commands)) == events
     random, position, pieces = Random(seed), 0, b""
@@ -166,17 +167,17 @@ def test_cuts_into_batches_never_matter(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_restored_snapshot_goes_on_as_if_nothing_had_happened(seed: int) -> None:
+def test_a_restored_snapshot_goes_on_as_if_nothing_had_happened(engine_class: Any, seed: int) -> None:
     commands = history(seed, 900)
-    engine = Engine(50)
+    engine = engine_class(50)
     events = [engine.process(frames) for frames in commands]
     last = engine.snapshot()
-    engine = Engine(50)
+    engine = engine_class(50)
     for number, frames in enumerate(commands):
         assert engine.process(frames) == events[number]
         if number % 13 == 0:
             body = engine.snapshot()
-            engine = Engine.restore(body)
+            engine = engine_class.restore(body)
             assert engine.snapshot() == body
             engine.validate()
     assert engine.snapshot() == last
@@ -197,18 +198,18 @@ def apply(engine: Engine, steps: list[tuple[bytes, Reason | None]], random: Rand
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_cuts_and_restarts_never_matter_with_skipped_commands_either(seed: int) -> None:
+def test_cuts_and_restarts_never_matter_with_skipped_commands_either(engine_class: Any, seed: int) -> None:
     random = Random(seed)
     why = (Reason.INTERNAL, Reason.INTERNAL, Reason.ENGINE_RESTARTED)
     steps = [(frames, random.choice(why) if random.random() < 0.03 else None) for frames in history(seed, 1_200)]
-    whole, cut, restarted, projection = Engine(50), Engine(50), Engine(50), Projection(MARKET_ASSETS)
+    whole, cut, restarted, projection = engine_class(50), engine_class(50), engine_class(50), Projection(MARKET_ASSETS)
     events = apply(whole, steps)
     assert apply(cut, steps, random) == events
     again = []
     for number, step in enumerate(steps):
         again.append(apply(restarted, [step]))
         if number % 29 == 0:
-            restarted = Engine.restore(restarted.snapshot())
+            restarted = engine_class.restore(restarted.snapshot())
     assert b"".join(again) == events
     assert whole.snapshot() == cut.snapshot() == restarted.snapshot()
     whole.validate()
@@ -220,21 +221,23 @@ def test_cuts_and_restarts_never_matter_with_skipped_commands_either(seed: int) 
     assert stops > 1  # the counts came to their end
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**9), count=st.integers(1, 120), cut=st.integers(0, 120), kept=st.integers(0, 5))
-def test_process_of_a_sum_is_the_sum_of_processes(seed: int, count: int, cut: int, kept: int) -> None:
+def test_process_of_a_sum_is_the_sum_of_processes(
+    engine_class: Any, seed: int, count: int, cut: int, kept: int
+) -> None:
     commands = Commands(seed)
     frames = [commands.next() for _ in range(count)]
     a, b = b"".join(frames[:cut]), b"".join(frames[cut:])
-    together, apart = Engine(kept), Engine(kept)
+    together, apart = engine_class(kept), engine_class(kept)
     assert together.process(a + b) == apart.process(a) + apart.process(b)
     assert together.state_hash() == apart.state_hash()
     together.validate()
 
 
-def test_hash_randomisation_changes_nothing() -> None:
+def test_hash_randomisation_changes_nothing(engine_class: Any) -> None:
     script = (
-        "import sys; from hashlib import sha256; from apps.matching.engine import Engine;"
+        f"from hashlib import sha256; from {engine_class.__module__} import {engine_class.__name__} as Engine;"
         "from tests.matching.engine.random_orders import Commands;"
         "c = Commands(7); e = Engine(50); h = sha256();"
         "[h.update(e.process(c.next())) for _ in range(800)]; print(h.hexdigest(), e.state_hash())"
@@ -252,8 +255,8 @@ def test_hash_randomisation_changes_nothing() -> None:
     assert len(outputs) == 1
 
 
-def test_every_event_is_whole_and_numbered_without_a_gap() -> None:
-    engine, seq = Engine(50), 0
+def test_every_event_is_whole_and_numbered_without_a_gap(engine_class: Any) -> None:
+    engine, seq = engine_class(50), 0
     for frames in history(99, 800):
         body = engine.process(frames)
         assert len(body) % EVENT_SIZE == 0

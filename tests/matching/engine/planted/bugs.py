@@ -128,8 +128,9 @@ BUGS: Final[tuple[Bug, ...]] = (
         AMOUNTS, "return -(-received_units * rate_ppm // PPM)", "return received_units * rate_ppm // PPM", "fees",
     ),
     bug(
-        "rebate-takes-the-funds-share", "a rebate may eat the insurance fund's part of the fee",
-        AMOUNTS, "taker_fee_units - safu_share(taker_fee_units))", "taker_fee_units)", "fees",
+        "rebate-rounded-up", "the house loses the part of a unit in every rebate",
+        AMOUNTS, "(taker_receipt_units * -maker_rate_ppm // PPM,",
+        "(ceil_div(taker_receipt_units * -maker_rate_ppm, PPM),", "fees",
     ),
     bug(
         "capture-keeps-the-rest", "a capture does not say what it gave back",
