@@ -23,7 +23,7 @@ COUNT_LATENCY = min(COUNT, 200_000)
 COUNT_MEMORY = int(os.environ.get("BENCH_MEMORY_ORDERS", "200000"))
 COUNT_SNAPSHOT = int(os.environ.get("BENCH_RESTING_ORDERS", "1000000"))
 BATCH = 1_000
-WORKLOADS = ("mix", "sweep", "deep", "icebergs")
+WORKLOADS = ("mix", "sweep", "deep", "icebergs", "stops")
 # By engine: commands a CPU second, p99 of a call in microseconds, bytes a resting order, seconds for a million orders.
 RATES: dict[str, dict[str, float]] = {
     "plain": {"mix": 120_000.0, "sweep": 75_000.0},

@@ -1,6 +1,7 @@
 """Workloads that the book-only oracle cannot follow: an engine itself says what rests and what the best prices are.
 
-`icebergs`: the shape of `mix`, but half of the passive orders show a fifth of their quantity.
+`icebergs`: the shape of `mix`, but half of the passive orders show a fifth of their quantity. `stops`: half of them are
+stop-loss limit orders at the same distances from the last price, a quarter of these trailing.
 
 Generated once by the plain engine and kept as frames: whichever engine is measured gets the same bytes. Nothing is
 refused, which the generator asserts.
@@ -24,10 +25,11 @@ _place = COMMANDS[CommandKind.PLACE_ORDER].struct.pack
 _cancel = COMMANDS[CommandKind.CANCEL_ORDER].struct.pack
 _unpack = {kind: EVENTS[kind].struct.unpack for kind in EVENTS}
 _HEAD: Final = Struct("<xBB")
+_STAYS: Final = AcceptedFlag.RESTED | AcceptedFlag.WAITING
 
 
 class Follower:
-    """The engine, and which orders rest: `live` in no particular order, `owner` their (buy, account)."""
+    """The engine, and which orders are open: `live` in no particular order, `owner` their (buy, account)."""
 
     def __init__(self, setup: bytes) -> None:
         self.engine = Engine()
@@ -35,6 +37,7 @@ class Follower:
         self.live: list[int] = []
         self._place: dict[int, int] = {}
         self.owner: dict[int, tuple[bool, int]] = {}
+        self.last = START_TICKS
 
     def apply(self, frame: bytes, buy: bool, account_id: int) -> None:
         events = self.engine.process(frame)
@@ -43,10 +46,15 @@ class Follower:
             fields = _unpack[kind](events[offset : offset + EVENT_SIZE])
             if kind in (EventKind.ORDER_REJECTED, EventKind.CANCEL_REJECTED):
                 raise AssertionError(f"a workload's command was refused, reason {fields[3]}")
-            if kind == EventKind.ORDER_RESTED or (kind == EventKind.ORDER_ACCEPTED and flags & AcceptedFlag.RESTED):
-                self._add(fields[10], buy, account_id)
-            elif kind == EventKind.TRADE and flags & TradeFlag.MAKER_DONE:
-                self._forget(fields[13])
+            if kind == EventKind.ORDER_RESTED or (kind == EventKind.ORDER_ACCEPTED and flags & _STAYS):
+                if fields[10] not in self.owner:  # one that was triggered is known
+                    self._add(fields[10], buy, account_id)
+            elif kind == EventKind.TRADE:
+                self.last = fields[15]
+                if flags & TradeFlag.MAKER_DONE:
+                    self._forget(fields[13])
+                if flags & TradeFlag.TAKER_DONE:
+                    self._forget(fields[14])
             elif kind == EventKind.ORDER_CLOSED:
                 self._forget(fields[10])
 
@@ -74,7 +82,19 @@ def icebergs(random: Random, fields: dict[str, int]) -> None:
         fields["display"] = fields["lots"] // 5
 
 
-CHANGES: Final[dict[str, Callable[[Random, dict[str, int]], None]]] = {"icebergs": icebergs}
+def stops(random: Random, fields: dict[str, int]) -> None:
+    """As far beyond the last price as the passive order would have stood behind it."""
+    if random.random() < 0.5:
+        last, buy = fields["last"], fields["buy"]
+        away = max(1, abs(fields["price"] - last))
+        fields["kind"] = int(OrderKind.STOP_LOSS_LIMIT)
+        fields["stop"] = last + away if buy else last - away
+        fields["price"] = fields["stop"] + 5 if buy else fields["stop"] - 5
+        if random.random() < 0.25:
+            fields["stop"], fields["trail"] = 0, random.choice((10, 20, 50, 100))
+
+
+CHANGES: Final[dict[str, Callable[[Random, dict[str, int]], None]]] = {"icebergs": icebergs, "stops": stops}
 
 
 def commands(name: str, count: int, seed: int, setup: bytes) -> bytes:
@@ -122,6 +142,10 @@ def _order(
         "price": 0 if market else best_ask if crossing and buy else best_bid if crossing else 0,
         "lots": max(1, round(mean * random.lognormvariate(-0.5, 1.0))),
         "display": 0,
+        "stop": 0,
+        "trail": 0,
+        "last": follower.last,
+        "buy": int(buy),
         "passive": int(not market and not crossing),
     }
     if fields["passive"]:
@@ -133,7 +157,7 @@ def _packed(turn: int, stamp: tuple[int, int, int], buy: bool, account_id: int, 
     market = fields["kind"] == OrderKind.MARKET
     frame: bytes = _place(
         COMMAND_VERSION, CommandKind.PLACE_ORDER, 1, 0, MARKET, account_id, *stamp, fields["price"], fields["lots"], 0,
-        fields["display"], 0, 0, 1, 0, Side.BUY if buy else Side.SELL, fields["kind"],
+        fields["display"], fields["stop"], 0, 1, fields["trail"], Side.BUY if buy else Side.SELL, fields["kind"],
         TimeInForce.NONE if market else TimeInForce.GTC, StpMode.EXPIRE_TAKER, b"bench-%x" % turn,
     )  # fmt: skip
     return frame

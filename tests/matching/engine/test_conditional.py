@@ -446,6 +446,41 @@ def test_closing_cancels_the_queue_too() -> None:
     table.engine.validate()
 
 
+def test_a_breaker_that_trips_in_the_sweep_keeps_what_earlier_prints_triggered_until_the_market_opens() -> None:
+    """1 % from 50000: 49500 prints and triggers three stops, 49000 does not. The timer of the halt opens the market."""
+    table = play("breakers 1:price:100:60:120" + BOOK)
+    table.play(
+        """
+        ask  s1 alice 49600 0.1 stop 49500
+        sell s2 bob   market 0.1 stop 49500
+        ask  s3 carol 49400 0.3 stop 49500 ioc
+        sell q  erin  market 1.5  -> trade d1 49500 1, triggered s1, triggered s2, triggered s3, expired breaker, \
+            OPEN to HALTED by breaker 1 for 120 s
+        cancel s3                 -> canceled s3
+        bid  e1 dave 49400 0.5    -> rejected market_halted
+        wait 119                  -> nothing
+        wait 1                    -> HALTED to OPEN, rests s1 0.1, expired s2 breaker, \
+            OPEN to HALTED by breaker 1 for 180 s
+        balance bob BTC           -> 100 available, 0 held
+        """
+    )
+
+
+def test_a_triggered_market_buy_that_trips_a_breaker_ends_and_the_rest_of_the_queue_waits() -> None:
+    table = play("breakers 1:price:100:60:120" + BOOK)
+    table.play(
+        """
+        buy  s1 alice market 1.5 stop 50500
+        buy  s2 bob   market 0.1 stop 50500
+        buy  q  erin  market 0.5  -> trade d4 50500 0.5, done, triggered s1, triggered s2, trade d4 50500 0.5 by s1, \
+            expired s1 breaker, OPEN to HALTED by breaker 1 for 120 s
+        balance alice USDT        -> 974750 available, 0 held
+        balance bob USDT          -> 994950 available, 5050 held
+        """
+    )
+    assert [row.waiting for row in table.engine.open_orders() if row.waiting] == [Waiting.TRIGGERED]
+
+
 def test_a_queue_at_which_the_engine_fails_can_be_cancelled_order_by_order() -> None:
     """The command that opens the market would run it; skipped three times it stops the market, with its queue."""
     halted_with_a_queue().play(
