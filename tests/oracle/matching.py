@@ -12,7 +12,7 @@ from apps.streams.kinds import (
     TradeFlag,
 )
 from apps.streams.records import IcebergRefilled, OrderClosed, PreventedMatch, Trade
-from tests.oracle import blocks, stops
+from tests.oracle import blocks, breakers, states, stops
 from tests.oracle.world import Account, Market, Order, Share, World
 
 
@@ -51,6 +51,7 @@ def rehearse(world: World, order: Order) -> Rehearsal:
         for m in world.book(order.market, opposite)
     ]
     left, budget, seen = order.left, order.budget_left, Rehearsal()
+    prints: list[tuple[int, int, int]] = []
     behind = world.seq + 1_000_000  # a refill stands behind everything that is in the book
     while makers and (order.budget or left > 0):
         maker = min(makers)
@@ -73,6 +74,9 @@ def rehearse(world: World, order: Order) -> Rehearsal:
             if order.stp_mode != StpMode.DECREMENT:
                 break
         else:
+            if breakers.forbidding(world, order.market, price, prints) is not None:
+                break
+            prints.append((world.now, price, lots))
             seen.lots += lots
             seen.quote += lots * cost
         left -= lots
@@ -172,6 +176,7 @@ def print_trade(world: World, taker: Order, maker: Order, lots: int, agg_id: int
     maker.tip -= lots
     market.last_price = price
     market.trade_id += 1
+    breakers.record(world, market, price, lots)
 
     # What each side gives and gets, block orders by sub-account
     told: list[tuple[Order, Share, int, int]] = []  # (order, share, lots, its fee)
@@ -330,6 +335,12 @@ def sweep(world: World, taker: Order) -> None:
             if not prevent(world, taker, maker, lots):
                 return
             continue
+        rule = breakers.forbidding(world, market, maker.price, [])
+        if rule is not None:
+            close(world, taker, OrderStatus.EXPIRED, Reason.BREAKER)
+            if market.notional(maker.price, left) >= market.settings.breaker_min_notional_units:
+                states.halt(world, market, rule)
+            return
         if maker.price != printed_at:
             printed_at = maker.price
             market.agg_id += 1

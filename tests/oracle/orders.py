@@ -32,7 +32,7 @@ from apps.streams.records import (
     ReplaceOrder,
     SetCancelTimer,
 )
-from tests.oracle import blocks, checks, parking, stops
+from tests.oracle import blocks, checks, parking, states, stops
 from tests.oracle.matching import Rehearsal, close, has_expired, in_reach, rehearse, sweep, would_match
 from tests.oracle.world import Order, World
 
@@ -416,12 +416,18 @@ def run_timers(world: World) -> None:
     for account_id, (due_ms, seq) in world.cancel_timers.items():
         if due_ms <= world.now:
             due.append((due_ms, seq, "account", account_id))
+    for market in world.markets.values():
+        if 0 < market.due_ms <= world.now:
+            due.append((market.due_ms, market.due_seq, "market", market.market_id))
     done = 0
     for _, _, what, number in sorted(due):
         if done == TIMERS_A_COMMAND:
             return
         if what == "account":
             fire_cancel_timer(world, number)
+        elif what == "market":
+            states.timer(world, world.markets[number])
+            stops.run_triggered(world, run)
         elif number in world.orders:
             order = world.orders[number]
             by_time = order.waiting != Waiting.PARKED or order.parked_until == order.expires_ms

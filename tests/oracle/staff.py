@@ -4,17 +4,17 @@ from typing import Any
 
 import msgspec
 
-from apps.streams.kinds import HaltCause, MarketState, OrderStatus, Reason
+from apps.streams.kinds import AccountFlag, HaltCause, MarketState, OrderStatus, Reason
 from apps.streams.messages import AssetSettings, MarketSettings, SettingsError
 from apps.streams.records import (
     InternalReject,
-    MarketStateChanged,
     SetAccount,
     SetAsset,
     SetMarket,
     SetMarketState,
     SettingsApplied,
 )
+from tests.oracle import breakers, states
 from tests.oracle.matching import close
 from tests.oracle.money import refuse
 from tests.oracle.world import Account, Market, World
@@ -67,11 +67,12 @@ def set_market(world: World, command: SetMarket, body: bytes | None) -> None:
         return
     market = world.markets.get(settings.market_id)
     if market is None:
-        world.markets[settings.market_id] = Market(settings)
+        market = world.markets[settings.market_id] = Market(settings)
     else:
         if sizes(market.settings) != sizes(settings):
             market.last_price = None
         market.settings = settings
+    breakers.take_settings(market)
     applied(world, command, settings.market_id, version=settings.settings_version)
 
 
@@ -105,6 +106,8 @@ def market_settings_reason(world: World, command: SetMarket, settings: MarketSet
 def set_account(world: World, command: SetAccount, *, readable: bool) -> None:
     account = world.accounts.get(command.account_id)
     family = command.family_id or command.account_id
+    if command.flags & AccountFlag.KEEP_FAMILY:
+        family = account.family if account is not None else command.account_id
     reason = Reason.NONE
     if not readable or command.account_id == 0 or command.fee_tier >= FEE_TIERS_MAX:
         reason = Reason.MALFORMED
@@ -121,7 +124,8 @@ def set_account(world: World, command: SetAccount, *, readable: bool) -> None:
 
 def has_orders(world: World, account: Account) -> bool:
     """Open orders of its own, or a share in an open block order."""
-    return bool(account.orders) or any(share.account is account for order in world.blocks for share in order.shares)
+    shares = [share for order in world.blocks for share in order.shares if share.final]
+    return bool(account.orders) or any(share.account is account for share in shares)
 
 
 def set_market_state(world: World, command: SetMarketState, *, readable: bool) -> None:
@@ -139,7 +143,7 @@ def set_market_state(world: World, command: SetMarketState, *, readable: bool) -
         return
     if command.cause == HaltCause.STAFF:
         market.skips = 0
-    move(world, market, command.state, command.cause, relay_seq=command.relay_seq, source=command.source)
+    states.move(world, market, command.state, command.cause, relay_seq=command.relay_seq, source=command.source)
     if command.state == MarketState.CLOSED:
         for order in sorted((o for o in world.orders.values() if o.market is market), key=lambda o: o.order_id):
             close(world, order, OrderStatus.CANCELED, Reason.CANCELED_BY_STAFF)
@@ -151,20 +155,6 @@ def may_set(market: Market, state: int, cause: int) -> bool:
     if cause == HaltCause.INVARIANT:
         return state == MarketState.CANCEL_ONLY and market.state in TRADING_STATES
     return state not in (MarketState.PRE_LAUNCH, MarketState.AUCTION)
-
-
-def move(world: World, market: Market, state: int, cause: int, *, relay_seq: int = 0, source: int = 0) -> None:
-    old, market.state = market.state, state
-    world.emit(
-        MarketStateChanged,
-        market_id=market.market_id,
-        relay_seq=relay_seq,
-        source=source,
-        old_state=old,
-        new_state=state,
-        cause=cause,
-        until_ms=0,
-    )
 
 
 # Poison
@@ -199,4 +189,4 @@ def skipped(world: World, command: Any, reason: Reason) -> None:
 
 def poison(world: World, market: Market) -> None:
     if market.state in TRADING_STATES:
-        move(world, market, MarketState.CANCEL_ONLY, HaltCause.POISON)
+        states.move(world, market, MarketState.CANCEL_ONLY, HaltCause.POISON)

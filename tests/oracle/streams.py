@@ -38,7 +38,7 @@ from apps.streams.kinds import (
     TimeInForce,
     TradeFlag,
 )
-from apps.streams.messages import AllocationSettings, AssetSettings, MarketSettings
+from apps.streams.messages import AllocationSettings, AssetSettings, BreakerRule, MarketSettings
 from apps.streams.records import (
     COMMANDS,
     EVENT_SIZE,
@@ -94,6 +94,11 @@ class Placed:
     quantity: int
 
 
+def random_wait(random: Random) -> bool:
+    """Whether time jumps to the end of a halt now."""
+    return random.random() < 0.1
+
+
 class History:
     """`next()` gives the next step; `hear(events)` what it was answered."""
 
@@ -118,6 +123,7 @@ class History:
         self.apart = self.spread * random.choice((0.0, 0.5, 0.8))  # sellers from buyers
         self.money_units = random.choice((3 * 10**9, 10**11, 10**13))
         self.lots_max = random.choice((5, 20, 60, 400))
+        self.halted_until: dict[int, int] = {}
         self.to_open: list[tuple[int, int]] = []  # (market, commands until staff opens it again)
         common = {
             self.order: 60, self.cancel: 6, self.cancel_everything: 0.3, self.amend: 5, self.replace: 5,
@@ -195,9 +201,12 @@ class History:
                 elif values["op"] in (CommandKind.CAPTURE, CommandKind.RELEASE):
                     self.holds.pop(key, None)
             elif kind == EventKind.MARKET_STATE_CHANGED:
+                self.halted_until.pop(values["market_id"], None)
+                if values["until_ms"]:
+                    self.halted_until[values["market_id"]] = values["until_ms"]
                 if values["new_state"] != MarketState.OPEN:
                     self.review_soon(values["market_id"])
-                    self.to_open.append((values["market_id"], self.random.randrange(3, 40)))
+                    self.to_open.append((values["market_id"], self.random.choice((3, 10, 40, 100))))
             else:
                 self.last[values["market_id"]] = values["price_ticks"]
                 if values["flags"] & TradeFlag.MAKER_DONE:
@@ -206,6 +215,12 @@ class History:
                     self.open.pop(values["taker_order_id"], None)
 
     def choose(self) -> bytes:
+        if self.halted_until and random_wait(self.random):
+            self.now_ms = max(
+                self.now_ms, min(self.halted_until.values()) + self.random.choice((-1, 0, 0, 1, 50, 2_500))
+            )
+            self.halted_until.clear()
+            return self.tick()
         if self.to_open:
             self.to_open = [(market_id, wait - 1) for market_id, wait in self.to_open]
             market_id, wait = self.to_open[0]
@@ -270,8 +285,23 @@ class History:
             park_expiry_s=random.choice((1, 5, 60, 3_600)),
             max_iceberg_orders=self.at_times(2),
             max_conditional_orders=self.at_times(3),
+            breaker_rules=self.breakers(),
+            breaker_min_notional_units=self.at_times(price * unit * 3),
             conditional_buffer_bp=random.choice((0, 0, 7, 500, 10_000)),
         )
+
+    def breakers(self) -> list[BreakerRule]:
+        random = self.random
+        if random.random() < 0.6:
+            return []
+        ids = sorted(random.sample(range(1, 9), random.choice((1, 1, 2, 3))))
+        return [
+            BreakerRule(
+                i, random.choice((1, 1, 2)), random.choice((100, 300, 500, 1_000, 3_000)),
+                random.choice((1_000, 1_500, 60_000, 300_000)), random.choice((120, 150, 300)),
+            )
+            for i in ids
+        ]  # fmt: skip
 
     # Orders
 
@@ -478,7 +508,9 @@ class History:
         account_id = self.some_account() if random.random() > 0.03 else random.choice((0, 98))
         family = random.choice((0, 0, 1, 1, 1, 2, account_id, 50))
         tier = random.choice((0, 1, 2, 15, 16))
-        return encode_command(SetAccount(account_id=account_id, family_id=family, fee_tier=tier, **self.relay()))
+        flags = int(random.random() < 0.1)
+        account = SetAccount(account_id=account_id, family_id=family, fee_tier=tier, flags=flags, **self.relay())
+        return encode_command(account)
 
     def settings(self) -> bytes:
         random = self.random

@@ -42,9 +42,21 @@ def test_what_is_not_yet_expired_by_a_timer_is_met_as_expired() -> None:
         for asset_id in (1, 2):
             both(stamped(encode_command(history.credit(account_id, asset_id)), history.now_ms))
     wide = history.market(1, history.versions[1] + 1)
-    names = ("bid_down_bp", "bid_up_bp", "ask_down_bp", "ask_up_bp", "max_open_orders", "min_notional_units")
+    names = (
+        "bid_down_bp",
+        "bid_up_bp",
+        "ask_down_bp",
+        "ask_up_bp",
+        "max_open_orders",
+        "min_notional_units",
+        "max_iceberg_orders",
+    )
     wide = type(wide)(
-        **({n: getattr(wide, n) for n in wide.__struct_fields__} | dict.fromkeys(names, 0) | {"min_lots": 1})
+        **(
+            {n: getattr(wide, n) for n in wide.__struct_fields__}
+            | dict.fromkeys(names, 0)
+            | {"min_lots": 1, "breaker_rules": []}
+        )
     )
     history.hear(both(stamped(encode_set_market(wide, **history.relay()), history.now_ms)))
     both(stamped(history.choose(), history.now_ms))  # staff opens market 1

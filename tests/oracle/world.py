@@ -34,6 +34,12 @@ class Market:
     agg_id: int = 0
     prevented_id: int = 0
     skips: int = 0
+    windows: dict[int, Any] = field(default_factory=dict)  # rule_id -> breakers.Window
+    halts: list[int] = field(default_factory=list)  # when breaker halts began
+    halt_rule: int = 0  # rule of the halt that lasts
+    reopens_ms: int = 0
+    due_ms: int = 0  # when a timer ends the state, 0 where none does
+    due_seq: int = 0
     triggered: list["Order"] = field(default_factory=list)  # the queue; may name orders that have ended since
 
     @property
