@@ -101,6 +101,8 @@ export class AccountPanel {
     if (trade !== null) notifyFill(trade, market);
     else if (order.status === "EXPIRED") {
       notify("warning", `${order.symbol}: ${report.z === report.q ? "" : "what was left of "}your ${order.side.toLowerCase()} order expired${expiryText(report.eR)}.`);
+    } else if (order.status === "REJECTED") {
+      notify("warning", `${order.symbol}: your ${order.side.toLowerCase()} order was rejected in review.`);
     } else if (order.status === "EXPIRED_IN_MATCH") {
       notify("warning", `${order.symbol}: your ${order.side.toLowerCase()} order met one of your own orders and was stopped.`);
     }

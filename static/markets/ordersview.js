@@ -108,10 +108,15 @@ const TYPE_WORDS = {
   TAKE_PROFIT_LIMIT: "Take profit limit",
 };
 
-/** Kind, and what is special about it: its list, and a time in force other than until canceled. */
+/** Kind, and what is special about it: its list, a review, and a time in force other than until canceled. */
 function typeText(order) {
   const word = TYPE_WORDS[order.type] ?? order.type.charAt(0) + order.type.slice(1).toLowerCase();
-  const marks = [order.trail === null ? null : "trailing", order.listId > -1 ? "list" : null, order.timeInForce === "GTC" ? null : order.timeInForce];
+  const marks = [
+    order.trail === null ? null : "trailing",
+    order.listId > -1 ? "list" : null,
+    order.status !== "PENDING_NEW" ? null : order.listId > -1 ? "pending" : "in review",
+    order.timeInForce === "GTC" ? null : order.timeInForce,
+  ];
   return [word, ...marks.filter((mark) => mark !== null)].join(" · ");
 }
 

@@ -26,6 +26,7 @@ CSP = (
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 LOT_TEXT = "0.00001000"
+OPEN_STATUSES = ("NEW", "PARTIALLY_FILLED", "PENDING_NEW")
 OTHER_MARKETS = {"ETHUSDT": 3_120, "ETHBTC": 0.0612, "BNBUSDT": 612, "LTCUSDT": 84}
 BAR_S = {
     "1s": 1,
@@ -234,7 +235,7 @@ class FakeExchange:
             rates = {"maker": "0.00100000", "taker": "0.00100000", "buyer": "0.00000000", "seller": "0.00000000"}
             return {"balances": rows, "updateTime": market.now_ms(), "commissionRates": rates}
         if method == "openOrders.status":
-            return [order.row() for order in market.orders.values() if order.status in ("NEW", "PARTIALLY_FILLED")]
+            return [order.row() for order in market.orders.values() if order.status in OPEN_STATUSES]
         if method == "allOrders":
             return [order.row() for order in market.orders.values()]
         if method == "myTrades":

@@ -255,6 +255,11 @@ class FakeMarket:
         self._report(order, "CANCELED")
         return order.row() | {"origClientOrderId": order.client_id}
 
+    def end(self, order: FakeOrder, status: str) -> None:
+        """An own order ends by itself."""
+        order.status = status
+        self._report(order, status)
+
     def _move(self, asset: str, free: int, locked: int) -> None:
         self.balances[asset][0] += free
         self.balances[asset][1] += locked

@@ -214,6 +214,19 @@ def test_an_immediate_order_that_finds_nothing_says_so(page: Page) -> None:
     expect(page.locator("#page-notices")).to_contain_text("expired, because nothing more could fill it at once")
 
 
+def test_an_order_in_review_says_so(page: Page, exchange: FakeExchange) -> None:
+    fill_form(page, price="50000", quantity="0.1")
+    page.press("#order-quantity", "Enter")
+    expect(page.locator("#open-orders-body tr")).to_have_count(1)
+    exchange.do(lambda market: setattr(market.orders[1], "status", "PENDING_NEW"))
+    page.reload()
+    wait_live(page)
+    expect(page.locator("#open-orders-body td[data-label=Type]")).to_have_text("Limit · in review")
+    exchange.do(lambda market: market.end(market.orders[1], "REJECTED"))
+    expect(page.locator("#page-notices")).to_contain_text("your buy order was rejected in review")
+    expect(page.locator("#open-orders-empty")).to_be_visible()
+
+
 def test_only_what_the_market_takes_is_offered(
     exchange: FakeExchange, open_page: OpenPage, complaints: list[str]
 ) -> None:
