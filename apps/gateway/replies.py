@@ -254,6 +254,8 @@ def expiry_reason(reason: int, time_in_force: int) -> str:
     """The dialect's word for why an order expired; ours where it has none."""
     if reason == Reason.NO_LIQUIDITY:
         return UNFILLED.get(time_in_force, "INSUFFICIENT_LIQUIDITY")
+    if reason == Reason.BREAKER:
+        return "EXECUTION_RULE_PRICE_RANGE_EXCEEDED"
     # A triggered order is checked like a new one, and ends where that would be refused.
     return "REJECTED" if reason in errors.REFUSALS else Reason(reason).name
 

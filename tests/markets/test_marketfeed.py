@@ -17,7 +17,7 @@ def test_the_public_book_is_what_the_engine_shows(seed: int) -> None:
     commands, engine = Commands(seed), Engine(50)
     feeds = {market_id: MarketFeed(market_id, lambda market_id: 1) for market_id in MARKETS}
     refills = decrements = 0
-    for number in range(1_500):
+    for number in range(3_000):
         for event in wanted_events(engine.process(commands.next()), PUBLIC_KINDS):
             if event.market_id in feeds and event.KIND != EventKind.SETTINGS_APPLIED:
                 feeds[event.market_id].apply(event)
