@@ -13,16 +13,10 @@ from apps.streams.kinds import HaltCause
 
 
 def state_of(market: Market, public: PublicMarket | None) -> dict[str, Any]:
-    """`until` is when a timer ends the state, `resumesAt` when the market is open again, `rule` the circuit breaker
-    that halted it; null where there is none. Times in milliseconds.
-    """
-    told: dict[str, Any] = {
-        "status": STATE_STATUS[market.state], "marketState": market.state.name, "cause": None, "rule": None,
-        "until": None, "resumesAt": None,
-    }  # fmt: skip
+    """`until` is when a timer ends the state, null where none does; times in milliseconds."""
+    told = {"status": STATE_STATUS[market.state], "marketState": market.state.name, "cause": None, "until": None}
     record = public.state if public is not None else None
     if record is not None and record["state"] == market.state:
         told["cause"] = HaltCause(record["cause"]).name
-        for name, of_record in (("rule", "rule"), ("until", "until"), ("resumesAt", "reopens")):
-            told[name] = record.get(of_record) or None
+        told["until"] = record["until"] or None
     return told

@@ -60,10 +60,7 @@ def _books(snapshot_dir: Path, record: Record) -> ShardFeed:
     feeds = []
     for row in engine.markets():
         feed = MarketFeed(row.market_id, record.unit_factor, snapshot.seq)
-        feed.state = wire.state(
-            row.market_id, new_state=row.state, cause=row.cause, until_ms=row.until_ms, reopens_ms=row.reopens_ms,
-            rule_id=row.rule_id,
-        )  # fmt: skip
+        feed.state = wire.state(row.market_id, new_state=row.state, cause=row.cause, until_ms=0)
         for side, levels in ((Side.BUY, row.bid_levels), (Side.SELL, row.ask_levels)):
             for price_ticks, lots in engine.depth(row.market_id, side, levels):
                 feed.book.set_level(side, price_ticks, lots)

@@ -156,9 +156,6 @@ class MarketFeed:
             self.book.set_level(makers_side, event.price_ticks, event.level_lots)
 
     def _state_changed(self, event: MarketStateChanged) -> wire.Record:
-        self.state = wire.state(
-            self.market_id, new_state=event.new_state, cause=event.cause, until_ms=event.until_ms,
-            reopens_ms=event.reopens_ms, rule_id=event.rule_id,
-        )  # fmt: skip
+        self.state = wire.state(self.market_id, new_state=event.new_state, cause=event.cause, until_ms=event.until_ms)
         self.snapshot_due = True
         return self.state

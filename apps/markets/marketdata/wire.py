@@ -16,9 +16,7 @@ Layout
                                        and last trade id, window from O to C, Q last quantity, x last price before the
                                        window, best bid b B and ask a A. Weighted average price = q / (v x unit_factor)
                                        ticks: both are here so that the reader divides once. All 0 before any trade.
-    state    state cause until reopens rule
-                                       kinds.MarketState, kinds.HaltCause; when a timer ends the state, when the market
-                                       is open again, the circuit breaker that halted it (0: none)
+    state    state cause until         kinds.MarketState, kinds.HaltCause, end of the state (0: no timer)
 
     String `names.market_data_snapshot(shard, market_id)`: msgpack map
     u us b a trades aggs klines ticker state after: the book at `u` (best price first), `us` the u of the depth1s chain,
@@ -98,13 +96,8 @@ def kline(market_id: int, interval: str, bar: Bar, *, closed: bool) -> Record:
     }  # fmt: skip
 
 
-def state(
-    market_id: int, *, new_state: int, cause: int, until_ms: int = 0, reopens_ms: int = 0, rule_id: int = 0
-) -> Record:  # fmt: skip
-    return {
-        "t": "state", "m": market_id, "state": new_state, "cause": cause, "until": until_ms, "reopens": reopens_ms,
-        "rule": rule_id,
-    }  # fmt: skip
+def state(market_id: int, *, new_state: int, cause: int, until_ms: int) -> Record:
+    return {"t": "state", "m": market_id, "state": new_state, "cause": cause, "until": until_ms}
 
 
 def snapshot(
