@@ -93,7 +93,7 @@ def test_demo_terms_are_exact(market: demo.DemoMarket) -> None:
 
 
 @pytest.mark.django_db
-def test_demo_data_is_made_once(settings: Any) -> None:
+def test_demo_data_is_made_once_with_a_consistent_history(settings: Any) -> None:
     settings.SIMULATOR = True
     first = run("demo_data")
     assert first.startswith("demo data: 5 markets made, 0 found, ")
@@ -106,6 +106,7 @@ def test_demo_data_is_made_once(settings: Any) -> None:
     before = rows()
     assert run("demo_data") == "demo data: 0 markets made, 5 found, 0 simulated candles.\n"
     assert rows() == before
+    check_history()
 
 
 @pytest.mark.django_db
@@ -115,10 +116,8 @@ def test_without_the_simulator_there_is_no_history(settings: Any) -> None:
     assert not Candle.objects.exists()
 
 
-@pytest.mark.django_db
-def test_history_is_marked_and_consistent(settings: Any) -> None:
-    settings.SIMULATOR = True
-    run("demo_data")
+def check_history() -> None:
+    """Marked as simulated, of every interval, each the sum of its minutes, and live trading goes on where it ends."""
     for market in Market.objects.all():
         candles = Candle.objects.filter(market_id=market.id)
         assert set(candles.values_list("interval", flat=True)) == set(INTERVALS) - {"1s"}

@@ -6,7 +6,7 @@ The walk is drawn backwards from the initial prices, so that live trading goes o
 from random import Random
 from typing import Final
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from apps.markets import demo
 from apps.markets.intervals import DAY_MS, MINUTE_MS, SECOND_MS
@@ -22,7 +22,11 @@ LEFT_OUT: Final = "1s"
 TRADES_MAX: Final = 6
 # Mean size of a simulated trade, in 10^-8 of the numeraire.
 TRADE_UNITS: Final = 400 * 10**8
-BATCH_ROWS: Final = 2_000
+# Tens of thousands of rows: a COPY takes a tenth of the time of inserts.
+COPY: Final = (
+    "COPY markets_candle (market_id, interval, open_ms, open_ticks, high_ticks, low_ticks, close_ticks, volume_lots,"
+    " quote_units, trades, taker_base_lots, taker_quote_units, first_trade_id, last_trade_id, simulated) FROM STDIN"
+)
 
 
 @transaction.atomic
@@ -35,28 +39,18 @@ def write_history(*, until_ms: int) -> int:
     }
     if not empty:
         return 0
-    rows = [
-        Candle(
-            market_id=market_id,
-            interval=interval,
-            open_ms=bar.open_ms,
-            open_ticks=bar.open,
-            high_ticks=bar.high,
-            low_ticks=bar.low,
-            close_ticks=bar.close,
-            volume_lots=bar.volume_lots,
-            quote_units=bar.quote_units,
-            trades=bar.trades,
-            taker_base_lots=bar.taker_base_lots,
-            taker_quote_units=bar.taker_quote_units,
-            first_trade_id=bar.first_trade_id,
-            last_trade_id=bar.last_trade_id,
-            simulated=True,
-        )
-        for market_id, interval, bar in simulated_bars(empty, until_ms=until_ms)
-    ]
-    Candle.objects.bulk_create(rows, batch_size=BATCH_ROWS)
-    return len(rows)
+    written = 0
+    with connection.cursor() as cursor, cursor.copy(COPY) as copy:
+        for market_id, interval, bar in simulated_bars(empty, until_ms=until_ms):
+            copy.write_row(
+                (
+                    market_id, interval, bar.open_ms, bar.open, bar.high, bar.low, bar.close, bar.volume_lots,
+                    bar.quote_units, bar.trades, bar.taker_base_lots, bar.taker_quote_units, bar.first_trade_id,
+                    bar.last_trade_id, True,
+                )
+            )  # fmt: skip
+            written += 1
+    return written
 
 
 def simulated_bars(markets: dict[str, Market], *, until_ms: int) -> list[tuple[int, str, Bar]]:
@@ -65,33 +59,39 @@ def simulated_bars(markets: dict[str, Market], *, until_ms: int) -> list[tuple[i
     prices = FairPrices({}, random)
     steps = HISTORY_MS // STEP_MS
     path: list[dict[str, int]] = []
-    listed = [(market, markets[market.symbol]) for market in demo.MARKETS if market.symbol in markets]
+    listed = [
+        (market, row, row.settings().unit_factor)
+        for market in demo.MARKETS
+        if (row := markets.get(market.symbol)) is not None
+    ]
     for _ in range(steps):
-        path.append({row.symbol: prices.ticks(market, row.tick_size) for market, row in listed})
+        path.append({row.symbol: prices.ticks(market, row.tick_size) for market, row, _ in listed})
         prices.step(backwards=True)
     collected = SecondBars()
     first_ms = until_ms - until_ms % SECOND_MS - steps * STEP_MS
     before = path[-1]
     for number, step in enumerate(reversed(path)):
-        for market, row in listed:
+        time_ms = first_ms + number * STEP_MS
+        minute_ms = time_ms - time_ms % MINUTE_MS
+        for market, row, unit_factor in listed:
             quote_price_units = prices.units[market.quote]
-            bar = _bar(row, quote_price_units, before[row.symbol], step[row.symbol], random)
-            time_ms = first_ms + number * STEP_MS
-            collected.add(row.id, bar.starting_at(time_ms - time_ms % MINUTE_MS))
+            symbol = row.symbol
+            collected.add(row.id, _bar(minute_ms, unit_factor, quote_price_units, before[symbol], step[symbol], random))
         before = step
     return [found for found in collected.rows() if found[1] != LEFT_OUT]
 
 
-def _bar(market: Market, quote_price_units: int, open_ticks: int, close_ticks: int, random: Random) -> Bar:
+def _bar(
+    open_ms: int, unit_factor: int, quote_price_units: int, open_ticks: int, close_ticks: int, random: Random
+) -> Bar:
     """Some simulated trades on the way from one price to the next."""
     trades = random.randint(0, TRADES_MAX) + 1
     notional_units = TRADE_UNITS * 10**8 // quote_price_units * trades
-    unit_factor = market.settings().unit_factor
     lots = max(notional_units * random.randint(20, 180) // 100 // (close_ticks * unit_factor), 1)
     taken = lots * random.randint(20, 80) // 100
     reach = max(abs(close_ticks - open_ticks) // 3, 1)
     return Bar(
-        open_ms=0,
+        open_ms=open_ms,
         open=open_ticks,
         high=max(open_ticks, close_ticks) + random.randint(0, reach),
         low=max(min(open_ticks, close_ticks) - random.randint(0, reach), 1),
