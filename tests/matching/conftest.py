@@ -88,6 +88,12 @@ def slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(policy, "QUEUE_MAX_MS", 600_000)
 
 
+@pytest.fixture(autouse=True)
+def quick_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker without work looks for the end of its test more often than a trading one looks for SIGTERM."""
+    monkeypatch.setattr(policy, "READ_BLOCK_MS", 50)
+
+
 @pytest.fixture
 def authority() -> FakeAuthority:
     return FakeAuthority()
@@ -111,13 +117,13 @@ def bus(request: pytest.FixtureRequest) -> Iterator[Bus]:
 
 
 @pytest.fixture
-def start(bus: Bus, authority: FakeAuthority, directory: Path) -> Iterator[Callable[..., RunningWorker]]:
-    """Starts a worker; all that are still running are stopped at the end of the test."""
+def start_on(authority: FakeAuthority, directory: Path) -> Iterator[Callable[..., RunningWorker]]:
+    """Starts a worker on the test's own `bus`; all that are still running are stopped at the end of the test."""
     started: list[RunningWorker] = []
 
     def start_worker(**changes: object) -> RunningWorker:
         arguments: dict[str, object] = {
-            "bus": bus.another(), "authority": authority, "core_class": Engine, "directory": directory, "name": "test",
+            "authority": authority, "core_class": Engine, "directory": directory, "name": "test",
         }  # fmt: skip
         running = RunningWorker(Worker(**(arguments | changes)))  # type: ignore[arg-type]
         started.append(running)
@@ -126,6 +132,16 @@ def start(bus: Bus, authority: FakeAuthority, directory: Path) -> Iterator[Calla
     yield start_worker
     for running in started:
         running.stop()
+
+
+@pytest.fixture
+def start(bus: Bus, start_on: Callable[..., RunningWorker]) -> Callable[..., RunningWorker]:
+    """Starts a worker, each on its own connection of `bus`."""
+
+    def start_worker(**changes: object) -> RunningWorker:
+        return start_on(**({"bus": bus.another()} | changes))
+
+    return start_worker
 
 
 @pytest.fixture

@@ -248,11 +248,11 @@ class Shifting:
 
 @pytest.mark.parametrize(("too_long_ms", "stale"), [(0, False), (1, True)])
 def test_orders_that_waited_too_long_are_rejected_and_the_rest_applies(
-    start: Start, authority: FakeAuthority, too_long_ms: int, stale: bool
+    start_on: Start, authority: FakeAuthority, too_long_ms: int, stale: bool
 ) -> None:
     clock = Shifting()
     bus = MemoryBus("spot", clock_ms=clock)
-    first = start(bus=bus)
+    first = start_on(bus=bus)
     first.wait_for(Phase.ACTIVE)
     append_all(bus, [*opening(), order(1)])
     until_done(bus)
@@ -260,7 +260,7 @@ def test_orders_that_waited_too_long_are_rejected_and_the_rest_applies(
     cancel = encode_command(CancelAll(market_id=MARKET_ID, account_id=1001))
     waiting = bus.append_commands(order(2) + cancel + order(3))
     clock.now_ms += policy.QUEUE_MAX_MS + too_long_ms
-    second = start(bus=bus)
+    second = start_on(bus=bus)
     second.wait_for(Phase.ACTIVE)
     until_done(bus)
     assert bus.read_skips() == ({f"{waiting}..{waiting}": "ENGINE_RESTARTED"} if stale else {})
@@ -273,10 +273,10 @@ def test_orders_that_waited_too_long_are_rejected_and_the_rest_applies(
         assert kinds == [EventKind.ORDER_ACCEPTED, EventKind.ALL_CANCELED, EventKind.ORDER_ACCEPTED]
 
 
-def test_ticks_of_a_living_worker_keep_waiting_orders_fresh(start: Start) -> None:
+def test_ticks_of_a_living_worker_keep_waiting_orders_fresh(start_on: Start) -> None:
     clock = Shifting()
     bus = MemoryBus("spot", clock_ms=clock)
-    first = start(bus=bus)
+    first = start_on(bus=bus)
     first.wait_for(Phase.ACTIVE)
     append_all(bus, list(opening()))
     until_done(bus)
@@ -285,15 +285,15 @@ def test_ticks_of_a_living_worker_keep_waiting_orders_fresh(start: Start) -> Non
     clock.now_ms += policy.QUEUE_MAX_MS + 1
     bus.append_commands(encode_command(Tick()))
     clock.now_ms += 100
-    start(bus=bus).wait_for(Phase.ACTIVE)
+    start_on(bus=bus).wait_for(Phase.ACTIVE)
     until_done(bus)
     assert bus.read_skips() == {}
 
 
-def test_orders_that_waited_for_a_long_recovery_are_rejected(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_orders_that_waited_for_a_long_recovery_are_rejected(start_on: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Shifting()
     bus = MemoryBus("spot", clock_ms=clock)
-    first = start(bus=bus)
+    first = start_on(bus=bus)
     first.wait_for(Phase.ACTIVE)
     append_all(bus, list(opening()))
     until_done(bus)
@@ -306,28 +306,28 @@ def test_orders_that_waited_for_a_long_recovery_are_rejected(start: Start, monke
 
     monkeypatch.setattr("apps.matching.worker.recover", slow)
     waiting = bus.append_commands(order(1))
-    start(bus=bus).wait_for(Phase.ACTIVE)
+    start_on(bus=bus).wait_for(Phase.ACTIVE)
     until_done(bus)
     assert bus.read_skips() == {f"{waiting}..{waiting}": "ENGINE_RESTARTED"}
     assert [event.reason for event in rejected(bus)] == [Reason.ENGINE_RESTARTED]
 
 
-def test_money_waits_as_long_as_it_must(start: Start) -> None:
+def test_money_waits_as_long_as_it_must(start_on: Start) -> None:
     clock = Shifting()
     bus = MemoryBus("spot", clock_ms=clock)
     append_all(bus, list(opening()))
     clock.now_ms += 3_600_000
-    start(bus=bus).wait_for(Phase.ACTIVE)
+    start_on(bus=bus).wait_for(Phase.ACTIVE)
     until_done(bus)
     assert bus.read_skips() == {}
     assert not rejected(bus)
 
 
 # -- the clock --------------------------------------------------------------------------------------------------------
-def test_a_clock_that_jumps_ahead_halts_the_markets(start: Start) -> None:
+def test_a_clock_that_jumps_ahead_halts_the_markets(start_on: Start) -> None:
     clock = Shifting()
     bus = MemoryBus("spot", clock_ms=clock)
-    worker = start(bus=bus)
+    worker = start_on(bus=bus)
     worker.wait_for(Phase.ACTIVE)
     append_all(bus, list(opening()))
     until_done(bus)

@@ -206,10 +206,10 @@ class Replica(MemoryBus):
         raise BusRefused("READONLY You can't write against a read only replica.")
 
 
-def test_on_a_replica_it_follows_and_never_becomes_active(start: Start) -> None:
+def test_on_a_replica_it_follows_and_never_becomes_active(start_on: Start) -> None:
     bus = Replica("spot")
     bus.append_commands(b"".join(opening()))
-    worker = start(bus=bus)
+    worker = start_on(bus=bus)
     worker.wait_for(Phase.FOLLOWING)
     worker.stop()
     assert worker.failure is None

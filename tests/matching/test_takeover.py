@@ -83,10 +83,10 @@ class Unreleased(MemoryBus):
         super().release_lease(holder)
 
 
-def test_a_worker_waits_for_no_lease_of_its_own(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_waits_for_no_lease_of_its_own(start_on: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("apps.matching.lease.LEASE_TTL_MS", 600_000)
     bus = Unreleased("spot")
-    worker = start(bus=bus)
+    worker = start_on(bus=bus)
     worker.wait_for(Phase.ACTIVE)
     bus.losing = True
     append_all(bus, list(opening()))
@@ -95,11 +95,11 @@ def test_a_worker_waits_for_no_lease_of_its_own(start: Start, monkeypatch: pytes
     assert worker.worker.status.phase is Phase.ACTIVE
 
 
-def test_a_takeover_that_failed_is_no_sign_of_life(start: Start, authority: FakeAuthority) -> None:
+def test_a_takeover_that_failed_is_no_sign_of_life(start_on: Start, authority: FakeAuthority) -> None:
     """Else the second attempt executes what waited for an hour."""
     clock = Shifting()
     bus = DiesOnce("spot", clock_ms=clock)
-    first = start(bus=bus)
+    first = start_on(bus=bus)
     first.wait_for(Phase.ACTIVE)
     append_all(bus, list(opening()))
     until_done(bus)
@@ -107,7 +107,7 @@ def test_a_takeover_that_failed_is_no_sign_of_life(start: Start, authority: Fake
     waiting = bus.append_commands(order(1))
     clock.now_ms += 3_600_000
     bus.dying = True
-    start(bus=bus).wait_for(Phase.ACTIVE)
+    start_on(bus=bus).wait_for(Phase.ACTIVE)
     until_done(bus)
     assert authority.epoch == 3, "the second takeover failed, the third traded"
     assert bus.read_skips() == {f"{waiting}..{waiting}": "ENGINE_RESTARTED"}
@@ -234,10 +234,10 @@ class Moving(MemoryBus):
         return super().head()
 
 
-def test_a_snapshot_newer_than_the_first_look_at_the_head_is_no_lost_log(start: Start, directory: Path) -> None:
+def test_a_snapshot_newer_than_the_first_look_at_the_head_is_no_lost_log(start_on: Start, directory: Path) -> None:
     bus = Moving("spot")
     bus.first_look = False
-    active = start(bus=bus)
+    active = start_on(bus=bus)
     active.wait_for(Phase.ACTIVE)
     append_all(bus, list(opening()))
     until_done(bus)
@@ -345,7 +345,7 @@ def leave_cursor(bus: Bus, name: str, rules_version: int) -> float:
 
 
 def test_a_cold_worker_leaves_a_free_lease_to_the_standby(
-    start: Start, authority: FakeAuthority, monkeypatch: pytest.MonkeyPatch
+    start_on: Start, authority: FakeAuthority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(policy, "STANDBY_SEEN_MAX_MS", 600_000)  # this one hesitates, and tells nothing meanwhile
     Loading.began.clear()
@@ -353,11 +353,11 @@ def test_a_cold_worker_leaves_a_free_lease_to_the_standby(
     bus = MemoryBus("spot")
     append_all(bus, list(opening()))
     assert bus.take_lease("somebody", ttl_ms=600_000)
-    standby = start(name="standby", bus=Hesitating(bus))
+    standby = start_on(name="standby", bus=Hesitating(bus))
     standby.wait_for(Phase.FOLLOWING)
     until(lambda: bool(bus.cursors()), what="the standby's heartbeat")
     bus.release_lease("somebody")
-    cold = start(name="cold", bus=bus, core_class=Loading)
+    cold = start_on(name="cold", bus=bus, core_class=Loading)
     try:
         standby.wait_for(Phase.ACTIVE)
     finally:

@@ -83,9 +83,9 @@ class Replaced(MemoryBus):
         return super().read_commands(after, count=count, block_ms=block_ms)
 
 
-def test_a_worker_that_is_replaced_while_it_recovers_does_not_halt(start: Start, directory: Path) -> None:
+def test_a_worker_that_is_replaced_while_it_recovers_does_not_halt(start_on: Start, directory: Path) -> None:
     bus = Replaced("spot")
-    first = start(bus=bus)
+    first = start_on(bus=bus)
     first.wait_for(Phase.ACTIVE)
     append_all(bus, [*opening(), *trading(20, seed=7)])
     until_done(bus)
@@ -93,7 +93,7 @@ def test_a_worker_that_is_replaced_while_it_recovers_does_not_halt(start: Start,
     for path in snapshots.kept(directory):
         path.unlink()
     bus.replacing = True
-    second = start(bus=bus)
+    second = start_on(bus=bus)
     second.thread.join(60)
     assert isinstance(second.failure, TakeoverLost), second.worker.status.details()
     assert isinstance(second.failure.__cause__, ReplayDiffers)
