@@ -155,3 +155,8 @@ def test_market_states(state: MarketState, answer: str) -> None:
     table = play("bid b1 alice 50000 0.5")
     table.engine._state.markets[MARKET].state = state
     assert table.answer(["amend", "b1", "0.2"]) == answer
+
+
+@pytest.mark.parametrize("settings", [{"min_lots": 20_000}, {"min_notional_units": 10_000 * 10**8}])
+def test_exactly_the_least_passes(settings: dict[str, Any]) -> None:
+    play("bid b1 alice 50000 0.5\namend b1 0.2 -> amended b1 0.2", **settings)

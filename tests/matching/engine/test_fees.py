@@ -109,3 +109,16 @@ def test_a_schedule_with_a_rebate_above_90_percent_of_the_lowest_taker_rate_is_r
     else:
         assert isinstance(event, RelayRefused)
         assert event.reason == Reason.INVALID_SETTINGS
+
+
+def test_a_rebate_is_rounded_down() -> None:
+    """0.015 BTC are 1,500,000 units; at 1 ppm that is one unit and a half."""
+    play(
+        """
+        fees -1:1000
+        ask  a1 alice 50000 0.015
+        buy  p1 carol market 0.015    -> trade a1 50000 0.015, done
+        balance alice BTC             -> 99.98500001 available, 0 held
+        fees-of BTC                   -> 0.00001499
+        """
+    )
