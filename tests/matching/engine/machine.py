@@ -16,6 +16,7 @@ from apps.matching.engine.snapshot import MAGIC, TABLES
 from apps.streams.codec import encode_block, encode_set_allocation
 from apps.streams.kinds import (
     AllocationMethod,
+    BreakerMeasure,
     CommandKind,
     Counterparty,
     EventKind,
@@ -27,7 +28,7 @@ from apps.streams.kinds import (
     TimeInForce,
     TradeFlag,
 )
-from apps.streams.messages import AllocationSettings
+from apps.streams.messages import AllocationSettings, BreakerRule
 from apps.streams.records import (
     AmendOrder,
     CancelAll,
@@ -36,6 +37,7 @@ from apps.streams.records import (
     Credit,
     Debit,
     Hold,
+    MarketStateChanged,
     MoneyMoved,
     OrderAccepted,
     PlaceBlock,
@@ -127,6 +129,12 @@ def rules_of_the_market(draw: Any) -> dict[str, Any]:
         "min_lots": (1, 3),
         "min_notional_units": (0, 2 * LOT_COST),
         "market_max_lots": (1_000_000_000, 6),
+        "breaker_rules": (
+            [],
+            [BreakerRule(1, BreakerMeasure.PRICE, 100, 60_000)],
+            [BreakerRule(2, BreakerMeasure.VWAP, 150, 9_000)],
+        ),
+        "breaker_min_notional_units": (0, 3 * LOT_COST),
     }
     chosen = draw(st.sets(st.sampled_from(tuple(choices)), min_size=1, max_size=4))
     return {name: draw(st.sampled_from(choices[name])) for name in sorted(chosen)}
@@ -141,11 +149,15 @@ class Followed(Table):
         self.placed: list[tuple[int, int]] = []  # (order_id, account_id)
         self.families: dict[int, int] = {}
         self.limits: dict[int, int] = {}  # price of each order that has one
+        self.state = MarketState.PRE_LAUNCH
+        self.uncrosses = False  # this command or timer ends an auction
         super().__init__(made_by=made_by, closed_ids_kept=4)
 
     def run(self, frames: bytes) -> list[Any]:
         before = self.engine.snapshot()
         events = super().run(frames)
+        moves = [event for event in events if isinstance(event, MarketStateChanged)]
+        self.uncrosses = any(event.old_state == MarketState.AUCTION for event in moves)
         for event in events:
             self.projection.apply(event)
             self._follow(event)
@@ -160,6 +172,8 @@ class Followed(Table):
             case OrderAccepted():
                 self.placed.append((event.order_id, event.account_id))
                 self.limits[event.order_id] = event.price_ticks
+            case MarketStateChanged():
+                self.state = MarketState(event.new_state)
             case Trade():
                 self._check_print(event)
             case MoneyMoved() if event.op == CommandKind.CREDIT:
@@ -170,13 +184,15 @@ class Followed(Table):
                 self.came_in[event.asset_id] -= event.amount_units
 
     def _check_print(self, event: Trade) -> None:
-        """At the maker's price, never beyond the taker's, never within a family."""
-        assert event.price_ticks == self.limits[event.maker_order_id]
-        limit, buys = self.limits[event.taker_order_id], bool(event.flags & TradeFlag.TAKER_IS_BUYER)
-        assert not limit or (event.price_ticks <= limit if buys else event.price_ticks >= limit)
+        """At the maker's price, in an auction at one price for all; beyond nobody's limit, never within a family."""
+        makers, takers = self.limits[event.maker_order_id], self.limits[event.taker_order_id]
+        buys = bool(event.flags & TradeFlag.TAKER_IS_BUYER)
+        assert self.uncrosses or event.price_ticks == makers
+        assert makers >= event.price_ticks if not buys else makers <= event.price_ticks
+        assert not takers or (event.price_ticks <= takers if buys else event.price_ticks >= takers)
         taker, maker = (self.families.get(each, each) for each in (event.account_id, event.maker_account_id))
         assert taker != maker, "a family traded with itself"
-        assert next(iter(self.engine.markets())).state == MarketState.OPEN
+        assert self.uncrosses or self.state == MarketState.OPEN
 
     def recent(self, ago: int) -> tuple[int, int]:
         """(order_id, account_id) of an order; of one that never was, where there is none."""
@@ -280,7 +296,9 @@ class EngineMachine(RuleBasedStateMachine):
             self.table.send(CancelAll(account_id=self.table.accounts[who]))
 
     @rule(
-        who=people, timeout_ms=st.sampled_from((None, None, None, 2_000, 0)), wait_ms=st.sampled_from((1_000, 6_000, 1))
+        who=people,
+        timeout_ms=st.sampled_from((None, None, None, 2_000, 0)),
+        wait_ms=st.sampled_from((1_000, 6_000, 1, 59_500, 60_000)),
     )
     def time_passes(self, who: str, timeout_ms: int | None, wait_ms: int) -> None:
         self.turn()
@@ -318,7 +336,7 @@ class EngineMachine(RuleBasedStateMachine):
     @rule(who=people, price=st.sampled_from((2 * MIDDLE, MIDDLE // 2)), quantity=lots, decision=st.sampled_from(Review))
     def park_and_review(self, who: str, price: int, quantity: int, decision: Review) -> None:
         """An order far from the band, which may be parked; then staff decides about the last order."""
-        if next(iter(self.table.engine.markets())).state == MarketState.OPEN and not self.table.settings.bid_up_bp:
+        if self.table.state == MarketState.OPEN and not self.table.settings.bid_up_bp:
             self.table.set_market(bid_up_bp=11_000, ask_down_bp=9_000, park_outside_band=True)
         self.place(who, resting(Side.BUY if price > MIDDLE else Side.SELL, price, quantity))
         order_id, account_id = self.table.recent(0)
@@ -353,6 +371,8 @@ class EngineMachine(RuleBasedStateMachine):
 
     # -- common -------------------------------------------------------------------------------------------------------
     def turn(self) -> None:
+        if not self.closed_for and self.table.state != MarketState.OPEN:
+            self.closed_for = 4  # a breaker or a timer moved it
         if self.closed_for:
             self.closed_for -= 1
             if not self.closed_for:

@@ -458,3 +458,18 @@ def history(table: Table, seed: int, after_each: Callable[[], object]) -> list[A
         after_each()
     assert decode_events(table.engine.process(b"")) == []
     return events
+
+
+def test_before_the_first_trade_an_order_is_measured_against_its_own_first_print() -> None:
+    """Also where it is only asked what would print: a FOK order does nothing, a market buy pays for what prints."""
+    table = table_with(FIVE)
+    table.play(
+        """
+        fund carol 5000 USDT
+        ask  a1 alice 50000 0.1
+        ask  a2 alice 52500.01 0.1
+        bid  p1 bob   60000 0.2 fok -> expired no_liquidity
+        last                        -> 0
+        buy  p2 carol market 0.2    -> trade a1 50000 0.1, expired breaker, OPEN to HALTED by breaker 1 for 120 s
+        """
+    )

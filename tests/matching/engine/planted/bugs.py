@@ -358,6 +358,42 @@ BUGS: Final[tuple[Bug, ...]] = (
         "one-conditional-too-many", "an account may have one conditional order more than the market allows",
         "filters", "order.seat.conditional_orders >= limit", "order.seat.conditional_orders > limit", "conditional",
     ),
+    # -- circuit breakers ----------------------------------------------------------------------------------------------
+    bug(
+        "exactly-at-the-limit-trips", "a print exactly at the limit halts the market",
+        "breaker", "return (price - low) * BASIS_POINTS > bp", "return (price - low) * BASIS_POINTS >= bp",
+        "breaker",
+    ),
+    bug(
+        "price-before-the-window-forgotten", "a quiet market has nothing to measure against",
+        "breaker", "return min(low, self.before) if self.before else low", "return low", "breaker",
+    ),
+    bug(
+        "bucket-leaves-early", "a bucket does not count while its last millisecond still does",
+        "breaker", "return (k + 1) * self.len_ms > now_ms", "return k * self.len_ms > now_ms", "breaker",
+    ),
+    bug(
+        "own-prints-do-not-count", "an order may walk away from its own first print",
+        "breaker", "low, high = min(window.low(), first), max(window.high(), first)",
+        "low, high = min(window.low(), price), max(window.high(), price)", "breaker",
+    ),
+    bug(
+        "vwap-upwards-only", "a price below the average never trips",
+        "breaker", "abs(price * lots - value) * BASIS_POINTS", "(price * lots - value) * BASIS_POINTS", "breaker",
+    ),
+    bug(
+        "first-halt-longer", "the first halt of an hour is as long as the second",
+        "halt", "LONGER_S * (len(market.halts) - 1)", "LONGER_S * len(market.halts)", "breaker",
+    ),
+    bug(
+        "small-rest-at-the-bound-spared", "a rest worth exactly the minimum does not halt the market",
+        "halt", "breaker.rest_units < market", "breaker.rest_units <= market", "breaker",
+    ),
+    bug(
+        "windows-outlive-a-halt", "what was printed before a halt counts after it",
+        "moving", "if new_state == _OPEN and old_state != _OPEN and", "if new_state == old_state == _OPEN and",
+        "breaker",
+    ),
     # -- allocation ----------------------------------------------------------------------------------------------------
     bug(
         "allocation-tie-order", "equal remainders go to the last account",
