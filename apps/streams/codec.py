@@ -24,6 +24,7 @@ from apps.streams.records import (
     FrameError,
     Layout,
     PlaceBlock,
+    PlaceList,
     PlaceOrder,
     ReplaceOrder,
     SetAllocation,
@@ -65,6 +66,12 @@ def encode_command(command: Command) -> bytes:
 def encode_replace(head: ReplaceOrder, order: PlaceOrder) -> bytes:
     """Frame run of a cancel-replace."""
     return encode_command(replace(head, parts=2)) + encode_command(order)
+
+
+def encode_list(head: PlaceList, orders: Sequence[PlaceOrder]) -> bytes:
+    """Frame run of an order list."""
+    head = replace(head, parts=1 + len(orders))
+    return encode_command(head) + b"".join(encode_command(order) for order in orders)
 
 
 def encode_block(head: PlaceBlock, order: PlaceOrder, requested_lots: Sequence[int] = ()) -> bytes:

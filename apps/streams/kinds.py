@@ -11,6 +11,7 @@ class CommandKind(IntEnum):
     CANCEL_ALL = 4
     AMEND_ORDER = 5
     REPLACE_ORDER = 6
+    PLACE_LIST = 7
     SET_CANCEL_TIMER = 8
     PLACE_BLOCK = 9
     CREDIT = 10
@@ -29,7 +30,9 @@ class CommandKind(IntEnum):
 
 # Commands that bring a new order: what back-pressure and an outage refuse, while cancels and money commands pass. The
 # cancel of a cancel-replace is refused with it.
-ORDER_CREATING: Final = frozenset({CommandKind.PLACE_ORDER, CommandKind.REPLACE_ORDER, CommandKind.PLACE_BLOCK})
+ORDER_CREATING: Final = frozenset(
+    {CommandKind.PLACE_ORDER, CommandKind.REPLACE_ORDER, CommandKind.PLACE_BLOCK, CommandKind.PLACE_LIST}
+)
 
 
 class EventKind(IntEnum):
@@ -52,8 +55,12 @@ class EventKind(IntEnum):
     ORDER_AMENDED = 42
     ORDER_PARKED = 43
     CANCEL_TIMER_SET = 45
+    LIST_CHANGED = 44
     ALLOCATED = 46
     AMEND_REJECTED = 49
+    LIST_REJECTED = 50
+    LIST_DUPLICATE = 51
+    PENDING_ENTERED = 52
     ORDER_REVIEWED = 53
 
 
@@ -99,6 +106,22 @@ class ReplaceMode(IntEnum):
 
     STOP_ON_FAILURE = 1
     ALLOW_FAILURE = 2
+
+
+class ListKind(IntEnum):
+    """Orders that depend on one another (T4)."""
+
+    OCO = 1  # one cancels the other
+    OTO = 2  # the working order, filled whole, brings the pending one
+    OTOCO = 3  # the same with two pending ones that are an OCO
+
+
+class ListStatus(IntEnum):
+    """What LIST_CHANGED says of an order list."""
+
+    EXEC_STARTED = 1
+    UPDATED = 2  # the working order has filled: the pending part takes its turn
+    ALL_DONE = 3
 
 
 class Waiting(IntEnum):
@@ -227,6 +250,10 @@ class Reason(IntEnum):
     MAX_NUM_ALGO_ORDERS = 46  # too many conditional orders
     NOT_AMENDABLE = 47  # an order that stands in no book has no place to keep
     BREAKER = 60  # the next print would have broken a circuit breaker
+    LIST_ENDED = 53  # another order of its list ended it
+    LIST_LEGS = 54  # orders that make no such list
+    MAX_NUM_ORDER_LISTS = 55
+    LIST_UNCHANGEABLE = 56  # a member of a list cannot be amended
     PARK_EXPIRED = 70  # nobody reviewed the parked order in time
     REJECTED_BY_STAFF = 71  # a parked order
     NOT_PARKED = 72  # a review of an order that is open, but not parked
@@ -271,6 +298,13 @@ class AcceptedFlag(IntFlag):
 
     RESTED = 1  # nothing could match: the whole order stands in the book, `level_lots` says how its level now looks
     WAITING = 2  # it is open but in no book until its ORDER_TRIGGERED
+    PENDING = 4  # it is open but in no book, and holds nothing, until its PENDING_ENTERED
+
+
+class EnteredFlag(IntFlag):
+    """Flags of PENDING_ENTERED."""
+
+    WAITING = 1  # it waits for its trigger now
 
 
 class TimerFlag(IntFlag):

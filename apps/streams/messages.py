@@ -110,6 +110,7 @@ class MarketSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     conditional_buffer_bp: int = 0
     breaker_rules: list[BreakerRule] = []
     breaker_min_notional_units: int = 0
+    max_order_lists: int = 0
 
     @property
     def unit_factor(self) -> int:
@@ -152,6 +153,7 @@ class MarketSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
         _require(0 <= self.max_iceberg_orders < 2**31, "max_iceberg_orders must not be negative")
         _require(0 < self.park_expiry_s <= PARK_EXPIRY_S_MAX, "park_expiry_s must be between 1 second and 7 days")
         _require(0 <= self.max_conditional_orders < 2**31, "max_conditional_orders must not be negative")
+        _require(0 <= self.max_order_lists < 2**31, "max_order_lists must not be negative")
         _require(0 <= self.conditional_buffer_bp <= BASIS_POINTS, "conditional_buffer_bp must be between 0 and 10000")
         _require(0 < len(self.fees) <= MAX_FEE_TIERS, f"fees must have 1 to {MAX_FEE_TIERS} tiers")
         for maker_ppm, taker_ppm in self.fees:

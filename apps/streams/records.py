@@ -133,6 +133,18 @@ class ReplaceOrder(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceList(Command):
+    """Orders that depend on one another: this head and two or three whole PlaceOrder frames of the same account and
+    market (codec.encode_list), above before below, working before pending. `list_kind` is a ListKind.
+    """
+
+    KIND = CommandKind.PLACE_LIST
+
+    list_kind: U8
+    list_client_id: Text36 = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceBlock(Command):
     """An order for several sub-accounts: this head, a whole PlaceOrder frame of the same account and market, then the
     lots that each account of a pro-rata rule requested, as int64 in the rule's order, 16 a frame (codec.encode_block).
@@ -683,6 +695,65 @@ class Allocated(Event):
     side: U8
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListChanged(Event):
+    """An order list began, went on or is done; `status` is a ListStatus. list_id is the id of its first order.
+
+    EXEC_STARTED comes before the ORDER_ACCEPTED of its orders, UPDATED behind what filled the working one, ALL_DONE
+    behind what ended the last one. order_id_3 is 0 for a list of two.
+    """
+
+    KIND = EventKind.LIST_CHANGED
+
+    list_id: U64
+    order_id_1: U64
+    order_id_2: U64
+    order_id_3: U64
+    list_kind: U8
+    status: U8
+    list_client_id: Text36
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListRejected(Event):
+    """No order of the list was accepted and nothing changed; `leg` is the one with that reason, 1 to 3, or 0."""
+
+    KIND = EventKind.LIST_REJECTED
+
+    list_kind: U8
+    leg: U8
+    list_client_id: Text36
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListDuplicate(Event):
+    """The list's client id was seen with the same orders: list_id is the first list's; nothing changed (T15)."""
+
+    KIND = EventKind.LIST_DUPLICATE
+
+    list_id: U64
+    list_client_id: Text36
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingEntered(Event):
+    """A pending order of a list took its turn and holds its funds: available/held of the asset it pays with.
+
+    With flag WAITING it waits for its trigger from now on; else ORDER_RESTED, TRADE and ORDER_CLOSED say what it did.
+    """
+
+    KIND = EventKind.PENDING_ENTERED
+
+    order_id: U64
+    list_id: U64
+    price_ticks: I64
+    available_units: I64
+    held_units: I64
+    side: U8
+    order_kind: U8
+    client_id: Text36
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How one class lies in bytes. `names` are the fields in order, `struct` packs (version, kind, *values)."""
@@ -718,13 +789,14 @@ def _layout(record: type[Any], size: int) -> Layout:
 
 
 COMMAND_RECORDS: Final = (
-    Tick, PlaceOrder, CancelOrder, CancelAll, AmendOrder, ReplaceOrder, SetCancelTimer, PlaceBlock, Credit, Debit,
-    Hold, Release, Capture, Transfer, SetMarketState, SetAccount, SetAsset, SetMarket, SetAllocation, ReviewOrder,
+    Tick, PlaceOrder, CancelOrder, CancelAll, AmendOrder, ReplaceOrder, SetCancelTimer, PlaceList, PlaceBlock, Credit,
+    Debit, Hold, Release, Capture, Transfer, SetMarketState, SetAccount, SetAsset, SetMarket, SetAllocation, ReviewOrder,
 )  # fmt: skip
 EVENT_RECORDS: Final = (
     OrderAccepted, OrderRejected, OrderDuplicate, Trade, OrderRested, OrderClosed, CancelRejected, AllCanceled,
     PreventedMatch, MoneyMoved, RelayRefused, SettingsApplied, MarketStateChanged, InternalReject, IcebergRefilled,
     OrderAmended, AmendRejected, CancelTimerSet, OrderParked, OrderReviewed, OrderTriggered, Allocated,
+    ListChanged, ListRejected, ListDuplicate, PendingEntered,
 )  # fmt: skip
 
 COMMANDS: Final = {record.KIND: _layout(record, FRAME_SIZE) for record in COMMAND_RECORDS}

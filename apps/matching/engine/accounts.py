@@ -33,10 +33,13 @@ class Balance:
 class Seat:
     """An account in one market: the two balances it trades with and its open orders there by order_id.
 
-    `conditional_orders` is how many of these wait for a trigger, `iceberg_orders` how many have a display.
+    `conditional_orders` is how many of these wait for a trigger, `iceberg_orders` how many have a display, and
+    `order_lists` how many lists they make.
     """
 
-    __slots__ = ("account", "base", "conditional_orders", "iceberg_orders", "market", "open_orders", "quote")
+    __slots__ = (
+        "account", "base", "conditional_orders", "iceberg_orders", "market", "open_orders", "order_lists", "quote",
+    )  # fmt: skip
 
     def __init__(self, account: "Account", market: "Market", base: Balance, quote: Balance) -> None:
         self.account = account
@@ -46,6 +49,7 @@ class Seat:
         self.open_orders: dict[int, Order] = {}
         self.conditional_orders = 0
         self.iceberg_orders = 0
+        self.order_lists = 0
 
 
 class Account:

@@ -12,6 +12,7 @@ from apps.matching.engine.client_ids import NO_CLIENT_ID
 from apps.matching.engine.filters import smaller_fault
 from apps.matching.engine.framing import fields_of, is_text
 from apps.matching.engine.funds import pays_with, release_lots
+from apps.matching.engine.order_list import order_list_of
 from apps.matching.engine.shares import block_of
 from apps.matching.engine.state import State
 from apps.matching.engine.states import PASSES
@@ -50,6 +51,8 @@ def _fault(order: Order, quantity_lots: int) -> Reason | None:
         return row.refusal
     if block_of(order) is not None:
         return Reason.BLOCK_UNCHANGEABLE
+    if order_list_of(order) is not None:
+        return Reason.LIST_UNCHANGEABLE
     if order.level is None:
         return Reason.NOT_AMENDABLE
     gone = order.quantity_lots - order.open_lots

@@ -4,7 +4,7 @@ from typing import Final
 
 from apps.matching.engine.book import Order
 from apps.matching.engine.client_ids import NO_CLIENT_ID
-from apps.matching.engine.ending import end_resting
+from apps.matching.engine.ending import end_all, end_resting
 from apps.matching.engine.framing import fields_of, is_text
 from apps.matching.engine.shares import block_of
 from apps.matching.engine.state import State
@@ -86,6 +86,5 @@ def cancel_all(state: State, frames: bytes, offset: int) -> None:
             if market_id in (0, seat.market.market_id):
                 orders += seat.open_orders.values()
     orders.sort(key=lambda order: order.order_id)
-    for order in orders:
-        end_resting(state, order, _CANCELED, _BY_USER)
+    end_all(state, orders, _CANCELED, _BY_USER)
     state.journal.all_canceled(market_id, account_id, len(orders))

@@ -7,7 +7,7 @@ from typing import Final
 
 from apps.matching.engine.accounts import Account
 from apps.matching.engine.client_ids import NO_CLIENT_ID
-from apps.matching.engine.ending import end_resting
+from apps.matching.engine.ending import end_all
 from apps.matching.engine.framing import fields_of
 from apps.matching.engine.state import State
 from apps.streams.kinds import CommandKind, OrderStatus, Reason, TimerFlag
@@ -42,8 +42,7 @@ def start_cancel_timer(state: State, account: Account, due_ms: int, seq: int) ->
 
 def fire_cancel_timer(state: State, account: Account) -> None:
     """All orders of the account, by ascending order_id; then the event that says there is no timer any more."""
-    for order in account.all_open_orders():
-        end_resting(state, order, OrderStatus.CANCELED, Reason.CANCELED_BY_TIMER)
+    end_all(state, account.all_open_orders(), OrderStatus.CANCELED, Reason.CANCELED_BY_TIMER)
     _stop(state, account)
     state.journal.cancel_timer_set(account.account_id, 0, TimerFlag.FIRED)
 

@@ -2,7 +2,7 @@
 
 Layout
     `owners` says who owns an id: the open order, or the record of the closed one. Its key is the 16-byte BLAKE2b of
-    (account, id). Records of the last `capacity` closed ids of the shard stand in a ring, oldest first: 28 bytes =
+    (account, id), of a list's id with a mark. Records of the last `capacity` closed ids of the shard stand in a ring, oldest first: 28 bytes =
     key, 4 bytes fingerprint of the parameters, order_id.
 
     The fingerprint is a CRC-32: parameters that differ within any 32 bits in a row never have the same one, others with
@@ -21,6 +21,7 @@ from typing import Final
 from zlib import crc32
 
 from apps.matching.engine.book import Order
+from apps.matching.engine.order_list import OrderList
 
 NO_CLIENT_ID: Final = bytes(36)
 KEY_SIZE: Final = 16
@@ -37,6 +38,14 @@ def key_of(account_id: int, client_id: bytes) -> bytes:
     """16 bytes for an account's client id as it stands in the frame (36 bytes)."""
     key = _hash.copy()
     key.update(_pack_owner(account_id, client_id))
+    return key.digest()
+
+
+def list_key_of(account_id: int, client_id: bytes) -> bytes:
+    """The same for the client id of an order list: another namespace."""
+    key = _hash.copy()
+    key.update(_pack_owner(account_id, client_id))
+    key.update(b"list")
     return key.digest()
 
 
@@ -72,14 +81,14 @@ class ClientIds:
         """`records` are those of a snapshot, oldest first."""
         self.capacity = capacity
         self.ring = deque(records)
-        self.owners: dict[bytes, Order | bytes] = {record[:KEY_SIZE]: record for record in self.ring}
+        self.owners: dict[bytes, Order | OrderList | bytes] = {record[:KEY_SIZE]: record for record in self.ring}
 
     def open_order(self, account_id: int, client_id: bytes) -> Order | None:
         owner = self.owners.get(key_of(account_id, client_id))
         return owner if isinstance(owner, Order) else None
 
-    def remember(self, order: Order) -> None:
-        """The order has closed; its id, if it has one, is kept until `capacity` further ones have closed."""
+    def remember(self, order: Order | OrderList) -> None:
+        """The order, or list, has closed; its id, if it has one, is kept until `capacity` further ones have closed."""
         key = order.id_key
         if not key:
             return

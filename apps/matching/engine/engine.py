@@ -18,6 +18,7 @@ from apps.matching.engine.due import run_due
 from apps.matching.engine.errors import InvariantBroken
 from apps.matching.engine.framing import run_offsets
 from apps.matching.engine.invariants import validate
+from apps.matching.engine.lists import place_list
 from apps.matching.engine.placing import place_order
 from apps.matching.engine.relay import Handler, relayed, skip_command
 from apps.matching.engine.replace import replace_order
@@ -46,6 +47,7 @@ _HANDLERS_BY_KIND: Final[dict[CommandKind, Handler]] = {
     CommandKind.AMEND_ORDER: amend_order,
     CommandKind.REPLACE_ORDER: replace_order,
     CommandKind.SET_CANCEL_TIMER: set_cancel_timer,
+    CommandKind.PLACE_LIST: place_list,
     CommandKind.PLACE_BLOCK: place_block,
     CommandKind.CREDIT: relayed(money.credit),
     CommandKind.DEBIT: relayed(money.debit),

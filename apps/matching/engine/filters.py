@@ -4,8 +4,9 @@ Units: ticks, lots, quote units. Each function returns why the order is refused,
 """
 
 from apps.common.amounts import AMOUNT_MAX
+from apps.matching.engine.accounts import Seat
 from apps.matching.engine.book import Order
-from apps.streams.kinds import Reason
+from apps.streams.kinds import CONDITIONAL_KINDS, Reason
 from apps.streams.messages import MarketSettings
 
 
@@ -87,5 +88,22 @@ def conditional_orders_fault(order: Order) -> Reason | None:
     """The account has as many orders waiting for a trigger in this market as it may."""
     limit = order.market.settings.max_conditional_orders
     if limit and order.seat.conditional_orders >= limit:
+        return Reason.MAX_NUM_ALGO_ORDERS
+    return None
+
+
+def list_limits_fault(seat: Seat, orders: list[Order]) -> Reason | None:
+    """Limits of the account in this market for a list and all its orders at once, the pending ones too."""
+    settings = seat.market.settings
+    if settings.max_order_lists and seat.order_lists >= settings.max_order_lists:
+        return Reason.MAX_NUM_ORDER_LISTS
+    if settings.max_open_orders and len(seat.open_orders) + len(orders) > settings.max_open_orders:
+        return Reason.MAX_NUM_ORDERS
+    icebergs = sum(1 for order in orders if order.terms is not None and order.terms.display_lots)
+    if icebergs and settings.max_iceberg_orders and seat.iceberg_orders + icebergs > settings.max_iceberg_orders:
+        return Reason.MAX_NUM_ICEBERG_ORDERS
+    conditional = sum(1 for order in orders if order.kind in CONDITIONAL_KINDS)
+    limit = settings.max_conditional_orders
+    if conditional and limit and seat.conditional_orders + conditional > limit:
         return Reason.MAX_NUM_ALGO_ORDERS
     return None

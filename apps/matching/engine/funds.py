@@ -10,6 +10,7 @@ from apps.matching.engine.accounts import Balance, Seat
 from apps.matching.engine.book import BUY, Order
 from apps.matching.engine.errors import InvariantBroken
 from apps.matching.engine.market import Market
+from apps.matching.engine.order_list import order_list_of, shared_units
 from apps.matching.engine.shares import hold_per_lot, hold_shares, release_shares
 
 
@@ -29,6 +30,15 @@ def need_units(order: Order) -> int:
 
 def needs(order: Order) -> Iterator[tuple[int, int]]:
     """(account_id, units) of all that an open order holds; of a block order by share, in the order of the rule."""
+    order_list = order_list_of(order)
+    if order_list is not None:
+        sibling = order_list.sibling_of(order)
+        if sibling is None:
+            units = 0 if order_list.holds_nothing(order) else need_units(order)
+        else:  # once for both
+            units = shared_units(order, sibling) if order.order_id < sibling.order_id else 0
+        yield order.account.account_id, units
+        return
     if order.terms is None or order.terms.block is None:
         yield order.account.account_id, need_units(order)
         return
@@ -69,6 +79,10 @@ def release_for(order: Order) -> None:
     if order.terms is not None:
         if order.terms.block is not None:
             release_shares(order, order.terms.block)
+            return
+        if order.terms.order_list is not None and order.terms.order_list.shares_hold(order):
+            release(pays_with(order), order.terms.order_list.units_held_by(order))
+            order.terms.hold_units = 0
             return
         lots = order.open_lots
     if order.side == BUY:

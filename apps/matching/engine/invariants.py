@@ -12,7 +12,9 @@ from apps.matching.engine.book import BUY, SELL, Order
 from apps.matching.engine.client_ids import KEY_SIZE, NO_CLIENT_ID, fingerprint_of, key_of
 from apps.matching.engine.errors import require
 from apps.matching.engine.funds import needs
+from apps.matching.engine.list_checks import check_lists
 from apps.matching.engine.market import Market
+from apps.matching.engine.order_list import OrderList
 from apps.matching.engine.state import State
 from apps.matching.engine.states import UNCROSSED
 from apps.matching.engine.terms import Terms
@@ -37,7 +39,7 @@ def validate(state: State) -> None:
     orders = resting | waiting
     _check_indexes(state, orders)
     _check_money(state, orders)
-    _check_client_ids(state)
+    _check_client_ids(state, check_lists(state))
     _check_timers(state, orders)
 
 
@@ -211,10 +213,11 @@ def _check_money(state: State, orders: dict[int, Order]) -> None:
         )
 
 
-def _check_client_ids(state: State) -> None:
+def _check_client_ids(state: State, order_lists: list[OrderList]) -> None:
     ids = state.client_ids
     require(len(ids.ring) <= ids.capacity, "the ring of client ids is too long")
-    owners: dict[bytes, Order | bytes] = {record[:KEY_SIZE]: record for record in ids.ring}
+    owners: dict[bytes, Order | OrderList | bytes] = {record[:KEY_SIZE]: record for record in ids.ring}
+    owners |= {each.id_key: each for each in order_lists if each.id_key}
     for order in state.open_orders():
         if order.client_id == NO_CLIENT_ID:
             require(order.id_key == b"", f"order {order.order_id} without a client id has a key")

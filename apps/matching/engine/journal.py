@@ -11,7 +11,8 @@ from apps.matching.engine.allocation import Share
 from apps.matching.engine.book import BUY, Order
 from apps.matching.engine.errors import InvariantBroken
 from apps.matching.engine.market import Market
-from apps.streams.kinds import AcceptedFlag, AllocatedFlag, AllocationStep, ClosedFlag, EventKind, Reason
+from apps.matching.engine.order_list import OrderList
+from apps.streams.kinds import AcceptedFlag, AllocatedFlag, AllocationStep, ClosedFlag, EnteredFlag, EventKind, Reason
 from apps.streams.records import EVENT_VERSION, EVENTS
 
 _accepted = EVENTS[EventKind.ORDER_ACCEPTED].struct.pack
@@ -35,6 +36,10 @@ _parked = EVENTS[EventKind.ORDER_PARKED].struct.pack
 _reviewed = EVENTS[EventKind.ORDER_REVIEWED].struct.pack
 _amend_rejected = EVENTS[EventKind.AMEND_REJECTED].struct.pack
 _allocated = EVENTS[EventKind.ALLOCATED].struct.pack
+_list_changed = EVENTS[EventKind.LIST_CHANGED].struct.pack
+_list_rejected = EVENTS[EventKind.LIST_REJECTED].struct.pack
+_list_duplicate = EVENTS[EventKind.LIST_DUPLICATE].struct.pack
+_pending_entered = EVENTS[EventKind.PENDING_ENTERED].struct.pack
 
 # Plain ints: a look-up on an enum class costs more than the rest of the argument list.
 _V: Final = EVENT_VERSION
@@ -59,8 +64,14 @@ _PARKED: Final = int(EventKind.ORDER_PARKED)
 _REVIEWED: Final = int(EventKind.ORDER_REVIEWED)
 _AMEND_REJECTED: Final = int(EventKind.AMEND_REJECTED)
 _ALLOCATED: Final = int(EventKind.ALLOCATED)
+_LIST_CHANGED: Final = int(EventKind.LIST_CHANGED)
+_LIST_REJECTED: Final = int(EventKind.LIST_REJECTED)
+_LIST_DUPLICATE: Final = int(EventKind.LIST_DUPLICATE)
+_PENDING_ENTERED: Final = int(EventKind.PENDING_ENTERED)
 _RESTED_AT_ONCE: Final = int(AcceptedFlag.RESTED)
 _WAITING: Final = int(AcceptedFlag.WAITING)
+_PENDING: Final = int(AcceptedFlag.PENDING)
+_ENTERED_WAITING: Final = int(EnteredFlag.WAITING)
 _WAS_RESTING: Final = int(ClosedFlag.WAS_RESTING)
 _ALLOCATED_TAKER: Final = int(AllocatedFlag.TAKER)
 _RELEASED: Final = int(AllocationStep.RELEASED)
@@ -110,15 +121,15 @@ class Journal:
             )
         )  # fmt: skip
 
-    def waits(self, order: Order) -> None:
-        """The order is accepted and stands in no book."""
+    def waits(self, order: Order, *, is_pending: bool = False) -> None:
+        """The order is accepted and stands in no book; a pending one of a list holds nothing either."""
         self.seq = seq = self.seq + 1
         pays = order.seat.quote if order.side == BUY else order.seat.base
         terms = order.terms
         assert terms is not None
         self.emit(
             _accepted(
-                _V, _ACCEPTED, _WAITING, 0, order.market.market_id,
+                _V, _ACCEPTED, _PENDING if is_pending else _WAITING, 0, order.market.market_id,
                 seq, self.now_ms, self.cmd_n, self.cmd_index, order.account.account_id, order.order_id,
                 order.price_ticks, order.quantity_lots, order.budget_units, terms.display_lots,
                 terms.stop_price_ticks, terms.expires_ms, pays.available_units, pays.held_units, 0,
@@ -325,6 +336,52 @@ class Journal:
                 order.order_id, order.account.account_id, trade_id, price_ticks, lots, fee_units,
                 share.final_lots, share.allocated_lots,
                 base.available_units, base.held_units, quote.available_units, quote.held_units, step, order.side,
+            )
+        )  # fmt: skip
+
+    def list_changed(self, order_list: OrderList, status: int) -> None:
+        """`status` is a ListStatus."""
+        self.seq = seq = self.seq + 1
+        seat = order_list.seat
+        first, second, third = (*order_list.order_ids, 0)[:3]
+        self.emit(
+            _list_changed(
+                _V, _LIST_CHANGED, 0, 0, seat.market.market_id, seq, self.now_ms, self.cmd_n, self.cmd_index,
+                seat.account.account_id, order_list.list_id, first, second, third, order_list.kind, status,
+                order_list.client_id,
+            )
+        )  # fmt: skip
+
+    def list_rejected(
+        self, market_id: int, account_id: int, kind: int, leg: int, client_id: bytes, reason: int
+    ) -> None:
+        self.seq = seq = self.seq + 1
+        self.emit(
+            _list_rejected(
+                _V, _LIST_REJECTED, 0, reason, market_id, seq, self.now_ms, self.cmd_n, self.cmd_index, account_id,
+                kind, leg, client_id,
+            )
+        )  # fmt: skip
+
+    def list_duplicate(self, order_list: OrderList, first_list_id: int) -> None:
+        self.seq = seq = self.seq + 1
+        seat = order_list.seat
+        self.emit(
+            _list_duplicate(
+                _V, _LIST_DUPLICATE, 0, 0, seat.market.market_id, seq, self.now_ms, self.cmd_n, self.cmd_index,
+                seat.account.account_id, first_list_id, order_list.client_id,
+            )
+        )  # fmt: skip
+
+    def pending_entered(self, order: Order, list_id: int, *, is_waiting: bool) -> None:
+        """Its funds are held."""
+        self.seq = seq = self.seq + 1
+        pays = order.seat.quote if order.side == BUY else order.seat.base
+        self.emit(
+            _pending_entered(
+                _V, _PENDING_ENTERED, _ENTERED_WAITING if is_waiting else 0, 0, order.market.market_id,
+                seq, self.now_ms, self.cmd_n, self.cmd_index, order.account.account_id, order.order_id, list_id,
+                order.price_ticks, pays.available_units, pays.held_units, order.side, order.kind, order.client_id,
             )
         )  # fmt: skip
 

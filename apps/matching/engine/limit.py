@@ -10,6 +10,7 @@ from typing import Final
 
 from apps.matching.engine.band import band_fault
 from apps.matching.engine.book import Order
+from apps.matching.engine.ending import leave_list
 from apps.matching.engine.errors import InvariantBroken
 from apps.matching.engine.expiry import expiry_fault
 from apps.matching.engine.filters import account_limits_fault, limit_fault
@@ -117,6 +118,8 @@ def match_and_rest(state: State, order: Order) -> None:
         _end(state, order, OrderStatus.EXPIRED_IN_MATCH, Reason.SELF_TRADE)
     elif not order.left_lots:
         leave_at_entry(state, order)
+        if order.terms is not None:
+            leave_list(state, order, OrderStatus.FILLED, Reason.NONE)
     elif stopped_by is Reason.BREAKER:
         _end(state, order, OrderStatus.EXPIRED, Reason.BREAKER)
         trip_breaker(state, order.market)
@@ -141,3 +144,4 @@ def _end(state: State, order: Order, status: OrderStatus, reason: Reason) -> Non
     release_for(order)
     leave_at_entry(state, order)
     state.journal.closed(order, status, reason)
+    leave_list(state, order, status, reason)

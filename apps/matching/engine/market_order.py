@@ -4,6 +4,7 @@ from typing import Final
 
 from apps.matching.engine.book import BUY, Order
 from apps.matching.engine.budget import Budget
+from apps.matching.engine.ending import leave_list
 from apps.matching.engine.filters import market_budget_fault, market_quantity_fault
 from apps.matching.engine.funds import hold, hold_for, pays_with, release, release_for
 from apps.matching.engine.halt import trip_breaker
@@ -76,13 +77,26 @@ def enter_market(state: State, order: Order) -> None:
     terms.hold_units = 0
     forget_order(state, order)
     if not order.left_lots and stopped_by is not Reason.SELF_TRADE:
+        leave_list(state, order, OrderStatus.FILLED, Reason.NONE)
         return
     pays = pays_with(order)
     release(pays, order.left_lots * order.market.lot_size if budget is None else budget.rest_units())
     if stopped_by is Reason.BUDGET_SPENT:
-        state.journal.closed(order, OrderStatus.EXPIRED, Reason.HOLD_SPENT)
+        _close(state, order, OrderStatus.EXPIRED, Reason.HOLD_SPENT)
     else:
         _expire(state, order, stopped_by)
+
+
+def enter_unheld(state: State, order: Order) -> None:
+    """A pending one of a list: a sell holds its quantity since just now, a buy nothing, as when it is placed."""
+    stopped_by = sweep(state, order, NO_LIMIT)
+    forget_order(state, order)
+    if not order.left_lots and stopped_by is not Reason.SELF_TRADE:
+        leave_list(state, order, OrderStatus.FILLED, Reason.NONE)
+        return
+    if order.side != BUY:
+        release_for(order)
+    _expire(state, order, stopped_by)
 
 
 def _by_budget(state: State, order: Order) -> Reason | None:
@@ -123,9 +137,15 @@ def _accept(state: State, order: Order) -> None:
 def _expire(state: State, order: Order, stopped_by: Reason | None) -> None:
     """The rest expires: the book ended first, or self-trade prevention or a circuit breaker stopped it."""
     if stopped_by is Reason.SELF_TRADE:
-        state.journal.closed(order, OrderStatus.EXPIRED_IN_MATCH, Reason.SELF_TRADE)
+        _close(state, order, OrderStatus.EXPIRED_IN_MATCH, Reason.SELF_TRADE)
     elif stopped_by is Reason.BREAKER:
-        state.journal.closed(order, OrderStatus.EXPIRED, Reason.BREAKER)
+        _close(state, order, OrderStatus.EXPIRED, Reason.BREAKER)
         trip_breaker(state, order.market)
     else:
-        state.journal.closed(order, OrderStatus.EXPIRED, Reason.NO_LIQUIDITY)
+        _close(state, order, OrderStatus.EXPIRED, Reason.NO_LIQUIDITY)
+
+
+def _close(state: State, order: Order, status: OrderStatus, reason: Reason) -> None:
+    state.journal.closed(order, status, reason)
+    if order.terms is not None:
+        leave_list(state, order, status, reason)

@@ -49,6 +49,14 @@ def await_trigger(order: Order, best_ticks: int) -> None:
     market.conditional.add(order, best_ticks)
 
 
+def join_triggered(order: Order, seq: int) -> None:
+    """To the back of the market's FIFO; `seq` is that of the event that says so."""
+    terms = order.terms
+    assert terms is not None
+    terms.waiting, terms.queued_seq = TRIGGERED, seq
+    order.market.triggered[order.order_id] = order
+
+
 def forget_order(state: State, order: Order) -> None:
     """The order has left its level, or stopped to wait, for good: out of the indexes, its client id into the ring."""
     del order.seat.open_orders[order.order_id]

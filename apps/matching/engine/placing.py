@@ -102,7 +102,7 @@ def _admit(state: State, order: Order, rules: KindRules, settings_version: int) 
                 return Reason.DUPLICATE_CLIENT_ID
             state.journal.duplicate(order, owner.order_id)
             return Reason.NONE
-        if owner is not None:
+        if isinstance(owner, bytes):
             _, fingerprint, first_order_id = RECORD.unpack(owner)
             if fingerprint == order.fingerprint:
                 state.journal.duplicate(order, first_order_id)

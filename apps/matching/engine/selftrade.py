@@ -9,7 +9,7 @@ from typing import Final
 
 from apps.matching.engine.book import BUY, Order
 from apps.matching.engine.budget import Budget
-from apps.matching.engine.ending import end_resting
+from apps.matching.engine.ending import end_resting, end_sibling
 from apps.matching.engine.funds import pays_with, release, release_lots
 from apps.matching.engine.iceberg import refill
 from apps.matching.engine.shares import block_of, take_off, tell_taken_off
@@ -75,6 +75,7 @@ def _decrement(state: State, taker: Order, maker: Order, lots: int, budget: Budg
         tell_taken_off(state.journal, taker, takers_portions)
     if makers_portions is not None:
         tell_taken_off(state.journal, maker, makers_portions)
+    end_sibling(state, maker)
     if maker.left_lots:
         return
     if terms.reserve_lots:

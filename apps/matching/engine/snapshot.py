@@ -30,12 +30,12 @@ from apps.matching.engine.book import Order
 from apps.matching.engine.cancel_timer import start_cancel_timer
 from apps.matching.engine.client_ids import KEY_SIZE, NO_CLIENT_ID, RECORD, ClientIds
 from apps.matching.engine.errors import SnapshotError, UnreadableVersion
+from apps.matching.engine.list_tables import list_rows, restore_lists
 from apps.matching.engine.market import Market
-from apps.matching.engine.open_orders import await_trigger, rest_order, start_terms, wait_order
+from apps.matching.engine.open_orders import await_trigger, join_triggered, rest_order, start_terms, wait_order
 from apps.matching.engine.snapshot_halts import halt_rows, read_breakers, restore_halts
 from apps.matching.engine.state import KeyedHold, State
-from apps.matching.engine.terms import CONDITIONAL, TRIGGERED, Terms
-from apps.matching.engine.triggers import join_triggered
+from apps.matching.engine.terms import CONDITIONAL, PENDING, TRIGGERED, Terms
 from apps.streams.kinds import Waiting
 from apps.streams.messages import MarketSettings
 
@@ -127,6 +127,11 @@ TABLES: Final = (
     Table("market_timers", "market_id", (
         ("market_id", "I"), ("until_ms", "Q"), ("reopens_ms", "Q"), ("rule_id", "H"), ("seq", "Q"),
     ), since=3),
+    Table("order_lists", "list_id", (
+        ("list_id", "Q"), ("account_id", "Q"), ("market_id", "I"), ("kind", "B"), ("stage", "B"), ("client_id", "36s"),
+        ("id_key", f"{KEY_SIZE}s"), ("fingerprint", "I"), ("order_id_1", "Q"), ("order_id_2", "Q"), ("order_id_3", "Q"),
+    ), since=3),
+    Table("list_rules", "market_id", (("market_id", "I"), ("max_order_lists", "I")), since=3),
 )  # fmt: skip
 
 _SETTINGS_COLUMNS: Final = tuple(name for name, _ in TABLES[3].columns[5:20])
@@ -168,7 +173,6 @@ def write_snapshot(state: State, rules_version: int) -> bytes:
         ),
         "orders": (_order_row(order) for order in state.open_orders()),
         "skips": iter(_skip_rows(state)),
-        **{name: iter(_rules_rows(state, columns)) for name, columns in _RULES.items()},
         **_terms_rows(state),
         "cancel_timers": (
             (account_id, account.cancel_due_ms, account.cancel_timer_seq)
@@ -177,6 +181,7 @@ def write_snapshot(state: State, rules_version: int) -> bytes:
         ),
         **{name: iter(_rules_rows(state, columns)) for name, columns in _RULES.items()},
         **allocation_rows(state),
+        "order_lists": list_rows(state),
         **halt_rows(state),
     }
     parts = [MAGIC]
@@ -284,6 +289,7 @@ def _restore(state: State, tables: dict[str, list[tuple[Any, ...]]]) -> None:
     _restore_terms(state, tables)
     restore_rules(state, tables)
     _restore_waiting(state, waiting)
+    restore_lists(state, tables["order_lists"])
     for account_id, due_ms, seq in tables["cancel_timers"]:
         start_cancel_timer(state, state.accounts[account_id], due_ms, seq)
     for market_id, count in tables["skips"]:
@@ -365,6 +371,8 @@ def _restore_waiting(state: State, waiting: dict[int, list[Any]]) -> None:
             await_trigger(order, best_ticks)
         elif kind == TRIGGERED:
             join_triggered(order, queued_seq)
+        elif kind == PENDING:
+            terms.waiting = PENDING
         else:
             raise ValueError(f"order {order_id} waits for nothing known: {kind}")
 

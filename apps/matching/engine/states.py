@@ -8,7 +8,7 @@ from enum import Enum, auto
 from typing import Final, NamedTuple
 
 from apps.matching.engine.book import Order
-from apps.matching.engine.ending import end_resting
+from apps.matching.engine.ending import end_all
 from apps.matching.engine.framing import fields_of
 from apps.matching.engine.market import Market
 from apps.matching.engine.moving import move_market
@@ -94,8 +94,8 @@ def set_market_state(state: State, frames: bytes, offset: int) -> Reason | None:
         market.skips = 0
     move_market(state, market, new_state, cause, relay_seq=relay_seq, source=source)
     if new_state == MarketState.CLOSED:
-        for order in [order for order in state.open_orders() if order.market is market]:
-            end_resting(state, order, OrderStatus.CANCELED, Reason.CANCELED_BY_STAFF)
+        orders = [order for order in state.open_orders() if order.market is market]
+        end_all(state, orders, OrderStatus.CANCELED, Reason.CANCELED_BY_STAFF)
     if market.triggered:
         run_triggered(state, market)
     return None

@@ -25,12 +25,13 @@ from apps.matching.engine.open_orders import await_trigger, start_terms, wait_or
 from apps.matching.engine.state import State
 from apps.matching.engine.terms import Terms
 from apps.matching.engine.trailing import stop_key
-from apps.streams.kinds import Reason, TimeInForce
+from apps.streams.kinds import OrderKind, Reason, TimeInForce
 
 TRAILING_BIPS_MIN: Final = 10
 TRAILING_BIPS_MAX: Final = 2_000
 
 _NONE: Final = int(TimeInForce.NONE)
+_MARKET_KINDS: Final = frozenset({int(OrderKind.STOP_LOSS), int(OrderKind.TAKE_PROFIT)})
 
 
 def is_well_formed_limit(order: Order) -> bool:
@@ -104,14 +105,19 @@ def buffered_units(order: Order) -> int:
     return ceil_div(notional_units * (BASIS_POINTS + buffer_bp), BASIS_POINTS)
 
 
+def set_hold(order: Order) -> None:
+    """What a conditional market buy will hold; nothing for any other order."""
+    if order.kind in _MARKET_KINDS and order.side == BUY:
+        _terms(order).hold_units = buffered_units(order)
+
+
 def place_conditional(state: State, order: Order) -> Reason | None:
     """From the account's limits on; why it is refused, or None when it waits."""
     terms, market = _terms(order), order.market
     reason = account_limits_fault(order) or conditional_orders_fault(order)
     if reason is not None:
         return reason
-    if order.side == BUY and not order.price_ticks:
-        terms.hold_units = buffered_units(order)
+    set_hold(order)
     if not hold_waiting(order):
         return Reason.INSUFFICIENT_BALANCE
     last_ticks = market.reference_price()

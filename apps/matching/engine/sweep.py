@@ -13,6 +13,7 @@ from apps.common.amounts import fee_units, rebate_units
 from apps.matching.engine.book import BUY, Order
 from apps.matching.engine.breaker import UNKNOWN
 from apps.matching.engine.budget import Budget
+from apps.matching.engine.ending import after_print
 from apps.matching.engine.errors import InvariantBroken
 from apps.matching.engine.expiry import expire_order, has_expired
 from apps.matching.engine.funds import exchange, release
@@ -108,7 +109,7 @@ def sweep(state: State, taker: Order, worst_key: int, budget: Budget | None = No
             if terms is None:
                 reserve = 0
             else:
-                reserve, block = terms.reserve_lots, terms.block or block
+                reserve, block, printed = terms.reserve_lots, terms.block or block, maker
             maker_left = maker.left_lots
             lots = wanted if wanted < maker_left else maker_left
             maker_left -= lots
@@ -199,6 +200,8 @@ def sweep(state: State, taker: Order, worst_key: int, budget: Budget | None = No
                 else:
                     following.prev = None
                 maker = following
+            if terms is not None and terms.order_list is not None:
+                after_print(state, printed)
             if watched is not None and not watched.low < price_ticks < watched.high:
                 evaluate(state, market, price_ticks)
                 maker = level.head

@@ -10,9 +10,11 @@ from apps.matching.engine.allocation import Block
 from apps.streams.kinds import Waiting
 
 if TYPE_CHECKING:
+    from apps.matching.engine.order_list import OrderList
     from apps.matching.engine.trailing import Segment
 
 CONDITIONAL: Final = int(Waiting.CONDITIONAL)
+PENDING: Final = int(Waiting.PENDING)
 PARKED: Final = int(Waiting.PARKED)
 TRIGGERED: Final = int(Waiting.TRIGGERED)
 
@@ -29,11 +31,11 @@ class Terms:
     reviewed before; `parked_seq` is the seq of its ORDER_PARKED. `segment` is where an active trailing stop stands,
     with its best price (trailing.py). `hold_units` is what a conditional market buy holds, 0 for every other order.
     `queued_seq` is the seq of the event that put the order into the FIFO; it stays until the order rests or ends.
-    `block` holds the shares of a block order.
+    `block` holds the shares of a block order, `order_list` is the list that the order is a member of.
     """
 
     __slots__ = (
-        "accepted_seq", "block", "display_lots", "expires_ms", "hold_units", "park_due_ms", "parked_seq",
+        "accepted_seq", "block", "display_lots", "expires_ms", "hold_units", "order_list", "park_due_ms", "parked_seq",
         "placed_lots", "prevented_lots", "queued_seq", "reserve_lots", "segment", "stop_price_ticks",
         "trailing_bips", "waiting",
     )  # fmt: skip
@@ -53,6 +55,7 @@ class Terms:
         self.park_due_ms = 0
         self.parked_seq = 0
         self.block: Block | None = None
+        self.order_list: OrderList | None = None
         self.segment: Segment | None = None
         self.hold_units = 0
         self.queued_seq = 0

@@ -8,11 +8,14 @@ OPEN the FIFO stands still.
 from typing import Final
 
 from apps.matching.engine.book import Order
+from apps.matching.engine.ending import leave_list
 from apps.matching.engine.expiry import has_expired
 from apps.matching.engine.funds import release_for
 from apps.matching.engine.market import Market
 from apps.matching.engine.open_orders import forget_order
 from apps.matching.engine.order_kinds import BECOMES, KINDS
+from apps.matching.engine.order_list import order_list_of
+from apps.matching.engine.pending import enter_pending
 from apps.matching.engine.state import State
 from apps.streams.kinds import MarketState, OrderStatus, Reason
 
@@ -23,7 +26,11 @@ def run_triggered(state: State, market: Market) -> None:
     """Each order of the FIFO in turn, as long as the market is open."""
     while market.triggered and market.state == _OPEN:
         _, order = market.triggered.popitem(last=False)
-        _take_turn(state, order)
+        order_list = order_list_of(order)
+        if order_list is not None and order_list.holds_nothing(order):
+            enter_pending(state, order_list)
+        else:
+            _take_turn(state, order)
 
 
 def _take_turn(state: State, order: Order) -> None:
@@ -42,3 +49,4 @@ def _take_turn(state: State, order: Order) -> None:
     forget_order(state, order)
     release_for(order)
     state.journal.closed(order, OrderStatus.EXPIRED, reason)
+    leave_list(state, order, OrderStatus.EXPIRED, reason)

@@ -3,8 +3,9 @@
 Nothing runs here. An order takes its turn when the incoming order has rested or ended (triggered.py).
 """
 
-from apps.matching.engine.book import Order
+from apps.matching.engine.ending import end_sibling
 from apps.matching.engine.market import Market
+from apps.matching.engine.open_orders import join_triggered
 from apps.matching.engine.state import State
 from apps.matching.engine.terms import TRIGGERED
 
@@ -27,11 +28,4 @@ def evaluate(state: State, market: Market, price_ticks: int) -> None:
         if order.order_id in order.seat.open_orders:
             state.journal.triggered(order, stop_price_ticks, price_ticks)
             join_triggered(order, state.journal.seq)
-
-
-def join_triggered(order: Order, seq: int) -> None:
-    """To the back of the FIFO; `seq` is that of the event that says so."""
-    terms = order.terms
-    assert terms is not None
-    terms.waiting, terms.queued_seq = TRIGGERED, seq
-    order.market.triggered[order.order_id] = order
+            end_sibling(state, order)

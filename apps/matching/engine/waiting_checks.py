@@ -6,8 +6,9 @@ from apps.matching.engine.book import Order
 from apps.matching.engine.conditional import Conditional
 from apps.matching.engine.errors import require
 from apps.matching.engine.market import Market
+from apps.matching.engine.order_list import order_list_of
 from apps.matching.engine.state import State
-from apps.matching.engine.terms import CONDITIONAL, PARKED, TRIGGERED, Terms
+from apps.matching.engine.terms import CONDITIONAL, PARKED, PENDING, TRIGGERED, Terms
 from apps.matching.engine.trailing import Trailing
 from apps.streams.kinds import CONDITIONAL_KINDS, MarketState, OrderKind
 
@@ -15,7 +16,7 @@ from apps.streams.kinds import CONDITIONAL_KINDS, MarketState, OrderKind
 def check_waiting(state: State, market: Market, orders: list[Order]) -> None:
     """`orders` are the market's open orders that stand in no book."""
     where = f"market {market.market_id}"
-    by_state: dict[int, list[Order]] = {CONDITIONAL: [], PARKED: [], TRIGGERED: []}
+    by_state: dict[int, list[Order]] = {CONDITIONAL: [], PENDING: [], PARKED: [], TRIGGERED: []}
     for order in orders:
         terms, what = order.terms or Terms(), f"order {order.order_id}, which waits"
         require(order.level is None and order.prev is None and order.next is None, f"{what}: has a place in a book")
@@ -28,6 +29,8 @@ def check_waiting(state: State, market: Market, orders: list[Order]) -> None:
         require(terms.queued_seq <= state.journal.seq, f"{what}: queued in the future")
     _check_parked(state, by_state[PARKED])
     _check_queue(market, by_state[TRIGGERED], where)
+    for order in by_state[PENDING]:
+        require(order_list_of(order) is not None, f"order {order.order_id} is pending in no list")
     conditional = by_state[CONDITIONAL]
     require(all(order.kind in CONDITIONAL_KINDS for order in conditional), f"{where}: a plain order waits for a print")
     counts = Counter(order.account.account_id for order in conditional)

@@ -24,6 +24,7 @@ whoever is named first gets 1,000,000 USDT and 100 BTC, unless a `fund` line cam
     allocation RULE WHO equal|pro-rata SUB ...            how WHO's block orders are divided; s1..s9 names nine
     allocation RULE WHO fixed SUB:BP ...
     block RULE [QUANTITY,QUANTITY...] bid|ask|sell ...    a block order; the quantities are those requested, pro rata
+    oco|oto|otoco LIST / bid|ask|buy|sell ... / ...       an order list; LIST is its client id, - for none
     fund WHO AMOUNT ASSET     withdraw WHO AMOUNT ASSET   credit, debit
     transfer WHO AMOUNT ASSET WHO                         between accounts
     hold|release|capture KEY WHO AMOUNT ASSET             keyed holds
@@ -46,6 +47,7 @@ from apps.streams.codec import (
     decode_events,
     encode_block,
     encode_command,
+    encode_list,
     encode_replace,
     encode_set_allocation,
     encode_set_asset,
@@ -58,6 +60,8 @@ from apps.streams.kinds import (
     AllocationStep,
     BreakerMeasure,
     Counterparty,
+    ListKind,
+    ListStatus,
     MarketState,
     OrderKind,
     OrderStatus,
@@ -89,6 +93,9 @@ from apps.streams.records import (
     Hold,
     IcebergRefilled,
     InternalReject,
+    ListChanged,
+    ListDuplicate,
+    ListRejected,
     MarketStateChanged,
     MoneyMoved,
     OrderAccepted,
@@ -100,7 +107,9 @@ from apps.streams.records import (
     OrderRested,
     OrderReviewed,
     OrderTriggered,
+    PendingEntered,
     PlaceBlock,
+    PlaceList,
     PlaceOrder,
     PreventedMatch,
     RelayRefused,
@@ -181,6 +190,8 @@ class Table:
         self.replacing: ReplaceOrder | None = None
         self.blocking: tuple[PlaceBlock, list[int]] | None = None
         self.rules: dict[str, int] = {}
+        self.listing: list[tuple[str, str, PlaceOrder]] | None = None
+        self.members: set[int] = set()
         self.log: list[bytes] = []
         for code, asset_id in ASSETS.items():
             self.run(encode_set_asset(AssetSettings(asset_id=asset_id, code=code), **self.numbered()))
@@ -234,6 +245,9 @@ class Table:
             settings_version=fields.pop("settings_version", self.settings.settings_version),
             **fields,
         )
+        if self.listing is not None:
+            self.listing.append((name, who, order))
+            return []
         head, self.replacing = self.replacing, None
         block, self.blocking = self.blocking, None
         if head is not None:
@@ -404,6 +418,32 @@ class Table:
         self.blocking = head, requested
         return self.answer(list(words))
 
+    def do_oco(self, name: str, *words: str) -> str:
+        return self._list(ListKind.OCO, name, words)
+
+    def do_oto(self, name: str, *words: str) -> str:
+        return self._list(ListKind.OTO, name, words)
+
+    def do_otoco(self, name: str, *words: str) -> str:
+        return self._list(ListKind.OTOCO, name, words)
+
+    def _list(self, kind: ListKind, name: str, words: tuple[str, ...]) -> str:
+        legs = " ".join(words).split("/")[1:]
+        self.account(legs[0].split()[2])  # may take time
+        self.listing = []
+        for leg in legs:
+            self.answer(leg.split())
+        orders, self.listing = self.listing, None
+        head = PlaceList(
+            market_id=MARKET, account_id=orders[0][2].account_id, list_kind=kind,
+            list_client_id="" if name == "-" else name,
+        )  # fmt: skip
+        events = self.run(encode_list(head, [order for _, _, order in orders]))
+        accepted = [event.order_id for event in events if isinstance(event, OrderAccepted)]
+        for (leg, who, _), order_id in zip(orders, accepted, strict=False):
+            self.orders[leg], self.owners[leg] = order_id, who
+        return self.words(events)
+
     def do_cancel_after(self, who: str, seconds: str) -> str:
         return self.words(self.send(SetCancelTimer(account_id=self.account(who), timeout_ms=int(seconds) * 1_000)))
 
@@ -520,11 +560,14 @@ class Table:
     def words(self, events: list[Any]) -> str:
         """What an order does that was triggered, and not brought by this command, says which."""
         self.triggered |= {event.order_id for event in events if isinstance(event, OrderTriggered)}
-        self.new = {event.order_id for event in events if isinstance(event, OrderAccepted)}
+        for event in events:
+            if isinstance(event, ListChanged):
+                self.members |= {event.order_id_1, event.order_id_2, event.order_id_3}
+        self.new = {event.order_id for event in events if isinstance(event, OrderAccepted)} - self.members
         return ", ".join(text for event in events for text in self._words_of(event)) or "nothing"
 
     def _of(self, order_id: int) -> str:
-        return f" {self._name(order_id)}" if order_id in self.triggered else ""
+        return f" {self._name(order_id)}" if order_id in self.triggered | self.members else ""
 
     def _name(self, order_id: int) -> str:
         return next((name for name, known in self.orders.items() if known == order_id), f"#{order_id}")
@@ -536,7 +579,9 @@ class Table:
         match event:
             case OrderAccepted():
                 if event.flags & AcceptedFlag.WAITING:
-                    return ["waits"]
+                    return [f"waits{self._of(event.order_id)}"]
+                if event.flags & AcceptedFlag.PENDING:
+                    return [f"pending{self._of(event.order_id)}"]
                 return ["rested"] if event.flags & AcceptedFlag.RESTED else []
             case OrderTriggered():
                 return [f"triggered {self._name(event.order_id)}"]
@@ -569,6 +614,15 @@ class Table:
             case Allocated():
                 verb = SHARE_WORDS[AllocationStep(event.step)]
                 return [f"{self._who(event.account_id)} {verb} {quantity_text(event.quantity_lots)}"]
+            case ListChanged():
+                return ["list done"] if event.status == ListStatus.ALL_DONE else []
+            case ListRejected():
+                leg = f" {event.leg}" if event.leg else ""
+                return [f"list rejected{leg} {reason_text(event.reason)}"]
+            case ListDuplicate():
+                return [f"duplicate of list {self._name(event.list_id)}"]
+            case PendingEntered():
+                return [f"enters{self._of(event.order_id)}"]
             case IcebergRefilled():
                 return [f"refill {self._name(event.order_id)} {quantity_text(event.tip_lots)}"]
             case CancelTimerSet():
