@@ -105,6 +105,8 @@ def filters(market: Market) -> list[dict[str, Any]]:
     )
     if market.max_open_orders:
         found.append({"filterType": "MAX_NUM_ORDERS", "maxNumOrders": market.max_open_orders})
+    if market.max_order_lists:
+        found.append({"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": market.max_order_lists})
     if market.max_conditional_orders:
         found.append({"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": market.max_conditional_orders})
     if market.max_iceberg_orders:

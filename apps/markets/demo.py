@@ -61,6 +61,7 @@ class DemoMarket(NamedTuple):
             max_open_orders=MAX_OPEN_ORDERS,
             max_iceberg_orders=MAX_SPECIAL_ORDERS,
             max_conditional_orders=MAX_SPECIAL_ORDERS,
+            max_order_lists=MAX_SPECIAL_ORDERS,
             conditional_buffer_bp=CONDITIONAL_BUFFER_BP,
             fees=list(FEES),
         )

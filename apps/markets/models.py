@@ -84,6 +84,7 @@ class Market(models.Model):
     )
     max_iceberg_orders = models.IntegerField(db_default=0, default=0, help_text="per account; 0: no limit")
     max_conditional_orders = models.IntegerField(db_default=0, default=0, help_text="per account; 0: no limit")
+    max_order_lists = models.IntegerField(db_default=0, default=0, help_text="per account; 0: no limit")
     conditional_buffer_bp = models.IntegerField(
         db_default=0, default=0, help_text="basis points that a stop-loss market buy holds above its stop price"
     )

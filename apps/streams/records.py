@@ -790,7 +790,8 @@ def _layout(record: type[Any], size: int) -> Layout:
 
 COMMAND_RECORDS: Final = (
     Tick, PlaceOrder, CancelOrder, CancelAll, AmendOrder, ReplaceOrder, SetCancelTimer, PlaceList, PlaceBlock, Credit,
-    Debit, Hold, Release, Capture, Transfer, SetMarketState, SetAccount, SetAsset, SetMarket, SetAllocation, ReviewOrder,
+    Debit, Hold, Release, Capture, Transfer, SetMarketState, SetAccount, SetAsset, SetMarket, SetAllocation,
+    ReviewOrder,
 )  # fmt: skip
 EVENT_RECORDS: Final = (
     OrderAccepted, OrderRejected, OrderDuplicate, Trade, OrderRested, OrderClosed, CancelRejected, AllCanceled,

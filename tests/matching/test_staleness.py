@@ -78,7 +78,9 @@ def test_a_range_skips_the_orders_from_its_first_to_its_last_entry() -> None:
 def test_cancels_money_and_settings_of_a_range_apply(kind: CommandKind) -> None:
     """Every kind there is; one that will create orders must be named here and in ORDER_CREATING."""
     skips = Skips.parse({"5-0..5-0": "ENGINE_RESTARTED"})
-    creating = (CommandKind.PLACE_ORDER, CommandKind.REPLACE_ORDER, CommandKind.PLACE_BLOCK)
+    creating = (
+        CommandKind.PLACE_ORDER, CommandKind.REPLACE_ORDER, CommandKind.PLACE_BLOCK, CommandKind.PLACE_LIST,
+    )  # fmt: skip
     reason = Reason.ENGINE_RESTARTED if kind in creating else None
     assert skips.reason(EntryId(5, 0), 0, kind) is reason
 
@@ -97,9 +99,9 @@ def test_a_range_of_one_entry_and_one_that_ends_before_it_begins() -> None:
 
 
 def test_what_creates_orders_has_a_time_in_force_or_a_part_that_has() -> None:
-    """The second part of REPLACE_ORDER is a PLACE_ORDER frame; its cancel waits with it. A block has no time at all."""
+    """The second part of REPLACE_ORDER is a PLACE_ORDER frame; its cancel waits with it. So do blocks and lists."""
     single = {kind for kind in COMMANDS if "time_in_force" in COMMANDS[kind].names}
-    assert set(ORDER_CREATING) == single | {CommandKind.REPLACE_ORDER, CommandKind.PLACE_BLOCK}
+    assert set(ORDER_CREATING) == single | {CommandKind.REPLACE_ORDER, CommandKind.PLACE_BLOCK, CommandKind.PLACE_LIST}
 
 
 @pytest.mark.parametrize(

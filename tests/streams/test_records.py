@@ -49,7 +49,7 @@ from tests.streams.examples import ASSET, MARKET
 FROZEN: dict[type, dict[str, int]] = {
     kinds.CommandKind: {
         "TICK": 1, "PLACE_ORDER": 2, "CANCEL_ORDER": 3, "CANCEL_ALL": 4, "AMEND_ORDER": 5, "REPLACE_ORDER": 6,
-        "SET_CANCEL_TIMER": 8, "PLACE_BLOCK": 9,
+        "PLACE_LIST": 7, "SET_CANCEL_TIMER": 8, "PLACE_BLOCK": 9,
         "CREDIT": 10, "DEBIT": 11, "HOLD": 12, "RELEASE": 13, "CAPTURE": 14,
         "TRANSFER": 15, "SET_ASSET": 20, "SET_MARKET": 21, "SET_MARKET_STATE": 22,
         "SET_ACCOUNT": 23, "SET_ALLOCATION": 24, "REVIEW_ORDER": 25,
@@ -59,7 +59,8 @@ FROZEN: dict[type, dict[str, int]] = {
         "ORDER_CLOSED": 6, "CANCEL_REJECTED": 7, "ALL_CANCELED": 8, "PREVENTED_MATCH": 9, "MONEY_MOVED": 10,
         "RELAY_REFUSED": 11, "SETTINGS_APPLIED": 20, "MARKET_STATE_CHANGED": 21, "INTERNAL_REJECT": 30,
         "ICEBERG_REFILLED": 40, "ORDER_TRIGGERED": 41, "ORDER_AMENDED": 42, "ORDER_PARKED": 43, "CANCEL_TIMER_SET": 45,
-        "ALLOCATED": 46,
+        "LIST_CHANGED": 44, "ALLOCATED": 46, "LIST_REJECTED": 50,
+        "LIST_DUPLICATE": 51, "PENDING_ENTERED": 52,
         "AMEND_REJECTED": 49, "ORDER_REVIEWED": 53,
     },
     kinds.AllocationMethod: {"FIXED": 1, "EQUAL": 2, "PRO_RATA": 3},
@@ -88,7 +89,10 @@ FROZEN: dict[type, dict[str, int]] = {
     kinds.Source: {"DIRECT": 0, "OUTBOX": 1},
     kinds.Counterparty: {"NONE": 0, "EXTERNAL": 1},
     kinds.TickFlag: {"SNAPSHOT": 1, "TAKEOVER": 2},
-    kinds.AcceptedFlag: {"RESTED": 1, "WAITING": 2},
+    kinds.AcceptedFlag: {"RESTED": 1, "WAITING": 2, "PENDING": 4},
+    kinds.EnteredFlag: {"WAITING": 1},
+    kinds.ListKind: {"OCO": 1, "OTO": 2, "OTOCO": 3},
+    kinds.ListStatus: {"EXEC_STARTED": 1, "UPDATED": 2, "ALL_DONE": 3},
     kinds.TimerFlag: {"FIRED": 1},
     kinds.TradeFlag: {"TAKER_IS_BUYER": 1, "MAKER_DONE": 2, "TAKER_DONE": 4},
     kinds.ClosedFlag: {"WAS_RESTING": 1},
@@ -105,6 +109,11 @@ FROZEN_LAYOUTS = {
     "PreventedMatch": "<BBBBIQQIIQQQQQqqBBqqqqqqq",
     "AmendOrder": "<BBBBIQQIIQq36s36s",
     "ReplaceOrder": "<BBBBIQQIIQ36s36sB",
+    "PlaceList": "<BBBBIQQIIB36s",
+    "ListChanged": "<BBBBIQQIIQQQQQBB36s",
+    "ListRejected": "<BBBBIQQIIQBB36s",
+    "ListDuplicate": "<BBBBIQQIIQQ36s",
+    "PendingEntered": "<BBBBIQQIIQQQqqqBB36s",
     "PlaceBlock": "<BBBBIQQIIIH",
     "Allocated": "<BBBBIQQIIQQQQqqqqqqqqqBB",
     "OrderAmended": "<BBBBIQQIIQQqqqqqqqBBBB36s36s",
@@ -132,6 +141,7 @@ def test_reasons_keep_their_numbers() -> None:
         "WOULD_TRIGGER": 43, "HOLD_SPENT": 44, "TRAILING_DELTA": 45, "MAX_NUM_ALGO_ORDERS": 46, "NOT_AMENDABLE": 47,
         "PARK_EXPIRED": 70, "REJECTED_BY_STAFF": 71, "NOT_PARKED": 72, "MAX_NUM_ICEBERG_ORDERS": 73,
         "UNKNOWN_ALLOCATION": 77, "ALLOCATION_WEIGHTS": 78, "ALLOCATION_FAMILY": 79, "BLOCK_UNCHANGEABLE": 80,
+        "LIST_ENDED": 53, "LIST_LEGS": 54, "MAX_NUM_ORDER_LISTS": 55, "LIST_UNCHANGEABLE": 56,
     }  # fmt: skip
     assert {name: kinds.Reason[name].value for name in known} == known
     assert len({reason.value for reason in kinds.Reason}) == len(kinds.Reason)

@@ -60,6 +60,7 @@ class MarketTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     park_expiry_s: int = PARK_EXPIRY_S
     max_iceberg_orders: int = 0
     max_conditional_orders: int = 0
+    max_order_lists: int = 0
     conditional_buffer_bp: int = 0
     fees: list[tuple[int, int]]
     breaker_rules: list[BreakerRule] = []

@@ -1,9 +1,9 @@
 """Client order ids are idempotent (T15, architecture.md section 3, Client order ids).
 
 Layout
-    `owners` says who owns an id: the open order, or the record of the closed one. Its key is the 16-byte BLAKE2b of
-    (account, id), of a list's id with a mark. Records of the last `capacity` closed ids of the shard stand in a ring, oldest first: 28 bytes =
-    key, 4 bytes fingerprint of the parameters, order_id.
+    `owners` says who owns an id: the open order or list, or the record of the closed one. Its key is the 16-byte
+    BLAKE2b of (account, id), of a list's id with a mark. Records of the last `capacity` closed ids of the shard stand
+    in a ring, oldest first: 28 bytes = key, 4 bytes fingerprint of the parameters, order_id.
 
     The fingerprint is a CRC-32: parameters that differ within any 32 bits in a row never have the same one, others with
     a chance of 2^-32, and who searches for such a pair only gets back his own first order.

@@ -173,6 +173,9 @@ class Engine:
     def shares(self) -> Iterator[views.ShareRow]:
         return views.shares(self._state)
 
+    def order_lists(self) -> Iterator[views.OrderListRow]:
+        return views.order_lists(self._state)
+
     def holds(self) -> Iterator[views.HoldRow]:
         return views.holds(self._state)
 

@@ -25,7 +25,7 @@ LEGS: Final = {int(ListKind.OCO): 2, int(ListKind.OTO): 2, int(ListKind.OTOCO): 
 
 
 def read_leg(seat: Seat, frames: bytes, offset: int) -> tuple[Order, int] | None:
-    """(order, its settings version) of a PLACE_ORDER frame of the seat's market and account; None if it is malformed."""
+    """(order, settings version) of a PLACE_ORDER frame of the seat's market and account; None if it is malformed."""
     if not is_order_of(frames, offset, seat.market.market_id, seat.account.account_id):
         return None
     (

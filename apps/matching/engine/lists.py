@@ -1,8 +1,8 @@
 """PLACE_LIST: OCO, OTO and OTOCO, accepted whole or not at all (T4, matching-rules.md 5).
 
-Order of work, as for one order: format and settings versions -> the list's client id -> the orders' client ids -> market
-state (OPEN only) -> filters and bands -> limits of the account -> funds -> would match, would trigger -> in. A pending
-order is checked by its filters now, and by everything when its turn comes (pending.py).
+Order of work, as for one order: format and settings versions -> the list's client id -> the orders' client ids ->
+market state (OPEN only) -> filters and bands -> limits of the account -> funds -> would match, would trigger -> in. A
+pending order is checked by its filters now, and by everything when its turn comes (pending.py).
 """
 
 from struct import Struct

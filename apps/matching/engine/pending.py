@@ -30,7 +30,7 @@ def enter_pending(state: State, order_list: OrderList) -> None:
         order.terms.queued_seq = seq  # both were open before
     reason = _fault(state, orders)
     if reason is not None:
-        _refuse(state, orders, reason)
+        _refuse(state, order_list, orders, reason)
         return
     order_list.stage = Stage.ENTERED
     pays, units = pays_with(orders[0]), _need(orders)
@@ -76,11 +76,12 @@ def _need(orders: list[Order]) -> int:
     return shared_units(*orders) if len(orders) == 2 else need_of_whole(orders[0])
 
 
-def _refuse(state: State, orders: list[Order], reason: Reason) -> None:
+def _refuse(state: State, order_list: OrderList, orders: list[Order], reason: Reason) -> None:
     for order in orders:
         assert order.terms is not None
         order.terms.hold_units = 0
         forget_order(state, order)
         state.journal.closed(order, OrderStatus.EXPIRED, reason)
-    for order in orders:
-        leave_list(state, order, OrderStatus.EXPIRED, reason)
+    for order in orders[1:]:
+        del order_list.legs[order.order_id]
+    leave_list(state, orders[0], OrderStatus.EXPIRED, reason)

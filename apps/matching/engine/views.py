@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from apps.matching.engine.list_tables import open_lists
 from apps.matching.engine.state import State
 from apps.matching.engine.terms import Terms
 from apps.streams.kinds import HaltCause, MarketState
@@ -52,6 +53,18 @@ class ShareRow(NamedTuple):
     account_id: int
     final_lots: int
     allocated_lots: int
+
+
+class OrderListRow(NamedTuple):
+    """An open order list; list_id is its first order's id, `order_ids` are all of them, also those that have ended."""
+
+    list_id: int
+    account_id: int
+    market_id: int
+    kind: int
+    stage: int
+    client_id: str
+    order_ids: tuple[int, ...]
 
 
 class HoldRow(NamedTuple):
@@ -150,6 +163,20 @@ def shares(state: State) -> Iterator[ShareRow]:
                 yield ShareRow(
                     order.order_id, share.seat.account.account_id, share.final_lots, share.allocated_lots
                 )  # fmt: skip
+
+
+def order_lists(state: State) -> Iterator[OrderListRow]:
+    """By list_id."""
+    for each in open_lists(state):
+        yield OrderListRow(
+            each.list_id,
+            each.seat.account.account_id,
+            each.seat.market.market_id,
+            each.kind,
+            int(each.stage),
+            _text(each.client_id),
+            each.order_ids,
+        )
 
 
 def holds(state: State) -> Iterator[HoldRow]:

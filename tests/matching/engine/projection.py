@@ -8,7 +8,9 @@ from apps.streams.kinds import (
     AllocationStep,
     ClosedFlag,
     CommandKind,
+    EnteredFlag,
     EventKind,
+    ListStatus,
     Review,
     Side,
     StpMode,
@@ -17,6 +19,7 @@ from apps.streams.kinds import (
 from apps.streams.records import (
     Allocated,
     IcebergRefilled,
+    ListChanged,
     MoneyMoved,
     OrderAccepted,
     OrderAmended,
@@ -25,6 +28,7 @@ from apps.streams.records import (
     OrderRested,
     OrderReviewed,
     OrderTriggered,
+    PendingEntered,
     PreventedMatch,
     Trade,
 )
@@ -43,7 +47,8 @@ class Projection:
         self.orders: dict[int, OrderAccepted] = {}
         self.left: dict[int, int] = {}
         self.priority: dict[int, int] = {}
-        self.waiting: dict[int, int] = {}  # 1 conditional, 4 triggered and not yet done
+        self.waiting: dict[int, int] = {}  # 1 conditional, 2 pending, 4 triggered and not yet done
+        self.lists: dict[int, tuple[int, ...]] = {}  # order ids of the open ones
         self.prevented: dict[int, int] = defaultdict(int)
         self.shares: dict[Pair, Pair] = {}  # (order, sub-account): (final lots, allocated lots)
 
@@ -68,6 +73,9 @@ class Projection:
         asset_id = self._pays(event.market_id, event.side)
         self.balances[event.account_id, asset_id] = (event.available_units, event.held_units)
         self.orders[event.order_id] = event
+        if event.flags & AcceptedFlag.PENDING:
+            self.left[event.order_id], self.priority[event.order_id] = event.quantity_lots, 0
+            self.waiting[event.order_id] = 2
         if event.flags & AcceptedFlag.WAITING:
             self.left[event.order_id], self.priority[event.order_id] = event.quantity_lots, 0
             self.waiting[event.order_id] = 1
@@ -152,6 +160,24 @@ class Projection:
             self.shares[key] = (final, event.allocated_lots)
             if event.allocated_lots == final:
                 del self.shares[key]
+
+    def _list_changed(self, event: ListChanged) -> None:
+        ids = (event.order_id_1, event.order_id_2, event.order_id_3)
+        if event.status == ListStatus.EXEC_STARTED:
+            assert event.list_id == event.order_id_1
+            self.lists[event.list_id] = tuple(filter(None, ids))
+        elif event.status == ListStatus.UPDATED:
+            assert self.lists[event.list_id] == tuple(filter(None, ids))
+            self.waiting[event.order_id_2] = 4
+        else:
+            del self.lists[event.list_id]
+            assert not any(order_id in self.orders for order_id in ids)
+
+    def _pending_entered(self, event: PendingEntered) -> None:
+        self.balances[event.account_id, self._pays(event.market_id, event.side)] = (
+            event.available_units, event.held_units,
+        )  # fmt: skip
+        self.waiting[event.order_id] = 1 if event.flags & EnteredFlag.WAITING else 4
 
     def _iceberg_refilled(self, event: IcebergRefilled) -> None:
         self.levels[event.market_id, event.side, event.price_ticks] = event.level_lots

@@ -15,6 +15,7 @@ from apps.streams.codec import (
     decode_settings,
     encode_block,
     encode_command,
+    encode_list,
     encode_replace,
     encode_set_allocation,
     encode_set_market,
@@ -23,6 +24,7 @@ from apps.streams.kinds import (
     AllocationMethod,
     BreakerMeasure,
     CommandKind,
+    ListKind,
     MarketState,
     OrderKind,
     Side,
@@ -35,6 +37,7 @@ from apps.streams.records import (
     AmendOrder,
     OrderParked,
     PlaceBlock,
+    PlaceList,
     PlaceOrder,
     ReplaceOrder,
     ReviewOrder,
@@ -60,12 +63,13 @@ class Commands(SpineCommands):
     An engine goes along to say which orders were `parked`: staff names them by an id that only it gives.
     """
 
-    rules: Mapping[str, int] = {"max_conditional_orders": 4, "conditional_buffer_bp": 300}
+    rules: Mapping[str, int] = {"max_conditional_orders": 4, "max_order_lists": 3, "conditional_buffer_bp": 300}
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
         self.placed: list[tuple[int, str, int]] = []
         self.parked: list[OrderParked] = []
+        self.lists: list[bytes] = []
         self.engine = Engine(50)
         for account_id in (7, 8):
             self.setup.append(encode_command(SetAccount(account_id=account_id, family_id=1, **self.relay())))
@@ -90,6 +94,8 @@ class Commands(SpineCommands):
             return encode_command(self._review())
         if self.random.random() < 0.08:
             return self._block()
+        if self.random.random() < 0.12:
+            return self._list()
         if self.random.random() < 0.008:
             return self._settings()
         if self.random.random() < 0.035:  # staff ends halts early, mostly
@@ -140,6 +146,72 @@ class Commands(SpineCommands):
             account_id=1, rule_id=method, method=method, accounts=accounts, weights_bp=weights
         )  # fmt: skip
         return encode_set_allocation(settings, **self.relay())
+
+    def _list(self) -> bytes:
+        """Mostly one that makes sense: its prices lie around the last one, its legs are of the kinds they may be."""
+        if self.lists and self.random.random() < 0.1:
+            return self.random.choice(self.lists[-4:])  # once more
+        random, kind = self.random, self.random.choice(tuple(ListKind))
+        first = self._order()
+        lots, side = random.choice((1, 3, 10, random.randrange(1, 60))), random.randrange(2)
+        fields: dict[str, Any] = {
+            "market_id": first.market_id, "account_id": first.account_id, "settings_version": first.settings_version,
+            "quantity_lots": lots, "time_in_force": TimeInForce.GTC,
+        }  # fmt: skip
+
+        def leg(**changes: Any) -> PlaceOrder:
+            values = fields | {"stp_mode": random.choice((*StpMode, StpMode.DECREMENT))} | changes
+            if random.random() < 0.2:
+                values["client_id"] = f"l{random.randrange(60)}"
+            if values["order_kind"] in (OrderKind.STOP_LOSS, OrderKind.TAKE_PROFIT, OrderKind.MARKET):
+                values |= {"price_ticks": 0, "time_in_force": TimeInForce.NONE}
+            elif random.random() < 0.1:
+                values |= {"time_in_force": TimeInForce.GTD, "expires_ms": self.now_ms + random.choice((5, 500, 9_000))}
+            elif random.random() < 0.1:
+                values["display_lots"] = random.choice((1, 2, lots))
+            return PlaceOrder(**values)
+
+        def pair(side: int) -> list[PlaceOrder]:
+            price, far = round(random.gauss(100, 3)), random.choice((1, 2, 4))
+            target = random.choice((OrderKind.LIMIT_MAKER, OrderKind.LIMIT_MAKER, OrderKind.TAKE_PROFIT_LIMIT))
+            stop = random.choice((OrderKind.STOP_LOSS, OrderKind.STOP_LOSS_LIMIT))
+            up = 1 if side else -1
+            bips = random.choice((0, 0, 0, 200))
+            targets = leg(
+                side=side, order_kind=target, price_ticks=max(1, price + up * far),
+                stop_price_ticks=0 if target is OrderKind.LIMIT_MAKER else max(1, price + up * far),
+            )  # fmt: skip
+            stops = leg(
+                side=side, order_kind=stop, price_ticks=max(1, price - up * 2 * far), trailing_bips=bips,
+                stop_price_ticks=max(1, price - up * far),
+            )  # fmt: skip
+            return [targets, stops] if side else [stops, targets]
+
+        working = leg(
+            side=side, order_kind=random.choice((OrderKind.LIMIT, OrderKind.LIMIT, OrderKind.LIMIT_MAKER)),
+            price_ticks=max(1, round(random.gauss(100, 2))),
+        )  # fmt: skip
+        if kind is ListKind.OCO:
+            orders = pair(side)
+        elif kind is ListKind.OTOCO:
+            orders = [working, *pair(1 - side if random.random() < 0.8 else side)]
+        else:
+            kinds = (OrderKind.LIMIT, OrderKind.MARKET, OrderKind.LIMIT_MAKER, OrderKind.STOP_LOSS_LIMIT)
+            pending = random.choice(kinds)
+            stop_price_ticks = max(1, round(random.gauss(100, 4))) if pending is OrderKind.STOP_LOSS_LIMIT else 0
+            orders = [working, leg(
+                side=random.choice((side, 1 - side, 1 - side)), order_kind=pending, stop_price_ticks=stop_price_ticks,
+                price_ticks=max(1, round(random.gauss(100, 4))),
+            )]  # fmt: skip
+        if random.random() < 0.05:
+            orders.reverse()
+        head = PlaceList(
+            market_id=first.market_id, account_id=first.account_id, list_kind=kind,
+            list_client_id=random.choice(("", f"L{random.randrange(30)}", f"L{random.randrange(10**9)}")),
+        )  # fmt: skip
+        self.placed += [(order.account_id, order.client_id, 9) for order in orders if order.client_id]
+        self.lists.append(encode_list(head, orders))
+        return self.lists[-1]
 
     def _block(self) -> bytes:
         random, order = self.random, self._order()

@@ -21,6 +21,8 @@ from apps.streams.kinds import (
     CommandKind,
     EventKind,
     HaltCause,
+    ListKind,
+    ListStatus,
     MarketState,
     OrderKind,
     Reason,
@@ -34,6 +36,8 @@ from apps.streams.records import (
     EVENT_SIZE,
     Allocated,
     AmendRejected,
+    ListChanged,
+    ListRejected,
     MarketStateChanged,
     OrderAccepted,
     OrderClosed,
@@ -41,6 +45,7 @@ from apps.streams.records import (
     OrderRested,
     OrderReviewed,
     OrderTriggered,
+    PendingEntered,
     PreventedMatch,
     Trade,
 )
@@ -68,8 +73,9 @@ def agrees(projection: Projection, engine: Engine) -> None:
     }
     assert projection.open_levels() == levels
     assert projection.left == {order.order_id: order.left_lots for order in engine.open_orders()}
-    waiting = {order.order_id: order.waiting for order in engine.open_orders() if order.waiting in (1, 4)}
+    waiting = {order.order_id: order.waiting for order in engine.open_orders() if order.waiting in (1, 2, 4)}
     assert projection.waiting == waiting
+    assert projection.lists == {row.list_id: row.order_ids for row in engine.order_lists()}
     assert projection.orders.keys() == projection.left.keys()
     shares = {(row.order_id, row.account_id): (row.final_lots, row.allocated_lots) for row in engine.shares()}
     assert projection.shares == {key: pair for key, pair in shares.items() if pair[0] != pair[1]}
@@ -108,6 +114,12 @@ def test_the_histories_use_every_rule() -> None:
                         kinds[event.order_id] = event
                         seen[OrderKind(event.order_kind)] += 1
                         seen[TimeInForce(event.time_in_force)] += 1
+                    case ListChanged():
+                        seen[ListKind(event.list_kind), ListStatus(event.status)] += 1
+                    case ListRejected():
+                        seen["list", Reason(event.reason)] += 1
+                    case PendingEntered():
+                        seen["entered", event.flags] += 1
                     case Allocated():
                         seen[AllocationStep(event.step), event.flags, Side(event.side)] += 1
                     case PreventedMatch():
@@ -135,6 +147,10 @@ def test_the_histories_use_every_rule() -> None:
         (Reason.PARK_EXPIRED, TimeInForce.GTC), Reason.MAX_NUM_ICEBERG_ORDERS,
         (Reason.CANCELED_BY_TIMER, TimeInForce.GTC), EventKind.CANCEL_TIMER_SET,
         *OrderKind, *TimeInForce, *StpMode, EventKind.ICEBERG_REFILLED, EventKind.ORDER_AMENDED, Reason.WOULD_MATCH,
+        *((kind, status) for kind in ListKind for status in ListStatus if (kind, status) != (1, 2)), ("entered", 0),
+        ("entered", 1), EventKind.LIST_DUPLICATE, ("list", Reason.WOULD_MATCH), ("list", Reason.WOULD_TRIGGER),
+        ("list", Reason.INSUFFICIENT_BALANCE), ("list", Reason.LIST_LEGS), Reason.LIST_UNCHANGEABLE,
+        ("list", Reason.MAX_NUM_ORDER_LISTS), (Reason.LIST_ENDED, TimeInForce.GTC),
         *((AllocationStep.FILLED, taker, side) for taker in (0, 1) for side in Side), Reason.UNKNOWN_ALLOCATION,
         *((step, 0, side) for step in AllocationStep for side in Side), Reason.ALLOCATION_FAMILY,
         Reason.ALLOCATION_WEIGHTS, Reason.BLOCK_UNCHANGEABLE,

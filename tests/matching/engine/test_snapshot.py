@@ -90,6 +90,7 @@ def test_the_layout_is_one_table_of_unique_columns() -> None:
         "skips", "expiries", "icebergs", "prevented", "amended", "cancel_timers", "parked", "entry_rules",
         "allocations", "allocated_accounts", "blocks", "shares", "conditional_rules", "triggers", "waiting",
         "halt_rules", "breakers", "breaker_befores", "breaker_buckets", "breaker_halts", "market_timers",
+        "order_lists", "list_rules",
     ]  # fmt: skip
     for table in TABLES:
         names = [name for name, _ in table.columns]
