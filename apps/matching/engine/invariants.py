@@ -37,9 +37,10 @@ def validate(state: State) -> None:
     for market in state.markets.values():
         check_waiting(state, market, [order for order in waiting.values() if order.market is market])
     orders = resting | waiting
+    order_lists = check_lists(state)
     _check_indexes(state, orders)
     _check_money(state, orders)
-    _check_client_ids(state, check_lists(state))
+    _check_client_ids(state, order_lists)
     _check_timers(state, orders)
 
 
