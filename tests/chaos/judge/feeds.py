@@ -84,7 +84,9 @@ def _story(account: int, log: Log) -> list[tuple[str, int, int]]:
 
 
 def _step(report: dict[str, Any]) -> tuple[str, int, int]:
-    what = "CLOSED" if report["x"] in ("CANCELED", "EXPIRED") else report["x"]
+    """An order that ends because it met one of its own account's is told as TRADE_PREVENTION."""
+    ended = report["x"] in ("CANCELED", "EXPIRED") or report["X"] == "EXPIRED_IN_MATCH"
+    what = "CLOSED" if ended else report["x"]
     return what, report["i"], report["t"]
 
 
