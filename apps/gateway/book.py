@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from sortedcontainers import SortedDict
 
+from apps.streams.kinds import MarketState
+
 Record = dict[str, Any]
 Position = tuple[int, int]
 
@@ -47,6 +49,9 @@ class PublicMarket:
     ticker: Record | None = None
     top: Record | None = None
     state: Record | None = None
+    # Of the call phase, None outside one; nearest prices that would halt the market, None before the first.
+    auction: Record | None = None
+    distance: Record | None = None
     # Sums by second over the last five minutes: (second, lots, units), oldest first.
     _recent: deque[list[int]] = field(default_factory=deque)
 
@@ -64,6 +69,8 @@ class PublicMarket:
             klines={interval: {bar["o"]: bar} for interval, bar in snapshot["klines"].items()},
             ticker=snapshot["ticker"],
             state=snapshot["state"],
+            auction=snapshot.get("auction"),
+            distance=snapshot.get("distance"),
         )
         for trade in market.trades:
             market._count(trade)
@@ -94,6 +101,12 @@ class PublicMarket:
                 self.ticker = record
             case "state":
                 self.state = record
+                if record["state"] != MarketState.AUCTION:
+                    self.auction = None
+            case "auction":
+                self.auction = record
+            case "distance":
+                self.distance = record
         return True
 
     def _depth(self, record: Record) -> bool:

@@ -68,6 +68,7 @@ class MarketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     actions = (
         _state_action(MarketAction.OPEN, "Open"),
         _state_action(MarketAction.HALT, "Halt"),
+        _state_action(MarketAction.AUCTION, "Resume by auction"),
         _state_action(MarketAction.CANCEL_ONLY, "Cancel-only"),
         _state_action(MarketAction.POST_ONLY, "Post-only"),
         _state_action(MarketAction.CLOSE, "Close"),

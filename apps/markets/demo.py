@@ -6,6 +6,8 @@ from django.conf import settings
 
 from apps.common.amounts import parse_decimal
 from apps.markets.services import MarketTerms
+from apps.streams.kinds import BreakerMeasure
+from apps.streams.messages import BreakerRule
 
 ASSETS: Final = (
     ("BTC", "Bitcoin"),
@@ -20,6 +22,14 @@ UP_BP: Final = 50_000
 MAX_OPEN_ORDERS: Final = 200
 MAX_SPECIAL_ORDERS: Final = 100  # icebergs, and orders that wait for a trigger
 CONDITIONAL_BUFFER_BP: Final = 200  # how far beyond its stop price a market buy can still pay
+# T9: 5 % within a minute, 10 % within five. The last half minute of a halt is the call phase.
+BREAKERS: Final = (
+    BreakerRule(1, BreakerMeasure.PRICE, 500, 60_000),
+    BreakerRule(2, BreakerMeasure.PRICE, 1_000, 300_000),
+)
+CALL_S: Final = 30
+COLLAR_BP: Final = 1_000
+MAX_EXTENSIONS: Final = 4
 FEES: Final = ((1_000, 1_000),)  # 0.1 % maker, 0.1 % taker
 
 
@@ -64,6 +74,10 @@ class DemoMarket(NamedTuple):
             max_order_lists=MAX_SPECIAL_ORDERS,
             conditional_buffer_bp=CONDITIONAL_BUFFER_BP,
             fees=list(FEES),
+            breaker_rules=list(BREAKERS),
+            call_s=CALL_S,
+            collar_bp=COLLAR_BP,
+            max_extensions=MAX_EXTENSIONS,
         )
 
 

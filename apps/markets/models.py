@@ -54,6 +54,8 @@ class Market(models.Model):
         POISON = HaltCause.POISON, "Commands failed"
         CLOCK = HaltCause.CLOCK, "Clock jumped"
         BREAKER = HaltCause.BREAKER, "Circuit breaker"
+        NO_AUCTION_PRICE = HaltCause.NO_AUCTION_PRICE, "No auction price"
+        AUCTION_EXTENDED = HaltCause.AUCTION_EXTENDED, "Auction extended"
 
     id = models.PositiveIntegerField(primary_key=True)
     symbol = models.CharField(max_length=20, unique=True)
@@ -99,6 +101,11 @@ class Market(models.Model):
     breaker_min_notional_units = models.BigIntegerField(
         default=0, help_text="a taker whose rest is worth less halts nothing"
     )
+    call_s = models.IntegerField(default=0, help_text="length of a call auction; 0: none")
+    collar_bp = models.IntegerField(
+        default=0, help_text="how far an auction price may lie from the reference price, basis points; 0: any"
+    )
+    max_extensions = models.IntegerField(default=0, help_text="how often a call phase goes on outside the collar")
     state = models.PositiveSmallIntegerField(choices=State, default=State.PRE_LAUNCH)
     state_cause = models.PositiveSmallIntegerField(choices=Cause, default=Cause.NONE)
     state_until_ms = models.BigIntegerField(default=0, help_text="0: no timer ends the state")

@@ -26,6 +26,7 @@ class CommandKind(IntEnum):
     SET_ACCOUNT = 23
     SET_ALLOCATION = 24
     REVIEW_ORDER = 25
+    SET_CLASS_STATE = 26
 
 
 # Commands that bring a new order: what back-pressure and an outage refuse, while cancels and money commands pass. The
@@ -57,11 +58,14 @@ class EventKind(IntEnum):
     CANCEL_TIMER_SET = 45
     LIST_CHANGED = 44
     ALLOCATED = 46
+    AUCTION_PRICE = 47
+    HALT_DISTANCE = 48
     AMEND_REJECTED = 49
     LIST_REJECTED = 50
     LIST_DUPLICATE = 51
     PENDING_ENTERED = 52
     ORDER_REVIEWED = 53
+    LEVEL_CHANGED = 56
 
 
 class Side(IntEnum):
@@ -176,6 +180,8 @@ class HaltCause(IntEnum):
     POISON = 3  # the engine's own: too many commands of the market were skipped
     CLOCK = 4  # the worker's: the time of redis-core jumped ahead
     BREAKER = 5  # the engine's own: a print would have broken a circuit breaker
+    NO_AUCTION_PRICE = 6  # the engine's own: a call auction found no price within the collar, and may not go on
+    AUCTION_EXTENDED = 7  # the engine's own: a call phase goes on
 
 
 class BreakerMeasure(IntEnum):
@@ -249,11 +255,13 @@ class Reason(IntEnum):
     TRAILING_DELTA = 45  # a trailing distance out of range
     MAX_NUM_ALGO_ORDERS = 46  # too many conditional orders
     NOT_AMENDABLE = 47  # an order that stands in no book has no place to keep
-    BREAKER = 60  # the next print would have broken a circuit breaker
     LIST_ENDED = 53  # another order of its list ended it
     LIST_LEGS = 54  # orders that make no such list
     MAX_NUM_ORDER_LISTS = 55
     LIST_UNCHANGEABLE = 56  # a member of a list cannot be amended
+    BREAKER = 60  # the next print would have broken a circuit breaker
+    BOOK_CROSSED = 61  # a staff command would open a crossed book, which only an auction does
+    UNKNOWN_CLASS = 62  # no asset is of that class
     PARK_EXPIRED = 70  # nobody reviewed the parked order in time
     REJECTED_BY_STAFF = 71  # a parked order
     NOT_PARKED = 72  # a review of an order that is open, but not parked
@@ -318,6 +326,7 @@ class TradeFlag(IntFlag):
 
     TAKER_IS_BUYER = 1
     MAKER_DONE = 2  # the maker is FILLED by this trade
+    AUCTION = 8  # both orders were resting; no level is told, LEVEL_CHANGED follows
     TAKER_DONE = 4  # the taker is FILLED by this trade (orders with a quote budget end by ORDER_CLOSED instead)
 
 

@@ -22,6 +22,8 @@ BODY_BYTES_MAX: Final = MAX_PARTS * FRAME_SIZE - CONTROL_HEAD_SIZE
 # T9: a halt with its call phase lasts 120 to 300 s.
 HALT_S_MIN: Final = 120
 HALT_S_MAX: Final = 300
+CALL_S_MAX: Final = 3_600
+MAX_EXTENSIONS: Final = 100
 WINDOW_MS_MIN: Final = 1_000
 WINDOW_MS_MAX: Final = 24 * 3_600_000
 # An average is compared as price x lots of the window x 10^4, in 128 bits: with these bounds it takes 2^33 prints
@@ -35,15 +37,20 @@ class SettingsError(ValueError):
     """Settings that no engine accepts; the message names the field and the rule."""
 
 
-class AssetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An asset the engine may hold. Its 8 decimals never change."""
+class AssetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An asset the engine may hold. Its 8 decimals never change. Staff may halt all markets of a class at once."""
 
     asset_id: int
     code: str
+    asset_class: str = ""
 
     def check(self) -> None:
         _require(0 < self.asset_id < 2**31, "asset_id must be between 1 and 2^31 - 1")
         _require(_is_name(self.code, 16), "code must have 1 to 16 printable ASCII characters")
+        _require(
+            not self.asset_class or _is_name(self.asset_class, 16),
+            "asset_class must have at most 16 printable ASCII characters",
+        )
 
 
 class BreakerRule(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -79,7 +86,9 @@ class MarketSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     `park_expiry_s` seconds. A conditional market buy holds its notional at the stop price and `conditional_buffer_bp`
     more. Fields with a default came later; a body without them means the default, which is always that the rule is off.
 
-    breaker_rules ascend by id. A taker whose rest is worth less than breaker_min_notional_units trips nothing.
+    breaker_rules ascend by id. A taker whose rest is worth less than breaker_min_notional_units trips nothing. A halt
+    ends in a call auction of call_s seconds, 0 for none. Its price must lie within collar_bp of the reference price, 0
+    for any; else the call phase goes on, at most max_extensions times.
     """
 
     market_id: int
@@ -111,6 +120,9 @@ class MarketSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     breaker_rules: list[BreakerRule] = []
     breaker_min_notional_units: int = 0
     max_order_lists: int = 0
+    call_s: int = 0
+    collar_bp: int = 0
+    max_extensions: int = 0
 
     @property
     def unit_factor(self) -> int:
@@ -162,6 +174,7 @@ class MarketSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
         for maker_ppm, _ in self.fees:
             _require(-maker_ppm * 10 <= lowest_taker_ppm * 9, "a rebate may be at most 90 % of the lowest taker rate")
         self._check_breakers()
+        self._check_auction()
         _require(
             len(msgspec.msgpack.encode(self)) <= BODY_BYTES_MAX,
             f"the settings take more than {BODY_BYTES_MAX} bytes: fewer breaker rules or fee tiers",
@@ -182,6 +195,15 @@ class MarketSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
             0 <= self.breaker_min_notional_units <= AMOUNT_MAX,
             "breaker_min_notional_units must be between 0 and 2^62 - 1",
         )
+
+    def _check_auction(self) -> None:
+        _require(0 <= self.call_s <= CALL_S_MAX, f"call_s must be between 0 and {CALL_S_MAX}")
+        _require(
+            all(self.call_s < rule.halt_s for rule in self.breaker_rules),
+            "call_s must be below the halt_s of every breaker rule: the call phase is part of the halt",
+        )
+        _require(0 <= self.collar_bp < 2**31, "collar_bp must be between 0 and 2^31 - 1")
+        _require(0 <= self.max_extensions <= MAX_EXTENSIONS, f"max_extensions must be between 0 and {MAX_EXTENSIONS}")
 
 
 def typed(values: dict[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,7 @@ U16 = Annotated[int, "H"]
 U32 = Annotated[int, "I"]
 U64 = Annotated[int, "Q"]
 I64 = Annotated[int, "q"]
+Text16 = Annotated[str, "16s"]
 Text36 = Annotated[str, "36s"]
 Text64 = Annotated[str, "64s"]
 
@@ -238,6 +239,17 @@ class SetMarketState(Relayed):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetClassState(Relayed):
+    """Staff moves all markets of an asset class, of their base or quote asset, to `state` for `cause`."""
+
+    KIND = CommandKind.SET_CLASS_STATE
+
+    asset_class: Text16
+    state: U8
+    cause: U8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetAccount(Relayed):
     """Family (0 = its own) and fee tier of account_id; creates the account where it is new. Flags: AccountFlag."""
 
@@ -357,8 +369,10 @@ class Trade(Event):
     Fees are in what each party receives (buyer: base, seller: quote). maker_fee_units < 0 is a rebate, paid out of
     taker_fee_units and therefore in the asset the *taker* receives. Balances are after the trade; where both parties
     are one account they are equal. level_lots is the maker's level after the print; maker_left_lots counts an
-    iceberg's reserve, whose refill follows as ICEBERG_REFILLED. The money of a block order is that of its sub-accounts,
-    as the ALLOCATED events say that follow: its owner's balances are here as they are after all of that.
+    iceberg's reserve, whose refill follows as ICEBERG_REFILLED. With flag AUCTION both orders were resting: the price
+    may stand in no level, level_lots is 0, and no refill follows, as each keeps its place. The money of a block order
+    is that of its sub-accounts, as the ALLOCATED events say that follow: its owner's balances are here as they are
+    after all of that.
     """
 
     KIND = EventKind.TRADE
@@ -534,8 +548,8 @@ class SettingsApplied(Event):
 class MarketStateChanged(Event):
     """until_ms is when a timer ends this state, 0 where none does. relay_seq is 0 where no staff command caused it.
 
-    Of a halt by a circuit breaker rule_id is the rule and reopens_ms when the market will be open again; both stay
-    through the call phase and are 0 for any other cause.
+    reopens_ms is when the market will be open again by itself, its call phase included, 0 where it will not. rule_id is
+    the circuit breaker that began the halt, also in its call phase.
     """
 
     KIND = EventKind.MARKET_STATE_CHANGED
@@ -754,6 +768,39 @@ class PendingEntered(Event):
     client_id: Text36
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuctionPrice(Event):
+    """What would be traded if the call phase ended now: so many lots at this price; 0 and 0 where nothing crosses."""
+
+    KIND = EventKind.AUCTION_PRICE
+
+    price_ticks: I64
+    quantity_lots: I64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HaltDistance(Event):
+    """The nearest prices at which a print would halt the market, and the rules that would; 0 where there is none."""
+
+    KIND = EventKind.HALT_DISTANCE
+
+    up_ticks: I64
+    down_ticks: I64
+    up_rule_id: U16
+    down_rule_id: U16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelChanged(Event):
+    """What a price level shows after an auction's trades, which tell no levels themselves."""
+
+    KIND = EventKind.LEVEL_CHANGED
+
+    price_ticks: I64
+    level_lots: I64
+    side: U8
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How one class lies in bytes. `names` are the fields in order, `struct` packs (version, kind, *values)."""
@@ -791,13 +838,14 @@ def _layout(record: type[Any], size: int) -> Layout:
 COMMAND_RECORDS: Final = (
     Tick, PlaceOrder, CancelOrder, CancelAll, AmendOrder, ReplaceOrder, SetCancelTimer, PlaceList, PlaceBlock, Credit,
     Debit, Hold, Release, Capture, Transfer, SetMarketState, SetAccount, SetAsset, SetMarket, SetAllocation,
-    ReviewOrder,
+    ReviewOrder, SetClassState,
 )  # fmt: skip
 EVENT_RECORDS: Final = (
     OrderAccepted, OrderRejected, OrderDuplicate, Trade, OrderRested, OrderClosed, CancelRejected, AllCanceled,
     PreventedMatch, MoneyMoved, RelayRefused, SettingsApplied, MarketStateChanged, InternalReject, IcebergRefilled,
     OrderAmended, AmendRejected, CancelTimerSet, OrderParked, OrderReviewed, OrderTriggered, Allocated,
     ListChanged, ListRejected, ListDuplicate, PendingEntered,
+    AuctionPrice, HaltDistance, LevelChanged,
 )  # fmt: skip
 
 COMMANDS: Final = {record.KIND: _layout(record, FRAME_SIZE) for record in COMMAND_RECORDS}

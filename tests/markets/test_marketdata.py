@@ -353,7 +353,15 @@ def test_snapshot_of_a_traded_market(venue: Venue, start: Callable[[], MarketDat
     ticker = found["ticker"]
     assert (ticker["b"], ticker["B"], ticker["a"], ticker["A"]) == (990, 4, 0, 0)
     assert (ticker["c"], ticker["Q"], ticker["F"], ticker["L"]) == (990, 1, 1, 3)
-    assert found["state"] == {"t": "state", "m": 1, "state": MarketState.OPEN, "cause": 1, "until": 0}
+    assert found["state"] == {
+        "t": "state",
+        "m": 1,
+        "state": MarketState.OPEN,
+        "cause": 1,
+        "until": 0,
+        "reopens": 0,
+        "rule": 0,
+    }
 
 
 def test_a_market_listed_later_has_the_history_that_was_there(

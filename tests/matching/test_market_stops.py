@@ -7,7 +7,7 @@ from apps.matching.market_stops import TRADING_STATES, stop_commands
 from apps.streams.codec import decode_events, stamp
 from apps.streams.kinds import HaltCause, MarketState
 from apps.streams.records import FRAME_SIZE
-from tests.matching.engine.play import MARKET, Table
+from tests.matching.engine.play import MARKET, Table, put_into
 from tests.matching.engine.test_settings import market_frames, state_command
 
 STOPS = [(MarketState.HALTED, HaltCause.CLOCK), (MarketState.CANCEL_ONLY, HaltCause.INVARIANT)]
@@ -37,7 +37,7 @@ def test_the_engine_accepts_the_stop_from_every_trading_state(
     state: MarketState, stop: MarketState, cause: HaltCause
 ) -> None:
     engine = Engine.restore(Table().engine.snapshot())
-    engine._state.markets[MARKET].state = int(state)
+    put_into(engine, state)
     frames = bytearray(stop_commands(engine.markets(), stop, cause))
     stamp(frames, 1_800_000_010_000, 0)
     (event,) = decode_events(engine.process(bytes(frames)))

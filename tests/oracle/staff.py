@@ -23,6 +23,8 @@ FEE_TIERS_MAX = 16
 SKIPS_ALLOWED = 2
 TRADING_STATES = (MarketState.OPEN, MarketState.POST_ONLY, MarketState.AUCTION, MarketState.HALTED)
 
+COMMANDED_CAUSES = (HaltCause.NONE, HaltCause.STAFF, HaltCause.INVARIANT, HaltCause.CLOCK)
+
 
 def applied(world: World, command: Any, object_id: int, *, version: int = 0, family: int = 0, tier: int = 0) -> None:
     world.emit(
@@ -132,7 +134,7 @@ def set_market_state(world: World, command: SetMarketState, *, readable: bool) -
     market = world.markets.get(command.market_id)
     reason = Reason.NONE
     known = command.state in list(MarketState) and command.cause in list(HaltCause)
-    if not readable or not known or command.cause in (HaltCause.POISON, HaltCause.BREAKER):
+    if not readable or not known or command.cause not in COMMANDED_CAUSES:
         reason = Reason.MALFORMED
     elif market is None:
         reason = Reason.UNKNOWN_MARKET

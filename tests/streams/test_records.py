@@ -52,16 +52,16 @@ FROZEN: dict[type, dict[str, int]] = {
         "PLACE_LIST": 7, "SET_CANCEL_TIMER": 8, "PLACE_BLOCK": 9,
         "CREDIT": 10, "DEBIT": 11, "HOLD": 12, "RELEASE": 13, "CAPTURE": 14,
         "TRANSFER": 15, "SET_ASSET": 20, "SET_MARKET": 21, "SET_MARKET_STATE": 22,
-        "SET_ACCOUNT": 23, "SET_ALLOCATION": 24, "REVIEW_ORDER": 25,
+        "SET_ACCOUNT": 23, "SET_ALLOCATION": 24, "REVIEW_ORDER": 25, "SET_CLASS_STATE": 26,
     },
     kinds.EventKind: {
         "ORDER_ACCEPTED": 1, "ORDER_REJECTED": 2, "ORDER_DUPLICATE": 3, "TRADE": 4, "ORDER_RESTED": 5,
         "ORDER_CLOSED": 6, "CANCEL_REJECTED": 7, "ALL_CANCELED": 8, "PREVENTED_MATCH": 9, "MONEY_MOVED": 10,
         "RELAY_REFUSED": 11, "SETTINGS_APPLIED": 20, "MARKET_STATE_CHANGED": 21, "INTERNAL_REJECT": 30,
         "ICEBERG_REFILLED": 40, "ORDER_TRIGGERED": 41, "ORDER_AMENDED": 42, "ORDER_PARKED": 43, "CANCEL_TIMER_SET": 45,
-        "LIST_CHANGED": 44, "ALLOCATED": 46, "LIST_REJECTED": 50,
+        "LIST_CHANGED": 44, "ALLOCATED": 46, "AUCTION_PRICE": 47, "HALT_DISTANCE": 48, "LIST_REJECTED": 50,
         "LIST_DUPLICATE": 51, "PENDING_ENTERED": 52,
-        "AMEND_REJECTED": 49, "ORDER_REVIEWED": 53,
+        "AMEND_REJECTED": 49, "ORDER_REVIEWED": 53, "LEVEL_CHANGED": 56,
     },
     kinds.AllocationMethod: {"FIXED": 1, "EQUAL": 2, "PRO_RATA": 3},
     kinds.AllocationStep: {"HELD": 1, "FILLED": 2, "PREVENTED": 3, "RELEASED": 4},
@@ -80,7 +80,10 @@ FROZEN: dict[type, dict[str, int]] = {
     kinds.MarketState: {
         "PRE_LAUNCH": 1, "OPEN": 2, "POST_ONLY": 3, "HALTED": 4, "AUCTION": 5, "CANCEL_ONLY": 6, "CLOSED": 7,
     },
-    kinds.HaltCause: {"NONE": 0, "STAFF": 1, "INVARIANT": 2, "POISON": 3, "CLOCK": 4, "BREAKER": 5},
+    kinds.HaltCause: {
+        "NONE": 0, "STAFF": 1, "INVARIANT": 2, "POISON": 3, "CLOCK": 4, "BREAKER": 5, "NO_AUCTION_PRICE": 6,
+        "AUCTION_EXTENDED": 7,
+    },
     kinds.BreakerMeasure: {"PRICE": 1, "VWAP": 2},
     kinds.OrderStatus: {
         "NEW": 1, "PARTIALLY_FILLED": 2, "FILLED": 3, "CANCELED": 4, "REJECTED": 5, "EXPIRED": 6,
@@ -94,7 +97,7 @@ FROZEN: dict[type, dict[str, int]] = {
     kinds.ListKind: {"OCO": 1, "OTO": 2, "OTOCO": 3},
     kinds.ListStatus: {"EXEC_STARTED": 1, "UPDATED": 2, "ALL_DONE": 3},
     kinds.TimerFlag: {"FIRED": 1},
-    kinds.TradeFlag: {"TAKER_IS_BUYER": 1, "MAKER_DONE": 2, "TAKER_DONE": 4},
+    kinds.TradeFlag: {"TAKER_IS_BUYER": 1, "MAKER_DONE": 2, "TAKER_DONE": 4, "AUCTION": 8},
     kinds.ClosedFlag: {"WAS_RESTING": 1},
 }  # fmt: skip
 
@@ -122,6 +125,10 @@ FROZEN_LAYOUTS = {
     "OrderReviewed": "<BBBBIQQIIQQHQB",
     "OrderTriggered": "<BBBBIQQIIQQqqqBB36s",
     "IcebergRefilled": "<BBBBIQQIIQQqqqB",
+    "AuctionPrice": "<BBBBIQQIIQqq",
+    "HaltDistance": "<BBBBIQQIIQqqHH",
+    "LevelChanged": "<BBBBIQQIIQqqB",
+    "SetClassState": "<BBBBIQQIIQH16sBB",
     "MarketStateChanged": "<BBBBIQQIIQQHBBBQQH",
     "MoneyMoved": "<BBBBIQQIIQQHHIqqqqQqqB64s",
 }

@@ -18,6 +18,9 @@ PUBLIC_KINDS: Final = frozenset(
         EventKind.ORDER_AMENDED,
         EventKind.SETTINGS_APPLIED,
         EventKind.MARKET_STATE_CHANGED,
+        EventKind.AUCTION_PRICE,
+        EventKind.HALT_DISTANCE,
+        EventKind.LEVEL_CHANGED,
     }
 )
 TRADES: Final = frozenset({EventKind.TRADE})

@@ -17,7 +17,7 @@ from apps.markets.marketdata.shardfeed import EventGap, ShardFeed
 from apps.matching import snapshots
 from apps.matching.engine import Engine
 from apps.streams.bus.base import Bus
-from apps.streams.kinds import Side
+from apps.streams.kinds import MarketState, Side
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +60,14 @@ def _books(snapshot_dir: Path, record: Record) -> ShardFeed:
     feeds = []
     for row in engine.markets():
         feed = MarketFeed(row.market_id, record.unit_factor, snapshot.seq)
-        feed.state = wire.state(row.market_id, new_state=row.state, cause=row.cause, until_ms=0)
+        feed.state = wire.state(
+            row.market_id, new_state=row.state, cause=row.cause, until_ms=row.until_ms, reopens_ms=row.reopens_ms,
+            rule_id=row.rule_id,
+        )  # fmt: skip
+        if row.state == MarketState.AUCTION:
+            feed.auction = wire.auction(row.market_id, price_ticks=row.auction_ticks, lots=row.auction_lots)
+        if row.halt_up_ticks or row.halt_down_ticks:
+            feed.distance = wire.distance(row.market_id, up_ticks=row.halt_up_ticks, down_ticks=row.halt_down_ticks)
         for side, levels in ((Side.BUY, row.bid_levels), (Side.SELL, row.ask_levels)):
             for price_ticks, lots in engine.depth(row.market_id, side, levels):
                 feed.book.set_level(side, price_ticks, lots)

@@ -9,7 +9,7 @@ from apps.markets.marketdata.book import Book
 from apps.markets.marketdata.livebars import LiveBars
 from apps.markets.marketdata.tape import Tape
 from apps.markets.marketdata.ticker import Ticker
-from apps.streams.kinds import AcceptedFlag, ClosedFlag, EventKind, Side, StpMode, TradeFlag
+from apps.streams.kinds import AcceptedFlag, ClosedFlag, EventKind, MarketState, Side, StpMode, TradeFlag
 from apps.streams.records import MarketStateChanged, OrderAccepted, OrderClosed, OrderRested, PreventedMatch, Trade
 
 
@@ -29,6 +29,8 @@ class MarketFeed:
         self.ticker = Ticker()
         self.bars_seq = 0
         self.state: wire.Record | None = None
+        self.auction: wire.Record | None = None
+        self.distance: wire.Record | None = None
         self.told_ticker: wire.Record | None = None
         self.snapshot_due = True
 
@@ -46,10 +48,18 @@ class MarketFeed:
                 self._closed(event)
             case EventKind.PREVENTED_MATCH:
                 self._prevented(event)
-            case EventKind.ICEBERG_REFILLED | EventKind.ORDER_AMENDED:
+            case EventKind.ICEBERG_REFILLED | EventKind.ORDER_AMENDED | EventKind.LEVEL_CHANGED:
                 self.book.set_level(Side(event.side), event.price_ticks, event.level_lots)
             case EventKind.MARKET_STATE_CHANGED:
                 return [self._state_changed(event)]
+            case EventKind.AUCTION_PRICE:
+                self.auction = wire.auction(self.market_id, price_ticks=event.price_ticks, lots=event.quantity_lots)
+                self.snapshot_due = True
+                return [self.auction]
+            case EventKind.HALT_DISTANCE:
+                self.distance = wire.distance(self.market_id, up_ticks=event.up_ticks, down_ticks=event.down_ticks)
+                self.snapshot_due = True
+                return [self.distance]
         return []
 
     def top_news(self) -> list[wire.Record]:
@@ -101,10 +111,14 @@ class MarketFeed:
             klines=self.bars.records(),
             ticker=self.told_ticker,
             market_state=self.state,
+            market_auction=self.auction,
+            halt_distance=self.distance,
             after=after,
         )
 
     def _print(self, event: Trade) -> list[wire.Record]:
+        if event.flags & TradeFlag.AUCTION:  # its levels follow as LEVEL_CHANGED
+            return self.count_print(event)
         taker_is_buyer = bool(event.flags & TradeFlag.TAKER_IS_BUYER)
         self.book.set_level(Side.SELL if taker_is_buyer else Side.BUY, event.price_ticks, event.level_lots)
         return self.count_print(event)
@@ -156,6 +170,11 @@ class MarketFeed:
             self.book.set_level(makers_side, event.price_ticks, event.level_lots)
 
     def _state_changed(self, event: MarketStateChanged) -> wire.Record:
-        self.state = wire.state(self.market_id, new_state=event.new_state, cause=event.cause, until_ms=event.until_ms)
+        self.state = wire.state(
+            self.market_id, new_state=event.new_state, cause=event.cause, until_ms=event.until_ms,
+            reopens_ms=event.reopens_ms, rule_id=event.rule_id,
+        )  # fmt: skip
+        if event.new_state != MarketState.AUCTION:
+            self.auction = None
         self.snapshot_due = True
         return self.state

@@ -88,8 +88,7 @@ class ShardFeed:
                 news += [agg for agg in feed.tape.aggs if agg["a"] > known.agg_id]
             feed.book.published_top = feed.book.top()
             news.append(feed.top())
-            if feed.state is not None:
-                news.append(feed.state)
+            news += [record for record in (feed.state, feed.auction, feed.distance) if record is not None]
         return news
 
     def _listed(self, market_id: int) -> MarketFeed:

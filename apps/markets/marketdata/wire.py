@@ -16,12 +16,17 @@ Layout
                                        and last trade id, window from O to C, Q last quantity, x last price before the
                                        window, best bid b B and ask a A. Weighted average price = q / (v x unit_factor)
                                        ticks: both are here so that the reader divides once. All 0 before any trade.
-    state    state cause until         kinds.MarketState, kinds.HaltCause, end of the state (0: no timer)
+    state    state cause until reopens rule
+                                       kinds.MarketState, kinds.HaltCause, end of this state (0: no timer), when the
+                                       market opens by itself (0: it does not), the circuit breaker that halted it
+    auction  p q                       in AUCTION: what would be traded if the call phase ended now, 0 0 for nothing
+    distance up down                   nearest prices that would halt the market, while it is OPEN; 0: none
 
     String `names.market_data_snapshot(shard, market_id)`: msgpack map
-    u us b a trades aggs klines ticker state after: the book at `u` (best price first), `us` the u of the depth1s chain,
-    the last 1000 trade and agg maps oldest first, {interval: kline map}, ticker and state maps (null before the first),
-    and the stream entry after which to read on.
+    u us b a trades aggs klines ticker state auction distance after: the book at `u` (best price first), `us` the u of
+    the depth1s chain, the last 1000 trade and agg maps oldest first, {interval: kline map}, the ticker, state, auction
+    and distance maps (null before the first, auction outside a call phase), and the stream entry after which to read
+    on.
 
 Invariants
     Depth ids never go back, not over a restart either. A snapshot's book is exactly what the depth messages up to its
@@ -96,8 +101,21 @@ def kline(market_id: int, interval: str, bar: Bar, *, closed: bool) -> Record:
     }  # fmt: skip
 
 
-def state(market_id: int, *, new_state: int, cause: int, until_ms: int) -> Record:
-    return {"t": "state", "m": market_id, "state": new_state, "cause": cause, "until": until_ms}
+def state(
+    market_id: int, *, new_state: int, cause: int, until_ms: int, reopens_ms: int = 0, rule_id: int = 0
+) -> Record:
+    return {
+        "t": "state", "m": market_id, "state": new_state, "cause": cause, "until": until_ms, "reopens": reopens_ms,
+        "rule": rule_id,
+    }  # fmt: skip
+
+
+def auction(market_id: int, *, price_ticks: int, lots: int) -> Record:
+    return {"t": "auction", "m": market_id, "p": price_ticks, "q": lots}
+
+
+def distance(market_id: int, *, up_ticks: int, down_ticks: int) -> Record:
+    return {"t": "distance", "m": market_id, "up": up_ticks, "down": down_ticks}
 
 
 def snapshot(
@@ -111,9 +129,11 @@ def snapshot(
     klines: Mapping[str, Record],
     ticker: Record | None,
     market_state: Record | None,
+    market_auction: Record | None,
+    halt_distance: Record | None,
     after: str,
 ) -> Record:
     return {
         "u": u, "us": us, "b": bids, "a": asks, "trades": list(trades), "aggs": list(aggs), "klines": dict(klines),
-        "ticker": ticker, "state": market_state, "after": after,
+        "ticker": ticker, "state": market_state, "auction": market_auction, "distance": halt_distance, "after": after,
     }  # fmt: skip

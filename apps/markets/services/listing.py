@@ -65,6 +65,9 @@ class MarketTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     fees: list[tuple[int, int]]
     breaker_rules: list[BreakerRule] = []
     breaker_min_notional_units: int = 0
+    call_s: int = 0
+    collar_bp: int = 0
+    max_extensions: int = 0
 
 
 @transaction.atomic

@@ -18,6 +18,7 @@ class MarketAction(StrEnum):
 
     OPEN = "open"
     HALT = "halt"
+    AUCTION = "auction"
     CANCEL_ONLY = "cancel-only"
     POST_ONLY = "post-only"
     CLOSE = "close"
@@ -26,6 +27,7 @@ class MarketAction(StrEnum):
 STATE_OF_ACTION: Final = {
     MarketAction.OPEN: MarketState.OPEN,
     MarketAction.HALT: MarketState.HALTED,
+    MarketAction.AUCTION: MarketState.AUCTION,
     MarketAction.CANCEL_ONLY: MarketState.CANCEL_ONLY,
     MarketAction.POST_ONLY: MarketState.POST_ONLY,
     MarketAction.CLOSE: MarketState.CLOSED,

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 class Asset:
     """An asset the engine holds, with the two totals that the accounts' balances must add up to."""
 
-    __slots__ = ("asset_id", "code", "external_units", "fee_units")
+    __slots__ = ("asset_class", "asset_id", "code", "external_units", "fee_units")
 
     def __init__(self, asset_id: int, code: bytes, external_units: int = 0, fee_units: int = 0) -> None:
+        self.asset_class = b""  # staff halts the markets of a class at once; empty for none
         self.asset_id = asset_id
         self.code = code
         self.external_units = external_units  # credited minus debited and captured

@@ -72,6 +72,7 @@ def _shrink(state: State, order: Order, quantity_lots: int, amend_client_id: byt
     release_lots(order, less)
     from_reserve = min(less, terms.reserve_lots)
     terms.reserve_lots -= from_reserve
+    level.hidden_lots -= from_reserve
     order.left_lots -= less - from_reserve
     level.lots -= less - from_reserve
     state.journal.amended(order, old_lots, pays_with(order), level.lots, amend_client_id)

@@ -6,8 +6,9 @@ Layout
     level is within a limit when its key >= the limit's key. Orders of a level are a doubly linked list, oldest first.
 
 Invariants
-    No empty level stays. `Level.lots` is the sum of its orders' `left_lots`. Priorities rise from head to tail.
-    `Order.left_lots` is what the order shows: of an iceberg the tip, whose reserve stands in its terms.
+    No empty level stays. `Level.lots` is the sum of its orders' `left_lots`, `hidden_lots` that of their
+    reserves. Priorities rise from head to tail. `Order.left_lots` is what the order shows: of an iceberg the tip, whose
+    reserve stands in its terms.
     An order that left the book has no links, so that no reference cycle is ever left for the garbage collector.
 
 Costs
@@ -84,12 +85,13 @@ class Order:
 class Level:
     """All orders at one price, oldest first."""
 
-    __slots__ = ("head", "key", "lots", "price_ticks", "tail")
+    __slots__ = ("head", "hidden_lots", "key", "lots", "price_ticks", "tail")
 
     def __init__(self, key: int, price_ticks: int) -> None:
         self.key = key
         self.price_ticks = price_ticks
         self.lots = 0
+        self.hidden_lots = 0
         self.head: Order | None = None
         self.tail: Order | None = None
 
@@ -124,6 +126,8 @@ class BookSide:
         level.tail = order
         order.level = level
         level.lots += order.left_lots
+        if order.terms is not None:
+            level.hidden_lots += order.terms.reserve_lots
         return level.lots
 
     def remove(self, order: Order) -> int:
@@ -141,6 +145,8 @@ class BookSide:
             after.prev = before
         order.level = order.prev = order.next = None
         level.lots -= order.left_lots
+        if order.terms is not None:
+            level.hidden_lots -= order.terms.reserve_lots
         if level.head is None:
             self.drop(level.key)
         return level.lots

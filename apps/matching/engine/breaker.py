@@ -44,6 +44,15 @@ class BucketRow(NamedTuple):
     lots: int
 
 
+class Distance(NamedTuple):
+    """The nearest prices that would trip, and the rules that they would; 0 where there is none."""
+
+    up_ticks: int
+    down_ticks: int
+    up_rule_id: int
+    down_rule_id: int
+
+
 class Bucket:
     __slots__ = ("high", "k", "last", "lots", "low", "value")
 
@@ -135,6 +144,17 @@ class Window:
         """Highest price to measure against, 0 without one."""
         return max(self.highs[0][1], self.before) if self.highs else self.before
 
+    def limits(self) -> tuple[int, int] | None:
+        """The lowest and the highest price that would not trip; None where there is nothing to measure."""
+        up, down = BASIS_POINTS + self.rule.bp, BASIS_POINTS - self.rule.bp
+        if self.is_vwap:
+            if not self.lots:
+                return None
+            scaled = BASIS_POINTS * self.lots
+            return -(-self.value * down // scaled), self.value * up // scaled
+        high = self.high()
+        return (-(-high * down // BASIS_POINTS), self.low() * up // BASIS_POINTS) if high else None
+
     def put_back(self, row: BucketRow) -> None:
         """The next bucket of a snapshot."""
         at_ms = row.bucket * self.len_ms
@@ -192,12 +212,13 @@ class Breaker:
     """The breakers of one market, `windows` by ascending rule id.
 
     `tripped` is the rule that forbade the last print asked for, `rest_units` what the taker would still have traded at
-    that price; both are read at once by halt.py.
+    that price; both are read at once by halt.py. `told` and `told_ms` are the last HALT_DISTANCE and its time, 0 before
+    the first.
     """
 
     __slots__ = (
         "factor", "has_vwap", "high", "low", "prints_from", "prints_ms", "quiet_high", "quiet_low", "quiet_until_ms",
-        "rest_units", "taker", "tripped", "windows",
+        "rest_units", "taker", "told", "told_ms", "tripped", "windows",
     )  # fmt: skip
 
     def __init__(self, rules: Sequence[BreakerRule], factor: int, last_ticks: int) -> None:
@@ -207,6 +228,8 @@ class Breaker:
         self.has_vwap = any(window.is_vwap for window in self.windows)
         self.tripped: BreakerRule | None = None
         self.rest_units = 0
+        self.told = Distance(0, 0, 0, 0)
+        self.told_ms = 0
         self._forget()
 
     def _forget(self) -> None:
@@ -222,6 +245,7 @@ class Breaker:
         kept = {window.rule: window for window in self.windows}
         newer = Breaker(rules, factor, last_ticks)
         newer.windows = [kept.get(window.rule, window) for window in newer.windows]
+        newer.told, newer.told_ms = self.told, self.told_ms
         return newer
 
     def restart(self, last_ticks: int) -> None:
@@ -290,22 +314,20 @@ class Breaker:
             min((window.buckets[-1].k + 1) * window.len_ms, window.leaves_ms()) for window in windows
         )
 
-    def distance(self, now_ms: int, last_ticks: int) -> tuple[int, int]:
-        """The nearest prices that would trip, up and down; 0 where there is none."""
+    def distance(self, now_ms: int, last_ticks: int) -> Distance:
+        """As of now; of two rules at the same price the one with the lower id."""
         self.advance(now_ms, last_ticks)
-        up, down = _NO_PRICE, 0
+        up, down, up_rule_id, down_rule_id = _NO_PRICE, 0, 0, 0
         for window in self.windows:
-            if (window.is_vwap and not window.lots) or (not window.is_vwap and not window.high()):
+            limits = window.limits()
+            if limits is None:
                 continue
-            bp = window.rule.bp
-            if window.is_vwap:
-                above = window.value * (BASIS_POINTS + bp) // (BASIS_POINTS * window.lots)
-                below = -(-window.value * (BASIS_POINTS - bp) // (BASIS_POINTS * window.lots))
-            else:
-                above = window.low() * (BASIS_POINTS + bp) // BASIS_POINTS
-                below = -(-window.high() * (BASIS_POINTS - bp) // BASIS_POINTS)
-            up, down = min(up, above + 1), max(down, below - 1)
-        return (0 if up == _NO_PRICE else up), down
+            lowest, highest = limits
+            if highest + 1 < up:
+                up, up_rule_id = highest + 1, window.rule.rule_id
+            if lowest - 1 > down:
+                down, down_rule_id = lowest - 1, window.rule.rule_id
+        return Distance(0 if up == _NO_PRICE else up, down, up_rule_id, down_rule_id)
 
     def rows(self, now_ms: int, last_ticks: int) -> Iterator[tuple[BreakerRule, int, list[BucketRow]]]:
         """(rule, `before`, counted buckets) by rule id, as of now."""

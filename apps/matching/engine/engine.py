@@ -10,10 +10,13 @@ from typing import ClassVar, Final, Self
 
 from apps.matching.engine import money, settings, snapshot, views
 from apps.matching.engine.amend import amend_order
+from apps.matching.engine.auction import tell_prices
 from apps.matching.engine.block import place_block
 from apps.matching.engine.cancel import cancel_all, cancel_order
 from apps.matching.engine.cancel_timer import set_cancel_timer
+from apps.matching.engine.class_states import set_class_state
 from apps.matching.engine.client_ids import ClientIds
+from apps.matching.engine.distance import tick
 from apps.matching.engine.due import run_due
 from apps.matching.engine.errors import InvariantBroken
 from apps.matching.engine.framing import run_offsets
@@ -35,10 +38,6 @@ _COMMAND_ID_OFFSET: Final = 16
 _KIND_AND_ID: Final = Struct("<xB14xQII")
 
 
-def tick(state: State, frames: bytes, offset: int) -> None:
-    """Time passes: what was due has run before this."""
-
-
 _HANDLERS_BY_KIND: Final[dict[CommandKind, Handler]] = {
     CommandKind.TICK: tick,
     CommandKind.PLACE_ORDER: place_order,
@@ -58,6 +57,7 @@ _HANDLERS_BY_KIND: Final[dict[CommandKind, Handler]] = {
     CommandKind.SET_ASSET: relayed(settings.set_asset),
     CommandKind.SET_MARKET: relayed(settings.set_market),
     CommandKind.SET_MARKET_STATE: relayed(set_market_state),
+    CommandKind.SET_CLASS_STATE: relayed(set_class_state),
     CommandKind.SET_ACCOUNT: relayed(settings.set_account),
     CommandKind.REVIEW_ORDER: relayed(review_order),
     CommandKind.SET_ALLOCATION: relayed(settings.set_allocation),
@@ -99,7 +99,7 @@ class Engine:
         """
         offsets = run_offsets(frames)
         state = self._state
-        journal, timers = state.journal, state.timers
+        journal, timers, auctions = state.journal, state.timers, state.auctions
         seq_before = journal.seq
         journal.begin()
         unpack, handlers = _KIND_AND_ID.unpack_from, self.HANDLERS
@@ -114,6 +114,8 @@ class Engine:
             if now_ms >= timers.due_ms:
                 run_due(state)
             handlers[kind](state, frames, offset)
+            if auctions:
+                tell_prices(state)
         return journal.take(seq_before)
 
     def skip(self, run: bytes, reason: Reason) -> bytes:

@@ -27,10 +27,10 @@ def trip_breaker(state: State, market: Market) -> None:
     now_ms = state.journal.now_ms
     market.halts = [*recent_halts(market, now_ms), now_ms]
     length_ms = min(HALT_S_MAX, rule.halt_s + LONGER_S * (len(market.halts) - 1)) * 1_000
-    ends_ms = now_ms + length_ms
+    reopens_ms = now_ms + length_ms
     move_market(
         state, market, MarketState.HALTED, HaltCause.BREAKER,
-        until_ms=ends_ms, reopens_ms=ends_ms, rule_id=rule.rule_id,
+        until_ms=reopens_ms - market.settings.call_s * 1_000, reopens_ms=reopens_ms, rule_id=rule.rule_id,
     )  # fmt: skip
 
 

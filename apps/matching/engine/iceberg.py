@@ -52,5 +52,6 @@ def refill(state: State, order: Order, terms: Terms) -> None:
     order.left_lots = tip = min(terms.display_lots, terms.reserve_lots)
     terms.reserve_lots -= tip
     level.lots += tip
+    level.hidden_lots -= tip
     state.journal.iceberg_refilled(order, level.lots)
     order.priority = state.journal.seq

@@ -12,6 +12,7 @@ from apps.matching.engine.book import BUY, SELL, Order
 from apps.matching.engine.client_ids import KEY_SIZE, NO_CLIENT_ID, fingerprint_of, key_of
 from apps.matching.engine.errors import require
 from apps.matching.engine.funds import needs
+from apps.matching.engine.halt_checks import check_families, check_halts
 from apps.matching.engine.list_checks import check_lists
 from apps.matching.engine.market import Market
 from apps.matching.engine.order_list import OrderList
@@ -31,7 +32,7 @@ def validate(state: State) -> None:
     resting: dict[int, Order] = {}
     for market in state.markets.values():
         _check_book(state, market, resting)
-        _check_halts(state, market)
+        check_halts(state, market)
     waiting = {order.order_id: order for order in state.open_orders() if order.terms and order.terms.waiting}
     require(not waiting.keys() & resting.keys(), "an order waits and rests")
     for market in state.markets.values():
@@ -39,6 +40,7 @@ def validate(state: State) -> None:
     orders = resting | waiting
     order_lists = check_lists(state)
     _check_indexes(state, orders)
+    check_families(state)
     _check_money(state, orders)
     _check_client_ids(state, order_lists)
     _check_timers(state, orders)
@@ -51,7 +53,7 @@ def _check_book(state: State, market: Market, resting: dict[int, Order]) -> None
             where = f"market {market.market_id}, level {level.price_ticks}"
             require(level.key == key == level.price_ticks * side.sign, f"{where}: key does not fit the price")
             require(level.head is not None, f"{where}: is empty")
-            lots, before, order = 0, None, level.head
+            lots, hidden, before, order = 0, 0, None, level.head
             while order is not None:
                 require(order.prev is before and order.level is level, f"{where}: links are broken")
                 require(before is None or before.priority < order.priority, f"{where}: not first come first served")
@@ -64,40 +66,13 @@ def _check_book(state: State, market: Market, resting: dict[int, Order]) -> None
                 require(order.order_id not in resting, f"{where}: an order rests twice")
                 resting[order.order_id] = order
                 lots += order.left_lots
+                hidden += order.open_lots - order.left_lots
                 before, order = order, order.next
             require(level.tail is before, f"{where}: tail is not the last order")
             require(level.lots == lots, f"{where}: level has {level.lots} lots, its orders {lots}")
+            require(level.hidden_lots == hidden, f"{where}: level hides {level.hidden_lots} lots, its orders {hidden}")
     if market.state in UNCROSSED:
         require(not market.is_crossed(), f"market {market.market_id}: crossed book")
-
-
-def _check_halts(state: State, market: Market) -> None:
-    where, now_ms = f"market {market.market_id}", state.journal.now_ms
-    require((market.until_ms > 0) == (market.timer_seq > 0), f"{where}: a state's end without its timer")
-    require(market.halts == sorted(market.halts), f"{where}: breaker halts out of order")
-    require(all(begun_ms <= now_ms for begun_ms in market.halts), f"{where}: a halt from the future")
-    rules = [] if market.breaker is None else [window.rule for window in market.breaker.windows]
-    require(rules == market.settings.breaker_rules, f"{where}: the breakers are not those of the settings")
-    if market.breaker is None:
-        return
-    require(market.breaker.tripped is None, f"{where}: a breaker tripped and nobody asked")
-    for window in market.breaker.windows:
-        rule, buckets = f"{where}, breaker {window.rule.rule_id}", window.buckets
-        ks = [bucket.k for bucket in buckets]
-        require(ks == sorted(set(ks)), f"{rule}: buckets out of order")
-        require(all(k * window.len_ms <= now_ms for k in ks), f"{rule}: a bucket from the future")
-        if window.is_vwap:
-            require(window.lots == sum(bucket.lots for bucket in buckets), f"{rule}: lots do not add up")
-            require(window.value == sum(bucket.value for bucket in buckets), f"{rule}: values do not add up")
-            continue
-        require(all(0 < bucket.low <= bucket.last <= bucket.high for bucket in buckets), f"{rule}: a bucket's prices")
-        for found, prices in (
-            (window.low(), [bucket.low for bucket in buckets]),
-            (-window.high(), [-bucket.high for bucket in buckets]),
-        ):
-            if prices or window.before:
-                before = [window.before if found > 0 else -window.before] if window.before else []
-                require(found == min(prices + before), f"{rule}: the queues do not know the furthest price")
 
 
 def _check_terms(state: State, order: Order, where: str) -> None:

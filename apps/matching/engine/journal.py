@@ -9,6 +9,7 @@ from typing import Final
 from apps.matching.engine.accounts import Balance
 from apps.matching.engine.allocation import Share
 from apps.matching.engine.book import BUY, Order
+from apps.matching.engine.breaker import Distance
 from apps.matching.engine.errors import InvariantBroken
 from apps.matching.engine.market import Market
 from apps.matching.engine.order_list import OrderList
@@ -31,6 +32,10 @@ _internal_reject = EVENTS[EventKind.INTERNAL_REJECT].struct.pack
 _refilled = EVENTS[EventKind.ICEBERG_REFILLED].struct.pack
 _triggered = EVENTS[EventKind.ORDER_TRIGGERED].struct.pack
 _amended = EVENTS[EventKind.ORDER_AMENDED].struct.pack
+_auction_price = EVENTS[EventKind.AUCTION_PRICE].struct.pack
+_halt_distance = EVENTS[EventKind.HALT_DISTANCE].struct.pack
+_level_changed = EVENTS[EventKind.LEVEL_CHANGED].struct.pack
+_trade = EVENTS[EventKind.TRADE].struct.pack
 _timer_set = EVENTS[EventKind.CANCEL_TIMER_SET].struct.pack
 _parked = EVENTS[EventKind.ORDER_PARKED].struct.pack
 _reviewed = EVENTS[EventKind.ORDER_REVIEWED].struct.pack
@@ -59,6 +64,10 @@ _INTERNAL_REJECT: Final = int(EventKind.INTERNAL_REJECT)
 _REFILLED: Final = int(EventKind.ICEBERG_REFILLED)
 _TRIGGERED: Final = int(EventKind.ORDER_TRIGGERED)
 _AMENDED: Final = int(EventKind.ORDER_AMENDED)
+_AUCTION_PRICE: Final = int(EventKind.AUCTION_PRICE)
+_HALT_DISTANCE: Final = int(EventKind.HALT_DISTANCE)
+_LEVEL_CHANGED: Final = int(EventKind.LEVEL_CHANGED)
+_TRADE: Final = int(EventKind.TRADE)
 _TIMER_SET: Final = int(EventKind.CANCEL_TIMER_SET)
 _PARKED: Final = int(EventKind.ORDER_PARKED)
 _REVIEWED: Final = int(EventKind.ORDER_REVIEWED)
@@ -220,14 +229,15 @@ class Journal:
             )
         )
 
-    def prevented(self, prevented_id: int, taker: Order, maker: Order, lots: int) -> None:
+    def prevented(self, prevented_id: int, taker: Order, maker: Order, lots: int, stp_mode: int = 0) -> None:
+        """`stp_mode` is what was done, where that is not what the taker's mode says."""
         self.seq = seq = self.seq + 1
         self.emit(
             _prevented(
                 _V, _PREVENTED, 0, int(Reason.SELF_TRADE), taker.market.market_id,
                 seq, self.now_ms, self.cmd_n, self.cmd_index, taker.account.account_id,
                 prevented_id, taker.order_id, maker.order_id, maker.account.account_id, maker.price_ticks, lots,
-                taker.stp_mode, 0, 0, 0, 0, 0, 0, 0, 0,
+                stp_mode or taker.stp_mode, 0, 0, 0, 0, 0, 0, 0, 0,
             )
         )  # fmt: skip
 
@@ -462,6 +472,59 @@ class Journal:
                 _V, _STATE_CHANGED, 0, 0, market.market_id, seq, self.now_ms, self.cmd_n, self.cmd_index, 0,
                 relay_seq, source, old_state, market.state, market.cause,
                 market.until_ms, market.reopens_ms, market.rule_id,
+            )
+        )  # fmt: skip
+
+    def auction_price(self, market: Market) -> None:
+        self.seq = seq = self.seq + 1
+        self.emit(
+            _auction_price(
+                _V, _AUCTION_PRICE, 0, 0, market.market_id, seq, self.now_ms, self.cmd_n, self.cmd_index, 0,
+                market.auction_ticks, market.auction_lots,
+            )
+        )  # fmt: skip
+
+    def halt_distance(self, market_id: int, found: Distance) -> None:
+        self.seq = seq = self.seq + 1
+        self.emit(
+            _halt_distance(
+                _V, _HALT_DISTANCE, 0, 0, market_id, seq, self.now_ms, self.cmd_n, self.cmd_index, 0, *found
+            )
+        )  # fmt: skip
+
+    def auction_trade(
+        self,
+        market: Market,
+        taker: Order,
+        maker: Order,
+        flags: int,
+        price_ticks: int,
+        lots: int,
+        taker_fee: int,
+        maker_fee: int,
+    ) -> None:
+        """Of two resting orders; the market has given the trade its ids."""
+        self.seq = seq = self.seq + 1
+        takes, makes = taker.seat, maker.seat
+        self.emit(
+            _trade(
+                _V, _TRADE, flags, 0, market.market_id, seq, self.now_ms, self.cmd_n, self.cmd_index,
+                taker.account.account_id, market.last_trade_id, market.last_agg_id, maker.account.account_id,
+                maker.order_id, taker.order_id, price_ticks, lots, taker_fee, maker_fee,
+                takes.base.available_units, takes.base.held_units,
+                takes.quote.available_units, takes.quote.held_units,
+                makes.base.available_units, makes.base.held_units,
+                makes.quote.available_units, makes.quote.held_units,
+                0, maker.open_lots,
+            )
+        )  # fmt: skip
+
+    def level_changed(self, market: Market, side: int, price_ticks: int, level_lots: int) -> None:
+        self.seq = seq = self.seq + 1
+        self.emit(
+            _level_changed(
+                _V, _LEVEL_CHANGED, 0, 0, market.market_id, seq, self.now_ms, self.cmd_n, self.cmd_index, 0,
+                price_ticks, level_lots, side,
             )
         )  # fmt: skip
 

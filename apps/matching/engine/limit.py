@@ -10,6 +10,7 @@ from typing import Final
 
 from apps.matching.engine.band import band_fault
 from apps.matching.engine.book import Order
+from apps.matching.engine.call_phase import meets_family
 from apps.matching.engine.ending import leave_list
 from apps.matching.engine.errors import InvariantBroken
 from apps.matching.engine.expiry import expiry_fault
@@ -23,11 +24,12 @@ from apps.matching.engine.reach import limit_key, meets_book, would_match, would
 from apps.matching.engine.shares import tell_held
 from apps.matching.engine.state import State
 from apps.matching.engine.sweep import sweep
-from apps.streams.kinds import OrderKind, OrderStatus, Reason, TimeInForce
+from apps.streams.kinds import MarketState, OrderKind, OrderStatus, Reason, StpMode, TimeInForce
 
 _LIMIT_MAKER: Final = int(OrderKind.LIMIT_MAKER)
 _GTC: Final = int(TimeInForce.GTC)
 _GTD: Final = int(TimeInForce.GTD)
+_AUCTION: Final = int(MarketState.AUCTION)
 _FOK: Final = int(TimeInForce.FOK)
 _IMMEDIATE: Final = frozenset({int(TimeInForce.IOC), _FOK})
 _KNOWN: Final = frozenset({_GTC, _GTD}) | _IMMEDIATE
@@ -109,7 +111,10 @@ def place_limit(state: State, order: Order) -> Reason | None:
 
 def match_and_rest(state: State, order: Order) -> None:
     """What an accepted order does in its market: it trades up to its price; the rest of it rests or expires."""
-    journal, worst_key = state.journal, limit_key(order)
+    if order.market.state == _AUCTION:
+        _join_call(state, order)
+        return
+    worst_key = limit_key(order)
     if order.time_in_force == _FOK and would_print(state, order, worst_key).lots < order.quantity_lots:
         stopped_by: Reason | None = Reason.NO_LIQUIDITY
     else:
@@ -126,17 +131,33 @@ def match_and_rest(state: State, order: Order) -> None:
     elif order.time_in_force in _IMMEDIATE:
         _end(state, order, OrderStatus.EXPIRED, Reason.NO_LIQUIDITY)
     else:
-        terms = order.terms
-        if terms is not None:
-            hide_reserve(order)
-            if terms.queued_seq:  # it was open before, with its timer and counts
-                terms.queued_seq = 0
-            else:
-                start_terms(state, order, terms)
-        journal.rested(order, rest_order(state, order))
-        order.priority = journal.seq
+        _rest(state, order)
         if order.market.is_crossed():
             raise InvariantBroken("an order rests although it would match")
+
+
+def _join_call(state: State, order: Order) -> None:
+    """A call phase: the order rests, crossing or not, unless it meets its own family."""
+    met = meets_family(state, order)
+    if met is None:
+        _rest(state, order)
+        return
+    order.market.last_prevented_id += 1
+    lots = min(order.left_lots, met.open_lots)
+    state.journal.prevented(order.market.last_prevented_id, order, met, lots, StpMode.EXPIRE_TAKER)
+    _end(state, order, OrderStatus.EXPIRED_IN_MATCH, Reason.SELF_TRADE)
+
+
+def _rest(state: State, order: Order) -> None:
+    terms = order.terms
+    if terms is not None:
+        hide_reserve(order)
+        if terms.queued_seq:  # it was open before, with its timer and counts
+            terms.queued_seq = 0
+        else:
+            start_terms(state, order, terms)
+    state.journal.rested(order, rest_order(state, order))
+    order.priority = state.journal.seq
 
 
 def _end(state: State, order: Order, status: OrderStatus, reason: Reason) -> None:

@@ -22,14 +22,43 @@ class Market:
 
     `until_ms`, `reopens_ms` and `rule_id` are those of the event that brought the state (MARKET_STATE_CHANGED);
     `timer_seq` is that event's seq where a timer ends the state, else 0. `halts` says when breaker halts began, oldest
-    first, as far as they may still count.
+    first, as far as they may still count. In AUCTION `auction_ticks` and `auction_lots` are the last AUCTION_PRICE, and
+    `extensions` counts how often the call phase went on.
     """
 
     __slots__ = (
-        "asks", "base_asset", "base_asset_id", "bids", "breaker", "cause", "conditional", "halts", "last_agg_id",
-        "last_prevented_id", "last_price_ticks", "last_trade_id", "lot_size", "maker_ppm", "market_id", "quote_asset",
-        "quote_asset_id", "reopens_ms", "rule_id", "seats", "settings", "settings_version", "skips", "state",
-        "taker_ppm", "timer_seq", "triggered", "unit_factor", "until_ms",
+        "asks",
+        "auction_lots",
+        "auction_ticks",
+        "base_asset",
+        "base_asset_id",
+        "bids",
+        "breaker",
+        "cause",
+        "conditional",
+        "extensions",
+        "halts",
+        "last_agg_id",
+        "last_prevented_id",
+        "last_price_ticks",
+        "last_trade_id",
+        "lot_size",
+        "maker_ppm",
+        "market_id",
+        "quote_asset",
+        "quote_asset_id",
+        "reopens_ms",
+        "rule_id",
+        "seats",
+        "settings",
+        "settings_version",
+        "skips",
+        "state",
+        "taker_ppm",
+        "timer_seq",
+        "triggered",
+        "unit_factor",
+        "until_ms",
     )  # fmt: skip
 
     def __init__(self, settings: MarketSettings, base_asset: Asset, quote_asset: Asset) -> None:
@@ -52,6 +81,7 @@ class Market:
         self.triggered: OrderedDict[int, Order] = OrderedDict()
         self.until_ms = self.reopens_ms = self.rule_id = self.timer_seq = 0
         self.halts: list[int] = []
+        self.extensions = self.auction_ticks = self.auction_lots = 0
         self.breaker: Breaker | None = None
         self.apply(settings)
 

@@ -10,6 +10,7 @@ from apps.matching.engine.state import State
 from apps.streams.kinds import MarketState, Source
 
 _OPEN: Final = int(MarketState.OPEN)
+_AUCTION: Final = int(MarketState.AUCTION)
 
 
 def move_market(
@@ -30,6 +31,11 @@ def move_market(
         state.timers.leave_behind()
     old_state, market.state, market.cause = market.state, new_state, cause
     market.until_ms, market.reopens_ms, market.rule_id = until_ms, reopens_ms, rule_id
+    if new_state == _AUCTION:
+        state.auctions[market.market_id] = market
+    elif old_state == _AUCTION:
+        state.auctions.pop(market.market_id)
+        market.extensions = market.auction_ticks = market.auction_lots = 0
     state.journal.market_state_changed(market, relay_seq, source, old_state)
     if until_ms:
         market.timer_seq = state.journal.seq

@@ -19,16 +19,15 @@ _UNITS_MAY_CHANGE_IN: Final = frozenset({int(MarketState.PRE_LAUNCH), int(Market
 
 
 def set_asset(state: State, frames: bytes, offset: int) -> Reason | None:
-    """A new asset, or another code for a known one."""
+    """A new asset, or another code or class for a known one."""
     settings = _body(frames, offset)
     if not isinstance(settings, AssetSettings):
         return Reason.INVALID_SETTINGS
     code = settings.code.encode("ascii")
     asset = state.assets.get(settings.asset_id)
     if asset is None:
-        state.assets[settings.asset_id] = Asset(settings.asset_id, code)
-    else:
-        asset.code = code
+        asset = state.assets[settings.asset_id] = Asset(settings.asset_id, code)
+    asset.code, asset.asset_class = code, settings.asset_class.encode("ascii")
     _, _, _, _, relay_seq, source, _ = _unpack_control(frames, offset)
     state.journal.settings_applied(CommandKind.SET_ASSET, relay_seq, source, settings.asset_id)
     return None
@@ -83,11 +82,12 @@ def set_account(state: State, frames: bytes, offset: int) -> Reason | None:
     elif flags & _KEEP_FAMILY or not family_id:
         family_id = account_id
     if account is None:
-        state.accounts[account_id] = Account(account_id, family_id, fee_tier)
+        account = state.accounts[account_id] = Account(account_id, 0, fee_tier)
+        state.join_family(account, family_id)
     else:
         if account.family_id != family_id and account.has_open_orders():
             return Reason.ACCOUNT_HAS_ORDERS
-        account.family_id = family_id
+        state.join_family(account, family_id)
         account.fee_tier = fee_tier
     state.journal.settings_applied(
         CommandKind.SET_ACCOUNT,

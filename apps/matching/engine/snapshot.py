@@ -132,6 +132,17 @@ TABLES: Final = (
         ("id_key", f"{KEY_SIZE}s"), ("fingerprint", "I"), ("order_id_1", "Q"), ("order_id_2", "Q"), ("order_id_3", "Q"),
     ), since=3),
     Table("list_rules", "market_id", (("market_id", "I"), ("max_order_lists", "I")), since=3),
+    Table("auction_rules", "market_id", (
+        ("market_id", "I"), ("call_s", "I"), ("collar_bp", "I"), ("max_extensions", "I"),
+    ), since=3),
+    Table("halt_distances", "market_id", (
+        ("market_id", "I"), ("up_ticks", "q"), ("down_ticks", "q"), ("up_rule_id", "H"), ("down_rule_id", "H"),
+        ("told_ms", "Q"),
+    ), since=3),
+    Table("asset_classes", "asset_id", (("asset_id", "I"), ("asset_class", "16s")), since=3),
+    Table("auctions", "market_id", (
+        ("market_id", "I"), ("extensions", "I"), ("auction_ticks", "q"), ("auction_lots", "q"),
+    ), since=3),
 )  # fmt: skip
 
 _SETTINGS_COLUMNS: Final = tuple(name for name, _ in TABLES[3].columns[5:20])
@@ -183,6 +194,9 @@ def write_snapshot(state: State, rules_version: int) -> bytes:
         **allocation_rows(state),
         "order_lists": list_rows(state),
         **halt_rows(state),
+        "asset_classes": (
+            (asset_id, asset.asset_class) for asset_id, asset in sorted(state.assets.items()) if asset.asset_class
+        ),
     }
     parts = [MAGIC]
     for table in TABLES:
@@ -257,6 +271,8 @@ def _restore(state: State, tables: dict[str, list[tuple[Any, ...]]]) -> None:
     state.relays.update(tables["relays"])
     for asset_id, code, external_units, fee_units in tables["assets"]:
         state.assets[asset_id] = Asset(asset_id, code.rstrip(b"\0"), external_units, fee_units)
+    for asset_id, asset_class in tables["asset_classes"]:
+        state.assets[asset_id].asset_class = asset_class.rstrip(b"\0")
     fees: dict[int, list[tuple[int, int]]] = {}
     for market_id, _tier, maker_ppm, taker_ppm in tables["fees"]:
         fees.setdefault(market_id, []).append((maker_ppm, taker_ppm))
@@ -271,7 +287,8 @@ def _restore(state: State, tables: dict[str, list[tuple[Any, ...]]]) -> None:
         raise ValueError(f"rules of unknown markets: {sorted(rules)}")
     restore_halts(state, tables)
     for account_id, family_id, fee_tier in tables["accounts"]:
-        state.accounts[account_id] = Account(account_id, family_id, fee_tier)
+        account = state.accounts[account_id] = Account(account_id, 0, fee_tier)
+        state.join_family(account, family_id)
     for account_id, asset_id, available_units, held_units in tables["balances"]:
         state.accounts[account_id].balances[asset_id] = Balance(available_units, held_units)
     for key, account_id, asset_id, amount_units in tables["holds"]:
@@ -335,6 +352,8 @@ def _restore_terms(state: State, tables: dict[str, list[tuple[Any, ...]]]) -> No
     for order_id, display_lots, reserve_lots in tables["icebergs"]:
         terms = _terms_of(orders[order_id])
         terms.display_lots, terms.reserve_lots = display_lots, reserve_lots
+        if (level := orders[order_id].level) is not None:
+            level.hidden_lots += reserve_lots
     for order_id, lots in tables["prevented"]:
         _terms_of(orders[order_id]).prevented_lots = lots
     for order_id, placed_lots in tables["amended"]:

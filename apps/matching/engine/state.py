@@ -22,11 +22,13 @@ class KeyedHold:
 class State:
     """The shard's state. Time and event seq stand in the journal; `relays` has the last relay_seq by source.
 
-    `skips` is for poison.py: that of commands without a market.
+    `skips` is for poison.py: that of commands without a market. `auctions` has the markets in AUCTION, whose prices are
+    told up to event `auctions_seen`. `families` says which accounts are in another account's family, by its id.
     """
 
     __slots__ = (
-        "accounts", "assets", "client_ids", "holds", "journal", "last_order_id", "markets", "relays", "skips", "timers",
+        "accounts", "assets", "auctions", "auctions_seen", "client_ids", "families", "holds", "journal",
+        "last_order_id", "markets", "relays", "skips", "timers",
     )  # fmt: skip
 
     def __init__(self, client_ids: ClientIds) -> None:
@@ -40,6 +42,20 @@ class State:
         self.last_order_id = 0
         self.skips = 0
         self.timers = Timers()
+        self.auctions: dict[int, Market] = {}
+        self.auctions_seen = 0
+        self.families: dict[int, set[int]] = {}
+
+    def join_family(self, account: Account, family_id: int) -> None:
+        """From now on the account belongs to this family."""
+        members = self.families.get(account.family_id)
+        if members is not None:
+            members.discard(account.account_id)
+            if not members:
+                del self.families[account.family_id]
+        account.family_id = family_id
+        if family_id != account.account_id:
+            self.families.setdefault(family_id, set()).add(account.account_id)
 
     def open_orders(self) -> list[Order]:
         """All open orders by order_id. O(n log n)."""

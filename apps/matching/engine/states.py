@@ -1,7 +1,7 @@
 """Market states: which commands pass in which, as data, and the staff command that changes them (T10).
 
-The table is that of matching-rules.md section 9. Rows and columns for rules that are not built yet (triggers,
-auctions) appear with them; until then no command moves a market into AUCTION.
+The table is that of matching-rules.md section 9. Triggered orders keep their place in every state but OPEN; closing
+cancels them.
 """
 
 from enum import Enum, auto
@@ -15,7 +15,7 @@ from apps.matching.engine.moving import move_market
 from apps.matching.engine.reach import would_match
 from apps.matching.engine.state import State
 from apps.matching.engine.triggered import run_triggered
-from apps.streams.kinds import CommandKind, HaltCause, MarketState, OrderKind, OrderStatus, Reason
+from apps.streams.kinds import CommandKind, HaltCause, MarketState, OrderKind, OrderStatus, Reason, Source, TimeInForce
 
 _unpack = fields_of(CommandKind.SET_MARKET_STATE).unpack_from
 
@@ -25,6 +25,7 @@ class Entry(Enum):
 
     ALL = auto()
     NOTHING = auto()
+    RESTING = auto()  # LIMIT, GTC and GTD: it rests, crossing or not
     NOT_MATCHING = auto()  # LIMIT_MAKER, which is refused later if it would match, and limits that would not match
 
 
@@ -33,30 +34,28 @@ class Passes(NamedTuple):
 
     new_order: Entry
     amend: bool
-    match: bool
     refusal: Reason
 
 
 PASSES: Final = {
-    MarketState.PRE_LAUNCH: Passes(Entry.NOTHING, False, False, Reason.MARKET_NOT_OPEN),
-    MarketState.OPEN: Passes(Entry.ALL, True, True, Reason.NONE),
-    MarketState.POST_ONLY: Passes(Entry.NOT_MATCHING, True, False, Reason.MARKET_POST_ONLY),
-    MarketState.HALTED: Passes(Entry.NOTHING, False, False, Reason.MARKET_HALTED),
-    MarketState.AUCTION: Passes(Entry.NOTHING, True, False, Reason.MARKET_AUCTION),
-    MarketState.CANCEL_ONLY: Passes(Entry.NOTHING, False, False, Reason.MARKET_CANCEL_ONLY),
-    MarketState.CLOSED: Passes(Entry.NOTHING, False, False, Reason.MARKET_CLOSED),
+    MarketState.PRE_LAUNCH: Passes(Entry.NOTHING, False, Reason.MARKET_NOT_OPEN),
+    MarketState.OPEN: Passes(Entry.ALL, True, Reason.NONE),
+    MarketState.POST_ONLY: Passes(Entry.NOT_MATCHING, True, Reason.MARKET_POST_ONLY),
+    MarketState.HALTED: Passes(Entry.NOTHING, False, Reason.MARKET_HALTED),
+    MarketState.AUCTION: Passes(Entry.RESTING, True, Reason.MARKET_AUCTION),
+    MarketState.CANCEL_ONLY: Passes(Entry.NOTHING, False, Reason.MARKET_CANCEL_ONLY),
+    MarketState.CLOSED: Passes(Entry.NOTHING, False, Reason.MARKET_CLOSED),
 }
 
 # Where a staff command may move a market. Nothing leads back to PRE_LAUNCH.
-STAFF_MAY_SET: Final = frozenset(
-    {MarketState.OPEN, MarketState.POST_ONLY, MarketState.HALTED, MarketState.CANCEL_ONLY, MarketState.CLOSED}
-)
+STAFF_MAY_SET: Final = frozenset(MarketState) - {MarketState.PRE_LAUNCH}
 # States that trade or collect orders, or from which a market can come back to that. From the others only staff leads.
 MAY_TRADE: Final = frozenset({MarketState.OPEN, MarketState.POST_ONLY, MarketState.HALTED, MarketState.AUCTION})
 # What the worker itself asks for (apps/matching/market_stops.py), by cause.
 WORKERS_STOPS: Final = {HaltCause.CLOCK: MarketState.HALTED, HaltCause.INVARIANT: MarketState.CANCEL_ONLY}
 # What a command may give as the cause; the engine's own causes are not among them.
 CAUSES_OF_COMMANDS: Final = frozenset({HaltCause.NONE, HaltCause.STAFF, HaltCause.INVARIANT, HaltCause.CLOCK})
+_RESTING: Final = frozenset({int(TimeInForce.GTC), int(TimeInForce.GTD)})
 UNCROSSED: Final = frozenset({MarketState.OPEN, MarketState.POST_ONLY})
 
 
@@ -70,6 +69,8 @@ def entry_fault(state: State, market: Market, order: Order) -> Reason | None:
             return None
         if order.kind == OrderKind.LIMIT and not would_match(state, order):
             return None
+    if row.new_order is Entry.RESTING and order.kind == OrderKind.LIMIT and order.time_in_force in _RESTING:
+        return None
     return row.refusal
 
 
@@ -86,16 +87,41 @@ def set_market_state(state: State, frames: bytes, offset: int) -> Reason | None:
     market = state.markets.get(market_id)
     if market is None:
         return Reason.UNKNOWN_MARKET
+    reason = move_fault(market, new_state, cause)
+    if reason is None:
+        move_by_command(state, market, new_state, cause, relay_seq, source)
+    return reason
+
+
+def move_fault(market: Market, new_state: int, cause: int) -> Reason | None:
+    """Why a command may not move the market to that state, or None."""
     if new_state not in STAFF_MAY_SET:
         return Reason.INVALID_STATE
-    if cause in WORKERS_STOPS and (new_state != WORKERS_STOPS[cause] or market.state not in MAY_TRADE):
+    if cause in WORKERS_STOPS and (new_state != WORKERS_STOPS[HaltCause(cause)] or market.state not in MAY_TRADE):
         return Reason.INVALID_STATE
+    if new_state == MarketState.AUCTION and not market.settings.call_s:
+        return Reason.INVALID_STATE
+    if new_state in UNCROSSED and market.is_crossed():
+        return Reason.BOOK_CROSSED
+    return None
+
+
+def move_by_command(
+    state: State, market: Market, new_state: int, cause: int, relay_seq: int = 0, source: int = Source.DIRECT
+) -> None:
+    """A move that move_fault lets pass, and what follows from it."""
     if cause == HaltCause.STAFF:
         market.skips = 0
-    move_market(state, market, new_state, cause, relay_seq=relay_seq, source=source)
+    until_ms = 0
+    if new_state == MarketState.AUCTION:
+        market.extensions = 0
+        until_ms = state.journal.now_ms + market.settings.call_s * 1_000
+    move_market(
+        state, market, new_state, cause,
+        relay_seq=relay_seq, source=source, until_ms=until_ms, reopens_ms=until_ms,
+    )  # fmt: skip
     if new_state == MarketState.CLOSED:
         orders = [order for order in state.open_orders() if order.market is market]
         end_all(state, orders, OrderStatus.CANCELED, Reason.CANCELED_BY_STAFF)
     if market.triggered:
         run_triggered(state, market)
-    return None

@@ -50,6 +50,10 @@ class Timers:
             self.stale = 0
             self.due_ms = self.heap[0][0] if self.heap else NEVER
 
+    def live_entries(self, now_ms: int) -> list[Entry]:
+        """Those that are due, in no order. O(entries)."""
+        return [entry for entry in self.heap if entry[0] <= now_ms and is_live(entry)]
+
     def next_due(self, now_ms: int) -> Subject | None:
         """Whose time has come first; the entry stays until it is stale. None where nothing is due."""
         heap = self.heap

@@ -87,7 +87,8 @@ class MarketRow(NamedTuple):
     """Best prices are 0 where that side is empty, last_price_ticks before the first trade.
 
     `skips` is how many of its commands failed and were skipped since staff last moved it. `until_ms`, `reopens_ms` and
-    `rule_id` are those of its last MARKET_STATE_CHANGED.
+    `rule_id` are those of its last MARKET_STATE_CHANGED, `auction_*` of its last AUCTION_PRICE while it is in AUCTION,
+    `halt_*` of its last HALT_DISTANCE.
     """
 
     market_id: int
@@ -105,6 +106,10 @@ class MarketRow(NamedTuple):
     until_ms: int
     reopens_ms: int
     rule_id: int
+    auction_ticks: int
+    auction_lots: int
+    halt_up_ticks: int
+    halt_down_ticks: int
 
 
 class Counters(NamedTuple):
@@ -210,6 +215,10 @@ def markets(state: State) -> Iterator[MarketRow]:
             market.until_ms,
             market.reopens_ms,
             market.rule_id,
+            market.auction_ticks,
+            market.auction_lots,
+            market.breaker.told.up_ticks if market.breaker is not None else 0,
+            market.breaker.told.down_ticks if market.breaker is not None else 0,
         )
 
 

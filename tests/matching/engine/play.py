@@ -32,9 +32,10 @@ whoever is named first gets 1,000,000 USDT and 100 BTC, unless a `fund` line cam
     set FIELD VALUE ...       fees MAKER:TAKER ...        newer market settings (integers; ppm by tier)
     breakers [ID:price|vwap:BP:SECONDS:HALT-SECONDS ...]  circuit breakers, in their order; none without
     state STATE                                           staff moves the market
+    class-of ASSET CLASS      class-state CLASS STATE     staff moves every market of an asset class
     review ID release|reject                              staff decides about a parked order
     skip COMMAND                                          it failed before and is skipped (poison)
-    book    balance WHO ASSET    fees-of ASSET    last    questions
+    book    balance WHO ASSET    fees-of ASSET    last    distance    questions
 """
 
 from typing import Any
@@ -60,6 +61,7 @@ from apps.streams.kinds import (
     AllocationStep,
     BreakerMeasure,
     Counterparty,
+    HaltCause,
     ListKind,
     ListStatus,
     MarketState,
@@ -82,6 +84,7 @@ from apps.streams.records import (
     Allocated,
     AmendOrder,
     AmendRejected,
+    AuctionPrice,
     CancelAll,
     CancelOrder,
     CancelRejected,
@@ -90,9 +93,11 @@ from apps.streams.records import (
     Command,
     Credit,
     Debit,
+    HaltDistance,
     Hold,
     IcebergRefilled,
     InternalReject,
+    LevelChanged,
     ListChanged,
     ListDuplicate,
     ListRejected,
@@ -118,6 +123,7 @@ from apps.streams.records import (
     ReviewOrder,
     SetAccount,
     SetCancelTimer,
+    SetClassState,
     SetMarketState,
     SettingsApplied,
     Tick,
@@ -145,6 +151,11 @@ SHARE_WORDS = {
     AllocationStep.FILLED: "gets",
     AllocationStep.PREVENTED: "loses",
     AllocationStep.RELEASED: "releases",
+}
+
+BY_ENGINE = {
+    HaltCause.NO_AUCTION_PRICE: " without an auction price",
+    HaltCause.AUCTION_EXTENDED: " again",
 }
 
 SETTINGS = MarketSettings(
@@ -527,6 +538,18 @@ class Table:
         }
         return ReviewOrder(**self.numbered() | fields | changes)
 
+    def do_class_of(self, asset: str, asset_class: str) -> str:
+        settings = AssetSettings(asset_id=ASSETS[asset], code=asset, asset_class=asset_class)
+        return self.words(self.run(encode_set_asset(settings, **self.numbered())))
+
+    def do_class_state(self, asset_class: str, state: str) -> str:
+        command = SetClassState(asset_class=asset_class, state=MarketState[state], cause=1, **self.numbered())
+        return self.words(self.send(command))
+
+    def do_distance(self) -> str:
+        row = next(iter(self.engine.markets()))
+        return f"halt below {price_text(row.halt_down_ticks + 1)} and above {price_text(row.halt_up_ticks - 1)}"
+
     def do_skip(self, *words: str) -> str:
         self.skipping = True
         try:
@@ -589,6 +612,14 @@ class Table:
                 return [f"rejected {reason_text(event.reason)}"]
             case OrderDuplicate():
                 return [f"duplicate of {self._name(event.order_id)}"]
+            case AuctionPrice():
+                price, lots_there = price_text(event.price_ticks), quantity_text(event.quantity_lots)
+                return [f"auction {price} x {lots_there}" if event.quantity_lots else "auction none"]
+            case LevelChanged() | HaltDistance():
+                return []
+            case Trade() if event.flags & TradeFlag.AUCTION:
+                text = f"pair {self._name(event.taker_order_id)} {self._name(event.maker_order_id)}"
+                return [f"{text} {price_text(event.price_ticks)} {quantity_text(event.quantity_lots)}"]
             case Trade():
                 text = f"trade {self._name(event.maker_order_id)} {price_text(event.price_ticks)}"
                 text += f" {quantity_text(event.quantity_lots)}"
@@ -650,9 +681,20 @@ class Table:
             case MarketStateChanged():
                 text = f"{MarketState(event.old_state).name} to {MarketState(event.new_state).name}"
                 text += f" by breaker {event.rule_id}" if event.rule_id else ""
+                text += BY_ENGINE.get(HaltCause(event.cause), "")
                 text += f" for {(event.until_ms - event.cmd_ms + 500) // 1_000} s" if event.until_ms else ""
                 return [text]
         raise AssertionError(f"no words for {event}")
+
+
+def put_into(engine: Engine, state: int) -> None:
+    """The market is in that state without a command or an event having brought it there."""
+    inner = engine._state
+    market = inner.markets[MARKET]
+    market.state = int(state)
+    inner.auctions.clear()
+    if state == MarketState.AUCTION:
+        inner.auctions[MARKET] = market
 
 
 def play(script: str, **settings: Any) -> Table:

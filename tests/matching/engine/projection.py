@@ -19,6 +19,7 @@ from apps.streams.kinds import (
 from apps.streams.records import (
     Allocated,
     IcebergRefilled,
+    LevelChanged,
     ListChanged,
     MoneyMoved,
     OrderAccepted,
@@ -192,8 +193,14 @@ class Projection:
             (event.maker_account_id, quote, (event.maker_quote_available, event.maker_quote_held)),
         ):
             self.balances[account, asset] = pair
-        maker_side = Side.SELL if event.flags & TradeFlag.TAKER_IS_BUYER else Side.BUY
-        self.levels[event.market_id, maker_side, event.price_ticks] = event.level_lots
+        if event.flags & TradeFlag.AUCTION:
+            assert event.level_lots == 0
+            self.left[event.taker_order_id] -= event.quantity_lots
+            if event.flags & TradeFlag.TAKER_DONE:
+                assert self.left.pop(event.taker_order_id) == 0
+        else:
+            maker_side = Side.SELL if event.flags & TradeFlag.TAKER_IS_BUYER else Side.BUY
+            self.levels[event.market_id, maker_side, event.price_ticks] = event.level_lots
         self.left[event.maker_order_id] -= event.quantity_lots
         assert self.left[event.maker_order_id] == event.maker_left_lots
         if event.flags & TradeFlag.MAKER_DONE:
@@ -205,6 +212,9 @@ class Projection:
             if self.waiting.pop(event.taker_order_id, 0):
                 assert self.left.pop(event.taker_order_id) == 0
             del self.orders[event.taker_order_id]
+
+    def _level_changed(self, event: LevelChanged) -> None:
+        self.levels[event.market_id, event.side, event.price_ticks] = event.level_lots
 
     def _money_moved(self, event: MoneyMoved) -> None:
         self.balances[event.account_id, event.asset_id] = (event.available_units, event.held_units)

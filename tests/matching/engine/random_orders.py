@@ -18,6 +18,7 @@ from apps.streams.codec import (
     encode_list,
     encode_replace,
     encode_set_allocation,
+    encode_set_asset,
     encode_set_market,
 )
 from apps.streams.kinds import (
@@ -32,7 +33,7 @@ from apps.streams.kinds import (
     StpMode,
     TimeInForce,
 )
-from apps.streams.messages import AllocationSettings, BreakerRule
+from apps.streams.messages import AllocationSettings, AssetSettings, BreakerRule
 from apps.streams.records import (
     AmendOrder,
     OrderParked,
@@ -43,9 +44,10 @@ from apps.streams.records import (
     ReviewOrder,
     SetAccount,
     SetCancelTimer,
+    SetClassState,
     SetMarketState,
 )
-from tests.matching.engine.random_commands import ACCOUNTS
+from tests.matching.engine.random_commands import ACCOUNTS, ASSETS
 from tests.matching.engine.random_commands import Commands as SpineCommands
 
 RULES = (
@@ -100,10 +102,22 @@ class Commands(SpineCommands):
             return self._settings()
         if self.random.random() < 0.035:  # staff ends halts early, mostly
             market_id = self.random.choice((1, 2))
-            command = SetMarketState(market_id=market_id, state=MarketState.OPEN, cause=0, **self.relay())
+            wanted = self.random.choice((MarketState.OPEN, MarketState.OPEN, MarketState.AUCTION))
+            return encode_command(SetMarketState(market_id=market_id, state=wanted, cause=0, **self.relay()))
+        if self.random.random() < 0.003:
+            asset_class, wanted = self.random.choice(("", "coin", "coin", "?")), self.random.choice((1, 2, 4, 5, 9))
+            command = SetClassState(
+                asset_class=asset_class, state=wanted, cause=self.random.choice((0, 1, 4)), **self.relay()
+            )
             return encode_command(command)
+        if self.random.random() < 0.003:
+            asset_id = self.random.choice(tuple(ASSETS))
+            settings = AssetSettings(
+                asset_id=asset_id, code=ASSETS[asset_id], asset_class=self.random.choice(("", "coin"))
+            )
+            return encode_set_asset(settings, **self.relay())
         if self.random.random() < 0.015:
-            self.now_ms += self.random.choice((1_500, 30_000, 60_000, 121_000))
+            self.now_ms += self.random.choice((900, 900, 900, 1_500, 30_000, 60_000, 121_000))
         if self.random.random() < 0.005:
             return self._allocation(self.random.choice(tuple(AllocationMethod)))
         return super()._choose()
@@ -133,6 +147,9 @@ class Commands(SpineCommands):
             max_iceberg_orders=random.choice((0, 1, 1)),
             breaker_rules=[rule for rule in RULES if random.random() < 0.5],
             breaker_min_notional_units=random.choice((0, 0, 2 * 10**8)),
+            call_s=random.choice((0, 1, 3, 30)),
+            collar_bp=random.choice((0, 200, 1_000)),
+            max_extensions=random.choice((0, 1, 3)),
         )
         return encode_set_market(settings, relay_seq=self.relay_seq, source=Source.OUTBOX)
 

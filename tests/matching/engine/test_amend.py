@@ -8,7 +8,7 @@ from apps.matching.engine import Engine
 from apps.streams.codec import encode_command
 from apps.streams.kinds import MarketState, Reason
 from apps.streams.records import AmendOrder, AmendRejected, OrderAmended
-from tests.matching.engine.play import MARKET, Table, play
+from tests.matching.engine.play import MARKET, Table, play, put_into
 
 
 def test_it_keeps_its_place_and_releases_what_it_held() -> None:
@@ -153,7 +153,7 @@ def test_ids_that_are_no_text_are_refused_without_them(garbage: bytes) -> None:
 )
 def test_market_states(state: MarketState, answer: str) -> None:
     table = play("bid b1 alice 50000 0.5")
-    table.engine._state.markets[MARKET].state = state
+    put_into(table.engine, state)
     assert table.answer(["amend", "b1", "0.2"]) == answer
 
 

@@ -74,6 +74,22 @@ def test_the_takers_own_earlier_prints_count() -> None:
     )
 
 
+def test_a_read_only_run_counts_own_prints_too() -> None:
+    """The same prices as above: a FOK order is short by its last lots, and nothing happens."""
+    table = table_with(FIVE)
+    table.play(
+        """
+        ask a0 alice 50000 0.1
+        buy p0 bob market 0.1
+        ask a1 alice 47500 0.1
+        ask a2 alice 49875 0.1
+        ask a3 alice 49875.01 0.1
+        bid p1 bob 60000 0.3 fok -> expired no_liquidity
+        bid p2 bob 60000 0.2 fok -> trade a1 47500 0.1, trade a2 49875 0.1, done
+        """
+    )
+
+
 def test_a_print_leaves_the_window_after_its_bucket_but_the_last_one_before_it_stays() -> None:
     """Buckets of 60 s are 200 ms long. After the window only `before` is left: the last print, not the lowest."""
     table = table_with(FIVE)

@@ -33,7 +33,10 @@ def test_there_is_an_example_for_nearly_every_section() -> None:
 
 def test_the_table_of_states_is_that_of_the_code() -> None:
     rows = re.findall(r"^\| ([A-Z_]+) \| (.+?) \| yes \| (yes|no) \| ?(\w*) ?\|", TEXT, re.MULTILINE)
-    words = {"none": Entry.NOTHING, "all": Entry.ALL, "LIMIT_MAKER, limits that would not match": Entry.NOT_MATCHING}
+    words = {
+        "none": Entry.NOTHING, "all": Entry.ALL, "LIMIT, GTC and GTD": Entry.RESTING,
+        "LIMIT_MAKER, limits that would not match": Entry.NOT_MATCHING,
+    }  # fmt: skip
     assert {state for state, *_ in rows} == {state.name for state in {MarketState.PRE_LAUNCH} | STAFF_MAY_SET}
     for state, entry, amend, refusal in rows:
         row = PASSES[MarketState[state]]

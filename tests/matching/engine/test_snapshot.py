@@ -91,6 +91,7 @@ def test_the_layout_is_one_table_of_unique_columns() -> None:
         "allocations", "allocated_accounts", "blocks", "shares", "conditional_rules", "triggers", "waiting",
         "halt_rules", "breakers", "breaker_befores", "breaker_buckets", "breaker_halts", "market_timers",
         "order_lists", "list_rules",
+        "auction_rules", "halt_distances", "asset_classes", "auctions",
     ]  # fmt: skip
     for table in TABLES:
         names = [name for name, _ in table.columns]

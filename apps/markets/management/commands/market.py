@@ -1,4 +1,4 @@
-"""`manage.py market SYMBOL halt|cancel-only|post-only|open|close --reason TEXT` (T10)."""
+"""`manage.py market SYMBOL halt|auction|cancel-only|post-only|open|close --reason TEXT` (T10)."""
 
 import getpass
 import time

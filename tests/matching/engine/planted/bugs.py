@@ -173,7 +173,7 @@ BUGS: Final[tuple[Bug, ...]] = (
     ),
     bug(
         "place-of-what-is-left", "what rests after a print has no place of its own",
-        "limit", "        order.priority = journal.seq\n        if order.market", "        if order.market", "random",
+        "limit", "    order.priority = state.journal.seq\n\n\ndef _end", "\n\ndef _end", "random",
     ),
     bug(
         "trades-in-its-last-millisecond", "a GTD order trades at the very millisecond of its end",
@@ -283,8 +283,8 @@ BUGS: Final[tuple[Bug, ...]] = (
     ),
     bug(
         "worker-opens-what-staff-closed", "the worker's stop moves a market that staff has closed",
-        "states", "new_state != WORKERS_STOPS[cause] or market.state not in MAY_TRADE",
-        "new_state != WORKERS_STOPS[cause]", "states", "poison",
+        "states", "new_state != WORKERS_STOPS[HaltCause(cause)] or market.state not in MAY_TRADE",
+        "new_state != WORKERS_STOPS[HaltCause(cause)]", "states", "poison",
     ),
     bug(
         "fourth-skip-stops", "a market goes on after three failed commands",
@@ -293,6 +293,43 @@ BUGS: Final[tuple[Bug, ...]] = (
     bug(
         "stale-settings-taken", "an order that counts in old ticks is taken",
         "placing", "if settings_version < market.settings_version:", "if settings_version < 0:", "refusals", "settings",
+    ),
+    # -- breakers and auctions -----------------------------------------------------------------------------------------
+    bug(
+        "breaker-at-its-limit", "a print exactly at the limit does not happen",
+        "breaker", "(price - low) * BASIS_POINTS > bp * low", "(price - low) * BASIS_POINTS >= bp * low", "breaker",
+    ),
+    bug(
+        "breaker-forgets-the-last-price", "what left the window is no price to compare with",
+        "breaker", "self.before = gone.last", "pass", "breaker",
+    ),
+    bug(
+        "breaker-forgets-own-prints", "the taker's own earlier prints do not count",
+        "breaker", "min(window.low(), first) * up", "window.low() * up", "breaker",
+    ),
+    bug(
+        "halts-never-longer", "each halt of an hour is as long as the first",
+        "halt", "LONGER_S: Final = 60", "LONGER_S: Final = 0", "breaker",
+    ),
+    bug(
+        "late-timers-open", "a jump of the clock opens a halted market",
+        "phases", "now_ms - market.until_ms > LATE_MS", "False", "breaker", "auction",
+    ),
+    bug(
+        "auction-least-volume", "the price with the least volume is chosen",
+        "auction", "rank = (-lots,", "rank = (lots - 2**62,", "auction",
+    ),
+    bug(
+        "auction-older-takes", "the older order of a pair pays as the taker",
+        "uncross", "buyer.priority > seller.priority", "buyer.priority < seller.priority", "auction",
+    ),
+    bug(
+        "auction-without-reserves", "an iceberg counts with its tip only",
+        "auction", "level.lots + level.hidden_lots", "level.lots", "auction",
+    ),
+    bug(
+        "crossed-book-opened", "staff opens a crossed book",
+        "states", "new_state in UNCROSSED and market.is_crossed()", "False", "auction",
     ),
     # -- parking -------------------------------------------------------------------------------------------------------
     bug(
@@ -417,8 +454,8 @@ BUGS: Final[tuple[Bug, ...]] = (
     # -- snapshots -----------------------------------------------------------------------------------------------------
     bug(
         "snapshot-forgets-fee-tiers", "a restored account is in the first tier",
-        "snapshot", "state.accounts[account_id] = Account(account_id, family_id, fee_tier)",
-        "state.accounts[account_id] = Account(account_id, family_id)", "random", "snapshot",
+        "snapshot", "state.accounts[account_id] = Account(account_id, 0, fee_tier)",
+        "state.accounts[account_id] = Account(account_id, 0)", "random", "snapshot",
     ),
     bug(
         "snapshot-forgets-amendments", "after a restart a repeat of an amended order is not known",
