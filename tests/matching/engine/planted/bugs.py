@@ -411,8 +411,7 @@ BUGS: Final[tuple[Bug, ...]] = (
     ),
     bug(
         "own-prints-do-not-count", "an order may walk away from its own first print",
-        "breaker", "low, high = min(window.low(), first), max(window.high(), first)",
-        "low, high = min(window.low(), price), max(window.high(), price)", "breaker",
+        "breaker", "return min(window.low(), first) * up", "return window.low() * up", "breaker",
     ),
     bug(
         "vwap-upwards-only", "a price below the average never trips",
