@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from apps.matching.engine.snapshot import MAGIC, TABLES
-from apps.streams.codec import encode_block, encode_set_allocation
+from apps.streams.codec import encode_block, encode_list, encode_set_allocation
 from apps.streams.kinds import (
     AllocationMethod,
     BreakerMeasure,
     CommandKind,
     Counterparty,
     EventKind,
+    ListKind,
     MarketState,
     OrderKind,
     Review,
@@ -41,6 +42,7 @@ from apps.streams.records import (
     MoneyMoved,
     OrderAccepted,
     PlaceBlock,
+    PlaceList,
     PlaceOrder,
     Release,
     ReplaceOrder,
@@ -65,7 +67,8 @@ CONDITIONAL: Final = (
 )  # fmt: skip
 WITHOUT_PRICE: Final = {OrderKind.MARKET, OrderKind.STOP_LOSS, OrderKind.TAKE_PROFIT}
 REFUSALS: Final = {
-    EventKind.ORDER_REJECTED, EventKind.CANCEL_REJECTED, EventKind.AMEND_REJECTED, EventKind.RELAY_REFUSED,
+    EventKind.ORDER_REJECTED, EventKind.LIST_REJECTED, EventKind.CANCEL_REJECTED, EventKind.AMEND_REJECTED,
+    EventKind.RELAY_REFUSED,
 }  # fmt: skip
 STATES: Final = (
     MarketState.OPEN, MarketState.HALTED, MarketState.POST_ONLY, MarketState.CANCEL_ONLY, MarketState.CLOSED,
@@ -114,6 +117,42 @@ def resting(side: Side, price: int, quantity: int) -> dict[str, Any]:
 
 
 @st.composite
+def lists(draw: Any) -> tuple[ListKind, list[dict[str, Any]]]:
+    """The legs of an order list that makes sense, but for prices that are met already."""
+    kind, quantity, side = draw(st.sampled_from(ListKind)), draw(lots), draw(st.sampled_from(Side))
+
+    def leg(kinds: tuple[OrderKind, ...], side: Side, stop_ticks: int, price_ticks: int) -> dict[str, Any]:
+        chosen = draw(st.sampled_from(kinds))
+        fields = resting(side, price_ticks, quantity) | {
+            "order_kind": chosen, "stp_mode": draw(st.sampled_from(StpMode)),
+            "client_id": draw(st.sampled_from(("", "", "a", "b", "c"))),
+        }  # fmt: skip
+        if chosen in CONDITIONAL:
+            fields["stop_price_ticks"] = stop_ticks
+        if chosen in WITHOUT_PRICE:
+            fields |= {"price_ticks": 0, "time_in_force": TimeInForce.NONE}
+        elif draw(st.integers(0, 3)) == 3:
+            fields["display_lots"] = draw(st.integers(1, 4))
+        return fields
+
+    def pair(side: Side) -> list[dict[str, Any]]:
+        up = 1 if side == Side.SELL else -1
+        middle, away = draw(prices), 100_000 * draw(st.integers(1, 2))
+        near, far = middle + up * away, middle - up * away
+        targets = leg((OrderKind.LIMIT_MAKER, OrderKind.TAKE_PROFIT, OrderKind.TAKE_PROFIT_LIMIT), side, near, near)
+        stops = leg((OrderKind.STOP_LOSS, OrderKind.STOP_LOSS_LIMIT), side, far, far - up * 100_000)
+        return [targets, stops] if side == Side.SELL else [stops, targets]
+
+    if kind is ListKind.OCO:
+        return kind, pair(side)
+    working = leg((OrderKind.LIMIT, OrderKind.LIMIT_MAKER), side, 0, draw(prices))
+    if kind is ListKind.OTOCO:
+        return kind, [working, *pair(Side(1 - side))]
+    stop_ticks = draw(prices)
+    return kind, [working, leg(tuple(OrderKind), Side(1 - side), stop_ticks, draw(prices))]
+
+
+@st.composite
 def rules_of_the_market(draw: Any) -> dict[str, Any]:
     """Some of the settings, changed."""
     choices: dict[str, tuple[Any, ...]] = {
@@ -125,6 +164,7 @@ def rules_of_the_market(draw: Any) -> dict[str, Any]:
         "max_open_orders": (0, 3),
         "max_iceberg_orders": (0, 1),
         "max_conditional_orders": (0, 2),
+        "max_order_lists": (0, 1),
         "conditional_buffer_bp": (0, 500),
         "min_lots": (1, 3),
         "min_notional_units": (0, 2 * LOT_COST),
@@ -263,6 +303,17 @@ class EngineMachine(RuleBasedStateMachine):
         self.table.run(
             encode_block(PlaceBlock(market_id=MARKET, account_id=head, rule_id=int(method)), order, lots_of_each)
         )
+
+    @rule(who=people, order_list=lists(), client_id=st.sampled_from(("", "", "l", "m")))
+    def place_list(self, who: str, order_list: tuple[ListKind, list[dict[str, Any]]], client_id: str) -> None:
+        self.turn()
+        kind, legs = order_list
+        account_id, version = self.table.accounts[who], self.table.settings.settings_version
+        head = PlaceList(market_id=MARKET, account_id=account_id, list_kind=kind, list_client_id=client_id)
+        orders = [
+            PlaceOrder(market_id=MARKET, account_id=account_id, settings_version=version, **fields) for fields in legs
+        ]
+        self.table.run(encode_list(head, orders))
 
     @rule(maker=people, taker=people, side=st.sampled_from(Side), price=prices, quantity=lots)
     def print_at(self, maker: str, taker: str, side: Side, price: int, quantity: int) -> None:

@@ -131,6 +131,24 @@ CLASSICS = (
                         triggered s2, trade a3 54000 0.1 by s2, done s2
         balance alice USDT           -> 989300 available, 0 held
     """, {"conditional_buffer_bp": 500}),
+    # -- order lists ---------------------------------------------------------------------------------------------------
+    Classic("the race of an OCO: the first print of either leg ends the other", """
+        bid   b1  bob    50000  0.1
+        oco l1 / ask a1 alice 51000 0.3 maker / sell a2 alice market 0.3 stop 49500
+        balance alice BTC            -> 99.7 available, 0.3 held
+        buy   p1  carol  market 0.1  -> trade a1 51000 0.1, done, expired a2 list_ended
+        sell  p2  carol  market 0.1  -> trade b1 50000 0.1, done
+        balance alice BTC            -> 99.7 available, 0.2 held
+    """),
+    Classic("the race of an OCO: the trigger ends the limit before it could print", """
+        bid   b1  bob    49500  0.1
+        bid   b2  bob    49000  0.3
+        oco l1 / ask a1 alice 51000 0.3 maker / sell a2 alice market 0.3 stop 49500
+        sell  p1  carol  market 0.1  -> trade b1 49500 0.1, done, triggered a2, expired a1 list_ended, \
+                        trade b2 49000 0.3 by a2, done a2, list done
+        balance alice BTC            -> 99.7 available, 0 held
+        buy   p2  carol  market 0.1  -> expired no_liquidity
+    """),
     # -- amendments, rebates -------------------------------------------------------------------------------------------
     Classic("an amendment never gains a place, nor quantity", """
         bid   b1  alice  50000  0.5

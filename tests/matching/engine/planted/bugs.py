@@ -395,6 +395,34 @@ BUGS: Final[tuple[Bug, ...]] = (
         "one-conditional-too-many", "an account may have one conditional order more than the market allows",
         "filters", "order.seat.conditional_orders >= limit", "order.seat.conditional_orders > limit", "conditional",
     ),
+    # -- order lists ---------------------------------------------------------------------------------------------------
+    bug(
+        "cancel-expires-the-others", "the rest of a cancelled list ends EXPIRED",
+        "ending", "            if status == _CANCELED:", "            if status == _EXPIRED:", "order_lists",
+    ),
+    bug(
+        "oco-holds-twice", "both legs of an OCO hold their funds",
+        "order_list", "return max(need_of_whole(first), need_of_whole(second))",
+        "return need_of_whole(first) + need_of_whole(second)", "order_lists",
+    ),
+    bug(
+        "oco-survives-a-partial-fill", "the other leg of an OCO ends only when the first is filled whole",
+        "ending", "    end_sibling(state, maker)\n    if not maker.open_lots:",
+        "    if not maker.open_lots:\n        end_sibling(state, maker)", "order_lists",
+    ),
+    bug(
+        "oto-at-the-first-fill", "the pending order enters before the working one has filled whole",
+        "ending", "    if not maker.open_lots:\n        leave_list", "    if maker.filled_lots:\n        leave_list",
+        "order_lists",
+    ),
+    bug(
+        "pending-not-checked-at-once", "a pending order that would match or trigger at once enters",
+        "pending", "        reason = at_once_fault(state, order)", "        reason = None", "order_lists",
+    ),
+    bug(
+        "oco-legs-crossed", "an OCO whose lower leg stands above the upper one is refused no more",
+        "list_legs", "all(prices) and prices[0] <= prices[1]", "all(prices) and prices[0] < 0", "order_lists",
+    ),
     # -- circuit breakers ----------------------------------------------------------------------------------------------
     bug(
         "exactly-at-the-limit-trips", "a print exactly at the limit halts the market",
