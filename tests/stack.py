@@ -14,7 +14,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from apps.streams.shards import DEFAULT_SHARD
 from nebannpet import control
 from nebannpet.embedded import Launch, Postgres
 from nebannpet.paths import Paths
+from tests.ports import free_port
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 MANAGE = str(BASE_DIR / "manage.py")
@@ -38,12 +38,6 @@ INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "VIRTUAL_ENV", "TMPDIR", "LD_LIBR
 
 class StackError(AssertionError):
     """The exchange did not do what a test's set-up needs."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Stack:

@@ -7,7 +7,6 @@ tests can look at the engine's state and stop single parts.
 import asyncio
 import contextlib
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -42,6 +41,7 @@ from apps.streams.bus.base import START, CommandEntry
 from apps.streams.bus.redis import RedisBus
 from apps.streams.codec import iter_runs
 from apps.streams.kinds import Reason
+from tests.ports import free_port
 
 SHARD = "spot"
 LEASE_MS = 1_000
@@ -56,12 +56,6 @@ def wait_until(condition: Callable[[], Any], *, timeout_s: float = 40.0, what: s
             return value
         assert time.monotonic() < deadline, f"not within {timeout_s} s: {what or condition}"
         time.sleep(0.01)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class EngineThread(threading.Thread):

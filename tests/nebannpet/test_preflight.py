@@ -26,8 +26,9 @@ from nebannpet.preflight import (
     check_port,
     lock_data_directory,
 )
+from tests.ports import free_port
 from tests.servers import living_processes
-from tests.stack import BASE_DIR, INHERITED, free_port
+from tests.stack import BASE_DIR, INHERITED
 
 Usage = namedtuple("Usage", "total used free")
 
