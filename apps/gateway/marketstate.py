@@ -9,14 +9,28 @@ from typing import Any
 from apps.gateway.book import PublicMarket
 from apps.gateway.dialect import STATE_STATUS
 from apps.gateway.markets import Market
-from apps.streams.kinds import HaltCause
+from apps.streams.kinds import HaltCause, MarketState
 
 
 def state_of(market: Market, public: PublicMarket | None) -> dict[str, Any]:
-    """`until` is when a timer ends the state, null where none does; times in milliseconds."""
-    told = {"status": STATE_STATUS[market.state], "marketState": market.state.name, "cause": None, "until": None}
-    record = public.state if public is not None else None
-    if record is not None and record["state"] == market.state:
-        told["cause"] = HaltCause(record["cause"]).name
-        told["until"] = record["until"] or None
+    """`until` is when a timer ends the state, `resumesAt` when the market is open again, `rule` the circuit breaker
+    that halted it. `indicative*` is what a call auction would trade now, `halt*` the nearest prices that would halt the
+    market. null where there is none; times in milliseconds.
+    """
+    told: dict[str, Any] = {
+        "status": STATE_STATUS[market.state], "marketState": market.state.name, "cause": None, "rule": None,
+        "until": None, "resumesAt": None, "indicativePrice": None, "indicativeQty": None, "haltAbove": None,
+        "haltBelow": None,
+    }  # fmt: skip
+    if public is None or public.state is None or public.state["state"] != market.state:
+        return told
+    told["cause"] = HaltCause(public.state["cause"]).name
+    for name, of_record in (("rule", "rule"), ("until", "until"), ("resumesAt", "reopens")):
+        told[name] = public.state.get(of_record) or None
+    auction, distance = public.auction, public.distance
+    if market.state is MarketState.AUCTION and auction is not None and auction["q"]:
+        told |= {"indicativePrice": market.price(auction["p"]), "indicativeQty": market.quantity(auction["q"])}
+    if market.state is MarketState.OPEN and distance is not None:
+        told["haltAbove"] = market.price(distance["up"]) if distance["up"] else None
+        told["haltBelow"] = market.price(distance["down"]) if distance["down"] else None
     return told
