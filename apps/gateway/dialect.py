@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from apps.streams.kinds import MarketState, OrderKind, OrderStatus, ReplaceMode, Side, StpMode, TimeInForce
+from apps.streams.kinds import ListKind, MarketState, OrderKind, OrderStatus, ReplaceMode, Side, StpMode, TimeInForce
 
 SIDES: Final = {"BUY": Side.BUY, "SELL": Side.SELL}
 ORDER_TYPES: Final = {
@@ -41,7 +41,11 @@ STATE_STATUS: Final = {
     MarketState.CLOSED: "BREAK",
 }
 
+# An OTOCO is an OTO with two pending orders.
+CONTINGENCIES: Final = {int(ListKind.OCO): "OCO", int(ListKind.OTO): "OTO", int(ListKind.OTOCO): "OTO"}
+
 # A price or quantity that there is none of.
 NOTHING: Final = "0.00000000"
+NO_LIST: Final = -1
 # No account belongs to a trade group by number; a family is one without.
 NO_TRADE_GROUP: Final = -1

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from apps.common.amounts import format_units
 from apps.gateway import errors
-from apps.gateway.dialect import NOTHING, SIDE_NAMES, STATUS_NAMES, STP_NAMES, TIF_NAMES, TYPE_NAMES
+from apps.gateway.dialect import NO_LIST, NOTHING, SIDE_NAMES, STATUS_NAMES, STP_NAMES, TIF_NAMES, TYPE_NAMES
 from apps.gateway.markets import Market
 from apps.streams.codec import decode_event
 from apps.streams.kinds import AcceptedFlag, OrderKind, OrderStatus, Reason, Side, StpMode, TimeInForce, TradeFlag
@@ -76,6 +76,8 @@ class OrderView:
     # A conditional order that has not been triggered; then, when it was.
     is_waiting: bool = False
     working_ms: int = 0
+    # The order list that it is a member of, 0 for none.
+    list_id: int = 0
     fills: tuple[Fill, ...] = ()
     prevented: tuple[Prevented, ...] = ()
 
@@ -191,7 +193,7 @@ def new_order(view: OrderView, market: Market, response_type: str) -> dict[str, 
     answer: dict[str, Any] = {
         "symbol": market.symbol,
         "orderId": view.order_id,
-        "orderListId": -1,
+        "orderListId": view.list_id or NO_LIST,
         "clientOrderId": view.client_id,
         "transactTime": view.created_ms,
     }
@@ -270,7 +272,7 @@ def order_status(view: OrderView, market: Market) -> dict[str, Any]:
     return {
         "symbol": market.symbol,
         "orderId": view.order_id,
-        "orderListId": -1,
+        "orderListId": view.list_id or NO_LIST,
         "clientOrderId": view.client_id,
         **_numbers(view, market),
         "stopPrice": market.price(view.stop_price_ticks),
@@ -321,7 +323,7 @@ def canceled_view(view: OrderView, market: Market, cancel_client_id: str) -> dic
         "symbol": market.symbol,
         "origClientOrderId": view.client_id,
         "orderId": view.order_id,
-        "orderListId": -1,
+        "orderListId": view.list_id or NO_LIST,
         "clientOrderId": cancel_client_id or view.client_id,
         "transactTime": view.updated_ms,
         **_numbers(view, market),
@@ -334,7 +336,7 @@ def amended_order(event: OrderAmended, view: OrderView, market: Market) -> dict[
     answer = {
         "symbol": market.symbol,
         "orderId": view.order_id,
-        "orderListId": -1,
+        "orderListId": NO_LIST,
         "origClientOrderId": view.client_id,
         "clientOrderId": view.client_id,
         "price": market.price(view.price_ticks),

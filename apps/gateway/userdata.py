@@ -16,9 +16,21 @@ from apps.gateway.markets import Markets
 from apps.gateway.reads import Reads
 from apps.gateway.replies import OrderView
 from apps.gateway.tail import EventTail
-from apps.streams.kinds import AcceptedFlag, AllocationStep, OrderKind, OrderStatus, Review, Side, StpMode, TradeFlag
+from apps.streams.kinds import (
+    AcceptedFlag,
+    AllocationStep,
+    EnteredFlag,
+    ListStatus,
+    OrderKind,
+    OrderStatus,
+    Review,
+    Side,
+    StpMode,
+    TradeFlag,
+)
 from apps.streams.records import (
     Allocated,
+    ListChanged,
     MoneyMoved,
     OrderAccepted,
     OrderAmended,
@@ -26,6 +38,7 @@ from apps.streams.records import (
     OrderParked,
     OrderReviewed,
     OrderTriggered,
+    PendingEntered,
     PreventedMatch,
     Trade,
 )
@@ -54,6 +67,8 @@ class AccountFeed:
         self.account_id = account_id
         self._markets = markets
         self._orders: dict[int, Known] = {}
+        # Client ids of the orders of each open list, by order id.
+        self._members: dict[int, dict[int, str]] = {}
         self._waiting: list[list[Any]] | None = []
         self._seq = 0
         # Events are missing: nobody may join any more.
@@ -64,6 +79,9 @@ class AccountFeed:
         """Start from the open orders as of event `seq`; then take what came meanwhile."""
         self._seq = seq
         self._orders = {view.order_id: Known(view, market_id) for view, market_id in orders}
+        for view, _ in orders:
+            if view.list_id:
+                self._members.setdefault(view.list_id, {})[view.order_id] = view.client_id
         waiting, self._waiting = self._waiting, None
         for events in waiting or []:
             self.on_events(events)
@@ -85,6 +103,7 @@ class AccountFeed:
         }
         parked = {event.order_id for event in events if isinstance(event, OrderParked)}
         met: dict[int, PreventedMatch] = {}
+        lists: list[ListChanged] = []
         for event in events:
             if event.seq <= self._seq:
                 continue
@@ -105,10 +124,16 @@ class AccountFeed:
                 met[event.taker_order_id] = met[event.maker_order_id] = event
                 if event.stp_mode == StpMode.DECREMENT:
                     self._decremented(event, balances)
+            elif isinstance(event, PendingEntered):
+                self._entered(event, balances)
+            elif isinstance(event, ListChanged):
+                self._list_changed(event, lists)
             elif isinstance(event, Allocated):
                 self._allocated(event, balances)
             elif isinstance(event, MoneyMoved):
                 self._money(event, balances)
+        for changed in lists:
+            self._tell_list(changed)
         if balances:
             self._tell(userevents.account_position(self._markets, balances, time_ms, now_ms()))
 
@@ -129,18 +154,24 @@ class AccountFeed:
 
     def _accepted(self, event: OrderAccepted, balances: dict[int, tuple[int, int]], *, waits: bool) -> None:
         """`waits`: it is parked for review."""
+        pending = bool(event.flags & AcceptedFlag.PENDING)
+        list_id = next((list_id for list_id, members in self._members.items() if event.order_id in members), 0)
+        if list_id:
+            self._members[list_id][event.order_id] = event.client_id
         view = OrderView(
             order_id=event.order_id, client_id=event.client_id, side=event.side, kind=event.order_kind,
             time_in_force=event.time_in_force, stp_mode=event.stp_mode, price_ticks=event.price_ticks,
             quantity_lots=event.quantity_lots, budget_units=event.budget_units, filled_lots=0, filled_quote_units=0,
-            status=OrderStatus.PENDING_NEW if waits else OrderStatus.NEW, created_ms=event.cmd_ms,
+            status=OrderStatus.PENDING_NEW if waits or pending else OrderStatus.NEW, created_ms=event.cmd_ms,
             updated_ms=event.cmd_ms, display_lots=event.display_lots, expires_ms=event.expires_ms,
             stop_price_ticks=event.stop_price_ticks, trailing_bips=event.trailing_bips,
-            is_waiting=bool(event.flags & AcceptedFlag.WAITING),
+            is_waiting=bool(event.flags & AcceptedFlag.WAITING), list_id=list_id,
         )  # fmt: skip
         self._orders[event.order_id] = Known(view, event.market_id)
-        # A market buy by quantity holds nothing; its balances did not change.
-        if not (event.order_kind == OrderKind.MARKET and event.side == Side.BUY and not event.budget_units):
+        # A market buy by quantity and a pending order hold nothing; its balances did not change.
+        if not pending and not (
+            event.order_kind == OrderKind.MARKET and event.side == Side.BUY and not event.budget_units
+        ):
             balances[self._pays_with(event.market_id, event.side)] = (event.available_units, event.held_units)
         self._report("NEW", view, event)
 
@@ -237,6 +268,34 @@ class AccountFeed:
             known.view = replace(known.view, prevented_lots=known.view.prevented_lots + event.prevented_lots)
             if left_lots:
                 self._report("TRADE_PREVENTION", known.view, event, prevented=event)
+
+    def _entered(self, event: PendingEntered, balances: dict[int, tuple[int, int]]) -> None:
+        """A pending order of a list holds its funds and begins."""
+        balances[self._pays_with(event.market_id, event.side)] = (event.available_units, event.held_units)
+        known = self._orders.get(event.order_id)
+        if known is None:
+            log.error("the turn of an order that is not known", order_id=event.order_id, seq=event.seq)
+            return
+        waits = bool(event.flags & EnteredFlag.WAITING)
+        known.view = replace(
+            known.view, status=OrderStatus.NEW, is_waiting=waits, working_ms=0 if waits else event.cmd_ms
+        )
+        self._report("NEW", known.view, event)
+
+    def _list_changed(self, event: ListChanged, lists: list[ListChanged]) -> None:
+        """It is told behind what its orders did under the command."""
+        lists.append(event)
+        if event.status == ListStatus.EXEC_STARTED:
+            ids = (event.order_id_1, event.order_id_2, event.order_id_3)
+            self._members[event.list_id] = {order_id: "" for order_id in ids if order_id}
+
+    def _tell_list(self, event: ListChanged) -> None:
+        """A list from before this feed began is told with the orders that were still open then."""
+        members = self._members.get(event.list_id, {})
+        market = self._markets.by_id[event.market_id]
+        self._tell(userevents.list_status(market, event, list(members.items()), now_ms()))
+        if event.status == ListStatus.ALL_DONE:
+            self._members.pop(event.list_id, None)
 
     def _allocated(self, event: Allocated, balances: dict[int, tuple[int, int]]) -> None:
         """A share of a block order, which is its owner's: of this account only the balances change."""

@@ -3,12 +3,12 @@
 from typing import Any, Final
 
 from apps.common.amounts import format_units
-from apps.gateway.dialect import SIDE_NAMES, STATUS_NAMES, STP_NAMES, TIF_NAMES, TYPE_NAMES
+from apps.gateway.dialect import CONTINGENCIES, NO_LIST, SIDE_NAMES, STATUS_NAMES, STP_NAMES, TIF_NAMES, TYPE_NAMES
 from apps.gateway.markets import Market, Markets
 from apps.gateway.replies import OrderView, expiry_reason, fee_asset
-from apps.streams.kinds import CommandKind, OrderStatus, StpMode, TradeFlag
+from apps.streams.kinds import CommandKind, ListStatus, OrderStatus, StpMode, TradeFlag
 from apps.streams.kinds import Side as SideKind
-from apps.streams.records import MoneyMoved, PreventedMatch, Trade
+from apps.streams.records import ListChanged, MoneyMoved, PreventedMatch, Trade
 
 # What enters or leaves an account as a whole; a hold or release only moves money inside it.
 _OUT: Final = frozenset({CommandKind.DEBIT, CommandKind.TRANSFER, CommandKind.CAPTURE})
@@ -47,7 +47,7 @@ def execution_report(
         "p": market.price(view.price_ticks),
         "P": market.price(view.stop_price_ticks),
         "F": market.quantity(view.display_lots),
-        "g": -1,
+        "g": view.list_id or NO_LIST,
         "C": view.client_id if canceled else "",
         "x": kind,
         "X": STATUS_NAMES[view.status],
@@ -110,6 +110,24 @@ def _fee(market: Market, trade: Trade | None, *, is_taker: bool) -> tuple[int, s
     taker_side = SideKind.BUY if trade.flags & TradeFlag.TAKER_IS_BUYER else SideKind.SELL
     fee_units = trade.taker_fee_units if is_taker else trade.maker_fee_units
     return fee_units, fee_asset(market, taker_side=taker_side, is_taker=is_taker, fee_units=fee_units)
+
+
+def list_status(market: Market, event: ListChanged, orders: list[tuple[int, str]], now_ms: int) -> dict[str, Any]:
+    """`orders` are (order_id, client id) of all its orders."""
+    done = event.status == ListStatus.ALL_DONE
+    return {
+        "e": "listStatus",
+        "E": now_ms,
+        "s": market.symbol,
+        "g": event.list_id,
+        "c": CONTINGENCIES[event.list_kind],
+        "l": ListStatus(event.status).name,
+        "L": "ALL_DONE" if done else "EXECUTING",
+        "r": "NONE",
+        "C": event.list_client_id,
+        "T": event.cmd_ms,
+        "O": [{"s": market.symbol, "i": order_id, "c": client_id} for order_id, client_id in orders],
+    }
 
 
 def account_position(

@@ -33,6 +33,7 @@ class Order(models.Model):
     display_lots = models.BigIntegerField()
     stop_price_ticks = models.BigIntegerField()
     expires_ms = models.BigIntegerField(db_default=0, help_text="End of a GTD order, 0 without one.")
+    order_list_id = models.BigIntegerField(db_default=0, help_text="The list that it is a member of, 0 for none.")
     filled_lots = models.BigIntegerField()
     filled_quote_units = models.BigIntegerField()
     prevented_lots = models.BigIntegerField(
@@ -185,6 +186,32 @@ class PreventedMatch(models.Model):
 
     def __str__(self) -> str:
         return f"{self.market_id}/{self.prevented_id}"
+
+
+class OrderList(models.Model):
+    """Orders that depend on one another (T4); `id` is that of the first one. order_id_3 is 0 for a list of two."""
+
+    id = models.BigIntegerField(primary_key=True)
+    market_id = models.IntegerField()
+    account_id = models.BigIntegerField()
+    client_order_id = models.CharField(max_length=36)
+    kind = models.SmallIntegerField(help_text="A ListKind.")
+    order_id_1 = models.BigIntegerField()
+    order_id_2 = models.BigIntegerField()
+    order_id_3 = models.BigIntegerField()
+    status = models.SmallIntegerField(help_text="A ListStatus.")
+    created_ms = models.BigIntegerField()
+    updated_ms = models.BigIntegerField()
+    seq = models.BigIntegerField(help_text="The last event that changed this row.")
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["account_id", "market_id", "id"], name="orders_orderlist_of_account"),
+            models.Index(fields=["account_id", "client_order_id"], name="orders_orderlist_client_id"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
 
 
 class OrderShare(models.Model):

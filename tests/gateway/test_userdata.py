@@ -13,6 +13,8 @@ from apps.streams.codec import encode_event
 from apps.streams.kinds import (
     AcceptedFlag,
     AllocationStep,
+    ListKind,
+    ListStatus,
     MarketState,
     OrderKind,
     OrderStatus,
@@ -23,12 +25,14 @@ from apps.streams.kinds import (
 )
 from apps.streams.records import (
     Allocated,
+    ListChanged,
     OrderAccepted,
     OrderClosed,
     OrderParked,
     OrderRested,
     OrderReviewed,
     OrderTriggered,
+    PendingEntered,
     PreventedMatch,
 )
 from tests.orders.tape import market_settings
@@ -193,3 +197,54 @@ def test_a_stop_is_told_when_it_is_accepted_and_again_when_it_is_triggered() -> 
     assert ("W" in first, second["W"]) == (False, 20)
     # Its hold is what it was: no balances are told with the trigger.
     assert [message["e"] for message in messages].count("outboundAccountPosition") == 1
+
+
+# -- Order lists ------------------------------------------------------------------------------------------------------
+def member(order_id: int, flags: int) -> OrderAccepted:
+    return OrderAccepted(
+        **HEAD, seq=order_id, flags=flags, order_id=order_id, price_ticks=5_000_000, quantity_lots=10, budget_units=0,
+        display_lots=0, stop_price_ticks=0, expires_ms=0, available_units=10**8, held_units=5 * 10**8, level_lots=0,
+        trailing_bips=0, side=Side.BUY if order_id == 11 else Side.SELL, order_kind=OrderKind.LIMIT,
+        time_in_force=1, stp_mode=StpMode.EXPIRE_TAKER, client_id=f"c{order_id}",
+    )  # fmt: skip
+
+
+def changed(seq: int, status: ListStatus) -> ListChanged:
+    return ListChanged(
+        **HEAD, seq=seq, list_id=11, order_id_1=11, order_id_2=12, order_id_3=0, list_kind=ListKind.OTO,
+        status=status, list_client_id="mine",
+    )  # fmt: skip
+
+
+def test_a_list_is_told_behind_the_reports_of_its_orders() -> None:
+    feed = AccountFeed(TAKER, cast(Markets, SimpleNamespace(by_id={1: REAL}, asset_code=lambda number: str(number))))
+    feed.load(0, ())
+    told: list[dict[str, Any]] = []
+    feed.sinks[told.append] = lambda: None
+    feed.on_events([changed(10, ListStatus.EXEC_STARTED), member(11, 0), member(12, AcceptedFlag.PENDING)])
+    assert [message["e"] for message in told] == [
+        "executionReport", "executionReport", "listStatus", "outboundAccountPosition",
+    ]  # fmt: skip
+    assert [(message["X"], message["g"], message["w"]) for message in told[:2]] == [
+        ("NEW", 11, True), ("PENDING_NEW", 11, False),
+    ]  # fmt: skip
+    listed = told[2]
+    assert (listed["g"], listed["c"], listed["l"], listed["L"], listed["C"]) == (
+        11, "OTO", "EXEC_STARTED", "EXECUTING", "mine",
+    )  # fmt: skip
+    assert [(row["i"], row["c"]) for row in listed["O"]] == [(11, "c11"), (12, "c12")]
+    assert [row["a"] for row in told[3]["B"]] == ["5"]  # a pending order moves nothing
+
+    told.clear()
+    entered = PendingEntered(
+        **HEAD, seq=21, order_id=12, list_id=11, price_ticks=5_000_000, available_units=0, held_units=10_000,
+        side=Side.SELL, order_kind=OrderKind.LIMIT, client_id="c12",
+    )  # fmt: skip
+    feed.on_events([changed(20, ListStatus.UPDATED), entered])
+    assert [(message["e"], message.get("X")) for message in told] == [
+        ("executionReport", "NEW"), ("listStatus", None), ("outboundAccountPosition", None),
+    ]  # fmt: skip
+    assert (told[1]["l"], told[1]["L"]) == ("UPDATED", "EXECUTING")
+    told.clear()
+    feed.on_events([changed(30, ListStatus.ALL_DONE)])
+    assert [(message["l"], message["L"]) for message in told] == [("ALL_DONE", "ALL_DONE")]

@@ -20,10 +20,10 @@ from apps.orders.settlement.process import SettlementProcess
 from apps.outbox.process import RelayProcess
 from apps.outbox.services import enqueue, enqueue_settings
 from apps.streams.bus.base import Bus
-from apps.streams.codec import encode_block, encode_command
-from apps.streams.kinds import AllocationMethod, MarketState, OrderKind, Side, StpMode, TimeInForce
+from apps.streams.codec import encode_block, encode_command, encode_list
+from apps.streams.kinds import AllocationMethod, ListKind, MarketState, OrderKind, Side, StpMode, TimeInForce
 from apps.streams.messages import AllocationSettings, AssetSettings
-from apps.streams.records import AmendOrder, CancelOrder, PlaceBlock, PlaceOrder, SetAccount, SetMarketState
+from apps.streams.records import AmendOrder, CancelOrder, PlaceBlock, PlaceList, PlaceOrder, SetAccount, SetMarketState
 from tests.orders.tape import BTC, MARKET, USDT, market_settings
 
 SHARD = "spot"
@@ -116,10 +116,36 @@ class Traffic:
         order = PlaceOrder(
             order_kind=kind, time_in_force=time_in_force, quantity_lots=quantity_lots, price_ticks=price_ticks, **values
         )  # fmt: skip
+        if random.random() < 0.15:
+            return self._list(account, quantity_lots)
         if account != OWNER or order.display_lots or kind is not OrderKind.LIMIT:
             return encode_command(order)
         requested = [random.randint(0, 9) for _ in (OWNER, *SUB_ACCOUNTS)]
         return encode_block(PlaceBlock(market_id=MARKET, account_id=OWNER, rule_id=RULE), order, requested)
+
+    def _list(self, account: int, lots: int) -> bytes:
+        """An OCO around 50,000, by itself or behind a working order there."""
+        random, number = self._random, len(self._placed)
+        self._placed += [(account, f"t{number}{leg}") for leg in "wab"]
+        common: dict[str, Any] = {"market_id": MARKET, "account_id": account, "settings_version": 1}
+        common |= {"quantity_lots": lots, "time_in_force": TimeInForce.GTC}
+        far = random.randint(1, 40) * 100
+        working = PlaceOrder(
+            order_kind=OrderKind.LIMIT, side=Side.BUY, price_ticks=5_000_000 + random.randint(-20, 20) * 100,
+            client_id=f"t{number}w", **common,
+        )  # fmt: skip
+        above = PlaceOrder(
+            order_kind=OrderKind.LIMIT_MAKER, side=Side.SELL, price_ticks=5_000_000 + far, client_id=f"t{number}a",
+            **common,
+        )  # fmt: skip
+        below = PlaceOrder(
+            order_kind=OrderKind.STOP_LOSS_LIMIT, side=Side.SELL, price_ticks=4_990_000 - far,
+            stop_price_ticks=5_000_000 - far, client_id=f"t{number}b", **common,
+        )  # fmt: skip
+        kind = random.choice(tuple(ListKind))
+        orders = {ListKind.OCO: [above, below], ListKind.OTO: [working, above], ListKind.OTOCO: [working, above, below]}
+        head = PlaceList(market_id=MARKET, account_id=account, list_kind=kind, list_client_id=f"l{number}")
+        return encode_list(head, orders[kind])
 
 
 class LiveShard:

@@ -61,6 +61,7 @@ def test_an_idle_market_is_equal_too(shard: LiveShard) -> None:
         assert run(shard).differences == []
 
 
+PARKED = "SELECT min(o.id) FROM orders_order o JOIN orders_parkedorder p ON p.id = o.id WHERE o.status = 8"
 PLANTED = [
     ("UPDATE ledger_balance SET available_units = available_units + 1, posted_units = posted_units + 1 WHERE "
      "account_id = 1001 AND asset_id = 1",
@@ -91,9 +92,8 @@ PLANTED = [
     ("UPDATE orders_order SET price_ticks = price_ticks + 1 WHERE id = "
      "(SELECT max(id) FROM orders_order WHERE status = 1)",
      ["open order"]),
-    ("UPDATE orders_order SET status = 1 WHERE id = (SELECT min(id) FROM orders_order WHERE status = 8)",
-     ["open order", "parked=True", "parked=False"]),
-    ("DELETE FROM orders_parkedorder WHERE id = (SELECT min(id) FROM orders_order WHERE status = 8)",
+    (f"UPDATE orders_order SET status = 1 WHERE id = ({PARKED})", ["open order", "parked=True", "parked=False"]),
+    (f"DELETE FROM orders_parkedorder WHERE id = ({PARKED})",
      ["parked=True", "parked=False"]),
     ("UPDATE orders_trade SET quantity_lots = quantity_lots + 1 WHERE trade_id = 3",
      ["trade 1/3", "its row says"]),
@@ -111,6 +111,14 @@ PLANTED = [
     ("DELETE FROM orders_allocatedfill WHERE id = (SELECT max(a.id) FROM orders_allocatedfill a JOIN"
      " orders_allocatedfill b ON a.market_id = b.market_id AND a.trade_id = b.trade_id AND a.order_id = b.order_id AND"
      " a.id > b.id)", ["what its sub-accounts got does not add up"]),
+    ("UPDATE orders_order SET status = 1 WHERE id = (SELECT min(id) FROM orders_order WHERE status = 8 AND"
+     " order_list_id > 0)", ["open order", "is_pending=True", "is_pending=False"]),
+    ("UPDATE orders_order SET order_list_id = 1 WHERE id = (SELECT min(id) FROM orders_order WHERE status = 1 AND"
+     " order_list_id > 1)", ["open order", "order_list_id=1"]),
+    ("UPDATE orders_orderlist SET status = 3 WHERE id = (SELECT min(id) FROM orders_orderlist WHERE status < 3)",
+     ["open order list", "PostgreSQL nothing"]),
+    ("UPDATE orders_orderlist SET status = 2 WHERE id = (SELECT min(id) FROM orders_orderlist WHERE status = 1 AND"
+     " kind > 1)", ["open order list", "has_entered=False", "has_entered=True"]),
     ("UPDATE matching_watermark SET chain = repeat('0', 64) WHERE reader = 'settlement'",
      ["PostgreSQL has chain 0000"]),
 ]  # fmt: skip

@@ -48,6 +48,8 @@ ALLOWED = {
     "DELETE FROM orders_preventedmatch WHERE false": set(),
     "INSERT INTO orders_allocatedfill SELECT * FROM orders_allocatedfill WHERE false": {"settlement"},
     "UPDATE orders_allocatedfill SET seq = seq WHERE false": set(),
+    "UPDATE orders_orderlist SET seq = seq WHERE false": {"settlement"},
+    "DELETE FROM orders_orderlist WHERE false": set(),
     "UPDATE orders_ordershare SET seq = seq WHERE false": {"settlement"},
     "DELETE FROM orders_ordershare WHERE false": set(),
     "INSERT INTO orders_orderreview SELECT * FROM orders_orderreview WHERE false": {"site"},

@@ -165,4 +165,5 @@ def _end(state: State, order: Order, status: OrderStatus, reason: Reason) -> Non
     release_for(order)
     leave_at_entry(state, order)
     state.journal.closed(order, status, reason)
-    leave_list(state, order, status, reason)
+    if order.terms is not None:
+        leave_list(state, order, status, reason)

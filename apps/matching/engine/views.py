@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from apps.matching.engine.list_tables import open_lists
+from apps.matching.engine.order_list import Stage
 from apps.matching.engine.state import State
 from apps.matching.engine.terms import Terms
 from apps.streams.kinds import HaltCause, MarketState
@@ -22,7 +23,8 @@ class OrderRow(NamedTuple):
     """An open order. client_id is "" where it has none.
 
     `left_lots` counts an iceberg's reserve, `shown_lots` does not. display_lots, expires_ms, stop_price_ticks and
-    trailing_bips are 0 where not used. `waiting` is a Waiting, 0 for an order that stands in a book.
+    trailing_bips are 0 where not used. `waiting` is a Waiting, 0 for an order that stands in a book. `is_pending`: it
+    waits for the working order of its list, order_list_id, which is 0 without one.
     """
 
     order_id: int
@@ -44,6 +46,8 @@ class OrderRow(NamedTuple):
     waiting: int
     stop_price_ticks: int
     trailing_bips: int
+    order_list_id: int
+    is_pending: bool
 
 
 class ShareRow(NamedTuple):
@@ -56,13 +60,16 @@ class ShareRow(NamedTuple):
 
 
 class OrderListRow(NamedTuple):
-    """An open order list; list_id is its first order's id, `order_ids` are all of them, also those that have ended."""
+    """An open order list; list_id is its first order's id, `order_ids` are all of them, also those that have ended.
+
+    `has_entered`: what was pending has been brought to its turn; always so of an OCO.
+    """
 
     list_id: int
     account_id: int
     market_id: int
     kind: int
-    stage: int
+    has_entered: bool
     client_id: str
     order_ids: tuple[int, ...]
 
@@ -137,6 +144,7 @@ def open_orders(state: State) -> Iterator[OrderRow]:
     """By order_id."""
     for order in state.open_orders():
         terms = order.terms or _NO_TERMS
+        order_list = terms.order_list
         yield OrderRow(
             order.order_id,
             order.account.account_id,
@@ -157,6 +165,8 @@ def open_orders(state: State) -> Iterator[OrderRow]:
             terms.waiting,
             terms.stop_price_ticks,
             terms.trailing_bips,
+            0 if order_list is None else order_list.list_id,
+            order_list is not None and order_list.holds_nothing(order),
         )
 
 
@@ -178,7 +188,7 @@ def order_lists(state: State) -> Iterator[OrderListRow]:
             each.seat.account.account_id,
             each.seat.market.market_id,
             each.kind,
-            int(each.stage),
+            each.stage is not Stage.WORKING,
             _text(each.client_id),
             each.order_ids,
         )

@@ -14,11 +14,11 @@ from apps.ledger.models import OwnerKind
 from apps.ledger.policy import entry_id, record_id
 from apps.orders.models import OPEN_STATUSES
 from apps.orders.reconciliation import recent
-from apps.orders.reconciliation.states import BalanceFacts, Facts, HouseFacts, OrderFacts, ShareFacts
+from apps.orders.reconciliation.states import BalanceFacts, Facts, HouseFacts, ListFacts, OrderFacts, ShareFacts
 from apps.orders.settlement.entries import Position
 from apps.orders.settlement.transaction import READER
 from apps.outbox import session
-from apps.streams.kinds import OrderStatus
+from apps.streams.kinds import ListKind, ListStatus, OrderStatus
 
 # Whole tables are read; the session's usual limits are for transactions that others wait for.
 _LIMITS: Final = (
@@ -34,13 +34,20 @@ SELECT account_id, asset_id, available_units, held_units FROM ledger_balance
 _ORDERS: Final = """
 SELECT id, account_id, market_id, side, price_ticks, greatest(quantity_lots - filled_lots - prevented_lots, 0),
        filled_lots, filled_quote_units, client_order_id,
-       status = %s AND EXISTS (SELECT FROM orders_parkedorder AS p WHERE p.id = orders_order.id), is_waiting
+       status = %s AND EXISTS (SELECT FROM orders_parkedorder AS p WHERE p.id = orders_order.id), is_waiting,
+       status = %s AND NOT EXISTS (SELECT FROM orders_parkedorder AS p WHERE p.id = orders_order.id), order_list_id
   FROM orders_order WHERE status = ANY(%s) AND market_id IN (SELECT market_id FROM orders_marketunits WHERE shard = %s)
 """
 _SHARES: Final = """
 SELECT s.order_id, s.account_id, s.final_lots, s.allocated_lots
   FROM orders_ordershare AS s JOIN orders_order AS o ON o.id = s.order_id
  WHERE o.status = ANY(%s) AND s.market_id IN (SELECT market_id FROM orders_marketunits WHERE shard = %s)
+"""
+_LISTS: Final = """
+SELECT id, account_id, market_id, kind, client_order_id, array_remove(ARRAY[order_id_1, order_id_2, order_id_3], 0),
+       kind = %s OR status > %s
+  FROM orders_orderlist
+ WHERE status < %s AND market_id IN (SELECT market_id FROM orders_marketunits WHERE shard = %s)
 """
 _HOUSE: Final = """
 SELECT asset_id, coalesce(sum(posted_units) FILTER (WHERE kind = ANY(%s)), 0),
@@ -224,10 +231,14 @@ def _facts(connection: psycopg.Connection[Any], shard: str, seq: int) -> Facts:
     for account, asset, available, held in connection.execute(_BALANCES, [shard]):
         facts.balances[account, asset] = BalanceFacts(available, held)
     statuses = [int(status) for status in OPEN_STATUSES]
-    for order_id, *values in connection.execute(_ORDERS, [int(OrderStatus.PENDING_NEW), statuses, shard]):
+    pending = int(OrderStatus.PENDING_NEW)
+    for order_id, *values in connection.execute(_ORDERS, [pending, pending, statuses, shard]):
         facts.orders[order_id] = OrderFacts(*values)
     for order_id, account, *lots in connection.execute(_SHARES, [statuses, shard]):
         facts.shares[order_id, account] = ShareFacts(*lots)
+    ends = [int(ListKind.OCO), int(ListStatus.EXEC_STARTED), int(ListStatus.ALL_DONE), shard]
+    for list_id, account, market, kind, client_id, order_ids, has_entered in connection.execute(_LISTS, ends):
+        facts.lists[list_id] = ListFacts(account, market, kind, client_id, tuple(order_ids), has_entered)
     fees = [int(OwnerKind.FEES), int(OwnerKind.SAFU)]
     for asset, fee_units, external in connection.execute(_HOUSE, [fees, int(OwnerKind.EXTERNAL), shard]):
         if fee_units or external:

@@ -20,7 +20,7 @@ from apps.matching.skips import Skips
 from apps.matching.snapshots import Snapshot
 from apps.orders.errors import EngineUnreachable
 from apps.orders.policy import POLL_S
-from apps.orders.reconciliation.states import BalanceFacts, Facts, HouseFacts, OrderFacts, ShareFacts
+from apps.orders.reconciliation.states import BalanceFacts, Facts, HouseFacts, ListFacts, OrderFacts, ShareFacts
 from apps.streams.bus.base import START, Bus, Head
 from apps.streams.codec import encode_command
 from apps.streams.kinds import TickFlag, Waiting
@@ -89,10 +89,14 @@ class Replica:
             facts.orders[order.order_id] = OrderFacts(
                 order.account_id, order.market_id, order.side, order.price_ticks, order.left_lots, order.filled_lots,
                 order.filled_quote_units, order.client_id, order.waiting == Waiting.PARKED,
-                order.waiting == Waiting.CONDITIONAL,
+                order.waiting == Waiting.CONDITIONAL, order.is_pending, order.order_list_id,
             )  # fmt: skip
         for share in engine.shares():
             facts.shares[share.order_id, share.account_id] = ShareFacts(share.final_lots, share.allocated_lots)
+        for each in engine.order_lists():
+            facts.lists[each.list_id] = ListFacts(
+                each.account_id, each.market_id, each.kind, each.client_id, each.order_ids, each.has_entered
+            )  # fmt: skip
         for asset in engine.assets():
             if asset.fee_units or asset.external_units:
                 facts.house[asset.asset_id] = HouseFacts(asset.fee_units, asset.external_units)

@@ -21,6 +21,8 @@ class OrderFacts(NamedTuple):
     client_order_id: str
     parked: bool = False
     is_waiting: bool = False
+    is_pending: bool = False
+    order_list_id: int = 0
 
 
 class ShareFacts(NamedTuple):
@@ -28,6 +30,17 @@ class ShareFacts(NamedTuple):
 
     final_lots: int
     allocated_lots: int
+
+
+class ListFacts(NamedTuple):
+    """An open order list. `has_entered`: what was pending has been brought to its turn; always so of an OCO."""
+
+    account_id: int
+    market_id: int
+    kind: int
+    client_order_id: str
+    order_ids: tuple[int, ...]
+    has_entered: bool
 
 
 class BalanceFacts(NamedTuple):
@@ -50,6 +63,7 @@ class Facts:
     balances: dict[tuple[int, int], BalanceFacts] = field(default_factory=dict)
     orders: dict[int, OrderFacts] = field(default_factory=dict)
     shares: dict[tuple[int, int], ShareFacts] = field(default_factory=dict)  # by order and sub-account
+    lists: dict[int, ListFacts] = field(default_factory=dict)
     house: dict[int, HouseFacts] = field(default_factory=dict)
     last_trade_ids: dict[int, int] = field(default_factory=dict)
 
@@ -57,6 +71,7 @@ class Facts:
         return {
             "balances": len(self.balances),
             "open orders": len(self.orders),
+            "open order lists": len(self.lists),
             "shares of block orders": len(self.shares),
             "assets": len(self.house),
             "trades": sum(self.last_trade_ids.values()),
@@ -69,6 +84,7 @@ def differences(engine: Facts, record: Facts) -> Iterator[str]:
     yield from _unequal("balance of account {0[0]}, asset {0[1]}", engine.balances, record.balances)
     yield from _unequal("open order {0}", engine.orders, record.orders)
     yield from _unequal("share of account {0[1]} in order {0[0]}", engine.shares, record.shares)
+    yield from _unequal("open order list {0}", engine.lists, record.lists)
     yield from _unequal("fees and external of asset {0}", engine.house, record.house)
     yield from _unequal("last trade id of market {0}", engine.last_trade_ids, record.last_trade_ids)
 

@@ -12,7 +12,7 @@ import psycopg
 from apps.common.crashpoints import reach
 from apps.ledger.record import write_balances, write_entries, write_house_totals
 from apps.orders.errors import OtherSettlement
-from apps.orders.settlement import allocations, orders, outcomes, parked, prevented, terms, trades
+from apps.orders.settlement import allocations, lists, orders, outcomes, parked, prevented, terms, trades
 from apps.orders.settlement.columns import Batch
 from apps.orders.settlement.entries import Position
 from apps.orders.settlement.money import money_of
@@ -60,6 +60,7 @@ def settle(connection: psycopg.Connection[Any], shard: str, batch: Batch, market
         trades.write(cursor, shard, batch.of(EventKind.TRADE), money.quote_units)
         reach("settlement.copy.after")
         orders.write(cursor, batch, states)
+        lists.write(cursor, batch)
         allocations.write(cursor, shard, batch, money.fill_terms)
         parked.write(cursor, batch.of(EventKind.ORDER_PARKED))
         prevented.write(cursor, shard, batch.of(EventKind.PREVENTED_MATCH))

@@ -17,6 +17,7 @@ TABLES = {
     "orders_trade": "*",
     "orders_parkedorder": "*",
     "orders_preventedmatch": "*",
+    "orders_orderlist": "*",
     "orders_ordershare": "*",
     "orders_allocatedfill": "*",
     "orders_orderreview": "order_id, decision, reason, requested_by, outbox_key",
