@@ -71,7 +71,8 @@ REFUSALS: Final = {
     EventKind.RELAY_REFUSED,
 }  # fmt: skip
 STATES: Final = (
-    MarketState.OPEN, MarketState.HALTED, MarketState.POST_ONLY, MarketState.CANCEL_ONLY, MarketState.CLOSED,
+    MarketState.AUCTION, MarketState.OPEN, MarketState.HALTED, MarketState.POST_ONLY, MarketState.CANCEL_ONLY,
+    MarketState.AUCTION, MarketState.CLOSED,
 )  # fmt: skip
 
 people = st.sampled_from(PEOPLE)
@@ -174,6 +175,9 @@ def rules_of_the_market(draw: Any) -> dict[str, Any]:
             [BreakerRule(1, BreakerMeasure.PRICE, 100, 60_000)],
             [BreakerRule(2, BreakerMeasure.VWAP, 150, 9_000)],
         ),
+        "call_s": (5, 0),
+        "collar_bp": (0, 150),
+        "max_extensions": (0, 1),
         "breaker_min_notional_units": (0, 3 * LOT_COST),
     }
     chosen = draw(st.sets(st.sampled_from(tuple(choices)), min_size=1, max_size=4))
@@ -190,14 +194,11 @@ class Followed(Table):
         self.families: dict[int, int] = {}
         self.limits: dict[int, int] = {}  # price of each order that has one
         self.state = MarketState.PRE_LAUNCH
-        self.uncrosses = False  # this command or timer ends an auction
         super().__init__(made_by=made_by, closed_ids_kept=4)
 
     def run(self, frames: bytes) -> list[Any]:
         before = self.engine.snapshot()
         events = super().run(frames)
-        moves = [event for event in events if isinstance(event, MarketStateChanged)]
-        self.uncrosses = any(event.old_state == MarketState.AUCTION for event in moves)
         for event in events:
             self.projection.apply(event)
             self._follow(event)
@@ -227,12 +228,12 @@ class Followed(Table):
         """At the maker's price, in an auction at one price for all; beyond nobody's limit, never within a family."""
         makers, takers = self.limits[event.maker_order_id], self.limits[event.taker_order_id]
         buys = bool(event.flags & TradeFlag.TAKER_IS_BUYER)
-        assert self.uncrosses or event.price_ticks == makers
+        assert event.flags & TradeFlag.AUCTION or event.price_ticks == makers
         assert makers >= event.price_ticks if not buys else makers <= event.price_ticks
         assert not takers or (event.price_ticks <= takers if buys else event.price_ticks >= takers)
         taker, maker = (self.families.get(each, each) for each in (event.account_id, event.maker_account_id))
         assert taker != maker, "a family traded with itself"
-        assert self.uncrosses or self.state == MarketState.OPEN
+        assert self.state == (MarketState.AUCTION if event.flags & TradeFlag.AUCTION else MarketState.OPEN)
 
     def recent(self, ago: int) -> tuple[int, int]:
         """(order_id, account_id) of an order; of one that never was, where there is none."""
@@ -254,7 +255,7 @@ class EngineMachine(RuleBasedStateMachine):
         for who in (*PEOPLE, *SUB_ACCOUNTS):
             for amount, asset in FUNDS:
                 self.table.fund(who, amount, asset)
-        self.table.set_market(initial_price_ticks=MIDDLE)
+        self.table.set_market(initial_price_ticks=MIDDLE, call_s=5)
         head = self.table.accounts["alice"]
         for who in SUB_ACCOUNTS:
             self.join_family(who, "alice")
@@ -403,6 +404,25 @@ class EngineMachine(RuleBasedStateMachine):
         self.closed_for = steps
         self.table.send(SetMarketState(market_id=MARKET, state=state, cause=1, **self.table.numbered()))
 
+    @rule(
+        entries=st.lists(
+            st.tuples(people, st.sampled_from(Side), prices, lots, st.sampled_from((0, 2))), min_size=2, max_size=6
+        ),
+        waits=st.booleans(),
+    )  # fmt: skip
+    def call_auction(self, entries: list[tuple[str, Side, int, int, int]], waits: bool) -> None:
+        """Orders, icebergs too, that may cross; then mostly the time at which they are paired."""
+        self.turn()
+        if not self.table.settings.call_s:
+            self.table.set_market(call_s=5)
+        command = SetMarketState(market_id=MARKET, state=MarketState.AUCTION, cause=1, **self.table.numbered())
+        self.table.send(command)
+        for who, side, price, quantity, display in entries:
+            self.table.place("last", who, **resting(side, price, quantity) | {"display_lots": min(display, quantity)})
+        if waits:
+            self.table.now_ms += 5_000
+            self.table.do_tick()
+
     @rule(what=st.sampled_from(("family", "skip", "restart", "restart")), who=people, head=people, fields=orders())
     def seldom(self, what: str, who: str, head: str, fields: dict[str, Any]) -> None:
         self.turn()
@@ -427,8 +447,12 @@ class EngineMachine(RuleBasedStateMachine):
         if self.closed_for:
             self.closed_for -= 1
             if not self.closed_for:
-                command = SetMarketState(market_id=MARKET, state=MarketState.OPEN, cause=1, **self.table.numbered())
-                self.table.send(command)
+                bids, asks = (self.table.engine.depth(MARKET, side, 1) for side in Side)
+                if not bids or not asks or bids[0][0] < asks[0][0]:
+                    state = MarketState.OPEN
+                else:  # an auction left the book crossed: only another one, or the end of its orders, leads on
+                    state = MarketState.AUCTION if self.table.settings.call_s else MarketState.CLOSED
+                self.table.send(SetMarketState(market_id=MARKET, state=state, cause=1, **self.table.numbered()))
 
     def join_family(self, who: str, head: str) -> None:
         account_id, family_id = self.table.accounts[who], self.table.accounts[head]
