@@ -1,9 +1,12 @@
 """Circuit breakers: every window is measured anew from the prints themselves (matching-rules 6)."""
 
 from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ceil, floor
 
-from apps.streams.kinds import BreakerMeasure
+from apps.streams.kinds import BreakerMeasure, MarketState
 from apps.streams.messages import BreakerRule
+from apps.streams.records import HaltDistance
 from tests.oracle.world import Market, World
 
 HALT_S_MAX = 300
@@ -22,8 +25,8 @@ class Window:
     prints: list[Print] = field(default_factory=list)
 
 
-def forbids(window: Window, now: int, price: int, more: list[Print]) -> bool:
-    """Whether the rule forbids a print at the price. `more` are prints on paper behind the real ones."""
+def seen(window: Window, now: int, more: list[Print]) -> tuple[list[Print], int | None]:
+    """(prints that count, the last one before them). `more` are prints on paper behind the real ones."""
     rule = window.rule
     len_ms = -(-rule.window_ms // 300)
     counted: list[Print] = []
@@ -33,6 +36,13 @@ def forbids(window: Window, now: int, price: int, more: list[Print]) -> bool:
             counted.append(each)
         else:
             before = each[1]
+    return counted, before
+
+
+def forbids(window: Window, now: int, price: int, more: list[Print]) -> bool:
+    """Whether the rule forbids a print at the price."""
+    rule = window.rule
+    counted, before = seen(window, now, more)
     if rule.measure == BreakerMeasure.PRICE:
         prices = [p for _, p, _ in counted] + ([before] if before is not None else [])
         if not prices:
@@ -51,6 +61,49 @@ def forbidding(world: World, market: Market, price: int, more: list[Print]) -> B
             rule: BreakerRule = market.windows[rule_id].rule
             return rule
     return None
+
+
+def distance(world: World, market: Market) -> tuple[int, int, int, int]:
+    """Nearest forbidden prices up and down and the rules that forbid them, 0 for none."""
+    ups, downs = [], []
+    for rule_id, window in market.windows.items():
+        bp = window.rule.bp
+        counted, before = seen(window, world.now, [])
+        if window.rule.measure == BreakerMeasure.PRICE:
+            prices = [p for _, p, _ in counted] + ([before] if before is not None else [])
+            if not prices:
+                continue
+            low, high = Fraction(min(prices)), Fraction(max(prices))
+        else:
+            quantity = sum(lots for _, _, lots in counted)
+            if not quantity:
+                continue
+            low = high = Fraction(sum(p * lots for _, p, lots in counted), quantity)
+        ups.append((floor(low * (10_000 + bp) / 10_000) + 1, rule_id))
+        downs.append((1 - ceil(high * (10_000 - bp) / 10_000), rule_id))
+    up, up_rule = min(ups, default=(0, 0))
+    down, down_rule = min(downs, default=(0, 0))
+    return up, -down, up_rule, down_rule if down else 0
+
+
+def tell_distances(world: World) -> None:
+    """A tick: of markets that are open, once a second at most, where it is news."""
+    for market_id in sorted(world.markets):
+        market = world.markets[market_id]
+        if market.state != MarketState.OPEN or world.now - market.told_ms < 1_000:
+            continue
+        found = distance(world, market)
+        if found != market.told:
+            market.told, market.told_ms = found, world.now
+            up, down, up_rule, down_rule = found
+            world.emit(
+                HaltDistance,
+                market_id=market_id,
+                up_ticks=up,
+                down_ticks=down,
+                up_rule_id=up_rule,
+                down_rule_id=down_rule,
+            )
 
 
 def record(world: World, market: Market, price: int, lots: int) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from apps.streams.kinds import CommandKind, Reason
 from apps.streams.records import COMMANDS, CONTROL_HEAD_SIZE, FRAME_SIZE, MoneyCommand, Relayed
-from tests.oracle import blocks, money, orders, parking, staff, stops
+from tests.oracle import blocks, breakers, money, orders, parking, staff, stops
 from tests.oracle.world import World
 
 ONE_FRAME_COMMANDS: dict[CommandKind, Callable[..., object]] = {
@@ -72,7 +72,9 @@ class Oracle:
         if isinstance(command, Relayed) and not money.is_next(world, command.relay_seq, command.source):
             return
         one_frame = len(run) == FRAME_SIZE
-        if kind in ONE_FRAME_COMMANDS:
+        if kind == CommandKind.TICK:
+            breakers.tell_distances(world)
+        elif kind in ONE_FRAME_COMMANDS:
             ONE_FRAME_COMMANDS[kind](world, command, readable=readable and one_frame)
         elif isinstance(command, MoneyCommand):
             money.move_money(world, command, readable=readable and one_frame)

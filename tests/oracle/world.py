@@ -36,6 +36,8 @@ class Market:
     skips: int = 0
     windows: dict[int, Any] = field(default_factory=dict)  # rule_id -> breakers.Window
     halts: list[int] = field(default_factory=list)  # when breaker halts began
+    told: tuple[int, int, int, int] = (0, 0, 0, 0)  # the last HALT_DISTANCE
+    told_ms: int = 0
     halt_rule: int = 0  # rule of the halt that lasts
     reopens_ms: int = 0
     due_ms: int = 0  # when a timer ends the state, 0 where none does

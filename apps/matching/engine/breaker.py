@@ -53,6 +53,9 @@ class Distance(NamedTuple):
     down_rule_id: int
 
 
+NO_DISTANCE: Final = Distance(0, 0, 0, 0)
+
+
 class Bucket:
     __slots__ = ("high", "k", "last", "lots", "low", "value")
 
@@ -212,13 +215,12 @@ class Breaker:
     """The breakers of one market, `windows` by ascending rule id.
 
     `tripped` is the rule that forbade the last print asked for, `rest_units` what the taker would still have traded at
-    that price; both are read at once by halt.py. `told` and `told_ms` are the last HALT_DISTANCE and its time, 0 before
-    the first.
+    that price; both are read at once by halt.py.
     """
 
     __slots__ = (
         "factor", "has_vwap", "high", "low", "prints_from", "prints_ms", "quiet_high", "quiet_low", "quiet_until_ms",
-        "rest_units", "taker", "told", "told_ms", "tripped", "windows",
+        "rest_units", "taker", "tripped", "windows",
     )  # fmt: skip
 
     def __init__(self, rules: Sequence[BreakerRule], factor: int, last_ticks: int) -> None:
@@ -228,8 +230,6 @@ class Breaker:
         self.has_vwap = any(window.is_vwap for window in self.windows)
         self.tripped: BreakerRule | None = None
         self.rest_units = 0
-        self.told = Distance(0, 0, 0, 0)
-        self.told_ms = 0
         self._forget()
 
     def _forget(self) -> None:
@@ -245,7 +245,6 @@ class Breaker:
         kept = {window.rule: window for window in self.windows}
         newer = Breaker(rules, factor, last_ticks)
         newer.windows = [kept.get(window.rule, window) for window in newer.windows]
-        newer.told, newer.told_ms = self.told, self.told_ms
         return newer
 
     def restart(self, last_ticks: int) -> None:

@@ -1,10 +1,12 @@
 """Distance to halt: how far the next print may go, told at a TICK (T9, matching-rules.md 6).
 
-At most once a second for each market that is open, and only if it differs from what was told last.
+At most once a second for each market that is open, and only if it differs from what was told last. A market that has no
+breakers any more has no distance.
 """
 
 from typing import Final
 
+from apps.matching.engine.breaker import NO_DISTANCE
 from apps.matching.engine.state import State
 from apps.streams.kinds import MarketState
 
@@ -17,9 +19,11 @@ def tick(state: State, frames: bytes, offset: int) -> None:
     now_ms = state.journal.now_ms
     for _, market in sorted(state.markets.items()):
         breaker = market.breaker
-        if breaker is None or market.state != _OPEN or now_ms < breaker.told_ms + TOLD_EVERY_MS:
+        if breaker is None and market.told == NO_DISTANCE:
             continue
-        found = breaker.distance(now_ms, market.last_price_ticks)
-        if found != breaker.told:
-            breaker.told, breaker.told_ms = found, now_ms
+        if market.state != _OPEN or now_ms < market.told_ms + TOLD_EVERY_MS:
+            continue
+        found = NO_DISTANCE if breaker is None else breaker.distance(now_ms, market.last_price_ticks)
+        if found != market.told:
+            market.told, market.told_ms = found, now_ms
             state.journal.halt_distance(market.market_id, found)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from apps.matching.engine.accounts import Asset, Seat
 from apps.matching.engine.book import BUY, SELL, BookSide, Order
-from apps.matching.engine.breaker import Breaker
+from apps.matching.engine.breaker import NO_DISTANCE, Breaker
 from apps.matching.engine.fees import rates_by_tier
 from apps.streams.kinds import HaltCause, MarketState
 from apps.streams.messages import MarketSettings
@@ -23,7 +23,7 @@ class Market:
     `until_ms`, `reopens_ms` and `rule_id` are those of the event that brought the state (MARKET_STATE_CHANGED);
     `timer_seq` is that event's seq where a timer ends the state, else 0. `halts` says when breaker halts began, oldest
     first, as far as they may still count. In AUCTION `auction_ticks` and `auction_lots` are the last AUCTION_PRICE, and
-    `extensions` counts how often the call phase went on.
+    `extensions` counts how often the call phase went on. `told` and `told_ms` are the last HALT_DISTANCE and its time.
     """
 
     __slots__ = (
@@ -55,7 +55,7 @@ class Market:
         "skips",
         "state",
         "taker_ppm",
-        "timer_seq",
+        "timer_seq", "told", "told_ms",
         "triggered",
         "unit_factor",
         "until_ms",
@@ -83,6 +83,7 @@ class Market:
         self.halts: list[int] = []
         self.extensions = self.auction_ticks = self.auction_lots = 0
         self.breaker: Breaker | None = None
+        self.told, self.told_ms = NO_DISTANCE, 0
         self.apply(settings)
 
     def apply(self, settings: MarketSettings) -> None:

@@ -58,7 +58,7 @@ def set_market(state: State, frames: bytes, offset: int) -> Reason | None:
             if market.state not in _UNITS_MAY_CHANGE_IN or not market.is_empty():
                 return Reason.MARKET_IN_USE
             market.last_price_ticks = 0
-            market.breaker = None
+            market.breaker = None  # what its windows saw was in old ticks
         market.apply(settings)
     state.journal.settings_applied(
         CommandKind.SET_MARKET,

@@ -45,11 +45,7 @@ def halt_rows(state: State) -> dict[str, Iterator[Row]]:
             for market in markets
             if market.timer_seq
         ),
-        "halt_distances": (
-            (market.market_id, *market.breaker.told, market.breaker.told_ms)
-            for market in markets
-            if market.breaker is not None and market.breaker.told_ms
-        ),
+        "halt_distances": ((market.market_id, *market.told, market.told_ms) for market in markets if market.told_ms),
         "auctions": (
             (market_id, market.extensions, market.auction_ticks, market.auction_lots)
             for market_id, market in sorted(state.auctions.items())
@@ -86,10 +82,8 @@ def restore_halts(state: State, tables: dict[str, list[Row]]) -> None:
         market.until_ms, market.reopens_ms, market.rule_id, market.timer_seq = until_ms, reopens_ms, rule_id, seq
         state.timers.add(until_ms, seq, market)
     for market_id, *told, told_ms in tables["halt_distances"]:
-        breaker = state.markets[market_id].breaker
-        if breaker is None:
-            raise ValueError(f"a distance to the breakers of market {market_id}, which has none")
-        breaker.told, breaker.told_ms = Distance(*told), told_ms
+        market = state.markets[market_id]
+        market.told, market.told_ms = Distance(*told), told_ms
     for market_id, extensions, auction_ticks, auction_lots in tables["auctions"]:
         market = state.auctions[market_id] = state.markets[market_id]
         market.extensions, market.auction_ticks, market.auction_lots = extensions, auction_ticks, auction_lots

@@ -227,8 +227,8 @@ def markets(state: State) -> Iterator[MarketRow]:
             market.rule_id,
             market.auction_ticks,
             market.auction_lots,
-            market.breaker.told.up_ticks if market.breaker is not None else 0,
-            market.breaker.told.down_ticks if market.breaker is not None else 0,
+            market.told.up_ticks,
+            market.told.down_ticks,
         )
 
 

@@ -130,6 +130,15 @@ def test_no_distance_is_told_outside_open() -> None:
     assert distances(table, 10) == [(4_749_999, 5_250_001)]
 
 
+def test_a_market_without_breakers_has_no_distance_any_more() -> None:
+    table = play("ask a1 alice 50000 0.1\nbuy p1 bob market 0.1", breaker_rules=[FIVE])
+    assert distances(table, 1_000) == [(4_749_999, 5_250_001)]
+    table.play("breakers")
+    assert distances(table, 1_000, 1_000) == [(0, 0)]
+    table.play("breakers 1:price:500:60:120")
+    assert distances(table, 1_000) == [(4_749_999, 5_250_001)]
+
+
 def test_changed_settings_of_an_asset_keep_its_totals() -> None:
     table = play("fund alice 5 BTC\nclass-of BTC coin -> applied\nclass-of BTC gold -> applied")
     table.engine.validate()
