@@ -240,6 +240,40 @@ def order_unknown() -> ApiError:
     return ApiError(400, -2013, "Order does not exist.")
 
 
+def oco_type() -> ApiError:
+    return ApiError(400, -1158, "Order type not supported in OCO.")
+
+
+def oco_both_limit() -> ApiError:
+    return ApiError(400, -1168, "At least one OCO order must be contingent.")
+
+
+def oco_limit_side(*, selling: bool) -> ApiError:
+    if selling:
+        return ApiError(400, -1166, "A limit order in a sell OCO must be above.")
+    return ApiError(400, -1165, "A limit order in a buy OCO must be below.")
+
+
+def oco_stop_side(*, selling: bool) -> ApiError:
+    if selling:
+        return ApiError(400, -1197, "A stop loss order in a sell OCO must be below.")
+    return ApiError(400, -1196, "A stop loss order in a buy OCO must be above.")
+
+
+def oco_profit_side(*, selling: bool) -> ApiError:
+    if selling:
+        return ApiError(400, -1199, "A take profit order in a sell OCO must be above.")
+    return ApiError(400, -1198, "A take profit order in a buy OCO must be below.")
+
+
+def list_cancel_refused() -> ApiError:
+    return ApiError(400, -2011, "Unknown order list sent.")
+
+
+def list_unknown() -> ApiError:
+    return ApiError(400, -2018, "Order list does not exist.")
+
+
 INSUFFICIENT: Final = "Account has insufficient balance for requested action."
 CLOSED: Final = "Market is closed."
 UNKNOWN: Final = "Unknown order sent."
@@ -276,10 +310,11 @@ REFUSALS: Final[Mapping[Reason, tuple[int, int, str]]] = {
     Reason.AMEND_QUANTITY: (400, -2038, AMEND_TOO_LOW),
     Reason.WOULD_TRIGGER: (400, -2010, "Order would trigger immediately."),
     Reason.TRAILING_DELTA: (400, -1013, "Filter failure: TRAILING_DELTA"),
-    Reason.MAX_NUM_ORDER_LISTS: (400, -1013, "Filter failure: MAX_NUM_ORDER_LISTS"),
-    Reason.LIST_LEGS: (400, -1013, "These orders do not make such a list."),
-    Reason.LIST_UNCHANGEABLE: (400, -2038, "An order of a list cannot be amended."),
     Reason.MAX_NUM_ALGO_ORDERS: (400, -1013, "Filter failure: MAX_NUM_ALGO_ORDERS"),
+    # Of the gateway's own checks only the prices are left to the engine.
+    Reason.LIST_LEGS: (400, -2010, "The relationship of the prices for the orders is not correct."),
+    Reason.MAX_NUM_ORDER_LISTS: (400, -1013, "Filter failure: MAX_NUM_ORDER_LISTS"),
+    Reason.LIST_UNCHANGEABLE: (400, -2038, "An order of a list cannot be amended."),
     Reason.NOT_AMENDABLE: (400, -2038, "This order is not in the book and cannot be amended."),
     Reason.MAX_NUM_ICEBERG_ORDERS: (400, -1013, "Filter failure: MAX_NUM_ICEBERG_ORDERS"),
     Reason.EXPIRY_PASSED: (400, -1013, "The order's end must lie in the future."),

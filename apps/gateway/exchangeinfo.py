@@ -35,8 +35,8 @@ def symbol(market: Market) -> dict[str, Any]:
         "quoteCommissionPrecision": ASSET_DECIMALS,
         "orderTypes": list(ORDER_TYPES),
         "icebergAllowed": True,
-        "ocoAllowed": False,
-        "otoAllowed": False,
+        "ocoAllowed": True,
+        "otoAllowed": True,
         "opoAllowed": False,
         "quoteOrderQtyMarketAllowed": True,
         "allowTrailingStop": True,
@@ -105,10 +105,10 @@ def filters(market: Market) -> list[dict[str, Any]]:
     )
     if market.max_open_orders:
         found.append({"filterType": "MAX_NUM_ORDERS", "maxNumOrders": market.max_open_orders})
-    if market.max_order_lists:
-        found.append({"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": market.max_order_lists})
     if market.max_conditional_orders:
         found.append({"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": market.max_conditional_orders})
+    if market.max_order_lists:
+        found.append({"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": market.max_order_lists})
     if market.max_iceberg_orders:
         found.append({"filterType": "MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders": market.max_iceberg_orders})
     return found

@@ -23,6 +23,7 @@ from apps.gateway.database import Follower, make_pool
 from apps.gateway.history import History
 from apps.gateway.keys import Credentials
 from apps.gateway.markets import MARKETS_CHANNEL, Markets
+from apps.gateway.orderlists import OrderLists
 from apps.gateway.orders import Orders
 from apps.gateway.passthrough import Site
 from apps.gateway.pressure import MB, Limits
@@ -88,6 +89,7 @@ class Gateway:
         self.batcher = Batcher(self.pipe, self.tail, keys)
         self.orders = Orders(self.markets, self.batcher, self.monitor, self.reads)
         self.replacements = Replacements(self.markets, self.batcher, self.reads, self.orders)
+        self.lists = OrderLists(self.markets, self.batcher, self.monitor, self.reads)
         self.blocks = BlockOrders(self.markets, self.orders, self.reads)
         self.amendments = Amendments(self.markets, self.batcher, self.monitor, self.reads)
         self.public = PublicFeed(config.edge_url, config.shard, self.markets)
@@ -142,9 +144,9 @@ class Gateway:
         await self.follower.started.wait()
         await self.tail.started.wait()
 
-    def count_order(self, call: Call) -> None:
-        """Count a new order of the caller and tell the counts in the answer's headers."""
-        ten_seconds, day = self.order_counts.add(call.account_id, 1, call.received_ms)
+    def count_order(self, call: Call, orders: int = 1) -> None:
+        """Count new orders of the caller and tell the counts in the answer's headers."""
+        ten_seconds, day = self.order_counts.add(call.account_id, orders, call.received_ms)
         call.headers += [
             (b"x-mbx-order-count-10s", str(ten_seconds).encode()),
             (b"x-mbx-order-count-1d", str(day).encode()),

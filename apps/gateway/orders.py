@@ -8,6 +8,7 @@ from apps.gateway import errors
 from apps.gateway.batcher import Batcher
 from apps.gateway.coremonitor import CoreMonitor
 from apps.gateway.filters import check_filters
+from apps.gateway.listreplies import canceled_lists
 from apps.gateway.markets import Market, Markets
 from apps.gateway.orderform import OrderForm, new_client_id, parse_order
 from apps.gateway.reads import Reads
@@ -19,6 +20,7 @@ from apps.streams.records import (
     CancelOrder,
     CancelTimerSet,
     InternalReject,
+    ListRejected,
     OrderClosed,
     OrderRejected,
     PlaceOrder,
@@ -84,7 +86,10 @@ class Orders:
         return found
 
     async def cancel(self, values: dict[str, Any], account_id: int) -> dict[str, Any]:
-        """Cancel one order by id, by client id, or by both (then they must name the same order)."""
+        """Cancel one order by id, by client id, or by both (then they must name the same order).
+
+        An order of a list ends the whole list, and the answer is the list's.
+        """
         market = self._markets.get(values["symbol"])
         order_id, client_id = values["orderId"], values["origClientOrderId"]
         if order_id is None and client_id is None:
@@ -99,13 +104,14 @@ class Orders:
                 cancel_client_id=values["newClientOrderId"] or new_client_id(),
             )
         )
-        for event in own_events(records, account_id):
+        events = own_events(records, account_id)
+        for event in events:
             if event.KIND == EventKind.CANCEL_REJECTED:
                 break
             if is_canceled(event) and (
                 event.order_id == order_id if order_id is not None else event.client_id == client_id
             ):
-                return canceled_order(event, market)
+                return canceled_lists(events, market).get(event.order_id) or canceled_order(event, market)
         raise errors.cancel_refused()
 
     async def cancel_all(self, values: dict[str, Any], account_id: int) -> list[dict[str, Any]]:
@@ -113,14 +119,17 @@ class Orders:
         market = self._markets.get(values["symbol"])
         self._monitor.check_cancel()
         records = await self._batcher.send(CancelAll(market_id=market.id, account_id=account_id))
+        events = own_events(records, account_id)
+        lists = canceled_lists(events, market)
         closed = [
-            canceled_order(event, market)
-            for event in own_events(records, account_id)
+            lists.get(event.order_id) or canceled_order(event, market)
+            for event in events
             if is_canceled(event) and event.market_id == market.id
         ]
         if not closed:
             raise errors.cancel_refused()
-        return closed
+        # A list stands there once, whichever of its orders was cancelled first.
+        return [answer for place, answer in enumerate(closed) if answer not in closed[:place]]
 
     async def cancel_all_after(self, timeout_ms: int, account_id: int) -> dict[str, int]:
         """The dead man's switch: cancel the account's orders, in every market, `timeout_ms` from now; 0 stops it."""
@@ -150,8 +159,8 @@ def own_events(records: list[bytes], account_id: int) -> list[Any]:
 
 def is_stale(records: list[bytes]) -> bool:
     return any(
-        record[1] == EventKind.ORDER_REJECTED
-        and isinstance(event := decode_event(record), OrderRejected)
+        record[1] in (EventKind.ORDER_REJECTED, EventKind.LIST_REJECTED)
+        and isinstance(event := decode_event(record), OrderRejected | ListRejected)
         and event.reason == Reason.STALE_SETTINGS
         for record in records
     )

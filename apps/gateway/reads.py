@@ -15,10 +15,11 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from apps.gateway import errors
 from apps.gateway.idbounds import first_order_at, first_trade_at
+from apps.gateway.listreplies import ListView
 from apps.gateway.markets import Market, Markets
 from apps.gateway.replies import Fill, OrderView, fee_asset
 from apps.gateway.settled import Settled
-from apps.streams.kinds import OrderStatus, Side
+from apps.streams.kinds import ListStatus, OrderStatus, Side
 from apps.streams.shards import last_order_id, order_ids_after
 
 OPEN: Final = [int(OrderStatus.NEW), int(OrderStatus.PARTIALLY_FILLED), int(OrderStatus.PENDING_NEW)]
@@ -37,6 +38,13 @@ _BY_CLIENT_ID: Final = (
 )
 _OPEN: Final = f"o.account_id = %s AND o.status IN ({', '.join(map(str, OPEN))}) AND {_OF_SHARD}"
 _OPEN_OF_ACCOUNT: Final = f"SELECT {_ORDER} FROM orders_order o WHERE {_OPEN}"  # noqa: S608
+_LIST: Final = (
+    "SELECT l.id, l.client_order_id, l.kind, l.status, l.updated_ms, l.market_id,"
+    " (SELECT array_agg(o.id ORDER BY o.id) FROM orders_order o WHERE o.id IN (l.id, l.order_id_2, l.order_id_3)),"
+    " (SELECT array_agg(o.client_order_id ORDER BY o.id) FROM orders_order o"
+    " WHERE o.id IN (l.id, l.order_id_2, l.order_id_3))"
+    " FROM orders_orderlist l WHERE l.account_id = %s"
+)
 _TRADE: Final = (
     "t.trade_id, t.maker_order_id, t.taker_order_id, t.price_ticks, t.quantity_lots, t.quote_units, t.taker_is_buyer,"
     " t.taker_fee_units, t.maker_fee_units, t.time_ms"
@@ -221,6 +229,54 @@ class Reads:
             )
             lots, quote_units = lots + row[0], quote_units + row[1]
         return lots, quote_units
+
+    # -- order lists --------------------------------------------------------------------------------------------------
+    async def order_list(
+        self, account_id: int, list_id: int | None, client_id: str | None
+    ) -> tuple[ListView, Market]:  # fmt: skip
+        """-2018 unless the account has such a list; by client id the newest, both ids must name the same one."""
+        where, parameters = "", [account_id]
+        if list_id is not None:
+            where, parameters = where + " AND l.id = %s", [*parameters, list_id]
+        if client_id is not None:
+            where += " AND l.client_order_id = %s"
+            parameters.append(client_id)  # type: ignore[arg-type]
+        rows = await self._settled_rows(f"{_LIST}{where} ORDER BY l.id DESC LIMIT 1", parameters)
+        if not rows:
+            raise errors.list_unknown()
+        return self._list_view(rows[0])
+
+    async def orders_of_list(self, account_id: int, view: ListView) -> list[OrderView]:
+        """Its orders in the list's order."""
+        rows = await self._settled_rows(
+            f"SELECT {_ORDER} FROM orders_order o WHERE o.account_id = %s AND o.id = ANY(%s) ORDER BY o.id",  # noqa: S608
+            (account_id, [order_id for order_id, _ in view.orders]),
+        )
+        return [_view(row) for row in rows]
+
+    async def open_lists(self, account_id: int) -> list[tuple[ListView, Market]]:
+        rows = await self._settled_rows(f"{_LIST} AND l.status <> %s ORDER BY l.id", (account_id, ListStatus.ALL_DONE))
+        return [self._list_view(row) for row in rows]
+
+    async def all_lists(
+        self, account_id: int, *, from_id: int | None, start_ms: int | None, end_ms: int | None, limit: int
+    ) -> list[tuple[ListView, Market]]:
+        """From an id or time upward, oldest first; the most recent when neither is given."""
+        await self._settled.wait()
+        async with self.connection() as connection:
+            low, high = from_id, None
+            if start_ms is not None:
+                low = max(low or 0, await first_order_at(connection, self._shard, start_ms))
+            if end_ms is not None:
+                high = await first_order_at(connection, self._shard, end_ms + 1)
+            rows = await _range(connection, _LIST, "l.id", [account_id], low, high, limit)
+        return [self._list_view(row) for row in rows]
+
+    def _list_view(self, row: Sequence[Any]) -> tuple[ListView, Market]:
+        list_id, client_id, kind, status, updated_ms, market_id, ids, client_ids = row
+        orders = tuple(zip(ids, client_ids, strict=True))
+        view = ListView(list_id, client_id, kind, status == ListStatus.ALL_DONE, updated_ms, orders)
+        return view, self._markets.by_id[market_id]
 
     # -- trades -------------------------------------------------------------------------------------------------------
     async def own_trades(

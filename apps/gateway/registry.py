@@ -130,7 +130,7 @@ def endpoint(
 
 def load() -> Registry:
     """Import every installed app's endpoints once; needs Django's app registry."""
-    for name in ("market", "account", "order", "wallet"):
+    for name in ("market", "account", "order", "orderlist", "wallet"):
         import_module(f"apps.gateway.api.{name}")
     for config in django_apps.get_app_configs():
         if config.name.startswith("apps.") and find_spec(f"{config.name}.api") and find_spec(f"{config.name}.api.sapi"):

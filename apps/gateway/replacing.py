@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from apps.gateway import errors
 from apps.gateway.batcher import Batcher
+from apps.gateway.listreplies import canceled_lists
 from apps.gateway.markets import Market, Markets
 from apps.gateway.orderform import OrderForm, new_client_id
 from apps.gateway.orders import Orders, is_canceled, is_stale, own_events
@@ -69,13 +70,14 @@ class Replacements:
             raise errors.replace_failed(_data(UNTRIED, (FAILURE, error.body()))) from error
 
     def _cancel_half(self, records: list[bytes], head: ReplaceOrder, market: Market) -> Half:
-        for event in own_events(records, head.account_id):
+        events = own_events(records, head.account_id)
+        for event in events:
             if isinstance(event, CancelRejected):
                 return FAILURE, errors.refusal(event.reason).body()
             if is_canceled(event) and (
                 event.order_id == head.order_id if head.order_id else event.client_id == head.client_id
             ):
-                return SUCCESS, canceled_order(event, market)
+                return SUCCESS, canceled_lists(events, market).get(event.order_id) or canceled_order(event, market)
         return UNTRIED
 
     async def _new_half(self, records: list[bytes], form: OrderForm) -> Half:

@@ -4,6 +4,7 @@ Money is text padded to 8 decimals; ids and times are integers. `clientOrderId` 
 id, `origClientOrderId` the order's.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,7 +13,16 @@ from apps.gateway import errors
 from apps.gateway.dialect import NO_LIST, NOTHING, SIDE_NAMES, STATUS_NAMES, STP_NAMES, TIF_NAMES, TYPE_NAMES
 from apps.gateway.markets import Market
 from apps.streams.codec import decode_event
-from apps.streams.kinds import AcceptedFlag, OrderKind, OrderStatus, Reason, Side, StpMode, TimeInForce, TradeFlag
+from apps.streams.kinds import (
+    AcceptedFlag,
+    EnteredFlag,
+    OrderStatus,
+    Reason,
+    Side,
+    StpMode,
+    TimeInForce,
+    TradeFlag,
+)
 from apps.streams.records import (
     InternalReject,
     OrderAccepted,
@@ -21,6 +31,8 @@ from apps.streams.records import (
     OrderDuplicate,
     OrderParked,
     OrderRejected,
+    OrderTriggered,
+    PendingEntered,
     PreventedMatch,
     Trade,
 )
@@ -118,40 +130,53 @@ def placed(records: list[bytes], market: Market) -> OrderView | Duplicate:
 
     Timers may have run under the same command before the order, so the order's own events are picked by its id.
     """
-    accepted: OrderAccepted | None = None
+    events = [decode_event(record) for record in records]
+    for event in events:
+        if isinstance(event, OrderAccepted):
+            return view_of(event, events, market)
+        if isinstance(event, OrderRejected | InternalReject):
+            raise errors.refusal(event.reason)
+        if isinstance(event, OrderDuplicate):
+            return Duplicate(event.order_id)
+    raise AssertionError("a place command ends in accepted, rejected, duplicate or skipped")
+
+
+def view_of(accepted: OrderAccepted, events: Sequence[Any], market: Market, list_id: int = 0) -> OrderView:
+    """An order that this command accepted, as it is after the command: what the command triggered may have met it."""
+    own = accepted.order_id
     fills: list[Fill] = []
     met: list[PreventedMatch] = []
     ended: dict[int, OrderClosed] = {}
     quote_units, lots, prevented_lots, reason = 0, 0, 0, 0
-    status = OrderStatus.NEW
-    for record in records:
-        event = decode_event(record)
+    is_waiting = bool(accepted.flags & (AcceptedFlag.WAITING | AcceptedFlag.PENDING))
+    working_ms = 0
+    status = OrderStatus.PENDING_NEW if accepted.flags & AcceptedFlag.PENDING else OrderStatus.NEW
+    for event in events:
         if isinstance(event, OrderClosed):
             ended[event.order_id] = event
-        if isinstance(event, OrderAccepted) and accepted is None:
-            accepted = event
-        elif accepted is None and isinstance(event, OrderRejected | InternalReject):
-            raise errors.refusal(event.reason)
-        elif accepted is None and isinstance(event, OrderDuplicate):
-            return Duplicate(event.order_id)
-        elif accepted is not None and isinstance(event, Trade) and event.taker_order_id == accepted.order_id:
-            asset = fee_asset(market, taker_side=accepted.side, is_taker=True, fee_units=event.taker_fee_units)
-            fills.append(Fill(event.trade_id, event.price_ticks, event.quantity_lots, event.taker_fee_units, asset))
+            if event.order_id == own:
+                status, reason = OrderStatus(event.status), event.reason
+        elif isinstance(event, Trade) and own in (event.taker_order_id, event.maker_order_id):
+            is_taker = event.taker_order_id == own
+            fills.append(_fill(event, market, is_taker=is_taker))
             lots += event.quantity_lots
             quote_units += market.quote_units(event.price_ticks, event.quantity_lots)
-            done = event.flags & TradeFlag.TAKER_DONE
+            done = event.flags & (TradeFlag.TAKER_DONE if is_taker else TradeFlag.MAKER_DONE)
             status = OrderStatus.FILLED if done else OrderStatus.PARTIALLY_FILLED
-        elif accepted is not None and isinstance(event, OrderParked) and event.order_id == accepted.order_id:
-            status = OrderStatus.PENDING_NEW
-        elif accepted is not None and isinstance(event, PreventedMatch) and event.taker_order_id == accepted.order_id:
-            met.append(event)
+        elif isinstance(event, PreventedMatch) and own in (event.taker_order_id, event.maker_order_id):
+            if event.taker_order_id == own:
+                met.append(event)
             if event.stp_mode == StpMode.DECREMENT and accepted.quantity_lots:
                 prevented_lots += event.prevented_lots
-        elif accepted is not None and isinstance(event, OrderClosed) and event.order_id == accepted.order_id:
-            status, reason = OrderStatus(event.status), event.reason
-    assert accepted is not None, "a place command ends in accepted, rejected, duplicate or skipped"
+        elif isinstance(event, OrderParked) and event.order_id == own:
+            status = OrderStatus.PENDING_NEW
+        elif isinstance(event, PendingEntered) and event.order_id == own:
+            status, is_waiting = OrderStatus.NEW, bool(event.flags & EnteredFlag.WAITING)
+            working_ms = event.cmd_ms
+        elif isinstance(event, OrderTriggered) and event.order_id == own:
+            is_waiting, working_ms = False, event.cmd_ms
     return OrderView(
-        order_id=accepted.order_id,
+        order_id=own,
         client_id=accepted.client_id,
         side=accepted.side,
         kind=accepted.order_kind,
@@ -171,10 +196,19 @@ def placed(records: list[bytes], market: Market) -> OrderView | Duplicate:
         reason=reason,
         stop_price_ticks=accepted.stop_price_ticks,
         trailing_bips=accepted.trailing_bips,
-        is_waiting=bool(accepted.flags & AcceptedFlag.WAITING),
+        is_waiting=is_waiting,
+        working_ms=working_ms,
+        list_id=list_id,
         fills=tuple(fills),
         prevented=tuple(_prevented(event, ended, accepted.quantity_lots - lots - prevented_lots) for event in met),
     )
+
+
+def _fill(event: Trade, market: Market, *, is_taker: bool) -> Fill:
+    taker_side = Side.BUY if event.flags & TradeFlag.TAKER_IS_BUYER else Side.SELL
+    fee_units = event.taker_fee_units if is_taker else event.maker_fee_units
+    asset = fee_asset(market, taker_side=taker_side, is_taker=is_taker, fee_units=fee_units)
+    return Fill(event.trade_id, event.price_ticks, event.quantity_lots, fee_units, asset)
 
 
 def _prevented(event: PreventedMatch, ended: dict[int, OrderClosed], taker_rest_lots: int) -> Prevented:
@@ -305,15 +339,14 @@ def _numbers(view: OrderView, market: Market) -> dict[str, Any]:
     }
 
 
-def canceled_order(event: OrderClosed, market: Market) -> dict[str, Any]:
-    """One cancelled order. A MARKET order is never open, so there is no quote budget to show."""
-    assert event.order_kind != OrderKind.MARKET, "market orders never rest"
+def canceled_order(event: OrderClosed, market: Market, list_id: int = 0) -> dict[str, Any]:
+    """One cancelled order. An order by quote budget is never open, so there is none to show."""
     view = OrderView(
         order_id=event.order_id, client_id=event.client_id, side=event.side, kind=event.order_kind,
         time_in_force=event.time_in_force, stp_mode=event.stp_mode or StpMode.EXPIRE_TAKER,
         price_ticks=event.price_ticks, quantity_lots=event.quantity_lots, budget_units=0,
         filled_lots=event.filled_lots, filled_quote_units=event.filled_quote_units, status=event.status,
-        created_ms=0, updated_ms=event.cmd_ms,
+        created_ms=0, updated_ms=event.cmd_ms, list_id=list_id,
     )  # fmt: skip
     return canceled_view(view, market, event.cancel_client_id)
 

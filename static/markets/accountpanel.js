@@ -156,7 +156,7 @@ function expiryText(reason) {
   const words = {
     INSUFFICIENT_LIQUIDITY: "nothing in the book could fill it", UNFILLED_IOC_QUANTITY_EXPIRED: "nothing more could fill it at once",
     UNFILLED_FOK_ORDER_EXPIRED: "the book could not fill all of it at once", EXPIRED_BY_TIME: "its time was over",
-    OCO_TRIGGER: "the other order of its pair took over", OTO_PHASE_ONE_EXPIRED: "the order it waited for ended",
+    LIST_ENDED: "another order of its list ended it",
     EXECUTION_RULE_PRICE_RANGE_EXCEEDED: "trading halts at its price", REJECTED: "it could not be placed when its time came",
   };
   return words[reason] === undefined ? "" : `, because ${words[reason]}`;

@@ -137,6 +137,17 @@ def test_a_resting_order_is_seen_filled_by_somebody_else_and_another_canceled(
     assert complaints == []
 
 
+def test_an_oco_waits_and_is_canceled_as_one(page: Page, complaints: list[str]) -> None:
+    order(page, side="SELL", kind="OCO", price="60000", stop="40000", quantity="0.5")
+    expect(page.locator("#open-orders-body tr")).to_have_count(2)
+    expect(page.locator("#open-orders-body td[data-label=Trigger]").first).to_have_text("≤ 40,000.00")
+    expect(page.locator("#balance-base-locked")).to_have_text("0.50")
+    page.locator("#open-orders-body button").first.click()
+    expect(page.locator("#open-orders-empty")).to_be_visible()
+    expect(page.locator("#balance-base-locked")).to_have_text("0.00")
+    assert complaints == []
+
+
 def test_the_page_survives_the_death_of_the_gateway(page: Page, stack: Stack, maker: Dialect) -> None:
     order(page, price="50960", quantity="0.1")
     expect(page.locator("#open-orders-body tr")).to_have_count(1)

@@ -30,7 +30,8 @@ from apps.gateway.management.commands.run_gateway import gateway_config, server_
 from apps.ledger.services import credit
 from apps.markets.marketdata.edge import Edge
 from apps.markets.marketdata.process import MarketData
-from apps.markets.models import Asset
+from apps.markets.models import Asset, Market
+from apps.markets.services import change_market_settings
 from apps.matching.applying import apply_entries
 from apps.matching.engine import Engine
 from apps.matching.skips import Skips
@@ -209,6 +210,12 @@ class Exchange:
         for thread in self._threads:
             thread.start()
         call_command("demo_data", verbosity=0)
+        self.wait_settled()
+        # Tests trade at whatever price they need; one that is about circuit breakers sets its own.
+        for market in Market.objects.exclude(breaker_rules=[]):
+            change_market_settings(
+                symbol=market.symbol, changes={"breaker_rules": []}, reason="tests", requested_by="tests"
+            )
         self.wait_settled()
         self.gateway_thread.start()
         assert self.gateway_thread.ready.wait(60), "the gateway did not start"

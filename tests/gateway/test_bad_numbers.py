@@ -26,7 +26,10 @@ TOO_PRECISE = ["0.000000001", "1.123456789012345678"]
 BASE: dict[str, str] = {
     "symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "price": "40000", "quantity": "0.1",
     "interval": "1m", "origClientOrderId": "none", "cancelReplaceMode": "STOP_ON_FAILURE",
-    "cancelOrigClientOrderId": "none", "newQty": "0.1",
+    "cancelOrigClientOrderId": "none", "newQty": "0.1", "aboveType": "STOP_LOSS", "belowType": "LIMIT_MAKER",
+    "workingType": "LIMIT_MAKER", "workingSide": "BUY", "workingQuantity": "0.1", "workingPrice": "40000",
+    "pendingType": "MARKET", "pendingSide": "SELL", "pendingQuantity": "0.1", "pendingAboveType": "LIMIT_MAKER",
+    "pendingBelowType": "STOP_LOSS",
 }  # fmt: skip
 
 

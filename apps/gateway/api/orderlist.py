@@ -1,0 +1,126 @@
+"""Order lists over REST and the WebSocket API."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from apps.gateway import errors
+from apps.gateway.listform import (
+    OCO_PARAMS,
+    OLD_OCO_PARAMS,
+    OTO_PARAMS,
+    OTOCO_PARAMS,
+    parse_oco,
+    parse_old_oco,
+    parse_oto,
+    parse_otoco,
+)
+from apps.gateway.listreplies import order_list
+from apps.gateway.params import Integer, Symbol, Text
+from apps.gateway.registry import Call, Security, endpoint
+from apps.streams.kinds import ListKind
+
+if TYPE_CHECKING:
+    from apps.gateway.gateway import Gateway
+
+FORM_CODES: Final = (
+    -1013, -1014, -1100, -1102, -1106, -1111, -1115, -1116, -1117, -1121, -1158, -1165, -1166, -1168, -1196, -1197,
+    -1198, -1199, -2010, -1001, -1007,
+)  # fmt: skip
+
+
+@endpoint(
+    "POST", "/api/v3/orderList/oco", security=Security.TRADE, params=OCO_PARAMS, ws="orderList.place.oco",
+    error_codes=FORM_CODES,
+)  # fmt: skip
+async def place_oco(gateway: "Gateway", call: Call) -> dict[str, Any]:
+    gateway.count_order(call, 2)
+    return await gateway.lists.place(ListKind.OCO, parse_oco, call.values, call.account_id)
+
+
+@endpoint(
+    "POST", "/api/v3/order/oco", security=Security.TRADE, params=OLD_OCO_PARAMS, ws="orderList.place",
+    error_codes=FORM_CODES,
+)  # fmt: skip
+async def place_old_oco(gateway: "Gateway", call: Call) -> dict[str, Any]:
+    """The OCO from before its legs were named by their place."""
+    gateway.count_order(call, 2)
+    return await gateway.lists.place(ListKind.OCO, parse_old_oco, call.values, call.account_id)
+
+
+@endpoint(
+    "POST", "/api/v3/orderList/oto", security=Security.TRADE, params=OTO_PARAMS, ws="orderList.place.oto",
+    error_codes=FORM_CODES,
+)  # fmt: skip
+async def place_oto(gateway: "Gateway", call: Call) -> dict[str, Any]:
+    gateway.count_order(call, 2)
+    return await gateway.lists.place(ListKind.OTO, parse_oto, call.values, call.account_id)
+
+
+@endpoint(
+    "POST", "/api/v3/orderList/otoco", security=Security.TRADE, params=OTOCO_PARAMS, ws="orderList.place.otoco",
+    error_codes=FORM_CODES,
+)  # fmt: skip
+async def place_otoco(gateway: "Gateway", call: Call) -> dict[str, Any]:
+    gateway.count_order(call, 3)
+    return await gateway.lists.place(ListKind.OTOCO, parse_otoco, call.values, call.account_id)
+
+
+@endpoint(
+    "DELETE",
+    "/api/v3/orderList",
+    security=Security.TRADE,
+    params=(
+        Symbol("symbol", required=True), Integer("orderListId", minimum=1), Text("listClientOrderId"),
+        Text("newClientOrderId"),
+    ),
+    ws="orderList.cancel",
+    error_codes=(-1102, -1121, -2011, -1001, -1007),
+    is_cancel=True,
+)  # fmt: skip
+async def cancel_list(gateway: "Gateway", call: Call) -> dict[str, Any]:
+    return await gateway.lists.cancel(call.values, call.account_id)
+
+
+@endpoint(
+    "GET",
+    "/api/v3/orderList",
+    weight=4,
+    security=Security.USER_DATA,
+    params=(Integer("orderListId", minimum=1), Text("origClientOrderId")),
+    ws="orderList.status",
+    error_codes=(-1102, -2018),
+)
+async def get_list(gateway: "Gateway", call: Call) -> dict[str, Any]:
+    list_id, client_id = call.values["orderListId"], call.values["origClientOrderId"]
+    if list_id is None and client_id is None:
+        raise errors.missing_one_of("orderListId", "origClientOrderId")
+    view, market = await gateway.reads.order_list(call.account_id, list_id, client_id)
+    return order_list(view, market)
+
+
+@endpoint("GET", "/api/v3/openOrderList", weight=6, security=Security.USER_DATA, ws="openOrderLists.status")
+async def open_lists(gateway: "Gateway", call: Call) -> list[dict[str, Any]]:
+    return [order_list(view, market) for view, market in await gateway.reads.open_lists(call.account_id)]
+
+
+@endpoint(
+    "GET",
+    "/api/v3/allOrderList",
+    weight=20,
+    security=Security.USER_DATA,
+    params=(
+        Integer("fromId"), Integer("startTime"), Integer("endTime"), Integer("limit", minimum=1, cap=1000, default=500),
+    ),
+    ws="allOrderLists",
+    error_codes=(-1106, -1127),
+)  # fmt: skip
+async def all_lists(gateway: "Gateway", call: Call) -> list[dict[str, Any]]:
+    """From an id or time upward, oldest first; the most recent when neither is given."""
+    from_id, start_ms, end_ms, limit = (call.values[name] for name in ("fromId", "startTime", "endTime", "limit"))
+    if from_id is not None and (start_ms is not None or end_ms is not None):
+        raise errors.not_required("fromId")
+    if start_ms is not None and end_ms is not None and not 0 <= end_ms - start_ms <= 86_400_000:
+        raise errors.range_too_long()
+    found = await gateway.reads.all_lists(
+        call.account_id, from_id=from_id, start_ms=start_ms, end_ms=end_ms, limit=limit
+    )
+    return [order_list(view, market) for view, market in found]
