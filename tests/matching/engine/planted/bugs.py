@@ -180,8 +180,8 @@ BUGS: Final[tuple[Bug, ...]] = (
         "expiry", "0 < terms.expires_ms <= now_ms", "0 < terms.expires_ms < now_ms", "time_in_force",
     ),
     bug(
-        "timers-without-bound", "any number of timers runs before one command",
-        "timers", "RUN_MAX: Final = 1_000", "RUN_MAX: Final = 1_000_000", "time_in_force",
+        "one-timer-too-many", "more timers than allowed run before one command",
+        "due", "    for _ in range(RUN_MAX):", "    for _ in range(RUN_MAX + 1):", "time_in_force",
     ),
     # -- market orders -------------------------------------------------------------------------------------------------
     bug(
