@@ -24,6 +24,7 @@ class EngineLike(Protocol):
     def validate(self) -> None: ...
 
 
+WITH_ORDERS = (CommandKind.REPLACE_ORDER, CommandKind.PLACE_BLOCK, CommandKind.PLACE_LIST)
 Make = Callable[[], EngineLike]
 
 
@@ -113,12 +114,19 @@ def report(title: str, steps: list[Step], left: Make, right: Make) -> str:
     shortest = shrink(steps, left, right)
     one, two = left(), right()
     lines = [title, f"shrunk from {len(steps)} to {len(shortest)} commands:"]
+    answers: tuple[bytes | str, bytes | str] = (b"", b"")
     for step in shortest:
         lines.append(f"  {'skip ' if step[1] else ''}{describe(step[0])}")
         answers = attempt(one, step), attempt(two, step)
-    for name, given in zip(("left", "right"), answers, strict=True):
-        lines.append(f"{name}:")
-        lines += [f"  {event}" for event in ([given] if isinstance(given, str) else decode_events(given))]
+    if isinstance(answers[0], str) or isinstance(answers[1], str):
+        return "\n".join([*lines, f"left: {answers[0]!r}", f"right: {answers[1]!r}"])
+    events = [decode_events(answers[0]), decode_events(answers[1])]
+    equal = 0
+    while equal < min(map(len, events)) and events[0][equal] == events[1][equal]:
+        equal += 1
+    lines.append(f"the first {equal} events of the last command are equal, then")
+    for name, given in zip(("left", "right"), events, strict=True):
+        lines += [f"{name}:", *(f"  {event}" for event in given[equal:])]
     return "\n".join(lines)
 
 
@@ -126,7 +134,8 @@ def describe(run: bytes) -> str:
     try:
         frames = [run[at : at + FRAME_SIZE] for at in range(0, len(run), FRAME_SIZE)]
         head: Any = decode_command(frames[0])
-        return repr(head) + "".join(f" + {frame[:2].hex()}..." for frame in frames[1:])
+        orders = frames[1:] if head.KIND in WITH_ORDERS else []
+        return " + ".join([repr(head), *(repr(decode_command(f)) for f in orders if f[1] == CommandKind.PLACE_ORDER)])
     except (UnicodeDecodeError, ValueError):
         return run.hex()
 

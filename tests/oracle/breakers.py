@@ -1,8 +1,6 @@
 """Circuit breakers: every window is measured anew from the prints themselves (matching-rules 6)."""
 
 from dataclasses import dataclass, field
-from fractions import Fraction
-from math import ceil, floor
 
 from apps.streams.kinds import BreakerMeasure, MarketState
 from apps.streams.messages import BreakerRule
@@ -11,7 +9,6 @@ from tests.oracle.world import Market, World
 
 HALT_S_MAX = 300
 HOUR_MS = 3_600_000
-LATE_MS = 2_000
 
 Print = tuple[int, int, int]  # (t_ms, price, lots)
 
@@ -25,32 +22,35 @@ class Window:
     prints: list[Print] = field(default_factory=list)
 
 
-def seen(window: Window, now: int, more: list[Print]) -> tuple[list[Print], int | None]:
-    """(prints that count, the last one before them). `more` are prints on paper behind the real ones."""
-    rule = window.rule
-    len_ms = -(-rule.window_ms // 300)
+def measured(window: Window, now: int, more: list[Print]) -> tuple[list[Print], int | None]:
+    """The prints whose bucket counts, and the last one of the newest bucket that has left."""
+    len_ms = -(-window.rule.window_ms // 300)
     counted: list[Print] = []
     before = window.first
     for each in window.prints + more:
-        if (each[0] // len_ms + 1) * len_ms > now - rule.window_ms:
+        if (each[0] // len_ms + 1) * len_ms > now - window.rule.window_ms:
             counted.append(each)
         else:
             before = each[1]
     return counted, before
 
 
+def totals(prints: list[Print]) -> tuple[int, int]:
+    """(price x lots, lots)"""
+    return sum(price * lots for _, price, lots in prints), sum(lots for _, _, lots in prints)
+
+
 def forbids(window: Window, now: int, price: int, more: list[Print]) -> bool:
-    """Whether the rule forbids a print at the price."""
+    """Whether the rule forbids a print at the price. `more` are prints on paper behind the real ones."""
     rule = window.rule
-    counted, before = seen(window, now, more)
+    counted, before = measured(window, now, more)
     if rule.measure == BreakerMeasure.PRICE:
         prices = [p for _, p, _ in counted] + ([before] if before is not None else [])
         if not prices:
             return False
         low, high = min(prices), max(prices)
         return (price - low) * 10_000 > rule.bp * low or (high - price) * 10_000 > rule.bp * high
-    volume = sum(p * lots for _, p, lots in counted)
-    quantity = sum(lots for _, _, lots in counted)
+    volume, quantity = totals(counted)
     return quantity > 0 and abs(price * quantity - volume) * 10_000 > rule.bp * volume
 
 
@@ -61,49 +61,6 @@ def forbidding(world: World, market: Market, price: int, more: list[Print]) -> B
             rule: BreakerRule = market.windows[rule_id].rule
             return rule
     return None
-
-
-def distance(world: World, market: Market) -> tuple[int, int, int, int]:
-    """Nearest forbidden prices up and down and the rules that forbid them, 0 for none."""
-    ups, downs = [], []
-    for rule_id, window in market.windows.items():
-        bp = window.rule.bp
-        counted, before = seen(window, world.now, [])
-        if window.rule.measure == BreakerMeasure.PRICE:
-            prices = [p for _, p, _ in counted] + ([before] if before is not None else [])
-            if not prices:
-                continue
-            low, high = Fraction(min(prices)), Fraction(max(prices))
-        else:
-            quantity = sum(lots for _, _, lots in counted)
-            if not quantity:
-                continue
-            low = high = Fraction(sum(p * lots for _, p, lots in counted), quantity)
-        ups.append((floor(low * (10_000 + bp) / 10_000) + 1, rule_id))
-        downs.append((1 - ceil(high * (10_000 - bp) / 10_000), rule_id))
-    up, up_rule = min(ups, default=(0, 0))
-    down, down_rule = min(downs, default=(0, 0))
-    return up, -down, up_rule, down_rule if down else 0
-
-
-def tell_distances(world: World) -> None:
-    """A tick: of markets that are open, once a second at most, where it is news."""
-    for market_id in sorted(world.markets):
-        market = world.markets[market_id]
-        if market.state != MarketState.OPEN or world.now - market.told_ms < 1_000:
-            continue
-        found = distance(world, market)
-        if found != market.told:
-            market.told, market.told_ms = found, world.now
-            up, down, up_rule, down_rule = found
-            world.emit(
-                HaltDistance,
-                market_id=market_id,
-                up_ticks=up,
-                down_ticks=down,
-                up_rule_id=up_rule,
-                down_rule_id=down_rule,
-            )
 
 
 def record(world: World, market: Market, price: int, lots: int) -> None:
@@ -131,6 +88,52 @@ def take_settings(market: Market) -> None:
         else Window(rule, market.last_price)
         for rule in market.settings.breaker_rules
     }
+
+
+def distance(world: World, market: Market) -> tuple[int, int, int, int]:
+    """(up, down, rule up, rule down): the nearest prices at which a print would trip, 0 where there is none."""
+    ups: list[tuple[int, int]] = []
+    downs: list[tuple[int, int]] = []
+    for rule_id in sorted(market.windows):
+        window = market.windows[rule_id]
+        bp = window.rule.bp
+        counted, before = measured(window, world.now, [])
+        if window.rule.measure == BreakerMeasure.PRICE:
+            prices = [p for _, p, _ in counted] + ([before] if before is not None else [])
+            if not prices:
+                continue
+            up = min(prices) * (10_000 + bp) // 10_000 + 1
+            down = -(-max(prices) * (10_000 - bp) // 10_000) - 1
+        else:
+            volume, quantity = totals(counted)
+            if not quantity:
+                continue
+            up = volume * (10_000 + bp) // (10_000 * quantity) + 1
+            down = -(-volume * (10_000 - bp) // (10_000 * quantity)) - 1
+        ups.append((up, rule_id))
+        if down > 0:
+            downs.append((-down, rule_id))
+    up, up_rule = min(ups, default=(0, 0))
+    down, down_rule = min(downs, default=(0, 0))
+    return up, -down, up_rule, down_rule
+
+
+def tell_distance(world: World, market: Market) -> None:
+    """At a TICK: in OPEN, at most once a second, only if it differs from what was told last."""
+    if market.state != MarketState.OPEN or world.now < market.told_ms + 1_000:
+        return
+    found = distance(world, market)
+    if found == market.told:
+        return
+    market.told, market.told_ms = found, world.now
+    world.emit(
+        HaltDistance,
+        market_id=market.market_id,
+        up_ticks=found[0],
+        down_ticks=found[1],
+        up_rule_id=found[2],
+        down_rule_id=found[3],
+    )
 
 
 def halt_s(world: World, market: Market, rule: BreakerRule) -> int:

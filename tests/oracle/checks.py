@@ -11,11 +11,11 @@ from apps.streams.kinds import (
     Waiting,
 )
 from apps.streams.records import PlaceOrder
-from tests.oracle import blocks, stops
-from tests.oracle.matching import Rehearsal, would_match
-from tests.oracle.world import MARKET_FORMS, Market, Order, World
+from tests.oracle import stops
+from tests.oracle.ending import would_match
+from tests.oracle.matching import Rehearsal
+from tests.oracle.world import AMOUNT_MAX, LIMIT_KINDS, MARKET_FORMS, Market, Order, World
 
-AMOUNT_MAX = 2**62 - 1
 ICEBERG_PARTS_MAX = 100
 TRAILING_MIN, TRAILING_MAX = 10, 2_000
 REFUSING_STATES = {
@@ -35,7 +35,7 @@ def format_of(world: World, order: PlaceOrder, *, readable: bool, is_block: bool
         return Reason.UNKNOWN_MARKET
     if order.account_id not in world.accounts:
         return Reason.UNKNOWN_ACCOUNT
-    if not is_well_formed(order) or (is_block and not blocks.may_be_block(order)):
+    if not is_well_formed(order) or (is_block and not may_be_block(order)):
         return Reason.MALFORMED
     if order.settings_version < world.markets[order.market_id].settings.settings_version:
         return Reason.STALE_SETTINGS
@@ -82,6 +82,9 @@ def state_of(world: World, order: Order) -> Reason:
         if order.kind == OrderKind.LIMIT and not would_match(world, order):
             return Reason.NONE
         return Reason.MARKET_POST_ONLY
+    can_rest = order.time_in_force in (TimeInForce.GTC, TimeInForce.GTD)
+    if state == MarketState.AUCTION and order.kind == OrderKind.LIMIT and can_rest:
+        return Reason.NONE
     return REFUSING_STATES[MarketState(state)]
 
 
@@ -164,10 +167,23 @@ def limits_of(order: Order) -> Reason:
 def funds_of(world: World, order: Order, rehearsal: Rehearsal | None) -> Reason:
     """Enough for what it will hold; a market buy by quantity, which holds nothing, for what would print."""
     if order.shares:
-        return Reason.INSUFFICIENT_BALANCE if blocks.one_is_short(world, order) else Reason.NONE
+        return Reason.INSUFFICIENT_BALANCE if one_is_short(world, order) else Reason.NONE
     needed = order.need()
     if order.kind == OrderKind.MARKET and order.side == Side.BUY and not order.budget:
         assert rehearsal is not None
         needed = rehearsal.quote
     short = needed > world.available(order.account, order.pays_with)
     return Reason.INSUFFICIENT_BALANCE if short else Reason.NONE
+
+
+def may_be_block(command: PlaceOrder) -> bool:
+    """Limit, or market sell by quantity; never an iceberg."""
+    if command.display_lots:
+        return False
+    if command.order_kind in LIMIT_KINDS:
+        return True
+    return command.order_kind == OrderKind.MARKET and command.side == Side.SELL and not command.budget_units
+
+
+def one_is_short(world: World, order: Order) -> bool:
+    return any(order.share_need(share) > world.available(share.account, order.pays_with) for share in order.shares)

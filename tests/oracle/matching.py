@@ -11,20 +11,10 @@ from apps.streams.kinds import (
     StpMode,
     TradeFlag,
 )
-from apps.streams.records import IcebergRefilled, OrderClosed, PreventedMatch, Trade
-from tests.oracle import blocks, breakers, states, stops
+from apps.streams.records import IcebergRefilled, PreventedMatch, Trade
+from tests.oracle import breakers, shares, states, stops
+from tests.oracle.ending import after_end, close, end_other_leg, has_expired, in_reach
 from tests.oracle.world import Account, Market, Order, Share, World
-
-
-def in_reach(order: Order, maker_price: int) -> bool:
-    """Price limit of a limit order; a market order by quantity takes any price."""
-    if order.is_market:
-        return True
-    return maker_price <= order.price if order.side == Side.BUY else maker_price >= order.price
-
-
-def has_expired(order: Order, now: int) -> bool:
-    return 0 < order.expires_ms <= now
 
 
 def ceil_ppm(units: int, ppm: int) -> int:
@@ -91,43 +81,7 @@ def rehearse(world: World, order: Order) -> Rehearsal:
     return seen
 
 
-def would_match(world: World, order: Order) -> bool:
-    """Any order on the other side that it would meet and that has not expired, own family included."""
-    opposite = Side.SELL if order.side == Side.BUY else Side.BUY
-    return any(in_reach(order, m.price) and not has_expired(m, world.now) for m in world.book(order.market, opposite))
-
-
 # For real
-
-
-def close(world: World, order: Order, status: OrderStatus, reason: Reason, *, cancel_client_id: str = "") -> None:
-    """The order ends other than by its last print."""
-    was_resting = order.resting
-    world.forget_order(order)
-    available, held = world.balance(order.account, order.pays_with)
-    world.emit(
-        OrderClosed,
-        flags=1 if was_resting else 0,
-        reason=reason,
-        market_id=order.market.market_id,
-        account_id=order.account.account_id,
-        order_id=order.order_id,
-        price_ticks=order.price,
-        quantity_lots=order.quantity,
-        filled_lots=order.filled,
-        filled_quote_units=order.filled_quote,
-        available_units=available,
-        held_units=held,
-        level_lots=world.level(order.market, order.side, order.price) if was_resting else 0,
-        status=status,
-        side=order.side,
-        order_kind=order.kind,
-        time_in_force=order.time_in_force,
-        client_id=order.client_id,
-        cancel_client_id=cancel_client_id,
-        stp_mode=order.stp_mode,
-    )
-    blocks.tell_released(world, order)
 
 
 def refill(world: World, order: Order) -> None:
@@ -152,9 +106,9 @@ def fee_rates(market: Market, account: Account) -> tuple[int, int]:
     return fees[min(account.fee_tier, len(fees) - 1)]
 
 
-def print_trade(world: World, taker: Order, maker: Order, lots: int, agg_id: int) -> None:
-    """One print at the maker's price, with fees and rebate (matching-rules 1)."""
-    market, price = taker.market, maker.price
+def print_trade(world: World, taker: Order, maker: Order, lots: int, agg_id: int, *, auction_price: int = 0) -> None:
+    """One print at the maker's price, with fees and rebate (matching-rules 1); in an auction both were resting."""
+    market, price = taker.market, auction_price or maker.price
     quote, base = market.notional(price, lots), lots * market.settings.lot_size
     taker_receives, maker_receives = (base, quote) if taker.side == Side.BUY else (quote, base)
     taker_asset, maker_asset = (market.base, market.quote) if taker.side == Side.BUY else (market.quote, market.base)
@@ -173,10 +127,14 @@ def print_trade(world: World, taker: Order, maker: Order, lots: int, agg_id: int
         taker.budget_left -= quote
     if taker.is_conditional and taker.is_market and taker.side == Side.BUY:
         taker.hold_left -= quote
-    maker.tip -= lots
+    if auction_price:
+        for order in (taker, maker):
+            order.tip = min(order.display, order.left) if order.display else order.left
+    else:
+        maker.tip -= lots
+        breakers.record(world, market, price, lots)
     market.last_price = price
     market.trade_id += 1
-    breakers.record(world, market, price, lots)
 
     # What each side gives and gets, block orders by sub-account
     told: list[tuple[Order, Share, int, int]] = []  # (order, share, lots, its fee)
@@ -184,8 +142,8 @@ def print_trade(world: World, taker: Order, maker: Order, lots: int, agg_id: int
         (taker, taker_fee, 0, taker_asset, maker_asset),
         (maker, maker_fee, rebate, maker_asset, taker_asset),
     ):
-        parts = blocks.owners(order, lots)
-        fees = blocks.largest_remainder(fee or back, [count for _, _, count in parts])
+        parts = shares.owners(order, lots)
+        fees = shares.largest_remainder(fee or back, [count for _, _, count in parts])
         for (share, account, count), part in zip(parts, fees, strict=True):
             money = {market.quote: market.notional(price, count), market.base: count * market.settings.lot_size}
             world.add(account, receives, money[receives] - (part if fee else 0))
@@ -199,6 +157,8 @@ def print_trade(world: World, taker: Order, maker: Order, lots: int, agg_id: int
     taker_done = not taker.budget and taker.left == 0
     maker_done = maker.left == 0
     flags = TradeFlag.TAKER_IS_BUYER if taker.side == Side.BUY else 0
+    if auction_price:
+        flags |= TradeFlag.AUCTION
     if maker_done:
         flags |= TradeFlag.MAKER_DONE
         world.forget_order(maker)
@@ -229,15 +189,21 @@ def print_trade(world: World, taker: Order, maker: Order, lots: int, agg_id: int
         maker_base_held=maker_base[1],
         maker_quote_available=maker_quote[0],
         maker_quote_held=maker_quote[1],
-        level_lots=world.level(market, maker.side, price),
+        level_lots=0 if auction_price else world.level(market, maker.side, price),
         maker_left_lots=maker.left,
     )
     for order, share, count, fee in told:
         flags = AllocatedFlag.TAKER if order is taker else 0
         trade = {"flags": flags, "trade_id": market.trade_id, "price_ticks": price, "fee_units": fee}
-        blocks.tell(world, order, share, AllocationStep.FILLED, count, **trade)
+        shares.tell(world, order, share, AllocationStep.FILLED, count, **trade)
     if not maker_done and maker.tip == 0:
         refill(world, maker)
+    for order in (maker, taker):
+        end_other_leg(world, order)
+    if maker_done:
+        after_end(world, maker, OrderStatus.FILLED, Reason.NONE)
+    if taker_done and auction_price:
+        after_end(world, taker, OrderStatus.FILLED, Reason.NONE)
 
 
 def prevent(world: World, taker: Order, maker: Order, lots: int) -> bool:
@@ -273,7 +239,7 @@ def prevent(world: World, taker: Order, maker: Order, lots: int) -> bool:
             taker.hold_left -= market.notional(maker.price, lots)
     maker.prevented += lots
     maker.tip -= lots
-    shares_told = [blocks.take_off(world, order, lots) for order in (taker, maker)]
+    shares_told = [shares.take_off(world, order, lots) for order in (taker, maker)]
     taker_available, taker_held = world.balance(taker.account, taker.pays_with)
     maker_available, maker_held = world.balance(maker.account, maker.pays_with)
     world.emit(
@@ -290,6 +256,8 @@ def prevent(world: World, taker: Order, maker: Order, lots: int) -> bool:
     )
     for tell in shares_told:
         tell()
+    for order in (maker, taker):
+        end_other_leg(world, order)
     if maker.left == 0:
         close(world, maker, in_match, self_trade)
     elif maker.tip == 0:
@@ -346,6 +314,8 @@ def sweep(world: World, taker: Order) -> None:
             market.agg_id += 1
         print_trade(world, taker, maker, lots, market.agg_id)
         stops.evaluate(world, market)
+        if taker.order_id not in world.orders:
+            after_end(world, taker, OrderStatus.FILLED, Reason.NONE)
         last_was_prevented = False
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from apps.streams.kinds import CommandKind, Reason
+from apps.streams.kinds import CommandKind, ListKind, MarketState, Reason
 from apps.streams.records import COMMANDS, CONTROL_HEAD_SIZE, FRAME_SIZE, MoneyCommand, Relayed
-from tests.oracle import blocks, breakers, money, orders, parking, staff, stops
+from tests.oracle import auction, blocks, breakers, lists, money, orders, parking, staff, turns
 from tests.oracle.world import World
 
 ONE_FRAME_COMMANDS: dict[CommandKind, Callable[..., object]] = {
@@ -16,6 +16,7 @@ ONE_FRAME_COMMANDS: dict[CommandKind, Callable[..., object]] = {
     CommandKind.SET_CANCEL_TIMER: orders.set_cancel_timer,
     CommandKind.SET_MARKET_STATE: staff.set_market_state,
     CommandKind.SET_ACCOUNT: staff.set_account,
+    CommandKind.SET_CLASS_STATE: staff.set_class_state,
 }
 BODY_COMMANDS: dict[CommandKind, Callable[..., object]] = {
     CommandKind.SET_ASSET: staff.set_asset,
@@ -50,7 +51,10 @@ class Oracle:
         world.out = []
         orders.run_timers(world)
         self._apply(command, run, readable=readable)
-        stops.run_triggered(world, orders.run)
+        turns.run_triggered(world, orders.run)
+        for market in world.markets.values():
+            if market.state == MarketState.AUCTION:
+                auction.tell_price(world, market)
         return b"".join(world.out)
 
     def skip(self, run: bytes, reason: Reason) -> bytes:
@@ -72,9 +76,7 @@ class Oracle:
         if isinstance(command, Relayed) and not money.is_next(world, command.relay_seq, command.source):
             return
         one_frame = len(run) == FRAME_SIZE
-        if kind == CommandKind.TICK:
-            breakers.tell_distances(world)
-        elif kind in ONE_FRAME_COMMANDS:
+        if kind in ONE_FRAME_COMMANDS:
             ONE_FRAME_COMMANDS[kind](world, command, readable=readable and one_frame)
         elif isinstance(command, MoneyCommand):
             money.move_money(world, command, readable=readable and one_frame)
@@ -90,6 +92,18 @@ class Oracle:
                 orders.replace_order(world, command, order, readable=readable)
         elif kind == CommandKind.REVIEW_ORDER:
             parking.review_order(world, command, orders.run, readable=readable and one_frame)
+        elif kind == CommandKind.PLACE_LIST:
+            legs = None
+            if command.list_kind in list(ListKind) and len(run) == FRAME_SIZE * (1 + lists.LEGS[command.list_kind]):
+                frames = [run[at : at + FRAME_SIZE] for at in range(FRAME_SIZE, len(run), FRAME_SIZE)]
+                if all(frame[1] == CommandKind.PLACE_ORDER for frame in frames):
+                    decoded = [decode(frame) for frame in frames]
+                    legs = [leg for leg, _ in decoded]
+                    readable = readable and all(clean for _, clean in decoded)
+            lists.place_list(world, command, legs, readable=readable)
+        elif kind == CommandKind.TICK:
+            for market_id in sorted(world.markets):
+                breakers.tell_distance(world, world.markets[market_id])
         elif kind in BODY_COMMANDS:
             end = CONTROL_HEAD_SIZE + command.body_length
             body = run[CONTROL_HEAD_SIZE:end] if end <= len(run) else None

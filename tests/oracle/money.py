@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from apps.streams.kinds import Counterparty, Reason, Source
-from apps.streams.records import Capture, Credit, Debit, Hold, MoneyMoved, RelayRefused, Release, Transfer
-from tests.oracle.checks import AMOUNT_MAX
-from tests.oracle.world import Account, KeyedHold, World
+from apps.streams.records import Capture, Credit, Debit, Hold, MoneyMoved, Release, Transfer
+from tests.oracle.refusing import refuse
+from tests.oracle.world import AMOUNT_MAX, Account, KeyedHold, World
 
 
 class Gap(Exception):
@@ -24,21 +24,6 @@ def is_next(world: World, relay_seq: int, source: int) -> bool:
         raise Gap(f"source {source}: {relay_seq} after {last}")
     world.relayed[source] = relay_seq
     return True
-
-
-def refuse(world: World, command: Any, reason: Reason, *, object_id: int) -> None:
-    world.emit(
-        RelayRefused,
-        reason=reason,
-        market_id=command.market_id,
-        account_id=command.account_id,
-        relay_seq=command.relay_seq,
-        source=command.source,
-        op=command.KIND,
-        object_id=object_id,
-        amount_units=getattr(command, "amount_units", 0),
-        key=getattr(command, "key", ""),
-    )
 
 
 def move_money(world: World, command: Any, *, readable: bool) -> None:

@@ -32,8 +32,9 @@ from apps.streams.records import (
     ReplaceOrder,
     SetCancelTimer,
 )
-from tests.oracle import blocks, checks, parking, states, stops
-from tests.oracle.matching import Rehearsal, close, has_expired, in_reach, rehearse, sweep, would_match
+from tests.oracle import auction, blocks, checks, parking, shares, stops, turns
+from tests.oracle.ending import close, close_all, has_expired, in_reach, would_match
+from tests.oracle.matching import Rehearsal, rehearse, sweep
 from tests.oracle.world import Order, World
 
 DAY_MS = 86_400_000
@@ -120,7 +121,14 @@ def last_checks_and_sweep(world: World, command: PlaceOrder, order: Order, block
 
 
 def run(world: World, order: Order) -> None:
-    """The sweep, and what becomes of the rest."""
+    """The sweep, and what becomes of the rest. In a call phase nothing is swept."""
+    if order.market.state == MarketState.AUCTION:
+        other = auction.facing_own_family(world, order)
+        if other is None:
+            rest(world, order)
+        else:
+            auction.expire_at_entry(world, order, other)
+        return
     if order.time_in_force == TimeInForce.FOK and rehearse(world, order).lots < order.quantity:
         close(world, order, OrderStatus.EXPIRED, Reason.NO_LIQUIDITY)
         return
@@ -182,25 +190,35 @@ def stand_in_book(world: World, order: Order) -> None:
     order.resting = True
 
 
-def accept(world: World, order: Order, remembered: tuple[Any, ...]) -> None:
-    """The order has an id and holds its money; it stands in the book at once where nothing is in its reach."""
+def open_order(world: World, order: Order) -> None:
+    """It has an id, and what it needs counts as held from now on."""
     world.last_order_id += 1
     order.order_id = world.last_order_id
+    world.orders[order.order_id] = order
+    order.account.orders.append(order)
+    if order.shares:
+        world.blocks.append(order)
+
+
+def accept(world: World, order: Order, remembered: tuple[Any, ...]) -> None:
+    """The order has an id and holds its money; it stands in the book at once where nothing is in its reach."""
+    if order.list is None:
+        open_order(world, order)
     order.accepted_seq = world.seq + 1
     opposite = Side.SELL if order.side == Side.BUY else Side.BUY
     can_rest = order.time_in_force in (TimeInForce.GTC, TimeInForce.GTD) and not order.waiting
-    rests = can_rest and not any(in_reach(order, maker.price) for maker in world.book(order.market, opposite))
-    world.orders[order.order_id] = order
-    order.account.orders.append(order)
+    rests = (
+        can_rest
+        and order.list is None
+        and not any(in_reach(order, maker.price) for maker in world.book(order.market, opposite))
+    )
     world.remember(order, remembered)
-    if order.shares:
-        world.blocks.append(order)
     if rests:
         stand_in_book(world, order)
     available, held = world.balance(order.account, order.pays_with)
     world.emit(
         OrderAccepted,
-        flags=AcceptedFlag.RESTED if rests else AcceptedFlag.WAITING if order.is_conditional else 0,
+        flags=AcceptedFlag.RESTED if rests else accepted_as(order),
         market_id=order.market.market_id,
         account_id=order.account.account_id,
         order_id=order.order_id,
@@ -220,7 +238,13 @@ def accept(world: World, order: Order, remembered: tuple[Any, ...]) -> None:
         stp_mode=order.stp_mode,
         client_id=order.client_id,
     )
-    blocks.tell_held(world, order)
+    shares.tell_held(world, order)
+
+
+def accepted_as(order: Order) -> int:
+    if order.waiting == Waiting.PENDING:
+        return AcceptedFlag.PENDING
+    return AcceptedFlag.WAITING if order.is_conditional else 0
 
 
 def rest(world: World, order: Order) -> None:
@@ -300,8 +324,7 @@ def cancel_all(world: World, command: CancelAll, *, readable: bool) -> None:
     account = world.accounts.get(command.account_id)
     open_orders = account.orders if account is not None else []
     orders = [o for o in open_orders if command.market_id in (0, o.market.market_id)]
-    for order in sorted(orders, key=lambda o: o.order_id):
-        close(world, order, OrderStatus.CANCELED, Reason.CANCELED_BY_USER)
+    close_all(world, orders, Reason.CANCELED_BY_USER)
     world.emit(AllCanceled, market_id=command.market_id, account_id=command.account_id, count=len(orders))
 
 
@@ -371,10 +394,12 @@ def amend_order(world: World, command: AmendOrder, *, readable: bool) -> None:
 
 def amendable(world: World, order: Order, quantity: int) -> Reason:
     state = order.market.state
-    if state not in (MarketState.OPEN, MarketState.POST_ONLY):
+    if state not in (MarketState.OPEN, MarketState.POST_ONLY, MarketState.AUCTION):
         return checks.REFUSING_STATES[MarketState(state)]
     if order.shares:
         return Reason.BLOCK_UNCHANGEABLE
+    if order.list is not None:
+        return Reason.LIST_UNCHANGEABLE
     if order.waiting:
         return Reason.NOT_AMENDABLE
     if not order.filled + order.prevented < quantity < order.quantity:
@@ -404,8 +429,8 @@ def set_cancel_timer(world: World, command: SetCancelTimer, *, readable: bool) -
     world.emit(CancelTimerSet, account_id=command.account_id, due_ms=due_ms)
 
 
-def run_timers(world: World) -> None:
-    """What is due, in the order of (due time, seq of the event that made it); at most 1,000, the rest next time."""
+def due_timers(world: World) -> list[tuple[int, int, str, int]]:
+    """(due time, seq of the event that made it, of what, its number), the first one first."""
     due: list[tuple[int, int, str, int]] = []
     for order in world.orders.values():
         if order.waiting == Waiting.PARKED:
@@ -419,15 +444,20 @@ def run_timers(world: World) -> None:
     for market in world.markets.values():
         if 0 < market.due_ms <= world.now:
             due.append((market.due_ms, market.due_seq, "market", market.market_id))
-    done = 0
-    for _, _, what, number in sorted(due):
-        if done == TIMERS_A_COMMAND:
-            return
+    return sorted(due)
+
+
+def run_timers(world: World) -> None:
+    """What is due, at most 1,000, the rest next time. A market's timer may make others, so all are looked at again."""
+    due, done = due_timers(world), 0
+    while due and done < TIMERS_A_COMMAND:
+        _, _, what, number = due.pop(0)
         if what == "account":
             fire_cancel_timer(world, number)
         elif what == "market":
-            states.timer(world, world.markets[number])
-            stops.run_triggered(world, run)
+            auction.timer(world, world.markets[number])
+            turns.run_triggered(world, run)
+            due = due_timers(world)
         elif number in world.orders:
             order = world.orders[number]
             by_time = order.waiting != Waiting.PARKED or order.parked_until == order.expires_ms
@@ -440,6 +470,5 @@ def run_timers(world: World) -> None:
 
 def fire_cancel_timer(world: World, account_id: int) -> None:
     del world.cancel_timers[account_id]
-    for order in sorted(world.accounts[account_id].orders, key=lambda o: o.order_id):
-        close(world, order, OrderStatus.CANCELED, Reason.CANCELED_BY_TIMER)
+    close_all(world, world.accounts[account_id].orders, Reason.CANCELED_BY_TIMER)
     world.emit(CancelTimerSet, flags=TimerFlag.FIRED, account_id=account_id, due_ms=0)

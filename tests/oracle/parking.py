@@ -5,8 +5,8 @@ from collections.abc import Callable
 from apps.streams.kinds import OrderKind, OrderStatus, Reason, Review, TimeInForce, Waiting
 from apps.streams.records import OrderParked, OrderReviewed, ReviewOrder
 from tests.oracle import checks
-from tests.oracle.matching import close
-from tests.oracle.money import refuse
+from tests.oracle.ending import close
+from tests.oracle.refusing import refuse
 from tests.oracle.world import Order, World
 
 

@@ -4,26 +4,26 @@ from typing import Any
 
 import msgspec
 
-from apps.streams.kinds import AccountFlag, HaltCause, MarketState, OrderStatus, Reason
+from apps.streams.kinds import AccountFlag, HaltCause, MarketState, Reason
 from apps.streams.messages import AssetSettings, MarketSettings, SettingsError
 from apps.streams.records import (
     InternalReject,
     SetAccount,
     SetAsset,
+    SetClassState,
     SetMarket,
     SetMarketState,
     SettingsApplied,
 )
-from tests.oracle import breakers, states
-from tests.oracle.matching import close
-from tests.oracle.money import refuse
+from tests.oracle import auction, breakers, states
+from tests.oracle.ending import close_all
+from tests.oracle.refusing import refuse
 from tests.oracle.world import Account, Market, World
 
 FEE_TIERS_MAX = 16
 SKIPS_ALLOWED = 2
+ENGINES_OWN = (HaltCause.POISON, HaltCause.BREAKER, HaltCause.NO_AUCTION_PRICE, HaltCause.AUCTION_EXTENDED)
 TRADING_STATES = (MarketState.OPEN, MarketState.POST_ONLY, MarketState.AUCTION, MarketState.HALTED)
-
-COMMANDED_CAUSES = (HaltCause.NONE, HaltCause.STAFF, HaltCause.INVARIANT, HaltCause.CLOCK)
 
 
 def applied(world: World, command: Any, object_id: int, *, version: int = 0, family: int = 0, tier: int = 0) -> None:
@@ -53,7 +53,7 @@ def set_asset(world: World, command: SetAsset, body: bytes | None) -> None:
     except SettingsError:
         refuse(world, command, Reason.INVALID_SETTINGS, object_id=0)
         return
-    world.assets.add(settings.asset_id)
+    world.assets[settings.asset_id] = settings.asset_class
     applied(world, command, settings.asset_id)
 
 
@@ -89,7 +89,7 @@ def market_settings_reason(world: World, command: SetMarket, settings: MarketSet
         settings.check()
     except SettingsError:
         return Reason.INVALID_SETTINGS
-    if not {settings.base_asset_id, settings.quote_asset_id} <= world.assets:
+    if not {settings.base_asset_id, settings.quote_asset_id} <= world.assets.keys():
         return Reason.UNKNOWN_ASSET
     market = world.markets.get(settings.market_id)
     if market is None:
@@ -134,21 +134,35 @@ def set_market_state(world: World, command: SetMarketState, *, readable: bool) -
     market = world.markets.get(command.market_id)
     reason = Reason.NONE
     known = command.state in list(MarketState) and command.cause in list(HaltCause)
-    if not readable or not known or command.cause not in COMMANDED_CAUSES:
+    if not readable or not known or command.cause in ENGINES_OWN:
         reason = Reason.MALFORMED
     elif market is None:
         reason = Reason.UNKNOWN_MARKET
     elif not may_set(market, command.state, command.cause):
         reason = Reason.INVALID_STATE
+    elif would_open_crossed(world, market, command.state):
+        reason = Reason.BOOK_CROSSED
     if reason or market is None:
         refuse(world, command, reason, object_id=command.market_id)
         return
+    staff_moves(world, market, command)
+
+
+def would_open_crossed(world: World, market: Market, state: int) -> bool:
+    return state in (MarketState.OPEN, MarketState.POST_ONLY) and auction.is_crossed(world, market)
+
+
+def staff_moves(world: World, market: Market, command: SetMarketState | SetClassState) -> None:
     if command.cause == HaltCause.STAFF:
         market.skips = 0
-    states.move(world, market, command.state, command.cause, relay_seq=command.relay_seq, source=command.source)
+    alone = isinstance(command, SetMarketState)  # else SETTINGS_APPLIED has answered it
+    numbers = {"relay_seq": command.relay_seq if alone else 0, "source": command.source if alone else 0}
+    if command.state == MarketState.AUCTION:
+        states.call_by_staff(world, market, command.cause, **numbers)
+    else:
+        states.move(world, market, command.state, command.cause, **numbers)
     if command.state == MarketState.CLOSED:
-        for order in sorted((o for o in world.orders.values() if o.market is market), key=lambda o: o.order_id):
-            close(world, order, OrderStatus.CANCELED, Reason.CANCELED_BY_STAFF)
+        close_all(world, [o for o in world.orders.values() if o.market is market], Reason.CANCELED_BY_STAFF)
 
 
 def may_set(market: Market, state: int, cause: int) -> bool:
@@ -156,7 +170,31 @@ def may_set(market: Market, state: int, cause: int) -> bool:
         return state == MarketState.HALTED and market.state in TRADING_STATES
     if cause == HaltCause.INVARIANT:
         return state == MarketState.CANCEL_ONLY and market.state in TRADING_STATES
-    return state not in (MarketState.PRE_LAUNCH, MarketState.AUCTION)
+    return state != MarketState.PRE_LAUNCH and (state != MarketState.AUCTION or market.settings.call_s > 0)
+
+
+def set_class_state(world: World, command: SetClassState, *, readable: bool) -> None:
+    """Every market of the class, by ascending id, that the command could move alone; new and closed ones stay."""
+    known = command.state in list(MarketState) and command.cause in (HaltCause.NONE, HaltCause.STAFF)
+    reason = Reason.NONE
+    if not readable or not known or not command.asset_class:
+        reason = Reason.MALFORMED
+    elif command.state == MarketState.PRE_LAUNCH:
+        reason = Reason.INVALID_STATE
+    elif command.asset_class not in world.assets.values():
+        reason = Reason.UNKNOWN_CLASS
+    if reason:
+        refuse(world, command, reason, object_id=0)
+        return
+    applied(world, command, 0)
+    for market_id in sorted(world.markets):
+        market = world.markets[market_id]
+        if command.asset_class not in (world.assets[market.base], world.assets[market.quote]):
+            continue
+        if market.state in (MarketState.PRE_LAUNCH, MarketState.CLOSED):
+            continue
+        if may_set(market, command.state, command.cause) and not would_open_crossed(world, market, command.state):
+            staff_moves(world, market, command)
 
 
 # Poison

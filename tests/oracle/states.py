@@ -1,4 +1,4 @@
-"""Market states: moving, halting, and what a timer ends."""
+"""Market states: moving, halting, and how a call phase begins."""
 
 from apps.streams.kinds import HaltCause, MarketState
 from apps.streams.messages import BreakerRule
@@ -14,13 +14,14 @@ def move(
     cause: int,
     *,
     until_ms: int = 0,
+    reopens_ms: int = 0,
+    rule_id: int = 0,
     relay_seq: int = 0,
     source: int = 0,
 ) -> None:
     """The market is in `state` from now on, until `until_ms` where that is not 0; a timer it had is gone."""
     old, market.state = market.state, state
-    if cause != HaltCause.BREAKER:
-        market.halt_rule = market.reopens_ms = 0
+    market.reopens_ms, market.halt_rule = reopens_ms, rule_id
     market.due_ms, market.due_seq = until_ms, world.seq + 1
     world.emit(
         MarketStateChanged,
@@ -31,24 +32,35 @@ def move(
         new_state=state,
         cause=cause,
         until_ms=until_ms,
-        reopens_ms=market.reopens_ms,
-        rule_id=market.halt_rule,
+        reopens_ms=reopens_ms,
+        rule_id=rule_id,
     )
+    if state == MarketState.AUCTION and old != MarketState.AUCTION:
+        market.indicative = (0, 0)
     if state == MarketState.OPEN and old != MarketState.OPEN:
         breakers.restart(market)
 
 
 def halt(world: World, market: Market, rule: BreakerRule) -> None:
-    """A breaker halts the market."""
-    market.reopens_ms = world.now + 1_000 * breakers.halt_s(world, market, rule)
-    market.halt_rule = rule.rule_id
-    move(world, market, MarketState.HALTED, HaltCause.BREAKER, until_ms=market.reopens_ms)
+    """A breaker halts the market; a call phase is the last part of the halt."""
+    market.call_ms = 1_000 * market.settings.call_s
+    reopens_ms = world.now + 1_000 * breakers.halt_s(world, market, rule)
+    move(
+        world,
+        market,
+        MarketState.HALTED,
+        HaltCause.BREAKER,
+        until_ms=reopens_ms - market.call_ms,
+        reopens_ms=reopens_ms,
+        rule_id=rule.rule_id,
+    )
 
 
-def timer(world: World, market: Market) -> None:
-    """The end of a halt has come; where it is noticed too late, the halt goes on a little."""
-    if world.now > market.due_ms + breakers.LATE_MS:
-        market.reopens_ms = world.now + breakers.LATE_MS
-        move(world, market, MarketState.HALTED, HaltCause.BREAKER, until_ms=market.reopens_ms)
-    else:
-        move(world, market, MarketState.OPEN, HaltCause.NONE)
+def call_by_staff(world: World, market: Market, cause: int, *, relay_seq: int, source: int) -> None:
+    """Staff begins a call phase."""
+    market.call_ms = 1_000 * market.settings.call_s
+    market.extensions = 0
+    until = world.now + market.call_ms
+    move(
+        world, market, MarketState.AUCTION, cause, until_ms=until, reopens_ms=until, relay_seq=relay_seq, source=source
+    )

@@ -1,11 +1,8 @@
 """Conditional orders, trailing stops and the queue of what was triggered (matching-rules 5)."""
 
-from collections.abc import Callable
-
-from apps.streams.kinds import MarketState, OrderKind, OrderStatus, Reason, Side, Waiting
+from apps.streams.kinds import OrderKind, Side, Waiting
 from apps.streams.records import OrderTriggered
-from tests.oracle import checks
-from tests.oracle.matching import close, has_expired
+from tests.oracle.ending import end_other_leg
 from tests.oracle.world import Market, Order, World
 
 BP = 10_000
@@ -78,7 +75,8 @@ def evaluate(world: World, market: Market) -> None:
         elif fires:
             rises.append((stop, order.accepted_seq, order))
     for stop, _, order in sorted(falls, key=lambda f: f[:2]) + sorted(rises, key=lambda r: r[:2]):
-        trigger(world, order, abs(stop), last)
+        if order.order_id in world.orders:
+            trigger(world, order, abs(stop), last)
 
 
 def trigger(world: World, order: Order, stop: int, last: int) -> None:
@@ -96,23 +94,4 @@ def trigger(world: World, order: Order, stop: int, last: int) -> None:
         order_kind=order.kind,
         client_id=order.client_id,
     )
-
-
-def run_triggered(world: World, run: Callable[[World, Order], None]) -> None:
-    """Empty the queues of the markets that are open, with what triggered orders trigger in turn."""
-    for market in world.markets.values():
-        while market.state == MarketState.OPEN and market.triggered:
-            order = market.triggered.pop(0)
-            if order.order_id in world.orders:
-                take_turn(world, order, run)
-
-
-def take_turn(world: World, order: Order, run: Callable[[World, Order], None]) -> None:
-    """The triggered order is checked as what it becomes, then trades and rests like a new one."""
-    order.waiting = 0
-    reason = Reason.EXPIRED_BY_TIME if has_expired(order, world.now) else Reason.NONE
-    reason = reason or checks.filters_of(world, order) or checks.band_of(order)
-    if reason:
-        close(world, order, OrderStatus.EXPIRED, reason)
-    else:
-        run(world, order)
+    end_other_leg(world, order)

@@ -16,6 +16,7 @@ from msgspec import structs
 from apps.streams.codec import (
     encode_block,
     encode_command,
+    encode_list,
     encode_replace,
     encode_set_allocation,
     encode_set_asset,
@@ -28,6 +29,7 @@ from apps.streams.kinds import (
     Counterparty,
     EventKind,
     HaltCause,
+    ListKind,
     MarketState,
     OrderKind,
     Reason,
@@ -52,12 +54,14 @@ from apps.streams.records import (
     Debit,
     Hold,
     PlaceBlock,
+    PlaceList,
     PlaceOrder,
     Release,
     ReplaceOrder,
     ReviewOrder,
     SetAccount,
     SetCancelTimer,
+    SetClassState,
     SetMarketState,
     Tick,
     Transfer,
@@ -68,6 +72,7 @@ Step = tuple[bytes, Reason | None]
 START_MS = 1_800_000_000_000
 CLOSED_IDS_KEPT = 60
 ASSETS = {1: "BTC", 2: "USDT", 3: "ETH"}
+CLASSES = {1: "coin", 2: "money", 3: "coin"}
 # market -> (base, quote, tick_size, lot_size, price around which it trades, in ticks)
 MARKETS = {
     1: (1, 2, 10_000_000, 1_000_000, 100),
@@ -96,7 +101,7 @@ class Placed:
 
 def random_wait(random: Random) -> bool:
     """Whether time jumps to the end of a halt now."""
-    return random.random() < 0.1
+    return random.random() < 0.04
 
 
 class History:
@@ -123,12 +128,14 @@ class History:
         self.apart = self.spread * random.choice((0.0, 0.5, 0.8))  # sellers from buyers
         self.money_units = random.choice((3 * 10**9, 10**11, 10**13))
         self.lots_max = random.choice((5, 20, 60, 400))
+        self.calls: dict[int, None] = {}  # markets in a call phase
         self.halted_until: dict[int, int] = {}
         self.to_open: list[tuple[int, int]] = []  # (market, commands until staff opens it again)
         common = {
             self.order: 60, self.cancel: 6, self.cancel_everything: 0.3, self.amend: 5, self.replace: 5,
             self.repeat: 2.5, self.cancel_timer: 1, self.money: 7, self.account: 1, self.settings: 0.7,
-            self.state: 0.6, self.review: 1.5, self.block: 4, self.allocation: 0.7, self.tick: 2, self.garbage: 2,
+            self.state: 0.6, self.review: 1.5, self.block: 4,
+            self.order_list: 6, self.allocation: 0.7, self.tick: 2, self.garbage: 2,
         }  # fmt: skip
         self.actions = list(common)
         self.weights = [weight * random.choice((0.3, 1, 1, 2)) for weight in common.values()]
@@ -139,7 +146,10 @@ class History:
 
     def first_commands(self) -> list[bytes]:
         heads = self.accounts[: self.random.choice((0, 2, 3, 4))]  # one family
-        frames = [encode_set_asset(AssetSettings(asset_id=a, code=code), **self.relay()) for a, code in ASSETS.items()]
+        frames = [
+            encode_set_asset(AssetSettings(asset_id=a, code=code, asset_class=CLASSES[a]), **self.relay())
+            for a, code in ASSETS.items()
+        ]
         frames += [encode_set_market(self.market(market_id), **self.relay()) for market_id in MARKETS]
         frames += [
             encode_command(SetAccount(account_id=a, family_id=1 if a in heads else 0, fee_tier=a % 3, **self.relay()))
@@ -202,6 +212,10 @@ class History:
                     self.holds.pop(key, None)
             elif kind == EventKind.MARKET_STATE_CHANGED:
                 self.halted_until.pop(values["market_id"], None)
+                if values["new_state"] == MarketState.AUCTION:
+                    self.calls[values["market_id"]] = None
+                else:
+                    self.calls.pop(values["market_id"], None)
                 if values["until_ms"]:
                     self.halted_until[values["market_id"]] = values["until_ms"]
                 if values["new_state"] != MarketState.OPEN:
@@ -284,8 +298,12 @@ class History:
             park_outside_band=random.random() < 0.5,
             park_expiry_s=random.choice((1, 5, 60, 3_600)),
             max_iceberg_orders=self.at_times(2),
+            max_order_lists=self.at_times(2),
             max_conditional_orders=self.at_times(3),
             breaker_rules=self.breakers(),
+            call_s=random.choice((0, 1, 30, 119)),
+            collar_bp=self.at_times(random.choice((100, 500))),
+            max_extensions=random.choice((0, 1, 2)),
             breaker_min_notional_units=self.at_times(price * unit * 3),
             conditional_buffer_bp=random.choice((0, 0, 7, 500, 10_000)),
         )
@@ -313,6 +331,8 @@ class History:
     def new_order(self, **fixed: Any) -> PlaceOrder:
         random = self.random
         market_id = fixed.get("market_id", self.some_market())
+        if self.calls and "market_id" not in fixed and random.random() < 0.5:
+            market_id = random.choice(list(self.calls))
         self.last_market = market_id
         version = self.versions.get(market_id, 1)
         if random.random() < 0.02:
@@ -374,7 +394,7 @@ class History:
             price = random.choice((1, around // 3, around * 3, around * 150, 2**61))
         tif = random.choice((1, 1, 1, 1, 1, TimeInForce.GTD, TimeInForce.GTD, TimeInForce.IOC, TimeInForce.FOK))
         kind = OrderKind.LIMIT
-        if tif in (TimeInForce.GTC, TimeInForce.GTD) and random.random() < 0.15:
+        if tif in (TimeInForce.GTC, TimeInForce.GTD) and random.random() < (0.02 if self.calls else 0.15):
             kind = OrderKind.LIMIT_MAKER
         fields = {"order_kind": kind, "time_in_force": tif, "price_ticks": price, "quantity_lots": lots}
         if tif == TimeInForce.GTD:
@@ -390,6 +410,8 @@ class History:
         if not self.repeatable:
             return self.tick()
         frames = bytearray(self.random.choice(self.repeatable))
+        if frames[1] == CommandKind.PLACE_LIST:
+            return bytes(frames)
         if frames[1] == CommandKind.PLACE_BLOCK:
             if len(frames) > 2 * FRAME_SIZE and self.random.random() < 0.3:
                 frames[2 * FRAME_SIZE] ^= 1
@@ -557,6 +579,66 @@ class History:
         self.repeatable.append(run)
         return run
 
+    def order_list(self) -> bytes:
+        random = self.random
+        market_id, account_id = self.some_market(), self.some_account()
+        last = self.last.get(market_id, MARKETS.get(market_id, MARKETS[1])[4])
+        kind = random.choice(tuple(ListKind)) if random.random() < 0.98 else 4
+
+        def order(**fixed: Any) -> PlaceOrder:
+            return self.new_order(market_id=market_id, account_id=account_id, **fixed)
+
+        def away(sign: int) -> int:
+            return max(1, last + sign * random.randint(0, 2 + round(2 * self.spread)))
+
+        def leg(side: int, lots: int, target: bool, sign: int) -> PlaceOrder:
+            kinds = (3, 3, 6, 7) if target else (4, 5)
+            order_kind = random.choice(kinds) if random.random() < 0.98 else random.choice(tuple(OrderKind))
+            fields: dict[str, Any] = {"side": side, "quantity_lots": lots, "order_kind": order_kind, "budget_units": 0,
+                                      "expires_ms": 0, "display_lots": 0, "trailing_bips": 0}  # fmt: skip
+            price = away(sign)
+            limit = order_kind in (OrderKind.LIMIT_MAKER, OrderKind.STOP_LOSS_LIMIT, OrderKind.TAKE_PROFIT_LIMIT)
+            fields["time_in_force"] = TimeInForce.GTC if limit else 0
+            fields["price_ticks"] = 0
+            fields["stop_price_ticks"] = 0 if order_kind == OrderKind.LIMIT_MAKER else price
+            if limit:
+                fields["price_ticks"] = price if order_kind == OrderKind.LIMIT_MAKER else away(random.choice((-1, 1)))
+                if random.random() < 0.1:
+                    fields |= {
+                        "time_in_force": TimeInForce.GTD,
+                        "expires_ms": self.now_ms + random.choice((300, 3_000)),
+                    }
+                if random.random() < 0.2:
+                    fields["display_lots"] = min(lots, 2)
+            if order_kind != OrderKind.LIMIT_MAKER and random.random() < 0.1:
+                fields["trailing_bips"] = random.choice((100, 500))
+            return order(**fields)
+
+        def oco() -> list[PlaceOrder]:
+            side, lots = random.randrange(2), random.choice((1, 2, 5, random.randint(1, self.lots_max)))
+            return [
+                leg(side, lots, side == Side.SELL, 1),
+                leg(side, lots + (random.random() < 0.02), side == Side.BUY, -1),
+            ]
+
+        side = random.randrange(2)
+        working = order(
+            **(self.limit_fields(last, side, random.choice((1, 2, 5, 10))) | {"side": side, "budget_units": 0})
+        )
+        if kind == ListKind.OCO:
+            legs = oco()
+        elif kind == ListKind.OTO:
+            legs = [working, order()]
+        else:
+            legs = [working, *oco()]
+        if random.random() < 0.02:
+            legs = legs[:-1]
+        head = PlaceList(market_id=market_id, account_id=account_id, list_kind=kind,
+                         list_client_id=random.choice(("", f"l{random.randrange(15)}")))  # fmt: skip
+        run = encode_list(head, legs)
+        self.repeatable.append(run)
+        return run
+
     def allocation(self) -> bytes:
         random = self.random
         owner = self.some_account()
@@ -627,7 +709,7 @@ class History:
             )
             return encode_command(closed)
         market_id = random.choice((*MARKETS, *MARKETS, 9))
-        state = random.choice((*MarketState, MarketState.POST_ONLY, MarketState.POST_ONLY, MarketState.HALTED))
+        state = random.choice((*MarketState, MarketState.POST_ONLY, *(MarketState.AUCTION,) * 5, MarketState.HALTED))
         cause = random.choice((HaltCause.STAFF,) * 6 + (0, *HaltCause, 200))
         if cause == HaltCause.CLOCK:
             state = random.choice((state, MarketState.HALTED))
@@ -635,6 +717,9 @@ class History:
             state = random.choice((state, MarketState.CANCEL_ONLY))
         if random.random() < 0.03:
             state = random.choice((0, 8, 255))
+        if random.random() < 0.2:
+            name = random.choice(("coin", "coin", "money", "", "other"))
+            return encode_command(SetClassState(asset_class=name, state=state, cause=cause, **self.relay()))
         return encode_command(SetMarketState(market_id=market_id, state=state, cause=cause, **self.relay()))
 
     # What no producer of ours sends

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from apps.streams.codec import encode_event
-from apps.streams.kinds import CONDITIONAL_KINDS, MarketState, OrderKind, Side, Waiting
+from apps.streams.kinds import CONDITIONAL_KINDS, ListKind, MarketState, OrderKind, Side, Waiting
 from apps.streams.messages import AllocationSettings, MarketSettings
 
+AMOUNT_MAX = 2**62 - 1
 LIMIT_KINDS = (OrderKind.LIMIT, OrderKind.LIMIT_MAKER)
 MARKET_FORMS = (OrderKind.MARKET, OrderKind.STOP_LOSS, OrderKind.TAKE_PROFIT)
 
@@ -40,6 +41,9 @@ class Market:
     told_ms: int = 0
     halt_rule: int = 0  # rule of the halt that lasts
     reopens_ms: int = 0
+    call_ms: int = 0  # length of the call phase that is planned or runs
+    extensions: int = 0
+    indicative: tuple[int, int] = (0, 0)  # price and lots that were told last
     due_ms: int = 0  # when a timer ends the state, 0 where none does
     due_seq: int = 0
     triggered: list["Order"] = field(default_factory=list)  # the queue; may name orders that have ended since
@@ -75,6 +79,27 @@ class Share:
 
 
 @dataclass(slots=True, eq=False)
+class OrderList:
+    """Orders that depend on one another: above before below, working before pending."""
+
+    kind: int
+    client_id: str
+    orders: list["Order"] = field(default_factory=list)
+    filled: bool = False  # its working order
+    ending: bool = False
+    done: bool = False
+
+    @property
+    def list_id(self) -> int:
+        return self.orders[0].order_id
+
+    @property
+    def oco(self) -> list["Order"]:
+        """Those of which one ends the other."""
+        return {ListKind.OCO: self.orders, ListKind.OTO: [], ListKind.OTOCO: self.orders[1:]}[ListKind(self.kind)]
+
+
+@dataclass(slots=True, eq=False)
 class Order:
     order_id: int
     account: Account
@@ -100,6 +125,7 @@ class Order:
     parked_until: int = 0
     parked_seq: int = 0
     shares: list[Share] = field(default_factory=list)  # of a block order
+    list: OrderList | None = None
     tip: int = 0
     filled: int = 0
     filled_quote: int = 0
@@ -124,6 +150,12 @@ class Order:
     def pays_with(self) -> int:
         return self.market.quote if self.side == Side.BUY else self.market.base
 
+    def need_unfilled(self) -> int:
+        """What was held for it before its first fill."""
+        if self.is_market or self.side == Side.SELL:
+            return self.need() + (self.filled + self.prevented) * self.market.settings.lot_size
+        return self.market.notional(self.price, self.quantity)
+
     def share_need(self, share: Share) -> int:
         lots = share.final - share.allocated
         if self.side == Side.SELL:
@@ -132,6 +164,8 @@ class Order:
 
     def need(self) -> int:
         """What is held for it, of the asset it pays with (docs: Money held for orders, Market orders)."""
+        if self.waiting == Waiting.PENDING:
+            return 0
         if self.shares:
             return 0  # its sub-accounts hold
         if self.side == Side.SELL:
@@ -164,7 +198,7 @@ class World:
         self.seq = 0
         self.command = (0, 0, 0)
         self.out: list[bytes] = []
-        self.assets: set[int] = set()
+        self.assets: dict[int, str] = {}  # with their class
         self.accounts: dict[int, Account] = {}
         self.markets: dict[int, Market] = {}
         self.orders: dict[int, Order] = {}  # open ones
@@ -172,6 +206,8 @@ class World:
         self.last_order_id = 0
         self.allocation_rules: dict[tuple[int, int], AllocationSettings] = {}  # by owner and rule
         self.ids: dict[tuple[int, str], RememberedId] = {}
+        self.list_ids: dict[tuple[int, str], RememberedId] = {}
+        self.lists: list[OrderList] = []  # open ones
         self.closed_ids: list[tuple[tuple[int, str], RememberedId]] = []
         self.closed_ids_kept = closed_ids_kept
         self.holds: dict[str, KeyedHold] = {}
@@ -190,12 +226,24 @@ class World:
     # Money
 
     def held(self, account: Account, asset: int) -> int:
-        for_orders = sum(order.need() for order in account.orders if order.pays_with == asset)
+        for_orders = sum(self.need_in_list(order) for order in account.orders if order.pays_with == asset)
         for order in self.blocks:
             if order.pays_with == asset:
                 for_orders += sum(order.share_need(share) for share in order.shares if share.account is account)
         keyed = sum(hold.amount for hold in self.holds.values() if hold.account is account and hold.asset == asset)
         return for_orders + keyed
+
+    def need_in_list(self, order: Order) -> int:
+        """Two orders of an OCO hold once, what the one needs that needs more; it is counted with the first."""
+        if order.list is None or order not in order.list.oco:
+            return order.need()
+        met = [leg for leg in order.list.oco if leg.filled or leg.prevented or leg.waiting == Waiting.TRIGGERED]
+        if met and order not in met:  # it is about to end, and gives back then what only it needed
+            return max(0, order.need() - met[0].need_unfilled())
+        if met:
+            return order.need()
+        legs = [leg for leg in order.list.oco if leg.order_id in self.orders]
+        return max(leg.need() for leg in legs) if legs[0] is order else 0
 
     def available(self, account: Account, asset: int) -> int:
         return account.total.get(asset, 0) - self.held(account, asset)
@@ -246,6 +294,11 @@ class World:
             if self.ids.get(old_key) is old_entry:
                 del self.ids[old_key]
 
+    def forget_list(self, orders: OrderList) -> None:
+        key = (orders.orders[0].account.account_id, orders.client_id)
+        if orders.client_id and key in self.list_ids:
+            self.list_ids[key].open = False
+
     # What must always hold
 
     def check(self) -> None:
@@ -268,6 +321,7 @@ class World:
                 assert bid is None or ask is None or bid.price < ask.price, market.market_id
         for order in self.orders.values():
             in_queue = order.market.triggered.count(order)
-            assert in_queue == (order.waiting == Waiting.TRIGGERED), order.order_id
+            freed = order.list is not None and order.list.filled and order.waiting == Waiting.PENDING
+            assert in_queue == (freed or order.waiting == Waiting.TRIGGERED), order.order_id
             assert order.resting != bool(order.waiting), order.order_id
             assert not order.resting or 0 < order.tip <= order.left, order.order_id
