@@ -490,6 +490,25 @@ def test_requested_lots_that_overflow_are_refused() -> None:
     assert event.reason == Reason.ALLOCATION_WEIGHTS
 
 
+def test_a_block_order_outside_the_band_is_parked_with_its_shares_held() -> None:
+    table = play(FAMILY + "set bid_up_bp 11000 park_outside_band 1")
+    table.play(
+        """
+        block even bid b1 head 60000 0.00003 -> s1 holds for 0.00001, s2 holds for 0.00001, s3 holds for 0.00001, parked
+        family s1 s1                         -> refused account_has_orders
+        """
+    )
+    table.engine = Engine.restore(table.engine.snapshot())
+    table.engine.validate()
+    table.play(
+        """
+        review b1 release -> released, rests 0.00003
+        sell x bob market 0.00001 -> trade b1 60000 0.00001, done, s1 gets 0.00001
+        cancel b1 -> canceled b1, s2 releases 0.00001, s3 releases 0.00001
+        """
+    )
+
+
 # -- rules ------------------------------------------------------------------------------------------------------------
 def rule(**changes: Any) -> AllocationSettings:
     values = {"account_id": 1001, "rule_id": 1, "method": AllocationMethod.EQUAL, "accounts": [1001, 1002]}
