@@ -52,9 +52,9 @@ class Oracle:
         orders.run_timers(world)
         self._apply(command, run, readable=readable)
         turns.run_triggered(world, orders.run)
-        for market in world.markets.values():
-            if market.state == MarketState.AUCTION:
-                auction.tell_price(world, market)
+        for market_id in sorted(world.markets):
+            if world.markets[market_id].state == MarketState.AUCTION:
+                auction.tell_price(world, world.markets[market_id])
         return b"".join(world.out)
 
     def skip(self, run: bytes, reason: Reason) -> bytes:

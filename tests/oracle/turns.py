@@ -10,7 +10,7 @@ from tests.oracle.world import Order, World
 
 def run_triggered(world: World, run: Callable[[World, Order], None]) -> None:
     """Empty the queues of the markets that are open, with what triggered orders trigger in turn."""
-    for market in world.markets.values():
+    for market in [world.markets[market_id] for market_id in sorted(world.markets)]:
         while market.state == MarketState.OPEN and market.triggered:
             order = market.triggered.pop(0)
             if order.order_id not in world.orders:
