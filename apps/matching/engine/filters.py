@@ -84,10 +84,10 @@ def stop_price_fault(settings: MarketSettings, stop_price_ticks: int) -> Reason 
     return None
 
 
-def conditional_orders_fault(order: Order) -> Reason | None:
-    """The account has as many orders waiting for a trigger in this market as it may."""
+def conditional_orders_fault(order: Order, count: int = 1) -> Reason | None:
+    """The account may not have `count` more orders that wait for a trigger in this market."""
     limit = order.market.settings.max_conditional_orders
-    if limit and order.seat.conditional_orders >= limit:
+    if limit and order.seat.conditional_orders + count > limit:
         return Reason.MAX_NUM_ALGO_ORDERS
     return None
 

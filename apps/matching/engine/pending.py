@@ -52,10 +52,10 @@ def _fault(state: State, orders: list[Order]) -> Reason | None:
         reason = KINDS[order.kind].fault(state, order)
         if reason is not None:
             return reason
-    for order in orders:
-        reason = conditional_orders_fault(order) if order.kind in CONDITIONAL_KINDS else None
-        if reason is not None:
-            return reason
+    conditional = sum(order.kind in CONDITIONAL_KINDS for order in orders)
+    reason = conditional_orders_fault(orders[0], conditional) if conditional else None
+    if reason is not None:
+        return reason
     for order in orders:
         set_hold(order)
     first = orders[0]

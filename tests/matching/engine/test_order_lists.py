@@ -409,6 +409,15 @@ def test_limits_per_account_and_market(setting: str, lists: int, reason: str) ->
     assert found.ask(second) == "waits s2, rests a2 0.1"
 
 
+def test_a_pending_pair_counts_twice_where_both_begin_to_wait() -> None:
+    found = table("set max_conditional_orders 2")
+    pair = "sell p1 alice market 0.1 profit 53000 / sell p2 alice market 0.1 stop 48000"
+    found.ask(f"otoco - / bid w1 alice 49000 0.1 / {pair}")
+    assert found.ask("sell s1 alice market 0.1 stop 40000") == "waits"
+    answer = found.ask("sell x1 carol market 1.1")
+    assert answer.endswith("expired p1 max_num_algo_orders, expired p2 max_num_algo_orders, list done")
+
+
 def test_icebergs_of_a_list_count_too() -> None:
     found = table("set max_iceberg_orders 1")
     line = "otoco - / bid w1 alice 49000 1 show 0.5 / "
