@@ -29,7 +29,7 @@ run: setup  ## start the whole exchange on this machine (stop with Ctrl-C)
 
 test: setup-test  ## the whole test suite, without the tests marked 'long'
 	$(PY) -m pytest -n 2 --dist loadfile -m "not stack and not long"
-	$(PY) -m pytest -m "stack and not long"
+	$(PY) -m pytest -n 2 --dist loadfile -m "stack and not long"
 
 long: setup-test  ## only the tests marked 'long' (hours)
 	$(PY) -m pytest -m long --timeout 0
