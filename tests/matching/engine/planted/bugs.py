@@ -393,7 +393,8 @@ BUGS: Final[tuple[Bug, ...]] = (
     ),
     bug(
         "one-conditional-too-many", "an account may have one conditional order more than the market allows",
-        "filters", "order.seat.conditional_orders >= limit", "order.seat.conditional_orders > limit", "conditional",
+        "filters", "order.seat.conditional_orders + count > limit", "order.seat.conditional_orders + count > limit + 1",
+        "conditional",
     ),
     # -- order lists ---------------------------------------------------------------------------------------------------
     bug(
