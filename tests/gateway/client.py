@@ -14,6 +14,8 @@ from apps.accounts.services.demo import DemoAccount
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 LIMIT = {"symbol": "BTCUSDT", "type": "LIMIT", "timeInForce": "GTC"}
 
+READ_AGAIN_S = 20.0
+
 
 class Client:
     """`tidy` cancels the account's open orders at the end, so that the next test finds empty books."""
@@ -56,7 +58,11 @@ class Client:
         return self.raw(method, f"{path}?{self.query(**params)}")
 
     def ok(self, method: str, path: str, **params: Any) -> Any:
+        """What a client does that means it: a private read that settlement kept waiting (503) is asked again."""
+        deadline = time.monotonic() + READ_AGAIN_S
         answer = self.signed(method, path, **params)
+        while method == "GET" and answer.status_code == 503 and time.monotonic() < deadline:
+            answer = self.signed(method, path, **params)
         assert answer.status_code == 200, (method, path, params, answer.status_code, answer.text)
         return answer.json()
 
