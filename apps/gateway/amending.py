@@ -12,8 +12,9 @@ from apps.gateway.orderform import new_client_id
 from apps.gateway.orders import own_events
 from apps.gateway.reads import Reads
 from apps.gateway.replies import OrderView, amended_order
+from apps.streams.commands import AmendOrder
+from apps.streams.events import AmendRejected, OrderAmended
 from apps.streams.kinds import OrderStatus, Reason
-from apps.streams.records import AmendOrder, AmendRejected, OrderAmended
 
 
 class Amendments:

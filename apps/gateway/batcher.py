@@ -13,8 +13,8 @@ from apps.gateway.policy import REPLY_TIMEOUT_S
 from apps.gateway.tail import EventTail
 from apps.streams.bus import scripts
 from apps.streams.codec import encode_command
+from apps.streams.commands import Command
 from apps.streams.names import ShardKeys
-from apps.streams.records import Command
 
 
 @dataclass(slots=True)

@@ -15,9 +15,10 @@ from apps.gateway.orders import Orders
 from apps.gateway.params import Amounts, Integer, Param
 from apps.gateway.reads import Reads, Share
 from apps.streams.codec import decode_event, encode_block
+from apps.streams.commands import PlaceBlock, PlaceOrder
+from apps.streams.events import Allocated
 from apps.streams.kinds import AllocationStep, OrderKind, Side
 from apps.streams.messages import MAX_ALLOCATION_ACCOUNTS
-from apps.streams.records import Allocated, PlaceBlock, PlaceOrder
 
 BLOCK_PARAMS: Final[tuple[Param, ...]] = (
     *ORDER_PARAMS,

@@ -9,7 +9,7 @@ from apps.gateway import errors
 from apps.gateway.markets import Market
 from apps.matching.engine.iceberg import PARTS_MAX
 from apps.matching.engine.stop_order import TRAILING_BIPS_MAX, TRAILING_BIPS_MIN
-from apps.streams.records import PlaceOrder
+from apps.streams.commands import PlaceOrder
 
 
 def check_filters(market: Market, order: PlaceOrder) -> None:

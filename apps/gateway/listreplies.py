@@ -8,15 +8,8 @@ from apps.gateway import errors
 from apps.gateway.dialect import CONTINGENCIES
 from apps.gateway.markets import Market
 from apps.gateway.replies import canceled_order, new_order, view_of
+from apps.streams.events import InternalReject, ListChanged, ListDuplicate, ListRejected, OrderAccepted, OrderClosed
 from apps.streams.kinds import ListStatus, Reason
-from apps.streams.records import (
-    InternalReject,
-    ListChanged,
-    ListDuplicate,
-    ListRejected,
-    OrderAccepted,
-    OrderClosed,
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from apps.gateway.dialect import (
 from apps.gateway.filters import lots_of, ticks_of, trailing_of
 from apps.gateway.markets import Market
 from apps.gateway.params import Amount, Choice, Integer, Param, Symbol, Text
+from apps.streams.commands import PlaceOrder
 from apps.streams.kinds import OrderKind, StpMode, TimeInForce
-from apps.streams.records import PlaceOrder
 
 
 def _unsupported_type() -> errors.ApiError:

@@ -19,8 +19,8 @@ from apps.gateway.orders import is_stale, own_events
 from apps.gateway.reads import Reads
 from apps.gateway.replies import new_order
 from apps.streams.codec import decode_event, encode_list
+from apps.streams.commands import CancelOrder, PlaceList
 from apps.streams.kinds import ListKind
-from apps.streams.records import CancelOrder, PlaceList
 
 Parse = Callable[[Mapping[str, Any], Market, int], ListForm]
 

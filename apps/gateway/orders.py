@@ -14,18 +14,9 @@ from apps.gateway.orderform import OrderForm, new_client_id, parse_order
 from apps.gateway.reads import Reads
 from apps.gateway.replies import Duplicate, OrderView, canceled_order, new_order, placed
 from apps.streams.codec import decode_event, encode_command
+from apps.streams.commands import CancelAll, CancelOrder, PlaceOrder, SetCancelTimer
+from apps.streams.events import CancelTimerSet, InternalReject, ListRejected, OrderClosed, OrderRejected
 from apps.streams.kinds import EventKind, Reason, TimerFlag
-from apps.streams.records import (
-    CancelAll,
-    CancelOrder,
-    CancelTimerSet,
-    InternalReject,
-    ListRejected,
-    OrderClosed,
-    OrderRejected,
-    PlaceOrder,
-    SetCancelTimer,
-)
 
 
 class Orders:

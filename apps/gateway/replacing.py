@@ -15,8 +15,9 @@ from apps.gateway.orders import Orders, is_canceled, is_stale, own_events
 from apps.gateway.reads import Reads
 from apps.gateway.replies import Duplicate, canceled_order, canceled_view, new_order, placed
 from apps.streams.codec import encode_replace
+from apps.streams.commands import ReplaceOrder
+from apps.streams.events import CancelRejected
 from apps.streams.kinds import EventKind, OrderStatus
-from apps.streams.records import CancelRejected, ReplaceOrder
 
 SUCCESS: Final = "SUCCESS"
 FAILURE: Final = "FAILURE"

@@ -13,17 +13,7 @@ from apps.gateway import errors
 from apps.gateway.dialect import NO_LIST, NOTHING, SIDE_NAMES, STATUS_NAMES, STP_NAMES, TIF_NAMES, TYPE_NAMES
 from apps.gateway.markets import Market
 from apps.streams.codec import decode_event
-from apps.streams.kinds import (
-    AcceptedFlag,
-    EnteredFlag,
-    OrderStatus,
-    Reason,
-    Side,
-    StpMode,
-    TimeInForce,
-    TradeFlag,
-)
-from apps.streams.records import (
+from apps.streams.events import (
     InternalReject,
     OrderAccepted,
     OrderAmended,
@@ -35,6 +25,16 @@ from apps.streams.records import (
     PendingEntered,
     PreventedMatch,
     Trade,
+)
+from apps.streams.kinds import (
+    AcceptedFlag,
+    EnteredFlag,
+    OrderStatus,
+    Reason,
+    Side,
+    StpMode,
+    TimeInForce,
+    TradeFlag,
 )
 
 

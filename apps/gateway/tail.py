@@ -19,9 +19,10 @@ from redis.exceptions import RedisError
 from apps.gateway.core import answer_of, connect, connection_of
 from apps.streams.bus.replicated import NotAReplica, check_follows
 from apps.streams.codec import decode_event
+from apps.streams.events import PreventedMatch, Trade
 from apps.streams.kinds import EventKind
 from apps.streams.names import ShardKeys
-from apps.streams.records import EVENT_SIZE, EVENTS, FrameError, PreventedMatch, Trade
+from apps.streams.records import EVENT_SIZE, EVENTS, FrameError
 
 log = structlog.get_logger("nebannpet.gateway.tail")
 

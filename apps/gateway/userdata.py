@@ -16,19 +16,7 @@ from apps.gateway.markets import Markets
 from apps.gateway.reads import Reads
 from apps.gateway.replies import OrderView
 from apps.gateway.tail import EventTail
-from apps.streams.kinds import (
-    AcceptedFlag,
-    AllocationStep,
-    EnteredFlag,
-    ListStatus,
-    OrderKind,
-    OrderStatus,
-    Review,
-    Side,
-    StpMode,
-    TradeFlag,
-)
-from apps.streams.records import (
+from apps.streams.events import (
     Allocated,
     ListChanged,
     MoneyMoved,
@@ -41,6 +29,18 @@ from apps.streams.records import (
     PendingEntered,
     PreventedMatch,
     Trade,
+)
+from apps.streams.kinds import (
+    AcceptedFlag,
+    AllocationStep,
+    EnteredFlag,
+    ListStatus,
+    OrderKind,
+    OrderStatus,
+    Review,
+    Side,
+    StpMode,
+    TradeFlag,
 )
 
 log = structlog.get_logger("nebannpet.gateway.userdata")

@@ -6,9 +6,9 @@ from apps.common.amounts import format_units
 from apps.gateway.dialect import CONTINGENCIES, NO_LIST, SIDE_NAMES, STATUS_NAMES, STP_NAMES, TIF_NAMES, TYPE_NAMES
 from apps.gateway.markets import Market, Markets
 from apps.gateway.replies import OrderView, expiry_reason, fee_asset
+from apps.streams.events import ListChanged, MoneyMoved, PreventedMatch, Trade
 from apps.streams.kinds import CommandKind, ListStatus, OrderStatus, StpMode, TradeFlag
 from apps.streams.kinds import Side as SideKind
-from apps.streams.records import ListChanged, MoneyMoved, PreventedMatch, Trade
 
 # What enters or leaves an account as a whole; a hold or release only moves money inside it.
 _OUT: Final = frozenset({CommandKind.DEBIT, CommandKind.TRANSFER, CommandKind.CAPTURE})

@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 from apps.common.amounts import safu_share
 from apps.ledger.models import OwnerKind
+from apps.streams.events import Allocated, MoneyMoved, Trade
 from apps.streams.kinds import AllocationStep, CommandKind, Counterparty, Side, TradeFlag
-from apps.streams.records import Allocated, MoneyMoved, Trade
 
 # The ledger account behind each counterparty of a money command.
 COUNTERPARTIES: Final = {Counterparty.EXTERNAL: OwnerKind.EXTERNAL}

@@ -6,8 +6,8 @@ from apps.common.amounts import AMOUNT_MAX
 from apps.ledger.errors import InvalidAccount, InvalidAmount
 from apps.outbox.models import OutboxRow
 from apps.outbox.services import enqueue
+from apps.streams.commands import Credit, Debit
 from apps.streams.kinds import Counterparty
-from apps.streams.records import Credit, Debit
 
 
 def credit(

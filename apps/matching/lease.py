@@ -14,7 +14,7 @@ from apps.matching.policy import DISK_REPORT_TTL_MS, LEASE_RENEWAL_S, LEASE_STOP
 from apps.streams.bus.base import Bus
 from apps.streams.bus.errors import BusError
 from apps.streams.codec import encode_command
-from apps.streams.records import Tick
+from apps.streams.commands import Tick
 
 log = structlog.get_logger(__name__)
 

@@ -9,8 +9,8 @@ from typing import Final
 
 from apps.matching.engine.views import MarketRow
 from apps.streams.codec import encode_command
+from apps.streams.commands import SetMarketState
 from apps.streams.kinds import HaltCause, MarketState, Source
-from apps.streams.records import SetMarketState
 
 TRADING_STATES: Final = frozenset({MarketState.OPEN, MarketState.POST_ONLY, MarketState.AUCTION})
 

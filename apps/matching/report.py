@@ -12,8 +12,8 @@ from apps.matching.snapshots import Snapshot
 from apps.matching.trimming import waits_for
 from apps.streams.bus.base import Bus
 from apps.streams.codec import encode_command
+from apps.streams.commands import Tick
 from apps.streams.kinds import HaltCause, TickFlag
-from apps.streams.records import Tick
 
 POLL_S: Final = 0.05
 WHO_KNOWS_WHY: Final = "the health of matching (and standby) says why; manage.py process list shows it"

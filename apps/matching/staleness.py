@@ -11,7 +11,7 @@ from typing import Final
 from apps.matching.skips import range_key
 from apps.streams.bus.base import CommandEntry, EntryId
 from apps.streams.codec import encode_command
-from apps.streams.records import Tick
+from apps.streams.commands import Tick
 
 # The tick of a worker that trades, to the byte: one frame without flags. Those by which an operator asks for a snapshot
 # or a takeover begins have a flag and prove nothing: whoever takes over may fail at the next step, again and again.

@@ -18,8 +18,8 @@ from apps.matching.skips import command_key, creates_orders
 from apps.matching.staleness import newest_sign_of_life, stale_range, unprocessed_is_stale
 from apps.streams.bus.base import START, Bus, CommandEntry, EntryId
 from apps.streams.codec import encode_command
+from apps.streams.commands import Tick
 from apps.streams.kinds import Reason, TickFlag
-from apps.streams.records import Tick
 
 log = structlog.get_logger(__name__)
 

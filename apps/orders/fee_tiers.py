@@ -20,8 +20,8 @@ from apps.orders.policy import VOLUME_ASSET, VOLUME_DAYS, VOLUME_TIERS
 from apps.orders.settlement.transaction import READER
 from apps.outbox.services import enqueue
 from apps.streams.bus.base import Bus
+from apps.streams.commands import SetAccount
 from apps.streams.kinds import AccountFlag
-from apps.streams.records import SetAccount
 
 SCALE: Final = 10**8
 DAY_MS: Final = 86_400_000

@@ -8,8 +8,8 @@ from apps.orders.errors import NotParked, ReviewPending, UnknownOrder
 from apps.orders.models import Order, OrderReview, ParkedOrder
 from apps.outbox import services as outbox
 from apps.outbox.models import OutboxRow, OutboxState
+from apps.streams.commands import ReviewOrder
 from apps.streams.kinds import OrderStatus, Review
-from apps.streams.records import ReviewOrder
 
 
 @transaction.atomic

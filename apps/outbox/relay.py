@@ -27,7 +27,7 @@ from apps.streams.bus.base import Head
 from apps.streams.kinds import Source
 from apps.streams.records import COMMAND_HEADER
 
-# relay_seq and source stand right behind the header of every relayed command (records.Relayed).
+# relay_seq and source stand right behind the header of every relayed command (commands.Relayed).
 _RELAY_FIELDS: Final = struct.Struct("<QH")
 
 _LOCK: Final = "SELECT pg_try_advisory_lock(%s, hashtext(%s))"

@@ -12,9 +12,10 @@ from django.db import connection, transaction
 from apps.outbox.errors import InvalidCommand, InvalidKey, KeyReused
 from apps.outbox.models import OutboxRow, OutboxState
 from apps.streams.codec import Settings, encode_command, encode_set_allocation, encode_set_asset, encode_set_market
+from apps.streams.commands import ControlCommand, Relayed
 from apps.streams.kinds import CommandKind, Reason, Source
 from apps.streams.messages import AllocationSettings, AssetSettings, MarketSettings, SettingsError
-from apps.streams.records import ControlCommand, FrameError, Relayed
+from apps.streams.records import FrameError
 
 KEY_LENGTH_MAX: Final = 64
 

@@ -7,6 +7,17 @@ from typing import Any, Final
 
 import msgspec
 
+from apps.streams.commands import (
+    Command,
+    PlaceBlock,
+    PlaceList,
+    PlaceOrder,
+    ReplaceOrder,
+    SetAllocation,
+    SetAsset,
+    SetMarket,
+)
+from apps.streams.events import Event
 from apps.streams.kinds import CommandKind
 from apps.streams.messages import AllocationSettings, AssetSettings, MarketSettings
 from apps.streams.records import (
@@ -19,17 +30,8 @@ from apps.streams.records import (
     EVENTS,
     FRAME_SIZE,
     MAX_PARTS,
-    Command,
-    Event,
     FrameError,
     Layout,
-    PlaceBlock,
-    PlaceList,
-    PlaceOrder,
-    ReplaceOrder,
-    SetAllocation,
-    SetAsset,
-    SetMarket,
 )
 
 Settings = AssetSettings | MarketSettings | AllocationSettings

@@ -168,8 +168,8 @@ def _rate(work: Frames, per_entry: int) -> float:
 def resting_orders(first: int, count: int) -> bytes:
     """Orders that never meet: buys below and sells above the start, spread over 1,000 levels and all accounts."""
     from apps.streams.codec import encode_command
+    from apps.streams.commands import PlaceOrder
     from apps.streams.kinds import OrderKind, Side, StpMode, TimeInForce
-    from apps.streams.records import PlaceOrder
 
     runs = []
     for number in range(first, first + count):
@@ -197,8 +197,8 @@ def resting_orders(first: int, count: int) -> bytes:
 def _restart_seconds() -> float:
     """Seconds from the start of the process to the answer to a command that waited for it."""
     from apps.streams.codec import encode_command
+    from apps.streams.commands import Tick
     from apps.streams.kinds import TickFlag
-    from apps.streams.records import Tick
 
     with machine() as m:
         m.start_worker()

@@ -16,8 +16,9 @@ import psutil
 
 from apps.matching import snapshots
 from apps.streams.codec import encode_command
+from apps.streams.commands import Tick
 from apps.streams.kinds import TickFlag
-from apps.streams.records import FRAME_SIZE, Tick
+from apps.streams.records import FRAME_SIZE
 from tests.benchmarks.bench_matching import Machine, machine, resting_orders
 from tests.benchmarks.frames import setup_frames
 from tests.benchmarks.registry import Row, Series, benchmark

@@ -11,6 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from apps.streams.codec import encode_command, encode_set_asset, encode_set_market, stamp
+from apps.streams.commands import Credit, SetAccount, SetMarketState
 from apps.streams.kinds import (
     BreakerMeasure,
     CommandKind,
@@ -23,7 +24,7 @@ from apps.streams.kinds import (
     TimeInForce,
 )
 from apps.streams.messages import AssetSettings, BreakerRule, MarketSettings
-from apps.streams.records import COMMAND_VERSION, COMMANDS, Credit, SetAccount, SetMarketState
+from apps.streams.records import COMMAND_VERSION, COMMANDS
 from tests.benchmarks import book_oracle, followed, workload
 from tests.benchmarks.book_oracle import BookOracle
 from tests.benchmarks.workload import ACCOUNTS, CANCEL, FIRST_ACCOUNT, LIMIT, SHAPES, Step, steps

@@ -19,7 +19,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from apps.streams.codec import encode_command
-from apps.streams.records import Credit, Tick
+from apps.streams.commands import Credit, Tick
 from nebannpet.control import Refused, ask
 from nebannpet.embedded import redis_core
 from nebannpet.health import ask_health

@@ -6,8 +6,8 @@ import psutil
 import pytest
 
 from apps.streams.codec import encode_command
+from apps.streams.commands import SetMarketState
 from apps.streams.kinds import HaltCause, MarketState
-from apps.streams.records import SetMarketState
 from tests.chaos.faults.edge import FlushEdge
 from tests.chaos.faults.engine import ClockForward
 from tests.chaos.faults.network import Mode, NetworkFault

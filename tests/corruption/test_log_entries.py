@@ -35,9 +35,10 @@ from apps.streams.bus.errors import LogUnreadable
 from apps.streams.bus.memory import MemoryBus
 from apps.streams.bus.redis import RedisBus
 from apps.streams.codec import encode_command
+from apps.streams.commands import CancelOrder, Credit, SetAccount, SetMarketState
 from apps.streams.kinds import MarketState
 from apps.streams.names import ShardKeys
-from apps.streams.records import FRAME_SIZE, CancelOrder, Credit, SetAccount, SetMarketState
+from apps.streams.records import FRAME_SIZE
 from tests.corruption.history import NOTHING_SETTLED, History, copied, finished, settled_at, traded
 from tests.corruption.log_damage import DAMAGES
 from tests.matching.traffic import opening, order

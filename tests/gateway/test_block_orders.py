@@ -8,9 +8,9 @@ import pytest
 from django.db import transaction
 
 from apps.outbox import services as outbox
+from apps.streams.commands import SetAccount
 from apps.streams.kinds import AllocationMethod
 from apps.streams.messages import AllocationSettings
-from apps.streams.records import SetAccount
 from tests.gateway.client import Client
 from tests.gateway.exchange import Exchange
 

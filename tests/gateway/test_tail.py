@@ -7,9 +7,10 @@ import pytest
 
 from apps.gateway.tail import EventTail
 from apps.streams.codec import encode_event
+from apps.streams.events import MoneyMoved, OrderRejected, Trade
 from apps.streams.kinds import CommandKind, Counterparty, OrderKind, Side, TradeFlag
 from apps.streams.names import ShardKeys
-from apps.streams.records import FrameError, MoneyMoved, OrderRejected, Trade
+from apps.streams.records import FrameError
 
 
 def rejected(seq: int, ms: int, n: int, index: int, account_id: int = 1001) -> bytes:

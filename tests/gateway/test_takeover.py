@@ -25,9 +25,11 @@ from apps.streams.bus.base import START
 from apps.streams.bus.redis import RedisBus
 from apps.streams.bus.scripts import APPEND_COMMANDS
 from apps.streams.codec import decode_command, decode_event, decode_events
+from apps.streams.commands import PlaceOrder
+from apps.streams.events import OrderAccepted
 from apps.streams.kinds import CommandKind, OrderKind, Side, StpMode, TimeInForce
 from apps.streams.names import ShardKeys
-from apps.streams.records import FRAME_SIZE, OrderAccepted, PlaceOrder
+from apps.streams.records import FRAME_SIZE
 from tests.gateway.exchange import SHARD
 from tests.gateway.test_core import eventually
 from tests.gateway.test_pressure import LIMITS

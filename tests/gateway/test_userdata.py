@@ -10,6 +10,18 @@ from apps.gateway.markets import Asset, Market, Markets
 from apps.gateway.replies import order_status, placed
 from apps.gateway.userdata import AccountFeed
 from apps.streams.codec import encode_event
+from apps.streams.events import (
+    Allocated,
+    ListChanged,
+    OrderAccepted,
+    OrderClosed,
+    OrderParked,
+    OrderRested,
+    OrderReviewed,
+    OrderTriggered,
+    PendingEntered,
+    PreventedMatch,
+)
 from apps.streams.kinds import (
     AcceptedFlag,
     AllocationStep,
@@ -22,18 +34,6 @@ from apps.streams.kinds import (
     Review,
     Side,
     StpMode,
-)
-from apps.streams.records import (
-    Allocated,
-    ListChanged,
-    OrderAccepted,
-    OrderClosed,
-    OrderParked,
-    OrderRested,
-    OrderReviewed,
-    OrderTriggered,
-    PendingEntered,
-    PreventedMatch,
 )
 from tests.orders.tape import market_settings
 

@@ -12,8 +12,9 @@ from apps.ledger.columns import Terms, allocation_entries, entries_of, merged, s
 from apps.ledger.models import OwnerKind
 from apps.ledger.rules import MarketTerms, Posting, allocation_postings, money_postings, trade_postings
 from apps.streams.codec import encode_event
+from apps.streams.events import Allocated, MoneyMoved, Trade
 from apps.streams.kinds import AllocationStep, CommandKind, Counterparty, EventKind, Side, TradeFlag
-from apps.streams.records import EVENTS, Allocated, MoneyMoved, Trade
+from apps.streams.records import EVENTS
 
 USER, FEES, SAFU, EXTERNAL = OwnerKind.USER, OwnerKind.FEES, OwnerKind.SAFU, OwnerKind.EXTERNAL
 BASE, QUOTE = 1, 5

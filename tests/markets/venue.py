@@ -12,9 +12,9 @@ from apps.matching.engine import Engine
 from apps.orders.models import Trade
 from apps.streams.bus.base import START, Bus, EntryId
 from apps.streams.codec import decode_events, encode_command, encode_set_asset, encode_set_market, stamp
+from apps.streams.commands import CancelOrder, Command, Credit, PlaceOrder, SetAccount, SetMarketState
 from apps.streams.kinds import EventKind, HaltCause, MarketState, OrderKind, Side, Source, TimeInForce, TradeFlag
 from apps.streams.messages import AssetSettings, MarketSettings
-from apps.streams.records import CancelOrder, Command, Credit, PlaceOrder, SetAccount, SetMarketState
 
 ACCOUNTS = (1001, 1002, 1003, 1004)
 MARKET_IDS = (1, 2)

@@ -6,8 +6,8 @@ from apps.gateway.params import CLIENT_ID
 from apps.matching.engine import Engine
 from apps.matching.faults import CRASH, POISON, faulty
 from apps.streams.codec import decode_events, encode_command, stamp
+from apps.streams.commands import CancelOrder, Credit, PlaceOrder
 from apps.streams.kinds import EventKind, OrderKind, Reason, Side, TimeInForce
-from apps.streams.records import CancelOrder, Credit, PlaceOrder
 from tests.matching.engine.play import Table
 from tests.matching.engine.random_commands import Commands
 

@@ -26,8 +26,8 @@ from apps.streams.bus.base import START, EntryId
 from apps.streams.bus.errors import AppendUnknown, BusAway
 from apps.streams.bus.redis import RedisBus
 from apps.streams.codec import decode_events, encode_command
+from apps.streams.commands import Tick
 from apps.streams.kinds import EventKind, Side, TickFlag
-from apps.streams.records import Tick
 from nebannpet.embedded import Redis, redis_core, wait_until_ready
 from nebannpet.paths import Paths
 from tests.matching.traffic import ACCOUNTS, opening, order

@@ -19,8 +19,9 @@ from apps.matching.status import Phase
 from apps.streams.bus.base import START, Bus, EntryId
 from apps.streams.bus.memory import MemoryBus
 from apps.streams.codec import decode_events, encode_command
+from apps.streams.commands import CancelAll, Tick
+from apps.streams.events import Event
 from apps.streams.kinds import EventKind, HaltCause, MarketState, Reason, TickFlag
-from apps.streams.records import CancelAll, Event, Tick
 from tests.matching.conftest import FakeAuthority, RunningWorker
 from tests.matching.log import all_events, append_all, until_done
 from tests.matching.traffic import ACCOUNTS, MARKET_ID, opening, order

@@ -32,8 +32,9 @@ from apps.matching.skips import Skips
 from apps.streams.bus.base import START, Bus, CommandEntry, EntryId
 from apps.streams.bus.memory import MemoryBus
 from apps.streams.codec import decode_events, encode_command
+from apps.streams.commands import Credit
 from apps.streams.kinds import EventKind, Reason
-from apps.streams.records import FRAME_SIZE, Credit
+from apps.streams.records import FRAME_SIZE
 from tests.matching.traffic import opening, order, trading
 
 NOTHING_SETTLED = Settled(0, "")

@@ -7,9 +7,10 @@ from apps.matching.staleness import newest_sign_of_life, stale_range, unprocesse
 from apps.matching.takeover import TAKEOVER_TICK
 from apps.streams.bus.base import CommandEntry, EntryId
 from apps.streams.codec import encode_command, encode_set_asset
+from apps.streams.commands import CancelAll, Credit, Tick
 from apps.streams.kinds import ORDER_CREATING, CommandKind, Reason, TickFlag
 from apps.streams.messages import AssetSettings
-from apps.streams.records import COMMANDS, CancelAll, Credit, Tick
+from apps.streams.records import COMMANDS
 from tests.matching.traffic import order
 
 TICK = encode_command(Tick())

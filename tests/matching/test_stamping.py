@@ -7,8 +7,9 @@ import pytest
 from apps.matching.stamping import LOOP_FRAMES_MAX, asks_for_snapshot, stamp_entry
 from apps.streams.bus.base import CommandEntry, EntryId
 from apps.streams.codec import encode_command, iter_runs, stamp
+from apps.streams.commands import Tick
 from apps.streams.kinds import TickFlag
-from apps.streams.records import FRAME_SIZE, FrameError, Tick
+from apps.streams.records import FRAME_SIZE, FrameError
 from tests.matching.traffic import opening, order, trading
 
 ID = EntryId(1_700_000_000_123, 7)

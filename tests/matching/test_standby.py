@@ -16,8 +16,8 @@ from apps.streams.bus.base import Bus, EventEntry
 from apps.streams.bus.errors import BusAway, BusRefused
 from apps.streams.bus.memory import MemoryBus
 from apps.streams.codec import decode_events, encode_command
+from apps.streams.commands import Tick
 from apps.streams.kinds import EventKind
-from apps.streams.records import Tick
 from tests.matching.conftest import FakeAuthority, RunningWorker
 from tests.matching.log import all_events, append_all, until_done
 from tests.matching.traffic import opening, order, trading

@@ -26,8 +26,8 @@ from apps.streams.bus.errors import AppendUnknown, BusAway
 from apps.streams.bus.memory import MemoryBus
 from apps.streams.bus.redis import RedisBus
 from apps.streams.codec import encode_command
+from apps.streams.commands import Credit, Tick
 from apps.streams.kinds import TickFlag
-from apps.streams.records import Credit, Tick
 from tests.matching.conftest import FakeAuthority, RunningWorker
 from tests.matching.log import append_all, until_done
 from tests.matching.test_poison import Poisonable, Shifting, rejected

@@ -23,9 +23,10 @@ from apps.streams.bus.errors import BusAway, Fenced
 from apps.streams.bus.memory import MemoryBus
 from apps.streams.bus.redis import RedisBus
 from apps.streams.codec import decode_events, encode_command
+from apps.streams.commands import Credit, Tick
 from apps.streams.kinds import EventKind, TickFlag
 from apps.streams.names import ShardKeys
-from apps.streams.records import FRAME_SIZE, Credit, Tick
+from apps.streams.records import FRAME_SIZE
 from tests.matching.conftest import FakeAuthority, RunningWorker
 from tests.matching.log import all_events, append_all, until_done
 from tests.matching.traffic import opening, order, trading

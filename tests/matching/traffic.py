@@ -4,9 +4,9 @@ import random
 from collections.abc import Iterator
 
 from apps.streams.codec import encode_command, encode_set_asset, encode_set_market
+from apps.streams.commands import CancelAll, CancelOrder, Credit, PlaceOrder, SetMarketState, Tick
 from apps.streams.kinds import Counterparty, MarketState, OrderKind, Side, Source, StpMode, TimeInForce
 from apps.streams.messages import AssetSettings, MarketSettings
-from apps.streams.records import CancelAll, CancelOrder, Credit, PlaceOrder, SetMarketState, Tick
 
 BTC, USDT = 1, 2
 MARKET_ID = 1

@@ -13,8 +13,9 @@ from apps.streams.bus.errors import BusRefused
 from apps.streams.bus.link import Link
 from apps.streams.bus.redis import RedisBus
 from apps.streams.codec import encode_command
+from apps.streams.commands import Tick
 from apps.streams.names import ShardKeys
-from apps.streams.records import EVENT_SIZE, Tick
+from apps.streams.records import EVENT_SIZE
 from nebannpet.backup import log_copy
 from nebannpet.backup.errors import BackupFailed, NotABackup
 from nebannpet.backup.files import NewSet

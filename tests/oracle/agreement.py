@@ -9,8 +9,9 @@ from time import monotonic
 from typing import Any, Protocol
 
 from apps.streams.codec import decode_command, decode_events
+from apps.streams.commands import ControlCommand
 from apps.streams.kinds import CommandKind, Reason, Source
-from apps.streams.records import COMMANDS, CONTROL_HEAD_SIZE, FRAME_SIZE, ControlCommand
+from apps.streams.records import COMMANDS, CONTROL_HEAD_SIZE, FRAME_SIZE
 from tests.oracle.streams import History, Step
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from apps.streams.events import AuctionPrice, LevelChanged, PreventedMatch
 from apps.streams.kinds import HaltCause, MarketState, OrderStatus, Reason, Side, StpMode
-from apps.streams.records import AuctionPrice, LevelChanged, PreventedMatch
 from tests.oracle import states, stops
 from tests.oracle.ending import close, has_expired, in_reach
 from tests.oracle.matching import print_trade

@@ -4,9 +4,11 @@ import struct
 
 import msgspec
 
+from apps.streams.commands import PlaceBlock, SetAllocation
+from apps.streams.events import SettingsApplied
 from apps.streams.kinds import AllocationMethod, Reason
 from apps.streams.messages import AllocationSettings, SettingsError
-from apps.streams.records import FRAME_SIZE, PlaceBlock, SetAllocation, SettingsApplied
+from apps.streams.records import FRAME_SIZE
 from tests.oracle.refusing import refuse
 from tests.oracle.shares import largest_remainder
 from tests.oracle.world import Order, Share, World

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from apps.streams.events import HaltDistance
 from apps.streams.kinds import BreakerMeasure, MarketState
 from apps.streams.messages import BreakerRule
-from apps.streams.records import HaltDistance
 from tests.oracle.world import Market, World
 
 HALT_S_MAX = 300

@@ -1,5 +1,6 @@
 """What a new order is asked, in the order of matching-rules 2. Each step gives a reason or Reason.NONE."""
 
+from apps.streams.commands import PlaceOrder
 from apps.streams.kinds import (
     CONDITIONAL_KINDS,
     MarketState,
@@ -10,7 +11,6 @@ from apps.streams.kinds import (
     TimeInForce,
     Waiting,
 )
-from apps.streams.records import PlaceOrder
 from tests.oracle import stops
 from tests.oracle.ending import would_match
 from tests.oracle.matching import Rehearsal

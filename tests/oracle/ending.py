@@ -1,7 +1,7 @@
 """What is in reach of an order, when it has expired, and how it ends."""
 
+from apps.streams.events import ListChanged, OrderClosed
 from apps.streams.kinds import ListKind, ListStatus, OrderStatus, Reason, Side
-from apps.streams.records import ListChanged, OrderClosed
 from tests.oracle import shares
 from tests.oracle.world import Order, OrderList, World
 

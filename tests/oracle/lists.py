@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from apps.streams.commands import PlaceList, PlaceOrder
+from apps.streams.events import ListDuplicate, ListRejected, PendingEntered
 from apps.streams.kinds import (
     CONDITIONAL_KINDS,
     EnteredFlag,
@@ -15,7 +17,6 @@ from apps.streams.kinds import (
     Side,
     Waiting,
 )
-from apps.streams.records import ListDuplicate, ListRejected, PendingEntered, PlaceList, PlaceOrder
 from tests.oracle import checks, orders, stops
 from tests.oracle.ending import close, has_expired, tell_list, would_match
 from tests.oracle.matching import rehearse

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from apps.streams.events import IcebergRefilled, PreventedMatch, Trade
 from apps.streams.kinds import (
     AllocatedFlag,
     AllocationStep,
@@ -11,7 +12,6 @@ from apps.streams.kinds import (
     StpMode,
     TradeFlag,
 )
-from apps.streams.records import IcebergRefilled, PreventedMatch, Trade
 from tests.oracle import breakers, shares, states, stops
 from tests.oracle.ending import after_end, close, end_other_leg, has_expired, in_reach
 from tests.oracle.world import Account, Market, Order, Share, World

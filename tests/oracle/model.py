@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+from apps.streams.commands import MoneyCommand, Relayed
 from apps.streams.kinds import CommandKind, ListKind, MarketState, Reason
-from apps.streams.records import COMMANDS, CONTROL_HEAD_SIZE, FRAME_SIZE, MoneyCommand, Relayed
+from apps.streams.records import COMMANDS, CONTROL_HEAD_SIZE, FRAME_SIZE
 from tests.oracle import auction, blocks, breakers, lists, money, orders, parking, staff, turns
 from tests.oracle.world import World
 

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+from apps.streams.commands import Capture, Credit, Debit, Hold, Release, Transfer
+from apps.streams.events import MoneyMoved
 from apps.streams.kinds import Counterparty, Reason, Source
-from apps.streams.records import Capture, Credit, Debit, Hold, MoneyMoved, Release, Transfer
 from tests.oracle.refusing import refuse
 from tests.oracle.world import AMOUNT_MAX, Account, KeyedHold, World
 

@@ -2,6 +2,26 @@
 
 from typing import Any
 
+from apps.streams.commands import (
+    AmendOrder,
+    CancelAll,
+    CancelOrder,
+    PlaceBlock,
+    PlaceOrder,
+    ReplaceOrder,
+    SetCancelTimer,
+)
+from apps.streams.events import (
+    AllCanceled,
+    AmendRejected,
+    CancelRejected,
+    CancelTimerSet,
+    OrderAccepted,
+    OrderAmended,
+    OrderDuplicate,
+    OrderRejected,
+    OrderRested,
+)
 from apps.streams.kinds import (
     AcceptedFlag,
     MarketState,
@@ -13,24 +33,6 @@ from apps.streams.kinds import (
     TimeInForce,
     TimerFlag,
     Waiting,
-)
-from apps.streams.records import (
-    AllCanceled,
-    AmendOrder,
-    AmendRejected,
-    CancelAll,
-    CancelOrder,
-    CancelRejected,
-    CancelTimerSet,
-    OrderAccepted,
-    OrderAmended,
-    OrderDuplicate,
-    OrderRejected,
-    OrderRested,
-    PlaceBlock,
-    PlaceOrder,
-    ReplaceOrder,
-    SetCancelTimer,
 )
 from tests.oracle import auction, blocks, checks, parking, shares, stops, turns
 from tests.oracle.ending import close, close_all, has_expired, in_reach, would_match

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
+from apps.streams.commands import ReviewOrder
+from apps.streams.events import OrderParked, OrderReviewed
 from apps.streams.kinds import OrderKind, OrderStatus, Reason, Review, TimeInForce, Waiting
-from apps.streams.records import OrderParked, OrderReviewed, ReviewOrder
 from tests.oracle import checks
 from tests.oracle.ending import close
 from tests.oracle.refusing import refuse

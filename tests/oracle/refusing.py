@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from apps.streams.events import RelayRefused
 from apps.streams.kinds import Reason
-from apps.streams.records import RelayRefused
 from tests.oracle.world import World
 
 

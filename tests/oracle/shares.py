@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from apps.streams.events import Allocated
 from apps.streams.kinds import AllocationStep
-from apps.streams.records import Allocated
 from tests.oracle.world import Account, Order, Share, World
 
 

@@ -4,17 +4,10 @@ from typing import Any
 
 import msgspec
 
+from apps.streams.commands import SetAccount, SetAsset, SetClassState, SetMarket, SetMarketState
+from apps.streams.events import InternalReject, SettingsApplied
 from apps.streams.kinds import AccountFlag, HaltCause, MarketState, Reason
 from apps.streams.messages import AssetSettings, MarketSettings, SettingsError
-from apps.streams.records import (
-    InternalReject,
-    SetAccount,
-    SetAsset,
-    SetClassState,
-    SetMarket,
-    SetMarketState,
-    SettingsApplied,
-)
 from tests.oracle import auction, breakers, states
 from tests.oracle.ending import close_all
 from tests.oracle.refusing import refuse

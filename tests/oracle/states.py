@@ -1,8 +1,8 @@
 """Market states: moving, halting, and how a call phase begins."""
 
+from apps.streams.events import MarketStateChanged
 from apps.streams.kinds import HaltCause, MarketState
 from apps.streams.messages import BreakerRule
-from apps.streams.records import MarketStateChanged
 from tests.oracle import breakers
 from tests.oracle.world import Market, World
 

@@ -1,7 +1,7 @@
 """Conditional orders, trailing stops and the queue of what was triggered (matching-rules 5)."""
 
+from apps.streams.events import OrderTriggered
 from apps.streams.kinds import OrderKind, Side, Waiting
-from apps.streams.records import OrderTriggered
 from tests.oracle.ending import end_other_leg
 from tests.oracle.world import Market, Order, World
 

@@ -23,29 +23,7 @@ from apps.streams.codec import (
     encode_set_market,
     stamp,
 )
-from apps.streams.kinds import (
-    AllocationMethod,
-    CommandKind,
-    Counterparty,
-    EventKind,
-    HaltCause,
-    ListKind,
-    MarketState,
-    OrderKind,
-    Reason,
-    ReplaceMode,
-    Side,
-    Source,
-    StpMode,
-    TimeInForce,
-    TradeFlag,
-)
-from apps.streams.messages import AllocationSettings, AssetSettings, BreakerRule, MarketSettings
-from apps.streams.records import (
-    COMMANDS,
-    EVENT_SIZE,
-    EVENTS,
-    FRAME_SIZE,
+from apps.streams.commands import (
     AmendOrder,
     CancelAll,
     CancelOrder,
@@ -66,6 +44,25 @@ from apps.streams.records import (
     Tick,
     Transfer,
 )
+from apps.streams.kinds import (
+    AllocationMethod,
+    CommandKind,
+    Counterparty,
+    EventKind,
+    HaltCause,
+    ListKind,
+    MarketState,
+    OrderKind,
+    Reason,
+    ReplaceMode,
+    Side,
+    Source,
+    StpMode,
+    TimeInForce,
+    TradeFlag,
+)
+from apps.streams.messages import AllocationSettings, AssetSettings, BreakerRule, MarketSettings
+from apps.streams.records import COMMANDS, EVENT_SIZE, EVENTS, FRAME_SIZE
 
 # A step of a stream: one command's frames, and the reason for which it is skipped or None.
 Step = tuple[bytes, Reason | None]

@@ -9,8 +9,8 @@ from random import Random
 
 from apps.matching.engine import Engine
 from apps.streams.codec import decode_events, encode_command, encode_set_market, stamp
+from apps.streams.commands import PlaceOrder, Tick
 from apps.streams.kinds import EventKind, OrderKind, Reason, TimeInForce
-from apps.streams.records import PlaceOrder, Tick
 from tests.oracle.model import Oracle
 from tests.oracle.streams import START_MS, History
 

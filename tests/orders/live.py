@@ -21,9 +21,9 @@ from apps.outbox.process import RelayProcess
 from apps.outbox.services import enqueue, enqueue_settings
 from apps.streams.bus.base import Bus
 from apps.streams.codec import encode_block, encode_command, encode_list
+from apps.streams.commands import AmendOrder, CancelOrder, PlaceBlock, PlaceList, PlaceOrder, SetAccount, SetMarketState
 from apps.streams.kinds import AllocationMethod, ListKind, MarketState, OrderKind, Side, StpMode, TimeInForce
 from apps.streams.messages import AllocationSettings, AssetSettings
-from apps.streams.records import AmendOrder, CancelOrder, PlaceBlock, PlaceList, PlaceOrder, SetAccount, SetMarketState
 from tests.orders.tape import BTC, MARKET, USDT, market_settings
 
 SHARD = "spot"

@@ -11,9 +11,10 @@ from apps.orders.settlement.transaction import load_markets, read_position, sett
 from apps.outbox.models import OutboxRow
 from apps.outbox.relay import Relay
 from apps.outbox.services import enqueue, enqueue_settings
+from apps.streams.commands import SetMarketState
 from apps.streams.kinds import CommandKind, MarketState
 from apps.streams.messages import MarketSettings
-from apps.streams.records import COMMANDS, SetMarketState
+from apps.streams.records import COMMANDS
 from tests.orders.tape import BTC, MARKET, USDT, Tape
 
 SHARD = "spot"

@@ -12,6 +12,20 @@ from apps.common.amounts import fee_units, rebate_units
 from apps.common.hashchain import GENESIS, extend
 from apps.streams.bus.base import EntryId, EventEntry
 from apps.streams.codec import encode_event
+from apps.streams.events import (
+    MarketStateChanged,
+    MoneyMoved,
+    OrderAccepted,
+    OrderAmended,
+    OrderClosed,
+    OrderParked,
+    OrderReviewed,
+    OrderTriggered,
+    PreventedMatch,
+    RelayRefused,
+    SettingsApplied,
+    Trade,
+)
 from apps.streams.kinds import (
     AcceptedFlag,
     CommandKind,
@@ -27,20 +41,6 @@ from apps.streams.kinds import (
     TradeFlag,
 )
 from apps.streams.messages import MarketSettings
-from apps.streams.records import (
-    MarketStateChanged,
-    MoneyMoved,
-    OrderAccepted,
-    OrderAmended,
-    OrderClosed,
-    OrderParked,
-    OrderReviewed,
-    OrderTriggered,
-    PreventedMatch,
-    RelayRefused,
-    SettingsApplied,
-    Trade,
-)
 
 BTC, USDT = 1, 5
 MARKET = 1

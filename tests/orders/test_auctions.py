@@ -12,8 +12,8 @@ from apps.outbox.models import OutboxRow, OutboxState
 from apps.outbox.services import enqueue, enqueue_settings
 from apps.streams.bus.memory import MemoryBus
 from apps.streams.codec import encode_command
+from apps.streams.commands import PlaceOrder, SetMarketState
 from apps.streams.kinds import HaltCause, MarketState, OrderKind, OrderStatus, Side, TimeInForce
-from apps.streams.records import PlaceOrder, SetMarketState
 from tests.orders.live import ACCOUNTS, MARKET, SHARD, LiveShard, enqueue_set_up, until
 from tests.orders.tape import market_settings
 

@@ -11,8 +11,8 @@ from apps.orders.reconciliation.service import reconcile
 from apps.outbox.models import OutboxRow, OutboxState
 from apps.streams.bus.memory import MemoryBus
 from apps.streams.codec import encode_block, encode_command
+from apps.streams.commands import CancelOrder, PlaceBlock, PlaceOrder
 from apps.streams.kinds import OrderKind, OrderStatus, Side, StpMode, TimeInForce
-from apps.streams.records import CancelOrder, PlaceBlock, PlaceOrder
 from tests.orders.live import MARKET, OWNER, RULE, SHARD, SUB_ACCOUNTS, LiveShard, enqueue_set_up, until
 from tests.orders.tape import BTC, USDT
 

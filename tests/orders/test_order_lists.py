@@ -12,8 +12,8 @@ from apps.orders.reconciliation.service import reconcile
 from apps.outbox.models import OutboxRow, OutboxState
 from apps.streams.bus.memory import MemoryBus
 from apps.streams.codec import encode_command, encode_list
+from apps.streams.commands import CancelOrder, PlaceList, PlaceOrder
 from apps.streams.kinds import ListKind, ListStatus, OrderKind, OrderStatus, Reason, Side, TimeInForce
-from apps.streams.records import CancelOrder, PlaceList, PlaceOrder
 from tests.orders.live import MARKET, SHARD, LiveShard, enqueue_set_up, until
 from tests.orders.tape import BTC, USDT
 

@@ -20,8 +20,8 @@ from apps.orders.services import review_parked_order
 from apps.outbox.models import OutboxRow, OutboxState
 from apps.outbox.services import enqueue
 from apps.streams.codec import decode_command
+from apps.streams.commands import ReviewOrder
 from apps.streams.kinds import CommandKind, OrderStatus, Reason, Review, Side
-from apps.streams.records import ReviewOrder
 from tests.orders.recorded import ALICE, BOB, Recorded
 from tests.orders.tape import BTC, USDT, market_settings
 

@@ -15,8 +15,9 @@ from apps.orders.settlement.entries import Position, take
 from apps.orders.settlement.transaction import load_markets, read_position, settle
 from apps.outbox.models import OutboxRow, OutboxState
 from apps.streams.bus.base import EventEntry
+from apps.streams.events import InternalReject, MarketStateChanged
 from apps.streams.kinds import CommandKind, HaltCause, MarketState, OrderStatus, Reason, Side, StpMode
-from apps.streams.records import EVENT_SIZE, InternalReject, MarketStateChanged
+from apps.streams.records import EVENT_SIZE
 from tests.orders.recorded import ALICE, BOB, CAROL, SHARD, Recorded
 from tests.orders.tape import BTC, MARKET, USDT, market_settings
 

@@ -19,8 +19,8 @@ from prometheus_client import REGISTRY
 
 from apps.orders.settlement.process import connect
 from apps.streams.bus.memory import MemoryBus
+from apps.streams.events import RelayRefused
 from apps.streams.kinds import CommandKind, Reason
-from apps.streams.records import RelayRefused
 from tests.orders.commit_cutter import CommitCutter
 from tests.orders.live import SHARD, until
 from tests.orders.recorded import Recorded

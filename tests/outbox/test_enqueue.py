@@ -13,9 +13,9 @@ from apps.outbox.models import OutboxRow, OutboxState
 from apps.outbox.selectors import row_for_key, wait_done
 from apps.outbox.services import enqueue, enqueue_settings
 from apps.streams.codec import decode_settings
+from apps.streams.commands import Credit, PlaceOrder, SetAsset, SetMarketState
 from apps.streams.kinds import CommandKind, MarketState
 from apps.streams.messages import AssetSettings
-from apps.streams.records import Credit, PlaceOrder, SetAsset, SetMarketState
 from tests.orders.tape import market_settings
 
 STATE = SetMarketState(relay_seq=0, source=0, market_id=1, state=MarketState.OPEN, cause=0)

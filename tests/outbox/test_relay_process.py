@@ -19,7 +19,7 @@ from apps.streams.bus.errors import AppendUnknown, BusAway
 from apps.streams.bus.memory import MemoryBus
 from apps.streams.bus.redis import RedisBus
 from apps.streams.codec import decode_command, decode_events, iter_runs, stamp
-from apps.streams.records import MoneyMoved
+from apps.streams.events import MoneyMoved
 from tests.orders.live import SHARD, enqueue_set_up, until
 from tests.orders.processes import apply_roles, running
 

@@ -20,7 +20,8 @@ from apps.streams.bus.base import (
 )
 from apps.streams.bus.errors import BadRange, Fenced, Gap
 from apps.streams.codec import encode_command, encode_set_market
-from apps.streams.records import CancelAll, FrameError, Tick
+from apps.streams.commands import CancelAll, Tick
+from apps.streams.records import FrameError
 from tests.matching.waiting import until
 from tests.streams.examples import MARKET
 

@@ -7,8 +7,8 @@ from apps.streams.bus.base import START
 from apps.streams.bus.errors import LogUnreadable
 from apps.streams.bus.redis import RedisBus
 from apps.streams.codec import encode_command
+from apps.streams.commands import CancelAll, Tick
 from apps.streams.names import ShardKeys
-from apps.streams.records import CancelAll, Tick
 
 FRAMES = encode_command(CancelAll(market_id=3, account_id=1001)) + encode_command(Tick())
 COMMANDS = ShardKeys("spot").commands

@@ -13,7 +13,7 @@ from apps.streams.bus.base import START, EntryId, FrameCount, Trimmed
 from apps.streams.bus.errors import BusRefused, Fenced, Gap
 from apps.streams.bus.redis import RedisBus
 from apps.streams.codec import encode_command
-from apps.streams.records import Tick
+from apps.streams.commands import Tick
 from tests.streams.redis_server import RedisServer, running_redis
 
 TICKS = encode_command(Tick()) * 64

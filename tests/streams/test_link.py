@@ -18,7 +18,7 @@ from apps.streams.bus.base import START, EntryId
 from apps.streams.bus.errors import AppendUnknown, BusAway, BusRefused, Gap
 from apps.streams.bus.redis import RedisBus
 from apps.streams.codec import encode_command
-from apps.streams.records import Tick
+from apps.streams.commands import Tick
 
 TICK = encode_command(Tick())
 

@@ -22,26 +22,19 @@ from apps.streams.codec import (
     iter_runs,
     stamp,
 )
+from apps.streams.commands import COMMAND_RECORDS, CancelOrder, Command, PlaceOrder, SetMarket, Tick
+from apps.streams.events import EVENT_RECORDS, Event, OrderAccepted
 from apps.streams.messages import AssetSettings, MarketSettings
 from apps.streams.records import (
     COMMAND_HEADER,
-    COMMAND_RECORDS,
     COMMANDS,
     CONTROL_HEAD_SIZE,
     EVENT_HEADER,
-    EVENT_RECORDS,
     EVENT_SIZE,
     EVENTS,
     FRAME_SIZE,
     MAX_PARTS,
-    CancelOrder,
-    Command,
-    Event,
     FrameError,
-    OrderAccepted,
-    PlaceOrder,
-    SetMarket,
-    Tick,
 )
 from tests.streams.examples import ASSET, MARKET
 

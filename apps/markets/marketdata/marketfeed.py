@@ -9,8 +9,8 @@ from apps.markets.marketdata.book import Book
 from apps.markets.marketdata.livebars import LiveBars
 from apps.markets.marketdata.tape import Tape
 from apps.markets.marketdata.ticker import Ticker
+from apps.streams.events import MarketStateChanged, OrderAccepted, OrderClosed, OrderRested, PreventedMatch, Trade
 from apps.streams.kinds import AcceptedFlag, ClosedFlag, EventKind, MarketState, Side, StpMode, TradeFlag
-from apps.streams.records import MarketStateChanged, OrderAccepted, OrderClosed, OrderRested, PreventedMatch, Trade
 
 
 class MarketFeed:

@@ -9,8 +9,8 @@ from django.db import transaction
 from apps.markets.models import Market, MarketStateChange
 from apps.markets.services.listing import locked_market, required_reason
 from apps.outbox import services as outbox
+from apps.streams.commands import SetMarketState
 from apps.streams.kinds import HaltCause, MarketState
-from apps.streams.records import SetMarketState
 
 
 class MarketAction(StrEnum):

@@ -1,6 +1,6 @@
 """The events of the current batch: numbers them, stamps the command's id on them, packs them.
 
-The argument order of each pack is the field order of the record in apps/streams/records.py, which the tests check by
+The argument order of each pack is the field order of the record in apps/streams/events.py, which the tests check by
 decoding every kind. The TRADE event is packed by the sweep itself (engine-figures.md section 5).
 """
 

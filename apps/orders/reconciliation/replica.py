@@ -23,8 +23,8 @@ from apps.orders.policy import POLL_S
 from apps.orders.reconciliation.states import BalanceFacts, Facts, HouseFacts, ListFacts, OrderFacts, ShareFacts
 from apps.streams.bus.base import START, Bus, Head
 from apps.streams.codec import encode_command
+from apps.streams.commands import Tick
 from apps.streams.kinds import TickFlag, Waiting
-from apps.streams.records import Tick
 
 
 class LogDiffers(Exception):

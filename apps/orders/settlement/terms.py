@@ -15,9 +15,9 @@ from apps.ledger.columns import Terms, column
 from apps.ledger.rules import MarketTerms
 from apps.orders.errors import SettlementStopped
 from apps.streams.codec import decode_settings
+from apps.streams.events import SettingsApplied
 from apps.streams.kinds import CommandKind
 from apps.streams.messages import MarketSettings
-from apps.streams.records import SettingsApplied
 
 _FIND_SETTINGS: Final = "SELECT frames FROM outbox_outboxrow WHERE shard = %s AND source = %s AND relay_seq = %s"
 _SAVE: Final = """

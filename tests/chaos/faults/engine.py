@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import redis
 
 from apps.streams.codec import encode_command
-from apps.streams.records import Tick
+from apps.streams.commands import Tick
 from nebannpet.embedded import redis_core
 from tests.chaos.faults.base import Fault
 from tests.chaos.rig import Rig

@@ -14,6 +14,26 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from apps.matching.engine.snapshot import MAGIC, TABLES
 from apps.streams.codec import encode_block, encode_list, encode_set_allocation
+from apps.streams.commands import (
+    AmendOrder,
+    CancelAll,
+    CancelOrder,
+    Capture,
+    Credit,
+    Debit,
+    Hold,
+    PlaceBlock,
+    PlaceList,
+    PlaceOrder,
+    Release,
+    ReplaceOrder,
+    ReviewOrder,
+    SetAccount,
+    SetCancelTimer,
+    SetMarketState,
+    Transfer,
+)
+from apps.streams.events import MarketStateChanged, MoneyMoved, OrderAccepted, Trade
 from apps.streams.kinds import (
     AllocationMethod,
     BreakerMeasure,
@@ -30,29 +50,6 @@ from apps.streams.kinds import (
     TradeFlag,
 )
 from apps.streams.messages import AllocationSettings, BreakerRule
-from apps.streams.records import (
-    AmendOrder,
-    CancelAll,
-    CancelOrder,
-    Capture,
-    Credit,
-    Debit,
-    Hold,
-    MarketStateChanged,
-    MoneyMoved,
-    OrderAccepted,
-    PlaceBlock,
-    PlaceList,
-    PlaceOrder,
-    Release,
-    ReplaceOrder,
-    ReviewOrder,
-    SetAccount,
-    SetCancelTimer,
-    SetMarketState,
-    Trade,
-    Transfer,
-)
 from tests.matching.engine.play import ASSETS, LOT_SIZE, MARKET, SETTINGS, Table
 from tests.matching.engine.projection import Projection
 

@@ -3,20 +3,7 @@
 from collections import defaultdict
 from typing import Any
 
-from apps.streams.kinds import (
-    AcceptedFlag,
-    AllocationStep,
-    ClosedFlag,
-    CommandKind,
-    EnteredFlag,
-    EventKind,
-    ListStatus,
-    Review,
-    Side,
-    StpMode,
-    TradeFlag,
-)
-from apps.streams.records import (
+from apps.streams.events import (
     Allocated,
     IcebergRefilled,
     LevelChanged,
@@ -32,6 +19,19 @@ from apps.streams.records import (
     PendingEntered,
     PreventedMatch,
     Trade,
+)
+from apps.streams.kinds import (
+    AcceptedFlag,
+    AllocationStep,
+    ClosedFlag,
+    CommandKind,
+    EnteredFlag,
+    EventKind,
+    ListStatus,
+    Review,
+    Side,
+    StpMode,
+    TradeFlag,
 )
 
 Pair = tuple[int, int]

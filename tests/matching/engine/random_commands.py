@@ -10,9 +10,7 @@ from typing import Any
 import msgspec
 
 from apps.streams.codec import encode_command, encode_set_asset, encode_set_market, stamp
-from apps.streams.kinds import Counterparty, MarketState, OrderKind, Source, TimeInForce
-from apps.streams.messages import AssetSettings, MarketSettings
-from apps.streams.records import (
+from apps.streams.commands import (
     CancelAll,
     CancelOrder,
     Capture,
@@ -26,6 +24,8 @@ from apps.streams.records import (
     Tick,
     Transfer,
 )
+from apps.streams.kinds import Counterparty, MarketState, OrderKind, Source, TimeInForce
+from apps.streams.messages import AssetSettings, MarketSettings
 
 ACCOUNTS = range(1, 9)
 ASSETS = {1: "BTC", 2: "USDT", 3: "ETH"}

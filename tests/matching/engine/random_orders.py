@@ -21,6 +21,19 @@ from apps.streams.codec import (
     encode_set_asset,
     encode_set_market,
 )
+from apps.streams.commands import (
+    AmendOrder,
+    PlaceBlock,
+    PlaceList,
+    PlaceOrder,
+    ReplaceOrder,
+    ReviewOrder,
+    SetAccount,
+    SetCancelTimer,
+    SetClassState,
+    SetMarketState,
+)
+from apps.streams.events import OrderParked
 from apps.streams.kinds import (
     AllocationMethod,
     BreakerMeasure,
@@ -34,19 +47,6 @@ from apps.streams.kinds import (
     TimeInForce,
 )
 from apps.streams.messages import AllocationSettings, AssetSettings, BreakerRule
-from apps.streams.records import (
-    AmendOrder,
-    OrderParked,
-    PlaceBlock,
-    PlaceList,
-    PlaceOrder,
-    ReplaceOrder,
-    ReviewOrder,
-    SetAccount,
-    SetCancelTimer,
-    SetClassState,
-    SetMarketState,
-)
 from tests.matching.engine.random_commands import ACCOUNTS, ASSETS
 from tests.matching.engine.random_commands import Commands as SpineCommands
 

@@ -6,8 +6,9 @@ import pytest
 
 from apps.matching.engine import Engine
 from apps.streams.codec import encode_command
+from apps.streams.commands import AmendOrder
+from apps.streams.events import AmendRejected, OrderAmended
 from apps.streams.kinds import MarketState, Reason
-from apps.streams.records import AmendOrder, AmendRejected, OrderAmended
 from tests.matching.engine.play import MARKET, Table, play, put_into
 
 

@@ -8,8 +8,9 @@ import pytest
 from apps.matching.engine import Engine, FrameError
 from apps.matching.engine.state import State
 from apps.streams.codec import encode_command, stamp
+from apps.streams.commands import Tick
 from apps.streams.kinds import CommandKind, Reason
-from apps.streams.records import FRAME_SIZE, Tick
+from apps.streams.records import FRAME_SIZE
 from tests.matching.engine.random_commands import Commands
 
 ID = slice(16, 32)

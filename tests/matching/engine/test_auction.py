@@ -9,6 +9,7 @@ import pytest
 
 from apps.matching.engine import Engine
 from apps.streams.codec import decode_events
+from apps.streams.commands import Tick
 from apps.streams.kinds import (
     EventKind,
     HaltCause,
@@ -20,7 +21,6 @@ from apps.streams.kinds import (
     TimeInForce,
     TradeFlag,
 )
-from apps.streams.records import Tick
 from tests.matching.engine.play import MARKET, Table, play, price_text, quantity_text
 from tests.matching.engine.projection import Projection
 

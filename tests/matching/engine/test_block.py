@@ -12,6 +12,8 @@ from apps.matching.engine.accounts import Account, Balance, Seat
 from apps.matching.engine.allocation import Share, largest_remainder
 from apps.matching.engine.market import Market
 from apps.streams.codec import encode_block, encode_command, encode_set_allocation
+from apps.streams.commands import PlaceBlock, PlaceOrder
+from apps.streams.events import Allocated, OrderRejected, RelayRefused, Trade
 from apps.streams.kinds import (
     AllocatedFlag,
     AllocationMethod,
@@ -24,17 +26,7 @@ from apps.streams.kinds import (
     TimeInForce,
 )
 from apps.streams.messages import MAX_ALLOCATION_ACCOUNTS, AllocationSettings, SettingsError
-from apps.streams.records import (
-    FRAME_SIZE,
-    MAX_PARTS,
-    Allocated,
-    FrameError,
-    OrderRejected,
-    PlaceBlock,
-    PlaceOrder,
-    RelayRefused,
-    Trade,
-)
+from apps.streams.records import FRAME_SIZE, MAX_PARTS, FrameError
 from tests.matching.engine.play import LOT_SIZE, MARKET, Table, play
 
 FAMILY = """

@@ -10,9 +10,9 @@ import pytest
 
 from apps.matching.engine import Engine
 from apps.streams.codec import decode_events
+from apps.streams.events import MarketStateChanged, OrderClosed, Trade
 from apps.streams.kinds import BreakerMeasure, EventKind, HaltCause, MarketState, OrderKind, Reason, Side, TimeInForce
 from apps.streams.messages import BreakerRule
-from apps.streams.records import MarketStateChanged, OrderClosed, Trade
 from tests.matching.engine.play import MARKET, Table, play
 
 PRICE, VWAP = BreakerMeasure.PRICE, BreakerMeasure.VWAP

@@ -2,8 +2,9 @@
 
 import pytest
 
+from apps.streams.commands import CancelAll, CancelOrder
+from apps.streams.events import AllCanceled, CancelRejected, OrderClosed
 from apps.streams.kinds import OrderStatus, Reason
-from apps.streams.records import AllCanceled, CancelAll, CancelOrder, CancelRejected, OrderClosed
 from tests.matching.engine.play import MARKET, Table, play
 
 BOOK = """

@@ -6,8 +6,9 @@ import pytest
 
 from apps.matching.engine import Engine
 from apps.matching.engine.cancel_timer import TIMEOUT_MS_MAX
+from apps.streams.commands import SetCancelTimer, Tick
+from apps.streams.events import CancelRejected, CancelTimerSet
 from apps.streams.kinds import Reason, TimerFlag
-from apps.streams.records import CancelRejected, CancelTimerSet, SetCancelTimer, Tick
 from tests.matching.engine.play import MARKET, Table, play
 
 

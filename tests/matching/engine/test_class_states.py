@@ -6,9 +6,10 @@ import pytest
 
 from apps.matching.engine import Engine
 from apps.streams.codec import encode_command, encode_set_asset, encode_set_market
+from apps.streams.commands import SetClassState, Tick
+from apps.streams.events import HaltDistance, MarketStateChanged, RelayRefused, SettingsApplied
 from apps.streams.kinds import CommandKind, EventKind, MarketState, Reason
 from apps.streams.messages import AssetSettings, BreakerRule
-from apps.streams.records import HaltDistance, MarketStateChanged, RelayRefused, SetClassState, SettingsApplied, Tick
 from tests.matching.engine.play import MARKET, Table, play
 from tests.matching.engine.test_settings import market_frames, state_command
 

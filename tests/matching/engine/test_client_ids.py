@@ -3,8 +3,8 @@
 import pytest
 
 from apps.matching.engine import Engine
+from apps.streams.events import OrderAccepted, OrderDuplicate, OrderRejected, OrderRested
 from apps.streams.kinds import Reason
-from apps.streams.records import OrderAccepted, OrderDuplicate, OrderRejected, OrderRested
 from tests.matching.engine.play import Table, play
 
 LIMIT = {"side": 0, "order_kind": 1, "time_in_force": 1, "price_ticks": 5_000_000, "quantity_lots": 10_000}

@@ -9,8 +9,9 @@ from apps.matching.engine import Engine
 from apps.matching.engine.triggered import run_triggered
 from apps.matching.engine.triggers import evaluate
 from apps.streams.codec import decode_events
+from apps.streams.commands import CancelOrder
+from apps.streams.events import OrderAccepted, OrderTriggered
 from apps.streams.kinds import EventKind, MarketState, OrderKind, OrderStatus, Side, TimeInForce, Waiting
-from apps.streams.records import CancelOrder, OrderAccepted, OrderTriggered
 from tests.matching.engine.play import MARKET, Table, lots, play, ticks
 
 # The last price is 50000; both sides have depth.

@@ -2,8 +2,8 @@
 
 import pytest
 
+from apps.streams.events import RelayRefused, SettingsApplied, Trade
 from apps.streams.kinds import Reason
-from apps.streams.records import RelayRefused, SettingsApplied, Trade
 from tests.matching.engine.play import Table, play
 
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from apps.matching.engine import Engine, FrameError, InvariantBroken, RelayGap
 from apps.streams.codec import decode_events, encode_command, stamp
+from apps.streams.commands import Credit, Tick
 from apps.streams.kinds import CommandKind, Source
-from apps.streams.records import COMMANDS, FRAME_SIZE, Credit, Tick
+from apps.streams.records import COMMANDS, FRAME_SIZE
 from tests.matching.engine.play import ASSETS, Table
 from tests.matching.engine.random_commands import START_MS, Commands
 

@@ -3,8 +3,8 @@
 import pytest
 
 from apps.matching.engine import Engine
+from apps.streams.events import IcebergRefilled, OrderAccepted, Trade
 from apps.streams.kinds import OrderKind, Reason, Side, TimeInForce, TradeFlag
-from apps.streams.records import IcebergRefilled, OrderAccepted, Trade
 from tests.matching.engine.play import Table, play
 
 

@@ -5,19 +5,9 @@ import pytest
 from apps.common.amounts import AMOUNT_MAX
 from apps.matching.engine import RelayGap
 from apps.streams.codec import decode_events, encode_command
+from apps.streams.commands import Capture, Credit, Debit, Hold, Release, SetMarketState, Transfer
+from apps.streams.events import InternalReject, MoneyMoved, RelayRefused
 from apps.streams.kinds import CommandKind, Counterparty, Reason, Source
-from apps.streams.records import (
-    Capture,
-    Credit,
-    Debit,
-    Hold,
-    InternalReject,
-    MoneyMoved,
-    RelayRefused,
-    Release,
-    SetMarketState,
-    Transfer,
-)
 from tests.matching.engine.play import ASSETS, MARKET, Table, play
 
 BTC, USDT = ASSETS["BTC"], ASSETS["USDT"]

@@ -6,7 +6,8 @@ import pytest
 
 from apps.matching.engine import Engine
 from apps.streams.codec import decode_events
-from apps.streams.records import FRAME_SIZE, CancelRejected, IcebergRefilled, OrderRejected, Trade
+from apps.streams.events import CancelRejected, IcebergRefilled, OrderRejected, Trade
+from apps.streams.records import FRAME_SIZE
 from tests.benchmarks.frames import frames
 
 COUNT = 15_000

@@ -8,8 +8,10 @@ import pytest
 from apps.matching.engine import Engine, InvariantBroken
 from apps.matching.engine.order_list import OrderList, Stage
 from apps.streams.codec import encode_command, encode_list
+from apps.streams.commands import PlaceList, PlaceOrder
+from apps.streams.events import ListChanged, OrderClosed
 from apps.streams.kinds import EventKind, ListKind, ListStatus, OrderKind, OrderStatus, Reason, Side, TimeInForce
-from apps.streams.records import FRAME_SIZE, ListChanged, OrderClosed, PlaceList, PlaceOrder
+from apps.streams.records import FRAME_SIZE
 from tests.matching.engine.play import MARKET, Table, play
 
 MARKET_AT_50000 = """
@@ -532,7 +534,7 @@ def test_the_events_of_a_list_name_its_orders() -> None:
 
 
 def _cancel(found: Table, order_id: int) -> Any:
-    from apps.streams.records import CancelOrder
+    from apps.streams.commands import CancelOrder
 
     return CancelOrder(market_id=MARKET, account_id=found.account("alice"), order_id=order_id)
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from apps.matching.engine import Engine
+from apps.streams.events import OrderParked, OrderReviewed, RelayRefused
 from apps.streams.kinds import MarketState, Reason, Review
-from apps.streams.records import OrderParked, OrderReviewed, RelayRefused
 from tests.matching.engine.play import MARKET, START_MS, Table, play, put_into
 
 PARKS = {"bid_up_bp": 11_000, "ask_down_bp": 9_000, "park_outside_band": True}

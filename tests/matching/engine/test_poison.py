@@ -9,17 +9,10 @@ from apps.matching.engine import Engine
 from apps.matching.engine.poison import SKIPS_MAX
 from apps.matching.engine.states import WORKERS_STOPS
 from apps.streams.codec import decode_events, encode_command, stamp
+from apps.streams.commands import CancelOrder, Command, PlaceOrder, SetMarketState, Tick
+from apps.streams.events import InternalReject, MarketStateChanged
 from apps.streams.kinds import CommandKind, EventKind, HaltCause, MarketState, OrderKind, Reason, Side, Source
-from apps.streams.records import (
-    FRAME_SIZE,
-    CancelOrder,
-    Command,
-    InternalReject,
-    MarketStateChanged,
-    PlaceOrder,
-    SetMarketState,
-    Tick,
-)
+from apps.streams.records import FRAME_SIZE
 from tests.matching.engine.play import MARKET, Table, put_into
 from tests.matching.engine.test_settings import market_frames
 

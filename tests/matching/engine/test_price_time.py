@@ -2,7 +2,7 @@
 
 import pytest
 
-from apps.streams.records import Trade
+from apps.streams.events import Trade
 from tests.matching.engine.play import play
 
 BIDS = """

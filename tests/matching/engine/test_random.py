@@ -15,6 +15,22 @@ from hypothesis import strategies as st
 
 from apps.matching.engine import Engine
 from apps.streams.codec import decode_events
+from apps.streams.events import (
+    Allocated,
+    AmendRejected,
+    ListChanged,
+    ListRejected,
+    MarketStateChanged,
+    OrderAccepted,
+    OrderClosed,
+    OrderRejected,
+    OrderRested,
+    OrderReviewed,
+    OrderTriggered,
+    PendingEntered,
+    PreventedMatch,
+    Trade,
+)
 from apps.streams.kinds import (
     AcceptedFlag,
     AllocationStep,
@@ -32,23 +48,7 @@ from apps.streams.kinds import (
     TimeInForce,
     TradeFlag,
 )
-from apps.streams.records import (
-    EVENT_SIZE,
-    Allocated,
-    AmendRejected,
-    ListChanged,
-    ListRejected,
-    MarketStateChanged,
-    OrderAccepted,
-    OrderClosed,
-    OrderRejected,
-    OrderRested,
-    OrderReviewed,
-    OrderTriggered,
-    PendingEntered,
-    PreventedMatch,
-    Trade,
-)
+from apps.streams.records import EVENT_SIZE
 from tests.matching.engine.projection import Projection
 from tests.matching.engine.random_orders import Commands
 

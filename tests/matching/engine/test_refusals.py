@@ -6,8 +6,9 @@ import pytest
 
 from apps.common.amounts import AMOUNT_MAX
 from apps.streams.codec import encode_command
+from apps.streams.commands import PlaceOrder
+from apps.streams.events import OrderRejected
 from apps.streams.kinds import OrderKind, Reason, Side, TimeInForce
-from apps.streams.records import OrderRejected, PlaceOrder
 from tests.matching.engine.play import MARKET, Table
 
 LIMIT = {

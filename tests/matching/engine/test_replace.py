@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from apps.streams.codec import encode_command, encode_replace
+from apps.streams.commands import PlaceOrder, ReplaceOrder, Tick
+from apps.streams.events import CancelRejected, OrderClosed, OrderRejected
 from apps.streams.kinds import MarketState, OrderKind, Reason, ReplaceMode, Side, TimeInForce
-from apps.streams.records import FRAME_SIZE, CancelRejected, OrderClosed, OrderRejected, PlaceOrder, ReplaceOrder, Tick
+from apps.streams.records import FRAME_SIZE
 from tests.matching.engine.play import MARKET, Table, play
 
 

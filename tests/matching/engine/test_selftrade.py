@@ -1,8 +1,8 @@
 """T8: self-trade prevention in all its modes, over the whole family; NONE is refused (matching-rules.md 4)."""
 
 from apps.matching.engine import Engine
+from apps.streams.events import OrderClosed, PreventedMatch
 from apps.streams.kinds import OrderStatus, Reason
-from apps.streams.records import OrderClosed, PreventedMatch
 from tests.matching.engine.play import play
 
 

@@ -9,17 +9,11 @@ from apps.common.amounts import AMOUNT_MAX
 from apps.matching.engine import Engine
 from apps.streams import messages
 from apps.streams.codec import encode_command, encode_set_asset, encode_set_market
+from apps.streams.commands import SetAccount, SetMarketState
+from apps.streams.events import MarketStateChanged, RelayRefused, SettingsApplied
 from apps.streams.kinds import AccountFlag, BreakerMeasure, EventKind, HaltCause, MarketState, Reason
 from apps.streams.messages import AssetSettings, BreakerRule, SettingsError
-from apps.streams.records import (
-    CONTROL_HEAD_SIZE,
-    FRAME_SIZE,
-    MarketStateChanged,
-    RelayRefused,
-    SetAccount,
-    SetMarketState,
-    SettingsApplied,
-)
+from apps.streams.records import CONTROL_HEAD_SIZE, FRAME_SIZE
 from tests.matching.engine.play import MARKET, SETTINGS, Table, play
 
 

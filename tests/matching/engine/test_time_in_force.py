@@ -7,8 +7,9 @@ import pytest
 from apps.matching.engine import Engine
 from apps.matching.engine.timers import RUN_MAX
 from apps.streams.codec import encode_command, stamp
+from apps.streams.commands import PlaceOrder, Tick
+from apps.streams.events import OrderClosed
 from apps.streams.kinds import OrderKind, OrderStatus, Reason, Side, StpMode, TimeInForce
-from apps.streams.records import OrderClosed, PlaceOrder, Tick
 from tests.matching.engine.play import MARKET, Table, play
 
 # -- IOC and FOK ------------------------------------------------------------------------------------------------------

@@ -15,7 +15,8 @@ from apps.orders.archive.process import ArchiveProcess
 from apps.streams.bus.base import Bus
 from apps.streams.bus.memory import MemoryBus
 from apps.streams.codec import encode_command
-from apps.streams.records import EVENT_SIZE, FRAME_SIZE, Tick
+from apps.streams.commands import Tick
+from apps.streams.records import EVENT_SIZE, FRAME_SIZE
 from tests.matching.traffic import opening, trading
 from tests.orders.live import until
 

@@ -22,8 +22,8 @@ from apps.outbox.models import OutboxRow, OutboxState, RelayCounter
 from apps.outbox.services import enqueue
 from apps.streams.bus.base import Bus
 from apps.streams.bus.memory import MemoryBus
+from apps.streams.commands import Transfer
 from apps.streams.kinds import Counterparty
-from apps.streams.records import Transfer
 from tests.markets.conftest import TERMS
 from tests.orders.archive.databases import Backup, contents
 from tests.orders.archive.logs import Archiving
