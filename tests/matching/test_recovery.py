@@ -12,7 +12,7 @@ from apps.matching.applying import apply_entries
 from apps.matching.authority import Settled
 from apps.matching.core import Position
 from apps.matching.engine import Engine
-from apps.matching.engine.snapshot import TABLES
+from apps.matching.engine.snapshot_tables import TABLES
 from apps.matching.errors import (
     BadCommand,
     CommandsTrimmedTooFar,

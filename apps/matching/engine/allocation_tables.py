@@ -1,17 +1,15 @@
-"""Allocation rules, and the shares of open block orders, as rows of a snapshot, sorted as snapshot.py says."""
+"""Allocation rules, and the shares of open block orders, as rows of a snapshot, sorted as snapshot_tables.py says."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from apps.matching.engine.allocation import Block, Share
 from apps.matching.engine.allocation_rules import AllocationRule
 from apps.matching.engine.book import Order
+from apps.matching.engine.snapshot_tables import Row, Rows
 from apps.matching.engine.state import State
 
-Rows = dict[str, list[tuple[Any, ...]]]
 
-
-def allocation_rows(state: State) -> dict[str, Iterator[tuple[Any, ...]]]:
+def allocation_rows(state: State) -> dict[str, Iterator[Row]]:
     """By table."""
     rules = [
         (account_id, rule_id, rule)

@@ -1,10 +1,10 @@
 """Open order lists as rows of a snapshot, and restored from them."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from apps.matching.engine.book import Order
 from apps.matching.engine.order_list import OrderList, Stage
+from apps.matching.engine.snapshot_tables import Row
 from apps.matching.engine.state import State
 from apps.matching.engine.terms import Terms
 
@@ -19,7 +19,7 @@ def open_lists(state: State) -> list[OrderList]:
     return [order_list for _, order_list in sorted(found.items())]
 
 
-def list_rows(state: State) -> Iterator[tuple[Any, ...]]:
+def list_rows(state: State) -> Iterator[Row]:
     """order_id_3 is 0 for a list of two; the orders that are still open are its legs."""
     for each in open_lists(state):
         ids = (*each.order_ids, 0)[:3]
@@ -29,7 +29,7 @@ def list_rows(state: State) -> Iterator[tuple[Any, ...]]:
         )  # fmt: skip
 
 
-def restore_lists(state: State, rows: list[tuple[Any, ...]]) -> None:
+def restore_lists(state: State, rows: list[Row]) -> None:
     """The orders stand at their seats already; lists without any of them are refused (ValueError)."""
     if not rows:
         return

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any, Final
 
-from apps.matching.engine.breaker import BucketRow, Distance
+from apps.matching.engine.breaker import Distance
+from apps.matching.engine.breaker_window import BucketRow
 from apps.matching.engine.halt import recent_halts
+from apps.matching.engine.snapshot_tables import Row, Rows
 from apps.matching.engine.state import State
 from apps.streams.messages import BreakerRule
 
-Row = tuple[Any, ...]
 _HALF: Final = 2**64
 
 
@@ -53,7 +54,7 @@ def halt_rows(state: State) -> dict[str, Iterator[Row]]:
     }
 
 
-def read_breakers(tables: dict[str, list[Row]]) -> dict[int, dict[str, Any]]:
+def read_breakers(tables: Rows) -> dict[int, dict[str, Any]]:
     """The setting `breaker_rules` of each market that has it."""
     return {
         market_id: {"breaker_rules": [BreakerRule(*rule) for _, *rule in rows]}
@@ -61,7 +62,7 @@ def read_breakers(tables: dict[str, list[Row]]) -> dict[int, dict[str, Any]]:
     }
 
 
-def restore_halts(state: State, tables: dict[str, list[Row]]) -> None:
+def restore_halts(state: State, tables: Rows) -> None:
     """Into markets that have their settings."""
     windows = {
         (market_id, window.rule.rule_id): window

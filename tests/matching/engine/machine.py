@@ -12,7 +12,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from apps.matching.engine.snapshot import MAGIC, TABLES
+from apps.matching.engine.snapshot_tables import MAGIC, TABLES
 from apps.streams.codec import encode_block, encode_list, encode_set_allocation
 from apps.streams.commands import (
     AmendOrder,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from apps.matching.engine import RULES_VERSION
-from apps.matching.engine.snapshot import OLDEST_READABLE
+from apps.matching.engine.snapshot_tables import OLDEST_READABLE
 from apps.matching.engine.states import PASSES, STAFF_MAY_SET, Entry
 from apps.streams.kinds import MarketState
 from tests.matching.engine.play import play

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from apps.matching.engine import RULES_VERSION, Engine, SnapshotError, UnreadableVersion
-from apps.matching.engine.snapshot import MAGIC, OLDEST_READABLE, TABLES
+from apps.matching.engine.snapshot_tables import MAGIC, OLDEST_READABLE, TABLES
 from apps.streams.kinds import Reason
 from tests.matching.engine.play import Table, play
 from tests.matching.engine.random_commands import Commands

@@ -297,15 +297,16 @@ BUGS: Final[tuple[Bug, ...]] = (
     # -- breakers and auctions -----------------------------------------------------------------------------------------
     bug(
         "breaker-at-its-limit", "a print exactly at the limit does not happen",
-        "breaker", "(price - low) * BASIS_POINTS > bp * low", "(price - low) * BASIS_POINTS >= bp * low", "breaker",
+        "breaker_window", "(price - low) * BASIS_POINTS > bp * low", "(price - low) * BASIS_POINTS >= bp * low",
+        "breaker",
     ),
     bug(
         "breaker-forgets-the-last-price", "what left the window is no price to compare with",
-        "breaker", "self.before = gone.last", "pass", "breaker",
+        "breaker_window", "self.before = gone.last", "pass", "breaker",
     ),
     bug(
         "breaker-forgets-own-prints", "the taker's own earlier prints do not count",
-        "breaker", "min(window.low(), first) * up", "window.low() * up", "breaker",
+        "breaker_window", "min(window.low(), first) * up", "window.low() * up", "breaker",
     ),
     bug(
         "halts-never-longer", "each halt of an hour is as long as the first",
@@ -427,24 +428,25 @@ BUGS: Final[tuple[Bug, ...]] = (
     # -- circuit breakers ----------------------------------------------------------------------------------------------
     bug(
         "exactly-at-the-limit-trips", "a print exactly at the limit halts the market",
-        "breaker", "return (price - low) * BASIS_POINTS > bp", "return (price - low) * BASIS_POINTS >= bp",
+        "breaker_window", "return (price - low) * BASIS_POINTS > bp", "return (price - low) * BASIS_POINTS >= bp",
         "breaker",
     ),
     bug(
         "price-before-the-window-forgotten", "a quiet market has nothing to measure against",
-        "breaker", "return min(low, self.before) if self.before else low", "return low", "breaker",
+        "breaker_window", "return min(low, self.before) if self.before else low", "return low", "breaker",
     ),
     bug(
         "bucket-leaves-early", "a bucket does not count while its last millisecond still does",
-        "breaker", "return (k + 1) * self.len_ms > now_ms", "return k * self.len_ms > now_ms", "breaker",
+        "breaker_window", "return (k + 1) * self.len_ms > now_ms", "return k * self.len_ms > now_ms", "breaker",
     ),
     bug(
         "own-prints-do-not-count", "an order may walk away from its own first print",
-        "breaker", "return min(window.low(), first) * up", "return window.low() * up", "breaker",
+        "breaker_window", "return min(window.low(), first) * up", "return window.low() * up", "breaker",
     ),
     bug(
         "vwap-upwards-only", "a price below the average never trips",
-        "breaker", "abs(price * lots - value) * BASIS_POINTS", "(price * lots - value) * BASIS_POINTS", "breaker",
+        "breaker_window", "abs(price * lots - value) * BASIS_POINTS", "(price * lots - value) * BASIS_POINTS",
+        "breaker",
     ),
     bug(
         "first-halt-longer", "the first halt of an hour is as long as the second",
@@ -487,7 +489,7 @@ BUGS: Final[tuple[Bug, ...]] = (
     ),
     bug(
         "snapshot-forgets-amendments", "after a restart a repeat of an amended order is not known",
-        "snapshot", "_terms_of(orders[order_id]).placed_lots = placed_lots",
+        "snapshot_orders", "_terms_of(orders[order_id]).placed_lots = placed_lots",
         "_terms_of(orders[order_id]).placed_lots = 0", "amend",
     ),
 )  # fmt: skip
