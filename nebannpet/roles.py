@@ -67,6 +67,8 @@ ROLES: Final = (
             Grant("outbox_outboxrow", READ, ("state", "reason", "event_seq", "settled_at")),
             Grant("markets_market", "SELECT, UPDATE"),
             Grant("markets_marketsettingschange", READ, ("applied_at",)),
+            Grant("markets_asset", READ, ("asset_class",)),
+            Grant("markets_classstatechange", READ, ("moved",)),
         ),
     ),
     Role(

@@ -4,45 +4,67 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 
 from apps.common.errors import DomainError
-from apps.markets.forms import AssetForm, MarketSettingsForm, NewMarketForm, StateActionForm
-from apps.markets.models import Asset, Market, MarketSettingsChange, MarketStateChange
+from apps.markets.forms import AssetClassForm, AssetForm, ClassStateForm, MarketSettingsForm, NewMarketForm
+from apps.markets.models import (
+    Asset,
+    AssetClassChange,
+    ClassStateChange,
+    Market,
+    MarketSettingsChange,
+    MarketStateChange,
+)
+from apps.markets.selectors import markets_of_class, moved_by, not_moved_by
 from apps.markets.services import MarketAction, create_asset, set_market_state
-from apps.outbox.models import OutboxRow
-from apps.streams.kinds import Reason
-
-
-def staff_name(request: HttpRequest) -> str:
-    return f"staff: {request.user.get_username()}"
+from apps.outbox.admin import ReasonActionForm, RequestAdmin, staff_name, tell_answers
 
 
 @admin.register(Asset)
 class AssetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    form = AssetForm
-    list_display = ("id", "code", "name")
-    search_fields = ("code", "name")
+    """The engine knows an asset by its code for ever; only its class changes."""
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # The engine knows an asset by its code for ever.
-        return False
+    list_display = ("id", "code", "name", "asset_class")
+    list_filter = ("asset_class",)
+    search_fields = ("code", "name")
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Asset | None = None) -> tuple[str, ...]:
+        return ("code", "name") if obj else ()
+
+    def get_fields(self, request: HttpRequest, obj: Asset | None = None) -> tuple[str, ...]:
+        return ("code", "name", "asset_class", "reason") if obj else ("code", "name", "asset_class")
+
+    def get_form(
+        self, request: HttpRequest, obj: Asset | None = None, change: bool = False, **kwargs: Any
+    ) -> "type[ModelForm[Asset]]":
+        kwargs["form"] = AssetClassForm if obj else AssetForm
+        return super().get_form(request, obj, change, **kwargs)
+
     def save_model(self, request: HttpRequest, obj: Asset, form: Any, change: bool) -> None:
-        obj.pk = create_asset(code=obj.code, name=obj.name).pk
+        if not change:
+            obj.pk = create_asset(code=obj.code, name=obj.name, asset_class=obj.asset_class).pk
+            return
+        asked = [(f"{obj.code}: the class", each) for each in form.request(staff_name(request))]
+        transaction.on_commit(lambda: tell_answers(request, asked))
 
 
 def _state_action(action: MarketAction, title: str) -> Callable[..., None]:
     @admin.action(description=title, permissions=["change"])
     def move(model_admin: "MarketAdmin", request: HttpRequest, queryset: QuerySet[Market]) -> None:
+        asked = []
         for market in queryset:
             try:
-                set_market_state(
+                change = set_market_state(
                     symbol=market.symbol,
                     action=action,
                     reason=request.POST.get("reason", ""),
@@ -51,9 +73,8 @@ def _state_action(action: MarketAction, title: str) -> Callable[..., None]:
             except DomainError as error:
                 model_admin.message_user(request, f"{market}: {error.message}", messages.ERROR)
             else:
-                model_admin.message_user(
-                    request, f"{market}: {title.lower()} is on its way to the engine.", messages.SUCCESS
-                )
+                asked.append((f"{market}: {title.lower()}", change))
+        tell_answers(request, asked)
 
     move.__name__ = action.name.lower()
     return move
@@ -64,7 +85,8 @@ class MarketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ("symbol", "state", "state_cause", "settings_version", "tick_size", "lot_size", "fees")
     list_filter = ("state", "quote_asset")
     search_fields = ("symbol",)
-    action_form = StateActionForm
+    action_form = ReasonActionForm
+    change_list_template = "admin/markets/market_list.html"
     actions = (
         _state_action(MarketAction.OPEN, "Open"),
         _state_action(MarketAction.HALT, "Halt"),
@@ -86,41 +108,77 @@ class MarketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def save_model(self, request: HttpRequest, obj: Market, form: Any, change: bool) -> None:
         """The form's own instance is never saved: the service writes, and the mirror follows the engine."""
         if change:
-            form.request(staff_name(request))
-            self.message_user(request, "The change is on its way to the engine; the market shows it when it is done.")
+            asked = [(f"{obj}: the settings", form.request(staff_name(request)))]
+            transaction.on_commit(lambda: tell_answers(request, asked))
         else:
             made = form.create(staff_name(request))
             obj.pk, obj.symbol = made.pk, made.symbol
 
 
-class ChangeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Who asked for what, when and why, and how the engine answered. Read only."""
-
-    date_hierarchy = "requested_at"
-    list_select_related = ("market",)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    @admin.display(description="Engine")
-    def outcome(self, change: MarketSettingsChange | MarketStateChange) -> str:
-        row = OutboxRow.objects.get(key=change.outbox_key)
-        return f"{row.state}: {Reason(row.reason).name}" if row.reason else str(row.state)
-
-
 @admin.register(MarketSettingsChange)
-class MarketSettingsChangeAdmin(ChangeAdmin):
+class MarketSettingsChangeAdmin(RequestAdmin):
     list_display = ("market", "settings_version", "outcome", "applied_at", "requested_by", "requested_at", "reason")
     list_filter = ("market",)
+    list_select_related = ("market",)
 
 
 @admin.register(MarketStateChange)
-class MarketStateChangeAdmin(ChangeAdmin):
+class MarketStateChangeAdmin(RequestAdmin):
     list_display = ("market", "state", "outcome", "requested_by", "requested_at", "reason")
     list_filter = ("market", "state")
+    list_select_related = ("market",)
+
+
+@admin.register(AssetClassChange)
+class AssetClassChangeAdmin(RequestAdmin):
+    list_display = ("asset", "asset_class", "shard", "outcome", "requested_by", "requested_at", "reason")
+    list_filter = ("asset",)
+    list_select_related = ("asset",)
+
+
+@admin.register(ClassStateChange)
+class ClassStateChangeAdmin(RequestAdmin):
+    """Also the page that moves all markets of a class: first the form, then what it would move, then the answer."""
+
+    list_display = ("asset_class", "state", "outcome", "went", "requested_by", "requested_at", "reason")
+    list_filter = ("asset_class", "state")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("markets.change_market")
+
+    @admin.display(description="moved")
+    def went(self, change: ClassStateChange) -> str:
+        return ", ".join(market.symbol for market in moved_by(change))
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = ClassStateForm(request.POST if request.method == "POST" else None)
+        chosen = form.is_bound and form.is_valid()
+        if chosen and "confirm" in request.POST:
+            changes = form.request(staff_name(request))
+            tell_answers(request, [(f"Class {change}", change) for change in changes])
+            self._tell_who_stayed(request, changes)
+            return redirect("admin:markets_market_changelist")
+        context = self.admin_site.each_context(request) | {
+            "title": "Move all markets of a class",
+            "opts": self.opts,
+            "form": form,
+            "confirming": chosen,
+            "markets": markets_of_class(form.cleaned_data["asset_class"]) if chosen else (),
+            "target": dict(form.fields["action"].choices)[form.cleaned_data["action"]] if chosen else "",  # type: ignore[attr-defined]
+        }
+        return TemplateResponse(request, "admin/markets/class_state.html", context)
+
+    def _tell_who_stayed(self, request: HttpRequest, changes: list[ClassStateChange]) -> None:
+        """An answer says that the engine has gone through the class; who was not moved has to be looked at alone."""
+        for change in changes:
+            change.refresh_from_db()
+            stayed = [f"{market.symbol} ({market.get_state_display().lower()})" for market in not_moved_by(change)]
+            if stayed:
+                self.message_user(
+                    request,
+                    f"Class {change}: {', '.join(stayed)} stayed. What is not launched or is closed stays, and so does"
+                    " a market that may not go there; moved alone, it says why.",
+                    messages.WARNING,
+                )

@@ -9,13 +9,14 @@ from apps.markets.services import MarketTerms
 from apps.streams.kinds import BreakerMeasure
 from apps.streams.messages import BreakerRule
 
+# Code, name, class.
 ASSETS: Final = (
-    ("BTC", "Bitcoin"),
-    ("ETH", "Ether"),
-    ("BNB", "BNB"),
-    ("LTC", "Litecoin"),
-    ("USDT", "Tether USD"),
-    ("USDC", "USD Coin"),
+    ("BTC", "Bitcoin", "coin"),
+    ("ETH", "Ether", "coin"),
+    ("BNB", "BNB", "coin"),
+    ("LTC", "Litecoin", "coin"),
+    ("USDT", "Tether USD", "stablecoin"),
+    ("USDC", "USD Coin", "stablecoin"),
 )
 DOWN_BP: Final = 2_000
 UP_BP: Final = 50_000

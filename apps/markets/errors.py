@@ -25,10 +25,6 @@ class UnknownAsset(DomainError):
     code = "unknown_asset"
 
 
-class ReasonMissing(DomainError):
-    code = "reason_missing"
-
-
 class ChangePending(DomainError):
     """An earlier settings change of this market waits for the engine."""
 
@@ -39,3 +35,9 @@ class WrongState(DomainError):
     """The market's state does not allow the change."""
 
     code = "wrong_state"
+
+
+class UnknownClass(DomainError):
+    """No asset, or no market, is of that class."""
+
+    code = "unknown_class"

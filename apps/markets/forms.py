@@ -5,13 +5,23 @@ from typing import Any
 
 import msgspec
 from django import forms
-from django.contrib.admin.helpers import ActionForm
 from django.db import transaction
 
 from apps.common.errors import DomainError
-from apps.markets.models import Asset, Market
-from apps.markets.policy import REASON_LENGTH_MAX
-from apps.markets.services import MarketTerms, change_market_settings, create_asset, create_market
+from apps.markets.models import Asset, AssetClassChange, ClassStateChange, Market, MarketSettingsChange
+from apps.markets.selectors import asset_classes
+from apps.markets.services import (
+    CLASS_ACTIONS,
+    MarketAction,
+    MarketTerms,
+    change_asset_class,
+    change_market_settings,
+    create_asset,
+    create_market,
+    set_class_state,
+)
+from apps.markets.services.states import STATE_OF_ACTION
+from apps.outbox.policy import REASON_LENGTH_MAX
 
 TERMS = MarketTerms.__struct_fields__
 REQUESTED_BY_FORM = "form check, rolled back"
@@ -31,12 +41,14 @@ def refusal_of(call: Callable[[], object]) -> str | None:
 class AssetForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Asset
-        fields = ("code", "name")
+        fields = ("code", "name", "asset_class")
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
         if not self.errors:
-            refusal = refusal_of(lambda: create_asset(code=cleaned["code"], name=cleaned["name"]))
+            refusal = refusal_of(
+                lambda: create_asset(code=cleaned["code"], name=cleaned["name"], asset_class=cleaned["asset_class"])
+            )
             if refusal:
                 self.add_error(None, refusal)
         return cleaned
@@ -44,6 +56,61 @@ class AssetForm(forms.ModelForm):  # type: ignore[type-arg]
 
 class ReasonedForm(forms.ModelForm):  # type: ignore[type-arg]
     reason = forms.CharField(max_length=REASON_LENGTH_MAX, help_text="Why. Kept with the change, with your name.")
+
+
+class AssetClassForm(ReasonedForm):
+    class Meta:
+        model = Asset
+        fields = ("asset_class", "reason")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if not self.errors:
+            refusal = refusal_of(lambda: self.request(REQUESTED_BY_FORM, cleaned))
+            if refusal:
+                self.add_error(None, refusal)
+        return cleaned
+
+    def request(self, requested_by: str, cleaned: dict[str, Any] | None = None) -> list[AssetClassChange]:
+        values = cleaned or self.cleaned_data
+        return change_asset_class(
+            code=self.instance.code,
+            asset_class=values["asset_class"],
+            reason=values["reason"],
+            requested_by=requested_by,
+        )
+
+
+class ClassStateForm(forms.Form):
+    """Which class, to which state, why."""
+
+    asset_class = forms.ChoiceField(label="Class")
+    action = forms.ChoiceField(
+        label="Move all its markets to",
+        choices=[(action.value, Market.State(STATE_OF_ACTION[action]).label) for action in CLASS_ACTIONS],
+    )
+    reason = forms.CharField(max_length=REASON_LENGTH_MAX, help_text="Why. Kept with the change, with your name.")
+
+    def __init__(self, data: Any = None) -> None:
+        super().__init__(data)
+        self.fields["asset_class"].choices = [(each, each) for each in asset_classes()]  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if not self.errors:
+            refusal = refusal_of(lambda: self.request(REQUESTED_BY_FORM, cleaned))
+            if refusal:
+                self.add_error(None, refusal)
+        return cleaned
+
+    def request(self, requested_by: str, cleaned: dict[str, Any] | None = None) -> list[ClassStateChange]:
+        values = cleaned or self.cleaned_data
+        return set_class_state(
+            asset_class=values["asset_class"],
+            action=MarketAction(values["action"]),
+            reason=values["reason"],
+            requested_by=requested_by,
+        )
 
 
 def _value(cleaned: dict[str, Any], name: str) -> Any:
@@ -93,16 +160,12 @@ class MarketSettingsForm(ReasonedForm):
                 self.add_error(None, refusal)
         return cleaned
 
-    def request(self, requested_by: str, cleaned: dict[str, Any] | None = None) -> None:
+    def request(self, requested_by: str, cleaned: dict[str, Any] | None = None) -> MarketSettingsChange:
         """Ask for the changed settings."""
         values = cleaned or self.cleaned_data
-        change_market_settings(
+        return change_market_settings(
             symbol=self.instance.symbol,
             changes={name: _value(values, name) for name in TERMS if name in self.changed_data},
             reason=values["reason"],
             requested_by=requested_by,
         )
-
-
-class StateActionForm(ActionForm):
-    reason = forms.CharField(max_length=REASON_LENGTH_MAX, required=False, label="Reason (required):")

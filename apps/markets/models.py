@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import models
 
-from apps.markets.policy import REASON_LENGTH_MAX
+from apps.outbox.requests import StaffRequest
 from apps.streams.kinds import HaltCause, MarketState
 from apps.streams.messages import PARK_EXPIRY_S, AssetSettings, MarketSettings, typed
 from apps.streams.shards import DEFAULT_SHARD
@@ -21,6 +21,14 @@ class Asset(models.Model):
     id = models.PositiveIntegerField(primary_key=True)
     code = models.CharField(max_length=16, unique=True)
     name = models.CharField(max_length=60)
+    asset_class = models.CharField(
+        "class",
+        max_length=16,
+        blank=True,
+        db_default="",
+        default="",
+        help_text="Staff can move all markets of a class at once, such as erc20. As the engine took it last.",
+    )
 
     class Meta:
         ordering = ("id",)
@@ -29,7 +37,7 @@ class Asset(models.Model):
         return self.code
 
     def settings(self) -> AssetSettings:
-        return AssetSettings(asset_id=self.id, code=self.code)
+        return AssetSettings(asset_id=self.id, code=self.code, asset_class=self.asset_class)
 
 
 class Market(models.Model):
@@ -117,6 +125,11 @@ class Market(models.Model):
     def __str__(self) -> str:
         return self.symbol
 
+    @property
+    def can_be_moved_with_class(self) -> bool:
+        """Of the others staff decides one by one."""
+        return self.state not in (MarketState.PRE_LAUNCH, MarketState.CLOSED)
+
     def settings(self) -> MarketSettings:
         """The settings as the engine takes them; not checked."""
         values: dict[str, Any] = {name: getattr(self, name) for name in MIRRORED_FIELDS}
@@ -133,7 +146,7 @@ def mirrored_columns(settings: MarketSettings) -> dict[str, Any]:
     return {name: plain[name] for name in MIRRORED_FIELDS}
 
 
-class MarketSettingsChange(models.Model):
+class MarketSettingsChange(StaffRequest):
     """Settings that staff asked for: who, when, why. They hold once the engine's event is settled (`applied_at`).
 
     Whether the engine refused them is written in the outbox row with the same key.
@@ -142,11 +155,7 @@ class MarketSettingsChange(models.Model):
     market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="settings_changes")
     settings_version = models.PositiveBigIntegerField()
     settings = models.JSONField()
-    reason = models.CharField(max_length=REASON_LENGTH_MAX)
-    requested_by = models.CharField(max_length=254)
-    requested_at = models.DateTimeField(auto_now_add=True)
     applied_at = models.DateTimeField(null=True, blank=True)
-    outbox_key = models.CharField(max_length=64, unique=True)
 
     class Meta:
         ordering = ("-id",)
@@ -156,21 +165,41 @@ class MarketSettingsChange(models.Model):
         return f"{self.market} settings {self.settings_version}"
 
 
-class MarketStateChange(models.Model):
+class MarketStateChange(StaffRequest):
     """A state that staff asked for: who, when, why. The outcome is in the outbox row with the same key."""
 
     market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="state_changes")
     state = models.PositiveSmallIntegerField(choices=Market.State)
-    reason = models.CharField(max_length=REASON_LENGTH_MAX)
-    requested_by = models.CharField(max_length=254)
-    requested_at = models.DateTimeField(auto_now_add=True)
-    outbox_key = models.CharField(max_length=64, unique=True)
-
-    class Meta:
-        ordering = ("-id",)
 
     def __str__(self) -> str:
         return f"{self.market} {self.get_state_display()}"
+
+
+class AssetClassChange(StaffRequest):
+    """A class that staff gave to an asset, in the engine of one shard. The asset's row follows that engine's event."""
+
+    asset = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="class_changes")
+    asset_class = models.CharField("class", max_length=16, blank=True)
+    shard = models.CharField(max_length=16)
+
+    def __str__(self) -> str:
+        return f"{self.asset} class {self.asset_class or 'none'}"
+
+
+class ClassStateChange(StaffRequest):
+    """A state that staff asked for, for all markets of an asset class in one shard.
+
+    `moved`: the ids of those that the engine moved, written by settlement; a market that may not go there alone (or
+    was not launched, or is closed) stays as it is without holding up the others.
+    """
+
+    asset_class = models.CharField("class", max_length=16)
+    shard = models.CharField(max_length=16)
+    state = models.PositiveSmallIntegerField(choices=Market.State)
+    moved = models.JSONField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.asset_class} {self.get_state_display()}"
 
 
 class Candle(models.Model):

@@ -2,7 +2,6 @@
 
 from typing import Final
 
-REASON_LENGTH_MAX: Final = 200
 # How long `manage.py market` waits for the engine before it says that the change is queued.
 STATE_WAIT_S: Final = 10
 

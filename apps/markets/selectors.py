@@ -1,11 +1,13 @@
 """Reads."""
 
 from django.db import connection
+from django.db.models import Q, QuerySet
 
 from apps.common.clock import now_ms
 from apps.markets.intervals import INTERVALS
 from apps.markets.klines import BARS, FIRST_OPEN, bars_parameters, fill, plan
 from apps.markets.marketdata.bars import Bar
+from apps.markets.models import Asset, ClassStateChange, Market
 from apps.markets.policy import KLINES_LIMIT_MAX
 
 
@@ -27,3 +29,27 @@ def klines(
             return []
         cursor.execute(BARS, bars_parameters(market_id, interval, opens))
         return fill(opens, cursor.fetchall())
+
+
+def asset_classes() -> list[str]:
+    """Those that an asset is of, in order."""
+    return sorted(set(Asset.objects.exclude(asset_class="").values_list("asset_class", flat=True)))
+
+
+def markets_of_class(asset_class: str) -> QuerySet[Market]:
+    """By id, as far as the settled record knows."""
+    return Market.objects.filter(
+        Q(base_asset__asset_class=asset_class) | Q(quote_asset__asset_class=asset_class)
+    ).order_by("id")
+
+
+def moved_by(change: ClassStateChange) -> QuerySet[Market]:
+    """The markets that the engine moved, by id."""
+    return Market.objects.filter(id__in=change.moved or ()).order_by("id")
+
+
+def not_moved_by(change: ClassStateChange) -> QuerySet[Market]:
+    """Markets that are of the class now and were not moved; none as long as the engine has not answered."""
+    if change.moved is None:
+        return Market.objects.none()
+    return markets_of_class(change.asset_class).filter(shard=change.shard).exclude(id__in=change.moved)

@@ -14,12 +14,10 @@ from django.http import HttpRequest
 
 from apps.common.amounts import format_units
 from apps.common.errors import DomainError
-from apps.markets.admin import staff_name
-from apps.markets.forms import StateActionForm
 from apps.markets.models import Market
 from apps.orders.models import Order, OrderReview, ParkedOrder, PreventedMatch, Reconciliation, Trade
 from apps.orders.services import review_parked_order
-from apps.outbox.admin import RecordAdmin, named
+from apps.outbox.admin import ReasonActionForm, RecordAdmin, named, staff_name
 from apps.outbox.models import OutboxRow
 from apps.streams.kinds import OrderKind, OrderStatus, Reason, Review, Side, StpMode
 
@@ -166,7 +164,7 @@ class ParkedOrderAdmin(InMarketAdmin):
     list_filter = (WaitingFilter, MarketFilter)
     search_numbers = ("id", "account_id")
     search_help_text = "Number of an order or of a trading account"
-    action_form = StateActionForm
+    action_form = ReasonActionForm
     actions = (_review_action(Review.RELEASE, "Release"), _review_action(Review.REJECT, "Reject"))
 
     def has_review_permission(self, request: HttpRequest) -> bool:

@@ -6,7 +6,7 @@ Prices in ticks, quantities in lots, money in 10^-8 units, times in milliseconds
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
-from apps.markets.policy import REASON_LENGTH_MAX
+from apps.outbox.policy import REASON_LENGTH_MAX
 from apps.streams.kinds import OrderStatus, Review
 
 OPEN_STATUSES = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_NEW)

@@ -3,11 +3,11 @@
 from django.db import IntegrityError, transaction
 
 from apps.markets.models import Market
-from apps.markets.services.listing import required_reason
 from apps.orders.errors import NotParked, ReviewPending, UnknownOrder
 from apps.orders.models import Order, OrderReview, ParkedOrder
 from apps.outbox import services as outbox
 from apps.outbox.models import OutboxRow, OutboxState
+from apps.outbox.requests import required_reason
 from apps.streams.commands import ReviewOrder
 from apps.streams.kinds import OrderStatus, Review
 

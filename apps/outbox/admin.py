@@ -1,17 +1,37 @@
-"""Staff pages that only show. Also the base of the ledger's and the orders' pages: tables there have no end."""
+"""Staff pages that only show. Also the base of the ledger's and the orders' pages: tables there have no end.
 
+And what every page shares on which staff asks something of the engine: a list of the requests, and the answer.
+"""
+
+import time
+from collections.abc import Iterable
 from typing import Any, ClassVar, Final
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
-from apps.outbox.models import OutboxRow
+from apps.outbox.models import OutboxRow, OutboxState
+from apps.outbox.policy import ANSWER_WAIT_S, REASON_LENGTH_MAX
+from apps.outbox.requests import StaffRequest
+from apps.outbox.selectors import wait_done
 from apps.streams.kinds import CommandKind, Reason
 
 COUNT_MAX: Final = 10_000
+# What a refusal means for whoever asked; the others are said by their names.
+MEANINGS: Final = {
+    Reason.BOOK_CROSSED: "its book is crossed after an auction phase; only an auction opens it",
+    Reason.INVALID_STATE: "it cannot go to that state, such as to a call auction without a length of one",
+    Reason.UNKNOWN_MARKET: "the engine does not know this market",
+    Reason.UNKNOWN_CLASS: "the engine knows no asset of that class",
+    Reason.UNKNOWN_ACCOUNT: "the engine does not know this account yet: it has never had money or settings",
+    Reason.ACCOUNT_HAS_ORDERS: "the account has open orders, or a share in an open block order; cancel them first",
+    Reason.ALLOCATION_FAMILY: "a rule names only accounts of its owner's family",
+}
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
@@ -69,6 +89,60 @@ def named(vocabulary: type[CommandKind] | type[Reason], value: int) -> str:
         return vocabulary(value).name.replace("_", " ").lower()
     except ValueError:
         return str(value)
+
+
+def staff_name(request: HttpRequest) -> str:
+    """Who asks, as it is kept with the request."""
+    return f"staff: {request.user.get_username()}"
+
+
+def answer_of(row: OutboxRow) -> str:
+    """What the engine said, in words."""
+    if not row.reason:
+        return str(row.state)
+    meaning = MEANINGS.get(Reason(row.reason)) if row.reason in set(Reason) else None
+    return f"{row.state}: {named(Reason, row.reason)}" + (f" ({meaning})" if meaning else "")
+
+
+def tell_answers(request: HttpRequest, asked: Iterable[tuple[str, StaffRequest]]) -> None:
+    """One message for each request, `asked` as (what, request): done, refused and why, or that it still waits.
+
+    Waits for all of them together, at most ANSWER_WAIT_S; call it outside the transactions that made them.
+    """
+    deadline = time.monotonic() + ANSWER_WAIT_S
+    for what, change in asked:
+        row = wait_done(OutboxRow.objects.get(key=change.outbox_key), max(deadline - time.monotonic(), 0))
+        if row.state == OutboxState.DONE:
+            messages.success(request, f"{what}: done, event {row.event_seq}.")
+        elif row.state == OutboxState.REFUSED:
+            messages.error(request, f"{what}: the engine {answer_of(row)}. Nothing was changed.")
+        else:
+            messages.warning(request, f"{what} is on its way to the engine; the list of changes shows its answer.")
+
+
+class ReasonActionForm(ActionForm):
+    """Beside the choice of an action."""
+
+    reason = forms.CharField(max_length=REASON_LENGTH_MAX, required=False, label="Reason (required):")
+
+
+class RequestAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Who asked for what, when and why, and how the engine answered. Read only."""
+
+    date_hierarchy = "requested_at"
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @admin.display(description="engine")
+    def outcome(self, change: StaffRequest) -> str:
+        return answer_of(OutboxRow.objects.get(key=change.outbox_key))
 
 
 @admin.register(OutboxRow)

@@ -17,3 +17,9 @@ class InvalidCommand(DomainError):
     """The command cannot travel through the outbox, or its body would be refused by every engine."""
 
     code = "outbox_invalid_command"
+
+
+class ReasonMissing(DomainError):
+    """Whatever staff asks for needs a reason."""
+
+    code = "reason_missing"

@@ -20,3 +20,7 @@ LOCK_RETRY_S: Final = 1.0
 # How often a starting relay asks whether settlement has reached the end of the log.
 SETTLED_POLL_S: Final = 0.05
 REPORT_S: Final = 5.0
+
+# Why staff asked for something, and how long its page waits for the engine's answer before it says 'on its way'.
+REASON_LENGTH_MAX: Final = 200
+ANSWER_WAIT_S: Final = 2.0

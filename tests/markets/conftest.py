@@ -19,6 +19,12 @@ TERMS = MarketTerms(
 )
 
 
+@pytest.fixture(autouse=True)
+def staff_pages_do_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No engine answers here, unless a test says what it does."""
+    monkeypatch.setattr("apps.outbox.admin.ANSWER_WAIT_S", 0)
+
+
 @pytest.fixture
 def btcusdt(db: None) -> Market:
     """BTC, USDT and their market as just created: the outbox holds three commands."""

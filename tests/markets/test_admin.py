@@ -106,14 +106,19 @@ def test_state_actions_need_a_reason(btcusdt: Market, staff: Client) -> None:
     assert "waiting" in listed
 
 
-@pytest.mark.parametrize("model", ["asset", "market", "marketsettingschange", "marketstatechange"])
+@pytest.mark.parametrize(
+    "model", ["asset", "market", "marketsettingschange", "marketstatechange", "assetclasschange", "classstatechange"]
+)
 def test_nothing_can_be_deleted_or_edited_around_the_engine(btcusdt: Market, staff: Client, model: str) -> None:
     assert staff.get(reverse(f"admin:markets_{model}_changelist")).status_code == 200
     pk = {"marketsettingschange": MarketSettingsChange.objects.get().pk}.get(model, 1)
-    if model != "marketstatechange":
+    if model in ("asset", "market", "marketsettingschange"):
         assert staff.post(reverse(f"admin:markets_{model}_delete", args=(pk,)), {"post": "yes"}).status_code == 403
-    if model in ("asset", "marketsettingschange"):
+    if model == "marketsettingschange":
         assert staff.post(reverse(f"admin:markets_{model}_change", args=(pk,)), {"name": "Evil"}).status_code == 403
+    if model == "asset":
+        staff.post(reverse("admin:markets_asset_change", args=(pk,)), {"name": "Evil", "code": "EVIL"})
+        assert Asset.objects.get(pk=pk).name == "Bitcoin"
 
 
 def test_only_staff(btcusdt: Market, client: Client) -> None:

@@ -14,12 +14,18 @@ from apps.markets.errors import (
     ChangePending,
     InvalidMarket,
     MarketExists,
-    ReasonMissing,
     UnknownAsset,
     UnknownMarket,
     WrongState,
 )
-from apps.markets.models import Asset, Market, MarketSettingsChange, MarketStateChange
+from apps.markets.models import (
+    Asset,
+    AssetClassChange,
+    ClassStateChange,
+    Market,
+    MarketSettingsChange,
+    MarketStateChange,
+)
 from apps.markets.services import (
     MarketAction,
     change_market_settings,
@@ -29,6 +35,7 @@ from apps.markets.services import (
     mirror_state,
     set_market_state,
 )
+from apps.outbox.errors import ReasonMissing
 from apps.outbox.models import OutboxRow, OutboxState
 from apps.streams.codec import decode_command, decode_settings
 from apps.streams.kinds import CommandKind, HaltCause, MarketState
@@ -37,7 +44,9 @@ from tests.markets.conftest import TERMS
 
 def everything() -> list[Any]:
     """All rows of this app and the outbox."""
-    models = (Asset, Market, MarketSettingsChange, MarketStateChange, OutboxRow)
+    models = (
+        Asset, Market, MarketSettingsChange, MarketStateChange, AssetClassChange, ClassStateChange, OutboxRow,
+    )  # fmt: skip
     return [list(model.objects.order_by("pk").values()) for model in models]
 
 

@@ -318,8 +318,8 @@ async def test_a_taker_uses_every_kind_and_leaves_few_stops(news: StillNews) -> 
 # -- accounts ---------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def assets(db: None) -> None:
-    for code, name in demo.ASSETS:
-        create_asset(code=code, name=name)
+    for code, name, asset_class in demo.ASSETS:
+        create_asset(code=code, name=name, asset_class=asset_class)
 
 
 def test_accounts_are_demo_accounts_and_funded_once(assets: None) -> None:

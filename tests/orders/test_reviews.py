@@ -12,11 +12,11 @@ from msgspec import structs
 
 from apps.accounts.models import User
 from apps.common.errors import DomainError
-from apps.markets.errors import ReasonMissing
 from apps.markets.models import Asset, Market
 from apps.orders.errors import NotParked, ReviewPending, SettlementStopped, UnknownOrder
 from apps.orders.models import Order, OrderReview, ParkedOrder
 from apps.orders.services import review_parked_order
+from apps.outbox.errors import ReasonMissing
 from apps.outbox.models import OutboxRow, OutboxState
 from apps.outbox.services import enqueue
 from apps.streams.codec import decode_command

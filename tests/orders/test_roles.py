@@ -68,6 +68,10 @@ ALLOWED = {
     "UPDATE orders_reconciliation SET equal = equal WHERE false": set(),
     "UPDATE markets_candle SET trades = trades WHERE false": {"marketdata", "site"},
     "UPDATE markets_market SET state = state WHERE false": {"settlement", "site"},
+    "UPDATE markets_asset SET asset_class = asset_class WHERE false": {"settlement", "site"},
+    "UPDATE markets_asset SET code = code WHERE false": {"site"},
+    "UPDATE markets_classstatechange SET moved = moved WHERE false": {"settlement", "site"},
+    "UPDATE markets_classstatechange SET reason = reason WHERE false": {"site"},
     "SELECT count(*) FROM ledger_balance": {"settlement", "marketdata", "gateway", "site", "reconcile"},
     "SELECT count(*) FROM accounts_apikey": {"matching", "marketdata", "gateway", "site", "reconcile"},
 }

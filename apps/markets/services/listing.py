@@ -20,19 +20,19 @@ from apps.markets.errors import (
     ChangePending,
     InvalidMarket,
     MarketExists,
-    ReasonMissing,
     UnknownAsset,
     UnknownMarket,
     WrongState,
 )
 from apps.markets.models import Asset, Market, MarketSettingsChange, mirrored_columns
-from apps.markets.policy import REASON_LENGTH_MAX
 from apps.outbox import services as outbox
 from apps.outbox.models import OutboxRow, OutboxState
+from apps.outbox.requests import required_reason
 from apps.streams.messages import PARK_EXPIRY_S, BreakerRule, MarketSettings, SettingsError
 from apps.streams.shards import DEFAULT_SHARD
 
 CODE_PATTERN = re.compile(r"[A-Z0-9]{1,10}", re.ASCII)
+CLASS_PATTERN = re.compile(r"[a-z0-9-]{0,16}", re.ASCII)
 # Fields that may change while orders rest; the others change what a tick, a lot or the market itself is.
 SCALE_FIELDS = frozenset({"tick_size", "lot_size"})
 FIXED_FIELDS = frozenset({"symbol", "base_asset_id", "quote_asset_id", "settings_version"})
@@ -71,25 +71,38 @@ class MarketTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 @transaction.atomic
-def create_asset(*, code: str, name: str) -> Asset:
+def create_asset(*, code: str, name: str, asset_class: str = "") -> Asset:
     """A new asset with the next id, announced to this process's shard. Raises AssetExists, InvalidMarket."""
     if not CODE_PATTERN.fullmatch(code):
         raise InvalidMarket("An asset code has 1 to 10 capital letters and digits.")
     if not 0 < len(name.strip()) <= 60:
         raise InvalidMarket("An asset needs a name of at most 60 characters.")
+    check_class(asset_class)
     if Asset.objects.filter(code=code).exists():
         raise AssetExists(f"Asset {code} exists already.")
-    asset = Asset(id=_next_id(Asset), code=code, name=name.strip())
+    asset = Asset(id=_next_id(Asset), code=code, name=name.strip(), asset_class=asset_class)
     asset.settings().check()
     asset.save(force_insert=True)
     _announce(asset, django_settings.SHARD)
     return asset
 
 
+def check_class(asset_class: str) -> None:
+    """InvalidMarket unless it can be the name of an asset class; empty is none."""
+    if not CLASS_PATTERN.fullmatch(asset_class):
+        raise InvalidMarket("A class has at most 16 small letters, digits and hyphens.")
+
+
+def announcement_key(asset_id: int, shard: str) -> str:
+    """Business key of the command by which the engine of a shard hears of an asset for the first time."""
+    return f"asset:{asset_id}:settings:1" + ("" if shard == DEFAULT_SHARD else f":{shard}")
+
+
 def _announce(asset: Asset, shard: str) -> None:
     """Every engine that has balances or a market of the asset must know it; again, it makes no second command."""
-    of_shard = "" if shard == DEFAULT_SHARD else f":{shard}"
-    outbox.enqueue_settings(key=f"asset:{asset.id}:settings:1{of_shard}", settings=asset.settings(), shard=shard)
+    key = announcement_key(asset.id, shard)
+    if not OutboxRow.objects.filter(key=key).exists():
+        outbox.enqueue_settings(key=key, settings=asset.settings(), shard=shard)
 
 
 @transaction.atomic
@@ -156,14 +169,6 @@ def change_market_settings(
             " in them."
         )
     return _request(market, settings, reason, requested_by)
-
-
-def required_reason(reason: str) -> str:
-    """The trimmed reason; ReasonMissing where it is empty or too long."""
-    reason = reason.strip()
-    if not 0 < len(reason) <= REASON_LENGTH_MAX:
-        raise ReasonMissing(f"Give a reason of 1 to {REASON_LENGTH_MAX} characters.")
-    return reason
 
 
 def locked_market(symbol: str) -> Market:

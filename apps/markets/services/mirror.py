@@ -1,11 +1,14 @@
 """What the engine did, written into the market's row: called by settlement inside its own transaction.
 
-Both take a DB-API cursor (Django's or psycopg's), so they are part of whatever transaction the caller has open.
+All take a DB-API cursor (Django's or psycopg's), so they are part of whatever transaction the caller has open.
 """
 
+import json
+from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 from apps.markets.models import MIRRORED_FIELDS
+from apps.streams.messages import AssetSettings
 
 
 class Cursor(Protocol):
@@ -42,6 +45,12 @@ APPLY_CHANGE: Final = (
     "UPDATE markets_marketsettingschange SET applied_at = now()"
     " WHERE market_id = %s AND settings_version = %s AND applied_at IS NULL"
 )
+MIRROR_CLASS: Final = "UPDATE markets_asset SET asset_class = %s WHERE id = %s AND asset_class <> %s"
+MOVED: Final = """
+UPDATE markets_classstatechange AS c SET moved = %s::jsonb
+  FROM outbox_outboxrow AS o
+ WHERE o.shard = %s AND o.source = %s AND o.relay_seq = %s AND c.outbox_key = o.key
+"""
 MIRROR_STATE: Final = "UPDATE markets_market SET state = %s, state_cause = %s, state_until_ms = %s WHERE id = %s"
 
 
@@ -54,3 +63,13 @@ def mirror_settings(cursor: Cursor, *, market_id: int, settings_version: int) ->
 def mirror_state(cursor: Cursor, *, market_id: int, state: int, cause: int, until_ms: int) -> None:
     """MARKET_STATE_CHANGED: the market's row shows the state, its cause and when a timer ends it (0: never)."""
     cursor.execute(MIRROR_STATE, (state, cause, until_ms, market_id))
+
+
+def mirror_asset(cursor: Cursor, *, settings: AssetSettings) -> None:
+    """SETTINGS_APPLIED of an asset: its row takes the class."""
+    cursor.execute(MIRROR_CLASS, (settings.asset_class, settings.asset_id, settings.asset_class))
+
+
+def record_moved(cursor: Cursor, *, shard: str, source: int, relay_seq: int, market_ids: Sequence[int]) -> None:
+    """SETTINGS_APPLIED of an asset class's state: which markets the engine moved."""
+    cursor.execute(MOVED, (json.dumps(list(market_ids)), shard, source, relay_seq))

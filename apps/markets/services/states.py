@@ -7,8 +7,9 @@ from uuid import uuid4
 from django.db import transaction
 
 from apps.markets.models import Market, MarketStateChange
-from apps.markets.services.listing import locked_market, required_reason
+from apps.markets.services.listing import locked_market
 from apps.outbox import services as outbox
+from apps.outbox.requests import required_reason
 from apps.streams.commands import SetMarketState
 from apps.streams.kinds import HaltCause, MarketState
 

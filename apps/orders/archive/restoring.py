@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from apps.accounts.models import TradingAccount
 from apps.markets.models import Asset, Market, MarketSettingsChange, MarketStateChange, mirrored_columns
+from apps.markets.services.listing import announcement_key
 from apps.orders.archive import policy
 from apps.orders.archive.errors import RestoreRefused
 from apps.orders.archive.log import ReadableLog
@@ -30,7 +31,6 @@ from apps.streams.codec import decode_command, decode_settings, iter_runs
 from apps.streams.kinds import CommandKind, EventKind, Reason, Source
 from apps.streams.messages import AssetSettings, MarketSettings
 from apps.streams.records import COMMAND_HEADER
-from apps.streams.shards import DEFAULT_SHARD
 
 REASON: Final = "Restored from the archive of the log"
 REQUESTED_BY: Final = "archive"
@@ -165,7 +165,7 @@ class Restorer:
             if isinstance(settings, MarketSettings):
                 key = f"market:{settings.market_id}:settings:{settings.settings_version}"
             elif isinstance(settings, AssetSettings):
-                key = asset_key(settings.asset_id, self._shard)
+                key = announcement_key(settings.asset_id, self._shard)
         if key and not OutboxRow.objects.filter(key=key).exists():
             return key
         return f"restored:{self._shard}:{event.source}:{event.relay_seq}"
@@ -195,7 +195,9 @@ class Restorer:
         if found is None:
             if Asset.objects.filter(code=settings.code).exists():
                 raise RestoreRefused(f"asset {settings.code} has another number in this database than in the log")
-            Asset.objects.create(id=settings.asset_id, code=settings.code, name=settings.code)
+            Asset.objects.create(
+                id=settings.asset_id, code=settings.code, name=settings.code, asset_class=settings.asset_class
+            )
             self.restored.assets.append(settings.code)
         elif found.code != settings.code:
             raise RestoreRefused(
@@ -237,11 +239,6 @@ class Restorer:
                 f"version {settings.settings_version} of the settings of {settings.symbol} is another one in this"
                 " database than in the log: it was asked for after the restore. Restore again."
             )
-
-
-def asset_key(asset_id: int, shard: str) -> str:
-    """The business key that markets/services/listing.py gives an asset's announcement."""
-    return f"asset:{asset_id}:settings:1" + ("" if shard == DEFAULT_SHARD else f":{shard}")
 
 
 def keep_account_numbers(seen: set[int]) -> list[int]:

@@ -1,11 +1,12 @@
-"""What a batch says about relayed commands: outbox rows and the markets' mirror."""
+"""What a batch says about relayed commands: outbox rows, and the mirror of what staff sets."""
 
 from typing import Any
 
 import psycopg
 
-from apps.markets.services.mirror import mirror_settings, mirror_state
+from apps.markets.services.mirror import mirror_state
 from apps.orders.errors import SettlementStopped
+from apps.orders.settlement import staffsettings
 from apps.orders.settlement.columns import Batch
 from apps.outbox.services import Outcome, settle_rows
 from apps.streams.kinds import CommandKind, EventKind, Reason, Source
@@ -30,7 +31,7 @@ _REFUSALS = (EventKind.RELAY_REFUSED, EventKind.INTERNAL_REJECT)
 
 
 def write(cursor: psycopg.Cursor[Any], shard: str, batch: Batch) -> None:
-    """Mark the outbox rows of the batch's events and mirror market states and settings, ascending by seq."""
+    """Mark the outbox rows of the batch's events and mirror market states and what was set, ascending by seq."""
     outcomes = []
     for event in batch.records(*RELAYED):
         if event.relay_seq and event.source in _NUMBERED:
@@ -40,8 +41,7 @@ def write(cursor: psycopg.Cursor[Any], shard: str, batch: Batch) -> None:
             mirror_state(
                 cursor, market_id=event.market_id, state=event.new_state, cause=event.cause, until_ms=event.until_ms
             )
-        if event.KIND == EventKind.SETTINGS_APPLIED and event.op == CommandKind.SET_MARKET:
-            mirror_settings(cursor, market_id=event.object_id, settings_version=event.settings_version)
+    staffsettings.mirror(cursor, shard, batch)
     marked = settle_rows(cursor=cursor, shard=shard, outcomes=outcomes)
     if marked != len(outcomes):
         raise SettlementStopped(

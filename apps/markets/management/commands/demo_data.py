@@ -26,9 +26,9 @@ class Command(BaseCommand):
         if settings.ENVIRONMENT == "production":
             raise CommandError("demo_data is for development; production refuses it. Nothing was made.")
         assets = set(Asset.objects.values_list("code", flat=True))
-        for code, name in demo.ASSETS:
+        for code, name, asset_class in demo.ASSETS:
             if code not in assets:
-                create_asset(code=code, name=name)
+                create_asset(code=code, name=name, asset_class=asset_class)
         markets = set(Market.objects.values_list("symbol", flat=True))
         made = [market for market in demo.MARKETS if market.symbol not in markets]
         for market in made:
