@@ -1,0 +1,73 @@
+/* Cancel one order by id or client id, or all orders of an account. Passes in every market state. */
+#include "engine.h"
+
+/* The account's open order that all of order_id, client id and market fit, as far as they are given; its slot or 0. */
+u32 find_order(Engine *engine, u32 market_id, u64 account_id, u64 order_id, const u8 *client_id) {
+    u32 slot;
+    if (order_id) {
+        slot = find_order_id(engine, order_id);
+    } else {
+        u8 key[KEY_SIZE];
+        key_of(key, account_id, client_id);
+        slot = find_owner(engine, hash_of_key(engine, key), key);
+        if (slot & CLOSED) slot = 0;
+    }
+    if (!slot) return 0;
+    const Order *order = order_at(engine, slot);
+    const Seat *seat = seat_of(engine, order);
+    if (seat->account->account_id != account_id) return 0;
+    if (client_id[0] && memcmp(order->client_id, client_id, CLIENT_ID_SIZE)) return 0;
+    if (market_id && seat->market->market_id != market_id) return 0;
+    return slot;
+}
+
+/* Cancel the order or say that there is none; whether there was. */
+bool cancel_named(Engine *engine, u32 market_id, u64 account_id, u64 order_id, const u8 *client_id,
+                  const u8 *cancel_client_id) {
+    u32 slot = find_order(engine, market_id, account_id, order_id, client_id);
+    if (!slot) {
+        event_cancel_rejected(engine, market_id, account_id, order_id, client_id, cancel_client_id,
+                              REASON_UNKNOWN_ORDER);
+        return false;
+    }
+    end_resting(engine, slot, ORDER_STATUS_CANCELED, REASON_CANCELED_BY_USER, cancel_client_id);
+    return true;
+}
+
+/* By order_id, or by client id where order_id is 0. Market, order_id and client id, where given, must all fit. */
+void cancel_order(Engine *engine, const u8 *bytes) {
+    const CancelOrderFrame *frame = (const void *)bytes;
+    const u8 *client_id = frame->client_id, *cancel_client_id = frame->cancel_client_id;
+    if (!is_text(client_id, CLIENT_ID_SIZE) || !is_text(cancel_client_id, CLIENT_ID_SIZE)) {
+        client_id = cancel_client_id = NO_CLIENT_ID;
+    } else if (frame->parts == 1 && !frame->flags && (frame->order_id || client_id[0])) {
+        cancel_named(engine, frame->market_id, frame->account_id, frame->order_id, client_id, cancel_client_id);
+        return;
+    }
+    event_cancel_rejected(engine, frame->market_id, frame->account_id, frame->order_id, client_id, cancel_client_id,
+                          REASON_MALFORMED);
+}
+
+/* All orders of the account in one market, or in every market where market_id is 0, by ascending order_id. */
+void cancel_all(Engine *engine, const u8 *bytes) {
+    const CancelAllFrame *frame = (const void *)bytes;
+    Market *market = frame->market_id ? find_market(engine, frame->market_id) : NULL;
+    u32 reason = REASON_NONE;
+    if (frame->parts != 1 || frame->flags)
+        reason = REASON_MALFORMED;
+    else if (frame->market_id && !market)
+        reason = REASON_UNKNOWN_MARKET;
+    if (reason) {
+        event_cancel_rejected(engine, frame->market_id, frame->account_id, 0, NO_CLIENT_ID, NO_CLIENT_ID, reason);
+        return;
+    }
+    Account *account = find_account(engine, frame->account_id);
+    u64 count = 0;
+    if (account) {
+        u32 *slots = sorted_orders(engine, account, market, &count);
+        for (u64 at = 0; at < count; at++)
+            end_resting(engine, slots[at], ORDER_STATUS_CANCELED, REASON_CANCELED_BY_USER, NULL);
+        memory_give(engine, slots, (count + 1) * sizeof *slots);
+    }
+    event_all_canceled(engine, frame->market_id, frame->account_id, (u32)count);
+}

@@ -1,0 +1,203 @@
+/* Client order ids are idempotent (T15).
+
+   Layout
+       `owners` says who owns an id, by its 16-byte BLAKE2b of (account, id): an open order's slot, or CLOSED and the place
+       of a record in the ring of the last `capacity` closed ids, which stand as in the snapshot, oldest first. The ring
+       has capacity + 1 places in chunks that come into being when they are reached.
+       An order keeps the key; its fingerprint is computed from its fields when it is asked for.
+
+   Known limit
+       As in the plain engine: an id used again while its older order is still in the ring has two records there, only the
+       newer owner is found, and the older record leaves the ring at its turn. */
+#include "engine.h"
+
+#define RING_CHUNK 4096u
+
+static const u64 BLAKE2B_IV[8] = {0x6a09e667f3bcc908u, 0xbb67ae8584caa73bu, 0x3c6ef372fe94f82bu, 0xa54ff53a5f1d36f1u,
+                                  0x510e527fade682d1u, 0x9b05688c2b3e6c1fu, 0x1f83d9abfb41bd6bu, 0x5be0cd19137e2179u};
+
+static inline u64 turned(u64 value, u32 bits) { return value >> bits | value << (64 - bits); }
+
+#define BLAKE2B_MIX(a, b, c, d, x, y)                                                                                  \
+    a += b + (x), d = turned(d ^ a, 32), c += d, b = turned(b ^ c, 24);                                                \
+    a += b + (y), d = turned(d ^ a, 16), c += d, b = turned(b ^ c, 63)
+
+#define BLAKE2B_ROUND(s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15)                            \
+    BLAKE2B_MIX(v0, v4, v8, v12, m##s0, m##s1);                                                                        \
+    BLAKE2B_MIX(v1, v5, v9, v13, m##s2, m##s3);                                                                        \
+    BLAKE2B_MIX(v2, v6, v10, v14, m##s4, m##s5);                                                                       \
+    BLAKE2B_MIX(v3, v7, v11, v15, m##s6, m##s7);                                                                       \
+    BLAKE2B_MIX(v0, v5, v10, v15, m##s8, m##s9);                                                                       \
+    BLAKE2B_MIX(v1, v6, v11, v12, m##s10, m##s11);                                                                     \
+    BLAKE2B_MIX(v2, v7, v8, v13, m##s12, m##s13);                                                                      \
+    BLAKE2B_MIX(v3, v4, v9, v14, m##s14, m##s15)
+
+/* BLAKE2b of 16 bytes over account and id: one block of 44 bytes, of which words 6 to 15 are zero (RFC 7693). */
+void key_of(u8 key[KEY_SIZE], u64 account_id, const u8 *client_id) {
+    u64 m0 = account_id, m1, m2, m3, m4, m5 = 0;
+    const u64 m6 = 0, m7 = 0, m8 = 0, m9 = 0, m10 = 0, m11 = 0, m12 = 0, m13 = 0, m14 = 0, m15 = 0;
+    memcpy(&m1, client_id, 8);
+    memcpy(&m2, client_id + 8, 8);
+    memcpy(&m3, client_id + 16, 8);
+    memcpy(&m4, client_id + 24, 8);
+    memcpy(&m5, client_id + 32, 4);
+    const u64 h0 = BLAKE2B_IV[0] ^ 0x01010000u ^ KEY_SIZE, h1 = BLAKE2B_IV[1];
+    u64 v0 = h0, v1 = h1, v2 = BLAKE2B_IV[2], v3 = BLAKE2B_IV[3];
+    u64 v4 = BLAKE2B_IV[4], v5 = BLAKE2B_IV[5], v6 = BLAKE2B_IV[6], v7 = BLAKE2B_IV[7];
+    u64 v8 = BLAKE2B_IV[0], v9 = BLAKE2B_IV[1], v10 = BLAKE2B_IV[2], v11 = BLAKE2B_IV[3];
+    u64 v12 = BLAKE2B_IV[4] ^ (8 + CLIENT_ID_SIZE), v13 = BLAKE2B_IV[5], v14 = ~BLAKE2B_IV[6], v15 = BLAKE2B_IV[7];
+    BLAKE2B_ROUND(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    BLAKE2B_ROUND(14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3);
+    BLAKE2B_ROUND(11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4);
+    BLAKE2B_ROUND(7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8);
+    BLAKE2B_ROUND(9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13);
+    BLAKE2B_ROUND(2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9);
+    BLAKE2B_ROUND(12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11);
+    BLAKE2B_ROUND(13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10);
+    BLAKE2B_ROUND(6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5);
+    BLAKE2B_ROUND(10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0);
+    BLAKE2B_ROUND(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    BLAKE2B_ROUND(14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3);
+    u64 first = h0 ^ v0 ^ v8, second = h1 ^ v1 ^ v9;
+    memcpy(key, &first, 8);
+    memcpy(key + 8, &second, 8);
+}
+
+/* With the seed, so that nobody can choose ids that stand in one segment. */
+u64 hash_of_key(const Engine *engine, const u8 *key) {
+    u64 word;
+    memcpy(&word, key, sizeof word);
+    return mixed(word ^ engine->hash_seed);
+}
+
+/* What the fingerprint is of; the zeros stand for stop price and trailing distance (client_ids.py). */
+typedef struct PACKED Parameters {
+    u32 market_id;
+    u8 side, kind, time_in_force, stp_mode;
+    i64 price_ticks, placed_lots, budget_units, display_lots, stop_price_ticks, expires_ms;
+    u32 trailing_bips;
+} Parameters;
+
+/* CRC-32 of zlib. */
+static u32 fingerprint_of_parameters(const Parameters *parameters) {
+    const u8 *at = (const u8 *)parameters;
+    size_t left = sizeof *parameters;
+    u32 crc = 0xffffffffu;
+    for (; left >= 8; left -= 8, at += 8) {
+        u32 low, high;
+        memcpy(&low, at, 4);
+        memcpy(&high, at + 4, 4);
+        low ^= crc;
+        crc = CRC_TABLES[7][low & 255] ^ CRC_TABLES[6][low >> 8 & 255] ^ CRC_TABLES[5][low >> 16 & 255] ^
+              CRC_TABLES[4][low >> 24] ^ CRC_TABLES[3][high & 255] ^ CRC_TABLES[2][high >> 8 & 255] ^
+              CRC_TABLES[1][high >> 16 & 255] ^ CRC_TABLES[0][high >> 24];
+    }
+    for (; left; left--, at++) crc = crc >> 8 ^ CRC_TABLES[0][(crc ^ *at) & 255];
+    return ~crc;
+}
+
+static Parameters parameters_of(const Engine *engine, const Order *order) {
+    return (Parameters){
+        .market_id = market_of(engine, order)->market_id,
+        .side = order->side,
+        .kind = order->kind,
+        .time_in_force = order->time_in_force,
+        .stp_mode = order->stp_mode,
+        .price_ticks = order->price_ticks,
+        .placed_lots = order->quantity_lots,
+    };
+}
+
+u32 fingerprint_of(const Engine *engine, const Order *order) {
+    Parameters parameters = parameters_of(engine, order);
+    if (order->terms) {
+        const Terms *terms = terms_at(engine, order->terms);
+        parameters.display_lots = terms->display_lots;
+        parameters.expires_ms = terms->expires_ms;
+        if (terms->placed_lots) parameters.placed_lots = terms->placed_lots;
+    }
+    return fingerprint_of_parameters(&parameters);
+}
+
+u32 fingerprint_of_incoming(const Engine *engine, const Incoming *incoming) {
+    Parameters parameters = parameters_of(engine, incoming->order);
+    parameters.budget_units = incoming->budget_units;
+    parameters.display_lots = incoming->display_lots;
+    parameters.expires_ms = incoming->expires_ms;
+    return fingerprint_of_parameters(&parameters);
+}
+
+ClosedId *closed_id_at(const Engine *engine, u32 place) {
+    return &engine->client_ids.chunks[place / RING_CHUNK][place % RING_CHUNK];
+}
+
+u32 find_owner(Engine *engine, u64 hash, const u8 *key) {
+    Probe probe = table_probe(&engine->client_ids.owners, hash);
+    for (u32 owner; (owner = probe_next(&probe));) {
+        const u8 *own = owner & CLOSED ? closed_id_at(engine, owner & ~CLOSED)->id_key : order_at(engine, owner)->id_key;
+        if (!memcmp(own, key, KEY_SIZE)) return owner;
+    }
+    return 0;
+}
+
+/* The order has come to rest: it owns its id from now on. */
+void own_client_id(Engine *engine, u64 hash, u32 slot) {
+    u32 before = find_owner(engine, hash, order_at(engine, slot)->id_key);
+    if (before)
+        table_replace(engine, &engine->client_ids.owners, hash, before, slot);
+    else
+        table_insert(engine, &engine->client_ids.owners, hash, slot);
+}
+
+/* A new newest record; it owns its id in the place of `owner`, 0 for nobody. */
+void put_closed_id(Engine *engine, const ClosedId *record, u32 owner, u64 hash) {
+    ClientIds *ids = &engine->client_ids;
+    u64 places = (u64)ids->capacity + 1;
+    u64 place = ids->oldest + ids->count < places ? ids->oldest + ids->count : ids->oldest + ids->count - places;
+    if (UNLIKELY(!ids->chunks[place / RING_CHUNK]))
+        ids->chunks[place / RING_CHUNK] = memory_take(engine, RING_CHUNK * sizeof(ClosedId));
+    *closed_id_at(engine, (u32)place) = *record;
+    ids->count++;
+    if (owner)
+        table_replace(engine, &ids->owners, hash, owner, CLOSED | (u32)place);
+    else
+        table_insert(engine, &ids->owners, hash, CLOSED | (u32)place);
+    if (ids->count <= ids->capacity) return;
+    const ClosedId *oldest = closed_id_at(engine, (u32)ids->oldest);
+    u64 oldest_hash = hash_of_key(engine, oldest->id_key);
+    if (find_owner(engine, oldest_hash, oldest->id_key) == (CLOSED | (u32)ids->oldest))
+        table_remove(engine, &ids->owners, oldest_hash, CLOSED | (u32)ids->oldest);
+    ids->oldest = ids->oldest + 1 == places ? 0 : ids->oldest + 1;
+    ids->count--;
+}
+
+/* The order has closed; its id is kept until `capacity` further ones have closed. `slot` is 0 for one that never owned. */
+void remember(Engine *engine, u32 slot, const Order *order, u32 fingerprint) {
+    ClosedId record = {.fingerprint = fingerprint};
+    memcpy(record.id_key, order->id_key, KEY_SIZE);
+    memcpy(record.order_id, &order->order_id, sizeof record.order_id);
+    u64 hash = hash_of_key(engine, order->id_key);
+    put_closed_id(engine, &record, slot ? slot : find_owner(engine, hash, order->id_key), hash);
+}
+
+void remember_incoming(Engine *engine, const Incoming *incoming) {
+    if (incoming->order->client_id[0])
+        remember(engine, 0, incoming->order, fingerprint_of_incoming(engine, incoming));
+}
+
+void client_ids_init(Engine *engine, u32 capacity) {
+    ClientIds *ids = &engine->client_ids;
+    table_init(engine, &ids->owners);
+    ids->capacity = capacity;
+    ids->chunk_count = (u64)capacity / RING_CHUNK + 1;
+    ids->chunks = memory_take(engine, ids->chunk_count * sizeof *ids->chunks);
+}
+
+void client_ids_free(Engine *engine) {
+    ClientIds *ids = &engine->client_ids;
+    table_free(engine, &ids->owners);
+    if (!ids->chunks) return;
+    for (u64 chunk = 0; chunk < ids->chunk_count; chunk++)
+        memory_give(engine, ids->chunks[chunk], RING_CHUNK * sizeof(ClosedId));
+    memory_give(engine, ids->chunks, ids->chunk_count * sizeof *ids->chunks);
+}

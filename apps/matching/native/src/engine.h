@@ -1,0 +1,568 @@
+/* Everything that the modules share: structures and each module's functions. Mirrors apps/matching/engine by name.
+
+   Layout
+       Orders, terms, book nodes and holds live in pools and are linked by 32-bit slots; slot 0 is nothing. Pools grow by
+       chunks and never move anything, so accounts, seats, balances, assets and markets are linked by plain pointers.
+       All modules are one translation unit (nebannpet_engine.c).
+
+   Invariants
+       Little-endian machine, two's complement that wraps, __int128. Prices, lots and units are below 2^62 wherever they
+       are stored; what could be more is computed in i128 and refused (OVERFLOW) or an invariant.
+
+   Errors
+       Expected refusals are reasons: 0 (REASON_NONE) or the reason. Everything else is fail(), which leaves the public
+       call at once; the state is undefined then. */
+#ifndef NEBANNPET_INTERNAL_H
+#define NEBANNPET_INTERNAL_H
+
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "layout.h"
+#include "nebannpet_engine.h"
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "records are little-endian");
+
+typedef int64_t i64;
+typedef int32_t i32;
+typedef uint64_t u64;
+typedef uint32_t u32;
+typedef uint16_t u16;
+typedef uint8_t u8;
+typedef int8_t i8;
+__extension__ typedef __int128 i128;
+__extension__ typedef unsigned __int128 u128;
+
+#define LIKELY(what) __builtin_expect(!!(what), 1)
+#define UNLIKELY(what) __builtin_expect(!!(what), 0)
+#define HAS_BIT(mask, number) ((u64)(number) < 64 && ((mask) >> (number) & 1))
+
+typedef struct nbp_engine Engine;
+
+_Noreturn void fail(Engine *engine, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* ---- memory.c ------------------------------------------------------------------------------------------------------ */
+
+/* Items of one size in chunks of 2^shift. A freed slot is used again first; its link stands at `link_offset`. */
+typedef struct Pool {
+    u8 **chunks;
+    u32 chunk_count, chunk_room;
+    u32 item_size, shift, link_offset;
+    u32 used; /* slots ever given out, slot 0 included */
+    u32 free_slot;
+    u32 live;
+} Pool;
+
+void pool_init(Pool *pool, u32 item_size, u32 shift, u32 link_offset);
+u32 pool_take(Engine *engine, Pool *pool); /* zeroed */
+void pool_give(Pool *pool, u32 slot);
+void pool_free_all(Engine *engine, Pool *pool);
+
+static inline void *pool_at(const Pool *pool, u32 slot) {
+    return pool->chunks[slot >> pool->shift] + (size_t)(slot & ((1u << pool->shift) - 1)) * pool->item_size;
+}
+
+void *memory_take(Engine *engine, size_t size); /* zeroed; fails the call where there is none */
+void memory_give(Engine *engine, void *memory, size_t size);
+
+/* Growing bytes, for events and snapshots. Not counted in memory_bytes. */
+typedef struct Buffer {
+    u8 *data;
+    size_t size, room;
+} Buffer;
+
+void buffer_grow(Engine *engine, Buffer *buffer, size_t more);
+
+static inline u8 *buffer_add(Engine *engine, Buffer *buffer, size_t size) {
+    if (UNLIKELY(buffer->room - buffer->size < size)) buffer_grow(engine, buffer, size);
+    u8 *place = buffer->data + buffer->size;
+    buffer->size += size;
+    return place;
+}
+
+/* ---- table.c ------------------------------------------------------------------------------------------------------- */
+
+/* Extendible hashing: number by hash. A bucket is the upper half of the hash and a value, which is never 0. */
+typedef struct Segment {
+    u32 depth, used;
+    u64 buckets[];
+} Segment;
+
+typedef struct Table {
+    Segment **directory; /* 2^depth, several may be the same segment */
+    u32 depth;
+    u64 count;
+} Table;
+
+#define SEGMENT_BITS 9
+#define SEGMENT_ROOM (1u << SEGMENT_BITS)
+
+typedef struct Probe {
+    const u64 *buckets;
+    u32 tag, at;
+} Probe;
+
+void table_init(Engine *engine, Table *table);
+void table_free(Engine *engine, Table *table);
+void table_insert(Engine *engine, Table *table, u64 hash, u32 value); /* the caller knows that it is not there */
+void table_remove(Engine *engine, Table *table, u64 hash, u32 value);
+void table_replace(Engine *engine, Table *table, u64 hash, u32 value, u32 by);
+
+static inline Segment *table_segment(const Table *table, u64 hash) {
+    return table->directory[table->depth ? hash >> (64 - table->depth) : 0];
+}
+
+static inline Probe table_probe(const Table *table, u64 hash) {
+    u32 tag = (u32)(hash >> 32);
+    return (Probe){table_segment(table, hash)->buckets, tag, tag & (SEGMENT_ROOM - 1)};
+}
+
+/* The next value whose hash has the same upper half, 0 at the end. */
+static inline u32 probe_next(Probe *probe) {
+    for (;;) {
+        u64 bucket = probe->buckets[probe->at];
+        if (!bucket) return 0;
+        probe->at = (probe->at + 1) & (SEGMENT_ROOM - 1);
+        if ((u32)(bucket >> 32) == probe->tag) return (u32)bucket;
+    }
+}
+
+static inline u64 mixed(u64 value) { /* the finalizer of splitmix64 */
+    value ^= value >> 30;
+    value *= 0xbf58476d1ce4e5b9u;
+    value ^= value >> 27;
+    value *= 0x94d049bb133111ebu;
+    return value ^ value >> 31;
+}
+
+/* ---- structures ---------------------------------------------------------------------------------------------------- */
+
+typedef struct Account Account;
+typedef struct Market Market;
+typedef struct Seat Seat;
+
+typedef struct Asset {
+    u32 asset_id;
+    u8 code[16];
+    i64 external_units, fee_units;
+} Asset;
+
+typedef struct Balance {
+    i64 available_units, held_units;
+    u32 asset_id;
+    u32 next; /* of the account */
+    Account *account;
+} Balance;
+
+/* An account in one market: the two balances it trades with and its open orders there, newest first. */
+struct Seat {
+    Account *account;
+    Market *market;
+    Balance *base, *quote;
+    u32 first_order;
+    u32 open_orders;
+    u32 slot;
+    u32 next; /* of the account */
+};
+
+struct Account {
+    u64 account_id, family_id;
+    u64 cancel_due_ms, cancel_timer_seq;
+    u32 fee_tier;
+    u32 timer_place; /* in the heap, 0 without a timer */
+    u32 first_seat, first_balance;
+    u32 slot;
+};
+
+/* What only some orders have (terms.py). */
+typedef struct Terms {
+    i64 display_lots, expires_ms;
+    u64 accepted_seq;
+    i64 reserve_lots, prevented_lots, placed_lots;
+    u32 timer_place; /* in the heap, 0 without a timer */
+} Terms;
+
+/* An open order; also an incoming one, then outside the pool. Two cache lines, the second for what the sweep does not
+   read. order_id is 0 in a slot that is not in use. filled_lots() says what is filled. No client id: client_id[0] is 0. */
+typedef struct Order {
+    u64 order_id;
+    i64 price_ticks, quantity_lots;
+    i64 left_lots; /* what shows: of an iceberg the tip */
+    i64 filled_quote_units;
+    u32 prev, next; /* at its level */
+    u32 seat;
+    u32 terms; /* 0 for an order that has nothing of them */
+    u8 side, kind, time_in_force, stp_mode;
+    u32 seat_next;
+    u64 priority; /* seq of the event that gave it its place */
+    u8 client_id[CLIENT_ID_SIZE];
+    u32 seat_prev;
+    u8 id_key[KEY_SIZE];
+} Order;
+_Static_assert(sizeof(Order) == 128, "an order is two cache lines");
+
+/* All orders at one price, oldest first. No empty level stays. */
+typedef struct Level {
+    i64 lots;
+    u32 head, tail;
+} Level;
+
+/* Bids or asks of one market (book.c). A level's index is its price, on the bid side all bits of it turned over, so
+   that on both sides the smallest index is the best. */
+typedef struct BookSide {
+    u64 flip; /* price ^ flip = index */
+    u64 best; /* index; NO_INDEX where the side is empty */
+    u32 root;
+    u32 bits; /* of an index */
+    u32 finger; /* the lowest inner node that was used last */
+    u32 side;
+    u64 finger_at; /* its indexes >> RUN_BITS; NO_INDEX for none */
+    u64 level_count;
+} BookSide;
+
+#define NO_INDEX UINT64_MAX
+
+struct Market {
+    u32 market_id, settings_version;
+    i64 unit_factor, lot_size;
+    i64 last_price_ticks; /* 0 before the first trade */
+    u64 last_trade_id, last_agg_id, last_prevented_id;
+    u32 state, cause, skips, slot;
+    Asset *base_asset, *quote_asset;
+    BookSide sides[2]; /* SIDE_BUY, SIDE_SELL */
+    i32 maker_ppm[MAX_FEE_TIERS], taker_ppm[MAX_FEE_TIERS]; /* by tier of the account */
+    MarketSettings settings;
+};
+
+typedef struct KeyedHold {
+    u8 key[64];
+    u64 account_id;
+    i64 amount_units;
+    u32 asset_id;
+    u32 next_free;
+} KeyedHold;
+
+/* What is due at a time. `slot` is that of the subject in its pool. */
+enum { TIMER_ORDER, TIMER_ACCOUNT };
+typedef struct Timer {
+    i64 due_ms;
+    u64 seq; /* of the event that created it */
+    u32 slot, subject;
+} Timer;
+
+/* One record of the ring of closed client ids, as in the snapshot. */
+typedef struct ClosedId {
+    u8 id_key[KEY_SIZE];
+    u32 fingerprint;
+    u32 order_id[2];
+} ClosedId;
+_Static_assert(sizeof(ClosedId) == sizeof(ClosedIdsRow), "the ring's records are those of the snapshot");
+
+typedef struct ClientIds {
+    Table owners; /* an order's slot, or CLOSED and a place of the ring */
+    ClosedId **chunks;
+    u64 chunk_count;
+    u32 capacity;
+    u64 oldest, count; /* place of the oldest record, number of records */
+} ClientIds;
+
+typedef struct Relay {
+    u16 source;
+    u64 relay_seq;
+} Relay;
+
+struct nbp_engine {
+    /* the journal (journal.c) */
+    u64 seq, now_ms;
+    u32 cmd_n, cmd_index;
+    Buffer events;
+    u64 seq_before;
+    u8 *marker;
+
+    i64 due_ms; /* of the first timer (timers.c) */
+    u64 last_order_id;
+    u64 hash_seed;
+
+    Pool orders, terms, holds, balances, accounts, seats, markets_pool, assets_pool;
+    Pool inner_nodes, leaves; /* of the books */
+    Pool timers; /* a heap; slot 1 is its first entry */
+    u32 timer_count;
+
+    u32 *order_window; /* the slots of the newest ids (order_ids.c) */
+    Table order_ids, account_ids, seat_ids, balance_ids, hold_keys;
+    ClientIds client_ids;
+
+    Market **markets; /* by id */
+    Asset **assets; /* by id */
+    u32 market_count, asset_count;
+    Relay relays[8]; /* by source */
+    u32 relay_count;
+    u64 skips; /* of commands without a market (poison.c) */
+    u64 open_orders;
+
+    Buffer body; /* of the last snapshot or table */
+    Buffer scratch; /* of one function at a time */
+    u64 memory_bytes;
+    jmp_buf leave;
+    nbp_error error;
+};
+
+static inline Order *order_at(const Engine *engine, u32 slot) {
+    return &((Order *)(void *)engine->orders.chunks[slot >> 12])[slot & 4095];
+}
+static inline Terms *terms_at(const Engine *engine, u32 slot) { return pool_at(&engine->terms, slot); }
+static inline Seat *seat_at(const Engine *engine, u32 slot) { return pool_at(&engine->seats, slot); }
+static inline Balance *balance_at(const Engine *engine, u32 slot) { return pool_at(&engine->balances, slot); }
+static inline Account *account_at(const Engine *engine, u32 slot) { return pool_at(&engine->accounts, slot); }
+static inline Seat *seat_of(const Engine *engine, const Order *order) { return seat_at(engine, order->seat); }
+static inline Market *market_of(const Engine *engine, const Order *order) { return seat_of(engine, order)->market; }
+static inline Account *account_of(const Engine *engine, const Order *order) { return seat_of(engine, order)->account; }
+
+/* An order on its way through its checks and its sweep. Its terms come into being when it is accepted. */
+typedef struct Incoming {
+    Order *order;
+    Seat *seat;
+    i64 budget_units; /* quote; the order has no quantity then */
+    i64 display_lots, expires_ms;
+    i64 filled_lots; /* of an order with a budget, which has no quantity to count from */
+    u64 id_hash;
+    u32 settings_version;
+} Incoming;
+
+/* ---- accounts.c: accounts, balances, seats, assets ---------------------------------------------------------------- */
+Account *find_account(Engine *engine, u64 account_id); /* NULL */
+Account *new_account(Engine *engine, u64 account_id, u64 family_id, u32 fee_tier);
+Balance *balance_of(Engine *engine, Account *account, u32 asset_id); /* made on first use */
+Seat *find_seat(Engine *engine, u64 account_id, u32 market_id); /* NULL */
+Seat *take_seat(Engine *engine, Account *account, Market *market);
+Asset *find_asset(Engine *engine, u32 asset_id);
+Asset *new_asset(Engine *engine, u32 asset_id);
+bool has_open_orders(Engine *engine, const Account *account);
+
+/* ---- market.c ------------------------------------------------------------------------------------------------------ */
+Market *find_market(const Engine *engine, u32 market_id);
+Market *new_market(Engine *engine, const MarketSettings *settings, Asset *base, Asset *quote);
+void apply_settings(Market *market, const MarketSettings *settings);
+static inline i64 reference_price(const Market *market) {
+    return market->last_price_ticks ? market->last_price_ticks : market->settings.initial_price_ticks;
+}
+static inline BookSide *side_of(Market *market, u32 side) { return &market->sides[side]; }
+static inline BookSide *opposite(Market *market, u32 side) { return &market->sides[side ^ 1]; }
+bool market_is_empty(const Market *market);
+bool is_crossed(const Market *market);
+
+/* ---- book.c -------------------------------------------------------------------------------------------------------- */
+void side_init(BookSide *side, u32 which);
+i64 best_price(const BookSide *side); /* 0 where the side is empty */
+Level *level_at(Engine *engine, BookSide *side, u64 index); /* which must exist */
+u64 index_after(Engine *engine, BookSide *side, u64 index); /* the next worse level, NO_INDEX after the last */
+i64 book_add(Engine *engine, BookSide *side, u32 slot); /* at the back of its level; the level's lots then */
+i64 book_remove(Engine *engine, BookSide *side, u32 slot); /* the lots that its level still has */
+void drop_level(Engine *engine, BookSide *side, u64 index); /* an empty one */
+static inline i64 price_at(const BookSide *side, u64 index) { return (i64)(index ^ side->flip); }
+static inline u64 index_of(const BookSide *side, i64 price_ticks) { return (u64)price_ticks ^ side->flip; }
+
+/* ---- open_orders.c: the orders that stand in a book, at their seat, and as their client id's owner ----------------- */
+u32 new_order(Engine *engine, const Order *order); /* its slot in the pool */
+i64 rest_order(Engine *engine, u32 slot, u64 id_hash); /* the lots of its level then */
+void forget_order(Engine *engine, u32 slot); /* it has left its level for good */
+i64 withdraw_order(Engine *engine, u32 slot); /* the lots that its level still has */
+void free_order(Engine *engine, u32 slot); /* after its last event */
+void end_resting(Engine *engine, u32 slot, u32 status, u32 reason, const u8 *cancel_client_id); /* NULL for no id */
+u32 *sorted_orders(Engine *engine, Account *account, Market *market, u64 *count); /* by id; NULL for all of either */
+
+/* ---- order_ids.c --------------------------------------------------------------------------------------------------- */
+u64 take_order_id(Engine *engine);
+u32 find_order_id(Engine *engine, u64 order_id); /* 0 */
+void put_order_id(Engine *engine, u64 order_id, u32 slot);
+void drop_order_id(Engine *engine, u64 order_id, u32 slot);
+
+/* ---- terms --------------------------------------------------------------------------------------------------------- */
+Terms *terms_of(Engine *engine, Order *order); /* made on first use */
+static inline i64 reserve_of(const Engine *engine, const Order *order) {
+    return order->terms ? terms_at(engine, order->terms)->reserve_lots : 0;
+}
+/* What may still be filled, an iceberg's reserve included. */
+static inline i64 open_lots(const Engine *engine, const Order *order) {
+    return order->left_lots + reserve_of(engine, order);
+}
+static inline i64 prevented_of(const Engine *engine, const Order *order) {
+    return order->terms ? terms_at(engine, order->terms)->prevented_lots : 0;
+}
+/* Of an order with a quantity. */
+static inline i64 filled_lots(const Engine *engine, const Order *order) {
+    return order->quantity_lots - open_lots(engine, order) - prevented_of(engine, order);
+}
+
+/* ---- timers.c, expiry.c, cancel_timer.c, due.c --------------------------------------------------------------------- */
+#define NEVER INT64_MAX
+void add_timer(Engine *engine, i64 due_ms, u64 seq, u32 subject, u32 slot);
+void stop_timer(Engine *engine, u32 subject, u32 slot);
+static inline bool is_overdue(const Engine *engine) { return engine->due_ms <= (i64)engine->now_ms; }
+void run_due(Engine *engine);
+static inline bool has_expired(const Engine *engine, const Order *order) {
+    if (!order->terms) return false;
+    i64 expires_ms = terms_at(engine, order->terms)->expires_ms;
+    return expires_ms > 0 && expires_ms <= (i64)engine->now_ms;
+}
+void start_expiry(Engine *engine, u32 slot);
+void expire_order(Engine *engine, u32 slot);
+void start_cancel_timer(Engine *engine, Account *account, u64 due_ms, u64 seq);
+void fire_cancel_timer(Engine *engine, Account *account);
+
+/* ---- client_ids.c -------------------------------------------------------------------------------------------------- */
+#define CLOSED 0x80000000u
+void key_of(u8 key[KEY_SIZE], u64 account_id, const u8 *client_id);
+u64 hash_of_key(const Engine *engine, const u8 *key);
+u32 fingerprint_of(const Engine *engine, const Order *order); /* of an open order */
+u32 fingerprint_of_incoming(const Engine *engine, const Incoming *incoming);
+u32 find_owner(Engine *engine, u64 hash, const u8 *key); /* an order's slot, CLOSED and a place, or 0 */
+ClosedId *closed_id_at(const Engine *engine, u32 place);
+void own_client_id(Engine *engine, u64 hash, u32 slot);
+void remember(Engine *engine, u32 slot, const Order *order, u32 fingerprint); /* slot: 0 unless it owns its id */
+void remember_incoming(Engine *engine, const Incoming *incoming);
+void put_closed_id(Engine *engine, const ClosedId *record, u32 owner, u64 hash);
+void client_ids_init(Engine *engine, u32 capacity);
+void client_ids_free(Engine *engine);
+
+/* ---- the order of work --------------------------------------------------------------------------------------------- */
+#define ANSWERED 0x100u /* the command has been answered already: a duplicate, or a cancel that failed */
+typedef bool Proceed(Engine *engine, const void *context);
+void place_order(Engine *engine, const u8 *frame, Proceed *proceed, const void *context);
+void replace_order(Engine *engine, const u8 *frame);
+void cancel_order(Engine *engine, const u8 *frame);
+void cancel_all(Engine *engine, const u8 *frame);
+void amend_order(Engine *engine, const u8 *frame);
+void set_cancel_timer(Engine *engine, const u8 *frame);
+u32 find_order(Engine *engine, u32 market_id, u64 account_id, u64 order_id, const u8 *client_id); /* slot, 0 */
+bool cancel_named(Engine *engine, u32 market_id, u64 account_id, u64 order_id, const u8 *client_id,
+                  const u8 *cancel_client_id);
+
+bool limit_is_well_formed(const Incoming *incoming);
+bool maker_is_well_formed(const Incoming *incoming);
+u32 limit_order_fault(Engine *engine, Incoming *incoming);
+u32 place_limit(Engine *engine, Incoming *incoming);
+bool market_is_well_formed(const Incoming *incoming);
+u32 market_order_fault(Engine *engine, Incoming *incoming);
+u32 place_market(Engine *engine, Incoming *incoming);
+
+/* ---- filters.c, band.c, states.c ----------------------------------------------------------------------------------- */
+u32 limit_fault(const Incoming *incoming);
+u32 market_quantity_fault(const Incoming *incoming);
+u32 market_budget_fault(const Incoming *incoming);
+u32 smaller_fault(const Engine *engine, const Order *order, i64 quantity_lots);
+u32 open_orders_fault(const Incoming *incoming);
+u32 band_fault(const Incoming *incoming);
+u32 entry_fault(Engine *engine, Incoming *incoming);
+
+/* ---- reach.c ------------------------------------------------------------------------------------------------------- */
+typedef struct Prints {
+    i128 lots, quote_units;
+} Prints;
+#define NO_LIMIT(side) ((side) == SIDE_BUY ? INT64_MAX : 0)
+/* A price within the limit of a taker of `side`. */
+static inline bool within(u32 side, i64 price_ticks, i64 limit_ticks) {
+    return side == SIDE_BUY ? price_ticks <= limit_ticks : price_ticks >= limit_ticks;
+}
+bool meets_book(Market *market, const Order *order);
+bool would_match(Engine *engine, Market *market, const Order *order);
+Prints would_print(Engine *engine, const Incoming *incoming, i64 limit_ticks, i64 budget_units);
+
+/* ---- sweep.c, selftrade.c, budget.c, iceberg.c --------------------------------------------------------------------- */
+typedef struct Budget {
+    const Incoming *incoming;
+    i64 prevented_units, spent_before_prevention;
+} Budget;
+static inline i64 budget_rest(const Budget *budget) {
+    return budget->incoming->budget_units - budget->incoming->order->filled_quote_units - budget->prevented_units;
+}
+/* Why it stopped, 0 at its limit or when it is filled (sweep.py). */
+u32 sweep(Engine *engine, Incoming *incoming, i64 limit_ticks, Budget *budget);
+void prevent_match(Engine *engine, Incoming *incoming, u32 maker_slot, i64 wanted_lots, Budget *budget);
+static inline bool ends_taker(u32 stp_mode) {
+    return stp_mode == STP_MODE_EXPIRE_TAKER || stp_mode == STP_MODE_EXPIRE_BOTH;
+}
+u32 iceberg_fault(const Incoming *incoming);
+void hide_reserve(Engine *engine, Order *order);
+void refill(Engine *engine, Level *level, u32 slot);
+
+/* ---- funds.c ------------------------------------------------------------------------------------------------------- */
+static inline Balance *pays_with(const Engine *engine, const Order *order) {
+    Seat *seat = seat_of(engine, order);
+    return order->side == SIDE_BUY ? seat->quote : seat->base;
+}
+i64 need_units(const Engine *engine, const Order *order); /* what a resting limit order holds */
+i64 units_for(const Market *market, const Order *order, i64 lots); /* what `lots` of it hold */
+bool hold_for(Incoming *incoming);
+void release_for(Engine *engine, const Order *order);
+void release_lots(Engine *engine, const Order *order, i64 lots);
+void hold(Engine *engine, Balance *balance, i64 units);
+void release(Engine *engine, Balance *balance, i64 units);
+
+/* ---- money.c, settings.c, states.c, relay.c, poison.c: each returns why it refused --------------------------------- */
+u32 money_credit(Engine *engine, const u8 *frame);
+u32 money_debit(Engine *engine, const u8 *frame);
+u32 money_hold(Engine *engine, const u8 *frame);
+u32 money_release(Engine *engine, const u8 *frame);
+u32 money_capture(Engine *engine, const u8 *frame);
+u32 money_transfer(Engine *engine, const u8 *frame);
+KeyedHold *find_hold(Engine *engine, const u8 *key, u32 *slot);
+u64 hash_of_hold(const Engine *engine, const u8 *key);
+void put_hold(Engine *engine, const u8 *key, u64 account_id, u32 asset_id, i64 amount_units);
+u32 set_asset(Engine *engine, const u8 *frame);
+u32 set_market(Engine *engine, const u8 *frame);
+u32 set_account(Engine *engine, const u8 *frame);
+u32 set_market_state(Engine *engine, const u8 *frame);
+bool settings_are_sound(const MarketSettings *settings);
+void relayed(Engine *engine, const u8 *frame, u32 (*handler)(Engine *, const u8 *));
+void skip_command(Engine *engine, const u8 *frame, u32 reason);
+void count_skip(Engine *engine, u32 market_id);
+
+/* ---- framing.c ----------------------------------------------------------------------------------------------------- */
+void check_framing(Engine *engine, const u8 *frames, size_t size);
+bool is_text(const u8 *field, u32 size);
+extern const u8 NO_CLIENT_ID[CLIENT_ID_SIZE];
+
+/* ---- journal.c: one function an event ------------------------------------------------------------------------------ */
+void event_accepted(Engine *engine, const Incoming *incoming, i64 level_lots);
+/* What the sweep tells of one print. */
+typedef struct Print {
+    u64 trade_id, agg_id;
+    i64 price_ticks, lots, taker_fee, maker_fee, level_lots, maker_left_lots;
+    u32 flags;
+} Print;
+void event_trade(Engine *engine, const Incoming *incoming, const Order *maker, const Seat *maker_seat, Print print);
+void event_rejected(Engine *engine, u32 market_id, u64 account_id, u32 side, u32 kind, const u8 *client_id, u32 reason);
+void event_duplicate(Engine *engine, const Incoming *incoming, u64 first_order_id);
+void event_rested(Engine *engine, const Order *order, i64 level_lots);
+void event_closed(Engine *engine, const Order *order, u32 status, u32 reason, i64 filled, const u8 *cancel_client_id,
+                  u32 flags, i64 level_lots);
+void event_cancel_rejected(Engine *engine, u32 market_id, u64 account_id, u64 order_id, const u8 *client_id,
+                           const u8 *cancel_client_id, u32 reason);
+void event_all_canceled(Engine *engine, u32 market_id, u64 account_id, u32 count);
+void event_prevented(Engine *engine, const Incoming *incoming, const Order *maker, i64 lots, const Level *decremented);
+void event_iceberg_refilled(Engine *engine, const Order *order, i64 level_lots);
+void event_amended(Engine *engine, const Order *order, i64 old_lots, i64 level_lots, const u8 *amend_client_id);
+void event_amend_rejected(Engine *engine, u32 market_id, u64 account_id, u64 order_id, const u8 *client_id,
+                          const u8 *amend_client_id, u32 reason);
+void event_cancel_timer_set(Engine *engine, u64 account_id, u64 due_ms, u32 flags);
+void event_money_moved(Engine *engine, const MoneyFrame *money, const Balance *balance, i64 amount_units,
+                       i64 released_units, const Balance *to_balance);
+void event_relay_refused(Engine *engine, const u8 *frame, u32 reason);
+void event_settings_applied(Engine *engine, const u8 *frame, u64 object_id, u32 market_id, u64 account_id,
+                            u32 settings_version, u64 family_id, u32 fee_tier);
+void event_market_state_changed(Engine *engine, u32 market_id, u64 relay_seq, u32 source, u32 old_state, u32 new_state,
+                                u32 cause);
+void event_internal_reject(Engine *engine, u32 op, u64 relay_seq, u32 source, u32 reason, u32 market_id,
+                           u64 account_id);
+
+/* ---- snapshot.c, restore.c, invariants.c --------------------------------------------------------------------------- */
+void write_snapshot(Engine *engine);
+void write_table(Engine *engine, u32 table);
+void read_snapshot(Engine *engine, const u8 *body, size_t size);
+void validate(Engine *engine);
+
+#endif

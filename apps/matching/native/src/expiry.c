@@ -1,0 +1,26 @@
+/* GTD: an order is good till its expires_ms. From that millisecond on it never trades (matching-rules 2).
+
+   Its timer ends it before the first command of that time. Where more timers are due than run before one command, a taker
+   may meet it first: then it ends there, and the taker goes on with the next one. */
+#include "engine.h"
+
+/* The order rests and ends at its time, where it has one. */
+void start_expiry(Engine *engine, u32 slot) {
+    Order *order = order_at(engine, slot);
+    if (!order->terms) return;
+    Terms *terms = terms_at(engine, order->terms);
+    if (terms->expires_ms) add_timer(engine, terms->expires_ms, terms->accepted_seq, TIMER_ORDER, slot);
+}
+
+void expire_order(Engine *engine, u32 slot) {
+    end_resting(engine, slot, ORDER_STATUS_EXPIRED, REASON_EXPIRED_BY_TIME, NULL);
+}
+
+/* What an order has beyond side, price and quantity; made on first use (terms.py). */
+Terms *terms_of(Engine *engine, Order *order) {
+    if (!order->terms) {
+        u32 slot = pool_take(engine, &engine->terms);
+        order->terms = slot;
+    }
+    return terms_at(engine, order->terms);
+}

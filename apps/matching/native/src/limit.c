@@ -1,0 +1,117 @@
+/* LIMIT orders: trade up to their price, then rest (GTC, GTD) or expire (IOC, FOK) (T1, T2, T4).
+
+   LIMIT_MAKER, post-only, rests or is refused where it would match an order that has not expired, its own family's too.
+
+   IOC expires what does not print at once. FOK prints whole or expires: a read-only run of the sweep tells, and where it is
+   short nothing else happens. */
+#include "engine.h"
+
+static bool is_immediate(const Order *order) {
+    return order->time_in_force == TIME_IN_FORCE_IOC || order->time_in_force == TIME_IN_FORCE_FOK;
+}
+
+static bool has_terms(const Incoming *incoming) { return incoming->display_lots || incoming->expires_ms; }
+
+/* A price, a quantity, and what its time in force takes: an end for GTD only, a display only where it can rest. */
+bool limit_is_well_formed(const Incoming *incoming) {
+    const Order *order = incoming->order;
+    if (order->price_ticks <= 0 || order->quantity_lots <= 0 || incoming->budget_units) return false;
+    if (order->time_in_force < TIME_IN_FORCE_GTC || order->time_in_force > TIME_IN_FORCE_GTD) return false;
+    bool till_date = order->time_in_force == TIME_IN_FORCE_GTD;
+    if (!has_terms(incoming)) return !till_date;
+    return incoming->display_lots >= 0 && incoming->display_lots <= order->quantity_lots && incoming->expires_ms >= 0 &&
+           (incoming->expires_ms > 0) == till_date && !is_immediate(order);
+}
+
+/* LIMIT_MAKER is there to rest. */
+bool maker_is_well_formed(const Incoming *incoming) {
+    return !is_immediate(incoming->order) && limit_is_well_formed(incoming);
+}
+
+/* Filters and band. */
+u32 limit_order_fault(Engine *engine, Incoming *incoming) {
+    u32 reason = limit_fault(incoming);
+    if (!reason && has_terms(incoming)) {
+        reason = iceberg_fault(incoming);
+        if (!reason && incoming->expires_ms > 0 && incoming->expires_ms <= (i64)engine->now_ms)
+            reason = REASON_EXPIRY_PASSED;
+    }
+    return reason ? reason : band_fault(incoming);
+}
+
+/* It never came to rest; what it still holds is released. */
+static void end_limit(Engine *engine, Incoming *incoming, u32 status, u32 reason) {
+    release_for(engine, incoming->order);
+    remember_incoming(engine, incoming);
+    event_closed(engine, incoming->order, status, reason, filled_lots(engine, incoming->order), NULL, 0, 0);
+}
+
+/* What an order that has not come to rest had in pools. */
+static void free_incoming(Engine *engine, Incoming *incoming) {
+    if (!incoming->order->terms) return;
+    pool_give(&engine->terms, incoming->order->terms);
+    incoming->order->terms = 0;
+}
+
+/* From the account's limits on, LIMIT_MAKER too; why it is refused, or 0 when it is in. */
+u32 place_limit(Engine *engine, Incoming *incoming) {
+    Order *order = incoming->order;
+    Market *market = incoming->seat->market;
+    const bool immediate = is_immediate(order);
+    if (!immediate) {
+        u32 reason = open_orders_fault(incoming);
+        if (reason) return reason;
+    }
+    if (!hold_for(incoming)) return REASON_INSUFFICIENT_BALANCE;
+    if (order->kind == ORDER_KIND_LIMIT_MAKER && would_match(engine, market, order)) {
+        release_for(engine, order);
+        return REASON_WOULD_MATCH;
+    }
+
+    order->order_id = take_order_id(engine);
+    if (has_terms(incoming)) {
+        Terms *terms = terms_of(engine, order);
+        terms->display_lots = incoming->display_lots;
+        terms->expires_ms = incoming->expires_ms;
+    }
+    if (!immediate && !meets_book(market, order)) {
+        hide_reserve(engine, order);
+        u32 slot = new_order(engine, order);
+        order = incoming->order = order_at(engine, slot);
+        event_accepted(engine, incoming, rest_order(engine, slot, incoming->id_hash));
+        order->priority = engine->seq;
+        if (order->terms) {
+            terms_at(engine, order->terms)->accepted_seq = engine->seq;
+            start_expiry(engine, slot);
+        }
+        return REASON_NONE;
+    }
+
+    event_accepted(engine, incoming, 0);
+    if (order->terms) terms_at(engine, order->terms)->accepted_seq = engine->seq;
+    u32 stopped_by;
+    if (order->time_in_force == TIME_IN_FORCE_FOK &&
+        would_print(engine, incoming, order->price_ticks, 0).lots < order->quantity_lots)
+        stopped_by = REASON_NO_LIQUIDITY;
+    else
+        stopped_by = sweep(engine, incoming, order->price_ticks, NULL);
+    if (stopped_by == REASON_SELF_TRADE) {
+        end_limit(engine, incoming, ORDER_STATUS_EXPIRED_IN_MATCH, REASON_SELF_TRADE);
+    } else if (!order->left_lots) {
+        remember_incoming(engine, incoming);
+    } else if (immediate) {
+        end_limit(engine, incoming, ORDER_STATUS_EXPIRED, REASON_NO_LIQUIDITY);
+    } else {
+        hide_reserve(engine, order);
+        u32 slot = new_order(engine, order);
+        order = order_at(engine, slot);
+        start_expiry(engine, slot);
+        event_rested(engine, order, rest_order(engine, slot, incoming->id_hash));
+        order->priority = engine->seq;
+        if (UNLIKELY(is_crossed(market)))
+            fail(engine, NBP_INVARIANT_BROKEN, "an order rests although it would match");
+        return REASON_NONE;
+    }
+    free_incoming(engine, incoming);
+    return REASON_NONE;
+}

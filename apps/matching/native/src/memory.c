@@ -1,0 +1,89 @@
+/* Memory: pools of items that never move, growing buffers, and the one way out of a failed call.
+
+   Costs: take and give O(1); a pool grows by one chunk, which the system hands out page by page, so that no growth is a
+   pause. Memory that is not there fails the call with NBP_OUT_OF_MEMORY. */
+#include "engine.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+_Noreturn void fail(Engine *engine, int status, const char *format, ...) {
+    va_list values;
+    engine->error.status = status;
+    va_start(values, format);
+    vsnprintf(engine->error.text, sizeof engine->error.text, format, values);
+    va_end(values);
+    longjmp(engine->leave, 1);
+}
+
+void *memory_take(Engine *engine, size_t size) {
+    void *memory = calloc(1, size);
+    if (!memory) fail(engine, NBP_OUT_OF_MEMORY, "no memory for %zu bytes", size);
+    engine->memory_bytes += size;
+    return memory;
+}
+
+void memory_give(Engine *engine, void *memory, size_t size) {
+    if (memory) engine->memory_bytes -= size;
+    free(memory);
+}
+
+void pool_init(Pool *pool, u32 item_size, u32 shift, u32 link_offset) {
+    *pool = (Pool){.item_size = item_size, .shift = shift, .link_offset = link_offset, .used = 1};
+}
+
+static void pool_grow(Engine *engine, Pool *pool) {
+    if (pool->chunk_count == pool->chunk_room) {
+        u32 room = pool->chunk_room ? 2 * pool->chunk_room : 8;
+        u8 **chunks = memory_take(engine, room * sizeof *chunks);
+        if (pool->chunks) memcpy(chunks, pool->chunks, pool->chunk_count * sizeof *chunks);
+        memory_give(engine, pool->chunks, pool->chunk_room * sizeof *chunks);
+        pool->chunks = chunks;
+        pool->chunk_room = room;
+    }
+    pool->chunks[pool->chunk_count] = memory_take(engine, (size_t)pool->item_size << pool->shift);
+    pool->chunk_count++;
+}
+
+/* What stands in it is undefined. */
+static u32 pool_take_raw(Engine *engine, Pool *pool) {
+    u32 slot = pool->free_slot;
+    if (slot) {
+        memcpy(&pool->free_slot, (u8 *)pool_at(pool, slot) + pool->link_offset, sizeof pool->free_slot);
+    } else {
+        slot = pool->used;
+        if (slot >= CLOSED) fail(engine, NBP_OUT_OF_MEMORY, "a pool is full");
+        if (slot >> pool->shift >= pool->chunk_count) pool_grow(engine, pool);
+        pool->used++;
+    }
+    pool->live++;
+    return slot;
+}
+
+u32 pool_take(Engine *engine, Pool *pool) {
+    u32 slot = pool_take_raw(engine, pool);
+    memset(pool_at(pool, slot), 0, pool->item_size);
+    return slot;
+}
+
+void pool_give(Pool *pool, u32 slot) {
+    memcpy((u8 *)pool_at(pool, slot) + pool->link_offset, &pool->free_slot, sizeof pool->free_slot);
+    pool->free_slot = slot;
+    pool->live--;
+}
+
+void pool_free_all(Engine *engine, Pool *pool) {
+    for (u32 chunk = 0; chunk < pool->chunk_count; chunk++)
+        memory_give(engine, pool->chunks[chunk], (size_t)pool->item_size << pool->shift);
+    memory_give(engine, pool->chunks, pool->chunk_room * sizeof *pool->chunks);
+}
+
+void buffer_grow(Engine *engine, Buffer *buffer, size_t more) {
+    size_t room = buffer->room ? buffer->room : 1 << 16;
+    while (room - buffer->size < more) room += room / 2;
+    u8 *data = realloc(buffer->data, room);
+    if (!data) fail(engine, NBP_OUT_OF_MEMORY, "no memory for %zu bytes", room);
+    buffer->data = data;
+    buffer->room = room;
+}

@@ -1,0 +1,108 @@
+/* A resting order stands in its book, at its seat, under its id and, with a client id, as that id's owner. Only here.
+
+   With an end in time it also has a timer (expiry.c), which goes with it. A slot is given back after the last event that
+   reads it: forget_order and withdraw_order take the order out of everything, free_order ends it. */
+#include "engine.h"
+
+#include <stdlib.h>
+
+u32 new_order(Engine *engine, const Order *order) {
+    u32 slot = pool_take_raw(engine, &engine->orders);
+    *order_at(engine, slot) = *order;
+    return slot;
+}
+
+void free_order(Engine *engine, u32 slot) {
+    Order *order = order_at(engine, slot);
+    if (order->terms) pool_give(&engine->terms, order->terms);
+    order->order_id = 0;
+    pool_give(&engine->orders, slot);
+}
+
+i64 rest_order(Engine *engine, u32 slot, u64 id_hash) {
+    Order *order = order_at(engine, slot);
+    Seat *seat = seat_of(engine, order);
+    order->seat_prev = 0;
+    order->seat_next = seat->first_order;
+    if (seat->first_order) order_at(engine, seat->first_order)->seat_prev = slot;
+    seat->first_order = slot;
+    seat->open_orders++;
+    engine->open_orders++;
+    put_order_id(engine, order->order_id, slot);
+    if (order->client_id[0]) own_client_id(engine, id_hash, slot);
+    return book_add(engine, side_of(seat->market, order->side), slot);
+}
+
+/* Out of everything but its level. */
+void forget_order(Engine *engine, u32 slot) {
+    Order *order = order_at(engine, slot);
+    Seat *seat = seat_of(engine, order);
+    if (order->seat_prev)
+        order_at(engine, order->seat_prev)->seat_next = order->seat_next;
+    else
+        seat->first_order = order->seat_next;
+    if (order->seat_next) order_at(engine, order->seat_next)->seat_prev = order->seat_prev;
+    seat->open_orders--;
+    engine->open_orders--;
+    drop_order_id(engine, order->order_id, slot);
+    if (order->client_id[0]) remember(engine, slot, order, fingerprint_of(engine, order));
+    if (order->terms && terms_at(engine, order->terms)->timer_place) stop_timer(engine, TIMER_ORDER, slot);
+}
+
+i64 withdraw_order(Engine *engine, u32 slot) {
+    Order *order = order_at(engine, slot);
+    i64 level_lots = book_remove(engine, side_of(market_of(engine, order), order->side), slot);
+    forget_order(engine, slot);
+    return level_lots;
+}
+
+/* It ends other than by being filled: it leaves its book, gives back its hold, and one event says so. */
+void end_resting(Engine *engine, u32 slot, u32 status, u32 reason, const u8 *cancel_client_id) {
+    Order *order = order_at(engine, slot);
+    i64 level_lots = withdraw_order(engine, slot);
+    release_for(engine, order);
+    event_closed(engine, order, status, reason, filled_lots(engine, order), cancel_client_id, CLOSED_FLAG_WAS_RESTING,
+                 level_lots);
+    free_order(engine, slot);
+}
+
+typedef struct IdAndSlot {
+    u64 id;
+    u32 slot;
+} IdAndSlot;
+
+static int compare_ids(const void *left, const void *right) {
+    u64 a = ((const IdAndSlot *)left)->id, b = ((const IdAndSlot *)right)->id;
+    return a < b ? -1 : a > b;
+}
+
+static void collect_seat(Engine *engine, const Seat *seat, IdAndSlot *found, u64 *count) {
+    for (u32 slot = seat->first_order; slot; slot = order_at(engine, slot)->seat_next)
+        found[(*count)++] = (IdAndSlot){order_at(engine, slot)->order_id, slot};
+}
+
+/* The caller gives the list back with memory_give(engine, list, (count + 1) * sizeof(u32)). */
+u32 *sorted_orders(Engine *engine, Account *account, Market *market, u64 *count) {
+    u64 room = engine->open_orders + 1;
+    if (account) {
+        room = 1;
+        for (u32 slot = account->first_seat; slot; slot = seat_at(engine, slot)->next)
+            room += seat_at(engine, slot)->open_orders;
+    }
+    IdAndSlot *found = memory_take(engine, room * sizeof *found);
+    *count = 0;
+    if (account) {
+        for (u32 slot = account->first_seat; slot; slot = seat_at(engine, slot)->next)
+            if (!market || seat_at(engine, slot)->market == market)
+                collect_seat(engine, seat_at(engine, slot), found, count);
+    } else {
+        for (u32 slot = 1; slot < engine->seats.used; slot++)
+            if (!market || seat_at(engine, slot)->market == market)
+                collect_seat(engine, seat_at(engine, slot), found, count);
+    }
+    qsort(found, *count, sizeof *found, compare_ids);
+    u32 *slots = memory_take(engine, (*count + 1) * sizeof *slots);
+    for (u64 at = 0; at < *count; at++) slots[at] = found[at].slot;
+    memory_give(engine, found, room * sizeof *found);
+    return slots;
+}

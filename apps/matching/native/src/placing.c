@@ -1,0 +1,113 @@
+/* The order of work for one incoming order; the first failing step gives the reason (matching-rules 2).
+
+   format and settings version -> client order id -> market state -> filters -> price band -> limits per account -> funds
+   -> would match (LIMIT_MAKER) -> sweep -> rest or expire. The steps from the filters on belong to the order's kind. */
+#include "engine.h"
+
+/* The steps of a kind: format; filters and band; the rest, from the account's limits on. */
+typedef struct KindRules {
+    bool (*is_well_formed)(const Incoming *incoming);
+    u32 (*fault)(Engine *engine, Incoming *incoming);
+    u32 (*place)(Engine *engine, Incoming *incoming);
+} KindRules;
+
+static const KindRules KIND_RULES[] = {
+    [ORDER_KIND_LIMIT] = {limit_is_well_formed, limit_order_fault, place_limit},
+    [ORDER_KIND_MARKET] = {market_is_well_formed, market_order_fault, place_market},
+    [ORDER_KIND_LIMIT_MAKER] = {maker_is_well_formed, limit_order_fault, place_limit},
+};
+
+static const KindRules *rules_of_kind(u32 kind) {
+    if (kind >= sizeof KIND_RULES / sizeof *KIND_RULES || !KIND_RULES[kind].place) return NULL;
+    return &KIND_RULES[kind];
+}
+
+/* Who owns the client id already: ANSWERED where the order is a repeat, DUPLICATE_CLIENT_ID, or 0. */
+static u32 client_id_fault(Engine *engine, Incoming *incoming) {
+    Order *order = incoming->order;
+    key_of(order->id_key, incoming->seat->account->account_id, order->client_id);
+    incoming->id_hash = hash_of_key(engine, order->id_key);
+    u32 owner = find_owner(engine, incoming->id_hash, order->id_key);
+    if (LIKELY(!owner)) return REASON_NONE;
+    u32 fingerprint = fingerprint_of_incoming(engine, incoming);
+    if (owner & CLOSED) {
+        const ClosedId *closed = closed_id_at(engine, owner & ~CLOSED);
+        if (closed->fingerprint != fingerprint) return REASON_NONE;
+        u64 first_order_id;
+        memcpy(&first_order_id, closed->order_id, sizeof first_order_id);
+        event_duplicate(engine, incoming, first_order_id);
+        return ANSWERED;
+    }
+    const Order *open = order_at(engine, owner);
+    if (fingerprint_of(engine, open) != fingerprint) return REASON_DUPLICATE_CLIENT_ID;
+    event_duplicate(engine, incoming, open->order_id);
+    return ANSWERED;
+}
+
+/* Why the order is refused, up to the price band; ANSWERED when it was answered as a duplicate. */
+static u32 admit(Engine *engine, Incoming *incoming, const KindRules *rules) {
+    const Market *market = incoming->seat->market;
+    if (!rules->is_well_formed(incoming)) return REASON_MALFORMED;
+    if (incoming->settings_version < market->settings_version) return REASON_STALE_SETTINGS;
+    if (incoming->order->client_id[0]) {
+        u32 reason = client_id_fault(engine, incoming);
+        if (reason) return reason;
+    }
+    if (market->state != MARKET_STATE_OPEN) {
+        u32 reason = entry_fault(engine, incoming);
+        if (reason) return reason;
+    }
+    return rules->fault(engine, incoming);
+}
+
+/* A seat for the account's first order in the market; NULL where there is no such account. */
+static Seat *first_seat(Engine *engine, Market *market, u64 account_id) {
+    Account *account = find_account(engine, account_id);
+    return account ? take_seat(engine, account, market) : NULL;
+}
+
+/* Between the order's own checks and what depends on the account stands `proceed`, which may end it there. */
+void place_order(Engine *engine, const u8 *bytes, Proceed *proceed, const void *context) {
+    const PlaceOrderFrame *frame = (const void *)bytes;
+    const KindRules *rules = rules_of_kind(frame->order_kind);
+    const u8 *client_id = frame->client_id;
+    Seat *seat = find_seat(engine, frame->account_id, frame->market_id);
+    Market *market = seat ? seat->market : find_market(engine, frame->market_id);
+    if (UNLIKELY(!seat) && market) seat = first_seat(engine, market, frame->account_id);
+    u32 reason;
+    if (!is_text(client_id, CLIENT_ID_SIZE)) {
+        client_id = NO_CLIENT_ID;
+        reason = REASON_MALFORMED;
+    } else if (!rules || frame->side > SIDE_SELL || !HAS_BIT(KNOWN_STP_MODES, frame->stp_mode) || frame->parts != 1 ||
+               frame->flags || frame->stop_price_ticks || frame->trailing_bips) {
+        reason = REASON_MALFORMED;
+    } else if (!market) {
+        reason = REASON_UNKNOWN_MARKET;
+    } else if (!seat) {
+        reason = REASON_UNKNOWN_ACCOUNT;
+    } else {
+        Order order = {
+            .price_ticks = frame->price_ticks,
+            .quantity_lots = frame->quantity_lots,
+            .left_lots = frame->quantity_lots,
+            .seat = seat->slot,
+            .side = frame->side,
+            .kind = frame->order_kind,
+            .time_in_force = frame->time_in_force,
+            .stp_mode = frame->stp_mode,
+        };
+        memcpy(order.client_id, client_id, CLIENT_ID_SIZE);
+        Incoming incoming = {
+            .order = &order,
+            .seat = seat,
+            .budget_units = frame->budget_units,
+            .display_lots = frame->display_lots,
+            .expires_ms = frame->expires_ms,
+            .settings_version = frame->settings_version,
+        };
+        reason = admit(engine, &incoming, rules);
+        if (!reason && (!proceed || proceed(engine, context))) reason = rules->place(engine, &incoming);
+    }
+    if (reason && reason != ANSWERED)
+        event_rejected(engine, frame->market_id, frame->account_id, frame->side, frame->order_kind, client_id, reason);
+}

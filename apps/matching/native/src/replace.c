@@ -1,0 +1,35 @@
+/* Cancel-replace: cancel one order and place another, in one command (T4, matching-rules 10).
+
+   The new order's client id and its checks up to the price band come first; where they fail, nothing has happened. Then
+   the cancel: where there is nothing to cancel, STOP_ON_FAILURE ends it and ALLOW_FAILURE goes on. Then the new order's
+   limits and funds, with what was freed, and its sweep. */
+#include "engine.h"
+
+static bool cancel_replaced(Engine *engine, const void *context) {
+    const ReplaceOrderFrame *frame = context;
+    bool found = cancel_named(engine, frame->market_id, frame->account_id, frame->order_id, frame->client_id,
+                              frame->cancel_client_id);
+    return found || frame->mode == REPLACE_MODE_ALLOW_FAILURE;
+}
+
+/* A PLACE_ORDER frame of that market and account; the frames behind a head are not checked before. */
+static bool is_order_of(const PlaceOrderFrame *order, u32 market_id, u64 account_id) {
+    return order->version == COMMAND_VERSION && order->kind == COMMAND_KIND_PLACE_ORDER &&
+           order->market_id == market_id && order->account_id == account_id;
+}
+
+void replace_order(Engine *engine, const u8 *bytes) {
+    const ReplaceOrderFrame *frame = (const void *)bytes;
+    const u8 *client_id = frame->client_id, *cancel_client_id = frame->cancel_client_id;
+    bool well_formed = frame->parts == 2 && !frame->flags && HAS_BIT(KNOWN_REPLACE_MODES, frame->mode) &&
+                       (frame->order_id || memcmp(client_id, NO_CLIENT_ID, CLIENT_ID_SIZE));
+    if (!is_text(client_id, CLIENT_ID_SIZE) || !is_text(cancel_client_id, CLIENT_ID_SIZE)) {
+        client_id = cancel_client_id = NO_CLIENT_ID;
+        well_formed = false;
+    }
+    if (well_formed && is_order_of((const void *)(bytes + FRAME_SIZE), frame->market_id, frame->account_id))
+        place_order(engine, bytes + FRAME_SIZE, cancel_replaced, frame);
+    else
+        event_cancel_rejected(engine, frame->market_id, frame->account_id, frame->order_id, client_id,
+                              cancel_client_id, REASON_MALFORMED);
+}

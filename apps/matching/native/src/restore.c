@@ -1,0 +1,292 @@
+/* The state of a snapshot body of these rules or of older ones (snapshot.py). What cannot be a state is refused: whatever
+   the bytes are, no look-up, link or division goes wrong later. */
+#include "engine.h"
+
+#include <stdlib.h>
+
+typedef struct Rows {
+    const u8 *first;
+    u32 count;
+} Rows;
+
+#define EACH_ROW(type, row, rows)                                                                                      \
+    for (const type *row = (const void *)(rows).first, *end_##row = row + (rows).count; row < end_##row; row++)
+
+static void fits(Engine *engine, bool holds, const char *what) {
+    if (!holds) fail(engine, NBP_SNAPSHOT_ERROR, "a row does not fit the others: %s", what);
+}
+
+static u32 version_of(Engine *engine, const u8 *body, size_t size) {
+    u32 head[2];
+    if (size < SNAPSHOT_MAGIC_SIZE + sizeof head || memcmp(body, SNAPSHOT_MAGIC, SNAPSHOT_MAGIC_SIZE))
+        fail(engine, NBP_SNAPSHOT_ERROR, "not a snapshot body");
+    memcpy(head, body + SNAPSHOT_MAGIC_SIZE, sizeof head);
+    if (head[0] != 1) fail(engine, NBP_SNAPSHOT_ERROR, "a snapshot has one head row");
+    return head[1];
+}
+
+/* Where each table's rows stand; none of a table that the version did not have. */
+static void find_tables(Engine *engine, const u8 *body, size_t size, u32 version, Rows tables[TABLE_COUNT]) {
+    size_t offset = SNAPSHOT_MAGIC_SIZE;
+    for (u32 table = 0; table < TABLE_COUNT; table++) {
+        const SnapshotTable *layout = &SNAPSHOT_TABLES[table];
+        tables[table] = (Rows){body, 0};
+        if (layout->since > version) continue;
+        if (size - offset < sizeof(u32))
+            fail(engine, NBP_SNAPSHOT_ERROR, "the body ends before table %s", layout->name);
+        memcpy(&tables[table].count, body + offset, sizeof(u32));
+        offset += sizeof(u32);
+        if ((size - offset) / layout->row_size < tables[table].count)
+            fail(engine, NBP_SNAPSHOT_ERROR, "the body ends within table %s", layout->name);
+        tables[table].first = body + offset;
+        offset += (size_t)tables[table].count * layout->row_size;
+    }
+    if (offset != size) fail(engine, NBP_SNAPSHOT_ERROR, "%zu bytes follow the last table", size - offset);
+}
+
+static void restore_relays(Engine *engine, Rows rows) {
+    fits(engine, rows.count <= sizeof engine->relays / sizeof *engine->relays, "too many sources");
+    EACH_ROW(RelaysRow, row, rows) {
+        const u32 count = engine->relay_count;
+        fits(engine, !count || engine->relays[count - 1].source < row->source, "sources are not in order");
+        engine->relays[engine->relay_count++] = (Relay){row->source, row->relay_seq};
+    }
+}
+
+static void restore_assets(Engine *engine, Rows rows) {
+    EACH_ROW(AssetsRow, row, rows) {
+        fits(engine, !find_asset(engine, row->asset_id), "an asset stands there twice");
+        fits(engine, row->external_units >= 0 && row->external_units <= AMOUNT_MAX, "an asset above 2^62");
+        Asset *asset = new_asset(engine, row->asset_id);
+        memcpy(asset->code, row->code, sizeof asset->code);
+        asset->external_units = row->external_units;
+        asset->fee_units = row->fee_units;
+    }
+}
+
+static void restore_market(Engine *engine, const MarketsRow *row, Rows fees) {
+    MarketSettings settings = {
+        .market_id = row->market_id,
+        .base_asset_id = row->base_asset_id,
+        .quote_asset_id = row->quote_asset_id,
+        .settings_version = row->settings_version,
+        .tick_size = row->tick_size,
+        .lot_size = row->lot_size,
+        .initial_price_ticks = row->initial_price_ticks,
+        .min_price_ticks = row->min_price_ticks,
+        .max_price_ticks = row->max_price_ticks,
+        .min_lots = row->min_lots,
+        .max_lots = row->max_lots,
+        .market_max_lots = row->market_max_lots,
+        .min_notional_units = row->min_notional_units,
+        .max_notional_units = row->max_notional_units,
+        .bid_down_bp = row->bid_down_bp,
+        .bid_up_bp = row->bid_up_bp,
+        .ask_down_bp = row->ask_down_bp,
+        .ask_up_bp = row->ask_up_bp,
+        .max_open_orders = row->max_open_orders,
+    };
+    memcpy(settings.symbol, row->symbol, sizeof settings.symbol);
+    EACH_ROW(FeesRow, fee, fees) {
+        if (fee->market_id != row->market_id) continue;
+        fits(engine, settings.fee_count < MAX_FEE_TIERS, "a market with too many fees");
+        settings.maker_ppm[settings.fee_count] = fee->maker_ppm;
+        settings.taker_ppm[settings.fee_count++] = fee->taker_ppm;
+    }
+    fits(engine, is_text(row->symbol, sizeof row->symbol), "a market without a name");
+    fits(engine, settings_are_sound(&settings), "a market's settings");
+    fits(engine, HAS_BIT(KNOWN_MARKET_STATES, row->state) && HAS_BIT(KNOWN_HALT_CAUSES, row->cause), "a market's state");
+    fits(engine, is_amount(row->last_price_ticks), "a market's last price");
+    fits(engine, !find_market(engine, row->market_id), "a market stands there twice");
+    Asset *base = find_asset(engine, row->base_asset_id), *quote = find_asset(engine, row->quote_asset_id);
+    fits(engine, base && quote, "a market without its assets");
+    Market *market = new_market(engine, &settings, base, quote);
+    market->state = row->state;
+    market->cause = row->cause;
+    market->last_price_ticks = row->last_price_ticks;
+    market->last_trade_id = row->last_trade_id;
+    market->last_agg_id = row->last_agg_id;
+    market->last_prevented_id = row->last_prevented_id;
+}
+
+static void restore_accounts(Engine *engine, Rows accounts, Rows balances) {
+    EACH_ROW(AccountsRow, row, accounts) {
+        fits(engine, row->fee_tier < MAX_FEE_TIERS, "an account's fee tier");
+        fits(engine, !find_account(engine, row->account_id), "an account stands there twice");
+        new_account(engine, row->account_id, row->family_id, row->fee_tier);
+    }
+    EACH_ROW(BalancesRow, row, balances) {
+        Account *account = find_account(engine, row->account_id);
+        fits(engine, account != NULL, "a balance without its account");
+        Balance *balance = balance_of(engine, account, row->asset_id);
+        balance->available_units = row->available_units;
+        balance->held_units = row->held_units;
+    }
+}
+
+static void restore_holds(Engine *engine, Rows rows) {
+    u32 slot;
+    EACH_ROW(HoldsRow, row, rows) {
+        fits(engine, row->amount_units > 0 && is_text(row->key, sizeof row->key), "a hold's amount or key");
+        fits(engine, find_account(engine, row->account_id) && find_asset(engine, row->asset_id), "whose hold it is");
+        fits(engine, !find_hold(engine, row->key, &slot), "a hold stands there twice");
+        put_hold(engine, row->key, row->account_id, row->asset_id, row->amount_units);
+    }
+}
+
+static void restore_closed_ids(Engine *engine, Rows rows) {
+    fits(engine, rows.count <= engine->client_ids.capacity, "more closed client ids than are kept");
+    EACH_ROW(ClosedId, row, rows) {
+        const u64 hash = hash_of_key(engine, row->id_key);
+        put_closed_id(engine, row, find_owner(engine, hash, row->id_key), hash);
+    }
+}
+
+static void restore_order(Engine *engine, const OrdersRow *row) {
+    Market *market = find_market(engine, row->market_id);
+    Account *account = find_account(engine, row->account_id);
+    fits(engine, market && account, "an order without its market or account");
+    fits(engine, row->side <= SIDE_SELL && HAS_BIT(KNOWN_ORDER_KINDS, row->kind) &&
+                     HAS_BIT(KNOWN_TIMES_IN_FORCE, row->time_in_force) && HAS_BIT(KNOWN_STP_MODES, row->stp_mode),
+         "an order's kind");
+    fits(engine, is_positive_amount(row->price_ticks) && is_positive_amount(row->quantity_lots) &&
+                     is_positive_amount(row->left_lots), "an order's price or lots");
+    fits(engine, row->order_id && row->order_id <= engine->last_order_id && !find_order_id(engine, row->order_id),
+         "an order's id");
+    fits(engine, is_text(row->client_id, sizeof row->client_id), "an order's client id");
+    Seat *seat = find_seat(engine, row->account_id, row->market_id);
+    if (!seat) seat = take_seat(engine, account, market);
+    Order order = {
+        .order_id = row->order_id,
+        .price_ticks = row->price_ticks,
+        .quantity_lots = row->quantity_lots,
+        .left_lots = row->left_lots,
+        .filled_quote_units = row->filled_quote_units,
+        .seat = seat->slot,
+        .side = row->side,
+        .kind = row->kind,
+        .time_in_force = row->time_in_force,
+        .stp_mode = row->stp_mode,
+        .priority = row->priority,
+    };
+    memcpy(order.client_id, row->client_id, sizeof order.client_id);
+    u64 hash = 0;
+    if (order.client_id[0]) {
+        key_of(order.id_key, row->account_id, row->client_id);
+        fits(engine, !memcmp(order.id_key, row->id_key, sizeof order.id_key), "an order's key");
+        hash = hash_of_key(engine, order.id_key);
+        u32 owner = find_owner(engine, hash, order.id_key);
+        fits(engine, !owner || owner & CLOSED, "two orders with one client id");
+    }
+    rest_order(engine, new_order(engine, &order), hash);
+}
+
+typedef struct Place {
+    u64 priority;
+    const OrdersRow *row;
+} Place;
+
+static int compare_places(const void *left, const void *right) {
+    u64 a = ((const Place *)left)->priority, b = ((const Place *)right)->priority;
+    return a < b ? -1 : a > b;
+}
+
+/* Levels are first come first served by priority, so orders enter the book in that order. */
+static void restore_orders(Engine *engine, Rows rows) {
+    const size_t size = (rows.count + 1ull) * sizeof(Place);
+    Place *places = memory_take(engine, size);
+    u32 count = 0;
+    EACH_ROW(OrdersRow, row, rows) places[count++] = (Place){row->priority, row};
+    qsort(places, count, sizeof *places, compare_places);
+    for (u32 at = 0; at < count; at++) restore_order(engine, places[at].row);
+    memory_give(engine, places, size);
+}
+
+static Terms *terms_of_row(Engine *engine, u64 order_id, u32 *slot) {
+    *slot = find_order_id(engine, order_id);
+    fits(engine, *slot != 0, "terms without their order");
+    return terms_of(engine, order_at(engine, *slot));
+}
+
+static void restore_terms(Engine *engine, const Rows tables[TABLE_COUNT]) {
+    u32 slot;
+    EACH_ROW(ExpiriesRow, row, tables[TABLE_EXPIRIES]) {
+        Terms *terms = terms_of_row(engine, row->order_id, &slot);
+        fits(engine, row->expires_ms > 0 && !terms->expires_ms, "an order's end");
+        terms->expires_ms = row->expires_ms;
+        terms->accepted_seq = row->accepted_seq;
+        start_expiry(engine, slot);
+    }
+    EACH_ROW(IcebergsRow, row, tables[TABLE_ICEBERGS]) {
+        Terms *terms = terms_of_row(engine, row->order_id, &slot);
+        fits(engine, is_positive_amount(row->display_lots) && is_amount(row->reserve_lots), "an iceberg's lots");
+        terms->display_lots = row->display_lots;
+        terms->reserve_lots = row->reserve_lots;
+    }
+    EACH_ROW(PreventedRow, row, tables[TABLE_PREVENTED]) {
+        fits(engine, is_positive_amount(row->lots), "an order's prevented lots");
+        terms_of_row(engine, row->order_id, &slot)->prevented_lots = row->lots;
+    }
+    EACH_ROW(AmendedRow, row, tables[TABLE_AMENDED]) {
+        fits(engine, is_positive_amount(row->placed_lots), "an order's lots when it was placed");
+        terms_of_row(engine, row->order_id, &slot)->placed_lots = row->placed_lots;
+    }
+}
+
+/* What the engine does not keep but computes must be what the body says. */
+static void check_orders(Engine *engine, Rows rows) {
+    EACH_ROW(OrdersRow, row, rows) {
+        const Order *order = order_at(engine, find_order_id(engine, row->order_id));
+        fits(engine, row->filled_lots >= 0 && row->filled_lots == filled_lots(engine, order), "an order's filled lots");
+        fits(engine, !order->client_id[0] || row->fingerprint == fingerprint_of(engine, order),
+             "an order's fingerprint");
+    }
+}
+
+static void restore_skips(Engine *engine, Rows rows) {
+    EACH_ROW(SkipsRow, row, rows) {
+        Market *market = find_market(engine, row->market_id);
+        fits(engine, !row->market_id || market, "skipped commands of a market that is not there");
+        if (row->market_id)
+            market->skips = row->count;
+        else
+            engine->skips = row->count;
+    }
+}
+
+/* `engine` is empty but for its tables of client ids, which this makes. */
+void read_snapshot(Engine *engine, const u8 *body, size_t size) {
+    const u32 version = version_of(engine, body, size);
+    if (version < OLDEST_READABLE || version > RULES_VERSION) {
+        engine->error.version_found = version;
+        engine->error.version_own = RULES_VERSION;
+        engine->error.version_oldest = OLDEST_READABLE;
+        fail(engine, NBP_UNREADABLE_VERSION, "the body is of rules version %u, this engine has %u", version,
+             RULES_VERSION);
+    }
+    Rows tables[TABLE_COUNT];
+    find_tables(engine, body, size, version, tables);
+    const HeadRow *head = (const void *)tables[TABLE_HEAD].first;
+    fits(engine, head->now_ms <= INT64_MAX, "a time after all time");
+    fits(engine, head->closed_ids_kept < CLOSED, "too many closed client ids to keep");
+    engine->seq = head->seq;
+    engine->now_ms = head->now_ms;
+    engine->last_order_id = head->last_order_id;
+    client_ids_init(engine, head->closed_ids_kept);
+    restore_closed_ids(engine, tables[TABLE_CLOSED_IDS]);
+    restore_relays(engine, tables[TABLE_RELAYS]);
+    restore_assets(engine, tables[TABLE_ASSETS]);
+    EACH_ROW(MarketsRow, row, tables[TABLE_MARKETS]) restore_market(engine, row, tables[TABLE_FEES]);
+    restore_accounts(engine, tables[TABLE_ACCOUNTS], tables[TABLE_BALANCES]);
+    restore_holds(engine, tables[TABLE_HOLDS]);
+    restore_orders(engine, tables[TABLE_ORDERS]);
+    restore_terms(engine, tables);
+    check_orders(engine, tables[TABLE_ORDERS]);
+    EACH_ROW(CancelTimersRow, row, tables[TABLE_CANCEL_TIMERS]) {
+        Account *account = find_account(engine, row->account_id);
+        fits(engine, account && !account->cancel_timer_seq && row->seq && row->due_ms <= INT64_MAX,
+             "an account's timer");
+        start_cancel_timer(engine, account, row->due_ms, row->seq);
+    }
+    restore_skips(engine, tables[TABLE_SKIPS]);
+}

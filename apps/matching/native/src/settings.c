@@ -1,0 +1,260 @@
+/* Assets, markets and accounts as staff set them, by command.
+
+   Bodies are msgpack: one map, string keys that are all known, whole numbers, strings and lists as the record says, and
+   nothing behind it. What MarketSettings.check() of apps/streams/messages.py demands is demanded here. */
+#include "engine.h"
+
+typedef struct Reader {
+    const u8 *at, *end;
+    bool bad;
+} Reader;
+
+static u64 read_big_endian(Reader *reader, u32 size) {
+    if ((size_t)(reader->end - reader->at) < size) {
+        reader->bad = true;
+        return 0;
+    }
+    u64 value = 0;
+    for (u32 byte = 0; byte < size; byte++) value = value << 8 | *reader->at++;
+    return value;
+}
+
+/* A whole number; what does not fit is INT64_MAX, which every check refuses. */
+static i64 read_number(Reader *reader) {
+    u32 tag = (u32)read_big_endian(reader, 1);
+    if (tag < 0x80) return tag;
+    if (tag >= 0xe0) return (i8)tag;
+    switch (tag) {
+        case 0xcc: return (i64)read_big_endian(reader, 1);
+        case 0xcd: return (i64)read_big_endian(reader, 2);
+        case 0xce: return (i64)read_big_endian(reader, 4);
+        case 0xcf: {
+            u64 value = read_big_endian(reader, 8);
+            return value > INT64_MAX ? INT64_MAX : (i64)value;
+        }
+        case 0xd0: return (i8)read_big_endian(reader, 1);
+        case 0xd1: return (int16_t)read_big_endian(reader, 2);
+        case 0xd2: return (i32)read_big_endian(reader, 4);
+        case 0xd3: return (i64)read_big_endian(reader, 8);
+        default: reader->bad = true; return 0;
+    }
+}
+
+/* Number of items of a list or map whose short tags begin at `fix`; long ones are `long_tag` and the one behind it. */
+static u32 read_length(Reader *reader, u32 fix, u32 fix_room, u32 long_tag) {
+    u32 tag = (u32)read_big_endian(reader, 1);
+    if (tag >= fix && tag < fix + fix_room) return tag - fix;
+    if (tag == long_tag) return (u32)read_big_endian(reader, 2);
+    if (tag == long_tag + 1) return (u32)read_big_endian(reader, 4);
+    reader->bad = true;
+    return 0;
+}
+
+static u32 read_map(Reader *reader) { return read_length(reader, 0x80, 16, 0xde); }
+static u32 read_list(Reader *reader) { return read_length(reader, 0x90, 16, 0xdc); }
+
+static const u8 *read_string(Reader *reader, u32 *size) {
+    u32 tag = (u32)read_big_endian(reader, 1);
+    *size = 0;
+    if (tag >= 0xa0 && tag < 0xc0)
+        *size = tag - 0xa0;
+    else if (tag >= 0xd9 && tag <= 0xdb)
+        *size = (u32)read_big_endian(reader, 1u << (tag - 0xd9));
+    else
+        reader->bad = true;
+    if (reader->bad || (size_t)(reader->end - reader->at) < *size) {
+        reader->bad = true;
+        *size = 0;
+        return reader->at;
+    }
+    const u8 *text = reader->at;
+    reader->at += *size;
+    return text;
+}
+
+/* The next key is that one. */
+static bool is_key(const u8 *key, u32 size, const char *name) { return size == strlen(name) && !memcmp(key, name, size); }
+
+/* A name of 1 to `room` printable ASCII characters into a field padded with NUL; false for another. */
+static bool put_name(u8 *field, u32 room, const u8 *text, u32 size) {
+    memset(field, 0, room);
+    if (!size || size > room) return false;
+    for (u32 at = 0; at < size; at++)
+        if (text[at] < 0x20 || text[at] > 0x7e) return false;
+    memcpy(field, text, size);
+    return true;
+}
+
+/* The body of a settings command's frame run. */
+static Reader body_of(const ControlFrame *frame) {
+    const u8 *bytes = (const void *)frame;
+    size_t room = (size_t)frame->parts * FRAME_SIZE - CONTROL_HEAD_SIZE;
+    const u8 *start = bytes + CONTROL_HEAD_SIZE;
+    return (Reader){start, start + (frame->body_length < room ? frame->body_length : room), false};
+}
+
+/* A new asset, or another code for a known one. */
+u32 set_asset(Engine *engine, const u8 *bytes) {
+    Reader reader = body_of((const void *)bytes);
+    i64 asset_id = 0;
+    u8 code[16] = {0};
+    bool has_id = false, has_code = false, sound = true;
+    for (u32 field = read_map(&reader); field && !reader.bad; field--) {
+        u32 size;
+        const u8 *key = read_string(&reader, &size);
+        if (is_key(key, size, "asset_id")) {
+            asset_id = read_number(&reader);
+            has_id = true;
+        } else if (is_key(key, size, "code")) {
+            const u8 *text = read_string(&reader, &size);
+            sound = put_name(code, sizeof code, text, size);
+            has_code = true;
+        } else {
+            reader.bad = true;
+        }
+    }
+    if (reader.bad || reader.at != reader.end || !has_id || !has_code || !sound || asset_id <= 0 ||
+        asset_id > INT32_MAX)
+        return REASON_INVALID_SETTINGS;
+    Asset *asset = find_asset(engine, (u32)asset_id);
+    if (!asset) asset = new_asset(engine, (u32)asset_id);
+    memcpy(asset->code, code, sizeof code);
+    event_settings_applied(engine, bytes, (u64)asset_id, 0, 0, 0, 0, 0);
+    return REASON_NONE;
+}
+
+static void read_fees(Reader *reader, MarketSettings *settings) {
+    settings->fee_count = read_list(reader);
+    for (u32 tier = 0; tier < settings->fee_count && !reader->bad; tier++) {
+        if (read_list(reader) != 2) reader->bad = true;
+        i64 maker_ppm = read_number(reader), taker_ppm = read_number(reader);
+        if (tier >= MAX_FEE_TIERS) continue; /* refused later, unless another list follows */
+        settings->maker_ppm[tier] = maker_ppm < -PPM || maker_ppm > PPM ? PPM : (i32)maker_ppm;
+        settings->taker_ppm[tier] = taker_ppm < -PPM || taker_ppm > PPM ? PPM : (i32)taker_ppm;
+    }
+}
+
+/* Whether the body is a MarketSettings record that check() passes. */
+static bool read_market_settings(Reader *reader, MarketSettings *settings) {
+    u64 found = 0;
+    bool sound = true;
+    *settings = (MarketSettings){0};
+#define SET_DEFAULT(name, text, position, value) settings->name = value;
+    MARKET_SETTINGS_NUMBERS(SET_DEFAULT)
+#undef SET_DEFAULT
+    for (u32 field = read_map(reader); field && !reader->bad; field--) {
+        u32 size;
+        const u8 *key = read_string(reader, &size);
+        if (is_key(key, size, "symbol")) {
+            const u8 *text = read_string(reader, &size);
+            sound = put_name(settings->symbol, sizeof settings->symbol, text, size);
+            found |= 1ull << SETTING_SYMBOL;
+            continue;
+        }
+        if (is_key(key, size, "fees")) {
+            read_fees(reader, settings);
+            found |= 1ull << SETTING_FEES;
+            continue;
+        }
+#define READ_NUMBER(name, text, position, value)                                                                       \
+    if (is_key(key, size, text)) {                                                                                     \
+        settings->name = read_number(reader);                                                                          \
+        found |= 1ull << position;                                                                                     \
+        continue;                                                                                                      \
+    }
+        MARKET_SETTINGS_NUMBERS(READ_NUMBER)
+#undef READ_NUMBER
+        reader->bad = true;
+    }
+    if (reader->bad || reader->at != reader->end) return false;
+    if ((found & MARKET_SETTINGS_REQUIRED) != MARKET_SETTINGS_REQUIRED || !sound) return false;
+    return settings_are_sound(settings);
+}
+
+static bool is_positive_amount(i64 value) { return value > 0 && value <= AMOUNT_MAX; }
+static bool is_amount(i64 value) { return value >= 0 && value <= AMOUNT_MAX; }
+static bool is_id(i64 value) { return value > 0 && value <= INT32_MAX; }
+
+static bool is_band(i64 down_bp, i64 up_bp) {
+    return down_bp >= 0 && down_bp <= BASIS_POINTS && (up_bp == 0 || (up_bp >= BASIS_POINTS && up_bp <= INT32_MAX));
+}
+
+/* MarketSettings.check() of apps/streams/messages.py, but for the name. */
+bool settings_are_sound(const MarketSettings *settings) {
+    if (!is_id(settings->market_id) || !is_id(settings->base_asset_id) || !is_id(settings->quote_asset_id) ||
+        settings->base_asset_id == settings->quote_asset_id)
+        return false;
+    if (settings->settings_version <= 0 || settings->settings_version > UINT32_MAX) return false;
+    if (!is_positive_amount(settings->tick_size) || !is_positive_amount(settings->lot_size)) return false;
+    const i128 product = (i128)settings->tick_size * settings->lot_size;
+    if (product % SCALE || product / SCALE > AMOUNT_MAX) return false;
+    if (settings->min_price_ticks <= 0 || settings->min_price_ticks > settings->max_price_ticks ||
+        settings->max_price_ticks > AMOUNT_MAX || settings->initial_price_ticks < settings->min_price_ticks ||
+        settings->initial_price_ticks > settings->max_price_ticks)
+        return false;
+    if (settings->min_lots <= 0 || settings->min_lots > settings->max_lots || settings->market_max_lots <= 0) return false;
+    if ((i128)settings->max_lots * settings->lot_size > AMOUNT_MAX ||
+        (i128)settings->market_max_lots * settings->lot_size > AMOUNT_MAX)
+        return false;
+    if (!is_amount(settings->min_notional_units) || !is_amount(settings->max_notional_units)) return false;
+    if (!is_band(settings->bid_down_bp, settings->bid_up_bp) || !is_band(settings->ask_down_bp, settings->ask_up_bp))
+        return false;
+    if (settings->max_open_orders < 0 || settings->max_open_orders > INT32_MAX) return false;
+    if (!settings->fee_count || settings->fee_count > MAX_FEE_TIERS) return false;
+    i32 lowest_taker_ppm = INT32_MAX;
+    for (u32 tier = 0; tier < settings->fee_count; tier++) {
+        const i32 maker_ppm = settings->maker_ppm[tier], taker_ppm = settings->taker_ppm[tier];
+        if (taker_ppm < 0 || taker_ppm >= 500000 || maker_ppm >= 500000) return false;
+        if (taker_ppm < lowest_taker_ppm) lowest_taker_ppm = taker_ppm;
+    }
+    for (u32 tier = 0; tier < settings->fee_count; tier++)
+        if (-(i64)settings->maker_ppm[tier] * 10 > (i64)lowest_taker_ppm * 9) return false;
+    return true;
+}
+
+/* A new market, which starts in PRE_LAUNCH, or newer settings for a known one.
+
+   Tick and lot change only in an empty market that is closed or not launched; prices in old ticks mean nothing in new
+   ones, so the last price is forgotten then. The assets never change. */
+u32 set_market(Engine *engine, const u8 *bytes) {
+    const ControlFrame *frame = (const void *)bytes;
+    Reader reader = body_of(frame);
+    MarketSettings settings;
+    if (!read_market_settings(&reader, &settings) || (u64)settings.market_id != frame->market_id)
+        return REASON_INVALID_SETTINGS;
+    Asset *base = find_asset(engine, (u32)settings.base_asset_id);
+    Asset *quote = find_asset(engine, (u32)settings.quote_asset_id);
+    if (!base || !quote) return REASON_UNKNOWN_ASSET;
+    Market *market = find_market(engine, frame->market_id);
+    if (!market) {
+        new_market(engine, &settings, base, quote);
+    } else {
+        if (settings.settings_version <= market->settings_version) return REASON_STALE_SETTINGS;
+        if (market->base_asset != base || market->quote_asset != quote) return REASON_INVALID_SETTINGS;
+        if (settings.tick_size != market->settings.tick_size || settings.lot_size != market->settings.lot_size) {
+            const bool may_change = market->state == MARKET_STATE_PRE_LAUNCH || market->state == MARKET_STATE_CLOSED;
+            if (!may_change || !market_is_empty(market)) return REASON_MARKET_IN_USE;
+            market->last_price_ticks = 0;
+        }
+        apply_settings(market, &settings);
+    }
+    event_settings_applied(engine, bytes, frame->market_id, frame->market_id, 0, (u32)settings.settings_version, 0, 0);
+    return REASON_NONE;
+}
+
+/* Family and fee tier; the family only without open orders (matching-rules 4). Makes a new account. */
+u32 set_account(Engine *engine, const u8 *bytes) {
+    const SetAccountFrame *frame = (const void *)bytes;
+    if (frame->parts != 1 || !frame->account_id || frame->fee_tier >= MAX_FEE_TIERS) return REASON_MALFORMED;
+    const u64 family_id = frame->family_id ? frame->family_id : frame->account_id;
+    Account *account = find_account(engine, frame->account_id);
+    if (!account) {
+        new_account(engine, frame->account_id, family_id, frame->fee_tier);
+    } else {
+        if (account->family_id != family_id && has_open_orders(engine, account)) return REASON_ACCOUNT_HAS_ORDERS;
+        account->family_id = family_id;
+        account->fee_tier = frame->fee_tier;
+    }
+    event_settings_applied(engine, bytes, frame->account_id, 0, frame->account_id, 0, family_id, frame->fee_tier);
+    return REASON_NONE;
+}

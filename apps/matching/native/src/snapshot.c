@@ -1,0 +1,297 @@
+/* Snapshot body: the whole state as tables of packed rows, the same bytes for the same state (snapshot.py).
+
+   The rows' structs and the order of the tables are generated from TABLES of snapshot.py; one function writes a table. */
+#include "engine.h"
+
+#include <stdlib.h>
+
+static int compare_accounts(const void *left, const void *right) {
+    u64 a = (*(Account *const *)left)->account_id, b = (*(Account *const *)right)->account_id;
+    return a < b ? -1 : a > b;
+}
+
+static int compare_balances(const void *left, const void *right) {
+    u32 a = (*(Balance *const *)left)->asset_id, b = (*(Balance *const *)right)->asset_id;
+    return a < b ? -1 : a > b;
+}
+
+static int compare_holds(const void *left, const void *right) {
+    return memcmp((*(KeyedHold *const *)left)->key, (*(KeyedHold *const *)right)->key, sizeof((KeyedHold *)0)->key);
+}
+
+/* What several tables need, sorted once. */
+typedef struct Sorted {
+    Account **accounts;
+    u64 account_count;
+    u32 *orders;
+    u64 order_count;
+} Sorted;
+
+static void sort_accounts(Engine *engine, Sorted *sorted) {
+    const u32 used = engine->accounts.used;
+    sorted->accounts = memory_take(engine, used * sizeof *sorted->accounts);
+    for (u32 slot = 1; slot < used; slot++) sorted->accounts[sorted->account_count++] = account_at(engine, slot);
+    qsort(sorted->accounts, sorted->account_count, sizeof *sorted->accounts, compare_accounts);
+}
+
+static void free_sorted(Engine *engine, Sorted *sorted) {
+    if (sorted->accounts) memory_give(engine, sorted->accounts, engine->accounts.used * sizeof *sorted->accounts);
+    if (sorted->orders) memory_give(engine, sorted->orders, (sorted->order_count + 1) * sizeof *sorted->orders);
+}
+
+#define ROW(type) ((type *)(void *)memset(buffer_add(engine, &engine->body, sizeof(type)), 0, sizeof(type)))
+
+static void write_head(Engine *engine) {
+    HeadRow *row = ROW(HeadRow);
+    row->rules_version = RULES_VERSION;
+    row->seq = engine->seq;
+    row->now_ms = engine->now_ms;
+    row->last_order_id = engine->last_order_id;
+    row->closed_ids_kept = engine->client_ids.capacity;
+}
+
+static void write_relays(Engine *engine) {
+    for (u32 place = 0; place < engine->relay_count; place++) {
+        RelaysRow *row = ROW(RelaysRow);
+        row->source = engine->relays[place].source;
+        row->relay_seq = engine->relays[place].relay_seq;
+    }
+}
+
+static void write_assets(Engine *engine) {
+    for (u32 place = 0; place < engine->asset_count; place++) {
+        const Asset *asset = engine->assets[place];
+        AssetsRow *row = ROW(AssetsRow);
+        row->asset_id = asset->asset_id;
+        memcpy(row->code, asset->code, sizeof row->code);
+        row->external_units = asset->external_units;
+        row->fee_units = asset->fee_units;
+    }
+}
+
+static void write_market(Engine *engine, const Market *market) {
+    const MarketSettings *settings = &market->settings;
+    MarketsRow *row = ROW(MarketsRow);
+    row->market_id = market->market_id;
+    memcpy(row->symbol, settings->symbol, sizeof row->symbol);
+    row->base_asset_id = (u32)settings->base_asset_id;
+    row->quote_asset_id = (u32)settings->quote_asset_id;
+    row->settings_version = market->settings_version;
+    row->tick_size = settings->tick_size;
+    row->lot_size = settings->lot_size;
+    row->initial_price_ticks = settings->initial_price_ticks;
+    row->min_price_ticks = settings->min_price_ticks;
+    row->max_price_ticks = settings->max_price_ticks;
+    row->min_lots = settings->min_lots;
+    row->max_lots = settings->max_lots;
+    row->market_max_lots = settings->market_max_lots;
+    row->min_notional_units = settings->min_notional_units;
+    row->max_notional_units = settings->max_notional_units;
+    row->bid_down_bp = (u32)settings->bid_down_bp;
+    row->bid_up_bp = (u32)settings->bid_up_bp;
+    row->ask_down_bp = (u32)settings->ask_down_bp;
+    row->ask_up_bp = (u32)settings->ask_up_bp;
+    row->max_open_orders = (u32)settings->max_open_orders;
+    row->state = (u8)market->state;
+    row->cause = (u8)market->cause;
+    row->last_price_ticks = market->last_price_ticks;
+    row->last_trade_id = market->last_trade_id;
+    row->last_agg_id = market->last_agg_id;
+    row->last_prevented_id = market->last_prevented_id;
+}
+
+static void write_fees(Engine *engine, const Market *market) {
+    for (u32 tier = 0; tier < market->settings.fee_count; tier++) {
+        FeesRow *row = ROW(FeesRow);
+        row->market_id = market->market_id;
+        row->tier = (u16)tier;
+        row->maker_ppm = market->settings.maker_ppm[tier];
+        row->taker_ppm = market->settings.taker_ppm[tier];
+    }
+}
+
+/* Balances without units have no row. */
+static void write_balances(Engine *engine, const Account *account) {
+    engine->scratch.size = 0;
+    for (u32 slot = account->first_balance; slot; slot = balance_at(engine, slot)->next) {
+        Balance *balance = balance_at(engine, slot);
+        if (balance->available_units || balance->held_units)
+            memcpy(buffer_add(engine, &engine->scratch, sizeof balance), &balance, sizeof balance);
+    }
+    Balance **found = (Balance **)(void *)engine->scratch.data;
+    const size_t count = engine->scratch.size / sizeof *found;
+    if (count) qsort(found, count, sizeof *found, compare_balances);
+    for (size_t at = 0; at < count; at++) {
+        BalancesRow *row = ROW(BalancesRow);
+        row->account_id = account->account_id;
+        row->asset_id = found[at]->asset_id;
+        row->available_units = found[at]->available_units;
+        row->held_units = found[at]->held_units;
+    }
+}
+
+static void write_holds(Engine *engine) {
+    engine->scratch.size = 0;
+    for (u32 slot = 1; slot < engine->holds.used; slot++) {
+        KeyedHold *held = hold_at(engine, slot);
+        if (held->amount_units) memcpy(buffer_add(engine, &engine->scratch, sizeof held), &held, sizeof held);
+    }
+    KeyedHold **found = (KeyedHold **)(void *)engine->scratch.data;
+    const size_t count = engine->scratch.size / sizeof *found;
+    if (count) qsort(found, count, sizeof *found, compare_holds);
+    for (size_t at = 0; at < count; at++) {
+        HoldsRow *row = ROW(HoldsRow);
+        memcpy(row->key, found[at]->key, sizeof row->key);
+        row->account_id = found[at]->account_id;
+        row->asset_id = found[at]->asset_id;
+        row->amount_units = found[at]->amount_units;
+    }
+}
+
+static void write_order(Engine *engine, const Order *order) {
+    const Seat *seat = seat_of(engine, order);
+    OrdersRow *row = ROW(OrdersRow);
+    row->order_id = order->order_id;
+    row->account_id = seat->account->account_id;
+    row->market_id = seat->market->market_id;
+    row->side = order->side;
+    row->kind = order->kind;
+    row->time_in_force = order->time_in_force;
+    row->stp_mode = order->stp_mode;
+    row->price_ticks = order->price_ticks;
+    row->quantity_lots = order->quantity_lots;
+    row->left_lots = order->left_lots;
+    row->filled_lots = filled_lots(engine, order);
+    row->filled_quote_units = order->filled_quote_units;
+    row->priority = order->priority;
+    memcpy(row->client_id, order->client_id, sizeof row->client_id);
+    if (!order->client_id[0]) return;
+    memcpy(row->id_key, order->id_key, sizeof row->id_key);
+    row->fingerprint = fingerprint_of(engine, order);
+}
+
+static void write_closed_ids(Engine *engine) {
+    const ClientIds *ids = &engine->client_ids;
+    const u64 places = (u64)ids->capacity + 1;
+    u8 *rows = buffer_add(engine, &engine->body, ids->count * sizeof(ClosedId));
+    for (u64 at = 0; at < ids->count;) {
+        const u64 place = (ids->oldest + at) % places;
+        u64 run = RING_CHUNK - place % RING_CHUNK;
+        if (run > places - place) run = places - place;
+        if (run > ids->count - at) run = ids->count - at;
+        memcpy(rows + at * sizeof(ClosedId), closed_id_at(engine, (u32)place), run * sizeof(ClosedId));
+        at += run;
+    }
+}
+
+static void write_skips_row(Engine *engine, u32 market_id, u64 count) {
+    if (!count) return;
+    SkipsRow *row = ROW(SkipsRow);
+    row->market_id = market_id;
+    row->count = (u32)count;
+}
+
+static void write_terms(Engine *engine, u32 table, const Order *order) {
+    if (!order->terms) return;
+    const Terms *terms = terms_at(engine, order->terms);
+    if (table == TABLE_EXPIRIES && terms->expires_ms) {
+        ExpiriesRow *row = ROW(ExpiriesRow);
+        row->order_id = order->order_id;
+        row->expires_ms = terms->expires_ms;
+        row->accepted_seq = terms->accepted_seq;
+    } else if (table == TABLE_ICEBERGS && terms->display_lots) {
+        IcebergsRow *row = ROW(IcebergsRow);
+        row->order_id = order->order_id;
+        row->display_lots = terms->display_lots;
+        row->reserve_lots = terms->reserve_lots;
+    } else if (table == TABLE_PREVENTED && terms->prevented_lots) {
+        PreventedRow *row = ROW(PreventedRow);
+        row->order_id = order->order_id;
+        row->lots = terms->prevented_lots;
+    } else if (table == TABLE_AMENDED && terms->placed_lots) {
+        AmendedRow *row = ROW(AmendedRow);
+        row->order_id = order->order_id;
+        row->placed_lots = terms->placed_lots;
+    }
+}
+
+static void write_rows(Engine *engine, u32 table, Sorted *sorted) {
+    switch (table) {
+        case TABLE_ACCOUNTS: case TABLE_BALANCES: case TABLE_CANCEL_TIMERS:
+            if (!sorted->accounts) sort_accounts(engine, sorted);
+            break;
+        case TABLE_ORDERS: case TABLE_EXPIRIES: case TABLE_ICEBERGS: case TABLE_PREVENTED: case TABLE_AMENDED:
+            if (!sorted->orders) sorted->orders = sorted_orders(engine, NULL, NULL, &sorted->order_count);
+            break;
+    }
+    switch (table) {
+        case TABLE_HEAD: write_head(engine); break;
+        case TABLE_RELAYS: write_relays(engine); break;
+        case TABLE_ASSETS: write_assets(engine); break;
+        case TABLE_MARKETS:
+            for (u32 place = 0; place < engine->market_count; place++) write_market(engine, engine->markets[place]);
+            break;
+        case TABLE_FEES:
+            for (u32 place = 0; place < engine->market_count; place++) write_fees(engine, engine->markets[place]);
+            break;
+        case TABLE_ACCOUNTS:
+            for (u64 at = 0; at < sorted->account_count; at++) {
+                AccountsRow *row = ROW(AccountsRow);
+                row->account_id = sorted->accounts[at]->account_id;
+                row->family_id = sorted->accounts[at]->family_id;
+                row->fee_tier = (u16)sorted->accounts[at]->fee_tier;
+            }
+            break;
+        case TABLE_BALANCES:
+            for (u64 at = 0; at < sorted->account_count; at++) write_balances(engine, sorted->accounts[at]);
+            break;
+        case TABLE_HOLDS: write_holds(engine); break;
+        case TABLE_ORDERS:
+            for (u64 at = 0; at < sorted->order_count; at++) write_order(engine, order_at(engine, sorted->orders[at]));
+            break;
+        case TABLE_CLOSED_IDS: write_closed_ids(engine); break;
+        case TABLE_SKIPS:
+            write_skips_row(engine, 0, engine->skips);
+            for (u32 place = 0; place < engine->market_count; place++)
+                write_skips_row(engine, engine->markets[place]->market_id, engine->markets[place]->skips);
+            break;
+        case TABLE_EXPIRIES: case TABLE_ICEBERGS: case TABLE_PREVENTED: case TABLE_AMENDED:
+            if (!engine->terms.live) break;
+            for (u64 at = 0; at < sorted->order_count; at++)
+                write_terms(engine, table, order_at(engine, sorted->orders[at]));
+            break;
+        case TABLE_CANCEL_TIMERS:
+            for (u64 at = 0; at < sorted->account_count; at++) {
+                const Account *account = sorted->accounts[at];
+                if (!account->cancel_timer_seq) continue;
+                CancelTimersRow *row = ROW(CancelTimersRow);
+                row->account_id = account->account_id;
+                row->due_ms = account->cancel_due_ms;
+                row->seq = account->cancel_timer_seq;
+            }
+            break;
+        default: fail(engine, NBP_SNAPSHOT_ERROR, "there is no table %u", table);
+    }
+}
+
+void write_table(Engine *engine, u32 table) {
+    Sorted sorted = {0};
+    engine->body.size = 0;
+    write_rows(engine, table, &sorted);
+    free_sorted(engine, &sorted);
+}
+
+void write_snapshot(Engine *engine) {
+    Sorted sorted = {0};
+    engine->body.size = 0;
+    memcpy(buffer_add(engine, &engine->body, SNAPSHOT_MAGIC_SIZE), SNAPSHOT_MAGIC, SNAPSHOT_MAGIC_SIZE);
+    for (u32 table = 0; table < TABLE_COUNT; table++) {
+        const size_t count_at = engine->body.size;
+        buffer_add(engine, &engine->body, sizeof(u32));
+        const size_t start = engine->body.size;
+        write_rows(engine, table, &sorted);
+        const u32 count = (u32)((engine->body.size - start) / SNAPSHOT_TABLES[table].row_size);
+        memcpy(engine->body.data + count_at, &count, sizeof count);
+    }
+    free_sorted(engine, &sorted);
+}

@@ -1,0 +1,44 @@
+/* Market states: which commands pass in which (PASSES, from states.py), and the staff command that changes them (T10). */
+#include "engine.h"
+
+/* Why the market's state refuses a new order, or 0. */
+u32 entry_fault(Engine *engine, Incoming *incoming) {
+    Market *market = incoming->seat->market;
+    const Passes *row = &PASSES[market->state];
+    if (row->new_order == ENTRY_ALL) return REASON_NONE;
+    if (row->new_order == ENTRY_NOT_MATCHING) {
+        if (incoming->order->kind == ORDER_KIND_LIMIT_MAKER) return REASON_NONE;
+        if (incoming->order->kind == ORDER_KIND_LIMIT && !would_match(engine, market, incoming->order))
+            return REASON_NONE;
+    }
+    return row->refusal;
+}
+
+/* Move a market. Closing it also cancels its orders, by ascending order_id, after the state event.
+
+   Cause STAFF: somebody has looked, so the market's skipped commands count from nothing again. Causes CLOCK and INVARIANT
+   are the worker's, which does not know the newest state of a market: it only stops what may trade. */
+u32 set_market_state(Engine *engine, const u8 *bytes) {
+    const SetMarketStateFrame *frame = (const void *)bytes;
+    const u32 state = frame->state, cause = frame->cause;
+    if (frame->parts != 1 || !HAS_BIT(KNOWN_MARKET_STATES, state) || !HAS_BIT(CAUSES_OF_COMMANDS, cause))
+        return REASON_MALFORMED;
+    Market *market = find_market(engine, frame->market_id);
+    if (!market) return REASON_UNKNOWN_MARKET;
+    if (!HAS_BIT(STAFF_MAY_SET, state)) return REASON_INVALID_STATE;
+    if (WORKERS_STOPS[cause] && (state != WORKERS_STOPS[cause] || !HAS_BIT(MAY_TRADE, market->state)))
+        return REASON_INVALID_STATE;
+    if (cause == HALT_CAUSE_STAFF) market->skips = 0;
+    const u32 old_state = market->state;
+    market->state = state;
+    market->cause = cause;
+    event_market_state_changed(engine, frame->market_id, frame->relay_seq, frame->source, old_state, state, cause);
+    if (state == MARKET_STATE_CLOSED) {
+        u64 count;
+        u32 *slots = sorted_orders(engine, NULL, market, &count);
+        for (u64 at = 0; at < count; at++)
+            end_resting(engine, slots[at], ORDER_STATUS_CANCELED, REASON_CANCELED_BY_STAFF, NULL);
+        memory_give(engine, slots, (count + 1) * sizeof *slots);
+    }
+    return REASON_NONE;
+}
