@@ -16,9 +16,11 @@
 #define NEBANNPET_INTERNAL_H
 
 #include <setjmp.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "layout.h"
@@ -148,6 +150,7 @@ typedef struct Asset {
     u32 asset_id;
     u8 code[16];
     i64 external_units, fee_units;
+    i128 check_units; /* of invariants.c */
 } Asset;
 
 typedef struct Balance {
@@ -155,6 +158,7 @@ typedef struct Balance {
     u32 asset_id;
     u32 next; /* of the account */
     Account *account;
+    u32 check_place; /* of invariants.c */
 } Balance;
 
 /* An account in one market: the two balances it trades with and its open orders there, newest first. */

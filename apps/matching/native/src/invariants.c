@@ -1,2 +1,280 @@
+/* The full structural check: everything that must hold between two commands, recomputed from scratch (invariants.py).
+
+   What is cheap is checked on every command, where it happens (funds.c, limit.c, sweep.c, engine.c). On top of the plain
+   engine's rules stand those of this engine's own structures: trees, tables, links, places in the heap. */
 #include "engine.h"
-void validate(Engine *engine) { (void)engine; }
+
+__attribute__((format(printf, 3, 4))) static void require(Engine *engine, bool holds, const char *rule, ...) {
+    if (LIKELY(holds)) return;
+    char text[sizeof engine->error.text];
+    va_list values;
+    va_start(values, rule);
+    vsnprintf(text, sizeof text, rule, values);
+    va_end(values);
+    fail(engine, NBP_INVARIANT_BROKEN, "%s", text);
+}
+
+typedef unsigned long long Long;
+
+static void check_terms(Engine *engine, const Order *order) {
+    static const Terms no_terms;
+    const Terms *terms = order->terms ? terms_at(engine, order->terms) : &no_terms;
+    const Long id = order->order_id;
+    require(engine, filled_lots(engine, order) >= 0 && terms->prevented_lots >= 0, "order %llu: lots do not add up", id);
+    require(engine, !terms->placed_lots || terms->placed_lots > order->quantity_lots,
+            "order %llu: an amended order did not become smaller", id);
+    if (terms->display_lots) {
+        require(engine, order->left_lots <= terms->display_lots, "order %llu: an iceberg shows more than its display", id);
+        require(engine, terms->reserve_lots >= 0, "order %llu: an iceberg's reserve is below nothing", id);
+    } else {
+        require(engine, !terms->reserve_lots, "order %llu: a reserve without a display", id);
+    }
+    require(engine, (terms->expires_ms > 0) == (order->time_in_force == TIME_IN_FORCE_GTD),
+            "order %llu: only GTD has an end in time", id);
+    require(engine, !terms->expires_ms || (terms->accepted_seq && terms->accepted_seq <= engine->seq),
+            "order %llu: accepted in the future", id);
+    require(engine, (terms->expires_ms > 0) == (terms->timer_place > 0), "order %llu: its timer", id);
+}
+
+/* Every order of a level; how many there are. */
+static u64 check_level(Engine *engine, const Market *market, const BookSide *side, u64 index, const Level *level) {
+    const i64 price_ticks = price_at(side, index);
+    const unsigned market_id = market->market_id;
+    const long long price = price_ticks;
+    i64 lots = 0;
+    u64 count = 0, priority = 0;
+    u32 before = 0;
+    require(engine, level->head, "market %u, level %lld: is empty", market_id, price);
+    for (u32 slot = level->head; slot; slot = order_at(engine, slot)->next) {
+        const Order *order = order_at(engine, slot);
+        require(engine, order->prev == before, "market %u, level %lld: links are broken", market_id, price);
+        require(engine, !before || priority < order->priority, "market %u, level %lld: not first come first served",
+                market_id, price);
+        require(engine, order->priority <= engine->seq, "market %u, level %lld: a place from the future", market_id, price);
+        require(engine, market_of(engine, order) == market && order->side == side->side,
+                "market %u, level %lld: order of another market or side", market_id, price);
+        require(engine, order->price_ticks == price_ticks, "market %u, level %lld: order of another price", market_id,
+                price);
+        require(engine, order->left_lots > 0 && order->left_lots <= order->quantity_lots,
+                "market %u, level %lld: order without lots", market_id, price);
+        require(engine, order->order_id && order->order_id <= engine->last_order_id,
+                "market %u, level %lld: an order_id from the future", market_id, price);
+        require(engine, find_order_id(engine, order->order_id) == slot, "order %llu is not found by its id",
+                (Long)order->order_id);
+        check_terms(engine, order);
+        priority = order->priority;
+        lots += order->left_lots;
+        before = slot;
+        count++;
+    }
+    require(engine, level->tail == before, "market %u, level %lld: tail is not the last order", market_id, price);
+    require(engine, level->lots == lots, "market %u, level %lld: level has %lld lots, its orders %lld", market_id, price,
+            (long long)level->lots, (long long)lots);
+    return count;
+}
+
+/* The levels of a subtree in order; how many there are. Counts nodes and leaves too. */
+static u64 check_tree(Engine *engine, const BookSide *side, u32 slot, u64 prefix, u32 shift, u64 *nodes, u64 *leaves,
+                      u64 *first) {
+    const InnerNode *node = node_at(engine, slot);
+    u64 levels = 0;
+    ++*nodes;
+    require(engine, node->open || slot == side->root, "a book has an empty node");
+    for (u32 place = 0; place < FAN; place++) {
+        if (!(node->open >> place & 1)) continue;
+        const u64 index = prefix | (u64)place << shift;
+        if (shift >= FINGER_BITS) {
+            levels += check_tree(engine, side, node->children[place], index, shift - FAN_BITS, nodes, leaves, first);
+            continue;
+        }
+        const Leaf *leaf = leaf_at(engine, node->children[place]);
+        ++*leaves;
+        require(engine, leaf->open && leaf->open < 1u << RUN, "a book has an empty leaf");
+        for (u32 at = 0; at < RUN; at++) {
+            const Level *level = &leaf->levels[at];
+            if (leaf->open >> at & 1) {
+                if (*first == NO_INDEX) *first = index | at;
+                levels++;
+            } else {
+                require(engine, !level->head && !level->tail && !level->lots, "a closed level has orders");
+            }
+        }
+    }
+    return levels;
+}
+
+static u64 check_book(Engine *engine, Market *market, u64 *nodes, u64 *leaves) {
+    u64 orders = 0;
+    for (u32 which = 0; which < 2; which++) {
+        BookSide *side = side_of(market, which);
+        u64 first = NO_INDEX, levels = 0, walked = 0;
+        if (side->root) levels = check_tree(engine, side, side->root, 0, side->bits - FAN_BITS, nodes, leaves, &first);
+        require(engine, levels == side->level_count, "market %u: levels are miscounted", market->market_id);
+        require(engine, first == side->best, "market %u: the best level is not the first one", market->market_id);
+        for (u64 index = side->best; index != NO_INDEX; index = index_after(engine, side, index), walked++)
+            orders += check_level(engine, market, side, index, level_at(engine, side, index));
+        require(engine, walked == levels, "market %u: a level is not found in order", market->market_id);
+    }
+    if (HAS_BIT(UNCROSSED, market->state))
+        require(engine, !is_crossed(market), "market %u: crossed book", market->market_id);
+    return orders;
+}
+
+/* Each seat's list holds its own orders, all of them in a book. What all seats have is what the books have. */
+static u64 check_seats(Engine *engine) {
+    u64 orders = 0;
+    for (u32 slot = 1; slot < engine->seats.used; slot++) {
+        Seat *seat = seat_at(engine, slot);
+        const Long account_id = seat->account->account_id;
+        u32 before = 0, count = 0;
+        require(engine, find_seat(engine, seat->account->account_id, seat->market->market_id) == seat,
+                "a seat of account %llu is not found", account_id);
+        require(engine, seat->base == balance_of(engine, seat->account, seat->market->base_asset->asset_id) &&
+                            seat->quote == balance_of(engine, seat->account, seat->market->quote_asset->asset_id),
+                "account %llu moves foreign money", account_id);
+        for (u32 at = seat->first_order; at; at = order_at(engine, at)->seat_next) {
+            const Order *order = order_at(engine, at);
+            require(engine, order->seat == slot && order->seat_prev == before,
+                    "order %llu stands at another account", (Long)order->order_id);
+            before = at;
+            count++;
+        }
+        require(engine, count == seat->open_orders, "account %llu: open orders are miscounted", account_id);
+        orders += count;
+    }
+    return orders;
+}
+
+/* held == what open orders and keyed holds need; what is inside == what came in. Sums stand in scratch, by balance and by
+   asset, and are taken apart again. */
+static void check_money(Engine *engine) {
+    engine->scratch.size = 0;
+    i128 *need = (i128 *)(void *)buffer_add(engine, &engine->scratch, (engine->balances.used + 1) * sizeof *need);
+    memset(need, 0, (engine->balances.used + 1) * sizeof *need);
+    for (u32 slot = 1; slot < engine->balances.used; slot++) balance_at(engine, slot)->check_place = slot;
+    for (u32 slot = 1; slot < engine->seats.used; slot++)
+        for (u32 at = seat_at(engine, slot)->first_order; at; at = order_at(engine, at)->seat_next) {
+            const Order *order = order_at(engine, at);
+            need[pays_with(engine, order)->check_place] += need_units(engine, order);
+        }
+    for (u32 slot = 1; slot < engine->holds.used; slot++) {
+        const KeyedHold *held = hold_at(engine, slot);
+        if (!held->amount_units) continue;
+        u32 found;
+        require(engine, held->amount_units > 0 && find_hold(engine, held->key, &found) == held, "a hold is not found");
+        Account *account = find_account(engine, held->account_id);
+        require(engine, account != NULL, "a hold without its account");
+        const u32 before = engine->balances.used;
+        const Balance *balance = balance_of(engine, account, held->asset_id);
+        require(engine, engine->balances.used == before, "something is held by an account without that balance");
+        need[balance->check_place] += held->amount_units;
+    }
+    for (u32 place = 0; place < engine->asset_count; place++) engine->assets[place]->check_units = 0;
+    for (u32 slot = 1; slot < engine->balances.used; slot++) {
+        const Balance *balance = balance_at(engine, slot);
+        const Long account_id = balance->account->account_id;
+        Asset *asset = find_asset(engine, balance->asset_id);
+        require(engine, asset != NULL, "account %llu, asset %u: unknown asset", account_id, balance->asset_id);
+        require(engine, balance->available_units >= 0 && balance->held_units >= 0, "account %llu, asset %u: negative",
+                account_id, balance->asset_id);
+        require(engine, balance->held_units == need[slot], "account %llu, asset %u: %lld held, %lld needed", account_id,
+                balance->asset_id, (long long)balance->held_units, (long long)need[slot]);
+        asset->check_units += (i128)balance->available_units + balance->held_units;
+    }
+    for (u32 place = 0; place < engine->asset_count; place++) {
+        const Asset *asset = engine->assets[place];
+        require(engine, asset->fee_units >= 0, "asset %u: negative fees", asset->asset_id);
+        require(engine, asset->external_units <= AMOUNT_MAX, "asset %u: above 2^62", asset->asset_id);
+        require(engine, asset->check_units + asset->fee_units == asset->external_units,
+                "asset %u: accounts and fees have another sum than came in", asset->asset_id);
+    }
+}
+
+/* Every record and every open order with an id is found under its key; the table has no more than the owners. */
+static void check_client_ids(Engine *engine) {
+    const ClientIds *ids = &engine->client_ids;
+    const u64 places = (u64)ids->capacity + 1;
+    u64 owners = 0;
+    require(engine, ids->count <= ids->capacity, "the ring of client ids is too long");
+    for (u64 at = 0; at < ids->count; at++) {
+        const u32 place = (u32)((ids->oldest + at) % places);
+        const u8 *key = closed_id_at(engine, place)->id_key;
+        const u32 owner = find_owner(engine, hash_of_key(engine, key), key);
+        require(engine, owner != 0, "a closed client id has no owner");
+        if (owner == (CLOSED | place)) {
+            owners++;
+        } else if (owner & CLOSED) {
+            const u64 other = ((owner & ~CLOSED) + places - ids->oldest) % places;
+            require(engine, other > at && other < ids->count, "an older record owns a client id");
+        }
+    }
+    for (u32 slot = 1; slot < engine->seats.used; slot++)
+        for (u32 at = seat_at(engine, slot)->first_order; at; at = order_at(engine, at)->seat_next) {
+            const Order *order = order_at(engine, at);
+            if (!order->client_id[0]) continue;
+            u8 key[KEY_SIZE];
+            key_of(key, account_of(engine, order)->account_id, order->client_id);
+            require(engine, !memcmp(key, order->id_key, KEY_SIZE), "order %llu: its key is not that of its client id",
+                    (Long)order->order_id);
+            require(engine, find_owner(engine, hash_of_key(engine, key), key) == at,
+                    "order %llu does not own its client id", (Long)order->order_id);
+            owners++;
+        }
+    require(engine, owners == ids->owners.count, "the owners of client ids are not the open orders and the ring");
+}
+
+/* The heap holds each order with an end and each account with a timer, once, and the first is the first. */
+static void check_timers(Engine *engine) {
+    u32 wanted = 0;
+    for (u32 place = 1; place <= engine->timer_count; place++) {
+        const Timer *timer = timer_at(engine, place);
+        require(engine, *timer_place_of(engine, timer->subject, timer->slot) == place, "a timer does not know its place");
+        require(engine, timer->seq <= engine->seq, "a timer from the future");
+        require(engine, place == 1 || !is_earlier(timer, timer_at(engine, place / 2)), "the timers are no heap");
+        if (timer->subject == TIMER_ORDER) {
+            const Terms *terms = terms_at(engine, order_at(engine, timer->slot)->terms);
+            require(engine, timer->due_ms == terms->expires_ms && timer->seq == terms->accepted_seq,
+                    "a timer is not that of its order");
+        } else {
+            const Account *account = account_at(engine, timer->slot);
+            require(engine, (u64)timer->due_ms == account->cancel_due_ms && timer->seq == account->cancel_timer_seq,
+                    "a timer is not that of its account");
+        }
+    }
+    for (u32 slot = 1; slot < engine->accounts.used; slot++) wanted += account_at(engine, slot)->cancel_timer_seq != 0;
+    for (u32 slot = 1; slot < engine->seats.used; slot++)
+        for (u32 at = seat_at(engine, slot)->first_order; at; at = order_at(engine, at)->seat_next)
+            if (order_at(engine, at)->terms) wanted += terms_at(engine, order_at(engine, at)->terms)->expires_ms != 0;
+    require(engine, wanted == engine->timer_count, "the timers are not those of the open orders and accounts");
+    require(engine, engine->due_ms == (engine->timer_count ? timer_at(engine, 1)->due_ms : NEVER),
+            "the next timer is not the first one");
+}
+
+/* Nothing is taken from a pool or a table that nobody has. */
+static void check_pools(Engine *engine, u64 nodes, u64 leaves) {
+    u64 window = 0, terms = 0;
+    for (u32 place = 0; place < WINDOW; place++) window += engine->order_window[place] != 0;
+    for (u32 slot = 1; slot < engine->seats.used; slot++)
+        for (u32 at = seat_at(engine, slot)->first_order; at; at = order_at(engine, at)->seat_next)
+            terms += order_at(engine, at)->terms != 0;
+    require(engine, engine->orders.live == engine->open_orders, "an order's slot is lost");
+    require(engine, window + engine->order_ids.count == engine->open_orders, "an order's id is lost");
+    require(engine, engine->terms.live == terms, "terms are lost");
+    require(engine, engine->inner_nodes.live == nodes && engine->leaves.live == leaves, "a book's node is lost");
+    require(engine, engine->account_ids.count == engine->accounts.live && engine->seat_ids.count == engine->seats.live &&
+                        engine->balance_ids.count == engine->balances.live &&
+                        engine->hold_keys.count == engine->holds.live,
+            "a table and its pool differ");
+}
+
+void validate(Engine *engine) {
+    u64 booked = 0, nodes = 0, leaves = 0;
+    for (u32 place = 0; place < engine->market_count; place++)
+        booked += check_book(engine, engine->markets[place], &nodes, &leaves);
+    const u64 seated = check_seats(engine);
+    require(engine, booked == seated && seated == engine->open_orders, "the accounts' open orders and the books differ");
+    check_money(engine);
+    check_client_ids(engine);
+    check_timers(engine);
+    check_pools(engine, nodes, leaves);
+}

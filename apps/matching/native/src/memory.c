@@ -4,8 +4,6 @@
    pause. Memory that is not there fails the call with NBP_OUT_OF_MEMORY. */
 #include "engine.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 _Noreturn void fail(Engine *engine, int status, const char *format, ...) {
