@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from apps.matching.engine import Engine
+from apps.matching.native.engine import Engine as NativeEngine
 from tests.oracle.agreement import EngineLike
 from tests.oracle.model import Oracle
 from tests.oracle.streams import CLOSED_IDS_KEPT
@@ -46,4 +47,6 @@ def oracle() -> EngineLike:
 ENGINES: Final[Mapping[str, Callable[[], Any]]] = {
     "plain": lambda: Engine(CLOSED_IDS_KEPT),
     "plain-restarting": lambda: Restarting(Engine),
+    "native": lambda: NativeEngine(CLOSED_IDS_KEPT),
+    "native-restarting": lambda: Restarting(NativeEngine),
 }

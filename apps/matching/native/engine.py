@@ -15,7 +15,7 @@ from apps.matching.engine.engine import CLOSED_IDS_KEPT, RULES_VERSION
 from apps.matching.engine.errors import FrameError, InvariantBroken, RelayGap, SnapshotError, UnreadableVersion
 from apps.matching.engine.snapshot import TABLES, state_hash
 from apps.matching.native import library
-from apps.streams.kinds import HaltCause, MarketState, Reason
+from apps.streams.kinds import HaltCause, MarketState, Reason, Waiting
 
 _COMMAND_ID_SIZE: Final = 16
 _ERRORS: Final[dict[int, type[Exception]]] = {
@@ -144,6 +144,7 @@ class Engine:
         ends = {order_id: expires_ms for order_id, expires_ms, _ in self._rows("expiries")}
         icebergs = {order_id: (display, reserve) for order_id, display, reserve in self._rows("icebergs")}
         prevented = dict(self._rows("prevented"))
+        waiting = {order_id: int(Waiting.PARKED) for order_id, _, _ in self._rows("parked")}
         for row in self._rows("orders"):
             (
                 order_id, account_id, market_id, side, kind, _, _, price_ticks, quantity_lots, shown_lots, filled_lots,
@@ -154,6 +155,7 @@ class Engine:
                 order_id, account_id, market_id, side, kind, price_ticks, quantity_lots, shown_lots + reserve_lots,
                 filled_lots, filled_quote_units, priority, _text(client_id), shown_lots,
                 prevented.get(order_id, 0), display_lots, ends.get(order_id, 0),
+                waiting.get(order_id, 0),
             )  # fmt: skip
 
     def holds(self) -> Iterator[views.HoldRow]:

@@ -70,6 +70,7 @@ def _constants() -> Iterator[str]:
         "ICEBERG_PARTS_MAX": iceberg.PARTS_MAX,
         "SKIPS_MAX": poison.SKIPS_MAX,
         "TIMERS_RUN_MAX": timers.RUN_MAX,
+        "PARK_EXPIRY_S_MAX": messages.PARK_EXPIRY_S_MAX,
     }
     for name, value in values.items():
         yield f"#define {name} {value}{'LL' if value >= 2**31 else ''}"
@@ -86,6 +87,7 @@ def _enums() -> Iterator[str]:
         "COUNTERPARTIES": kinds.Counterparty,
         "STP_MODES": kinds.StpMode,
         "REPLACE_MODES": kinds.ReplaceMode,
+        "REVIEWS": kinds.Review,
         "MARKET_STATES": kinds.MarketState,
         "ORDER_KINDS": kinds.OrderKind,
         "TIMES_IN_FORCE": kinds.TimeInForce,
@@ -171,31 +173,42 @@ def _states() -> Iterator[str]:
 
 
 def _settings() -> Iterator[str]:
-    """MarketSettings as a C struct, and its whole-number fields as a list for the parser (settings.c)."""
+    """MarketSettings as a C struct, and lists of its fields for the parser (settings.c) and the snapshot.
+
+    MARKET_SETTINGS_NUMBERS and MARKET_SETTINGS_SWITCHES: X(name, text, position in the record, default).
+    RULES_TABLES: T(name, table number, row struct, X-list of its columns with their defaults) for each `*_rules` table.
+    """
     hints = get_type_hints(messages.MarketSettings)
     encoded = messages.MarketSettings.__struct_encode_fields__
-    defaults = messages.MarketSettings.__struct_defaults__
-    required = len(encoded) - len(defaults)
-    numbers = [name for name in encoded if hints[name] is int]
+    values = dict(zip(reversed(encoded), reversed(messages.MarketSettings.__struct_defaults__), strict=False))
     yield "typedef struct MarketSettings {"
-    for name in numbers:
-        yield f"    int64_t {name};"
+    for name in encoded:
+        if hints[name] in (int, bool):
+            yield f"    int64_t {name};"
     yield "    uint8_t symbol[20];"
     yield "    uint32_t fee_count;"
     yield "    int32_t maker_ppm[MAX_FEE_TIERS];"
     yield "    int32_t taker_ppm[MAX_FEE_TIERS];"
     yield "} MarketSettings;"
-    yield f"#define MARKET_SETTINGS_FIELDS {len(encoded)}"
     for position, name in enumerate(encoded):
         yield f"#define SETTING_{name.upper()} {position}"
-    bits = (1 << required) - 1
-    yield f"#define MARKET_SETTINGS_REQUIRED {bits}ULL"
-    yield "#define MARKET_SETTINGS_NUMBERS(X) \\"
-    for position, name in enumerate(encoded):
-        if name in numbers:
-            default = defaults[position - required] if position >= required else 0
-            yield f'    X({name}, "{name}", {position}, {int(default)}LL) \\'
-    yield ""
+    yield _mask("MARKET_SETTINGS_REQUIRED", [encoded.index(name) for name in encoded if name not in values])
+    for title, kind in (("NUMBERS", int), ("SWITCHES", bool)):
+        yield f"#define MARKET_SETTINGS_{title}(X) \\"
+        for position, name in enumerate(encoded):
+            if hints[name] is kind:
+                yield f'    X({name}, "{name}", {position}, {int(values.get(name, 0))}LL) \\'
+        yield ""
+    rules = [table for table in snapshot.TABLES if table.name.endswith("_rules")]
+    for table in rules:
+        columns = [name for name, _ in table.columns if name != "market_id"]
+        each = " ".join(f"X({name}, {int(values[name])})" for name in columns)
+        yield f"#define {table.name.upper()}_COLUMNS(X) {each}"
+    each = " ".join(
+        f"T({table.name}, TABLE_{table.name.upper()}, {_camel(table.name)}Row, {table.name.upper()}_COLUMNS)"
+        for table in rules
+    )
+    yield f"#define RULES_TABLES(T) {each}"
 
 
 def _crc_tables() -> Iterator[str]:

@@ -4,5 +4,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from apps.matching.engine import Engine
+from apps.matching.native.engine import Engine as NativeEngine
 
-ENGINE_CLASSES: Final[Mapping[str, Any]] = {"plain": Engine}
+ENGINE_CLASSES: Final[Mapping[str, Any]] = {"plain": Engine, "native": NativeEngine}

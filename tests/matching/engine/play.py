@@ -44,6 +44,7 @@ import msgspec
 
 from apps.common.amounts import format_units, parse_decimal
 from apps.matching.engine import Engine
+from apps.matching.engine.snapshot import MAGIC, TABLES
 from apps.streams.codec import (
     decode_events,
     encode_block,
@@ -292,11 +293,13 @@ class Table:
 
     def state_but_seq(self) -> tuple[object, ...]:
         """Everything that a refused command must leave as it was: all but time, event seq and relay numbers."""
-        engine = Engine.restore(self.engine.snapshot())
-        state = engine._state
-        state.journal.seq = state.journal.now_ms = 0
-        state.relays.clear()
-        return (engine.state_hash(),)
+        body, (head, relays) = self.engine.snapshot(), TABLES[:2]
+        row = head.row.unpack_from(body, len(MAGIC) + 4)
+        said = {
+            name: value for (name, _), value in zip(head.columns, row, strict=True) if name not in ("seq", "now_ms")
+        }
+        behind = len(MAGIC) + 4 + head.row.size
+        return said, body[behind + 4 + int.from_bytes(body[behind : behind + 4], "little") * relays.row.size :]
 
     # The table language
 

@@ -118,6 +118,7 @@ static void apply(Engine *engine, const u8 *frame) {
         case COMMAND_KIND_SET_MARKET: relayed(engine, frame, set_market); break;
         case COMMAND_KIND_SET_MARKET_STATE: relayed(engine, frame, set_market_state); break;
         case COMMAND_KIND_SET_ACCOUNT: relayed(engine, frame, set_account); break;
+        case COMMAND_KIND_REVIEW_ORDER: relayed(engine, frame, review_order); break;
         default: fail(engine, NBP_INVARIANT_BROKEN, "a command of kind %u has no handler", frame[1]);
     }
 }

@@ -167,7 +167,7 @@ struct Seat {
     Market *market;
     Balance *base, *quote;
     u32 first_order;
-    u32 open_orders;
+    u32 open_orders, iceberg_orders;
     u32 slot;
     u32 next; /* of the account */
 };
@@ -186,6 +186,8 @@ typedef struct Terms {
     i64 display_lots, expires_ms;
     u64 accepted_seq;
     i64 reserve_lots, prevented_lots, placed_lots;
+    u64 park_due_ms, parked_seq;
+    u32 waiting; /* a Waiting, 0 for an order that stands in a book */
     u32 timer_place; /* in the heap, 0 without a timer */
 } Terms;
 
@@ -325,9 +327,12 @@ static inline Seat *seat_of(const Engine *engine, const Order *order) { return s
 static inline Market *market_of(const Engine *engine, const Order *order) { return seat_of(engine, order)->market; }
 static inline Account *account_of(const Engine *engine, const Order *order) { return seat_of(engine, order)->account; }
 
-/* An order on its way through its checks and its sweep. Its terms come into being when it is accepted. */
+/* An order on its way through its checks and its sweep. A new one stands outside the pool, and its terms come into being
+   when it is accepted; one that was waiting has its `slot`. */
 typedef struct Incoming {
     Order *order;
+    u32 slot;
+    u32 waiting; /* what it will wait for, if the checks that follow let it in */
     Seat *seat;
     i64 budget_units; /* quote; the order has no quantity then */
     i64 display_lots, expires_ms;
@@ -372,6 +377,10 @@ static inline u64 index_of(const BookSide *side, i64 price_ticks) { return (u64)
 /* ---- open_orders.c: the orders that stand in a book, at their seat, and as their client id's owner ----------------- */
 u32 new_order(Engine *engine, const Order *order); /* its slot in the pool */
 i64 rest_order(Engine *engine, u32 slot, u64 id_hash); /* the lots of its level then */
+void wait_order(Engine *engine, u32 slot, u64 id_hash); /* without a place in a book; its terms say what it waits for */
+void start_terms(Engine *engine, u32 slot); /* what its terms ask of others: its timer, its seat's count of icebergs */
+Incoming recall_order(Engine *engine, u32 slot); /* it waits no longer and is on its way into the book; it keeps its id */
+void drop_incoming(Engine *engine, Incoming *incoming); /* it has ended without coming to rest; after its last event */
 void forget_order(Engine *engine, u32 slot); /* it has left its level for good */
 i64 withdraw_order(Engine *engine, u32 slot); /* the lots that its level still has */
 void free_order(Engine *engine, u32 slot); /* after its last event */
@@ -412,10 +421,18 @@ static inline bool has_expired(const Engine *engine, const Order *order) {
     i64 expires_ms = terms_at(engine, order->terms)->expires_ms;
     return expires_ms > 0 && expires_ms <= (i64)engine->now_ms;
 }
-void start_expiry(Engine *engine, u32 slot);
 void expire_order(Engine *engine, u32 slot);
 void start_cancel_timer(Engine *engine, Account *account, u64 due_ms, u64 seq);
 void fire_cancel_timer(Engine *engine, Account *account);
+
+/* ---- parking.c, review.c ------------------------------------------------------------------------------------------- */
+bool may_park(const Incoming *incoming);
+void park_order(Engine *engine, Incoming *incoming, u32 slot);
+void end_review(Engine *engine, u32 slot);
+u32 review_order(Engine *engine, const u8 *frame);
+static inline u32 waiting_of(const Engine *engine, const Order *order) {
+    return order->terms ? terms_at(engine, order->terms)->waiting : 0;
+}
 
 /* ---- client_ids.c -------------------------------------------------------------------------------------------------- */
 #define CLOSED 0x80000000u
@@ -449,6 +466,7 @@ bool limit_is_well_formed(const Incoming *incoming);
 bool maker_is_well_formed(const Incoming *incoming);
 u32 limit_order_fault(Engine *engine, Incoming *incoming);
 u32 place_limit(Engine *engine, Incoming *incoming);
+void match_and_rest(Engine *engine, Incoming *incoming);
 bool market_is_well_formed(const Incoming *incoming);
 u32 market_order_fault(Engine *engine, Incoming *incoming);
 u32 place_market(Engine *engine, Incoming *incoming);
@@ -458,7 +476,7 @@ u32 limit_fault(const Incoming *incoming);
 u32 market_quantity_fault(const Incoming *incoming);
 u32 market_budget_fault(const Incoming *incoming);
 u32 smaller_fault(const Engine *engine, const Order *order, i64 quantity_lots);
-u32 open_orders_fault(const Incoming *incoming);
+u32 account_limits_fault(const Incoming *incoming);
 u32 band_fault(const Incoming *incoming);
 u32 entry_fault(Engine *engine, Incoming *incoming);
 
@@ -552,6 +570,8 @@ void event_iceberg_refilled(Engine *engine, const Order *order, i64 level_lots);
 void event_amended(Engine *engine, const Order *order, i64 old_lots, i64 level_lots, const u8 *amend_client_id);
 void event_amend_rejected(Engine *engine, u32 market_id, u64 account_id, u64 order_id, const u8 *client_id,
                           const u8 *amend_client_id, u32 reason);
+void event_parked(Engine *engine, const Order *order, i64 reference_ticks, u64 until_ms);
+void event_reviewed(Engine *engine, const ReviewOrderFrame *frame);
 void event_cancel_timer_set(Engine *engine, u64 account_id, u64 due_ms, u32 flags);
 void event_money_moved(Engine *engine, const MoneyFrame *money, const Balance *balance, i64 amount_units,
                        i64 released_units, const Balance *to_balance);

@@ -4,14 +4,6 @@
    may meet it first: then it ends there, and the taker goes on with the next one. */
 #include "engine.h"
 
-/* The order rests and ends at its time, where it has one. */
-void start_expiry(Engine *engine, u32 slot) {
-    Order *order = order_at(engine, slot);
-    if (!order->terms) return;
-    Terms *terms = terms_at(engine, order->terms);
-    if (terms->expires_ms) add_timer(engine, terms->expires_ms, terms->accepted_seq, TIMER_ORDER, slot);
-}
-
 void expire_order(Engine *engine, u32 slot) {
     end_resting(engine, slot, ORDER_STATUS_EXPIRED, REASON_EXPIRED_BY_TIME, NULL);
 }

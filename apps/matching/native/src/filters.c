@@ -53,10 +53,15 @@ u32 smaller_fault(const Engine *engine, const Order *order, i64 quantity_lots) {
     return REASON_NONE;
 }
 
-/* The account has as many open orders in this market as it may. Asked of orders that can rest. */
-u32 open_orders_fault(const Incoming *incoming) {
-    i64 limit = incoming->seat->market->settings.max_open_orders;
-    return limit && incoming->seat->open_orders >= limit ? REASON_MAX_NUM_ORDERS : REASON_NONE;
+/* The account has as many open orders, or icebergs, in this market as it may. Asked of orders that can rest. Open orders
+   that stand in no book count like the others. */
+u32 account_limits_fault(const Incoming *incoming) {
+    const Seat *seat = incoming->seat;
+    const MarketSettings *settings = &seat->market->settings;
+    if (settings->max_open_orders && seat->open_orders >= settings->max_open_orders) return REASON_MAX_NUM_ORDERS;
+    if (incoming->display_lots && settings->max_iceberg_orders && seat->iceberg_orders >= settings->max_iceberg_orders)
+        return REASON_MAX_NUM_ICEBERG_ORDERS;
+    return REASON_NONE;
 }
 
 /* Within when reference x down_bp <= price x 10^4 <= reference x up_bp; 0 disables a bound. */

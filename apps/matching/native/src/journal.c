@@ -198,6 +198,25 @@ void event_amend_rejected(Engine *engine, u32 market_id, u64 account_id, u64 ord
     memcpy(event->amend_client_id, amend_client_id, CLIENT_ID_SIZE);
 }
 
+void event_parked(Engine *engine, const Order *order, i64 reference_ticks, u64 until_ms) {
+    const Seat *seat = seat_of(engine, order);
+    OrderParkedEvent *event =
+        EVENT(engine, ORDER_PARKED, 0, 0, seat->market->market_id, seat->account->account_id);
+    event->order_id = order->order_id;
+    event->price_ticks = order->price_ticks;
+    event->reference_price_ticks = reference_ticks;
+    event->until_ms = until_ms;
+    event->side = order->side;
+}
+
+void event_reviewed(Engine *engine, const ReviewOrderFrame *frame) {
+    OrderReviewedEvent *event = EVENT(engine, ORDER_REVIEWED, 0, 0, frame->market_id, frame->account_id);
+    event->relay_seq = frame->relay_seq;
+    event->source = frame->source;
+    event->order_id = frame->order_id;
+    event->decision = frame->decision;
+}
+
 void event_cancel_timer_set(Engine *engine, u64 account_id, u64 due_ms, u32 flags) {
     CancelTimerSetEvent *event = EVENT(engine, CANCEL_TIMER_SET, flags, 0, 0, account_id);
     event->due_ms = due_ms;
@@ -224,7 +243,7 @@ void event_money_moved(Engine *engine, const MoneyFrame *money, const Balance *b
     memcpy(event->key, money->key, sizeof event->key);
 }
 
-/* Names the asset of a money command, the account of SET_ACCOUNT, else the market. */
+/* Names the asset of a money command, the account of SET_ACCOUNT, the order of a review, else the market. */
 void event_relay_refused(Engine *engine, const u8 *bytes, u32 reason) {
     const RelayedHead *head = (const void *)bytes;
     RelayRefusedEvent *event = EVENT(engine, RELAY_REFUSED, 0, reason, head->market_id, head->account_id);
@@ -239,6 +258,8 @@ void event_relay_refused(Engine *engine, const u8 *bytes, u32 reason) {
         if (is_text(money->key, sizeof money->key)) memcpy(event->key, money->key, sizeof event->key);
     } else if (head->kind == COMMAND_KIND_SET_ACCOUNT) {
         event->object_id = head->account_id;
+    } else if (head->kind == COMMAND_KIND_REVIEW_ORDER) {
+        event->object_id = ((const ReviewOrderFrame *)(const void *)bytes)->order_id;
     }
 }
 

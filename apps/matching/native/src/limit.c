@@ -46,20 +46,13 @@ static void end_limit(Engine *engine, Incoming *incoming, u32 status, u32 reason
     event_closed(engine, incoming->order, status, reason, filled_lots(engine, incoming->order), NULL, 0, 0);
 }
 
-/* What an order that has not come to rest had in pools. */
-static void free_incoming(Engine *engine, Incoming *incoming) {
-    if (!incoming->order->terms) return;
-    pool_give(&engine->terms, incoming->order->terms);
-    incoming->order->terms = 0;
-}
-
 /* From the account's limits on, LIMIT_MAKER too; why it is refused, or 0 when it is in. */
 u32 place_limit(Engine *engine, Incoming *incoming) {
     Order *order = incoming->order;
     Market *market = incoming->seat->market;
     const bool immediate = is_immediate(order);
     if (!immediate) {
-        u32 reason = open_orders_fault(incoming);
+        u32 reason = account_limits_fault(incoming);
         if (reason) return reason;
     }
     if (!hold_for(incoming)) return REASON_INSUFFICIENT_BALANCE;
@@ -69,10 +62,15 @@ u32 place_limit(Engine *engine, Incoming *incoming) {
     }
 
     order->order_id = take_order_id(engine);
-    if (has_terms(incoming)) {
+    if (has_terms(incoming) || incoming->waiting) {
         Terms *terms = terms_of(engine, order);
         terms->display_lots = incoming->display_lots;
         terms->expires_ms = incoming->expires_ms;
+        terms->waiting = incoming->waiting;
+    }
+    if (UNLIKELY(incoming->waiting)) {
+        park_order(engine, incoming, new_order(engine, order));
+        return REASON_NONE;
     }
     if (!immediate && !meets_book(market, order)) {
         hide_reserve(engine, order);
@@ -82,13 +80,19 @@ u32 place_limit(Engine *engine, Incoming *incoming) {
         order->priority = engine->seq;
         if (order->terms) {
             terms_at(engine, order->terms)->accepted_seq = engine->seq;
-            start_expiry(engine, slot);
+            start_terms(engine, slot);
         }
         return REASON_NONE;
     }
-
     event_accepted(engine, incoming, 0);
     if (order->terms) terms_at(engine, order->terms)->accepted_seq = engine->seq;
+    match_and_rest(engine, incoming);
+    return REASON_NONE;
+}
+
+/* What an accepted order does in its market: it trades up to its price; the rest of it rests or expires. */
+void match_and_rest(Engine *engine, Incoming *incoming) {
+    Order *order = incoming->order;
     u32 stopped_by;
     if (order->time_in_force == TIME_IN_FORCE_FOK &&
         would_print(engine, incoming, order->price_ticks, 0).lots < order->quantity_lots)
@@ -99,19 +103,18 @@ u32 place_limit(Engine *engine, Incoming *incoming) {
         end_limit(engine, incoming, ORDER_STATUS_EXPIRED_IN_MATCH, REASON_SELF_TRADE);
     } else if (!order->left_lots) {
         remember_incoming(engine, incoming);
-    } else if (immediate) {
+    } else if (is_immediate(order)) {
         end_limit(engine, incoming, ORDER_STATUS_EXPIRED, REASON_NO_LIQUIDITY);
     } else {
         hide_reserve(engine, order);
-        u32 slot = new_order(engine, order);
+        const u32 slot = incoming->slot ? incoming->slot : new_order(engine, order);
         order = order_at(engine, slot);
-        start_expiry(engine, slot);
+        start_terms(engine, slot);
         event_rested(engine, order, rest_order(engine, slot, incoming->id_hash));
         order->priority = engine->seq;
-        if (UNLIKELY(is_crossed(market)))
+        if (UNLIKELY(is_crossed(incoming->seat->market)))
             fail(engine, NBP_INVARIANT_BROKEN, "an order rests although it would match");
-        return REASON_NONE;
+        return;
     }
-    free_incoming(engine, incoming);
-    return REASON_NONE;
+    drop_incoming(engine, incoming);
 }

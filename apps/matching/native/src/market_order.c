@@ -86,6 +86,6 @@ static u32 place_by_budget(Engine *engine, Incoming *incoming) {
 /* From the funds on; why it is refused, or 0 when it was accepted and has ended. */
 u32 place_market(Engine *engine, Incoming *incoming) {
     u32 reason = incoming->budget_units ? place_by_budget(engine, incoming) : place_by_quantity(engine, incoming);
-    free_incoming(engine, incoming); /* a prevented match may have brought terms */
+    drop_incoming(engine, incoming); /* a prevented match may have brought terms */
     return reason;
 }

@@ -1,7 +1,8 @@
-/* A resting order stands in its book, at its seat, under its id and, with a client id, as that id's owner. Only here.
+/* An open order stands at its seat, under its id and, with a client id, as that id's owner; in its book, or it waits.
+   Only here.
 
-   With an end in time it also has a timer (expiry.c), which goes with it. A slot is given back after the last event that
-   reads it: forget_order and withdraw_order take the order out of everything, free_order ends it. */
+   With an end in time it also has a timer, which goes with it. A slot is given back after the last event that reads it:
+   forget_order and withdraw_order take the order out of everything, free_order ends it. */
 #include "engine.h"
 
 #include <stdlib.h>
@@ -19,7 +20,17 @@ void free_order(Engine *engine, u32 slot) {
     pool_give(&engine->orders, slot);
 }
 
-i64 rest_order(Engine *engine, u32 slot, u64 id_hash) {
+/* Out of the pool: what an incoming order that has ended had there. */
+void drop_incoming(Engine *engine, Incoming *incoming) {
+    if (incoming->slot) {
+        free_order(engine, incoming->slot);
+    } else if (incoming->order->terms) {
+        pool_give(&engine->terms, incoming->order->terms);
+        incoming->order->terms = 0;
+    }
+}
+
+static void enter_seat(Engine *engine, u32 slot) {
     Order *order = order_at(engine, slot);
     Seat *seat = seat_of(engine, order);
     order->seat_prev = 0;
@@ -29,12 +40,9 @@ i64 rest_order(Engine *engine, u32 slot, u64 id_hash) {
     seat->open_orders++;
     engine->open_orders++;
     put_order_id(engine, order->order_id, slot);
-    if (order->client_id[0]) own_client_id(engine, id_hash, slot);
-    return book_add(engine, side_of(seat->market, order->side), slot);
 }
 
-/* Out of everything but its level. */
-void forget_order(Engine *engine, u32 slot) {
+static void leave_seat(Engine *engine, u32 slot) {
     Order *order = order_at(engine, slot);
     Seat *seat = seat_of(engine, order);
     if (order->seat_prev)
@@ -45,8 +53,46 @@ void forget_order(Engine *engine, u32 slot) {
     seat->open_orders--;
     engine->open_orders--;
     drop_order_id(engine, order->order_id, slot);
+}
+
+void start_terms(Engine *engine, u32 slot) {
+    Order *order = order_at(engine, slot);
+    if (!order->terms) return;
+    const Terms *terms = terms_at(engine, order->terms);
+    if (terms->parked_seq)
+        add_timer(engine, (i64)terms->park_due_ms, terms->parked_seq, TIMER_ORDER, slot);
+    else if (terms->expires_ms)
+        add_timer(engine, terms->expires_ms, terms->accepted_seq, TIMER_ORDER, slot);
+    if (terms->display_lots) seat_of(engine, order)->iceberg_orders++;
+}
+
+/* The opposite of start_terms. */
+static void stop_terms(Engine *engine, u32 slot) {
+    Order *order = order_at(engine, slot);
+    if (LIKELY(!order->terms)) return;
+    const Terms *terms = terms_at(engine, order->terms);
+    if (terms->timer_place) stop_timer(engine, TIMER_ORDER, slot);
+    if (terms->display_lots) seat_of(engine, order)->iceberg_orders--;
+}
+
+i64 rest_order(Engine *engine, u32 slot, u64 id_hash) {
+    Order *order = order_at(engine, slot);
+    enter_seat(engine, slot);
+    if (order->client_id[0]) own_client_id(engine, id_hash, slot);
+    return book_add(engine, side_of(market_of(engine, order), order->side), slot);
+}
+
+void wait_order(Engine *engine, u32 slot, u64 id_hash) {
+    enter_seat(engine, slot);
+    if (order_at(engine, slot)->client_id[0]) own_client_id(engine, id_hash, slot);
+}
+
+/* Out of everything but its level. */
+void forget_order(Engine *engine, u32 slot) {
+    Order *order = order_at(engine, slot);
+    leave_seat(engine, slot);
     if (order->client_id[0]) remember(engine, slot, order, fingerprint_of(engine, order));
-    if (order->terms && terms_at(engine, order->terms)->timer_place) stop_timer(engine, TIMER_ORDER, slot);
+    stop_terms(engine, slot);
 }
 
 i64 withdraw_order(Engine *engine, u32 slot) {
@@ -56,13 +102,35 @@ i64 withdraw_order(Engine *engine, u32 slot) {
     return level_lots;
 }
 
+Incoming recall_order(Engine *engine, u32 slot) {
+    Order *order = order_at(engine, slot);
+    Terms *terms = terms_at(engine, order->terms);
+    leave_seat(engine, slot);
+    stop_terms(engine, slot);
+    terms->waiting = 0;
+    terms->park_due_ms = terms->parked_seq = 0;
+    return (Incoming){
+        .order = order,
+        .slot = slot,
+        .seat = seat_of(engine, order),
+        .display_lots = terms->display_lots,
+        .expires_ms = terms->expires_ms,
+        .id_hash = order->client_id[0] ? hash_of_key(engine, order->id_key) : 0,
+    };
+}
+
 /* It ends other than by being filled: it leaves its book, gives back its hold, and one event says so. */
 void end_resting(Engine *engine, u32 slot, u32 status, u32 reason, const u8 *cancel_client_id) {
     Order *order = order_at(engine, slot);
-    i64 level_lots = withdraw_order(engine, slot);
+    const bool waits = waiting_of(engine, order) != 0;
+    i64 level_lots = 0;
+    if (UNLIKELY(waits))
+        forget_order(engine, slot);
+    else
+        level_lots = withdraw_order(engine, slot);
     release_for(engine, order);
-    event_closed(engine, order, status, reason, filled_lots(engine, order), cancel_client_id, CLOSED_FLAG_WAS_RESTING,
-                 level_lots);
+    event_closed(engine, order, status, reason, filled_lots(engine, order), cancel_client_id,
+                 waits ? 0 : CLOSED_FLAG_WAS_RESTING, level_lots);
     free_order(engine, slot);
 }
 

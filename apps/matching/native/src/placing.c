@@ -1,7 +1,8 @@
 /* The order of work for one incoming order; the first failing step gives the reason (matching-rules 2).
 
    format and settings version -> client order id -> market state -> filters -> price band -> limits per account -> funds
-   -> would match (LIMIT_MAKER) -> sweep -> rest or expire. The steps from the filters on belong to the order's kind. */
+   -> would match (LIMIT_MAKER) -> park for review, or sweep -> rest or expire. The steps from the filters on belong to the
+   order's kind. An order that fails at the band alone may be parked (parking.c). */
 #include "engine.h"
 
 /* The steps of a kind: format; filters and band; the rest, from the account's limits on. */
@@ -106,6 +107,10 @@ void place_order(Engine *engine, const u8 *bytes, Proceed *proceed, const void *
             .settings_version = frame->settings_version,
         };
         reason = admit(engine, &incoming, rules);
+        if (reason == REASON_PERCENT_PRICE && may_park(&incoming)) {
+            incoming.waiting = WAITING_PARKED;
+            reason = REASON_NONE;
+        }
         if (!reason && (!proceed || proceed(engine, context))) reason = rules->place(engine, &incoming);
     }
     if (reason && reason != ANSWERED)

@@ -64,7 +64,7 @@ static void restore_assets(Engine *engine, Rows rows) {
     }
 }
 
-static void restore_market(Engine *engine, const MarketsRow *row, Rows fees) {
+static void restore_market(Engine *engine, const MarketsRow *row, const Rows tables[TABLE_COUNT]) {
     MarketSettings settings = {
         .market_id = row->market_id,
         .base_asset_id = row->base_asset_id,
@@ -87,7 +87,16 @@ static void restore_market(Engine *engine, const MarketsRow *row, Rows fees) {
         .max_open_orders = row->max_open_orders,
     };
     memcpy(settings.symbol, row->symbol, sizeof settings.symbol);
-    EACH_ROW(FeesRow, fee, fees) {
+#define DEFAULT_RULE(name, value) settings.name = value;
+#define RULE_COLUMN(name, value) settings.name = (i64)rule->name;
+#define READ_RULES(name, table, row_type, columns)                                                                     \
+    columns(DEFAULT_RULE)                                                                                              \
+    EACH_ROW(row_type, rule, tables[table]) {                                                                          \
+        if (rule->market_id != row->market_id) continue;                                                               \
+        columns(RULE_COLUMN)                                                                                           \
+    }
+    RULES_TABLES(READ_RULES)
+    EACH_ROW(FeesRow, fee, tables[TABLE_FEES]) {
         if (fee->market_id != row->market_id) continue;
         fits(engine, settings.fee_count < MAX_FEE_TIERS, "a market with too many fees");
         settings.maker_ppm[settings.fee_count] = fee->maker_ppm;
@@ -107,6 +116,14 @@ static void restore_market(Engine *engine, const MarketsRow *row, Rows fees) {
     market->last_trade_id = row->last_trade_id;
     market->last_agg_id = row->last_agg_id;
     market->last_prevented_id = row->last_prevented_id;
+}
+
+/* No rules of a market that is not there. */
+static void check_rules(Engine *engine, const Rows tables[TABLE_COUNT]) {
+#define CHECK_RULES(name, table, row_type, columns)                                                                    \
+    EACH_ROW(row_type, rule, tables[table])                                                                            \
+        fits(engine, find_market(engine, rule->market_id) != NULL, "rules of a market that is not there");
+    RULES_TABLES(CHECK_RULES)
 }
 
 static void restore_accounts(Engine *engine, Rows accounts, Rows balances) {
@@ -142,7 +159,7 @@ static void restore_closed_ids(Engine *engine, Rows rows) {
     }
 }
 
-static void restore_order(Engine *engine, const OrdersRow *row) {
+static void restore_order(Engine *engine, const OrdersRow *row, bool waits) {
     Market *market = find_market(engine, row->market_id);
     Account *account = find_account(engine, row->account_id);
     fits(engine, market && account, "an order without its market or account");
@@ -178,7 +195,10 @@ static void restore_order(Engine *engine, const OrdersRow *row) {
         u32 owner = find_owner(engine, hash, order.id_key);
         fits(engine, !owner || owner & CLOSED, "two orders with one client id");
     }
-    rest_order(engine, new_order(engine, &order), hash);
+    if (waits)
+        wait_order(engine, new_order(engine, &order), hash);
+    else
+        rest_order(engine, new_order(engine, &order), hash);
 }
 
 typedef struct Place {
@@ -191,14 +211,28 @@ static int compare_places(const void *left, const void *right) {
     return a < b ? -1 : a > b;
 }
 
+/* Whether the table, which is sorted by order_id, has a row of the order. */
+static bool has_row(Rows rows, u64 order_id) {
+    const ParkedRow *first = (const void *)rows.first;
+    u32 low = 0, count = rows.count;
+    while (low < count) {
+        const u32 middle = low + (count - low) / 2;
+        if (first[middle].order_id < order_id)
+            low = middle + 1;
+        else
+            count = middle;
+    }
+    return low < rows.count && first[low].order_id == order_id;
+}
+
 /* Levels are first come first served by priority, so orders enter the book in that order. */
-static void restore_orders(Engine *engine, Rows rows) {
+static void restore_orders(Engine *engine, Rows rows, Rows parked) {
     const size_t size = (rows.count + 1ull) * sizeof(Place);
     Place *places = memory_take(engine, size);
     u32 count = 0;
     EACH_ROW(OrdersRow, row, rows) places[count++] = (Place){row->priority, row};
     qsort(places, count, sizeof *places, compare_places);
-    for (u32 at = 0; at < count; at++) restore_order(engine, places[at].row);
+    for (u32 at = 0; at < count; at++) restore_order(engine, places[at].row, has_row(parked, places[at].row->order_id));
     memory_give(engine, places, size);
 }
 
@@ -215,7 +249,6 @@ static void restore_terms(Engine *engine, const Rows tables[TABLE_COUNT]) {
         fits(engine, row->expires_ms > 0 && !terms->expires_ms, "an order's end");
         terms->expires_ms = row->expires_ms;
         terms->accepted_seq = row->accepted_seq;
-        start_expiry(engine, slot);
     }
     EACH_ROW(IcebergsRow, row, tables[TABLE_ICEBERGS]) {
         Terms *terms = terms_of_row(engine, row->order_id, &slot);
@@ -231,6 +264,16 @@ static void restore_terms(Engine *engine, const Rows tables[TABLE_COUNT]) {
         fits(engine, is_positive_amount(row->placed_lots), "an order's lots when it was placed");
         terms_of_row(engine, row->order_id, &slot)->placed_lots = row->placed_lots;
     }
+    EACH_ROW(ParkedRow, row, tables[TABLE_PARKED]) {
+        Terms *terms = terms_of_row(engine, row->order_id, &slot);
+        const Order *order = order_at(engine, slot);
+        fits(engine, !terms->waiting && row->seq && row->due_ms && row->due_ms <= INT64_MAX, "a parked order's end");
+        fits(engine, has_row(tables[TABLE_PARKED], row->order_id) && order->kind == ORDER_KIND_LIMIT, "a parked order");
+        terms->waiting = WAITING_PARKED;
+        terms->park_due_ms = row->due_ms;
+        terms->parked_seq = row->seq;
+    }
+    EACH_ROW(OrdersRow, row, tables[TABLE_ORDERS]) start_terms(engine, find_order_id(engine, row->order_id));
 }
 
 /* What the engine does not keep but computes must be what the body says. */
@@ -276,10 +319,11 @@ void read_snapshot(Engine *engine, const u8 *body, size_t size) {
     restore_closed_ids(engine, tables[TABLE_CLOSED_IDS]);
     restore_relays(engine, tables[TABLE_RELAYS]);
     restore_assets(engine, tables[TABLE_ASSETS]);
-    EACH_ROW(MarketsRow, row, tables[TABLE_MARKETS]) restore_market(engine, row, tables[TABLE_FEES]);
+    EACH_ROW(MarketsRow, row, tables[TABLE_MARKETS]) restore_market(engine, row, tables);
+    check_rules(engine, tables);
     restore_accounts(engine, tables[TABLE_ACCOUNTS], tables[TABLE_BALANCES]);
     restore_holds(engine, tables[TABLE_HOLDS]);
-    restore_orders(engine, tables[TABLE_ORDERS]);
+    restore_orders(engine, tables[TABLE_ORDERS], tables[TABLE_PARKED]);
     restore_terms(engine, tables);
     check_orders(engine, tables[TABLE_ORDERS]);
     EACH_ROW(CancelTimersRow, row, tables[TABLE_CANCEL_TIMERS]) {

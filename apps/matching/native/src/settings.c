@@ -40,6 +40,12 @@ static i64 read_number(Reader *reader) {
     }
 }
 
+static bool read_switch(Reader *reader) {
+    u32 tag = (u32)read_big_endian(reader, 1);
+    if (tag != 0xc2 && tag != 0xc3) reader->bad = true;
+    return tag == 0xc3;
+}
+
 /* Number of items of a list or map whose short tags begin at `fix`; long ones are `long_tag` and the one behind it. */
 static u32 read_length(Reader *reader, u32 fix, u32 fix_room, u32 long_tag) {
     u32 tag = (u32)read_big_endian(reader, 1);
@@ -141,6 +147,7 @@ static bool read_market_settings(Reader *reader, MarketSettings *settings) {
     *settings = (MarketSettings){0};
 #define SET_DEFAULT(name, text, position, value) settings->name = value;
     MARKET_SETTINGS_NUMBERS(SET_DEFAULT)
+    MARKET_SETTINGS_SWITCHES(SET_DEFAULT)
 #undef SET_DEFAULT
     for (u32 field = read_map(reader); field && !reader->bad; field--) {
         u32 size;
@@ -164,6 +171,14 @@ static bool read_market_settings(Reader *reader, MarketSettings *settings) {
     }
         MARKET_SETTINGS_NUMBERS(READ_NUMBER)
 #undef READ_NUMBER
+#define READ_SWITCH(name, text, position, value)                                                                       \
+    if (is_key(key, size, text)) {                                                                                     \
+        settings->name = read_switch(reader);                                                                          \
+        found |= 1ull << position;                                                                                     \
+        continue;                                                                                                      \
+    }
+        MARKET_SETTINGS_SWITCHES(READ_SWITCH)
+#undef READ_SWITCH
         reader->bad = true;
     }
     if (reader->bad || reader->at != reader->end) return false;
@@ -200,6 +215,8 @@ bool settings_are_sound(const MarketSettings *settings) {
     if (!is_band(settings->bid_down_bp, settings->bid_up_bp) || !is_band(settings->ask_down_bp, settings->ask_up_bp))
         return false;
     if (settings->max_open_orders < 0 || settings->max_open_orders > INT32_MAX) return false;
+    if (settings->max_iceberg_orders < 0 || settings->max_iceberg_orders > INT32_MAX) return false;
+    if (settings->park_expiry_s <= 0 || settings->park_expiry_s > PARK_EXPIRY_S_MAX) return false;
     if (!settings->fee_count || settings->fee_count > MAX_FEE_TIERS) return false;
     i32 lowest_taker_ppm = INT32_MAX;
     for (u32 tier = 0; tier < settings->fee_count; tier++) {

@@ -212,8 +212,26 @@ static void write_terms(Engine *engine, u32 table, const Order *order) {
         AmendedRow *row = ROW(AmendedRow);
         row->order_id = order->order_id;
         row->placed_lots = terms->placed_lots;
+    } else if (table == TABLE_PARKED && terms->waiting == WAITING_PARKED) {
+        ParkedRow *row = ROW(ParkedRow);
+        row->order_id = order->order_id;
+        row->due_ms = terms->park_due_ms;
+        row->seq = terms->parked_seq;
     }
 }
+
+/* Settings that came later, where any of them is not its default: one function for each table of rules. */
+#define IS_SET(name, value) || settings->name != (value)
+#define SET_COLUMN(name, value) row->name = (__typeof__(row->name))settings->name;
+#define RULES_WRITER(name, table, row_type, columns)                                                                   \
+    static void write_##name(Engine *engine, const Market *market) {                                                   \
+        const MarketSettings *settings = &market->settings;                                                            \
+        if (!(false columns(IS_SET))) return;                                                                          \
+        row_type *row = ROW(row_type);                                                                                 \
+        row->market_id = market->market_id;                                                                            \
+        columns(SET_COLUMN)                                                                                            \
+    }
+RULES_TABLES(RULES_WRITER)
 
 static void write_rows(Engine *engine, u32 table, Sorted *sorted) {
     switch (table) {
@@ -221,6 +239,7 @@ static void write_rows(Engine *engine, u32 table, Sorted *sorted) {
             if (!sorted->accounts) sort_accounts(engine, sorted);
             break;
         case TABLE_ORDERS: case TABLE_EXPIRIES: case TABLE_ICEBERGS: case TABLE_PREVENTED: case TABLE_AMENDED:
+        case TABLE_PARKED:
             if (!sorted->orders) sorted->orders = sorted_orders(engine, NULL, NULL, &sorted->order_count);
             break;
     }
@@ -255,7 +274,7 @@ static void write_rows(Engine *engine, u32 table, Sorted *sorted) {
             for (u32 place = 0; place < engine->market_count; place++)
                 write_skips_row(engine, engine->markets[place]->market_id, engine->markets[place]->skips);
             break;
-        case TABLE_EXPIRIES: case TABLE_ICEBERGS: case TABLE_PREVENTED: case TABLE_AMENDED:
+        case TABLE_EXPIRIES: case TABLE_ICEBERGS: case TABLE_PREVENTED: case TABLE_AMENDED: case TABLE_PARKED:
             if (!engine->terms.live) break;
             for (u64 at = 0; at < sorted->order_count; at++)
                 write_terms(engine, table, order_at(engine, sorted->orders[at]));
@@ -270,6 +289,11 @@ static void write_rows(Engine *engine, u32 table, Sorted *sorted) {
                 row->seq = account->cancel_timer_seq;
             }
             break;
+#define WRITE_RULES(name, table, row_type, columns)                                                                    \
+    case table:                                                                                                        \
+        for (u32 place = 0; place < engine->market_count; place++) write_##name(engine, engine->markets[place]);       \
+        break;
+            RULES_TABLES(WRITE_RULES)
         default: fail(engine, NBP_SNAPSHOT_ERROR, "there is no table %u", table);
     }
 }

@@ -63,12 +63,20 @@ void stop_timer(Engine *engine, u32 subject, u32 slot) {
     note_first(engine);
 }
 
+/* The timer of an open order: its own end, or that of the wait for a review. */
+static void end_in_time(Engine *engine, u32 slot) {
+    if (terms_at(engine, order_at(engine, slot)->terms)->parked_seq)
+        end_review(engine, slot);
+    else
+        expire_order(engine, slot);
+}
+
 /* Time passes: at most TIMERS_RUN_MAX before each command that is applied, the rest before the next one. */
 void run_due(Engine *engine) {
     for (u32 turn = 0; turn < TIMERS_RUN_MAX && is_overdue(engine) && engine->timer_count; turn++) {
         Timer first = *timer_at(engine, 1);
         if (first.subject == TIMER_ORDER)
-            expire_order(engine, first.slot);
+            end_in_time(engine, first.slot);
         else
             fire_cancel_timer(engine, account_at(engine, first.slot));
     }
