@@ -25,6 +25,7 @@ _C_TYPES: Final = {
 }  # fmt: skip
 _NUMBERED: Final = (enum.IntEnum, enum.IntFlag)
 _CRC_POLYNOMIAL: Final = 0xEDB88320
+_CRC_ZEROS: Final = 36  # bytes of a fingerprint's parameters that a plain order has none of
 
 
 def header() -> str:
@@ -224,6 +225,15 @@ def _crc_tables() -> Iterator[str]:
         tables.append([value >> 8 ^ first[value & 255] for value in tables[-1]])
     rows = ",\n".join("{" + ",".join(f"{value}u" for value in table) + "}" for table in tables)
     yield f"static const uint32_t CRC_TABLES[8][256] = {{\n{rows}\n}};"
+    # What CRC_ZEROS zero bytes make of a CRC, by each of its four bytes: the step is linear.
+    zeros = []
+    for shift in (0, 8, 16, 24):
+        table = [byte << shift for byte in range(256)]
+        for _ in range(_CRC_ZEROS):
+            table = [value >> 8 ^ first[value & 255] for value in table]
+        zeros.append("{" + ",".join(f"{value}u" for value in table) + "}")
+    yield f"#define CRC_ZEROS {_CRC_ZEROS}"
+    yield "static const uint32_t CRC_OF_ZEROS[4][256] = {\n" + ",\n".join(zeros) + "\n};"
 
 
 def _upper(name: str) -> str:

@@ -96,6 +96,17 @@ Level *level_at(Engine *engine, BookSide *side, u64 index) {
     return &leaf_at(engine, node->children[fan_place(index, RUN_BITS)])->levels[index & (RUN - 1)];
 }
 
+Level *find_level(Engine *engine, BookSide *side, i64 price_ticks) {
+    if (price_ticks <= 0 || !side->root || (side->bits < BITS_MAX && (u64)price_ticks >> side->bits)) return NULL;
+    const u64 index = index_of(side, price_ticks);
+    const u32 lowest = lowest_node(engine, side, index, false);
+    if (!lowest) return NULL;
+    const InnerNode *node = node_at(engine, lowest);
+    const u32 place = fan_place(index, RUN_BITS);
+    if (!(node->open >> place & 1)) return NULL;
+    return &leaf_at(engine, node->children[place])->levels[index & (RUN - 1)];
+}
+
 static Level *open_level(Engine *engine, BookSide *side, i64 price_ticks) {
     if (UNLIKELY(!side->root || (u64)price_ticks >> side->bits)) grow_side(engine, side, price_ticks);
     u64 index = index_of(side, price_ticks);

@@ -12,15 +12,15 @@
 #include "engine.h"
 
 #define RING_CHUNK 4096u
+#define LATER 8
 
 static const u64 BLAKE2B_IV[8] = {0x6a09e667f3bcc908u, 0xbb67ae8584caa73bu, 0x3c6ef372fe94f82bu, 0xa54ff53a5f1d36f1u,
                                   0x510e527fade682d1u, 0x9b05688c2b3e6c1fu, 0x1f83d9abfb41bd6bu, 0x5be0cd19137e2179u};
 
-static inline u64 turned(u64 value, u32 bits) { return value >> bits | value << (64 - bits); }
-
+#define TURNED(value, bits) ((value) >> (bits) | (value) << (64 - (bits)))
 #define BLAKE2B_MIX(a, b, c, d, x, y)                                                                                  \
-    a += b + (x), d = turned(d ^ a, 32), c += d, b = turned(b ^ c, 24);                                                \
-    a += b + (y), d = turned(d ^ a, 16), c += d, b = turned(b ^ c, 63)
+    a += b + (x), d ^= a, d = TURNED(d, 32), c += d, b ^= c, b = TURNED(b, 24);                                        \
+    a += b + (y), d ^= a, d = TURNED(d, 16), c += d, b ^= c, b = TURNED(b, 63)
 
 #define BLAKE2B_ROUND(s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15)                            \
     BLAKE2B_MIX(v0, v4, v8, v12, m##s0, m##s1);                                                                        \
@@ -32,35 +32,84 @@ static inline u64 turned(u64 value, u32 bits) { return value >> bits | value << 
     BLAKE2B_MIX(v2, v7, v8, v13, m##s12, m##s13);                                                                      \
     BLAKE2B_MIX(v3, v4, v9, v14, m##s14, m##s15)
 
-/* BLAKE2b of 16 bytes over account and id: one block of 44 bytes, of which words 6 to 15 are zero (RFC 7693). */
+#define BLAKE2B_ROUNDS                                                                                                 \
+    BLAKE2B_ROUND(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);                                               \
+    BLAKE2B_ROUND(14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3);                                               \
+    BLAKE2B_ROUND(11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4);                                               \
+    BLAKE2B_ROUND(7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8);                                               \
+    BLAKE2B_ROUND(9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13);                                               \
+    BLAKE2B_ROUND(2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9);                                               \
+    BLAKE2B_ROUND(12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11);                                               \
+    BLAKE2B_ROUND(13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10);                                               \
+    BLAKE2B_ROUND(6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5);                                               \
+    BLAKE2B_ROUND(10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0);                                               \
+    BLAKE2B_ROUND(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);                                               \
+    BLAKE2B_ROUND(14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3)
+
+/* The state of one block of 44 bytes, of which words m6 to m15 are zero; m0 to m5 are there (RFC 7693). */
+#define BLAKE2B_STATE(Word, ZERO)                                                                                      \
+    const Word m6 = ZERO, m7 = ZERO, m8 = ZERO, m9 = ZERO, m10 = ZERO, m11 = ZERO, m12 = ZERO, m13 = ZERO, m14 = ZERO,   \
+               m15 = ZERO;                                                                                             \
+    const Word h0 = ZERO + (BLAKE2B_IV[0] ^ 0x01010000u ^ KEY_SIZE), h1 = ZERO + BLAKE2B_IV[1];                        \
+    Word v0 = h0, v1 = h1, v2 = ZERO + BLAKE2B_IV[2], v3 = ZERO + BLAKE2B_IV[3], v4 = ZERO + BLAKE2B_IV[4],            \
+         v5 = ZERO + BLAKE2B_IV[5], v6 = ZERO + BLAKE2B_IV[6], v7 = ZERO + BLAKE2B_IV[7];                              \
+    Word v8 = ZERO + BLAKE2B_IV[0], v9 = ZERO + BLAKE2B_IV[1], v10 = ZERO + BLAKE2B_IV[2], v11 = ZERO + BLAKE2B_IV[3], \
+         v12 = ZERO + (BLAKE2B_IV[4] ^ (8 + CLIENT_ID_SIZE)), v13 = ZERO + BLAKE2B_IV[5],                              \
+         v14 = ZERO + ~BLAKE2B_IV[6], v15 = ZERO + BLAKE2B_IV[7]
+
+static void read_words(u64 words[6], u64 account_id, const u8 *client_id) {
+    words[0] = account_id;
+    words[5] = 0;
+    memcpy(&words[1], client_id, CLIENT_ID_SIZE);
+}
+
+/* BLAKE2b of 16 bytes over account and id. */
 void key_of(u8 key[KEY_SIZE], u64 account_id, const u8 *client_id) {
-    u64 m0 = account_id, m1, m2, m3, m4, m5 = 0;
-    const u64 m6 = 0, m7 = 0, m8 = 0, m9 = 0, m10 = 0, m11 = 0, m12 = 0, m13 = 0, m14 = 0, m15 = 0;
-    memcpy(&m1, client_id, 8);
-    memcpy(&m2, client_id + 8, 8);
-    memcpy(&m3, client_id + 16, 8);
-    memcpy(&m4, client_id + 24, 8);
-    memcpy(&m5, client_id + 32, 4);
-    const u64 h0 = BLAKE2B_IV[0] ^ 0x01010000u ^ KEY_SIZE, h1 = BLAKE2B_IV[1];
-    u64 v0 = h0, v1 = h1, v2 = BLAKE2B_IV[2], v3 = BLAKE2B_IV[3];
-    u64 v4 = BLAKE2B_IV[4], v5 = BLAKE2B_IV[5], v6 = BLAKE2B_IV[6], v7 = BLAKE2B_IV[7];
-    u64 v8 = BLAKE2B_IV[0], v9 = BLAKE2B_IV[1], v10 = BLAKE2B_IV[2], v11 = BLAKE2B_IV[3];
-    u64 v12 = BLAKE2B_IV[4] ^ (8 + CLIENT_ID_SIZE), v13 = BLAKE2B_IV[5], v14 = ~BLAKE2B_IV[6], v15 = BLAKE2B_IV[7];
-    BLAKE2B_ROUND(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    BLAKE2B_ROUND(14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3);
-    BLAKE2B_ROUND(11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4);
-    BLAKE2B_ROUND(7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8);
-    BLAKE2B_ROUND(9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13);
-    BLAKE2B_ROUND(2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9);
-    BLAKE2B_ROUND(12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11);
-    BLAKE2B_ROUND(13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10);
-    BLAKE2B_ROUND(6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5);
-    BLAKE2B_ROUND(10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0);
-    BLAKE2B_ROUND(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    BLAKE2B_ROUND(14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3);
-    u64 first = h0 ^ v0 ^ v8, second = h1 ^ v1 ^ v9;
+    u64 words[6];
+    read_words(words, account_id, client_id);
+    const u64 m0 = words[0], m1 = words[1], m2 = words[2], m3 = words[3], m4 = words[4], m5 = words[5];
+    BLAKE2B_STATE(u64, (u64)0);
+    BLAKE2B_ROUNDS;
+    const u64 first = h0 ^ v0 ^ v8, second = h1 ^ v1 ^ v9;
     memcpy(key, &first, 8);
     memcpy(key + 8, &second, 8);
+}
+
+/* Four of them side by side; the compiler makes vectors of them where the machine has some. */
+typedef u64 Four __attribute__((vector_size(32)));
+
+static inline __attribute__((always_inline)) void hash_four(Ahead *into[KEYS_AT_ONCE]) {
+    u64 words[KEYS_AT_ONCE][6];
+    for (u32 lane = 0; lane < KEYS_AT_ONCE; lane++) {
+        const PlaceOrderFrame *order = (const void *)into[lane]->frame;
+        read_words(words[lane], order->account_id, order->client_id);
+    }
+#define LANES(word) {words[0][word], words[1][word], words[2][word], words[3][word]}
+    const Four m0 = LANES(0), m1 = LANES(1), m2 = LANES(2), m3 = LANES(3), m4 = LANES(4), m5 = LANES(5);
+#undef LANES
+    BLAKE2B_STATE(Four, (Four){0});
+    BLAKE2B_ROUNDS;
+    const Four first = h0 ^ v0 ^ v8, second = h1 ^ v1 ^ v9;
+    for (u32 lane = 0; lane < KEYS_AT_ONCE; lane++) {
+        const u64 key[2] = {first[lane], second[lane]};
+        memcpy(into[lane]->id_key, key, KEY_SIZE);
+    }
+}
+
+/* The library runs on machines without AVX2 too, so which one is asked once, when an engine is made. */
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) static void hash_four_avx2(Ahead *into[KEYS_AT_ONCE]) { hash_four(into); }
+static bool has_avx2(void) { return __builtin_cpu_supports("avx2"); }
+#else
+#define hash_four_avx2 hash_four
+static bool has_avx2(void) { return false; }
+#endif
+
+void keys_of(const Engine *engine, Ahead *into[KEYS_AT_ONCE]) {
+    if (engine->has_avx2)
+        hash_four_avx2(into);
+    else
+        hash_four(into);
 }
 
 /* With the seed, so that nobody can choose ids that stand in one segment. */
@@ -78,12 +127,9 @@ typedef struct PACKED Parameters {
     u32 trailing_bips;
 } Parameters;
 
-/* CRC-32 of zlib. */
-static u32 fingerprint_of_parameters(const Parameters *parameters) {
-    const u8 *at = (const u8 *)parameters;
-    size_t left = sizeof *parameters;
-    u32 crc = 0xffffffffu;
-    for (; left >= 8; left -= 8, at += 8) {
+/* CRC-32 of zlib over `size` bytes, a multiple of 4. */
+static u32 crc_over(u32 crc, const u8 *at, size_t size) {
+    for (; size >= 8; size -= 8, at += 8) {
         u32 low, high;
         memcpy(&low, at, 4);
         memcpy(&high, at + 4, 4);
@@ -92,39 +138,63 @@ static u32 fingerprint_of_parameters(const Parameters *parameters) {
               CRC_TABLES[4][low >> 24] ^ CRC_TABLES[3][high & 255] ^ CRC_TABLES[2][high >> 8 & 255] ^
               CRC_TABLES[1][high >> 16 & 255] ^ CRC_TABLES[0][high >> 24];
     }
-    for (; left; left--, at++) crc = crc >> 8 ^ CRC_TABLES[0][(crc ^ *at) & 255];
+    if (size) {
+        u32 low;
+        memcpy(&low, at, 4);
+        low ^= crc;
+        crc = CRC_TABLES[3][low & 255] ^ CRC_TABLES[2][low >> 8 & 255] ^ CRC_TABLES[1][low >> 16 & 255] ^
+              CRC_TABLES[0][low >> 24];
+    }
+    return crc;
+}
+
+#define PLAIN_SIZE offsetof(Parameters, budget_units)
+_Static_assert(sizeof(Parameters) - PLAIN_SIZE == CRC_ZEROS, "what a plain order has none of");
+
+/* A plain order has none of the later fields: what so many zeros do to a CRC is a table. */
+static u32 fingerprint_of_parameters(const Parameters *parameters, bool plain) {
+    const u8 *bytes = (const void *)parameters;
+    u32 crc = crc_over(0xffffffffu, bytes, PLAIN_SIZE);
+    if (plain)
+        crc = CRC_OF_ZEROS[0][crc & 255] ^ CRC_OF_ZEROS[1][crc >> 8 & 255] ^ CRC_OF_ZEROS[2][crc >> 16 & 255] ^
+              CRC_OF_ZEROS[3][crc >> 24];
+    else
+        crc = crc_over(crc, bytes + PLAIN_SIZE, sizeof *parameters - PLAIN_SIZE);
     return ~crc;
 }
 
-static Parameters parameters_of(const Engine *engine, const Order *order) {
-    return (Parameters){
-        .market_id = market_of(engine, order)->market_id,
-        .side = order->side,
-        .kind = order->kind,
-        .time_in_force = order->time_in_force,
-        .stp_mode = order->stp_mode,
-        .price_ticks = order->price_ticks,
-        .placed_lots = order->quantity_lots,
-    };
+static inline void set_parameters(const Engine *engine, Parameters *parameters, const Order *order) {
+    parameters->market_id = seat_of(engine, order)->market_id;
+    parameters->side = order->side;
+    parameters->kind = order->kind;
+    parameters->time_in_force = order->time_in_force;
+    parameters->stp_mode = order->stp_mode;
+    parameters->price_ticks = order->price_ticks;
+    parameters->placed_lots = order->quantity_lots;
+    parameters->budget_units = parameters->display_lots = parameters->stop_price_ticks = parameters->expires_ms = 0;
+    parameters->trailing_bips = 0;
 }
 
 u32 fingerprint_of(const Engine *engine, const Order *order) {
-    Parameters parameters = parameters_of(engine, order);
+    Parameters parameters;
+    set_parameters(engine, &parameters, order);
     if (order->terms) {
         const Terms *terms = terms_at(engine, order->terms);
         parameters.display_lots = terms->display_lots;
         parameters.expires_ms = terms->expires_ms;
         if (terms->placed_lots) parameters.placed_lots = terms->placed_lots;
     }
-    return fingerprint_of_parameters(&parameters);
+    return fingerprint_of_parameters(&parameters, !order->terms);
 }
 
 u32 fingerprint_of_incoming(const Engine *engine, const Incoming *incoming) {
-    Parameters parameters = parameters_of(engine, incoming->order);
+    Parameters parameters;
+    set_parameters(engine, &parameters, incoming->order);
     parameters.budget_units = incoming->budget_units;
     parameters.display_lots = incoming->display_lots;
     parameters.expires_ms = incoming->expires_ms;
-    return fingerprint_of_parameters(&parameters);
+    return fingerprint_of_parameters(&parameters,
+                                     !(incoming->budget_units | incoming->display_lots | incoming->expires_ms));
 }
 
 ClosedId *closed_id_at(const Engine *engine, u32 place) {
@@ -155,13 +225,14 @@ void put_closed_id(Engine *engine, const ClosedId *record, u32 owner, u64 hash) 
     u64 places = (u64)ids->capacity + 1;
     u64 place = ids->oldest + ids->count < places ? ids->oldest + ids->count : ids->oldest + ids->count - places;
     if (UNLIKELY(!ids->chunks[place / RING_CHUNK]))
-        ids->chunks[place / RING_CHUNK] = memory_take(engine, RING_CHUNK * sizeof(ClosedId));
+        ids->chunks[place / RING_CHUNK] = chunk_take(engine, RING_CHUNK * sizeof(ClosedId));
     *closed_id_at(engine, (u32)place) = *record;
     ids->count++;
     if (owner)
         table_replace(engine, &ids->owners, hash, owner, CLOSED | (u32)place);
     else
         table_insert(engine, &ids->owners, hash, CLOSED | (u32)place);
+    __builtin_prefetch((const u8 *)closed_id_at(engine, (u32)place) + 4 * sizeof(ClosedId), 1);
     if (ids->count <= ids->capacity) return;
     const ClosedId *oldest = closed_id_at(engine, (u32)ids->oldest);
     u64 oldest_hash = hash_of_key(engine, oldest->id_key);
@@ -169,6 +240,13 @@ void put_closed_id(Engine *engine, const ClosedId *record, u32 owner, u64 hash) 
         table_remove(engine, &ids->owners, oldest_hash, CLOSED | (u32)ids->oldest);
     ids->oldest = ids->oldest + 1 == places ? 0 : ids->oldest + 1;
     ids->count--;
+    /* one that will be the oldest soon: its bucket is asked for now */
+    const u64 later = ids->oldest + LATER < places ? ids->oldest + LATER : ids->oldest;
+    if (!ids->chunks[later / RING_CHUNK]) return;
+    const u64 later_hash = hash_of_key(engine, closed_id_at(engine, (u32)later)->id_key);
+    const Segment *segment = table_segment(&ids->owners, later_hash);
+    __builtin_prefetch(segment, 1);
+    __builtin_prefetch(&segment->buckets[later_hash >> 32 & (SEGMENT_ROOM - 1)], 1);
 }
 
 /* The order has closed; its id is kept until `capacity` further ones have closed. `slot` is 0 for one that never owned. */
@@ -196,8 +274,5 @@ void client_ids_init(Engine *engine, u32 capacity) {
 void client_ids_free(Engine *engine) {
     ClientIds *ids = &engine->client_ids;
     table_free(engine, &ids->owners);
-    if (!ids->chunks) return;
-    for (u64 chunk = 0; chunk < ids->chunk_count; chunk++)
-        memory_give(engine, ids->chunks[chunk], RING_CHUNK * sizeof(ClosedId));
     memory_give(engine, ids->chunks, ids->chunk_count * sizeof *ids->chunks);
 }

@@ -21,13 +21,14 @@ static void engine_init(Engine *engine) {
     table_init(engine, &engine->seat_ids);
     table_init(engine, &engine->balance_ids);
     table_init(engine, &engine->hold_keys);
-    engine->order_window = memory_take(engine, WINDOW * sizeof *engine->order_window);
+    engine->order_window = chunk_take(engine, WINDOW * sizeof *engine->order_window);
 }
 
 static Engine *engine_new(u64 hash_seed) {
     Engine *engine = calloc(1, sizeof *engine);
     if (!engine) return NULL;
     engine->hash_seed = hash_seed;
+    engine->has_avx2 = has_avx2();
     engine->due_ms = NEVER;
     engine->memory_bytes = sizeof *engine;
     pool_init(&engine->orders, sizeof(Order), 12, offsetof(Order, next));
@@ -78,12 +79,12 @@ void nbp_free(nbp_engine *engine) {
     Pool *pools[] = {&engine->orders,       &engine->terms,       &engine->holds,       &engine->balances,
                      &engine->accounts,     &engine->seats,       &engine->markets_pool, &engine->assets_pool,
                      &engine->inner_nodes,  &engine->leaves,      &engine->timers};
-    for (size_t at = 0; at < sizeof pools / sizeof *pools; at++) pool_free_all(engine, pools[at]);
+    for (size_t at = 0; at < sizeof pools / sizeof *pools; at++) pool_free(engine, pools[at]);
     Table *tables[] = {&engine->order_ids, &engine->account_ids, &engine->seat_ids, &engine->balance_ids,
                        &engine->hold_keys};
     for (size_t at = 0; at < sizeof tables / sizeof *tables; at++) table_free(engine, tables[at]);
     client_ids_free(engine);
-    free(engine->order_window);
+    free_chunks(engine);
     free(engine->markets);
     free(engine->assets);
     free(engine->events.data);
@@ -99,9 +100,9 @@ static inline void mark_command(Engine *engine, const CommandHeader *header) {
     engine->cmd_index = header->index;
 }
 
-static void apply(Engine *engine, const u8 *frame) {
+static inline void apply(Engine *engine, const u8 *frame, const Ahead *ahead) {
     switch (frame[1]) {
-        case COMMAND_KIND_PLACE_ORDER: place_order(engine, frame, NULL, NULL); break;
+        case COMMAND_KIND_PLACE_ORDER: place_order(engine, frame, ahead, NULL, NULL); break;
         case COMMAND_KIND_CANCEL_ORDER: cancel_order(engine, frame); break;
         case COMMAND_KIND_TICK: break; /* time passes: what was due has run before this */
         case COMMAND_KIND_CANCEL_ALL: cancel_all(engine, frame); break;
@@ -123,6 +124,40 @@ static void apply(Engine *engine, const u8 *frame) {
     }
 }
 
+static inline void process_command(Engine *engine, const u8 *frame, const Ahead *ahead) {
+    const CommandHeader *header = (const void *)frame;
+    mark_command(engine, header);
+    const u64 now_ms = header->entry_ms;
+    if (UNLIKELY(now_ms < engine->now_ms || now_ms > INT64_MAX))
+        fail(engine, NBP_INVARIANT_BROKEN, "time went back from %llu to %llu", (unsigned long long)engine->now_ms,
+             (unsigned long long)now_ms);
+    engine->now_ms = now_ms;
+    if (UNLIKELY(is_overdue(engine))) run_due(engine);
+    apply(engine, frame, ahead);
+}
+
+/* Block by block: each round is over another block, so that what one asks for has come when the next needs it. */
+static void process_blocks(Engine *engine, const u8 *frames, size_t size) {
+    Block blocks[ROUNDS + 1];
+    size_t offset = 0;
+    u64 loaded = 0, applied = 0;
+    for (u64 step = 0; offset < size || applied < loaded; step++) {
+        if (offset < size) {
+            Block *block = &blocks[loaded++ % (ROUNDS + 1)];
+            block->count = 0;
+            for (; block->count < BLOCK && offset < size; offset += (size_t)frames[offset + 2] * FRAME_SIZE)
+                block->commands[block->count++].frame = frames + offset;
+            look_ahead(engine, block, 0);
+        }
+        for (u32 round = 1; round < ROUNDS; round++)
+            if (step >= round && step - round < loaded) look_ahead(engine, &blocks[(step - round) % (ROUNDS + 1)], round);
+        if (step < ROUNDS) continue;
+        const Block *block = &blocks[applied++ % (ROUNDS + 1)];
+        for (u32 at = 0; at < block->count; at++)
+            process_command(engine, block->commands[at].frame, &block->commands[at]);
+    }
+}
+
 static void take_events(Engine *engine, u64 seq_before, const uint8_t **events, size_t *events_size) {
     if (engine->seq - seq_before != engine->events.size / EVENT_SIZE)
         fail(engine, NBP_INVARIANT_BROKEN, "event numbers are not gapless");
@@ -136,17 +171,10 @@ int32_t nbp_process(nbp_engine *engine, const uint8_t *frames, size_t size, cons
     check_framing(engine, frames, size);
     const u64 seq_before = engine->seq;
     engine->events.size = 0;
-    for (size_t offset = 0; offset < size; offset += (size_t)frames[offset + 2] * FRAME_SIZE) {
-        const u8 *frame = frames + offset;
-        const CommandHeader *header = (const void *)frame;
-        mark_command(engine, header);
-        const u64 now_ms = header->entry_ms;
-        if (UNLIKELY(now_ms < engine->now_ms || now_ms > INT64_MAX))
-            fail(engine, NBP_INVARIANT_BROKEN, "time went back from %llu to %llu", (unsigned long long)engine->now_ms,
-                 (unsigned long long)now_ms);
-        engine->now_ms = now_ms;
-        if (UNLIKELY(is_overdue(engine))) run_due(engine);
-        apply(engine, frame);
+    if (size <= FRAME_SIZE) {
+        if (size) process_command(engine, frames, NULL);
+    } else {
+        process_blocks(engine, frames, size);
     }
     take_events(engine, seq_before, events, events_size);
     return NBP_OK;

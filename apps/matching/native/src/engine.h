@@ -61,7 +61,7 @@ typedef struct Pool {
 void pool_init(Pool *pool, u32 item_size, u32 shift, u32 link_offset);
 u32 pool_take(Engine *engine, Pool *pool); /* zeroed */
 void pool_give(Pool *pool, u32 slot);
-void pool_free_all(Engine *engine, Pool *pool);
+void pool_free(Engine *engine, Pool *pool);
 
 static inline void *pool_at(const Pool *pool, u32 slot) {
     return pool->chunks[slot >> pool->shift] + (size_t)(slot & ((1u << pool->shift) - 1)) * pool->item_size;
@@ -69,6 +69,14 @@ static inline void *pool_at(const Pool *pool, u32 slot) {
 
 void *memory_take(Engine *engine, size_t size); /* zeroed; fails the call where there is none */
 void memory_give(Engine *engine, void *memory, size_t size);
+void *chunk_take(Engine *engine, size_t size); /* zeroed, on a cache line; stays until the engine goes */
+void free_chunks(Engine *engine);
+
+typedef struct MemoryBlock {
+    struct MemoryBlock *before;
+    u8 *memory;
+    size_t size;
+} MemoryBlock;
 
 /* Growing bytes, for events and snapshots. Not counted in memory_bytes. */
 typedef struct Buffer {
@@ -90,6 +98,8 @@ static inline u8 *buffer_add(Engine *engine, Buffer *buffer, size_t size) {
 /* Extendible hashing: number by hash. A bucket is the upper half of the hash and a value, which is never 0. */
 typedef struct Segment {
     u32 depth, used;
+    struct Segment *next_free;
+    u64 unused[6]; /* the buckets begin on a cache line */
     u64 buckets[];
 } Segment;
 
@@ -132,6 +142,17 @@ static inline u32 probe_next(Probe *probe) {
     }
 }
 
+/* Zero `size` bytes, a constant multiple of 16. Compilers for x86 make a string instruction of memset, whose start alone
+   costs more than all of these stores. */
+typedef u64 TwoWords __attribute__((vector_size(16), aligned(1), may_alias));
+static inline __attribute__((always_inline)) void clear(void *bytes, size_t size) {
+    TwoWords *words = bytes;
+    for (size_t at = 0; at < size / sizeof *words; at++) {
+        words[at] = (TwoWords){0, 0};
+        __asm__ volatile("" : : : "memory"); /* or the loop becomes that memset again */
+    }
+}
+
 static inline u64 mixed(u64 value) { /* the finalizer of splitmix64 */
     value ^= value >> 30;
     value *= 0xbf58476d1ce4e5b9u;
@@ -143,6 +164,7 @@ static inline u64 mixed(u64 value) { /* the finalizer of splitmix64 */
 /* ---- structures ---------------------------------------------------------------------------------------------------- */
 
 typedef struct Account Account;
+typedef struct Ahead Ahead;
 typedef struct Market Market;
 typedef struct Seat Seat;
 
@@ -166,11 +188,14 @@ struct Seat {
     Account *account;
     Market *market;
     Balance *base, *quote;
+    u64 account_id;
+    u32 market_id;
     u32 first_order;
     u32 open_orders, iceberg_orders;
     u32 slot;
     u32 next; /* of the account */
 };
+_Static_assert(sizeof(void *) != 8 || sizeof(Seat) == 64, "a seat is a cache line");
 
 struct Account {
     u64 account_id, family_id;
@@ -291,6 +316,7 @@ struct nbp_engine {
     i64 due_ms; /* of the first timer (timers.c) */
     u64 last_order_id;
     u64 hash_seed;
+    bool has_avx2;
 
     Pool orders, terms, holds, balances, accounts, seats, markets_pool, assets_pool;
     Pool inner_nodes, leaves; /* of the books */
@@ -311,6 +337,10 @@ struct nbp_engine {
 
     Buffer body; /* of the last snapshot or table */
     Buffer scratch; /* of one function at a time */
+    MemoryBlock *blocks;
+    u8 *block_at;
+    size_t block_left;
+    Segment *free_segments;
     u64 memory_bytes;
     jmp_buf leave;
     nbp_error error;
@@ -338,6 +368,7 @@ typedef struct Incoming {
     i64 display_lots, expires_ms;
     i64 filled_lots; /* of an order with a budget, which has no quantity to count from */
     u64 id_hash;
+    const Ahead *ahead;
     u32 settings_version;
 } Incoming;
 
@@ -449,10 +480,30 @@ void put_closed_id(Engine *engine, const ClosedId *record, u32 owner, u64 hash);
 void client_ids_init(Engine *engine, u32 capacity);
 void client_ids_free(Engine *engine);
 
+/* ---- lookahead.c --------------------------------------------------------------------------------------------------- */
+#define BLOCK 8u /* commands */
+#define ROUNDS 4u
+#define KEYS_AT_ONCE 4
+struct Ahead {
+    const u8 *frame;
+    u64 hash, id_hash;
+    u8 id_key[KEY_SIZE]; /* of a new order with a client id */
+    u32 slot; /* of the seat, or of the order to cancel */
+    u32 other; /* slot of the order that will be met first */
+};
+typedef struct Block {
+    Ahead commands[BLOCK];
+    u32 count;
+} Block;
+void look_ahead(Engine *engine, Block *block, u32 round);
+void keys_of(const Engine *engine, Ahead *into[KEYS_AT_ONCE]); /* from their PlaceOrder frames */
+Level *find_level(Engine *engine, BookSide *side, i64 price_ticks); /* where it stands or will, NULL where there is no leaf */
+
 /* ---- the order of work --------------------------------------------------------------------------------------------- */
 #define ANSWERED 0x100u /* the command has been answered already: a duplicate, or a cancel that failed */
 typedef bool Proceed(Engine *engine, const void *context);
-void place_order(Engine *engine, const u8 *frame, Proceed *proceed, const void *context);
+/* `ahead` may be NULL. */
+void place_order(Engine *engine, const u8 *frame, const Ahead *ahead, Proceed *proceed, const void *context);
 void replace_order(Engine *engine, const u8 *frame);
 void cancel_order(Engine *engine, const u8 *frame);
 void cancel_all(Engine *engine, const u8 *frame);

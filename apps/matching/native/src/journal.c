@@ -5,7 +5,7 @@
 
 static void *event_of(Engine *engine, u32 kind, u32 flags, u32 reason, u32 market_id, u64 account_id) {
     u8 *bytes = buffer_add(engine, &engine->events, EVENT_SIZE);
-    memset(bytes, 0, EVENT_SIZE);
+    clear(bytes, EVENT_SIZE);
     EventHeader *header = (void *)bytes;
     header->version = EVENT_VERSION;
     header->kind = (u8)kind;

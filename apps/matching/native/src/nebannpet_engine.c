@@ -1,4 +1,7 @@
 /* The whole engine as one translation unit, low to high, so that the compiler sees every call. */
+#if defined(__linux__)
+#define _DEFAULT_SOURCE 1 /* mmap and madvise */
+#endif
 #include "engine.h"
 
 #include "memory.c"
@@ -9,6 +12,7 @@
 #include "book.c"
 #include "order_ids.c"
 #include "client_ids.c"
+#include "lookahead.c"
 #include "journal.c"
 #include "funds.c"
 #include "timers.c"

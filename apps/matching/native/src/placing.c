@@ -26,8 +26,13 @@ static const KindRules *rules_of_kind(u32 kind) {
 /* Who owns the client id already: ANSWERED where the order is a repeat, DUPLICATE_CLIENT_ID, or 0. */
 static u32 client_id_fault(Engine *engine, Incoming *incoming) {
     Order *order = incoming->order;
-    key_of(order->id_key, incoming->seat->account->account_id, order->client_id);
-    incoming->id_hash = hash_of_key(engine, order->id_key);
+    if (incoming->ahead) {
+        memcpy(order->id_key, incoming->ahead->id_key, KEY_SIZE);
+        incoming->id_hash = incoming->ahead->id_hash;
+    } else {
+        key_of(order->id_key, incoming->seat->account->account_id, order->client_id);
+        incoming->id_hash = hash_of_key(engine, order->id_key);
+    }
     u32 owner = find_owner(engine, incoming->id_hash, order->id_key);
     if (LIKELY(!owner)) return REASON_NONE;
     u32 fingerprint = fingerprint_of_incoming(engine, incoming);
@@ -68,7 +73,7 @@ static Seat *first_seat(Engine *engine, Market *market, u64 account_id) {
 }
 
 /* Between the order's own checks and what depends on the account stands `proceed`, which may end it there. */
-void place_order(Engine *engine, const u8 *bytes, Proceed *proceed, const void *context) {
+void place_order(Engine *engine, const u8 *bytes, const Ahead *ahead, Proceed *proceed, const void *context) {
     const PlaceOrderFrame *frame = (const void *)bytes;
     const KindRules *rules = rules_of_kind(frame->order_kind);
     const u8 *client_id = frame->client_id;
@@ -87,25 +92,25 @@ void place_order(Engine *engine, const u8 *bytes, Proceed *proceed, const void *
     } else if (!seat) {
         reason = REASON_UNKNOWN_ACCOUNT;
     } else {
-        Order order = {
-            .price_ticks = frame->price_ticks,
-            .quantity_lots = frame->quantity_lots,
-            .left_lots = frame->quantity_lots,
-            .seat = seat->slot,
-            .side = frame->side,
-            .kind = frame->order_kind,
-            .time_in_force = frame->time_in_force,
-            .stp_mode = frame->stp_mode,
-        };
+        Order order;
+        Incoming incoming;
+        clear(&order, sizeof order);
+        order.price_ticks = frame->price_ticks;
+        order.quantity_lots = order.left_lots = frame->quantity_lots;
+        order.seat = seat->slot;
+        order.side = frame->side;
+        order.kind = frame->order_kind;
+        order.time_in_force = frame->time_in_force;
+        order.stp_mode = frame->stp_mode;
         memcpy(order.client_id, client_id, CLIENT_ID_SIZE);
-        Incoming incoming = {
-            .order = &order,
-            .seat = seat,
-            .budget_units = frame->budget_units,
-            .display_lots = frame->display_lots,
-            .expires_ms = frame->expires_ms,
-            .settings_version = frame->settings_version,
-        };
+        clear(&incoming, sizeof incoming);
+        incoming.order = &order;
+        incoming.seat = seat;
+        incoming.budget_units = frame->budget_units;
+        incoming.display_lots = frame->display_lots;
+        incoming.expires_ms = frame->expires_ms;
+        incoming.settings_version = frame->settings_version;
+        incoming.ahead = ahead;
         reason = admit(engine, &incoming, rules);
         if (reason == REASON_PERCENT_PRICE && may_park(&incoming)) {
             incoming.waiting = WAITING_PARKED;

@@ -28,7 +28,7 @@ void replace_order(Engine *engine, const u8 *bytes) {
         well_formed = false;
     }
     if (well_formed && is_order_of((const void *)(bytes + FRAME_SIZE), frame->market_id, frame->account_id))
-        place_order(engine, bytes + FRAME_SIZE, cancel_replaced, frame);
+        place_order(engine, bytes + FRAME_SIZE, NULL, cancel_replaced, frame);
     else
         event_cancel_rejected(engine, frame->market_id, frame->account_id, frame->order_id, client_id,
                               cancel_client_id, REASON_MALFORMED);

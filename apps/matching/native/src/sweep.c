@@ -86,6 +86,7 @@ u32 sweep(Engine *engine, Incoming *incoming, i64 limit_ticks, Budget *budget) {
                 wanted = budget_units / lot_cost;
                 if (!wanted) return REASON_BUDGET_SPENT;
             }
+            if (maker->next) ask_for_order(engine, maker->next);
             Seat *maker_seat = seat_of(engine, maker);
             Account *maker_account = maker_seat->account;
             if (UNLIKELY(overdue) && has_expired(engine, maker)) {
@@ -111,6 +112,7 @@ u32 sweep(Engine *engine, Incoming *incoming, i64 limit_ticks, Budget *budget) {
             const i64 reserve = reserve_of(engine, maker);
             i64 maker_left = maker->left_lots;
             const i64 lots = wanted < maker_left ? wanted : maker_left;
+            if (lots == maker_left) ask_for_ending(engine, maker);
             maker_left -= lots;
             wanted -= lots;
             const i64 base_units = lots * lot_size, quote_units = lots * lot_cost;
@@ -155,6 +157,7 @@ u32 sweep(Engine *engine, Incoming *incoming, i64 limit_ticks, Budget *budget) {
                         (Print){trade_id, agg_id, price_ticks, lots, taker_fee, maker_fee, level_lots,
                                 maker_left + reserve, flags});
 
+            if (maker->next) ask_for(seat_at(engine, order_at(engine, maker->next)->seat));
             if (!maker_left) {
                 if (UNLIKELY(reserve)) {
                     refill(engine, level, slot);

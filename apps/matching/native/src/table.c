@@ -23,22 +23,28 @@ static void segment_put(Segment *segment, u64 bucket) {
     segment->used++;
 }
 
+static Segment *segment_take(Engine *engine) {
+    Segment *segment = engine->free_segments;
+    if (!segment) return chunk_take(engine, SEGMENT_SIZE);
+    engine->free_segments = segment->next_free;
+    memset(segment, 0, SEGMENT_SIZE);
+    return segment;
+}
+
+static void segment_give(Engine *engine, Segment *segment) {
+    segment->next_free = engine->free_segments;
+    engine->free_segments = segment;
+}
+
 void table_init(Engine *engine, Table *table) {
     *table = (Table){0};
     table->directory = memory_take(engine, sizeof *table->directory);
-    table->directory[0] = memory_take(engine, SEGMENT_SIZE);
+    table->directory[0] = segment_take(engine);
 }
 
 void table_free(Engine *engine, Table *table) {
     if (!table->directory) return;
-    u64 room = 1ull << table->depth;
-    for (u64 at = 0; at < room;) {
-        Segment *segment = table->directory[at];
-        if (!segment) break;
-        at += 1ull << (table->depth - segment->depth);
-        memory_give(engine, segment, SEGMENT_SIZE);
-    }
-    memory_give(engine, table->directory, room * sizeof *table->directory);
+    memory_give(engine, table->directory, (1ull << table->depth) * sizeof *table->directory);
 }
 
 static void directory_double(Engine *engine, Table *table) {
@@ -53,8 +59,8 @@ static void directory_double(Engine *engine, Table *table) {
 static void segment_split(Engine *engine, Table *table, u64 hash) {
     Segment *old = table_segment(table, hash);
     if (old->depth >= DEPTH_MAX) fail(engine, NBP_OUT_OF_MEMORY, "a segment of a table cannot be split");
-    Segment *halves[2] = {memory_take(engine, SEGMENT_SIZE), NULL};
-    halves[1] = memory_take(engine, SEGMENT_SIZE);
+    Segment *halves[2] = {segment_take(engine), NULL};
+    halves[1] = segment_take(engine);
     if (old->depth == table->depth) directory_double(engine, table);
     u32 depth = old->depth + 1;
     halves[0]->depth = halves[1]->depth = depth;
@@ -68,7 +74,7 @@ static void segment_split(Engine *engine, Table *table, u64 hash) {
         table->directory[first + at] = halves[0];
         table->directory[first + share + at] = halves[1];
     }
-    memory_give(engine, old, SEGMENT_SIZE);
+    segment_give(engine, old);
 }
 
 void table_insert(Engine *engine, Table *table, u64 hash, u32 value) {
