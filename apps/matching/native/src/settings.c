@@ -217,6 +217,8 @@ bool settings_are_sound(const MarketSettings *settings) {
     if (settings->max_open_orders < 0 || settings->max_open_orders > INT32_MAX) return false;
     if (settings->max_iceberg_orders < 0 || settings->max_iceberg_orders > INT32_MAX) return false;
     if (settings->park_expiry_s <= 0 || settings->park_expiry_s > PARK_EXPIRY_S_MAX) return false;
+    if (settings->max_conditional_orders < 0 || settings->max_conditional_orders > INT32_MAX) return false;
+    if (settings->conditional_buffer_bp < 0 || settings->conditional_buffer_bp > BASIS_POINTS) return false;
     if (!settings->fee_count || settings->fee_count > MAX_FEE_TIERS) return false;
     i32 lowest_taker_ppm = INT32_MAX;
     for (u32 tier = 0; tier < settings->fee_count; tier++) {
@@ -262,9 +264,15 @@ u32 set_market(Engine *engine, const u8 *bytes) {
 /* Family and fee tier; the family only without open orders (matching-rules 4). Makes a new account. */
 u32 set_account(Engine *engine, const u8 *bytes) {
     const SetAccountFrame *frame = (const void *)bytes;
-    if (frame->parts != 1 || !frame->account_id || frame->fee_tier >= MAX_FEE_TIERS) return REASON_MALFORMED;
-    const u64 family_id = frame->family_id ? frame->family_id : frame->account_id;
+    if (frame->parts != 1 || frame->flags & ~ACCOUNT_FLAG_KEEP_FAMILY || !frame->account_id ||
+        frame->fee_tier >= MAX_FEE_TIERS)
+        return REASON_MALFORMED;
     Account *account = find_account(engine, frame->account_id);
+    u64 family_id = frame->family_id;
+    if (frame->flags & ACCOUNT_FLAG_KEEP_FAMILY)
+        family_id = account ? account->family_id : frame->account_id;
+    else if (!family_id)
+        family_id = frame->account_id;
     if (!account) {
         new_account(engine, frame->account_id, family_id, frame->fee_tier);
     } else {
