@@ -309,6 +309,9 @@ void read_snapshot(Engine *engine, const u8 *body, size_t size) {
     }
     Rows tables[TABLE_COUNT];
     find_tables(engine, body, size, version, tables);
+    fits(engine, !(tables[TABLE_ALLOCATIONS].count | tables[TABLE_BLOCKS].count | tables[TABLE_TRIGGERS].count |
+                   tables[TABLE_WAITING].count),
+         "rules that this engine does not have yet");
     const HeadRow *head = (const void *)tables[TABLE_HEAD].first;
     fits(engine, head->now_ms <= INT64_MAX, "a time after all time");
     fits(engine, head->closed_ids_kept < CLOSED, "too many closed client ids to keep");
