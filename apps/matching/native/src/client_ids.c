@@ -19,8 +19,8 @@ static const u64 BLAKE2B_IV[8] = {0x6a09e667f3bcc908u, 0xbb67ae8584caa73bu, 0x3c
 
 #define TURNED(value, bits) ((value) >> (bits) | (value) << (64 - (bits)))
 #define BLAKE2B_MIX(a, b, c, d, x, y)                                                                                  \
-    a += b + (x), d ^= a, d = TURNED(d, 32), c += d, b ^= c, b = TURNED(b, 24);                                        \
-    a += b + (y), d ^= a, d = TURNED(d, 16), c += d, b ^= c, b = TURNED(b, 63)
+    a += b + (x), d ^= a, d = TURN_32(d), c += d, b ^= c, b = TURN_24(b);                                              \
+    a += b + (y), d ^= a, d = TURN_16(d), c += d, b ^= c, b = TURNED(b, 63)
 
 #define BLAKE2B_ROUND(s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15)                            \
     BLAKE2B_MIX(v0, v4, v8, v12, m##s0, m##s1);                                                                        \
@@ -63,6 +63,10 @@ static void read_words(u64 words[6], u64 account_id, const u8 *client_id) {
     memcpy(&words[1], client_id, CLIENT_ID_SIZE);
 }
 
+#define TURN_32(value) TURNED(value, 32)
+#define TURN_24(value) TURNED(value, 24)
+#define TURN_16(value) TURNED(value, 16)
+
 /* BLAKE2b of 16 bytes over account and id. */
 void key_of(u8 key[KEY_SIZE], u64 account_id, const u8 *client_id) {
     u64 words[6];
@@ -75,30 +79,44 @@ void key_of(u8 key[KEY_SIZE], u64 account_id, const u8 *client_id) {
     memcpy(key + 8, &second, 8);
 }
 
-/* Four of them side by side; the compiler makes vectors of them where the machine has some. */
+/* Four of them side by side. */
 typedef u64 Four __attribute__((vector_size(32)));
+typedef u8 FourAsBytes __attribute__((vector_size(32)));
 
-static inline __attribute__((always_inline)) void hash_four(Ahead *into[KEYS_AT_ONCE]) {
-    u64 words[KEYS_AT_ONCE][6];
-    for (u32 lane = 0; lane < KEYS_AT_ONCE; lane++) {
-        const PlaceOrderFrame *order = (const void *)into[lane]->frame;
-        read_words(words[lane], order->account_id, order->client_id);
+#define HASH_FOUR(into)                                                                                                \
+    u64 words[KEYS_AT_ONCE][6];                                                                                        \
+    for (u32 lane = 0; lane < KEYS_AT_ONCE; lane++) {                                                                  \
+        const PlaceOrderFrame *order = (const void *)into[lane]->frame;                                                \
+        read_words(words[lane], order->account_id, order->client_id);                                                  \
+    }                                                                                                                  \
+    const Four m0 = LANES(0), m1 = LANES(1), m2 = LANES(2), m3 = LANES(3), m4 = LANES(4), m5 = LANES(5);               \
+    BLAKE2B_STATE(Four, (Four){0});                                                                                    \
+    BLAKE2B_ROUNDS;                                                                                                    \
+    const Four first = h0 ^ v0 ^ v8, second = h1 ^ v1 ^ v9;                                                            \
+    for (u32 lane = 0; lane < KEYS_AT_ONCE; lane++) {                                                                  \
+        const u64 key[2] = {first[lane], second[lane]};                                                                \
+        memcpy(into[lane]->id_key, key, KEY_SIZE);                                                                     \
     }
 #define LANES(word) {words[0][word], words[1][word], words[2][word], words[3][word]}
-    const Four m0 = LANES(0), m1 = LANES(1), m2 = LANES(2), m3 = LANES(3), m4 = LANES(4), m5 = LANES(5);
-#undef LANES
-    BLAKE2B_STATE(Four, (Four){0});
-    BLAKE2B_ROUNDS;
-    const Four first = h0 ^ v0 ^ v8, second = h1 ^ v1 ^ v9;
-    for (u32 lane = 0; lane < KEYS_AT_ONCE; lane++) {
-        const u64 key[2] = {first[lane], second[lane]};
-        memcpy(into[lane]->id_key, key, KEY_SIZE);
-    }
-}
 
-/* The library runs on machines without AVX2 too, so which one is asked once, when an engine is made. */
+static void hash_four(Ahead *into[KEYS_AT_ONCE]) { HASH_FOUR(into) }
+
+/* The library runs on machines without AVX2 too, so which one is asked once, when an engine is made. There a word is turned
+   by whole bytes in one step. */
 #if defined(__x86_64__)
-__attribute__((target("avx2"))) static void hash_four_avx2(Ahead *into[KEYS_AT_ONCE]) { hash_four(into); }
+#undef TURN_32
+#undef TURN_24
+#undef TURN_16
+#define TURN_BYTES(value, by)                                                                                          \
+    (Four) __builtin_shufflevector((FourAsBytes)(value), (FourAsBytes)(value), OF_WORD(0, by), OF_WORD(8, by),          \
+                                   OF_WORD(16, by), OF_WORD(24, by))
+#define OF_WORD(at, by)                                                                                                \
+    at + (0 + by) % 8, at + (1 + by) % 8, at + (2 + by) % 8, at + (3 + by) % 8, at + (4 + by) % 8, at + (5 + by) % 8,   \
+        at + (6 + by) % 8, at + (7 + by) % 8
+#define TURN_32(value) TURN_BYTES(value, 4)
+#define TURN_24(value) TURN_BYTES(value, 3)
+#define TURN_16(value) TURN_BYTES(value, 2)
+__attribute__((target("avx2"))) static void hash_four_avx2(Ahead *into[KEYS_AT_ONCE]) { HASH_FOUR(into) }
 static bool has_avx2(void) { return __builtin_cpu_supports("avx2"); }
 #else
 #define hash_four_avx2 hash_four
