@@ -145,6 +145,8 @@ class Engine:
         icebergs = {order_id: (display, reserve) for order_id, display, reserve in self._rows("icebergs")}
         prevented = dict(self._rows("prevented"))
         waiting = {order_id: int(Waiting.PARKED) for order_id, _, _ in self._rows("parked")}
+        waiting.update((order_id, kind) for order_id, kind, *_ in self._rows("waiting"))
+        triggers = {order_id: row for order_id, *row in self._rows("triggers")}
         for row in self._rows("orders"):
             (
                 order_id, account_id, market_id, side, kind, _, _, price_ticks, quantity_lots, shown_lots, filled_lots,
@@ -155,7 +157,7 @@ class Engine:
                 order_id, account_id, market_id, side, kind, price_ticks, quantity_lots, shown_lots + reserve_lots,
                 filled_lots, filled_quote_units, priority, _text(client_id), shown_lots,
                 prevented.get(order_id, 0), display_lots, ends.get(order_id, 0),
-                waiting.get(order_id, 0),
+                waiting.get(order_id, 0), *triggers.get(order_id, (0, 0)),
             )  # fmt: skip
 
     def holds(self) -> Iterator[views.HoldRow]:

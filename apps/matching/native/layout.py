@@ -72,6 +72,7 @@ def _constants() -> Iterator[str]:
         "SKIPS_MAX": poison.SKIPS_MAX,
         "TIMERS_RUN_MAX": timers.RUN_MAX,
         "PARK_EXPIRY_S_MAX": messages.PARK_EXPIRY_S_MAX,
+        "MAX_ALLOCATION_ACCOUNTS": messages.MAX_ALLOCATION_ACCOUNTS,
     }
     for name, value in values.items():
         yield f"#define {name} {value}{'LL' if value >= 2**31 else ''}"
@@ -93,6 +94,7 @@ def _enums() -> Iterator[str]:
         "ORDER_KINDS": kinds.OrderKind,
         "TIMES_IN_FORCE": kinds.TimeInForce,
         "HALT_CAUSES": kinds.HaltCause,
+        "ALLOCATION_METHODS": kinds.AllocationMethod,
     }
     for known_name, members in known.items():
         yield _mask(f"KNOWN_{known_name}", [int(member) for member in members])

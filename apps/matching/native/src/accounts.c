@@ -80,7 +80,9 @@ Seat *take_seat(Engine *engine, Account *account, Market *market) {
     return seat;
 }
 
+/* Its own, or block orders in which it has a share. */
 bool has_open_orders(Engine *engine, const Account *account) {
+    if (account->open_shares) return true;
     for (u32 slot = account->first_seat; slot; slot = seat_at(engine, slot)->next)
         if (seat_at(engine, slot)->open_orders) return true;
     return false;

@@ -21,13 +21,13 @@ u32 find_order(Engine *engine, u32 market_id, u64 account_id, u64 order_id, cons
     return slot;
 }
 
-/* Cancel the order or say that there is none; whether there was. */
-bool cancel_named(Engine *engine, u32 market_id, u64 account_id, u64 order_id, const u8 *client_id,
-                  const u8 *cancel_client_id) {
-    u32 slot = find_order(engine, market_id, account_id, order_id, client_id);
-    if (!slot) {
+/* Cancel the order that another one is to replace, or say why not; whether it was cancelled. */
+bool replace_named(Engine *engine, u32 market_id, u64 account_id, u64 order_id, const u8 *client_id,
+                   const u8 *cancel_client_id) {
+    const u32 slot = find_order(engine, market_id, account_id, order_id, client_id);
+    if (!slot || block_of(engine, order_at(engine, slot))) {
         event_cancel_rejected(engine, market_id, account_id, order_id, client_id, cancel_client_id,
-                              REASON_UNKNOWN_ORDER);
+                              slot ? REASON_BLOCK_UNCHANGEABLE : REASON_UNKNOWN_ORDER);
         return false;
     }
     end_resting(engine, slot, ORDER_STATUS_CANCELED, REASON_CANCELED_BY_USER, cancel_client_id);
@@ -38,14 +38,19 @@ bool cancel_named(Engine *engine, u32 market_id, u64 account_id, u64 order_id, c
 void cancel_order(Engine *engine, const u8 *bytes) {
     const CancelOrderFrame *frame = (const void *)bytes;
     const u8 *client_id = frame->client_id, *cancel_client_id = frame->cancel_client_id;
+    u32 reason = REASON_MALFORMED;
     if (!is_text(client_id, CLIENT_ID_SIZE) || !is_text(cancel_client_id, CLIENT_ID_SIZE)) {
         client_id = cancel_client_id = NO_CLIENT_ID;
     } else if (frame->parts == 1 && !frame->flags && (frame->order_id || client_id[0])) {
-        cancel_named(engine, frame->market_id, frame->account_id, frame->order_id, client_id, cancel_client_id);
-        return;
+        const u32 slot = find_order(engine, frame->market_id, frame->account_id, frame->order_id, client_id);
+        if (slot) {
+            end_resting(engine, slot, ORDER_STATUS_CANCELED, REASON_CANCELED_BY_USER, cancel_client_id);
+            return;
+        }
+        reason = REASON_UNKNOWN_ORDER;
     }
     event_cancel_rejected(engine, frame->market_id, frame->account_id, frame->order_id, client_id, cancel_client_id,
-                          REASON_MALFORMED);
+                          reason);
 }
 
 /* All orders of the account in one market, or in every market where market_id is 0, by ascending order_id. */

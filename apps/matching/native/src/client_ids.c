@@ -137,7 +137,7 @@ u64 hash_of_key(const Engine *engine, const u8 *key) {
     return mixed(word ^ engine->hash_seed);
 }
 
-/* What the fingerprint is of; the zeros stand for stop price and trailing distance (client_ids.py). */
+/* What the fingerprint is of; zeros stand for what an order does not carry (client_ids.py). */
 typedef struct PACKED Parameters {
     u32 market_id;
     u8 side, kind, time_in_force, stp_mode;
@@ -170,15 +170,25 @@ static u32 crc_over(u32 crc, const u8 *at, size_t size) {
 _Static_assert(sizeof(Parameters) - PLAIN_SIZE == CRC_ZEROS, "what a plain order has none of");
 
 /* A plain order has none of the later fields: what so many zeros do to a CRC is a table. */
-static u32 fingerprint_of_parameters(const Parameters *parameters, bool plain) {
+static u32 fingerprint_of_parameters(const Parameters *parameters, bool plain, u32 start) {
     const u8 *bytes = (const void *)parameters;
-    u32 crc = crc_over(0xffffffffu, bytes, PLAIN_SIZE);
+    u32 crc = crc_over(~start, bytes, PLAIN_SIZE);
     if (plain)
         crc = CRC_OF_ZEROS[0][crc & 255] ^ CRC_OF_ZEROS[1][crc >> 8 & 255] ^ CRC_OF_ZEROS[2][crc >> 16 & 255] ^
               CRC_OF_ZEROS[3][crc >> 24];
     else
         crc = crc_over(crc, bytes + PLAIN_SIZE, sizeof *parameters - PLAIN_SIZE);
     return ~crc;
+}
+
+u32 crc_of(u32 start, const u8 *bytes, size_t size) { return ~crc_over(~start, bytes, size); }
+
+/* A block order's fingerprint begins with its rule and what was requested. */
+static u32 start_of_fingerprint(const Engine *engine, const Order *order) {
+    const u32 slot = block_of(engine, order);
+    if (LIKELY(!slot)) return 0;
+    const u32 words[2] = {block_at(engine, slot)->rule_id, block_at(engine, slot)->requested_crc};
+    return crc_of(0, (const u8 *)words, sizeof words);
 }
 
 static inline void set_parameters(const Engine *engine, Parameters *parameters, const Order *order) {
@@ -200,9 +210,11 @@ u32 fingerprint_of(const Engine *engine, const Order *order) {
         const Terms *terms = terms_at(engine, order->terms);
         parameters.display_lots = terms->display_lots;
         parameters.expires_ms = terms->expires_ms;
+        parameters.stop_price_ticks = terms->stop_price_ticks;
+        parameters.trailing_bips = terms->trailing_bips;
         if (terms->placed_lots) parameters.placed_lots = terms->placed_lots;
     }
-    return fingerprint_of_parameters(&parameters, !order->terms);
+    return fingerprint_of_parameters(&parameters, !order->terms, start_of_fingerprint(engine, order));
 }
 
 u32 fingerprint_of_incoming(const Engine *engine, const Incoming *incoming) {
@@ -211,8 +223,12 @@ u32 fingerprint_of_incoming(const Engine *engine, const Incoming *incoming) {
     parameters.budget_units = incoming->budget_units;
     parameters.display_lots = incoming->display_lots;
     parameters.expires_ms = incoming->expires_ms;
+    parameters.stop_price_ticks = incoming->stop_price_ticks;
+    parameters.trailing_bips = incoming->trailing_bips;
     return fingerprint_of_parameters(&parameters,
-                                     !(incoming->budget_units | incoming->display_lots | incoming->expires_ms));
+                                     !(incoming->budget_units | incoming->display_lots | incoming->expires_ms |
+                                       incoming->stop_price_ticks | incoming->trailing_bips),
+                                     start_of_fingerprint(engine, incoming->order));
 }
 
 ClosedId *closed_id_at(const Engine *engine, u32 place) {

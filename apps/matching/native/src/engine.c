@@ -39,6 +39,8 @@ static Engine *engine_new(u64 hash_seed) {
     pool_init(&engine->seats, sizeof(Seat), 8, 0);
     pool_init(&engine->markets_pool, sizeof(Market), 2, 0);
     pool_init(&engine->assets_pool, sizeof(Asset), 4, 0);
+    pool_init(&engine->rules, sizeof(AllocationRule), 4, 0);
+    pool_init(&engine->blocks, sizeof(BlockOrder), 4, 0);
     pool_init(&engine->inner_nodes, sizeof(InnerNode), 6, 0);
     pool_init(&engine->leaves, sizeof(Leaf), 8, 0);
     pool_init(&engine->timers, sizeof(Timer), 10, 0);
@@ -78,7 +80,8 @@ void nbp_free(nbp_engine *engine) {
     if (!engine) return;
     Pool *pools[] = {&engine->orders,       &engine->terms,       &engine->holds,       &engine->balances,
                      &engine->accounts,     &engine->seats,       &engine->markets_pool, &engine->assets_pool,
-                     &engine->inner_nodes,  &engine->leaves,      &engine->timers};
+                     &engine->inner_nodes,  &engine->leaves,      &engine->timers,       &engine->rules,
+                     &engine->blocks};
     for (size_t at = 0; at < sizeof pools / sizeof *pools; at++) pool_free(engine, pools[at]);
     Table *tables[] = {&engine->order_ids, &engine->account_ids, &engine->seat_ids, &engine->balance_ids,
                        &engine->hold_keys};
@@ -102,11 +105,12 @@ static inline void mark_command(Engine *engine, const CommandHeader *header) {
 
 static inline void apply(Engine *engine, const u8 *frame, const Ahead *ahead) {
     switch (frame[1]) {
-        case COMMAND_KIND_PLACE_ORDER: place_order(engine, frame, ahead, NULL, NULL); break;
+        case COMMAND_KIND_PLACE_ORDER: place_order(engine, frame, ahead, NULL, NULL, 0); break;
         case COMMAND_KIND_CANCEL_ORDER: cancel_order(engine, frame); break;
         case COMMAND_KIND_TICK: break; /* time passes: what was due has run before this */
         case COMMAND_KIND_CANCEL_ALL: cancel_all(engine, frame); break;
         case COMMAND_KIND_AMEND_ORDER: amend_order(engine, frame); break;
+        case COMMAND_KIND_PLACE_BLOCK: place_block(engine, frame); break;
         case COMMAND_KIND_REPLACE_ORDER: replace_order(engine, frame); break;
         case COMMAND_KIND_SET_CANCEL_TIMER: set_cancel_timer(engine, frame); break;
         case COMMAND_KIND_CREDIT: relayed(engine, frame, money_credit); break;
@@ -119,6 +123,7 @@ static inline void apply(Engine *engine, const u8 *frame, const Ahead *ahead) {
         case COMMAND_KIND_SET_MARKET: relayed(engine, frame, set_market); break;
         case COMMAND_KIND_SET_MARKET_STATE: relayed(engine, frame, set_market_state); break;
         case COMMAND_KIND_SET_ACCOUNT: relayed(engine, frame, set_account); break;
+        case COMMAND_KIND_SET_ALLOCATION: relayed(engine, frame, set_allocation); break;
         case COMMAND_KIND_REVIEW_ORDER: relayed(engine, frame, review_order); break;
         default: fail(engine, NBP_INVARIANT_BROKEN, "a command of kind %u has no handler", frame[1]);
     }

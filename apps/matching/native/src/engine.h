@@ -203,8 +203,34 @@ struct Account {
     u32 fee_tier;
     u32 timer_place; /* in the heap, 0 without a timer */
     u32 first_seat, first_balance;
+    u32 first_rule; /* by which it places block orders */
+    u32 open_shares; /* open block orders that hold something of it */
+    u32 check_shares; /* of invariants.c */
     u32 slot;
 };
+
+/* Who gets how much of a block order, in the order that settles ties; weights are for FIXED only. */
+typedef struct AllocationRule {
+    u32 rule_id, method, count;
+    u32 next; /* of the account */
+    u64 accounts[MAX_ALLOCATION_ACCOUNTS];
+    u32 weights_bp[MAX_ALLOCATION_ACCOUNTS];
+} AllocationRule;
+
+/* What one sub-account is to get of a block order, and what it has got: lots, those without money included. */
+typedef struct Share {
+    i64 final_lots, allocated_lots;
+    u32 seat;
+    u32 unused;
+} Share;
+
+/* What makes an order a block order: shares above 0, in the order of the rule. */
+typedef struct BlockOrder {
+    u32 rule_id, requested_crc; /* for the fingerprint */
+    u32 count;
+    u32 unused;
+    Share shares[MAX_ALLOCATION_ACCOUNTS];
+} BlockOrder;
 
 /* What only some orders have (terms.py). */
 typedef struct Terms {
@@ -212,6 +238,9 @@ typedef struct Terms {
     u64 accepted_seq;
     i64 reserve_lots, prevented_lots, placed_lots;
     u64 park_due_ms, parked_seq;
+    i64 stop_price_ticks;
+    u32 trailing_bips;
+    u32 block; /* slot of the shares of a block order, 0 for every other one */
     u32 waiting; /* a Waiting, 0 for an order that stands in a book */
     u32 timer_place; /* in the heap, 0 without a timer */
 } Terms;
@@ -262,6 +291,8 @@ struct Market {
     i64 last_price_ticks; /* 0 before the first trade */
     u64 last_trade_id, last_agg_id, last_prevented_id;
     u32 state, cause, skips, slot;
+    u64 until_ms, reopens_ms; /* when a timer ends the state, 0 for none */
+    u32 rule_id; /* of the breaker that halted it, 0 for none */
     Asset *base_asset, *quote_asset;
     BookSide sides[2]; /* SIDE_BUY, SIDE_SELL */
     i32 maker_ppm[MAX_FEE_TIERS], taker_ppm[MAX_FEE_TIERS]; /* by tier of the account */
@@ -319,6 +350,7 @@ struct nbp_engine {
     bool has_avx2;
 
     Pool orders, terms, holds, balances, accounts, seats, markets_pool, assets_pool;
+    Pool rules, blocks; /* of block orders (allocation.c) */
     Pool inner_nodes, leaves; /* of the books */
     Pool timers; /* a heap; slot 1 is its first entry */
     u32 timer_count;
@@ -337,7 +369,7 @@ struct nbp_engine {
 
     Buffer body; /* of the last snapshot or table */
     Buffer scratch; /* of one function at a time */
-    MemoryBlock *blocks;
+    MemoryBlock *memory_blocks;
     u8 *block_at;
     size_t block_left;
     Segment *free_segments;
@@ -365,12 +397,14 @@ typedef struct Incoming {
     u32 waiting; /* what it will wait for, if the checks that follow let it in */
     Seat *seat;
     i64 budget_units; /* quote; the order has no quantity then */
-    i64 display_lots, expires_ms;
+    i64 display_lots, expires_ms, stop_price_ticks;
+    u32 trailing_bips;
     i64 filled_lots; /* of an order with a budget, which has no quantity to count from */
     u64 id_hash;
     const Ahead *ahead;
     u32 settings_version;
 } Incoming;
+_Static_assert(sizeof(Incoming) % 16 == 0, "clear() takes whole pairs of words");
 
 /* ---- accounts.c: accounts, balances, seats, assets ---------------------------------------------------------------- */
 Account *find_account(Engine *engine, u64 account_id); /* NULL */
@@ -501,17 +535,19 @@ Level *find_level(Engine *engine, BookSide *side, i64 price_ticks); /* where it 
 
 /* ---- the order of work --------------------------------------------------------------------------------------------- */
 #define ANSWERED 0x100u /* the command has been answered already: a duplicate, or a cancel that failed */
-typedef bool Proceed(Engine *engine, const void *context);
+typedef u32 Proceed(Engine *engine, Incoming *incoming, const void *context); /* a reason, ANSWERED, or 0 */
 /* `ahead` may be NULL. */
-void place_order(Engine *engine, const u8 *frame, const Ahead *ahead, Proceed *proceed, const void *context);
+void place_order(Engine *engine, const u8 *frame, const Ahead *ahead, Proceed *proceed, const void *context,
+                 u32 block);
 void replace_order(Engine *engine, const u8 *frame);
+void place_block(Engine *engine, const u8 *frame);
 void cancel_order(Engine *engine, const u8 *frame);
 void cancel_all(Engine *engine, const u8 *frame);
 void amend_order(Engine *engine, const u8 *frame);
 void set_cancel_timer(Engine *engine, const u8 *frame);
 u32 find_order(Engine *engine, u32 market_id, u64 account_id, u64 order_id, const u8 *client_id); /* slot, 0 */
-bool cancel_named(Engine *engine, u32 market_id, u64 account_id, u64 order_id, const u8 *client_id,
-                  const u8 *cancel_client_id);
+bool replace_named(Engine *engine, u32 market_id, u64 account_id, u64 order_id, const u8 *client_id,
+                   const u8 *cancel_client_id);
 
 bool limit_is_well_formed(const Incoming *incoming);
 bool maker_is_well_formed(const Incoming *incoming);
@@ -569,11 +605,48 @@ static inline Balance *pays_with(const Engine *engine, const Order *order) {
 }
 i64 need_units(const Engine *engine, const Order *order); /* what a resting limit order holds */
 i64 units_for(const Market *market, const Order *order, i64 lots); /* what `lots` of it hold */
-bool hold_for(Incoming *incoming);
+bool hold_for(Engine *engine, Incoming *incoming);
 void release_for(Engine *engine, const Order *order);
 void release_lots(Engine *engine, const Order *order, i64 lots);
 void hold(Engine *engine, Balance *balance, i64 units);
 void release(Engine *engine, Balance *balance, i64 units);
+static inline u32 block_of(const Engine *engine, const Order *order) {
+    return order->terms ? terms_at(engine, order->terms)->block : 0;
+}
+
+/* ---- allocation.c, shares.c, block.c ------------------------------------------------------------------------------- */
+/* Lots that a share gets in one step, and its part of the fee or rebate of it. `share` is NULL for a party that is no
+   block order. */
+typedef struct Payment {
+    Share *share;
+    Seat *seat;
+    i64 lots, fee_units, rebate_units;
+} Payment;
+typedef struct Payments {
+    Payment each[MAX_ALLOCATION_ACCOUNTS];
+    u32 count;
+} Payments;
+static inline BlockOrder *block_at(const Engine *engine, u32 slot) { return pool_at(&engine->blocks, slot); }
+static inline AllocationRule *rule_at(const Engine *engine, u32 slot) { return pool_at(&engine->rules, slot); }
+void largest_remainder(i64 *parts, i64 total, const i64 *weights, u32 count);
+void allocate(Engine *engine, u32 block, i64 lots, Payments *portions);
+u32 find_rule(const Engine *engine, const Account *account, u32 rule_id);
+void put_rule(Engine *engine, Account *account, const AllocationRule *rule);
+void drop_rule(Engine *engine, Account *account, u32 rule_id);
+bool is_of_family(Engine *engine, const AllocationRule *rule, const Account *owner);
+u32 set_allocation(Engine *engine, const u8 *frame);
+bool is_well_formed_block(const Incoming *incoming);
+i64 hold_per_lot(const Engine *engine, const Order *order);
+Balance *paid_by(const Order *order, const Seat *seat);
+bool hold_shares(Engine *engine, const Order *order, u32 block);
+void release_shares(Engine *engine, const Order *order, u32 block);
+void take_off_shares(Engine *engine, const Order *order, u32 block, i64 lots, Payments *portions);
+void exchange_shares(Engine *engine, const Incoming *taker, Order *maker, i64 lots, i64 lot_cost, i64 held_per_lot,
+                     i64 taker_fee, i64 maker_fee, i64 rebate, Payments parts[2]);
+void tell_print(Engine *engine, const Order *taker, const Order *maker, const Payments parts[2], u64 trade_id,
+                i64 price_ticks);
+void tell_taken_off(Engine *engine, const Order *order, const Payments *portions);
+void tell_held(Engine *engine, const Order *order);
 
 /* ---- money.c, settings.c, states.c, relay.c, poison.c: each returns why it refused --------------------------------- */
 u32 money_credit(Engine *engine, const u8 *frame);
@@ -595,8 +668,10 @@ void skip_command(Engine *engine, const u8 *frame, u32 reason);
 void count_skip(Engine *engine, u32 market_id);
 
 /* ---- framing.c ----------------------------------------------------------------------------------------------------- */
+bool is_order_of(const u8 *frame, u32 market_id, u64 account_id); /* a PLACE_ORDER frame */
 void check_framing(Engine *engine, const u8 *frames, size_t size);
 bool is_text(const u8 *field, u32 size);
+u32 crc_of(u32 start, const u8 *bytes, size_t size); /* of zlib; `size` is a multiple of 4 */
 extern const u8 NO_CLIENT_ID[CLIENT_ID_SIZE];
 
 /* ---- journal.c: one function an event ------------------------------------------------------------------------------ */
@@ -629,8 +704,9 @@ void event_money_moved(Engine *engine, const MoneyFrame *money, const Balance *b
 void event_relay_refused(Engine *engine, const u8 *frame, u32 reason);
 void event_settings_applied(Engine *engine, const u8 *frame, u64 object_id, u32 market_id, u64 account_id,
                             u32 settings_version, u64 family_id, u32 fee_tier);
-void event_market_state_changed(Engine *engine, u32 market_id, u64 relay_seq, u32 source, u32 old_state, u32 new_state,
-                                u32 cause);
+void event_market_state_changed(Engine *engine, const Market *market, u64 relay_seq, u32 source, u32 old_state);
+void event_allocated(Engine *engine, const Order *order, const Share *share, u32 step, i64 lots, u64 trade_id,
+                     i64 price_ticks, i64 fee_units, bool is_taker);
 void event_internal_reject(Engine *engine, u32 op, u64 relay_seq, u32 source, u32 reason, u32 market_id,
                            u64 account_id);
 

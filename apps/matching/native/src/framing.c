@@ -20,6 +20,13 @@ void check_framing(Engine *engine, const u8 *frames, size_t size) {
     }
 }
 
+/* A PLACE_ORDER frame of that market and account; the frames behind a head are not checked before. */
+bool is_order_of(const u8 *frame, u32 market_id, u64 account_id) {
+    const CommandHeader *header = (const void *)frame;
+    return header->version == COMMAND_VERSION && header->kind == COMMAND_KIND_PLACE_ORDER &&
+           header->market_id == market_id && header->account_id == account_id;
+}
+
 /* A NUL-padded field of ASCII characters without NUL among them, which every reader can decode and store. `size` is a
    multiple of 4. */
 bool is_text(const u8 *field, u32 size) {

@@ -8,13 +8,16 @@ i64 units_for(const Market *market, const Order *order, i64 lots) {
     return (i64)((u64)lots * (u64)market->lot_size);
 }
 
+/* What an open order holds in all; of a block order see its shares. */
 i64 need_units(const Engine *engine, const Order *order) {
     return units_for(market_of(engine, order), order, open_lots(engine, order));
 }
 
-/* Hold what a limit order needs; false, and nothing changed, where it is not available. */
-bool hold_for(Incoming *incoming) {
+/* Hold what an order by quantity needs; false, and nothing changed, where it is not available. */
+bool hold_for(Engine *engine, Incoming *incoming) {
     const Order *order = incoming->order;
+    const u32 block = block_of(engine, order);
+    if (UNLIKELY(block)) return hold_shares(engine, order, block);
     Balance *pays = order->side == SIDE_BUY ? incoming->seat->quote : incoming->seat->base;
     i64 need = units_for(incoming->seat->market, order, order->left_lots);
     if (pays->available_units < need) return false;
@@ -23,10 +26,16 @@ bool hold_for(Incoming *incoming) {
     return true;
 }
 
-/* Give back what a limit order that ends still holds. */
-void release_for(Engine *engine, const Order *order) { release(engine, pays_with(engine, order), need_units(engine, order)); }
+/* Give back what an order by quantity that ends still holds. */
+void release_for(Engine *engine, const Order *order) {
+    const u32 block = block_of(engine, order);
+    if (UNLIKELY(block))
+        release_shares(engine, order, block);
+    else
+        release(engine, pays_with(engine, order), need_units(engine, order));
+}
 
-/* Give back what an order holds for `lots` of it. A market buy by quantity has no price and holds nothing. */
+/* Give back what an order, no block order, holds for `lots` of it. A market buy by quantity has no price and holds nothing. */
 void release_lots(Engine *engine, const Order *order, i64 lots) {
     release(engine, pays_with(engine, order), units_for(market_of(engine, order), order, lots));
 }

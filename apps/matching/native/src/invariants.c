@@ -122,6 +122,29 @@ static u64 check_book(Engine *engine, Market *market, u64 *nodes, u64 *leaves) {
     return orders;
 }
 
+/* The shares of a block order are its lots, none is a lot ahead, and all are of the family. */
+static void check_shares(Engine *engine, const Order *order, u32 slot) {
+    const BlockOrder *block = block_at(engine, slot);
+    const Long id = order->order_id;
+    i128 final = 0, open = 0;
+    for (u32 at = 0; at < block->count; at++) {
+        const Share *share = &block->shares[at];
+        const Seat *seat = seat_at(engine, share->seat);
+        require(engine, share->final_lots > 0 && share->allocated_lots >= 0 && share->allocated_lots <= share->final_lots,
+                "order %llu: a share got more than it may have", id);
+        require(engine, seat->account->family_id == account_of(engine, order)->family_id,
+                "order %llu: a share outside the family", id);
+        require(engine, seat->market == market_of(engine, order), "order %llu: a share has a foreign seat", id);
+        const i128 ahead = (i128)share->allocated_lots * order->quantity_lots -
+                           (i128)share->final_lots * (order->quantity_lots - open_lots(engine, order));
+        require(engine, ahead < order->quantity_lots, "order %llu: a share is a lot ahead", id);
+        final += share->final_lots;
+        open += share->final_lots - share->allocated_lots;
+    }
+    require(engine, final == order->quantity_lots, "order %llu: the shares of a block order are not its quantity", id);
+    require(engine, open == open_lots(engine, order), "order %llu: shares miss lots", id);
+}
+
 /* An open order that stands in no book. */
 static void check_waiting(Engine *engine, const Order *order) {
     const Terms *terms = terms_at(engine, order->terms);
@@ -154,6 +177,7 @@ static u64 check_seats(Engine *engine) {
                     "order %llu stands at another account", (Long)order->order_id);
             require(engine, find_order_id(engine, order->order_id) == at, "order %llu is not found by its id",
                     (Long)order->order_id);
+            if (block_of(engine, order)) check_shares(engine, order, block_of(engine, order));
             if (waiting_of(engine, order)) {
                 check_waiting(engine, order);
                 waiting++;
@@ -170,6 +194,21 @@ static u64 check_seats(Engine *engine) {
     return orders - waiting;
 }
 
+/* What the order holds, by balance. */
+static void add_needs(Engine *engine, const Order *order, i128 *need) {
+    const u32 slot = block_of(engine, order);
+    if (!slot) {
+        need[pays_with(engine, order)->check_place] += need_units(engine, order);
+        return;
+    }
+    const BlockOrder *block = block_at(engine, slot);
+    for (u32 at = 0; at < block->count; at++) {
+        const Share *share = &block->shares[at];
+        need[paid_by(order, seat_at(engine, share->seat))->check_place] +=
+            (i128)(share->final_lots - share->allocated_lots) * hold_per_lot(engine, order);
+    }
+}
+
 /* held == what open orders and keyed holds need; what is inside == what came in. Sums stand in scratch, by balance and by
    asset, and are taken apart again. */
 static void check_money(Engine *engine) {
@@ -180,7 +219,7 @@ static void check_money(Engine *engine) {
     for (u32 slot = 1; slot < engine->seats.used; slot++)
         for (u32 at = seat_at(engine, slot)->first_order; at; at = order_at(engine, at)->seat_next) {
             const Order *order = order_at(engine, at);
-            need[pays_with(engine, order)->check_place] += need_units(engine, order);
+            add_needs(engine, order, need);
         }
     for (u32 slot = 1; slot < engine->holds.used; slot++) {
         const KeyedHold *held = hold_at(engine, slot);
@@ -281,11 +320,25 @@ static void check_timers(Engine *engine) {
 
 /* Nothing is taken from a pool or a table that nobody has. */
 static void check_pools(Engine *engine, u64 nodes, u64 leaves) {
-    u64 window = 0, terms = 0;
+    u64 window = 0, terms = 0, blocks = 0, rules = 0;
     for (u32 place = 0; place < WINDOW; place++) window += engine->order_window[place] != 0;
     for (u32 slot = 1; slot < engine->seats.used; slot++)
         for (u32 at = seat_at(engine, slot)->first_order; at; at = order_at(engine, at)->seat_next)
-            terms += order_at(engine, at)->terms != 0;
+            if (order_at(engine, at)->terms) {
+                const u32 block = block_of(engine, order_at(engine, at));
+                terms++;
+                if (!block) continue;
+                blocks++;
+                for (u32 place = 0; place < block_at(engine, block)->count; place++)
+                    seat_at(engine, block_at(engine, block)->shares[place].seat)->account->check_shares++;
+            }
+    for (u32 slot = 1; slot < engine->accounts.used; slot++) {
+        Account *account = account_at(engine, slot);
+        require(engine, account->open_shares == account->check_shares, "the shares of open block orders are miscounted");
+        account->check_shares = 0;
+        for (u32 rule = account->first_rule; rule; rule = rule_at(engine, rule)->next) rules++;
+    }
+    require(engine, engine->blocks.live == blocks && engine->rules.live == rules, "a block order or a rule is lost");
     require(engine, engine->orders.live == engine->open_orders, "an order's slot is lost");
     require(engine, window + engine->order_ids.count == engine->open_orders, "an order's id is lost");
     require(engine, engine->terms.live == terms, "terms are lost");

@@ -95,7 +95,8 @@ void event_rested(Engine *engine, const Order *order, i64 level_lots) {
     event->side = order->side;
 }
 
-/* `cancel_client_id` may be NULL. `level_lots` counts only where the order was resting. */
+/* `cancel_client_id` may be NULL. `level_lots` counts only where the order was resting. Shares of a block order,
+   released before, follow. */
 void event_closed(Engine *engine, const Order *order, u32 status, u32 reason, i64 filled, const u8 *cancel_client_id,
                   u32 flags, i64 level_lots) {
     const Seat *seat = seat_of(engine, order);
@@ -117,6 +118,35 @@ void event_closed(Engine *engine, const Order *order, u32 status, u32 reason, i6
     memcpy(event->client_id, order->client_id, CLIENT_ID_SIZE);
     if (cancel_client_id) memcpy(event->cancel_client_id, cancel_client_id, CLIENT_ID_SIZE);
     event->stp_mode = order->stp_mode;
+    const u32 slot = block_of(engine, order);
+    if (LIKELY(!slot)) return;
+    const BlockOrder *block = block_at(engine, slot);
+    for (u32 at = 0; at < block->count; at++) {
+        const i64 open = block->shares[at].final_lots - block->shares[at].allocated_lots;
+        if (open) event_allocated(engine, order, &block->shares[at], ALLOCATION_STEP_RELEASED, open, 0, 0, 0, false);
+    }
+}
+
+/* One share of a block order; `step` is an AllocationStep and `lots` those of this step. */
+void event_allocated(Engine *engine, const Order *order, const Share *share, u32 step, i64 lots, u64 trade_id,
+                     i64 price_ticks, i64 fee_units, bool is_taker) {
+    const Seat *seat = seat_at(engine, share->seat);
+    AllocatedEvent *event = EVENT(engine, ALLOCATED, is_taker ? ALLOCATED_FLAG_TAKER : 0, 0, seat->market->market_id,
+                                  seat->account->account_id);
+    event->order_id = order->order_id;
+    event->owner_account_id = account_of(engine, order)->account_id;
+    event->trade_id = trade_id;
+    event->price_ticks = price_ticks;
+    event->quantity_lots = lots;
+    event->fee_units = fee_units;
+    event->final_lots = share->final_lots;
+    event->allocated_lots = share->allocated_lots;
+    event->base_available = seat->base->available_units;
+    event->base_held = seat->base->held_units;
+    event->quote_available = seat->quote->available_units;
+    event->quote_held = seat->quote->held_units;
+    event->step = (u8)step;
+    event->side = order->side;
 }
 
 void event_cancel_rejected(Engine *engine, u32 market_id, u64 account_id, u64 order_id, const u8 *client_id,
@@ -256,7 +286,7 @@ void event_relay_refused(Engine *engine, const u8 *bytes, u32 reason) {
         event->object_id = money->asset_id;
         event->amount_units = money->amount_units;
         if (is_text(money->key, sizeof money->key)) memcpy(event->key, money->key, sizeof event->key);
-    } else if (head->kind == COMMAND_KIND_SET_ACCOUNT) {
+    } else if (head->kind == COMMAND_KIND_SET_ACCOUNT || head->kind == COMMAND_KIND_SET_ALLOCATION) {
         event->object_id = head->account_id;
     } else if (head->kind == COMMAND_KIND_REVIEW_ORDER) {
         event->object_id = ((const ReviewOrderFrame *)(const void *)bytes)->order_id;
@@ -276,14 +306,17 @@ void event_settings_applied(Engine *engine, const u8 *bytes, u64 object_id, u32 
     event->fee_tier = (u16)fee_tier;
 }
 
-void event_market_state_changed(Engine *engine, u32 market_id, u64 relay_seq, u32 source, u32 old_state, u32 new_state,
-                                u32 cause) {
-    MarketStateChangedEvent *event = EVENT(engine, MARKET_STATE_CHANGED, 0, 0, market_id, 0);
+/* The market is in its new state. */
+void event_market_state_changed(Engine *engine, const Market *market, u64 relay_seq, u32 source, u32 old_state) {
+    MarketStateChangedEvent *event = EVENT(engine, MARKET_STATE_CHANGED, 0, 0, market->market_id, 0);
     event->relay_seq = relay_seq;
     event->source = (u16)source;
     event->old_state = (u8)old_state;
-    event->new_state = (u8)new_state;
-    event->cause = (u8)cause;
+    event->new_state = (u8)market->state;
+    event->cause = (u8)market->cause;
+    event->until_ms = market->until_ms;
+    event->reopens_ms = market->reopens_ms;
+    event->rule_id = market->rule_id;
 }
 
 void event_internal_reject(Engine *engine, u32 op, u64 relay_seq, u32 source, u32 reason, u32 market_id,

@@ -15,6 +15,7 @@ static bool has_terms(const Incoming *incoming) { return incoming->display_lots 
 /* A price, a quantity, and what its time in force takes: an end for GTD only, a display only where it can rest. */
 bool limit_is_well_formed(const Incoming *incoming) {
     const Order *order = incoming->order;
+    if (incoming->stop_price_ticks || incoming->trailing_bips) return false;
     if (order->price_ticks <= 0 || order->quantity_lots <= 0 || incoming->budget_units) return false;
     if (order->time_in_force < TIME_IN_FORCE_GTC || order->time_in_force > TIME_IN_FORCE_GTD) return false;
     bool till_date = order->time_in_force == TIME_IN_FORCE_GTD;
@@ -55,7 +56,7 @@ u32 place_limit(Engine *engine, Incoming *incoming) {
         u32 reason = account_limits_fault(incoming);
         if (reason) return reason;
     }
-    if (!hold_for(incoming)) return REASON_INSUFFICIENT_BALANCE;
+    if (!hold_for(engine, incoming)) return REASON_INSUFFICIENT_BALANCE;
     if (order->kind == ORDER_KIND_LIMIT_MAKER && would_match(engine, market, order)) {
         release_for(engine, order);
         return REASON_WOULD_MATCH;
@@ -81,11 +82,15 @@ u32 place_limit(Engine *engine, Incoming *incoming) {
         if (order->terms) {
             terms_at(engine, order->terms)->accepted_seq = engine->seq;
             start_terms(engine, slot);
+            tell_held(engine, order);
         }
         return REASON_NONE;
     }
     event_accepted(engine, incoming, 0);
-    if (order->terms) terms_at(engine, order->terms)->accepted_seq = engine->seq;
+    if (order->terms) {
+        terms_at(engine, order->terms)->accepted_seq = engine->seq;
+        tell_held(engine, order);
+    }
     match_and_rest(engine, incoming);
     return REASON_NONE;
 }

@@ -6,7 +6,7 @@ bool market_is_well_formed(const Incoming *incoming) {
     const Order *order = incoming->order;
     return order->price_ticks == 0 && order->quantity_lots >= 0 && incoming->budget_units >= 0 &&
            (order->quantity_lots > 0) != (incoming->budget_units > 0) && order->time_in_force == TIME_IN_FORCE_NONE &&
-           !has_terms(incoming);
+           !has_terms(incoming) && !incoming->stop_price_ticks && !incoming->trailing_bips;
 }
 
 u32 market_order_fault(Engine *engine, Incoming *incoming) {
@@ -17,6 +17,7 @@ u32 market_order_fault(Engine *engine, Incoming *incoming) {
 static void accept_market(Engine *engine, Incoming *incoming) {
     incoming->order->order_id = take_order_id(engine);
     event_accepted(engine, incoming, 0);
+    tell_held(engine, incoming->order);
 }
 
 static void close_market(Engine *engine, Incoming *incoming, u32 status, u32 reason, i64 filled) {
@@ -34,21 +35,17 @@ static void expire_market(Engine *engine, Incoming *incoming, u32 stopped_by, i6
 /* A buy must afford what would print and holds nothing; a sell must have, and holds, its whole quantity. */
 static u32 place_by_quantity(Engine *engine, Incoming *incoming) {
     Order *order = incoming->order;
-    const i64 lot_size = incoming->seat->market->lot_size;
-    Balance *pays = order->side == SIDE_BUY ? incoming->seat->quote : incoming->seat->base;
     if (order->side == SIDE_BUY) {
-        if (pays->available_units < would_print(engine, incoming, NO_LIMIT(SIDE_BUY), 0).quote_units)
+        if (incoming->seat->quote->available_units < would_print(engine, incoming, NO_LIMIT(SIDE_BUY), 0).quote_units)
             return REASON_INSUFFICIENT_BALANCE;
-    } else {
-        i64 need = order->quantity_lots * lot_size;
-        if (pays->available_units < need) return REASON_INSUFFICIENT_BALANCE;
-        hold(engine, pays, need);
+    } else if (!hold_for(engine, incoming)) {
+        return REASON_INSUFFICIENT_BALANCE;
     }
     accept_market(engine, incoming);
     u32 stopped_by = sweep(engine, incoming, NO_LIMIT(order->side), NULL);
     remember_incoming(engine, incoming);
     if (order->left_lots || stopped_by == REASON_SELF_TRADE) {
-        if (order->side != SIDE_BUY) release(engine, pays, order->left_lots * lot_size);
+        if (order->side != SIDE_BUY) release_for(engine, order);
         expire_market(engine, incoming, stopped_by, filled_lots(engine, order));
     }
     return REASON_NONE;
@@ -86,6 +83,6 @@ static u32 place_by_budget(Engine *engine, Incoming *incoming) {
 /* From the funds on; why it is refused, or 0 when it was accepted and has ended. */
 u32 place_market(Engine *engine, Incoming *incoming) {
     u32 reason = incoming->budget_units ? place_by_budget(engine, incoming) : place_by_quantity(engine, incoming);
-    drop_incoming(engine, incoming); /* a prevented match may have brought terms */
+    if (!reason) drop_incoming(engine, incoming); /* a prevented match may have brought terms */
     return reason;
 }

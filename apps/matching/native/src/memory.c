@@ -76,8 +76,8 @@ void *chunk_take(Engine *engine, size_t size) {
             free(block);
             fail(engine, NBP_OUT_OF_MEMORY, "no memory for %zu bytes", room);
         }
-        *block = (MemoryBlock){engine->blocks, memory, room};
-        engine->blocks = block;
+        *block = (MemoryBlock){engine->memory_blocks, memory, room};
+        engine->memory_blocks = block;
         engine->block_at = memory;
         engine->block_left = room;
     }
@@ -89,9 +89,9 @@ void *chunk_take(Engine *engine, size_t size) {
 }
 
 void free_chunks(Engine *engine) {
-    while (engine->blocks) {
-        MemoryBlock *block = engine->blocks;
-        engine->blocks = block->before;
+    while (engine->memory_blocks) {
+        MemoryBlock *block = engine->memory_blocks;
+        engine->memory_blocks = block->before;
         unmap_block(block->memory, block->size);
         free(block);
     }

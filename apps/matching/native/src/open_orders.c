@@ -13,9 +13,16 @@ u32 new_order(Engine *engine, const Order *order) {
     return slot;
 }
 
+static void free_terms(Engine *engine, Order *order) {
+    const u32 block = terms_at(engine, order->terms)->block;
+    if (block) pool_give(&engine->blocks, block);
+    pool_give(&engine->terms, order->terms);
+    order->terms = 0;
+}
+
 void free_order(Engine *engine, u32 slot) {
     Order *order = order_at(engine, slot);
-    if (order->terms) pool_give(&engine->terms, order->terms);
+    if (UNLIKELY(order->terms)) free_terms(engine, order);
     order->order_id = 0;
     pool_give(&engine->orders, slot);
 }
@@ -25,8 +32,7 @@ void drop_incoming(Engine *engine, Incoming *incoming) {
     if (incoming->slot) {
         free_order(engine, incoming->slot);
     } else if (incoming->order->terms) {
-        pool_give(&engine->terms, incoming->order->terms);
-        incoming->order->terms = 0;
+        free_terms(engine, incoming->order);
     }
 }
 
@@ -55,6 +61,12 @@ static void leave_seat(Engine *engine, u32 slot) {
     drop_order_id(engine, order->order_id, slot);
 }
 
+static void count_shares(Engine *engine, u32 slot, i32 more) {
+    const BlockOrder *block = block_at(engine, slot);
+    for (u32 at = 0; at < block->count; at++)
+        seat_at(engine, block->shares[at].seat)->account->open_shares += (u32)more;
+}
+
 void start_terms(Engine *engine, u32 slot) {
     Order *order = order_at(engine, slot);
     if (!order->terms) return;
@@ -64,6 +76,7 @@ void start_terms(Engine *engine, u32 slot) {
     else if (terms->expires_ms)
         add_timer(engine, terms->expires_ms, terms->accepted_seq, TIMER_ORDER, slot);
     if (terms->display_lots) seat_of(engine, order)->iceberg_orders++;
+    if (terms->block) count_shares(engine, terms->block, 1);
 }
 
 /* The opposite of start_terms. */
@@ -73,6 +86,7 @@ static void stop_terms(Engine *engine, u32 slot) {
     const Terms *terms = terms_at(engine, order->terms);
     if (terms->timer_place) stop_timer(engine, TIMER_ORDER, slot);
     if (terms->display_lots) seat_of(engine, order)->iceberg_orders--;
+    if (terms->block) count_shares(engine, terms->block, -1);
 }
 
 i64 rest_order(Engine *engine, u32 slot, u64 id_hash) {

@@ -23,6 +23,7 @@ void park_order(Engine *engine, Incoming *incoming, u32 slot) {
     terms->accepted_seq = engine->seq;
     u64 due_ms = engine->now_ms + (u64)market->settings.park_expiry_s * 1000;
     if (terms->expires_ms && (u64)terms->expires_ms < due_ms) due_ms = (u64)terms->expires_ms;
+    tell_held(engine, order);
     event_parked(engine, order, reference_price(market), due_ms);
     wait_order(engine, slot, incoming->id_hash);
     terms->park_due_ms = due_ms;

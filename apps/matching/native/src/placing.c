@@ -72,8 +72,9 @@ static Seat *first_seat(Engine *engine, Market *market, u64 account_id) {
     return account ? take_seat(engine, account, market) : NULL;
 }
 
-/* Between the order's own checks and what depends on the account stands `proceed`, which may end it there. */
-void place_order(Engine *engine, const u8 *bytes, const Ahead *ahead, Proceed *proceed, const void *context) {
+/* Between the order's own checks and what depends on the account stands `proceed`; it may refuse the order, or end it
+   there without a word. `block` makes it a block order, and is given back where it does not come to rest. */
+void place_order(Engine *engine, const u8 *bytes, const Ahead *ahead, Proceed *proceed, const void *context, u32 block) {
     const PlaceOrderFrame *frame = (const void *)bytes;
     const KindRules *rules = rules_of_kind(frame->order_kind);
     const u8 *client_id = frame->client_id;
@@ -85,7 +86,7 @@ void place_order(Engine *engine, const u8 *bytes, const Ahead *ahead, Proceed *p
         client_id = NO_CLIENT_ID;
         reason = REASON_MALFORMED;
     } else if (!rules || frame->side > SIDE_SELL || !HAS_BIT(KNOWN_STP_MODES, frame->stp_mode) || frame->parts != 1 ||
-               frame->flags || frame->stop_price_ticks || frame->trailing_bips) {
+               frame->flags) {
         reason = REASON_MALFORMED;
     } else if (!market) {
         reason = REASON_UNKNOWN_MARKET;
@@ -109,15 +110,27 @@ void place_order(Engine *engine, const u8 *bytes, const Ahead *ahead, Proceed *p
         incoming.budget_units = frame->budget_units;
         incoming.display_lots = frame->display_lots;
         incoming.expires_ms = frame->expires_ms;
+        incoming.stop_price_ticks = frame->stop_price_ticks;
+        incoming.trailing_bips = frame->trailing_bips;
         incoming.settings_version = frame->settings_version;
         incoming.ahead = ahead;
-        reason = admit(engine, &incoming, rules);
+        if (block) {
+            terms_of(engine, &order)->block = block;
+            block = 0;
+        }
+        if (order.terms && !is_well_formed_block(&incoming))
+            reason = REASON_MALFORMED;
+        else
+            reason = admit(engine, &incoming, rules);
         if (reason == REASON_PERCENT_PRICE && may_park(&incoming)) {
             incoming.waiting = WAITING_PARKED;
             reason = REASON_NONE;
         }
-        if (!reason && (!proceed || proceed(engine, context))) reason = rules->place(engine, &incoming);
+        if (!reason && proceed) reason = proceed(engine, &incoming, context);
+        if (!reason) reason = rules->place(engine, &incoming);
+        if (reason && order.terms) drop_incoming(engine, &incoming);
     }
+    if (block) pool_give(&engine->blocks, block);
     if (reason && reason != ANSWERED)
         event_rejected(engine, frame->market_id, frame->account_id, frame->side, frame->order_kind, client_id, reason);
 }

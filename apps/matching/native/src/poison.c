@@ -7,8 +7,7 @@ static void stop_orders(Engine *engine, Market *market) {
     const u32 old_state = market->state;
     market->state = MARKET_STATE_CANCEL_ONLY;
     market->cause = HALT_CAUSE_POISON;
-    event_market_state_changed(engine, market->market_id, 0, SOURCE_DIRECT, old_state, MARKET_STATE_CANCEL_ONLY,
-                               HALT_CAUSE_POISON);
+    event_market_state_changed(engine, market, 0, SOURCE_DIRECT, old_state);
 }
 
 /* One more command of the market, 0 for none, was skipped because it failed. */

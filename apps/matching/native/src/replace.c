@@ -5,17 +5,12 @@
    limits and funds, with what was freed, and its sweep. */
 #include "engine.h"
 
-static bool cancel_replaced(Engine *engine, const void *context) {
+static u32 cancel_replaced(Engine *engine, Incoming *incoming, const void *context) {
     const ReplaceOrderFrame *frame = context;
-    bool found = cancel_named(engine, frame->market_id, frame->account_id, frame->order_id, frame->client_id,
-                              frame->cancel_client_id);
-    return found || frame->mode == REPLACE_MODE_ALLOW_FAILURE;
-}
-
-/* A PLACE_ORDER frame of that market and account; the frames behind a head are not checked before. */
-static bool is_order_of(const PlaceOrderFrame *order, u32 market_id, u64 account_id) {
-    return order->version == COMMAND_VERSION && order->kind == COMMAND_KIND_PLACE_ORDER &&
-           order->market_id == market_id && order->account_id == account_id;
+    (void)incoming;
+    const bool found = replace_named(engine, frame->market_id, frame->account_id, frame->order_id, frame->client_id,
+                                     frame->cancel_client_id);
+    return found || frame->mode == REPLACE_MODE_ALLOW_FAILURE ? REASON_NONE : ANSWERED;
 }
 
 void replace_order(Engine *engine, const u8 *bytes) {
@@ -27,8 +22,8 @@ void replace_order(Engine *engine, const u8 *bytes) {
         client_id = cancel_client_id = NO_CLIENT_ID;
         well_formed = false;
     }
-    if (well_formed && is_order_of((const void *)(bytes + FRAME_SIZE), frame->market_id, frame->account_id))
-        place_order(engine, bytes + FRAME_SIZE, NULL, cancel_replaced, frame);
+    if (well_formed && is_order_of(bytes + FRAME_SIZE, frame->market_id, frame->account_id))
+        place_order(engine, bytes + FRAME_SIZE, NULL, cancel_replaced, frame, 0);
     else
         event_cancel_rejected(engine, frame->market_id, frame->account_id, frame->order_id, client_id,
                               cancel_client_id, REASON_MALFORMED);

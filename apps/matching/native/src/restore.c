@@ -236,10 +236,65 @@ static void restore_orders(Engine *engine, Rows rows, Rows parked) {
     memory_give(engine, places, size);
 }
 
+/* Rules whose accounts stand behind them, in the same order. */
+static void restore_rules(Engine *engine, Rows rules, Rows members) {
+    const AllocatedAccountsRow *member = (const void *)members.first, *end = member + members.count;
+    EACH_ROW(AllocationsRow, row, rules) {
+        Account *owner = find_account(engine, row->account_id);
+        AllocationRule rule = {.rule_id = row->rule_id, .method = row->method};
+        for (; member < end && member->account_id == row->account_id && member->rule_id == row->rule_id; member++) {
+            fits(engine, rule.count < MAX_ALLOCATION_ACCOUNTS && member->sub_account_id, "a rule's accounts");
+            rule.accounts[rule.count] = member->sub_account_id;
+            rule.weights_bp[rule.count++] = member->weight_bp;
+        }
+        fits(engine, owner && HAS_BIT(KNOWN_ALLOCATION_METHODS, row->method) && rule.count, "an allocation rule");
+        fits(engine, !find_rule(engine, owner, row->rule_id), "an allocation rule stands there twice");
+        i64 sum = 0;
+        for (u32 at = 0; at < rule.count; at++) sum += rule.weights_bp[at];
+        fits(engine, rule.method != ALLOCATION_METHOD_FIXED || sum == BASIS_POINTS, "a rule's weights");
+        put_rule(engine, owner, &rule);
+    }
+    fits(engine, member == end, "accounts of no allocation rule");
+}
+
 static Terms *terms_of_row(Engine *engine, u64 order_id, u32 *slot) {
     *slot = find_order_id(engine, order_id);
     fits(engine, *slot != 0, "terms without their order");
     return terms_of(engine, order_at(engine, *slot));
+}
+
+static void restore_blocks(Engine *engine, const Rows tables[TABLE_COUNT]) {
+    u32 slot;
+    EACH_ROW(BlocksRow, row, tables[TABLE_BLOCKS]) {
+        Terms *terms = terms_of_row(engine, row->order_id, &slot);
+        fits(engine, !terms->block, "a block order stands there twice");
+        terms->block = pool_take(engine, &engine->blocks);
+        block_at(engine, terms->block)->rule_id = row->rule_id;
+        block_at(engine, terms->block)->requested_crc = row->requested_crc;
+    }
+    EACH_ROW(SharesRow, row, tables[TABLE_SHARES]) {
+        const Terms *terms = terms_of_row(engine, row->order_id, &slot);
+        Market *market = market_of(engine, order_at(engine, slot));
+        Account *account = find_account(engine, row->account_id);
+        fits(engine, terms->block && account, "a share without its block order or account");
+        fits(engine, is_positive_amount(row->final_lots) && is_amount(row->allocated_lots) &&
+                         row->allocated_lots <= row->final_lots, "a share's lots");
+        BlockOrder *block = block_at(engine, terms->block);
+        fits(engine, block->count < MAX_ALLOCATION_ACCOUNTS, "a block order with too many shares");
+        Seat *seat = find_seat(engine, row->account_id, market->market_id);
+        if (!seat) seat = take_seat(engine, account, market);
+        block->shares[block->count++] = (Share){row->final_lots, row->allocated_lots, seat->slot, 0};
+    }
+    EACH_ROW(BlocksRow, row, tables[TABLE_BLOCKS]) {
+        const BlockOrder *block = block_at(engine, terms_of_row(engine, row->order_id, &slot)->block);
+        const Order *order = order_at(engine, slot);
+        i128 final = 0, open = 0;
+        for (u32 at = 0; at < block->count; at++) {
+            final += block->shares[at].final_lots;
+            open += block->shares[at].final_lots - block->shares[at].allocated_lots;
+        }
+        fits(engine, final == order->quantity_lots && open == open_lots(engine, order), "a block order's shares");
+    }
 }
 
 static void restore_terms(Engine *engine, const Rows tables[TABLE_COUNT]) {
@@ -273,6 +328,7 @@ static void restore_terms(Engine *engine, const Rows tables[TABLE_COUNT]) {
         terms->park_due_ms = row->due_ms;
         terms->parked_seq = row->seq;
     }
+    restore_blocks(engine, tables);
     EACH_ROW(OrdersRow, row, tables[TABLE_ORDERS]) start_terms(engine, find_order_id(engine, row->order_id));
 }
 
@@ -309,9 +365,7 @@ void read_snapshot(Engine *engine, const u8 *body, size_t size) {
     }
     Rows tables[TABLE_COUNT];
     find_tables(engine, body, size, version, tables);
-    fits(engine, !(tables[TABLE_ALLOCATIONS].count | tables[TABLE_BLOCKS].count | tables[TABLE_TRIGGERS].count |
-                   tables[TABLE_WAITING].count),
-         "rules that this engine does not have yet");
+    fits(engine, !(tables[TABLE_TRIGGERS].count | tables[TABLE_WAITING].count), "rules that this engine does not have yet");
     const HeadRow *head = (const void *)tables[TABLE_HEAD].first;
     fits(engine, head->now_ms <= INT64_MAX, "a time after all time");
     fits(engine, head->closed_ids_kept < CLOSED, "too many closed client ids to keep");
@@ -327,6 +381,7 @@ void read_snapshot(Engine *engine, const u8 *body, size_t size) {
     restore_accounts(engine, tables[TABLE_ACCOUNTS], tables[TABLE_BALANCES]);
     restore_holds(engine, tables[TABLE_HOLDS]);
     restore_orders(engine, tables[TABLE_ORDERS], tables[TABLE_PARKED]);
+    restore_rules(engine, tables[TABLE_ALLOCATIONS], tables[TABLE_ALLOCATED_ACCOUNTS]);
     restore_terms(engine, tables);
     check_orders(engine, tables[TABLE_ORDERS]);
     EACH_ROW(CancelTimersRow, row, tables[TABLE_CANCEL_TIMERS]) {

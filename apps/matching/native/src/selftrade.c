@@ -8,8 +8,13 @@
 static void decrement(Engine *engine, Incoming *incoming, u32 maker_slot, i64 lots, Budget *budget) {
     Order *taker = incoming->order, *maker = order_at(engine, maker_slot);
     Market *market = incoming->seat->market;
+    const u32 takers_block = block_of(engine, taker), makers_block = block_of(engine, maker);
+    Payments takers_portions = {.count = 0}, makers_portions = {.count = 0};
     if (!budget) {
-        release_lots(engine, taker, lots);
+        if (takers_block)
+            take_off_shares(engine, taker, takers_block, lots, &takers_portions);
+        else
+            release_lots(engine, taker, lots);
         taker->left_lots -= lots;
         terms_of(engine, taker)->prevented_lots += lots;
     } else {
@@ -21,11 +26,16 @@ static void decrement(Engine *engine, Incoming *incoming, u32 maker_slot, i64 lo
     }
     BookSide *side = side_of(market, maker->side);
     Level *level = level_at(engine, side, index_of(side, maker->price_ticks));
-    release_lots(engine, maker, lots);
+    if (makers_block)
+        take_off_shares(engine, maker, makers_block, lots, &makers_portions);
+    else
+        release_lots(engine, maker, lots);
     maker->left_lots -= lots;
     level->lots -= lots;
     terms_of(engine, maker)->prevented_lots += lots;
     event_prevented(engine, incoming, maker, lots, level);
+    tell_taken_off(engine, taker, &takers_portions);
+    tell_taken_off(engine, maker, &makers_portions);
     if (maker->left_lots) return;
     if (reserve_of(engine, maker))
         refill(engine, level, maker_slot);

@@ -7,6 +7,7 @@
 typedef struct Reader {
     const u8 *at, *end;
     bool bad;
+    bool large; /* a number did not fit and was read as INT64_MAX */
 } Reader;
 
 static u64 read_big_endian(Reader *reader, u32 size) {
@@ -30,7 +31,9 @@ static i64 read_number(Reader *reader) {
         case 0xce: return (i64)read_big_endian(reader, 4);
         case 0xcf: {
             u64 value = read_big_endian(reader, 8);
-            return value > INT64_MAX ? INT64_MAX : (i64)value;
+            if (value <= INT64_MAX) return (i64)value;
+            reader->large = true;
+            return INT64_MAX;
         }
         case 0xd0: return (i8)read_big_endian(reader, 1);
         case 0xd1: return (int16_t)read_big_endian(reader, 2);
@@ -96,7 +99,7 @@ static Reader body_of(const ControlFrame *frame) {
     const u8 *bytes = (const void *)frame;
     size_t room = (size_t)frame->parts * FRAME_SIZE - CONTROL_HEAD_SIZE;
     const u8 *start = bytes + CONTROL_HEAD_SIZE;
-    return (Reader){start, start + (frame->body_length < room ? frame->body_length : room), false};
+    return (Reader){start, start + (frame->body_length < room ? frame->body_length : room), false, false};
 }
 
 /* A new asset, or another code for a known one. */
@@ -127,6 +130,16 @@ u32 set_asset(Engine *engine, const u8 *bytes) {
     memcpy(asset->code, code, sizeof code);
     event_settings_applied(engine, bytes, (u64)asset_id, 0, 0, 0, 0, 0);
     return REASON_NONE;
+}
+
+/* A list of whole numbers; how many it has. The first `room` of them are kept. */
+static u32 read_numbers(Reader *reader, i64 *numbers, u32 room) {
+    const u32 count = read_list(reader);
+    for (u32 at = 0; at < count && !reader->bad; at++) {
+        const i64 number = read_number(reader);
+        if (at < room) numbers[at] = number;
+    }
+    return count;
 }
 
 static void read_fees(Reader *reader, MarketSettings *settings) {
@@ -281,5 +294,94 @@ u32 set_account(Engine *engine, const u8 *bytes) {
         account->fee_tier = frame->fee_tier;
     }
     event_settings_applied(engine, bytes, frame->account_id, 0, frame->account_id, 0, family_id, frame->fee_tier);
+    return REASON_NONE;
+}
+
+/* AllocationSettings of apps/streams/messages.py. */
+typedef struct AllocationSettings {
+    i64 account_id, rule_id, method;
+    i64 accounts[MAX_ALLOCATION_ACCOUNTS], weights_bp[MAX_ALLOCATION_ACCOUNTS];
+    u32 account_count, weight_count;
+} AllocationSettings;
+
+enum { ALLOCATION_ACCOUNT = 1, ALLOCATION_RULE = 2, ALLOCATION_METHOD = 4, ALLOCATION_ACCOUNTS = 8 };
+
+static bool read_allocation(Reader *reader, AllocationSettings *settings) {
+    u32 found = 0;
+    *settings = (AllocationSettings){0};
+    for (u32 field = read_map(reader); field && !reader->bad; field--) {
+        u32 size;
+        const u8 *key = read_string(reader, &size);
+        if (is_key(key, size, "account_id")) {
+            settings->account_id = read_number(reader);
+            found |= ALLOCATION_ACCOUNT;
+        } else if (is_key(key, size, "rule_id")) {
+            settings->rule_id = read_number(reader);
+            found |= ALLOCATION_RULE;
+        } else if (is_key(key, size, "method")) {
+            settings->method = read_number(reader);
+            found |= ALLOCATION_METHOD;
+        } else if (is_key(key, size, "accounts")) {
+            settings->account_count = read_numbers(reader, settings->accounts, MAX_ALLOCATION_ACCOUNTS);
+            found |= ALLOCATION_ACCOUNTS;
+        } else if (is_key(key, size, "weights_bp")) {
+            settings->weight_count = read_numbers(reader, settings->weights_bp, MAX_ALLOCATION_ACCOUNTS);
+        } else {
+            reader->bad = true;
+        }
+    }
+    return !reader->bad && !reader->large && reader->at == reader->end &&
+           found == (ALLOCATION_ACCOUNT | ALLOCATION_RULE | ALLOCATION_METHOD | ALLOCATION_ACCOUNTS);
+}
+
+/* AllocationSettings.check(). */
+static bool allocation_is_sound(const AllocationSettings *settings) {
+    if (settings->account_id <= 0 || !is_id(settings->rule_id)) return false;
+    if (!HAS_BIT(KNOWN_ALLOCATION_METHODS, settings->method) || settings->account_count > MAX_ALLOCATION_ACCOUNTS)
+        return false;
+    for (u32 at = 0; at < settings->account_count; at++) {
+        if (settings->accounts[at] <= 0) return false;
+        for (u32 before = 0; before < at; before++)
+            if (settings->accounts[before] == settings->accounts[at]) return false;
+    }
+    if (settings->method != ALLOCATION_METHOD_FIXED || !settings->account_count) return !settings->weight_count;
+    if (settings->weight_count != settings->account_count) return false;
+    i64 sum = 0;
+    for (u32 at = 0; at < settings->weight_count; at++) {
+        if (settings->weights_bp[at] <= 0 || settings->weights_bp[at] > BASIS_POINTS) return false;
+        sum += settings->weights_bp[at];
+    }
+    return sum == BASIS_POINTS;
+}
+
+/* A new allocation rule of an account, another content for a known one, or, without accounts, its end (T12).
+
+   Open block orders keep their shares. Whether the accounts are still in the owner's family is asked again for each new
+   one. */
+u32 set_allocation(Engine *engine, const u8 *bytes) {
+    const ControlFrame *frame = (const void *)bytes;
+    Reader reader = body_of(frame);
+    AllocationSettings settings;
+    if (!read_allocation(&reader, &settings) || !allocation_is_sound(&settings) ||
+        (u64)settings.account_id != frame->account_id)
+        return REASON_INVALID_SETTINGS;
+    Account *owner = find_account(engine, frame->account_id);
+    if (!owner) return REASON_UNKNOWN_ACCOUNT;
+    if (settings.account_count) {
+        AllocationRule rule = {
+            .rule_id = (u32)settings.rule_id,
+            .method = (u32)settings.method,
+            .count = settings.account_count,
+        };
+        for (u32 at = 0; at < settings.account_count; at++) {
+            rule.accounts[at] = (u64)settings.accounts[at];
+            rule.weights_bp[at] = (u32)settings.weights_bp[at];
+        }
+        if (!is_of_family(engine, &rule, owner)) return REASON_ALLOCATION_FAMILY;
+        put_rule(engine, owner, &rule);
+    } else {
+        drop_rule(engine, owner, (u32)settings.rule_id);
+    }
+    event_settings_applied(engine, bytes, (u64)settings.rule_id, 0, frame->account_id, 0, 0, 0);
     return REASON_NONE;
 }

@@ -19,6 +19,11 @@ static int compare_holds(const void *left, const void *right) {
     return memcmp((*(KeyedHold *const *)left)->key, (*(KeyedHold *const *)right)->key, sizeof((KeyedHold *)0)->key);
 }
 
+static int compare_rules(const void *left, const void *right) {
+    u32 a = (*(AllocationRule *const *)left)->rule_id, b = (*(AllocationRule *const *)right)->rule_id;
+    return a < b ? -1 : a > b;
+}
+
 /* What several tables need, sorted once. */
 typedef struct Sorted {
     Account **accounts;
@@ -184,6 +189,53 @@ static void write_closed_ids(Engine *engine) {
     }
 }
 
+/* The rules of an account, or the accounts in them with their weights. */
+static void write_rules(Engine *engine, const Account *account, u32 table) {
+    engine->scratch.size = 0;
+    for (u32 slot = account->first_rule; slot; slot = rule_at(engine, slot)->next) {
+        AllocationRule *rule = rule_at(engine, slot);
+        memcpy(buffer_add(engine, &engine->scratch, sizeof rule), &rule, sizeof rule);
+    }
+    AllocationRule **found = (AllocationRule **)(void *)engine->scratch.data;
+    const size_t count = engine->scratch.size / sizeof *found;
+    if (count) qsort(found, count, sizeof *found, compare_rules);
+    for (size_t at = 0; at < count; at++) {
+        const AllocationRule *rule = found[at];
+        if (table == TABLE_ALLOCATIONS) {
+            AllocationsRow *row = ROW(AllocationsRow);
+            row->account_id = account->account_id;
+            row->rule_id = rule->rule_id;
+            row->method = (u8)rule->method;
+            continue;
+        }
+        for (u32 place = 0; place < rule->count; place++) {
+            AllocatedAccountsRow *row = ROW(AllocatedAccountsRow);
+            row->account_id = account->account_id;
+            row->rule_id = rule->rule_id;
+            row->sub_account_id = rule->accounts[place];
+            row->weight_bp = rule->weights_bp[place];
+        }
+    }
+}
+
+static void write_block(Engine *engine, u32 table, const Order *order, u32 slot) {
+    const BlockOrder *block = block_at(engine, slot);
+    if (table == TABLE_BLOCKS) {
+        BlocksRow *row = ROW(BlocksRow);
+        row->order_id = order->order_id;
+        row->rule_id = block->rule_id;
+        row->requested_crc = block->requested_crc;
+        return;
+    }
+    for (u32 at = 0; at < block->count; at++) {
+        SharesRow *row = ROW(SharesRow);
+        row->order_id = order->order_id;
+        row->account_id = seat_at(engine, block->shares[at].seat)->account_id;
+        row->final_lots = block->shares[at].final_lots;
+        row->allocated_lots = block->shares[at].allocated_lots;
+    }
+}
+
 static void write_skips_row(Engine *engine, u32 market_id, u64 count) {
     if (!count) return;
     SkipsRow *row = ROW(SkipsRow);
@@ -217,6 +269,8 @@ static void write_terms(Engine *engine, u32 table, const Order *order) {
         row->order_id = order->order_id;
         row->due_ms = terms->park_due_ms;
         row->seq = terms->parked_seq;
+    } else if ((table == TABLE_BLOCKS || table == TABLE_SHARES) && terms->block) {
+        write_block(engine, table, order, terms->block);
     }
 }
 
@@ -235,11 +289,12 @@ RULES_TABLES(RULES_WRITER)
 
 static void write_rows(Engine *engine, u32 table, Sorted *sorted) {
     switch (table) {
-        case TABLE_ACCOUNTS: case TABLE_BALANCES: case TABLE_CANCEL_TIMERS:
+        case TABLE_ACCOUNTS: case TABLE_BALANCES: case TABLE_CANCEL_TIMERS: case TABLE_ALLOCATIONS:
+        case TABLE_ALLOCATED_ACCOUNTS:
             if (!sorted->accounts) sort_accounts(engine, sorted);
             break;
         case TABLE_ORDERS: case TABLE_EXPIRIES: case TABLE_ICEBERGS: case TABLE_PREVENTED: case TABLE_AMENDED:
-        case TABLE_PARKED:
+        case TABLE_PARKED: case TABLE_BLOCKS: case TABLE_SHARES:
             if (!sorted->orders) sorted->orders = sorted_orders(engine, NULL, NULL, &sorted->order_count);
             break;
     }
@@ -274,7 +329,8 @@ static void write_rows(Engine *engine, u32 table, Sorted *sorted) {
             for (u32 place = 0; place < engine->market_count; place++)
                 write_skips_row(engine, engine->markets[place]->market_id, engine->markets[place]->skips);
             break;
-        case TABLE_EXPIRIES: case TABLE_ICEBERGS: case TABLE_PREVENTED: case TABLE_AMENDED: case TABLE_PARKED:
+        case TABLE_EXPIRIES: case TABLE_ICEBERGS: case TABLE_PREVENTED: case TABLE_AMENDED: case TABLE_PARKED: case TABLE_BLOCKS:
+        case TABLE_SHARES:
             if (!engine->terms.live) break;
             for (u64 at = 0; at < sorted->order_count; at++)
                 write_terms(engine, table, order_at(engine, sorted->orders[at]));
@@ -294,7 +350,9 @@ static void write_rows(Engine *engine, u32 table, Sorted *sorted) {
         for (u32 place = 0; place < engine->market_count; place++) write_##name(engine, engine->markets[place]);       \
         break;
             RULES_TABLES(WRITE_RULES)
-        case TABLE_ALLOCATIONS: case TABLE_ALLOCATED_ACCOUNTS: case TABLE_BLOCKS: case TABLE_SHARES:
+        case TABLE_ALLOCATIONS: case TABLE_ALLOCATED_ACCOUNTS:
+            for (u64 at = 0; at < sorted->account_count; at++) write_rules(engine, sorted->accounts[at], table);
+            break;
         case TABLE_TRIGGERS: case TABLE_WAITING:
             break; /* rules that this engine does not have yet, so it never has rows of them */
         default: fail(engine, NBP_SNAPSHOT_ERROR, "there is no table %u", table);

@@ -32,7 +32,7 @@ u32 set_market_state(Engine *engine, const u8 *bytes) {
     const u32 old_state = market->state;
     market->state = state;
     market->cause = cause;
-    event_market_state_changed(engine, frame->market_id, frame->relay_seq, frame->source, old_state, state, cause);
+    event_market_state_changed(engine, market, frame->relay_seq, frame->source, old_state);
     if (state == MARKET_STATE_CLOSED) {
         u64 count;
         u32 *slots = sorted_orders(engine, NULL, market, &count);

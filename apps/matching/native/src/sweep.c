@@ -67,6 +67,8 @@ u32 sweep(Engine *engine, Incoming *incoming, i64 limit_ticks, Budget *budget) {
     const bool overdue = is_overdue(engine); /* more timers than may run before one command */
     i64 budget_units = by_budget ? budget_rest(budget) : 0;
     i64 wanted = taker->left_lots;
+    const u32 takers_block = block_of(engine, taker);
+    Payments parts[2]; /* of a print of block orders */
     BookSide *side = opposite(market, taker_side);
 
     while (side->best != NO_INDEX) {
@@ -77,7 +79,7 @@ u32 sweep(Engine *engine, Incoming *incoming, i64 limit_ticks, Budget *budget) {
         const i64 lot_cost = price_ticks * unit_factor;
         /* Quote that a buying taker's hold falls by for each lot: a limit order holds its limit price, a budget what it
            spends, a market order by quantity holds nothing. */
-        const i64 hold_per_lot = by_budget ? lot_cost : taker->price_ticks * unit_factor;
+        const i64 taker_hold_per_lot = by_budget ? lot_cost : taker->price_ticks * unit_factor;
         u64 agg_id = 0;
         u32 slot = level->head;
         while (slot) {
@@ -127,10 +129,13 @@ u32 sweep(Engine *engine, Incoming *incoming, i64 limit_ticks, Budget *budget) {
                 rebate = rebate_units(taker_gets, maker_ppm, taker_fee);
                 maker_fee = -rebate;
             }
-            u32 flags = 0;
-            if (buying) {
-                flags = TRADE_FLAG_TAKER_IS_BUYER;
-                exchange(engine, market, seat, maker_seat, base_units, quote_units, lots * hold_per_lot, taker_fee,
+            u32 flags = buying ? TRADE_FLAG_TAKER_IS_BUYER : 0;
+            const bool shared = takers_block || (maker->terms && terms_at(engine, maker->terms)->block);
+            if (UNLIKELY(shared)) {
+                exchange_shares(engine, incoming, maker, lots, lot_cost, buying ? taker_hold_per_lot : lot_cost, taker_fee,
+                                maker_pays, rebate, parts);
+            } else if (buying) {
+                exchange(engine, market, seat, maker_seat, base_units, quote_units, lots * taker_hold_per_lot, taker_fee,
                          maker_pays, rebate, 0);
             } else {
                 exchange(engine, market, maker_seat, seat, base_units, quote_units, quote_units, maker_pays, taker_fee,
@@ -156,6 +161,7 @@ u32 sweep(Engine *engine, Incoming *incoming, i64 limit_ticks, Budget *budget) {
             event_trade(engine, incoming, maker, maker_seat,
                         (Print){trade_id, agg_id, price_ticks, lots, taker_fee, maker_fee, level_lots,
                                 maker_left + reserve, flags});
+            if (UNLIKELY(shared)) tell_print(engine, taker, maker, parts, trade_id, price_ticks);
 
             if (maker->next) ask_for(seat_at(engine, order_at(engine, maker->next)->seat));
             if (!maker_left) {
