@@ -160,6 +160,9 @@ class Engine:
                 waiting.get(order_id, 0), *triggers.get(order_id, (0, 0)),
             )  # fmt: skip
 
+    def shares(self) -> Iterator[views.ShareRow]:
+        return (views.ShareRow(*row) for row in self._rows("shares"))
+
     def holds(self) -> Iterator[views.HoldRow]:
         for key, account_id, asset_id, amount_units in self._rows("holds"):
             yield views.HoldRow(_text(key), account_id, asset_id, amount_units)

@@ -16,7 +16,18 @@ from collections.abc import Iterable, Iterator
 from typing import Final, get_type_hints
 
 from apps.common import amounts
-from apps.matching.engine import cancel_timer, client_ids, engine, iceberg, poison, snapshot, states, timers
+from apps.matching.engine import (
+    cancel_timer,
+    client_ids,
+    engine,
+    iceberg,
+    order_kinds,
+    poison,
+    snapshot,
+    states,
+    stop_order,
+    timers,
+)
 from apps.streams import kinds, messages, records
 
 _C_TYPES: Final = {
@@ -38,6 +49,7 @@ def header() -> str:
         "#define PACKED __attribute__((packed))",
         *_constants(),
         *_enums(),
+        *_order_kinds(),
         *_records(),
         *_snapshot(),
         *_states(),
@@ -71,6 +83,8 @@ def _constants() -> Iterator[str]:
         "ICEBERG_PARTS_MAX": iceberg.PARTS_MAX,
         "SKIPS_MAX": poison.SKIPS_MAX,
         "TIMERS_RUN_MAX": timers.RUN_MAX,
+        "TRAILING_BIPS_MIN": stop_order.TRAILING_BIPS_MIN,
+        "TRAILING_BIPS_MAX": stop_order.TRAILING_BIPS_MAX,
         "PARK_EXPIRY_S_MAX": messages.PARK_EXPIRY_S_MAX,
         "MAX_ALLOCATION_ACCOUNTS": messages.MAX_ALLOCATION_ACCOUNTS,
     }
@@ -98,6 +112,13 @@ def _enums() -> Iterator[str]:
     }
     for known_name, members in known.items():
         yield _mask(f"KNOWN_{known_name}", [int(member) for member in members])
+
+
+def _order_kinds() -> Iterator[str]:
+    """BECOMES: whose checks an order of that kind passes when it takes its turn, itself where it is no other."""
+    becomes = ", ".join(f"[{kind}] = {order_kinds.BECOMES.get(kind, kind)}" for kind in order_kinds.KINDS)
+    yield f"static const uint8_t BECOMES[{max(order_kinds.KINDS) + 1}] = {{ {becomes} }};"
+    yield _mask("CONDITIONAL_KINDS", kinds.CONDITIONAL_KINDS)
 
 
 def _mask(name: str, members: Iterable[int]) -> str:

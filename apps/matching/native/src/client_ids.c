@@ -192,7 +192,7 @@ static u32 start_of_fingerprint(const Engine *engine, const Order *order) {
 }
 
 static inline void set_parameters(const Engine *engine, Parameters *parameters, const Order *order) {
-    parameters->market_id = seat_of(engine, order)->market_id;
+    parameters->market_id = market_of(engine, order)->market_id;
     parameters->side = order->side;
     parameters->kind = order->kind;
     parameters->time_in_force = order->time_in_force;
@@ -278,7 +278,7 @@ void put_closed_id(Engine *engine, const ClosedId *record, u32 owner, u64 hash) 
     const u64 later = ids->oldest + LATER < places ? ids->oldest + LATER : ids->oldest;
     if (!ids->chunks[later / RING_CHUNK]) return;
     const u64 later_hash = hash_of_key(engine, closed_id_at(engine, (u32)later)->id_key);
-    const Segment *segment = table_segment(&ids->owners, later_hash);
+    const TableSegment *segment = table_segment(&ids->owners, later_hash);
     __builtin_prefetch(segment, 1);
     __builtin_prefetch(&segment->buckets[later_hash >> 32 & (SEGMENT_ROOM - 1)], 1);
 }

@@ -21,6 +21,7 @@ static void engine_init(Engine *engine) {
     table_init(engine, &engine->seat_ids);
     table_init(engine, &engine->balance_ids);
     table_init(engine, &engine->hold_keys);
+    table_init(engine, &engine->segment_ids);
     engine->order_window = chunk_take(engine, WINDOW * sizeof *engine->order_window);
 }
 
@@ -39,6 +40,7 @@ static Engine *engine_new(u64 hash_seed) {
     pool_init(&engine->seats, sizeof(Seat), 8, 0);
     pool_init(&engine->markets_pool, sizeof(Market), 2, 0);
     pool_init(&engine->assets_pool, sizeof(Asset), 4, 0);
+    pool_init(&engine->segments, sizeof(Segment), 6, offsetof(Segment, root));
     pool_init(&engine->rules, sizeof(AllocationRule), 4, 0);
     pool_init(&engine->blocks, sizeof(BlockOrder), 4, 0);
     pool_init(&engine->inner_nodes, sizeof(InnerNode), 6, 0);
@@ -81,10 +83,10 @@ void nbp_free(nbp_engine *engine) {
     Pool *pools[] = {&engine->orders,       &engine->terms,       &engine->holds,       &engine->balances,
                      &engine->accounts,     &engine->seats,       &engine->markets_pool, &engine->assets_pool,
                      &engine->inner_nodes,  &engine->leaves,      &engine->timers,       &engine->rules,
-                     &engine->blocks};
+                     &engine->blocks,       &engine->segments};
     for (size_t at = 0; at < sizeof pools / sizeof *pools; at++) pool_free(engine, pools[at]);
     Table *tables[] = {&engine->order_ids, &engine->account_ids, &engine->seat_ids, &engine->balance_ids,
-                       &engine->hold_keys};
+                       &engine->hold_keys, &engine->segment_ids};
     for (size_t at = 0; at < sizeof tables / sizeof *tables; at++) table_free(engine, tables[at]);
     client_ids_free(engine);
     free_chunks(engine);
@@ -93,6 +95,7 @@ void nbp_free(nbp_engine *engine) {
     free(engine->events.data);
     free(engine->body.data);
     free(engine->scratch.data);
+    free(engine->taken.data);
     free(engine);
 }
 

@@ -96,15 +96,15 @@ static inline u8 *buffer_add(Engine *engine, Buffer *buffer, size_t size) {
 /* ---- table.c ------------------------------------------------------------------------------------------------------- */
 
 /* Extendible hashing: number by hash. A bucket is the upper half of the hash and a value, which is never 0. */
-typedef struct Segment {
+typedef struct TableSegment {
     u32 depth, used;
-    struct Segment *next_free;
+    struct TableSegment *next_free;
     u64 unused[6]; /* the buckets begin on a cache line */
     u64 buckets[];
-} Segment;
+} TableSegment;
 
 typedef struct Table {
-    Segment **directory; /* 2^depth, several may be the same segment */
+    TableSegment **directory; /* 2^depth, several may be the same segment */
     u32 depth;
     u64 count;
 } Table;
@@ -123,7 +123,7 @@ void table_insert(Engine *engine, Table *table, u64 hash, u32 value); /* the cal
 void table_remove(Engine *engine, Table *table, u64 hash, u32 value);
 void table_replace(Engine *engine, Table *table, u64 hash, u32 value, u32 by);
 
-static inline Segment *table_segment(const Table *table, u64 hash) {
+static inline TableSegment *table_segment(const Table *table, u64 hash) {
     return table->directory[table->depth ? hash >> (64 - table->depth) : 0];
 }
 
@@ -189,9 +189,8 @@ struct Seat {
     Market *market;
     Balance *base, *quote;
     u64 account_id;
-    u32 market_id;
     u32 first_order;
-    u32 open_orders, iceberg_orders;
+    u32 open_orders, iceberg_orders, conditional_orders;
     u32 slot;
     u32 next; /* of the account */
 };
@@ -232,6 +231,37 @@ typedef struct BlockOrder {
     Share shares[MAX_ALLOCATION_ACCOUNTS];
 } BlockOrder;
 
+/* A member of a heap (heap.c): what has the greater key comes first, of equal keys the smaller tie. */
+typedef struct HeapLink {
+    i64 key;
+    u64 tie;
+    u32 left, right, up, rank;
+} HeapLink;
+typedef enum HeapKind { HEAP_OF_ORDERS, HEAP_OF_BESTS, HEAP_OF_FRONTS } HeapKind;
+
+/* Active trailing stops with one best price (trailing.c). */
+typedef struct Segment {
+    i64 best_ticks;
+    Market *market;
+    u32 side;
+    u32 root, orders; /* a heap by distance, and how many it has */
+    u32 joined; /* the larger segment that has taken its orders, 0 while it has its own */
+    u32 pointers; /* orders and segments that point at it */
+    HeapLink by_best, by_front;
+} Segment;
+
+/* All of them of one side in one market: two heaps of the segments. */
+typedef struct Trailing {
+    u32 bests, fronts;
+} Trailing;
+
+/* What a print has triggered: its stop price or, while it is collected, the heap's key. */
+typedef struct Taken {
+    i64 key;
+    u64 accepted_seq, order_id;
+    u64 slot;
+} Taken;
+
 /* What only some orders have (terms.py). */
 typedef struct Terms {
     i64 display_lots, expires_ms;
@@ -241,6 +271,11 @@ typedef struct Terms {
     i64 stop_price_ticks;
     u32 trailing_bips;
     u32 block; /* slot of the shares of a block order, 0 for every other one */
+    i64 hold_units; /* what a conditional market buy holds, 0 for every other order */
+    u64 queued_seq; /* of the event that put it into the FIFO; it stays until the order rests or ends */
+    HeapLink link; /* while it waits for a print */
+    u32 segment; /* of an active trailing stop */
+    u32 queue_prev, queue_next; /* in the FIFO */
     u32 waiting; /* a Waiting, 0 for an order that stands in a book */
     u32 timer_place; /* in the heap, 0 without a timer */
 } Terms;
@@ -293,6 +328,10 @@ struct Market {
     u32 state, cause, skips, slot;
     u64 until_ms, reopens_ms; /* when a timer ends the state, 0 for none */
     u32 rule_id; /* of the breaker that halted it, 0 for none */
+    u32 fall, rise; /* heaps of the orders that wait for a print (conditional.c) */
+    Trailing trailing[2]; /* by side */
+    i64 trigger_low, trigger_high; /* a print between them triggers nothing */
+    u32 queue_first, queue_last; /* the FIFO of triggered orders */
     Asset *base_asset, *quote_asset;
     BookSide sides[2]; /* SIDE_BUY, SIDE_SELL */
     i32 maker_ppm[MAX_FEE_TIERS], taker_ppm[MAX_FEE_TIERS]; /* by tier of the account */
@@ -350,13 +389,14 @@ struct nbp_engine {
     bool has_avx2;
 
     Pool orders, terms, holds, balances, accounts, seats, markets_pool, assets_pool;
+    Pool segments; /* of trailing stops */
     Pool rules, blocks; /* of block orders (allocation.c) */
     Pool inner_nodes, leaves; /* of the books */
     Pool timers; /* a heap; slot 1 is its first entry */
     u32 timer_count;
 
     u32 *order_window; /* the slots of the newest ids (order_ids.c) */
-    Table order_ids, account_ids, seat_ids, balance_ids, hold_keys;
+    Table order_ids, account_ids, seat_ids, balance_ids, hold_keys, segment_ids;
     ClientIds client_ids;
 
     Market **markets; /* by id */
@@ -369,10 +409,11 @@ struct nbp_engine {
 
     Buffer body; /* of the last snapshot or table */
     Buffer scratch; /* of one function at a time */
+    Buffer taken; /* what a print triggers */
     MemoryBlock *memory_blocks;
     u8 *block_at;
     size_t block_left;
-    Segment *free_segments;
+    TableSegment *free_segments;
     u64 memory_bytes;
     jmp_buf leave;
     nbp_error error;
@@ -385,6 +426,7 @@ static inline Terms *terms_at(const Engine *engine, u32 slot) { return pool_at(&
 static inline Seat *seat_at(const Engine *engine, u32 slot) { return pool_at(&engine->seats, slot); }
 static inline Balance *balance_at(const Engine *engine, u32 slot) { return pool_at(&engine->balances, slot); }
 static inline Account *account_at(const Engine *engine, u32 slot) { return pool_at(&engine->accounts, slot); }
+static inline Segment *segment_at(const Engine *engine, u32 slot) { return pool_at(&engine->segments, slot); }
 static inline Seat *seat_of(const Engine *engine, const Order *order) { return seat_at(engine, order->seat); }
 static inline Market *market_of(const Engine *engine, const Order *order) { return seat_of(engine, order)->market; }
 static inline Account *account_of(const Engine *engine, const Order *order) { return seat_of(engine, order)->account; }
@@ -404,6 +446,7 @@ typedef struct Incoming {
     const Ahead *ahead;
     u32 settings_version;
 } Incoming;
+static inline bool has_terms(const Incoming *incoming) { return incoming->display_lots || incoming->expires_ms; }
 _Static_assert(sizeof(Incoming) % 16 == 0, "clear() takes whole pairs of words");
 
 /* ---- accounts.c: accounts, balances, seats, assets ---------------------------------------------------------------- */
@@ -444,6 +487,8 @@ u32 new_order(Engine *engine, const Order *order); /* its slot in the pool */
 i64 rest_order(Engine *engine, u32 slot, u64 id_hash); /* the lots of its level then */
 void wait_order(Engine *engine, u32 slot, u64 id_hash); /* without a place in a book; its terms say what it waits for */
 void start_terms(Engine *engine, u32 slot); /* what its terms ask of others: its timer, its seat's count of icebergs */
+Incoming incoming_of(Engine *engine, u32 slot); /* an open order on its way into the market */
+void leave_at_entry(Engine *engine, Incoming *incoming); /* it has ended without coming to rest */
 Incoming recall_order(Engine *engine, u32 slot); /* it waits no longer and is on its way into the book; it keeps its id */
 void drop_incoming(Engine *engine, Incoming *incoming); /* it has ended without coming to rest; after its last event */
 void forget_order(Engine *engine, u32 slot); /* it has left its level for good */
@@ -460,6 +505,13 @@ void drop_order_id(Engine *engine, u64 order_id, u32 slot);
 
 /* ---- terms --------------------------------------------------------------------------------------------------------- */
 Terms *terms_of(Engine *engine, Order *order); /* made on first use */
+static inline void take_terms(Terms *terms, const Incoming *incoming) { /* what the order asks */
+    terms->display_lots = incoming->display_lots;
+    terms->expires_ms = incoming->expires_ms;
+    terms->stop_price_ticks = incoming->stop_price_ticks;
+    terms->trailing_bips = incoming->trailing_bips;
+    terms->waiting = incoming->waiting;
+}
 static inline i64 reserve_of(const Engine *engine, const Order *order) {
     return order->terms ? terms_at(engine, order->terms)->reserve_lots : 0;
 }
@@ -489,6 +541,26 @@ static inline bool has_expired(const Engine *engine, const Order *order) {
 void expire_order(Engine *engine, u32 slot);
 void start_cancel_timer(Engine *engine, Account *account, u64 due_ms, u64 seq);
 void fire_cancel_timer(Engine *engine, Account *account);
+
+/* ---- heap.c, conditional.c, trailing.c, triggers.c, triggered.c ---------------------------------------------------- */
+u32 heap_join(Engine *engine, HeapKind kind, u32 one, u32 other);
+void heap_add(Engine *engine, HeapKind kind, u32 *root, u32 slot, i64 key, u64 tie);
+void heap_remove(Engine *engine, HeapKind kind, u32 *root, u32 slot);
+i64 stop_key(u32 side, i64 best_ticks, u32 bips);
+u32 segment_of(Engine *engine, Terms *terms);
+i64 best_of(Engine *engine, Terms *terms); /* best last price since activation, 0 for what does not trail */
+void add_trailing(Engine *engine, u32 order_slot, i64 best_ticks);
+void remove_trailing(Engine *engine, u32 order_slot);
+void follow_price(Engine *engine, Market *market, u32 side, i64 price_ticks);
+void take_trailing(Engine *engine, Market *market, u32 side, i64 price_ticks, Buffer *taken);
+bool is_met(const Order *order, i64 stop_price_ticks, i64 price_ticks);
+void await_trigger(Engine *engine, u32 slot, i64 best_ticks);
+void stop_waiting(Engine *engine, u32 slot);
+void take_conditional(Engine *engine, Market *market, i64 price_ticks);
+void join_queue(Engine *engine, u32 slot, u64 seq);
+void leave_queue(Engine *engine, u32 slot);
+void evaluate(Engine *engine, Market *market, i64 price_ticks);
+void run_triggered(Engine *engine, Market *market);
 
 /* ---- parking.c, review.c ------------------------------------------------------------------------------------------- */
 bool may_park(const Incoming *incoming);
@@ -549,6 +621,22 @@ u32 find_order(Engine *engine, u32 market_id, u64 account_id, u64 order_id, cons
 bool replace_named(Engine *engine, u32 market_id, u64 account_id, u64 order_id, const u8 *client_id,
                    const u8 *cancel_client_id);
 
+/* The steps of a kind (order_kinds.py): format; filters and band; the rest, from the account's limits on; the last part of
+   it alone, for an order that has its id and its hold since it was accepted. */
+typedef struct KindRules {
+    bool (*is_well_formed)(const Incoming *incoming);
+    u32 (*fault)(Engine *engine, Incoming *incoming);
+    u32 (*place)(Engine *engine, Incoming *incoming);
+    void (*enter)(Engine *engine, Incoming *incoming);
+} KindRules;
+const KindRules *rules_of_kind(u32 kind); /* NULL */
+static inline u32 becomes(u32 kind) { return BECOMES[kind]; }
+bool stop_limit_is_well_formed(const Incoming *incoming);
+bool stop_market_is_well_formed(const Incoming *incoming);
+u32 stop_limit_fault(Engine *engine, Incoming *incoming);
+u32 stop_market_fault(Engine *engine, Incoming *incoming);
+u32 place_conditional(Engine *engine, Incoming *incoming);
+bool limit_has_form(const Incoming *incoming); /* but for a trigger */
 bool limit_is_well_formed(const Incoming *incoming);
 bool maker_is_well_formed(const Incoming *incoming);
 u32 limit_order_fault(Engine *engine, Incoming *incoming);
@@ -557,10 +645,13 @@ void match_and_rest(Engine *engine, Incoming *incoming);
 bool market_is_well_formed(const Incoming *incoming);
 u32 market_order_fault(Engine *engine, Incoming *incoming);
 u32 place_market(Engine *engine, Incoming *incoming);
+void enter_market(Engine *engine, Incoming *incoming);
 
 /* ---- filters.c, band.c, states.c ----------------------------------------------------------------------------------- */
 u32 limit_fault(const Incoming *incoming);
 u32 market_quantity_fault(const Incoming *incoming);
+u32 market_lots_fault(const Incoming *incoming, i64 price_ticks);
+u32 expiry_fault(const Engine *engine, const Incoming *incoming);
 u32 market_budget_fault(const Incoming *incoming);
 u32 smaller_fault(const Engine *engine, const Order *order, i64 quantity_lots);
 u32 account_limits_fault(const Incoming *incoming);
@@ -581,12 +672,15 @@ bool would_match(Engine *engine, Market *market, const Order *order);
 Prints would_print(Engine *engine, const Incoming *incoming, i64 limit_ticks, i64 budget_units);
 
 /* ---- sweep.c, selftrade.c, budget.c, iceberg.c --------------------------------------------------------------------- */
+/* What may be spent. `capped`: the order also has a quantity, at which it ends. */
 typedef struct Budget {
     const Incoming *incoming;
+    i64 units;
+    bool capped;
     i64 prevented_units, spent_before_prevention;
 } Budget;
 static inline i64 budget_rest(const Budget *budget) {
-    return budget->incoming->budget_units - budget->incoming->order->filled_quote_units - budget->prevented_units;
+    return budget->units - budget->incoming->order->filled_quote_units - budget->prevented_units;
 }
 /* Why it stopped, 0 at its limit or when it is filled (sweep.py). */
 u32 sweep(Engine *engine, Incoming *incoming, i64 limit_ticks, Budget *budget);
@@ -606,7 +700,7 @@ static inline Balance *pays_with(const Engine *engine, const Order *order) {
 i64 need_units(const Engine *engine, const Order *order); /* what a resting limit order holds */
 i64 units_for(const Market *market, const Order *order, i64 lots); /* what `lots` of it hold */
 bool hold_for(Engine *engine, Incoming *incoming);
-void release_for(Engine *engine, const Order *order);
+void release_for(Engine *engine, Order *order);
 void release_lots(Engine *engine, const Order *order, i64 lots);
 void hold(Engine *engine, Balance *balance, i64 units);
 void release(Engine *engine, Balance *balance, i64 units);
@@ -683,6 +777,8 @@ typedef struct Print {
     u32 flags;
 } Print;
 void event_trade(Engine *engine, const Incoming *incoming, const Order *maker, const Seat *maker_seat, Print print);
+void event_waits(Engine *engine, const Incoming *incoming);
+void event_triggered(Engine *engine, const Order *order, i64 stop_price_ticks, i64 last_price_ticks);
 void event_rejected(Engine *engine, u32 market_id, u64 account_id, u32 side, u32 kind, const u8 *client_id, u32 reason);
 void event_duplicate(Engine *engine, const Incoming *incoming, u64 first_order_id);
 void event_rested(Engine *engine, const Order *order, i64 level_lots);

@@ -4,6 +4,11 @@
    may meet it first: then it ends there, and the taker goes on with the next one. */
 #include "engine.h"
 
+/* A new order must end after now. */
+u32 expiry_fault(const Engine *engine, const Incoming *incoming) {
+    return incoming->expires_ms > 0 && incoming->expires_ms <= (i64)engine->now_ms ? REASON_EXPIRY_PASSED : REASON_NONE;
+}
+
 void expire_order(Engine *engine, u32 slot) {
     end_resting(engine, slot, ORDER_STATUS_EXPIRED, REASON_EXPIRED_BY_TIME, NULL);
 }

@@ -27,12 +27,17 @@ u32 limit_fault(const Incoming *incoming) {
 }
 
 u32 market_quantity_fault(const Incoming *incoming) {
+    return market_lots_fault(incoming, reference_price(incoming->seat->market));
+}
+
+/* Lots, lots of a market order, notional at this price. */
+u32 market_lots_fault(const Incoming *incoming, i64 price_ticks) {
     const Market *market = incoming->seat->market;
     const MarketSettings *settings = &market->settings;
     i64 lots = incoming->order->quantity_lots;
     if (lots < settings->min_lots || lots > settings->max_lots) return REASON_LOT_SIZE;
     if (lots > settings->market_max_lots) return REASON_MARKET_LOT_SIZE;
-    return notional_fault(settings, notional(reference_price(market), lots, market->unit_factor));
+    return notional_fault(settings, notional(price_ticks, lots, market->unit_factor));
 }
 
 /* The budget as notional, then whether it buys a lot at all: nothing to buy is no fault of the order. */

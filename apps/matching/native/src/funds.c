@@ -10,6 +10,7 @@ i64 units_for(const Market *market, const Order *order, i64 lots) {
 
 /* What an open order holds in all; of a block order see its shares. */
 i64 need_units(const Engine *engine, const Order *order) {
+    if (order->terms && terms_at(engine, order->terms)->hold_units) return terms_at(engine, order->terms)->hold_units;
     return units_for(market_of(engine, order), order, open_lots(engine, order));
 }
 
@@ -27,12 +28,19 @@ bool hold_for(Engine *engine, Incoming *incoming) {
 }
 
 /* Give back what an order by quantity that ends still holds. */
-void release_for(Engine *engine, const Order *order) {
-    const u32 block = block_of(engine, order);
-    if (UNLIKELY(block))
-        release_shares(engine, order, block);
-    else
-        release(engine, pays_with(engine, order), need_units(engine, order));
+void release_for(Engine *engine, Order *order) {
+    if (UNLIKELY(order->terms)) {
+        Terms *terms = terms_at(engine, order->terms);
+        if (terms->block) {
+            release_shares(engine, order, terms->block);
+            return;
+        }
+        const i64 units = need_units(engine, order);
+        terms->hold_units = 0;
+        release(engine, pays_with(engine, order), units);
+        return;
+    }
+    release(engine, pays_with(engine, order), need_units(engine, order));
 }
 
 /* Give back what an order, no block order, holds for `lots` of it. A market buy by quantity has no price and holds nothing. */

@@ -145,27 +145,121 @@ static void check_shares(Engine *engine, const Order *order, u32 slot) {
     require(engine, open == open_lots(engine, order), "order %llu: shares miss lots", id);
 }
 
-/* An open order that stands in no book. */
-static void check_waiting(Engine *engine, const Order *order) {
-    const Terms *terms = terms_at(engine, order->terms);
+static void check_parked(Engine *engine, const Order *order, const Terms *terms) {
     const Long id = order->order_id;
-    check_terms(engine, order);
-    require(engine, !order->prev && !order->next, "order %llu, which waits: has a place in a book", id);
-    require(engine, terms->waiting == WAITING_PARKED, "order %llu, which waits: for nothing known", id);
-    require(engine, order->kind == ORDER_KIND_LIMIT && order->left_lots == order->quantity_lots,
-            "order %llu, which waits: is no order that may be parked", id);
+    require(engine, order->kind == ORDER_KIND_LIMIT, "order %llu, which waits: is no order that may be parked", id);
     require(engine, terms->parked_seq && terms->parked_seq <= engine->seq, "order %llu: parked in the future", id);
     require(engine, terms->park_due_ms && (!terms->expires_ms || terms->park_due_ms <= (u64)terms->expires_ms),
             "order %llu, which waits: is parked beyond its end", id);
 }
 
+/* A member of a heap knows the one above it, comes after it, and has its rank by its children. */
+static void check_link(Engine *engine, HeapKind kind, u32 slot, u32 root) {
+    const HeapLink *link = link_at(engine, kind, slot);
+    require(engine, (link->up == 0) == (slot == root), "a heap has lost a member");
+    if (link->up) {
+        const HeapLink *above = link_at(engine, kind, link->up);
+        require(engine, above->left == slot || above->right == slot, "a heap's links are broken");
+        require(engine, !comes_first(link, above), "a heap is out of order");
+    }
+    require(engine, rank_of(engine, kind, link->left) >= rank_of(engine, kind, link->right) &&
+                        link->rank == rank_of(engine, kind, link->right) + 1, "a heap is out of balance");
+}
+
+static void check_conditional(Engine *engine, const Order *order, Terms *terms, u32 slot) {
+    Market *market = market_of(engine, order);
+    const Long id = order->order_id;
+    require(engine, HAS_BIT(CONDITIONAL_KINDS, order->kind), "order %llu: a plain order waits for a print", id);
+    u32 root = falls_to(order) ? market->fall : market->rise;
+    i64 key = falls_to(order) ? terms->stop_price_ticks : -terms->stop_price_ticks;
+    if (terms->segment) {
+        const Segment *segment = segment_at(engine, segment_of(engine, terms));
+        require(engine, segment->market == market && segment->side == order->side, "order %llu: a foreign segment", id);
+        require(engine, find_segment(engine, market, order->side, segment->best_ticks) == terms->segment,
+                "order %llu: its segment is not found by its best price", id);
+        root = segment->root;
+        key = -(i64)terms->trailing_bips;
+    }
+    require(engine, terms->link.key == key && terms->link.tie == terms->accepted_seq, "order %llu: is not in place", id);
+    check_link(engine, HEAP_OF_ORDERS, slot, root);
+    while (terms_at(engine, order_at(engine, slot)->terms)->link.up)
+        slot = terms_at(engine, order_at(engine, slot)->terms)->link.up;
+    require(engine, slot == root, "order %llu: stands in another heap", id);
+}
+
+/* An open order that stands in no book. */
+static void check_waiting(Engine *engine, const Order *order, u32 slot) {
+    Terms *terms = terms_at(engine, order->terms);
+    const Long id = order->order_id;
+    check_terms(engine, order);
+    require(engine, !order->prev && !order->next, "order %llu, which waits: has a place in a book", id);
+    require(engine, order->left_lots == order->quantity_lots && !order->filled_quote_units,
+            "order %llu, which waits: has traded", id);
+    require(engine, (terms->queued_seq > 0) == (terms->waiting == WAITING_TRIGGERED),
+            "order %llu, which waits: is queued or is not", id);
+    require(engine, terms->queued_seq <= engine->seq, "order %llu, which waits: queued in the future", id);
+    if (terms->waiting == WAITING_PARKED)
+        check_parked(engine, order, terms);
+    else if (terms->waiting == WAITING_CONDITIONAL)
+        check_conditional(engine, order, terms, slot);
+    else
+        require(engine, terms->waiting == WAITING_TRIGGERED, "order %llu, which waits: for nothing known", id);
+}
+
+/* The FIFO is in order and empty while the market is open; nothing waits that should have triggered. How many stand in it. */
+static u64 check_triggers(Engine *engine, Market *market) {
+    const u32 market_id = market->market_id;
+    u64 count = 0, before_seq = 0;
+    u32 before = 0;
+    for (u32 slot = market->queue_first; slot; slot = terms_at(engine, order_at(engine, slot)->terms)->queue_next) {
+        const Terms *terms = terms_at(engine, order_at(engine, slot)->terms);
+        require(engine, terms->waiting == WAITING_TRIGGERED && terms->queue_prev == before && terms->queued_seq > before_seq,
+                "market %u: the FIFO is not that of the triggered orders", market_id);
+        before = slot;
+        before_seq = terms->queued_seq;
+        count++;
+    }
+    require(engine, market->queue_last == before, "market %u: the FIFO's end is not its last order", market_id);
+    require(engine, market->state != MARKET_STATE_OPEN || !count, "market %u: the FIFO is not empty although it is open",
+            market_id);
+    const i64 low = market->trigger_low, high = market->trigger_high, last = market->last_price_ticks;
+    look_around(engine, market);
+    require(engine, low == market->trigger_low && high == market->trigger_high, "market %u: the nearest triggers are others",
+            market_id);
+    require(engine, !last || (low < last && last < high), "market %u: something should have triggered", market_id);
+    return count;
+}
+
+/* Each segment is counted by who points at it, and stands in both heaps of its side while it has orders. */
+static void check_segments(Engine *engine) {
+    u64 pointers = 0, alive = 0, expected = 0;
+    for (u32 slot = 1; slot < engine->segments.used; slot++) {
+        const Segment *segment = segment_at(engine, slot);
+        if (!segment->pointers) continue;
+        alive++;
+        pointers += segment->pointers;
+        expected += segment->joined != 0;
+        if (segment->joined) continue;
+        const Trailing *trailing = &segment->market->trailing[segment->side];
+        check_link(engine, HEAP_OF_BESTS, slot, trailing->bests);
+        check_link(engine, HEAP_OF_FRONTS, slot, trailing->fronts);
+        const Terms *first = terms_at(engine, order_at(engine, segment->root)->terms);
+        require(engine, segment->by_front.key == stop_key(segment->side, segment->best_ticks, first->trailing_bips),
+                "a segment does not know its first stop");
+    }
+    for (u32 slot = 1; slot < engine->seats.used; slot++)
+        for (u32 at = seat_at(engine, slot)->first_order; at; at = order_at(engine, at)->seat_next)
+            if (order_at(engine, at)->terms) expected += terms_at(engine, order_at(engine, at)->terms)->segment != 0;
+    require(engine, alive == engine->segments.live && pointers == expected, "segments of trailing stops are miscounted");
+}
+
 /* Each seat's list holds its own orders; how many of all seats stand in a book. */
 static u64 check_seats(Engine *engine) {
-    u64 orders = 0, waiting = 0;
+    u64 orders = 0, waiting = 0, triggered = 0;
     for (u32 slot = 1; slot < engine->seats.used; slot++) {
         Seat *seat = seat_at(engine, slot);
         const Long account_id = seat->account->account_id;
-        u32 before = 0, count = 0, icebergs = 0;
+        u32 before = 0, count = 0, icebergs = 0, conditional = 0;
         require(engine, find_seat(engine, seat->account->account_id, seat->market->market_id) == seat,
                 "a seat of account %llu is not found", account_id);
         require(engine, seat->base == balance_of(engine, seat->account, seat->market->base_asset->asset_id) &&
@@ -179,18 +273,25 @@ static u64 check_seats(Engine *engine) {
                     (Long)order->order_id);
             if (block_of(engine, order)) check_shares(engine, order, block_of(engine, order));
             if (waiting_of(engine, order)) {
-                check_waiting(engine, order);
+                check_waiting(engine, order, at);
+                conditional += waiting_of(engine, order) == WAITING_CONDITIONAL;
+                triggered += waiting_of(engine, order) == WAITING_TRIGGERED;
                 waiting++;
             }
             icebergs += order->terms && terms_at(engine, order->terms)->display_lots;
             before = at;
             count++;
         }
+        require(engine, conditional == seat->conditional_orders, "account %llu: conditional orders are miscounted",
+                account_id);
         require(engine, icebergs == seat->iceberg_orders, "account %llu: icebergs are miscounted", account_id);
         require(engine, count == seat->open_orders, "account %llu: open orders are miscounted", account_id);
         orders += count;
     }
     require(engine, orders == engine->open_orders, "open orders are miscounted");
+    for (u32 place = 0; place < engine->market_count; place++) triggered -= check_triggers(engine, engine->markets[place]);
+    require(engine, !triggered, "a triggered order stands outside the FIFO");
+    check_segments(engine);
     return orders - waiting;
 }
 

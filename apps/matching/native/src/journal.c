@@ -46,6 +46,30 @@ void event_accepted(Engine *engine, const Incoming *incoming, i64 level_lots) {
     memcpy(event->client_id, order->client_id, CLIENT_ID_SIZE);
 }
 
+/* The order is accepted and stands in no book. */
+void event_waits(Engine *engine, const Incoming *incoming) {
+    const size_t at = engine->events.size;
+    event_accepted(engine, incoming, 0);
+    OrderAcceptedEvent *event = (void *)(engine->events.data + at);
+    event->flags = ACCEPTED_FLAG_WAITING;
+    event->stop_price_ticks = incoming->stop_price_ticks;
+    event->trailing_bips = incoming->trailing_bips;
+}
+
+/* The seq of this event is the order's place in the FIFO. */
+void event_triggered(Engine *engine, const Order *order, i64 stop_price_ticks, i64 last_price_ticks) {
+    const Seat *seat = seat_of(engine, order);
+    OrderTriggeredEvent *event =
+        EVENT(engine, ORDER_TRIGGERED, 0, 0, seat->market->market_id, seat->account->account_id);
+    event->order_id = order->order_id;
+    event->price_ticks = order->price_ticks;
+    event->stop_price_ticks = stop_price_ticks;
+    event->last_price_ticks = last_price_ticks;
+    event->side = order->side;
+    event->order_kind = order->kind;
+    memcpy(event->client_id, order->client_id, CLIENT_ID_SIZE);
+}
+
 void event_rejected(Engine *engine, u32 market_id, u64 account_id, u32 side, u32 kind, const u8 *client_id, u32 reason) {
     OrderRejectedEvent *event = EVENT(engine, ORDER_REJECTED, 0, reason, market_id, account_id);
     event->side = (u8)side;

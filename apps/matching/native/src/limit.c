@@ -10,18 +10,19 @@ static bool is_immediate(const Order *order) {
     return order->time_in_force == TIME_IN_FORCE_IOC || order->time_in_force == TIME_IN_FORCE_FOK;
 }
 
-static bool has_terms(const Incoming *incoming) { return incoming->display_lots || incoming->expires_ms; }
-
 /* A price, a quantity, and what its time in force takes: an end for GTD only, a display only where it can rest. */
-bool limit_is_well_formed(const Incoming *incoming) {
+bool limit_has_form(const Incoming *incoming) {
     const Order *order = incoming->order;
-    if (incoming->stop_price_ticks || incoming->trailing_bips) return false;
     if (order->price_ticks <= 0 || order->quantity_lots <= 0 || incoming->budget_units) return false;
     if (order->time_in_force < TIME_IN_FORCE_GTC || order->time_in_force > TIME_IN_FORCE_GTD) return false;
     bool till_date = order->time_in_force == TIME_IN_FORCE_GTD;
     if (!has_terms(incoming)) return !till_date;
     return incoming->display_lots >= 0 && incoming->display_lots <= order->quantity_lots && incoming->expires_ms >= 0 &&
            (incoming->expires_ms > 0) == till_date && !is_immediate(order);
+}
+
+bool limit_is_well_formed(const Incoming *incoming) {
+    return !incoming->stop_price_ticks && !incoming->trailing_bips && limit_has_form(incoming);
 }
 
 /* LIMIT_MAKER is there to rest. */
@@ -34,8 +35,7 @@ u32 limit_order_fault(Engine *engine, Incoming *incoming) {
     u32 reason = limit_fault(incoming);
     if (!reason && has_terms(incoming)) {
         reason = iceberg_fault(incoming);
-        if (!reason && incoming->expires_ms > 0 && incoming->expires_ms <= (i64)engine->now_ms)
-            reason = REASON_EXPIRY_PASSED;
+        if (!reason) reason = expiry_fault(engine, incoming);
     }
     return reason ? reason : band_fault(incoming);
 }
@@ -43,7 +43,7 @@ u32 limit_order_fault(Engine *engine, Incoming *incoming) {
 /* It never came to rest; what it still holds is released. */
 static void end_limit(Engine *engine, Incoming *incoming, u32 status, u32 reason) {
     release_for(engine, incoming->order);
-    remember_incoming(engine, incoming);
+    leave_at_entry(engine, incoming);
     event_closed(engine, incoming->order, status, reason, filled_lots(engine, incoming->order), NULL, 0, 0);
 }
 
@@ -63,12 +63,7 @@ u32 place_limit(Engine *engine, Incoming *incoming) {
     }
 
     order->order_id = take_order_id(engine);
-    if (has_terms(incoming) || incoming->waiting) {
-        Terms *terms = terms_of(engine, order);
-        terms->display_lots = incoming->display_lots;
-        terms->expires_ms = incoming->expires_ms;
-        terms->waiting = incoming->waiting;
-    }
+    if (has_terms(incoming) || incoming->waiting) take_terms(terms_of(engine, order), incoming);
     if (UNLIKELY(incoming->waiting)) {
         park_order(engine, incoming, new_order(engine, order));
         return REASON_NONE;
@@ -107,15 +102,22 @@ void match_and_rest(Engine *engine, Incoming *incoming) {
     if (stopped_by == REASON_SELF_TRADE) {
         end_limit(engine, incoming, ORDER_STATUS_EXPIRED_IN_MATCH, REASON_SELF_TRADE);
     } else if (!order->left_lots) {
-        remember_incoming(engine, incoming);
+        leave_at_entry(engine, incoming);
     } else if (is_immediate(order)) {
         end_limit(engine, incoming, ORDER_STATUS_EXPIRED, REASON_NO_LIQUIDITY);
     } else {
         hide_reserve(engine, order);
         const u32 slot = incoming->slot ? incoming->slot : new_order(engine, order);
         order = order_at(engine, slot);
-        start_terms(engine, slot);
-        event_rested(engine, order, rest_order(engine, slot, incoming->id_hash));
+        i64 level_lots;
+        if (order->terms && terms_at(engine, order->terms)->queued_seq) { /* open before, with its timer and counts */
+            terms_at(engine, order->terms)->queued_seq = 0;
+            level_lots = book_add(engine, side_of(incoming->seat->market, order->side), slot);
+        } else {
+            start_terms(engine, slot);
+            level_lots = rest_order(engine, slot, incoming->id_hash);
+        }
+        event_rested(engine, order, level_lots);
         order->priority = engine->seq;
         if (UNLIKELY(is_crossed(incoming->seat->market)))
             fail(engine, NBP_INVARIANT_BROKEN, "an order rests although it would match");

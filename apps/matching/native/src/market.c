@@ -16,6 +16,7 @@ Market *new_market(Engine *engine, const MarketSettings *settings, Asset *base, 
     market->quote_asset = quote;
     market->state = MARKET_STATE_PRE_LAUNCH;
     market->cause = HALT_CAUSE_NONE;
+    market->trigger_high = INT64_MAX;
     side_init(&market->sides[SIDE_BUY], SIDE_BUY);
     side_init(&market->sides[SIDE_SELL], SIDE_SELL);
     apply_settings(market, settings);

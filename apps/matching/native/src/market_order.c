@@ -51,6 +51,27 @@ static u32 place_by_quantity(Engine *engine, Incoming *incoming) {
     return REASON_NONE;
 }
 
+/* A triggered one, which has its hold: a sell its quantity, a buy a sum that each print must stay within. It ends EXPIRED
+   where the book ends first, or where what is left of the sum buys no lot. */
+void enter_market(Engine *engine, Incoming *incoming) {
+    Order *order = incoming->order;
+    Terms *terms = terms_at(engine, order->terms);
+    const bool buying = order->side == SIDE_BUY;
+    Budget budget = {.incoming = incoming, .units = terms->hold_units, .capped = true, .spent_before_prevention = -1};
+    const u32 stopped_by = sweep(engine, incoming, NO_LIMIT(order->side), buying ? &budget : NULL);
+    terms->hold_units = 0;
+    forget_order(engine, incoming->slot);
+    if (order->left_lots || stopped_by == REASON_SELF_TRADE) {
+        const i64 lot_size = incoming->seat->market->lot_size;
+        release(engine, pays_with(engine, order), buying ? budget_rest(&budget) : order->left_lots * lot_size);
+        if (stopped_by == REASON_BUDGET_SPENT)
+            close_market(engine, incoming, ORDER_STATUS_EXPIRED, REASON_HOLD_SPENT, filled_lots(engine, order));
+        else
+            expire_market(engine, incoming, stopped_by, filled_lots(engine, order));
+    }
+    drop_incoming(engine, incoming);
+}
+
 /* A buy holds its budget, a sell the lots whose proceeds stay within it. What is left over is released. */
 static u32 place_by_budget(Engine *engine, Incoming *incoming) {
     Order *order = incoming->order;
@@ -63,7 +84,7 @@ static u32 place_by_budget(Engine *engine, Incoming *incoming) {
     hold(engine, pays, (i64)need);
 
     accept_market(engine, incoming);
-    Budget budget = {.incoming = incoming, .spent_before_prevention = -1};
+    Budget budget = {.incoming = incoming, .units = incoming->budget_units, .spent_before_prevention = -1};
     u32 stopped_by = sweep(engine, incoming, NO_LIMIT(order->side), &budget);
     remember_incoming(engine, incoming);
     i64 rest_units = budget_rest(&budget);

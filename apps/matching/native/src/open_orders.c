@@ -116,19 +116,35 @@ i64 withdraw_order(Engine *engine, u32 slot) {
     return level_lots;
 }
 
+/* One that waited for its turn was open until now. */
+void leave_at_entry(Engine *engine, Incoming *incoming) {
+    const Order *order = incoming->order;
+    if (order->terms && terms_at(engine, order->terms)->queued_seq)
+        forget_order(engine, incoming->slot);
+    else
+        remember_incoming(engine, incoming);
+}
+
 Incoming recall_order(Engine *engine, u32 slot) {
-    Order *order = order_at(engine, slot);
-    Terms *terms = terms_at(engine, order->terms);
+    Terms *terms = terms_at(engine, order_at(engine, slot)->terms);
     leave_seat(engine, slot);
     stop_terms(engine, slot);
     terms->waiting = 0;
     terms->park_due_ms = terms->parked_seq = 0;
+    return incoming_of(engine, slot);
+}
+
+Incoming incoming_of(Engine *engine, u32 slot) {
+    Order *order = order_at(engine, slot);
+    const Terms *terms = terms_at(engine, order->terms);
     return (Incoming){
         .order = order,
         .slot = slot,
         .seat = seat_of(engine, order),
         .display_lots = terms->display_lots,
         .expires_ms = terms->expires_ms,
+        .stop_price_ticks = terms->stop_price_ticks,
+        .trailing_bips = terms->trailing_bips,
         .id_hash = order->client_id[0] ? hash_of_key(engine, order->id_key) : 0,
     };
 }
@@ -138,10 +154,12 @@ void end_resting(Engine *engine, u32 slot, u32 status, u32 reason, const u8 *can
     Order *order = order_at(engine, slot);
     const bool waits = waiting_of(engine, order) != 0;
     i64 level_lots = 0;
-    if (UNLIKELY(waits))
+    if (UNLIKELY(waits)) {
+        stop_waiting(engine, slot);
         forget_order(engine, slot);
-    else
+    } else {
         level_lots = withdraw_order(engine, slot);
+    }
     release_for(engine, order);
     event_closed(engine, order, status, reason, filled_lots(engine, order), cancel_client_id,
                  waits ? 0 : CLOSED_FLAG_WAS_RESTING, level_lots);

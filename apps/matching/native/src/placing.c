@@ -1,24 +1,21 @@
 /* The order of work for one incoming order; the first failing step gives the reason (matching-rules 2).
 
    format and settings version -> client order id -> market state -> filters -> price band -> limits per account -> funds
-   -> would match (LIMIT_MAKER) -> park for review, or sweep -> rest or expire. The steps from the filters on belong to the
-   order's kind. An order that fails at the band alone may be parked (parking.c). */
+   -> would match (LIMIT_MAKER), would trigger (conditional) -> park for review, or sweep -> rest or expire -> triggered
+   orders. The steps from the filters on belong to the order's kind. An order that fails at the band alone may be parked (parking.c). */
 #include "engine.h"
 
-/* The steps of a kind: format; filters and band; the rest, from the account's limits on. */
-typedef struct KindRules {
-    bool (*is_well_formed)(const Incoming *incoming);
-    u32 (*fault)(Engine *engine, Incoming *incoming);
-    u32 (*place)(Engine *engine, Incoming *incoming);
-} KindRules;
-
 static const KindRules KIND_RULES[] = {
-    [ORDER_KIND_LIMIT] = {limit_is_well_formed, limit_order_fault, place_limit},
-    [ORDER_KIND_MARKET] = {market_is_well_formed, market_order_fault, place_market},
-    [ORDER_KIND_LIMIT_MAKER] = {maker_is_well_formed, limit_order_fault, place_limit},
+    [ORDER_KIND_LIMIT] = {limit_is_well_formed, limit_order_fault, place_limit, match_and_rest},
+    [ORDER_KIND_MARKET] = {market_is_well_formed, market_order_fault, place_market, enter_market},
+    [ORDER_KIND_LIMIT_MAKER] = {maker_is_well_formed, limit_order_fault, place_limit, match_and_rest},
+    [ORDER_KIND_STOP_LOSS] = {stop_market_is_well_formed, stop_market_fault, place_conditional, enter_market},
+    [ORDER_KIND_STOP_LOSS_LIMIT] = {stop_limit_is_well_formed, stop_limit_fault, place_conditional, match_and_rest},
+    [ORDER_KIND_TAKE_PROFIT] = {stop_market_is_well_formed, stop_market_fault, place_conditional, enter_market},
+    [ORDER_KIND_TAKE_PROFIT_LIMIT] = {stop_limit_is_well_formed, stop_limit_fault, place_conditional, match_and_rest},
 };
 
-static const KindRules *rules_of_kind(u32 kind) {
+const KindRules *rules_of_kind(u32 kind) {
     if (kind >= sizeof KIND_RULES / sizeof *KIND_RULES || !KIND_RULES[kind].place) return NULL;
     return &KIND_RULES[kind];
 }
@@ -118,7 +115,7 @@ void place_order(Engine *engine, const u8 *bytes, const Ahead *ahead, Proceed *p
             terms_of(engine, &order)->block = block;
             block = 0;
         }
-        if (order.terms && !is_well_formed_block(&incoming))
+        if (UNLIKELY(order.terms) && !is_well_formed_block(&incoming))
             reason = REASON_MALFORMED;
         else
             reason = admit(engine, &incoming, rules);
@@ -127,7 +124,10 @@ void place_order(Engine *engine, const u8 *bytes, const Ahead *ahead, Proceed *p
             reason = REASON_NONE;
         }
         if (!reason && proceed) reason = proceed(engine, &incoming, context);
-        if (!reason) reason = rules->place(engine, &incoming);
+        if (!reason) {
+            reason = rules->place(engine, &incoming);
+            if (UNLIKELY(market->queue_first)) run_triggered(engine, market);
+        }
         if (reason && order.terms) drop_incoming(engine, &incoming);
     }
     if (block) pool_give(&engine->blocks, block);

@@ -166,7 +166,7 @@ static void restore_order(Engine *engine, const OrdersRow *row, bool waits) {
     fits(engine, row->side <= SIDE_SELL && HAS_BIT(KNOWN_ORDER_KINDS, row->kind) &&
                      HAS_BIT(KNOWN_TIMES_IN_FORCE, row->time_in_force) && HAS_BIT(KNOWN_STP_MODES, row->stp_mode),
          "an order's kind");
-    fits(engine, is_positive_amount(row->price_ticks) && is_positive_amount(row->quantity_lots) &&
+    fits(engine, is_amount(row->price_ticks) && (row->price_ticks || waits) && is_positive_amount(row->quantity_lots) &&
                      is_positive_amount(row->left_lots), "an order's price or lots");
     fits(engine, row->order_id && row->order_id <= engine->last_order_id && !find_order_id(engine, row->order_id),
          "an order's id");
@@ -211,28 +211,33 @@ static int compare_places(const void *left, const void *right) {
     return a < b ? -1 : a > b;
 }
 
-/* Whether the table, which is sorted by order_id, has a row of the order. */
-static bool has_row(Rows rows, u64 order_id) {
-    const ParkedRow *first = (const void *)rows.first;
+/* Whether the table, whose rows begin with the order_id by which it is sorted, has a row of the order. */
+static bool has_row(Rows rows, size_t row_size, u64 order_id) {
     u32 low = 0, count = rows.count;
+    u64 found;
     while (low < count) {
         const u32 middle = low + (count - low) / 2;
-        if (first[middle].order_id < order_id)
+        memcpy(&found, rows.first + middle * row_size, sizeof found);
+        if (found < order_id)
             low = middle + 1;
         else
             count = middle;
     }
-    return low < rows.count && first[low].order_id == order_id;
+    if (low >= rows.count) return false;
+    memcpy(&found, rows.first + low * row_size, sizeof found);
+    return found == order_id;
 }
 
 /* Levels are first come first served by priority, so orders enter the book in that order. */
-static void restore_orders(Engine *engine, Rows rows, Rows parked) {
+static void restore_orders(Engine *engine, Rows rows, Rows parked, Rows waiting) {
     const size_t size = (rows.count + 1ull) * sizeof(Place);
     Place *places = memory_take(engine, size);
     u32 count = 0;
     EACH_ROW(OrdersRow, row, rows) places[count++] = (Place){row->priority, row};
     qsort(places, count, sizeof *places, compare_places);
-    for (u32 at = 0; at < count; at++) restore_order(engine, places[at].row, has_row(parked, places[at].row->order_id));
+    for (u32 at = 0; at < count; at++) restore_order(engine, places[at].row,
+                      has_row(parked, sizeof(ParkedRow), places[at].row->order_id) ||
+                          has_row(waiting, sizeof(WaitingRow), places[at].row->order_id));
     memory_give(engine, places, size);
 }
 
@@ -297,6 +302,51 @@ static void restore_blocks(Engine *engine, const Rows tables[TABLE_COUNT]) {
     }
 }
 
+static void restore_triggers(Engine *engine, const Rows tables[TABLE_COUNT]) {
+    u32 slot;
+    EACH_ROW(TriggersRow, row, tables[TABLE_TRIGGERS]) {
+        Terms *terms = terms_of_row(engine, row->order_id, &slot);
+        fits(engine, is_amount(row->stop_price_ticks) && (row->stop_price_ticks || row->trailing_bips) &&
+                         row->trailing_bips < BASIS_POINTS && HAS_BIT(CONDITIONAL_KINDS, order_at(engine, slot)->kind),
+             "a trigger");
+        terms->stop_price_ticks = row->stop_price_ticks;
+        terms->trailing_bips = row->trailing_bips;
+    }
+}
+
+static int compare_queued(const void *left, const void *right) {
+    u64 a = (*(const WaitingRow *const *)left)->queued_seq, b = (*(const WaitingRow *const *)right)->queued_seq;
+    return a < b ? -1 : a > b;
+}
+
+/* The FIFO's order is that of queued_seq. */
+static void restore_waiting(Engine *engine, Rows rows) {
+    const size_t size = (rows.count + 1ull) * sizeof(WaitingRow *);
+    const WaitingRow **sorted = memory_take(engine, size);
+    u32 count = 0, slot;
+    EACH_ROW(WaitingRow, row, rows) sorted[count++] = row;
+    qsort(sorted, count, sizeof *sorted, compare_queued);
+    for (u32 at = 0; at < count; at++) {
+        const WaitingRow *row = sorted[at];
+        Terms *terms = terms_of_row(engine, row->order_id, &slot);
+        const Order *order = order_at(engine, slot);
+        fits(engine, !terms->waiting && HAS_BIT(CONDITIONAL_KINDS, order->kind), "a waiting order");
+        fits(engine, is_amount(row->best_ticks) && is_amount(row->hold_units) && row->accepted_seq, "a waiting order");
+        fits(engine, (row->hold_units > 0) == (order->side == SIDE_BUY && !order->price_ticks), "what an order holds");
+        terms->accepted_seq = row->accepted_seq;
+        terms->hold_units = row->hold_units;
+        if (row->waiting == WAITING_CONDITIONAL) {
+            fits(engine, !row->queued_seq && (row->best_ticks ? terms->trailing_bips > 0 : terms->stop_price_ticks > 0),
+                 "what an order waits for");
+            await_trigger(engine, slot, row->best_ticks);
+        } else {
+            fits(engine, row->waiting == WAITING_TRIGGERED && row->queued_seq, "what an order waits for");
+            join_queue(engine, slot, row->queued_seq);
+        }
+    }
+    memory_give(engine, sorted, size);
+}
+
 static void restore_terms(Engine *engine, const Rows tables[TABLE_COUNT]) {
     u32 slot;
     EACH_ROW(ExpiriesRow, row, tables[TABLE_EXPIRIES]) {
@@ -323,12 +373,13 @@ static void restore_terms(Engine *engine, const Rows tables[TABLE_COUNT]) {
         Terms *terms = terms_of_row(engine, row->order_id, &slot);
         const Order *order = order_at(engine, slot);
         fits(engine, !terms->waiting && row->seq && row->due_ms && row->due_ms <= INT64_MAX, "a parked order's end");
-        fits(engine, has_row(tables[TABLE_PARKED], row->order_id) && order->kind == ORDER_KIND_LIMIT, "a parked order");
+        fits(engine, has_row(tables[TABLE_PARKED], sizeof *row, row->order_id) && order->kind == ORDER_KIND_LIMIT, "a parked order");
         terms->waiting = WAITING_PARKED;
         terms->park_due_ms = row->due_ms;
         terms->parked_seq = row->seq;
     }
     restore_blocks(engine, tables);
+    restore_triggers(engine, tables);
     EACH_ROW(OrdersRow, row, tables[TABLE_ORDERS]) start_terms(engine, find_order_id(engine, row->order_id));
 }
 
@@ -365,7 +416,7 @@ void read_snapshot(Engine *engine, const u8 *body, size_t size) {
     }
     Rows tables[TABLE_COUNT];
     find_tables(engine, body, size, version, tables);
-    fits(engine, !(tables[TABLE_TRIGGERS].count | tables[TABLE_WAITING].count), "rules that this engine does not have yet");
+    fits(engine, !(tables[TABLE_BREAKERS].count | tables[TABLE_MARKET_TIMERS].count), "rules that this engine does not have yet");
     const HeadRow *head = (const void *)tables[TABLE_HEAD].first;
     fits(engine, head->now_ms <= INT64_MAX, "a time after all time");
     fits(engine, head->closed_ids_kept < CLOSED, "too many closed client ids to keep");
@@ -380,9 +431,10 @@ void read_snapshot(Engine *engine, const u8 *body, size_t size) {
     check_rules(engine, tables);
     restore_accounts(engine, tables[TABLE_ACCOUNTS], tables[TABLE_BALANCES]);
     restore_holds(engine, tables[TABLE_HOLDS]);
-    restore_orders(engine, tables[TABLE_ORDERS], tables[TABLE_PARKED]);
+    restore_orders(engine, tables[TABLE_ORDERS], tables[TABLE_PARKED], tables[TABLE_WAITING]);
     restore_rules(engine, tables[TABLE_ALLOCATIONS], tables[TABLE_ALLOCATED_ACCOUNTS]);
     restore_terms(engine, tables);
+    restore_waiting(engine, tables[TABLE_WAITING]);
     check_orders(engine, tables[TABLE_ORDERS]);
     EACH_ROW(CancelTimersRow, row, tables[TABLE_CANCEL_TIMERS]) {
         Account *account = find_account(engine, row->account_id);

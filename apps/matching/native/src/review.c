@@ -20,7 +20,8 @@ static void release_parked(Engine *engine, u32 slot) {
 u32 review_order(Engine *engine, const u8 *bytes) {
     const ReviewOrderFrame *frame = (const void *)bytes;
     if (frame->parts != 1 || frame->flags || !HAS_BIT(KNOWN_REVIEWS, frame->decision)) return REASON_MALFORMED;
-    if (!find_market(engine, frame->market_id)) return REASON_UNKNOWN_MARKET;
+    Market *market = find_market(engine, frame->market_id);
+    if (!market) return REASON_UNKNOWN_MARKET;
     const u32 slot = frame->order_id ? find_order(engine, frame->market_id, frame->account_id, frame->order_id, NO_CLIENT_ID) : 0;
     if (!slot || !frame->market_id) return REASON_UNKNOWN_ORDER;
     Order *order = order_at(engine, slot);
@@ -37,5 +38,6 @@ u32 review_order(Engine *engine, const u8 *bytes) {
     }
     event_reviewed(engine, frame);
     release_parked(engine, slot);
+    if (market->queue_first) run_triggered(engine, market);
     return REASON_NONE;
 }

@@ -10,19 +10,20 @@ static void decrement(Engine *engine, Incoming *incoming, u32 maker_slot, i64 lo
     Market *market = incoming->seat->market;
     const u32 takers_block = block_of(engine, taker), makers_block = block_of(engine, maker);
     Payments takers_portions = {.count = 0}, makers_portions = {.count = 0};
-    if (!budget) {
-        if (takers_block)
-            take_off_shares(engine, taker, takers_block, lots, &takers_portions);
-        else
-            release_lots(engine, taker, lots);
-        taker->left_lots -= lots;
-        terms_of(engine, taker)->prevented_lots += lots;
-    } else {
+    if (budget) {
         i64 units = maker->price_ticks * lots * market->unit_factor;
         budget->prevented_units += units;
         budget->spent_before_prevention = taker->filled_quote_units;
         /* a sell holds only the lots that will print */
         if (taker->side == SIDE_BUY) release(engine, incoming->seat->quote, units);
+    } else if (takers_block) {
+        take_off_shares(engine, taker, takers_block, lots, &takers_portions);
+    } else {
+        release_lots(engine, taker, lots);
+    }
+    if (!budget || budget->capped) {
+        taker->left_lots -= lots;
+        terms_of(engine, taker)->prevented_lots += lots;
     }
     BookSide *side = side_of(market, maker->side);
     Level *level = level_at(engine, side, index_of(side, maker->price_ticks));

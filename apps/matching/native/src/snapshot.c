@@ -269,6 +269,19 @@ static void write_terms(Engine *engine, u32 table, const Order *order) {
         row->order_id = order->order_id;
         row->due_ms = terms->park_due_ms;
         row->seq = terms->parked_seq;
+    } else if (table == TABLE_TRIGGERS && (terms->stop_price_ticks || terms->trailing_bips)) {
+        TriggersRow *row = ROW(TriggersRow);
+        row->order_id = order->order_id;
+        row->stop_price_ticks = terms->stop_price_ticks;
+        row->trailing_bips = terms->trailing_bips;
+    } else if (table == TABLE_WAITING && terms->waiting && terms->waiting != WAITING_PARKED) {
+        WaitingRow *row = ROW(WaitingRow);
+        row->order_id = order->order_id;
+        row->waiting = (u8)terms->waiting;
+        row->accepted_seq = terms->accepted_seq;
+        row->queued_seq = terms->queued_seq;
+        row->best_ticks = best_of(engine, terms_at(engine, order->terms));
+        row->hold_units = terms->hold_units;
     } else if ((table == TABLE_BLOCKS || table == TABLE_SHARES) && terms->block) {
         write_block(engine, table, order, terms->block);
     }
@@ -294,7 +307,7 @@ static void write_rows(Engine *engine, u32 table, Sorted *sorted) {
             if (!sorted->accounts) sort_accounts(engine, sorted);
             break;
         case TABLE_ORDERS: case TABLE_EXPIRIES: case TABLE_ICEBERGS: case TABLE_PREVENTED: case TABLE_AMENDED:
-        case TABLE_PARKED: case TABLE_BLOCKS: case TABLE_SHARES:
+        case TABLE_PARKED: case TABLE_BLOCKS: case TABLE_SHARES: case TABLE_TRIGGERS: case TABLE_WAITING:
             if (!sorted->orders) sorted->orders = sorted_orders(engine, NULL, NULL, &sorted->order_count);
             break;
     }
@@ -330,7 +343,7 @@ static void write_rows(Engine *engine, u32 table, Sorted *sorted) {
                 write_skips_row(engine, engine->markets[place]->market_id, engine->markets[place]->skips);
             break;
         case TABLE_EXPIRIES: case TABLE_ICEBERGS: case TABLE_PREVENTED: case TABLE_AMENDED: case TABLE_PARKED: case TABLE_BLOCKS:
-        case TABLE_SHARES:
+        case TABLE_SHARES: case TABLE_TRIGGERS: case TABLE_WAITING:
             if (!engine->terms.live) break;
             for (u64 at = 0; at < sorted->order_count; at++)
                 write_terms(engine, table, order_at(engine, sorted->orders[at]));
@@ -353,7 +366,8 @@ static void write_rows(Engine *engine, u32 table, Sorted *sorted) {
         case TABLE_ALLOCATIONS: case TABLE_ALLOCATED_ACCOUNTS:
             for (u64 at = 0; at < sorted->account_count; at++) write_rules(engine, sorted->accounts[at], table);
             break;
-        case TABLE_TRIGGERS: case TABLE_WAITING:
+        case TABLE_BREAKERS: case TABLE_BREAKER_BEFORES: case TABLE_BREAKER_BUCKETS: case TABLE_BREAKER_HALTS:
+        case TABLE_MARKET_TIMERS:
             break; /* rules that this engine does not have yet, so it never has rows of them */
         default: fail(engine, NBP_SNAPSHOT_ERROR, "there is no table %u", table);
     }

@@ -40,5 +40,6 @@ u32 set_market_state(Engine *engine, const u8 *bytes) {
             end_resting(engine, slots[at], ORDER_STATUS_CANCELED, REASON_CANCELED_BY_STAFF, NULL);
         memory_give(engine, slots, (count + 1) * sizeof *slots);
     }
+    run_triggered(engine, market);
     return REASON_NONE;
 }

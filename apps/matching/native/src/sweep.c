@@ -62,7 +62,7 @@ u32 sweep(Engine *engine, Incoming *incoming, i64 limit_ticks, Budget *budget) {
     const u64 family_id = seat->account->family_id;
     const i32 taker_ppm = market->taker_ppm[seat->account->fee_tier];
     const u32 taker_side = taker->side;
-    const bool buying = taker_side == SIDE_BUY, by_budget = budget != NULL;
+    const bool buying = taker_side == SIDE_BUY, by_budget = budget != NULL, capped = by_budget && budget->capped;
     const i64 unit_factor = market->unit_factor, lot_size = market->lot_size;
     const bool overdue = is_overdue(engine); /* more timers than may run before one command */
     i64 budget_units = by_budget ? budget_rest(budget) : 0;
@@ -86,6 +86,7 @@ u32 sweep(Engine *engine, Incoming *incoming, i64 limit_ticks, Budget *budget) {
             Order *maker = order_at(engine, slot);
             if (by_budget) {
                 wanted = budget_units / lot_cost;
+                if (capped && wanted > taker->left_lots) wanted = taker->left_lots;
                 if (!wanted) return REASON_BUDGET_SPENT;
             }
             if (maker->next) ask_for_order(engine, maker->next);
@@ -103,6 +104,7 @@ u32 sweep(Engine *engine, Incoming *incoming, i64 limit_ticks, Budget *budget) {
                 if (ends_taker(taker->stp_mode)) return REASON_SELF_TRADE;
                 if (by_budget) {
                     budget_units = budget_rest(budget);
+                    if (capped && !taker->left_lots) return REASON_SELF_TRADE;
                 } else if (taker->stp_mode == STP_MODE_DECREMENT) {
                     wanted = taker->left_lots;
                     if (!wanted) return REASON_SELF_TRADE;
@@ -134,9 +136,13 @@ u32 sweep(Engine *engine, Incoming *incoming, i64 limit_ticks, Budget *budget) {
             if (UNLIKELY(shared)) {
                 exchange_shares(engine, incoming, maker, lots, lot_cost, buying ? taker_hold_per_lot : lot_cost, taker_fee,
                                 maker_pays, rebate, parts);
+                if (capped && lots == taker->left_lots) /* what is left of the hold */
+                    release(engine, seat->quote, budget_units - quote_units);
             } else if (buying) {
-                exchange(engine, market, seat, maker_seat, base_units, quote_units, lots * taker_hold_per_lot, taker_fee,
-                         maker_pays, rebate, 0);
+                const i64 released_units =
+                    capped && lots == taker->left_lots ? budget_units : lots * taker_hold_per_lot;
+                exchange(engine, market, seat, maker_seat, base_units, quote_units, released_units, taker_fee, maker_pays,
+                         rebate, 0);
             } else {
                 exchange(engine, market, maker_seat, seat, base_units, quote_units, quote_units, maker_pays, taker_fee,
                          0, rebate);
@@ -149,7 +155,9 @@ u32 sweep(Engine *engine, Incoming *incoming, i64 limit_ticks, Budget *budget) {
             if (by_budget) {
                 incoming->filled_lots += lots;
                 budget_units -= quote_units;
-            } else {
+                if (capped) wanted = taker->left_lots - lots;
+            }
+            if (capped || !by_budget) {
                 taker->left_lots = wanted;
                 if (!wanted) flags |= TRADE_FLAG_TAKER_DONE;
             }
@@ -183,7 +191,11 @@ u32 sweep(Engine *engine, Incoming *incoming, i64 limit_ticks, Budget *budget) {
                     slot = following;
                 }
             }
-            if (!wanted && !by_budget) return REASON_NONE;
+            if (UNLIKELY(price_ticks <= market->trigger_low || price_ticks >= market->trigger_high)) {
+                evaluate(engine, market, price_ticks); /* may end orders, and their level with them */
+                slot = side->best == index ? level->head : 0;
+            }
+            if (flags & TRADE_FLAG_TAKER_DONE) return REASON_NONE;
         }
     }
     return REASON_NO_LIQUIDITY;

@@ -10,28 +10,28 @@
        the entries). There is no rehash of the whole table. Segments never merge. */
 #include "engine.h"
 
-#define SEGMENT_SIZE (sizeof(Segment) + SEGMENT_ROOM * sizeof(u64))
+#define SEGMENT_SIZE (sizeof(TableSegment) + SEGMENT_ROOM * sizeof(u64))
 #define SEGMENT_FULL (SEGMENT_ROOM * 13 / 16)
 #define DEPTH_MAX 23 /* with the 9 bits of a home these are all bits that a bucket keeps */
 
 static u32 table_home(u64 bucket) { return (u32)(bucket >> 32) & (SEGMENT_ROOM - 1); }
 
-static void segment_put(Segment *segment, u64 bucket) {
+static void segment_put(TableSegment *segment, u64 bucket) {
     u32 at = table_home(bucket);
     while (segment->buckets[at]) at = (at + 1) & (SEGMENT_ROOM - 1);
     segment->buckets[at] = bucket;
     segment->used++;
 }
 
-static Segment *segment_take(Engine *engine) {
-    Segment *segment = engine->free_segments;
+static TableSegment *segment_take(Engine *engine) {
+    TableSegment *segment = engine->free_segments;
     if (!segment) return chunk_take(engine, SEGMENT_SIZE);
     engine->free_segments = segment->next_free;
     memset(segment, 0, SEGMENT_SIZE);
     return segment;
 }
 
-static void segment_give(Engine *engine, Segment *segment) {
+static void segment_give(Engine *engine, TableSegment *segment) {
     segment->next_free = engine->free_segments;
     engine->free_segments = segment;
 }
@@ -49,7 +49,7 @@ void table_free(Engine *engine, Table *table) {
 
 static void directory_double(Engine *engine, Table *table) {
     u64 room = 1ull << table->depth;
-    Segment **directory = memory_take(engine, 2 * room * sizeof *directory);
+    TableSegment **directory = memory_take(engine, 2 * room * sizeof *directory);
     for (u64 at = 0; at < room; at++) directory[2 * at] = directory[2 * at + 1] = table->directory[at];
     memory_give(engine, table->directory, room * sizeof *directory);
     table->directory = directory;
@@ -57,9 +57,9 @@ static void directory_double(Engine *engine, Table *table) {
 }
 
 static void segment_split(Engine *engine, Table *table, u64 hash) {
-    Segment *old = table_segment(table, hash);
+    TableSegment *old = table_segment(table, hash);
     if (old->depth >= DEPTH_MAX) fail(engine, NBP_OUT_OF_MEMORY, "a segment of a table cannot be split");
-    Segment *halves[2] = {segment_take(engine), NULL};
+    TableSegment *halves[2] = {segment_take(engine), NULL};
     halves[1] = segment_take(engine);
     if (old->depth == table->depth) directory_double(engine, table);
     u32 depth = old->depth + 1;
@@ -84,7 +84,7 @@ void table_insert(Engine *engine, Table *table, u64 hash, u32 value) {
 }
 
 static u64 *table_bucket(Engine *engine, Table *table, u64 hash, u32 value) {
-    Segment *segment = table_segment(table, hash);
+    TableSegment *segment = table_segment(table, hash);
     u64 wanted = hash >> 32 << 32 | value;
     for (u32 at = table_home(wanted); segment->buckets[at]; at = (at + 1) & (SEGMENT_ROOM - 1))
         if (segment->buckets[at] == wanted) return &segment->buckets[at];
@@ -97,7 +97,7 @@ void table_replace(Engine *engine, Table *table, u64 hash, u32 value, u32 by) {
 
 void table_remove(Engine *engine, Table *table, u64 hash, u32 value) {
     u64 *found = table_bucket(engine, table, hash, value);
-    Segment *segment = table_segment(table, hash);
+    TableSegment *segment = table_segment(table, hash);
     u32 hole = (u32)(found - segment->buckets);
     for (u32 at = (hole + 1) & (SEGMENT_ROOM - 1); segment->buckets[at]; at = (at + 1) & (SEGMENT_ROOM - 1)) {
         u32 home = table_home(segment->buckets[at]);
