@@ -179,6 +179,7 @@ class Engine:
                 found.market_id, found.symbol.decode("ascii"), MarketState(found.state), HaltCause(found.cause),
                 found.settings_version, found.best_bid_ticks, found.best_ask_ticks, found.last_price_ticks,
                 found.last_trade_id, found.bid_levels, found.ask_levels, found.skips,
+                found.until_ms, found.reopens_ms, found.rule_id,
             )  # fmt: skip
 
     def depth(self, market_id: int, side: int, limit: int) -> list[tuple[int, int]]:

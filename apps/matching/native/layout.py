@@ -17,11 +17,14 @@ from typing import Final, get_type_hints
 
 from apps.common import amounts
 from apps.matching.engine import (
+    breaker,
     cancel_timer,
     client_ids,
     engine,
+    halt,
     iceberg,
     order_kinds,
+    phases,
     poison,
     snapshot,
     states,
@@ -83,6 +86,18 @@ def _constants() -> Iterator[str]:
         "ICEBERG_PARTS_MAX": iceberg.PARTS_MAX,
         "SKIPS_MAX": poison.SKIPS_MAX,
         "TIMERS_RUN_MAX": timers.RUN_MAX,
+        "BREAKER_BUCKETS": breaker.BUCKETS,
+        "HOUR_MS": halt.HOUR_MS,
+        "HALT_LONGER_S": halt.LONGER_S,
+        "HALT_S_MIN": messages.HALT_S_MIN,
+        "HALT_S_MAX": messages.HALT_S_MAX,
+        "WINDOW_MS_MIN": messages.WINDOW_MS_MIN,
+        "WINDOW_MS_MAX": messages.WINDOW_MS_MAX,
+        "VWAP_PRICE_TICKS_MAX": messages.VWAP_PRICE_TICKS_MAX,
+        "VWAP_LOTS_MAX": messages.VWAP_LOTS_MAX,
+        "MAX_BREAKER_RULES": messages.MAX_BREAKER_RULES,
+        "BODY_BYTES_MAX": messages.BODY_BYTES_MAX,
+        "LATE_MS": phases.LATE_MS,
         "TRAILING_BIPS_MIN": stop_order.TRAILING_BIPS_MIN,
         "TRAILING_BIPS_MAX": stop_order.TRAILING_BIPS_MAX,
         "PARK_EXPIRY_S_MAX": messages.PARK_EXPIRY_S_MAX,
@@ -109,6 +124,7 @@ def _enums() -> Iterator[str]:
         "TIMES_IN_FORCE": kinds.TimeInForce,
         "HALT_CAUSES": kinds.HaltCause,
         "ALLOCATION_METHODS": kinds.AllocationMethod,
+        "BREAKER_MEASURES": kinds.BreakerMeasure,
     }
     for known_name, members in known.items():
         yield _mask(f"KNOWN_{known_name}", [int(member) for member in members])
@@ -205,6 +221,7 @@ def _settings() -> Iterator[str]:
     hints = get_type_hints(messages.MarketSettings)
     encoded = messages.MarketSettings.__struct_encode_fields__
     values = dict(zip(reversed(encoded), reversed(messages.MarketSettings.__struct_defaults__), strict=False))
+    yield "typedef struct BreakerRule { uint32_t rule_id, measure, bp, window_ms, halt_s; } BreakerRule;"
     yield "typedef struct MarketSettings {"
     for name in encoded:
         if hints[name] in (int, bool):
@@ -213,6 +230,8 @@ def _settings() -> Iterator[str]:
     yield "    uint32_t fee_count;"
     yield "    int32_t maker_ppm[MAX_FEE_TIERS];"
     yield "    int32_t taker_ppm[MAX_FEE_TIERS];"
+    yield "    uint32_t breaker_count;"
+    yield "    BreakerRule breaker_rules[MAX_BREAKER_RULES];"
     yield "} MarketSettings;"
     for position, name in enumerate(encoded):
         yield f"#define SETTING_{name.upper()} {position}"

@@ -32,7 +32,8 @@ class Market(Structure):
         ("market_id", c_uint32), ("settings_version", c_uint32), ("skips", c_uint32),
         ("state", c_uint8), ("cause", c_uint8), ("padding", c_uint8 * 2),
         ("best_bid_ticks", c_int64), ("best_ask_ticks", c_int64), ("last_price_ticks", c_int64),
-        ("last_trade_id", c_uint64), ("bid_levels", c_uint64), ("ask_levels", c_uint64), ("symbol", c_char * 24),
+        ("last_trade_id", c_uint64), ("bid_levels", c_uint64), ("ask_levels", c_uint64),
+        ("until_ms", c_uint64), ("reopens_ms", c_uint64), ("rule_id", c_uint32), ("more_padding", c_uint32), ("symbol", c_char * 24),
     )  # fmt: skip
 
 

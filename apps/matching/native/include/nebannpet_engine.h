@@ -50,6 +50,8 @@ typedef struct nbp_market {
     uint8_t state, cause, padding[2];
     int64_t best_bid_ticks, best_ask_ticks, last_price_ticks;
     uint64_t last_trade_id, bid_levels, ask_levels;
+    uint64_t until_ms, reopens_ms; /* when a timer ends the state, 0 for none */
+    uint32_t rule_id, more_padding;
     char symbol[24]; /* ends with NUL */
 } nbp_market;
 

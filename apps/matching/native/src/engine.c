@@ -40,6 +40,7 @@ static Engine *engine_new(u64 hash_seed) {
     pool_init(&engine->seats, sizeof(Seat), 8, 0);
     pool_init(&engine->markets_pool, sizeof(Market), 2, 0);
     pool_init(&engine->assets_pool, sizeof(Asset), 4, 0);
+    pool_init(&engine->windows, sizeof(Window), 0, 0);
     pool_init(&engine->segments, sizeof(Segment), 6, offsetof(Segment, root));
     pool_init(&engine->rules, sizeof(AllocationRule), 4, 0);
     pool_init(&engine->blocks, sizeof(BlockOrder), 4, 0);
@@ -80,10 +81,11 @@ nbp_engine *nbp_restore(const uint8_t *body, size_t size, uint64_t hash_seed, nb
 
 void nbp_free(nbp_engine *engine) {
     if (!engine) return;
+    for (u32 place = 0; place < engine->market_count; place++) free(engine->markets[place]->halts.data);
     Pool *pools[] = {&engine->orders,       &engine->terms,       &engine->holds,       &engine->balances,
                      &engine->accounts,     &engine->seats,       &engine->markets_pool, &engine->assets_pool,
                      &engine->inner_nodes,  &engine->leaves,      &engine->timers,       &engine->rules,
-                     &engine->blocks,       &engine->segments};
+                     &engine->blocks,       &engine->segments,     &engine->windows};
     for (size_t at = 0; at < sizeof pools / sizeof *pools; at++) pool_free(engine, pools[at]);
     Table *tables[] = {&engine->order_ids, &engine->account_ids, &engine->seat_ids, &engine->balance_ids,
                        &engine->hold_keys, &engine->segment_ids};
@@ -278,6 +280,9 @@ void nbp_market_at(const nbp_engine *engine, uint32_t position, nbp_market *into
         .last_trade_id = market->last_trade_id,
         .bid_levels = market->sides[SIDE_BUY].level_count,
         .ask_levels = market->sides[SIDE_SELL].level_count,
+        .until_ms = market->until_ms,
+        .reopens_ms = market->reopens_ms,
+        .rule_id = market->rule_id,
     };
     memcpy(into->symbol, market->settings.symbol, sizeof market->settings.symbol);
 }

@@ -231,6 +231,48 @@ typedef struct BlockOrder {
     Share shares[MAX_ALLOCATION_ACCOUNTS];
 } BlockOrder;
 
+/* What one breaker rule has seen (breaker.c). */
+#define WINDOW_ROOM (BREAKER_BUCKETS + 4)
+typedef struct Bucket {
+    i128 value, lots;
+    u64 k;
+    i64 low, high, last;
+} Bucket;
+typedef struct PricePoint {
+    u64 k;
+    i64 price;
+} PricePoint;
+typedef struct PriceQueue {
+    u32 first, count;
+    PricePoint points[WINDOW_ROOM];
+} PriceQueue;
+typedef struct Window {
+    i128 value, lots;
+    BreakerRule rule;
+    u32 len_ms;
+    u32 first, count; /* of the ring of buckets */
+    i64 before;
+    PriceQueue lows, highs;
+    Bucket buckets[WINDOW_ROOM];
+} Window;
+
+/* The breakers of one market, by ascending rule id; none where `count` is 0. */
+typedef struct Incoming Incoming;
+typedef struct Breaker {
+    i128 rest_units; /* what the taker would still have traded where a print was forbidden */
+    u32 windows[MAX_BREAKER_RULES];
+    u32 count;
+    u32 tripped, tripped_halt_s; /* the rule that forbade the last print asked for, 0 for none */
+    bool has_vwap;
+    bool printed; /* by a taker since the windows last forgot */
+    const Incoming *taker; /* while its sweep runs; then what it has filled stands below */
+    u64 prints_ms;
+    i64 from_lots, from_units, filled_lots, filled_units;
+    i64 low, high;
+    i64 quiet_low, quiet_high;
+    u64 quiet_until_ms;
+} Breaker;
+
 /* A member of a heap (heap.c): what has the greater key comes first, of equal keys the smaller tie. */
 typedef struct HeapLink {
     i64 key;
@@ -332,6 +374,11 @@ struct Market {
     Trailing trailing[2]; /* by side */
     i64 trigger_low, trigger_high; /* a print between them triggers nothing */
     u32 queue_first, queue_last; /* the FIFO of triggered orders */
+    u64 open_orders;
+    u64 timer_seq; /* of the event that brought the state, where a timer ends it */
+    u32 timer_place;
+    Buffer halts; /* when breaker halts began, oldest first, as far as they may still count */
+    Breaker breaker;
     Asset *base_asset, *quote_asset;
     BookSide sides[2]; /* SIDE_BUY, SIDE_SELL */
     i32 maker_ppm[MAX_FEE_TIERS], taker_ppm[MAX_FEE_TIERS]; /* by tier of the account */
@@ -347,7 +394,7 @@ typedef struct KeyedHold {
 } KeyedHold;
 
 /* What is due at a time. `slot` is that of the subject in its pool. */
-enum { TIMER_ORDER, TIMER_ACCOUNT };
+enum { TIMER_ORDER, TIMER_ACCOUNT, TIMER_MARKET };
 typedef struct Timer {
     i64 due_ms;
     u64 seq; /* of the event that created it */
@@ -389,6 +436,7 @@ struct nbp_engine {
     bool has_avx2;
 
     Pool orders, terms, holds, balances, accounts, seats, markets_pool, assets_pool;
+    Pool windows; /* of breakers */
     Pool segments; /* of trailing stops */
     Pool rules, blocks; /* of block orders (allocation.c) */
     Pool inner_nodes, leaves; /* of the books */
@@ -433,7 +481,7 @@ static inline Account *account_of(const Engine *engine, const Order *order) { re
 
 /* An order on its way through its checks and its sweep. A new one stands outside the pool, and its terms come into being
    when it is accepted; one that was waiting has its `slot`. */
-typedef struct Incoming {
+struct Incoming {
     Order *order;
     u32 slot;
     u32 waiting; /* what it will wait for, if the checks that follow let it in */
@@ -445,7 +493,7 @@ typedef struct Incoming {
     u64 id_hash;
     const Ahead *ahead;
     u32 settings_version;
-} Incoming;
+};
 static inline bool has_terms(const Incoming *incoming) { return incoming->display_lots || incoming->expires_ms; }
 _Static_assert(sizeof(Incoming) % 16 == 0, "clear() takes whole pairs of words");
 
@@ -462,7 +510,7 @@ bool has_open_orders(Engine *engine, const Account *account);
 /* ---- market.c ------------------------------------------------------------------------------------------------------ */
 Market *find_market(const Engine *engine, u32 market_id);
 Market *new_market(Engine *engine, const MarketSettings *settings, Asset *base, Asset *quote);
-void apply_settings(Market *market, const MarketSettings *settings);
+void apply_settings(Engine *engine, Market *market, const MarketSettings *settings);
 static inline i64 reference_price(const Market *market) {
     return market->last_price_ticks ? market->last_price_ticks : market->settings.initial_price_ticks;
 }
@@ -522,10 +570,30 @@ static inline i64 open_lots(const Engine *engine, const Order *order) {
 static inline i64 prevented_of(const Engine *engine, const Order *order) {
     return order->terms ? terms_at(engine, order->terms)->prevented_lots : 0;
 }
-/* Of an order with a quantity. */
+/* Of an order with a quantity; filled_by() of any taker. */
 static inline i64 filled_lots(const Engine *engine, const Order *order) {
     return order->quantity_lots - open_lots(engine, order) - prevented_of(engine, order);
 }
+
+static inline i64 filled_by(const Engine *engine, const Incoming *incoming) {
+    return incoming->budget_units ? incoming->filled_lots : filled_lots(engine, incoming->order);
+}
+
+/* ---- breaker.c, halt.c --------------------------------------------------------------------------------------------- */
+void renew_breaker(Engine *engine, Market *market);
+void drop_breaker(Engine *engine, Market *market);
+void restart_breaker(Engine *engine, Market *market);
+void fold_prints(Engine *engine, Market *market);
+void sweep_ended(Engine *engine, Breaker *breaker, const Incoming *incoming);
+bool admit_print(Engine *engine, const Incoming *incoming, i64 price_ticks, i64 *limit_ticks);
+bool try_print(Engine *engine, const Incoming *incoming, i64 *first_ticks, i64 price_ticks, i128 own_lots, i128 own_units,
+               i64 *limit_ticks);
+void trip_breaker(Engine *engine, Market *market);
+u32 recent_halts(const Engine *engine, const Market *market, const u64 **begun_ms);
+void add_halt(Engine *engine, Market *market, u64 begun_ms);
+void move_market(Engine *engine, Market *market, u32 new_state, u32 cause, u64 relay_seq, u32 source, u64 until_ms,
+                 u64 reopens_ms, u32 rule_id);
+void end_phase(Engine *engine, Market *market);
 
 /* ---- timers.c, expiry.c, cancel_timer.c, due.c --------------------------------------------------------------------- */
 #define NEVER INT64_MAX

@@ -105,6 +105,49 @@ static u64 check_tree(Engine *engine, const BookSide *side, u32 slot, u64 prefix
     return levels;
 }
 
+/* The queues of a window know its furthest prices, its sums are those of its buckets. */
+static void check_window(Engine *engine, const Market *market, Window *window) {
+    const unsigned market_id = market->market_id, rule_id = window->rule.rule_id;
+    i128 value = 0, lots = 0;
+    i64 low = window->before ? window->before : NO_PRICE, high = window->before;
+    for (u32 at = 0; at < window->count; at++) {
+        const Bucket *bucket = bucket_at(window, at);
+        require(engine, !at || bucket_at(window, at - 1)->k < bucket->k, "market %u, breaker %u: buckets out of order",
+                market_id, rule_id);
+        require(engine, (i128)bucket->k * window->len_ms <= engine->now_ms, "market %u, breaker %u: a bucket from the future",
+                market_id, rule_id);
+        value += bucket->value;
+        lots += bucket->lots;
+        if (is_vwap(window)) continue;
+        require(engine, 0 < bucket->low && bucket->low <= bucket->last && bucket->last <= bucket->high,
+                "market %u, breaker %u: a bucket's prices", market_id, rule_id);
+        if (bucket->low < low) low = bucket->low;
+        if (bucket->high > high) high = bucket->high;
+    }
+    require(engine, value == window->value && lots == window->lots, "market %u, breaker %u: sums do not add up", market_id,
+            rule_id);
+    require(engine, is_vwap(window) || (low == window_low(window) && high == window_high(window)),
+            "market %u, breaker %u: the queues do not know the furthest price", market_id, rule_id);
+}
+
+static void check_halts(Engine *engine, Market *market) {
+    const u64 *begun_ms = (const u64 *)(const void *)market->halts.data;
+    const unsigned market_id = market->market_id;
+    const size_t count = market->halts.size / sizeof *begun_ms;
+    require(engine, (market->until_ms > 0) == (market->timer_seq > 0), "market %u: a state's end without its timer", market_id);
+    for (size_t at = 0; at < count; at++)
+        require(engine, begun_ms[at] <= engine->now_ms && (!at || begun_ms[at - 1] <= begun_ms[at]),
+                "market %u: breaker halts out of order", market_id);
+    require(engine, market->breaker.count == market->settings.breaker_count && !market->breaker.tripped,
+            "market %u: its breakers", market_id);
+    for (u32 at = 0; at < market->breaker.count; at++) {
+        Window *window = window_of(engine, &market->breaker, at);
+        require(engine, !memcmp(&window->rule, &market->settings.breaker_rules[at], sizeof window->rule),
+                "market %u: the breakers are not those of the settings", market_id);
+        check_window(engine, market, window);
+    }
+}
+
 static u64 check_book(Engine *engine, Market *market, u64 *nodes, u64 *leaves) {
     u64 orders = 0;
     for (u32 which = 0; which < 2; which++) {
@@ -117,6 +160,7 @@ static u64 check_book(Engine *engine, Market *market, u64 *nodes, u64 *leaves) {
             orders += check_level(engine, market, side, index, level_at(engine, side, index));
         require(engine, walked == levels, "market %u: a level is not found in order", market->market_id);
     }
+    check_halts(engine, market);
     if (HAS_BIT(UNCROSSED, market->state))
         require(engine, !is_crossed(market), "market %u: crossed book", market->market_id);
     return orders;
@@ -401,6 +445,10 @@ static void check_timers(Engine *engine) {
             const i64 due_ms = terms->parked_seq ? (i64)terms->park_due_ms : terms->expires_ms;
             require(engine, timer->due_ms == due_ms && timer->seq == (terms->parked_seq ? terms->parked_seq : terms->accepted_seq),
                     "a timer is not that of its order");
+        } else if (timer->subject == TIMER_MARKET) {
+            const Market *market = pool_at(&engine->markets_pool, timer->slot);
+            require(engine, (u64)timer->due_ms == market->until_ms && timer->seq == market->timer_seq,
+                    "a timer is not that of its market");
         } else {
             const Account *account = account_at(engine, timer->slot);
             require(engine, (u64)timer->due_ms == account->cancel_due_ms && timer->seq == account->cancel_timer_seq,
@@ -414,7 +462,8 @@ static void check_timers(Engine *engine) {
                 const Terms *terms = terms_at(engine, order_at(engine, at)->terms);
                 wanted += terms->expires_ms || terms->parked_seq;
             }
-    require(engine, wanted == engine->timer_count, "the timers are not those of the open orders and accounts");
+    for (u32 place = 0; place < engine->market_count; place++) wanted += engine->markets[place]->timer_seq != 0;
+    require(engine, wanted == engine->timer_count, "the timers are not those of the open orders, accounts and markets");
     require(engine, engine->due_ms == (engine->timer_count ? timer_at(engine, 1)->due_ms : NEVER),
             "the next timer is not the first one");
 }

@@ -103,6 +103,12 @@ void match_and_rest(Engine *engine, Incoming *incoming) {
         end_limit(engine, incoming, ORDER_STATUS_EXPIRED_IN_MATCH, REASON_SELF_TRADE);
     } else if (!order->left_lots) {
         leave_at_entry(engine, incoming);
+    } else if (stopped_by == REASON_BREAKER) {
+        Market *market = incoming->seat->market;
+        end_limit(engine, incoming, ORDER_STATUS_EXPIRED, REASON_BREAKER);
+        drop_incoming(engine, incoming);
+        trip_breaker(engine, market);
+        return;
     } else if (is_immediate(order)) {
         end_limit(engine, incoming, ORDER_STATUS_EXPIRED, REASON_NO_LIQUIDITY);
     } else {

@@ -19,7 +19,7 @@ Market *new_market(Engine *engine, const MarketSettings *settings, Asset *base, 
     market->trigger_high = INT64_MAX;
     side_init(&market->sides[SIDE_BUY], SIDE_BUY);
     side_init(&market->sides[SIDE_SELL], SIDE_SELL);
-    apply_settings(market, settings);
+    apply_settings(engine, market, settings);
     u32 place = place_of_id((void *const *)engine->markets, engine->market_count, market->market_id);
     engine->markets = (Market **)list_with_room(engine, (void **)engine->markets, engine->market_count, place);
     engine->markets[place] = market;
@@ -28,7 +28,7 @@ Market *new_market(Engine *engine, const MarketSettings *settings, Asset *base, 
 }
 
 /* Use these settings from now on. An account in a tier above the market's last one trades at the last one. */
-void apply_settings(Market *market, const MarketSettings *settings) {
+void apply_settings(Engine *engine, Market *market, const MarketSettings *settings) {
     market->settings = *settings;
     market->settings_version = (u32)settings->settings_version;
     market->lot_size = settings->lot_size;
@@ -38,11 +38,11 @@ void apply_settings(Market *market, const MarketSettings *settings) {
         market->maker_ppm[tier] = settings->maker_ppm[own];
         market->taker_ppm[tier] = settings->taker_ppm[own];
     }
+    renew_breaker(engine, market);
 }
 
-bool market_is_empty(const Market *market) {
-    return market->sides[SIDE_BUY].best == NO_INDEX && market->sides[SIDE_SELL].best == NO_INDEX;
-}
+/* No order is open, in the book or waiting. */
+bool market_is_empty(const Market *market) { return !market->open_orders; }
 
 bool is_crossed(const Market *market) {
     const BookSide *bids = &market->sides[SIDE_BUY], *asks = &market->sides[SIDE_SELL];

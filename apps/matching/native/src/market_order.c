@@ -24,12 +24,16 @@ static void close_market(Engine *engine, Incoming *incoming, u32 status, u32 rea
     event_closed(engine, incoming->order, status, reason, filled, NULL, 0, 0);
 }
 
-/* The rest expires: the book ended first, or self-trade prevention stopped it. */
+/* The rest expires: the book ended first, or self-trade prevention or a circuit breaker stopped it. */
 static void expire_market(Engine *engine, Incoming *incoming, u32 stopped_by, i64 filled) {
-    if (stopped_by == REASON_SELF_TRADE)
+    if (stopped_by == REASON_SELF_TRADE) {
         close_market(engine, incoming, ORDER_STATUS_EXPIRED_IN_MATCH, REASON_SELF_TRADE, filled);
-    else
+    } else if (stopped_by == REASON_BREAKER) {
+        close_market(engine, incoming, ORDER_STATUS_EXPIRED, REASON_BREAKER, filled);
+        trip_breaker(engine, incoming->seat->market);
+    } else {
         close_market(engine, incoming, ORDER_STATUS_EXPIRED, REASON_NO_LIQUIDITY, filled);
+    }
 }
 
 /* A buy must afford what would print and holds nothing; a sell must have, and holds, its whole quantity. */

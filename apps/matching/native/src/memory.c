@@ -122,7 +122,7 @@ static u32 pool_take_raw(Engine *engine, Pool *pool) {
     } else {
         slot = pool->used;
         if (slot >= CLOSED) fail(engine, NBP_OUT_OF_MEMORY, "a pool is full");
-        if (slot >> pool->shift >= pool->chunk_count) pool_grow(engine, pool);
+        while (slot >> pool->shift >= pool->chunk_count) pool_grow(engine, pool);
         pool->used++;
     }
     pool->live++;

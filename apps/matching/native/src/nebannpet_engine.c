@@ -22,6 +22,8 @@
 #include "trailing.c"
 #include "conditional.c"
 #include "triggers.c"
+#include "breaker.c"
+#include "halt.c"
 #include "open_orders.c"
 #include "expiry.c"
 #include "filters.c"

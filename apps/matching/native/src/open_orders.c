@@ -44,6 +44,7 @@ static void enter_seat(Engine *engine, u32 slot) {
     if (seat->first_order) order_at(engine, seat->first_order)->seat_prev = slot;
     seat->first_order = slot;
     seat->open_orders++;
+    seat->market->open_orders++;
     engine->open_orders++;
     put_order_id(engine, order->order_id, slot);
 }
@@ -57,6 +58,7 @@ static void leave_seat(Engine *engine, u32 slot) {
         seat->first_order = order->seat_next;
     if (order->seat_next) order_at(engine, order->seat_next)->seat_prev = order->seat_prev;
     seat->open_orders--;
+    seat->market->open_orders--;
     engine->open_orders--;
     drop_order_id(engine, order->order_id, slot);
 }

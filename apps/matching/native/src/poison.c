@@ -3,11 +3,8 @@
 
 /* Cancel-only, unless the market does not trade anyway and only staff can change that. */
 static void stop_orders(Engine *engine, Market *market) {
-    if (!HAS_BIT(MAY_TRADE, market->state)) return;
-    const u32 old_state = market->state;
-    market->state = MARKET_STATE_CANCEL_ONLY;
-    market->cause = HALT_CAUSE_POISON;
-    event_market_state_changed(engine, market, 0, SOURCE_DIRECT, old_state);
+    if (HAS_BIT(MAY_TRADE, market->state))
+        move_market(engine, market, MARKET_STATE_CANCEL_ONLY, HALT_CAUSE_POISON, 0, SOURCE_DIRECT, 0, 0, 0);
 }
 
 /* One more command of the market, 0 for none, was skipped because it failed. */

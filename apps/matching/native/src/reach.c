@@ -28,7 +28,8 @@ typedef struct Reach {
     const Incoming *incoming;
     Prints prints;
     i64 wanted_lots, budget_units;
-    bool by_budget, overdue;
+    bool by_budget, overdue, asked;
+    i64 price_ticks, first_ticks, admitted_ticks; /* of the breakers */
 } Reach;
 
 /* A tip of `maker`; whether the run goes on. */
@@ -39,6 +40,15 @@ static bool reach_tip(Engine *engine, Reach *reach, const Order *maker, i64 tip_
     if (reach->overdue && has_expired(engine, maker)) return true;
     i64 lots = reach->wanted_lots < tip_lots ? reach->wanted_lots : tip_lots;
     if (account_of(engine, maker)->family_id != reach->incoming->seat->account->family_id) {
+        const Incoming *incoming = reach->incoming;
+        if (UNLIKELY(incoming->seat->market->breaker.count) &&
+            (!reach->asked || !within(taker->side, reach->price_ticks, reach->admitted_ticks))) {
+            reach->asked = true;
+            if (!try_print(engine, incoming, &reach->first_ticks, reach->price_ticks, reach->prints.lots,
+                           reach->prints.quote_units, &reach->admitted_ticks) ||
+                !within(taker->side, reach->price_ticks, reach->admitted_ticks))
+                return false;
+        }
         reach->prints.lots += lots;
         reach->prints.quote_units += (i128)lots * lot_cost;
     } else if (ends_taker(taker->stp_mode)) {
@@ -92,6 +102,7 @@ Prints would_print(Engine *engine, const Incoming *incoming, i64 limit_ticks, i6
     for (u64 index = side->best; index != NO_INDEX; index = index_after(engine, side, index)) {
         i64 price_ticks = price_at(side, index);
         if (!within(taker_side, price_ticks, limit_ticks)) break;
+        reach.price_ticks = price_ticks;
         if (!reach_level(engine, &reach, level_at(engine, side, index), price_ticks * market->unit_factor)) break;
     }
     return reach.prints;

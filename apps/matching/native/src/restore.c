@@ -96,6 +96,12 @@ static void restore_market(Engine *engine, const MarketsRow *row, const Rows tab
         columns(RULE_COLUMN)                                                                                           \
     }
     RULES_TABLES(READ_RULES)
+    EACH_ROW(BreakersRow, rule, tables[TABLE_BREAKERS]) {
+        if (rule->market_id != row->market_id) continue;
+        fits(engine, settings.breaker_count < MAX_BREAKER_RULES, "a market with too many breakers");
+        settings.breaker_rules[settings.breaker_count++] =
+            (BreakerRule){rule->rule_id, rule->measure, rule->bp, rule->window_ms, rule->halt_s};
+    }
     EACH_ROW(FeesRow, fee, tables[TABLE_FEES]) {
         if (fee->market_id != row->market_id) continue;
         fits(engine, settings.fee_count < MAX_FEE_TIERS, "a market with too many fees");
@@ -124,6 +130,59 @@ static void check_rules(Engine *engine, const Rows tables[TABLE_COUNT]) {
     EACH_ROW(row_type, rule, tables[table])                                                                            \
         fits(engine, find_market(engine, rule->market_id) != NULL, "rules of a market that is not there");
     RULES_TABLES(CHECK_RULES)
+    EACH_ROW(BreakersRow, rule, tables[TABLE_BREAKERS])
+        fits(engine, find_market(engine, rule->market_id) != NULL, "rules of a market that is not there");
+}
+
+static Window *find_window(Engine *engine, u32 market_id, u32 rule_id) {
+    const Market *market = find_market(engine, market_id);
+    for (u32 at = 0; market && at < market->breaker.count; at++)
+        if (window_of(engine, &market->breaker, at)->rule.rule_id == rule_id)
+            return window_of(engine, &market->breaker, at);
+    fits(engine, false, "a breaker that is not there");
+    return NULL;
+}
+
+/* Into markets that have their settings. */
+static void restore_halts(Engine *engine, const Rows tables[TABLE_COUNT]) {
+    for (u32 place = 0; place < engine->market_count; place++)
+        for (u32 at = 0; at < engine->markets[place]->breaker.count; at++)
+            restart_window(window_of(engine, &engine->markets[place]->breaker, at), 0);
+    EACH_ROW(BreakerBeforesRow, row, tables[TABLE_BREAKER_BEFORES]) {
+        fits(engine, is_positive_amount(row->ticks), "a breaker's price");
+        find_window(engine, row->market_id, row->rule_id)->before = row->ticks;
+    }
+    EACH_ROW(BreakerBucketsRow, row, tables[TABLE_BREAKER_BUCKETS]) {
+        Window *window = find_window(engine, row->market_id, row->rule_id);
+        const u64 at_ms = row->bucket * window->len_ms;
+        fits(engine, row->bucket <= INT64_MAX / window->len_ms && window->count < BREAKER_BUCKETS + 2, "a breaker's bucket");
+        fits(engine, !window->count || newest_bucket(window)->k < row->bucket, "a breaker's bucket");
+        if (is_vwap(window)) {
+            fits(engine, row->value_high <= INT64_MAX, "a breaker's sum");
+            take_sums(engine, window, at_ms, (i128)((u128)row->value_high << 64 | row->value_low), row->lots);
+            continue;
+        }
+        fits(engine, is_positive_amount(row->low_ticks) && row->low_ticks <= row->last_ticks &&
+                         row->last_ticks <= row->high_ticks && is_positive_amount(row->high_ticks), "a breaker's prices");
+        take_price(engine, window, at_ms, row->low_ticks);
+        take_price(engine, window, at_ms, row->high_ticks);
+        take_price(engine, window, at_ms, row->last_ticks);
+    }
+    EACH_ROW(BreakerHaltsRow, row, tables[TABLE_BREAKER_HALTS]) {
+        Market *market = find_market(engine, row->market_id);
+        fits(engine, market && row->begun_ms <= INT64_MAX, "a breaker's halt");
+        add_halt(engine, market, row->begun_ms);
+    }
+    EACH_ROW(MarketTimersRow, row, tables[TABLE_MARKET_TIMERS]) {
+        Market *market = find_market(engine, row->market_id);
+        fits(engine, market && !market->timer_seq && row->seq && row->until_ms && row->until_ms <= INT64_MAX,
+             "a market's timer");
+        market->until_ms = row->until_ms;
+        market->reopens_ms = row->reopens_ms;
+        market->rule_id = row->rule_id;
+        market->timer_seq = row->seq;
+        add_timer(engine, (i64)row->until_ms, row->seq, TIMER_MARKET, market->slot);
+    }
 }
 
 static void restore_accounts(Engine *engine, Rows accounts, Rows balances) {
@@ -416,7 +475,6 @@ void read_snapshot(Engine *engine, const u8 *body, size_t size) {
     }
     Rows tables[TABLE_COUNT];
     find_tables(engine, body, size, version, tables);
-    fits(engine, !(tables[TABLE_BREAKERS].count | tables[TABLE_MARKET_TIMERS].count), "rules that this engine does not have yet");
     const HeadRow *head = (const void *)tables[TABLE_HEAD].first;
     fits(engine, head->now_ms <= INT64_MAX, "a time after all time");
     fits(engine, head->closed_ids_kept < CLOSED, "too many closed client ids to keep");
@@ -429,6 +487,7 @@ void read_snapshot(Engine *engine, const u8 *body, size_t size) {
     restore_assets(engine, tables[TABLE_ASSETS]);
     EACH_ROW(MarketsRow, row, tables[TABLE_MARKETS]) restore_market(engine, row, tables);
     check_rules(engine, tables);
+    restore_halts(engine, tables);
     restore_accounts(engine, tables[TABLE_ACCOUNTS], tables[TABLE_BALANCES]);
     restore_holds(engine, tables[TABLE_HOLDS]);
     restore_orders(engine, tables[TABLE_ORDERS], tables[TABLE_PARKED], tables[TABLE_WAITING]);

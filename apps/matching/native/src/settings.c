@@ -153,6 +153,23 @@ static void read_fees(Reader *reader, MarketSettings *settings) {
     }
 }
 
+/* One rule: an array of four or five numbers. */
+static void read_breakers(Reader *reader, MarketSettings *settings) {
+    settings->breaker_count = read_list(reader);
+    for (u32 at = 0; at < settings->breaker_count && !reader->bad; at++) {
+        const u32 fields = read_list(reader);
+        if (fields != 4 && fields != 5) reader->bad = true;
+        i64 numbers[5] = {0, 0, 0, 0, HALT_S_MIN};
+        for (u32 field = 0; field < fields && !reader->bad; field++) {
+            numbers[field] = read_number(reader);
+            if (numbers[field] < 0 || numbers[field] > UINT32_MAX) numbers[field] = 0; /* which no check lets pass */
+        }
+        if (at < MAX_BREAKER_RULES)
+            settings->breaker_rules[at] = (BreakerRule){(u32)numbers[0], (u32)numbers[1], (u32)numbers[2],
+                                                        (u32)numbers[3], (u32)numbers[4]};
+    }
+}
+
 /* Whether the body is a MarketSettings record that check() passes. */
 static bool read_market_settings(Reader *reader, MarketSettings *settings) {
     u64 found = 0;
@@ -174,6 +191,11 @@ static bool read_market_settings(Reader *reader, MarketSettings *settings) {
         if (is_key(key, size, "fees")) {
             read_fees(reader, settings);
             found |= 1ull << SETTING_FEES;
+            continue;
+        }
+        if (is_key(key, size, "breaker_rules")) {
+            read_breakers(reader, settings);
+            found |= 1ull << SETTING_BREAKER_RULES;
             continue;
         }
 #define READ_NUMBER(name, text, position, value)                                                                       \
@@ -205,6 +227,61 @@ static bool is_id(i64 value) { return value > 0 && value <= INT32_MAX; }
 
 static bool is_band(i64 down_bp, i64 up_bp) {
     return down_bp >= 0 && down_bp <= BASIS_POINTS && (up_bp == 0 || (up_bp >= BASIS_POINTS && up_bp <= INT32_MAX));
+}
+
+static bool breakers_are_sound(const MarketSettings *settings) {
+    if (settings->breaker_count > MAX_BREAKER_RULES || !is_amount(settings->breaker_min_notional_units)) return false;
+    for (u32 at = 0; at < settings->breaker_count; at++) {
+        const BreakerRule *rule = &settings->breaker_rules[at];
+        if (!rule->rule_id || rule->rule_id > UINT16_MAX || !HAS_BIT(KNOWN_BREAKER_MEASURES, rule->measure)) return false;
+        if (!rule->bp || rule->bp >= BASIS_POINTS) return false;
+        if (rule->window_ms < WINDOW_MS_MIN || rule->window_ms > WINDOW_MS_MAX) return false;
+        if (rule->halt_s < HALT_S_MIN || rule->halt_s > HALT_S_MAX) return false;
+        if (at && rule->rule_id <= settings->breaker_rules[at - 1].rule_id) return false;
+        if (rule->measure == BREAKER_MEASURE_VWAP &&
+            (settings->max_price_ticks > VWAP_PRICE_TICKS_MAX || settings->max_lots > VWAP_LOTS_MAX))
+            return false;
+    }
+    return true;
+}
+
+/* Bytes of a number in msgpack, in its shortest form. */
+static u32 number_bytes(i64 number) {
+    if (number >= 0) return number < 0x80 ? 1 : number <= UINT8_MAX ? 2 : number <= UINT16_MAX ? 3 : number <= UINT32_MAX ? 5 : 9;
+    return number >= -32 ? 1 : number >= INT8_MIN ? 2 : number >= INT16_MIN ? 3 : number >= INT32_MIN ? 5 : 9;
+}
+
+static u32 list_bytes(u32 count) { return count < 16 ? 1 : 3; }
+static u32 text_bytes(size_t size) { return (u32)size + (size < 32 ? 1 : 2); }
+
+/* The settings fit into a command again in their shortest form, which leaves out what is at its default. */
+static bool fits_into_a_body(const MarketSettings *settings) {
+    size_t name = 0;
+    while (name < sizeof settings->symbol && settings->symbol[name]) name++;
+    u32 fields = 0, bytes = 0;
+#define COUNT_FIELD(field, text, position, value)                                                                      \
+    if ((MARKET_SETTINGS_REQUIRED >> position & 1) || settings->field != (value)) {                                    \
+        fields++;                                                                                                      \
+        bytes += text_bytes(sizeof text - 1) + number_bytes(settings->field);                                          \
+    }
+    MARKET_SETTINGS_NUMBERS(COUNT_FIELD)
+    MARKET_SETTINGS_SWITCHES(COUNT_FIELD)
+#undef COUNT_FIELD
+    fields += 2;
+    bytes += text_bytes(sizeof "symbol" - 1) + text_bytes(name) + text_bytes(sizeof "fees" - 1) +
+             list_bytes(settings->fee_count);
+    for (u32 tier = 0; tier < settings->fee_count; tier++)
+        bytes += 1 + number_bytes(settings->maker_ppm[tier]) + number_bytes(settings->taker_ppm[tier]);
+    if (settings->breaker_count) {
+        fields++;
+        bytes += text_bytes(sizeof "breaker_rules" - 1) + list_bytes(settings->breaker_count);
+    }
+    for (u32 at = 0; at < settings->breaker_count; at++) {
+        const BreakerRule *rule = &settings->breaker_rules[at];
+        bytes += 1 + number_bytes(rule->rule_id) + number_bytes(rule->measure) + number_bytes(rule->bp) +
+                 number_bytes(rule->window_ms) + number_bytes(rule->halt_s);
+    }
+    return bytes + list_bytes(fields) <= BODY_BYTES_MAX;
 }
 
 /* MarketSettings.check() of apps/streams/messages.py, but for the name. */
@@ -241,7 +318,7 @@ bool settings_are_sound(const MarketSettings *settings) {
     }
     for (u32 tier = 0; tier < settings->fee_count; tier++)
         if (-(i64)settings->maker_ppm[tier] * 10 > (i64)lowest_taker_ppm * 9) return false;
-    return true;
+    return breakers_are_sound(settings) && fits_into_a_body(settings);
 }
 
 /* A new market, which starts in PRE_LAUNCH, or newer settings for a known one.
@@ -267,8 +344,9 @@ u32 set_market(Engine *engine, const u8 *bytes) {
             const bool may_change = market->state == MARKET_STATE_PRE_LAUNCH || market->state == MARKET_STATE_CLOSED;
             if (!may_change || !market_is_empty(market)) return REASON_MARKET_IN_USE;
             market->last_price_ticks = 0;
+            drop_breaker(engine, market);
         }
-        apply_settings(market, &settings);
+        apply_settings(engine, market, &settings);
     }
     event_settings_applied(engine, bytes, frame->market_id, frame->market_id, 0, (u32)settings.settings_version, 0, 0);
     return REASON_NONE;

@@ -236,6 +236,68 @@ static void write_block(Engine *engine, u32 table, const Order *order, u32 slot)
     }
 }
 
+/* Of a window only what still counts now, whether or not what has left was let go already (snapshot_halts.py). */
+static void write_window(Engine *engine, const Market *market, Window *window, u32 table) {
+    i64 before = window->before;
+    for (u32 at = 0; at < window->count; at++) {
+        const Bucket *bucket = bucket_at(window, at);
+        if (!bucket_counts(window, bucket->k, engine->now_ms)) {
+            if (!is_vwap(window)) before = bucket->last;
+            continue;
+        }
+        if (table != TABLE_BREAKER_BUCKETS) continue;
+        BreakerBucketsRow *row = ROW(BreakerBucketsRow);
+        row->market_id = market->market_id;
+        row->rule_id = (u16)window->rule.rule_id;
+        row->bucket = bucket->k;
+        row->low_ticks = bucket->low;
+        row->high_ticks = bucket->high;
+        row->last_ticks = bucket->last;
+        row->value_high = (u64)(bucket->value >> 64);
+        row->value_low = (u64)bucket->value;
+        row->lots = (u64)bucket->lots;
+    }
+    if (table != TABLE_BREAKER_BEFORES || !before) return;
+    BreakerBeforesRow *row = ROW(BreakerBeforesRow);
+    row->market_id = market->market_id;
+    row->rule_id = (u16)window->rule.rule_id;
+    row->ticks = before;
+}
+
+static void write_halts(Engine *engine, Market *market, u32 table) {
+    const u64 *begun_ms;
+    fold_prints(engine, market);
+    for (u32 at = 0; at < market->breaker.count; at++) {
+        Window *window = window_of(engine, &market->breaker, at);
+        if (table != TABLE_BREAKERS) {
+            write_window(engine, market, window, table);
+            continue;
+        }
+        BreakersRow *row = ROW(BreakersRow);
+        row->market_id = market->market_id;
+        row->rule_id = (u16)window->rule.rule_id;
+        row->measure = (u8)window->rule.measure;
+        row->bp = window->rule.bp;
+        row->window_ms = window->rule.window_ms;
+        row->halt_s = (u16)window->rule.halt_s;
+    }
+    if (table == TABLE_BREAKER_HALTS) {
+        const u32 count = recent_halts(engine, market, &begun_ms);
+        for (u32 at = 0; at < count; at++) {
+            BreakerHaltsRow *row = ROW(BreakerHaltsRow);
+            row->market_id = market->market_id;
+            row->begun_ms = begun_ms[at];
+        }
+    } else if (table == TABLE_MARKET_TIMERS && market->timer_seq) {
+        MarketTimersRow *row = ROW(MarketTimersRow);
+        row->market_id = market->market_id;
+        row->until_ms = market->until_ms;
+        row->reopens_ms = market->reopens_ms;
+        row->rule_id = (u16)market->rule_id;
+        row->seq = market->timer_seq;
+    }
+}
+
 static void write_skips_row(Engine *engine, u32 market_id, u64 count) {
     if (!count) return;
     SkipsRow *row = ROW(SkipsRow);
@@ -368,7 +430,8 @@ static void write_rows(Engine *engine, u32 table, Sorted *sorted) {
             break;
         case TABLE_BREAKERS: case TABLE_BREAKER_BEFORES: case TABLE_BREAKER_BUCKETS: case TABLE_BREAKER_HALTS:
         case TABLE_MARKET_TIMERS:
-            break; /* rules that this engine does not have yet, so it never has rows of them */
+            for (u32 place = 0; place < engine->market_count; place++) write_halts(engine, engine->markets[place], table);
+            break;
         default: fail(engine, NBP_SNAPSHOT_ERROR, "there is no table %u", table);
     }
 }

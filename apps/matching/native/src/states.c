@@ -29,10 +29,7 @@ u32 set_market_state(Engine *engine, const u8 *bytes) {
     if (WORKERS_STOPS[cause] && (state != WORKERS_STOPS[cause] || !HAS_BIT(MAY_TRADE, market->state)))
         return REASON_INVALID_STATE;
     if (cause == HALT_CAUSE_STAFF) market->skips = 0;
-    const u32 old_state = market->state;
-    market->state = state;
-    market->cause = cause;
-    event_market_state_changed(engine, market, frame->relay_seq, frame->source, old_state);
+    move_market(engine, market, state, cause, frame->relay_seq, frame->source, 0, 0, 0);
     if (state == MARKET_STATE_CLOSED) {
         u64 count;
         u32 *slots = sorted_orders(engine, NULL, market, &count);

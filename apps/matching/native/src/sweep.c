@@ -1,7 +1,8 @@
 /* The matching sweep: price-time priority, at the maker's price (T1, matching-rules 2).
 
-   Per maker: price limit -> expired by time (it expires, next) -> self-trade -> print min(taker's rest, maker's tip). For
-   an order with a quote budget the price limit means that one lot is affordable at the maker's price.
+   Per maker: price limit -> expired by time (it expires, next) -> self-trade -> breaker -> print min(taker's rest, maker's
+   tip). For an order with a quote budget the price limit means that one lot is affordable at the maker's price. After each
+   print the conditional orders are evaluated; what triggers takes its turn when this order is done.
 
    Invariants, checked on each print: no balance and no fee falls below zero, and what one side gives is what the other
    side and the fees get, in both assets. */
@@ -55,7 +56,7 @@ static inline void exchange(Engine *engine, Market *market, Seat *buyer, Seat *s
         fail(engine, NBP_INVARIANT_BROKEN, "a print left a negative balance or fee");
 }
 
-u32 sweep(Engine *engine, Incoming *incoming, i64 limit_ticks, Budget *budget) {
+static u32 sweep_book(Engine *engine, Incoming *incoming, i64 limit_ticks, Budget *budget) {
     Order *taker = incoming->order;
     Seat *seat = incoming->seat;
     Market *market = seat->market;
@@ -68,6 +69,9 @@ u32 sweep(Engine *engine, Incoming *incoming, i64 limit_ticks, Budget *budget) {
     i64 budget_units = by_budget ? budget_rest(budget) : 0;
     i64 wanted = taker->left_lots;
     const u32 takers_block = block_of(engine, taker);
+    Breaker *breaker = market->breaker.count ? &market->breaker : NULL;
+    bool asked = false;
+    i64 admitted_ticks = 0; /* how far no breaker forbids a print, once it was asked */
     Payments parts[2]; /* of a print of block orders */
     BookSide *side = opposite(market, taker_side);
 
@@ -111,6 +115,15 @@ u32 sweep(Engine *engine, Incoming *incoming, i64 limit_ticks, Budget *budget) {
                 }
                 slot = side->level_count == levels ? level->head : 0;
                 continue;
+            }
+
+            if (UNLIKELY(breaker) && (!asked || !within(taker_side, price_ticks, admitted_ticks))) {
+                asked = true;
+                if (!admit_print(engine, incoming, price_ticks, &admitted_ticks) ||
+                    !within(taker_side, price_ticks, admitted_ticks)) {
+                    breaker->rest_units = (i128)wanted * lot_cost;
+                    return REASON_BREAKER;
+                }
             }
 
             const i64 reserve = reserve_of(engine, maker);
@@ -199,4 +212,12 @@ u32 sweep(Engine *engine, Incoming *incoming, i64 limit_ticks, Budget *budget) {
         }
     }
     return REASON_NO_LIQUIDITY;
+}
+
+/* Print the incoming order against the opposite side down to its limit (sweep.py). */
+u32 sweep(Engine *engine, Incoming *incoming, i64 limit_ticks, Budget *budget) {
+    const u32 stopped_by = sweep_book(engine, incoming, limit_ticks, budget);
+    Market *market = incoming->seat->market;
+    if (UNLIKELY(market->breaker.count)) sweep_ended(engine, &market->breaker, incoming);
+    return stopped_by;
 }

@@ -13,6 +13,7 @@ static inline Timer *timer_at(const Engine *engine, u32 place) { return pool_at(
 /* Where the subject keeps its place. */
 static u32 *timer_place_of(Engine *engine, u32 subject, u32 slot) {
     if (subject == TIMER_ORDER) return &terms_at(engine, order_at(engine, slot)->terms)->timer_place;
+    if (subject == TIMER_MARKET) return &((Market *)pool_at(&engine->markets_pool, slot))->timer_place;
     return &account_at(engine, slot)->timer_place;
 }
 
@@ -77,6 +78,8 @@ void run_due(Engine *engine) {
         Timer first = *timer_at(engine, 1);
         if (first.subject == TIMER_ORDER)
             end_in_time(engine, first.slot);
+        else if (first.subject == TIMER_MARKET)
+            end_phase(engine, pool_at(&engine->markets_pool, first.slot));
         else
             fire_cancel_timer(engine, account_at(engine, first.slot));
     }
