@@ -31,14 +31,14 @@ _TABLE_NUMBERS: Final = {table.name: number for number, table in enumerate(TABLE
 class Engine:
     """One shard's matching engine, compiled. Not for use by two threads at once.
 
-    `closed_ids_kept` is how many client ids of closed orders are remembered, fewer than 2^31.
+    `closed_ids_kept` is how many client ids of closed orders are remembered, fewer than 2^30.
     """
 
     RULES_VERSION = RULES_VERSION
 
     def __init__(self, closed_ids_kept: int = CLOSED_IDS_KEPT, *, last_order_id: int = 0) -> None:
-        if not 0 <= closed_ids_kept < 2**31:
-            raise ValueError(f"closed_ids_kept must be between 0 and 2^31 - 1, not {closed_ids_kept}")
+        if not 0 <= closed_ids_kept < 2**30:
+            raise ValueError(f"closed_ids_kept must be between 0 and 2^30 - 1, not {closed_ids_kept}")
         lib = library.loaded()
         handle = lib.nbp_create(closed_ids_kept, last_order_id, _hash_seed())
         if not handle:
@@ -162,6 +162,11 @@ class Engine:
 
     def shares(self) -> Iterator[views.ShareRow]:
         return (views.ShareRow(*row) for row in self._rows("shares"))
+
+    def order_lists(self) -> Iterator[views.OrderListRow]:
+        for list_id, account_id, market_id, kind, stage, client_id, _, _, *order_ids in self._rows("order_lists"):
+            ids = tuple(order_id for order_id in order_ids if order_id)
+            yield views.OrderListRow(list_id, account_id, market_id, kind, stage, _text(client_id), ids)
 
     def holds(self) -> Iterator[views.HoldRow]:
         for key, account_id, asset_id, amount_units in self._rows("holds"):

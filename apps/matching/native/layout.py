@@ -24,6 +24,7 @@ from apps.matching.engine import (
     halt,
     iceberg,
     order_kinds,
+    order_list,
     phases,
     poison,
     snapshot,
@@ -113,6 +114,8 @@ def _enums() -> Iterator[str]:
             prefix = _upper(name)
             each = ", ".join(f"{prefix}_{member.name} = {int(member)}" for member in kind)
             yield f"enum {{ {each} }};"
+    stages = ", ".join(f"LIST_STAGE_{stage.name} = {int(stage)}" for stage in order_list.Stage)
+    yield f"enum {{ {stages} }};"
     known: dict[str, type[enum.IntEnum]] = {
         "SOURCES": kinds.Source,
         "COUNTERPARTIES": kinds.Counterparty,
@@ -123,6 +126,7 @@ def _enums() -> Iterator[str]:
         "ORDER_KINDS": kinds.OrderKind,
         "TIMES_IN_FORCE": kinds.TimeInForce,
         "HALT_CAUSES": kinds.HaltCause,
+        "LIST_KINDS": kinds.ListKind,
         "ALLOCATION_METHODS": kinds.AllocationMethod,
         "BREAKER_MEASURES": kinds.BreakerMeasure,
     }

@@ -55,7 +55,7 @@ Seat *find_seat(Engine *engine, u64 account_id, u32 market_id) {
     Probe probe = table_probe(&engine->seat_ids, hash_of_seat(engine, account_id, market_id));
     for (u32 slot; (slot = probe_next(&probe));) {
         Seat *seat = seat_at(engine, slot);
-        if (seat->account_id == account_id && seat->market->market_id == market_id) return seat;
+        if (seat->account->account_id == account_id && seat->market->market_id == market_id) return seat;
     }
     return NULL;
 }
@@ -70,7 +70,6 @@ Seat *take_seat(Engine *engine, Account *account, Market *market) {
         .market = market,
         .base = base,
         .quote = quote,
-        .account_id = account->account_id,
         .slot = slot,
     };
     seat->next = account->first_seat;

@@ -9,6 +9,7 @@ static u32 amend_fault(Engine *engine, const Order *order, i64 quantity_lots) {
     const Passes *row = &PASSES[market_of(engine, order)->state];
     if (!row->amend) return row->refusal;
     if (block_of(engine, order)) return REASON_BLOCK_UNCHANGEABLE;
+    if (list_of(engine, order)) return REASON_LIST_UNCHANGEABLE;
     if (waiting_of(engine, order)) return REASON_NOT_AMENDABLE;
     i64 gone = order->quantity_lots - open_lots(engine, order);
     if (quantity_lots <= gone || quantity_lots >= order->quantity_lots) return REASON_AMEND_QUANTITY;

@@ -10,7 +10,7 @@ u32 find_order(Engine *engine, u32 market_id, u64 account_id, u64 order_id, cons
         u8 key[KEY_SIZE];
         key_of(key, account_id, client_id);
         slot = find_owner(engine, hash_of_key(engine, key), key);
-        if (slot & CLOSED) slot = 0;
+        if (slot & (CLOSED | LISTED)) slot = 0;
     }
     if (!slot) return 0;
     const Order *order = order_at(engine, slot);
@@ -70,8 +70,7 @@ void cancel_all(Engine *engine, const u8 *bytes) {
     u64 count = 0;
     if (account) {
         u32 *slots = sorted_orders(engine, account, market, &count);
-        for (u64 at = 0; at < count; at++)
-            end_resting(engine, slots[at], ORDER_STATUS_CANCELED, REASON_CANCELED_BY_USER, NULL);
+        end_all(engine, slots, count, ORDER_STATUS_CANCELED, REASON_CANCELED_BY_USER);
         memory_give(engine, slots, (count + 1) * sizeof *slots);
     }
     event_all_canceled(engine, frame->market_id, frame->account_id, (u32)count);

@@ -37,8 +37,7 @@ void set_cancel_timer(Engine *engine, const u8 *bytes) {
 void fire_cancel_timer(Engine *engine, Account *account) {
     u64 count;
     u32 *slots = sorted_orders(engine, account, NULL, &count);
-    for (u64 at = 0; at < count; at++)
-        end_resting(engine, slots[at], ORDER_STATUS_CANCELED, REASON_CANCELED_BY_TIMER, NULL);
+    end_all(engine, slots, count, ORDER_STATUS_CANCELED, REASON_CANCELED_BY_TIMER);
     memory_give(engine, slots, (count + 1) * sizeof *slots);
     stop_cancel_timer(engine, account);
     event_cancel_timer_set(engine, account->account_id, 0, TIMER_FLAG_FIRED);

@@ -47,14 +47,14 @@ static const u64 BLAKE2B_IV[8] = {0x6a09e667f3bcc908u, 0xbb67ae8584caa73bu, 0x3c
     BLAKE2B_ROUND(14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3)
 
 /* The state of one block of 44 bytes, of which words m6 to m15 are zero; m0 to m5 are there (RFC 7693). */
-#define BLAKE2B_STATE(Word, ZERO)                                                                                      \
+#define BLAKE2B_STATE(Word, ZERO, size)                                                                                      \
     const Word m6 = ZERO, m7 = ZERO, m8 = ZERO, m9 = ZERO, m10 = ZERO, m11 = ZERO, m12 = ZERO, m13 = ZERO, m14 = ZERO,   \
                m15 = ZERO;                                                                                             \
     const Word h0 = ZERO + (BLAKE2B_IV[0] ^ 0x01010000u ^ KEY_SIZE), h1 = ZERO + BLAKE2B_IV[1];                        \
     Word v0 = h0, v1 = h1, v2 = ZERO + BLAKE2B_IV[2], v3 = ZERO + BLAKE2B_IV[3], v4 = ZERO + BLAKE2B_IV[4],            \
          v5 = ZERO + BLAKE2B_IV[5], v6 = ZERO + BLAKE2B_IV[6], v7 = ZERO + BLAKE2B_IV[7];                              \
     Word v8 = ZERO + BLAKE2B_IV[0], v9 = ZERO + BLAKE2B_IV[1], v10 = ZERO + BLAKE2B_IV[2], v11 = ZERO + BLAKE2B_IV[3], \
-         v12 = ZERO + (BLAKE2B_IV[4] ^ (8 + CLIENT_ID_SIZE)), v13 = ZERO + BLAKE2B_IV[5],                              \
+         v12 = ZERO + (BLAKE2B_IV[4] ^ (size)), v13 = ZERO + BLAKE2B_IV[5],                              \
          v14 = ZERO + ~BLAKE2B_IV[6], v15 = ZERO + BLAKE2B_IV[7]
 
 static void read_words(u64 words[6], u64 account_id, const u8 *client_id) {
@@ -68,15 +68,29 @@ static void read_words(u64 words[6], u64 account_id, const u8 *client_id) {
 #define TURN_16(value) TURNED(value, 16)
 
 /* BLAKE2b of 16 bytes over account and id. */
-void key_of(u8 key[KEY_SIZE], u64 account_id, const u8 *client_id) {
-    u64 words[6];
-    read_words(words, account_id, client_id);
+static void key_of_words(u8 key[KEY_SIZE], const u64 words[6], u64 size) {
     const u64 m0 = words[0], m1 = words[1], m2 = words[2], m3 = words[3], m4 = words[4], m5 = words[5];
-    BLAKE2B_STATE(u64, (u64)0);
+    BLAKE2B_STATE(u64, (u64)0, size);
     BLAKE2B_ROUNDS;
     const u64 first = h0 ^ v0 ^ v8, second = h1 ^ v1 ^ v9;
     memcpy(key, &first, 8);
     memcpy(key + 8, &second, 8);
+}
+
+#define OWNER_SIZE (8 + CLIENT_ID_SIZE)
+
+void key_of(u8 key[KEY_SIZE], u64 account_id, const u8 *client_id) {
+    u64 words[6];
+    read_words(words, account_id, client_id);
+    key_of_words(key, words, OWNER_SIZE);
+}
+
+/* The same for the client id of an order list: with a mark behind it. */
+void list_key_of(u8 key[KEY_SIZE], u64 account_id, const u8 *client_id) {
+    u64 words[6];
+    read_words(words, account_id, client_id);
+    memcpy((u8 *)&words[5] + 4, "list", 4);
+    key_of_words(key, words, OWNER_SIZE + 4);
 }
 
 /* Four of them side by side. */
@@ -90,7 +104,7 @@ typedef u8 FourAsBytes __attribute__((vector_size(32)));
         read_words(words[lane], order->account_id, order->client_id);                                                  \
     }                                                                                                                  \
     const Four m0 = LANES(0), m1 = LANES(1), m2 = LANES(2), m3 = LANES(3), m4 = LANES(4), m5 = LANES(5);               \
-    BLAKE2B_STATE(Four, (Four){0});                                                                                    \
+    BLAKE2B_STATE(Four, (Four){0}, OWNER_SIZE);                                                                                   \
     BLAKE2B_ROUNDS;                                                                                                    \
     const Four first = h0 ^ v0 ^ v8, second = h1 ^ v1 ^ v9;                                                            \
     for (u32 lane = 0; lane < KEYS_AT_ONCE; lane++) {                                                                  \
@@ -183,6 +197,8 @@ static u32 fingerprint_of_parameters(const Parameters *parameters, bool plain, u
 
 u32 crc_of(u32 start, const u8 *bytes, size_t size) { return ~crc_over(~start, bytes, size); }
 
+u32 crc_of_byte(u8 byte) { return ~(0xffffffffu >> 8 ^ CRC_TABLES[0][(0xffffffffu ^ byte) & 255]); }
+
 /* A block order's fingerprint begins with its rule and what was requested. */
 static u32 start_of_fingerprint(const Engine *engine, const Order *order) {
     const u32 slot = block_of(engine, order);
@@ -238,7 +254,9 @@ ClosedId *closed_id_at(const Engine *engine, u32 place) {
 u32 find_owner(Engine *engine, u64 hash, const u8 *key) {
     Probe probe = table_probe(&engine->client_ids.owners, hash);
     for (u32 owner; (owner = probe_next(&probe));) {
-        const u8 *own = owner & CLOSED ? closed_id_at(engine, owner & ~CLOSED)->id_key : order_at(engine, owner)->id_key;
+        const u8 *own = owner & CLOSED   ? closed_id_at(engine, owner & ~CLOSED)->id_key
+                        : owner & LISTED ? list_at(engine, owner & ~LISTED)->id_key
+                                         : order_at(engine, owner)->id_key;
         if (!memcmp(own, key, KEY_SIZE)) return owner;
     }
     return 0;
@@ -251,6 +269,14 @@ void own_client_id(Engine *engine, u64 hash, u32 slot) {
         table_replace(engine, &engine->client_ids.owners, hash, before, slot);
     else
         table_insert(engine, &engine->client_ids.owners, hash, slot);
+}
+
+void own_list_id(Engine *engine, u64 hash, u32 slot) {
+    const u32 before = find_owner(engine, hash, list_at(engine, slot)->id_key);
+    if (before)
+        table_replace(engine, &engine->client_ids.owners, hash, before, LISTED | slot);
+    else
+        table_insert(engine, &engine->client_ids.owners, hash, LISTED | slot);
 }
 
 /* A new newest record; it owns its id in the place of `owner`, 0 for nobody. */

@@ -40,6 +40,7 @@ static Engine *engine_new(u64 hash_seed) {
     pool_init(&engine->seats, sizeof(Seat), 8, 0);
     pool_init(&engine->markets_pool, sizeof(Market), 2, 0);
     pool_init(&engine->assets_pool, sizeof(Asset), 4, 0);
+    pool_init(&engine->lists, sizeof(OrderList), 6, offsetof(OrderList, seat));
     pool_init(&engine->windows, sizeof(Window), 0, 0);
     pool_init(&engine->segments, sizeof(Segment), 6, offsetof(Segment, root));
     pool_init(&engine->rules, sizeof(AllocationRule), 4, 0);
@@ -51,7 +52,7 @@ static Engine *engine_new(u64 hash_seed) {
 }
 
 nbp_engine *nbp_create(uint32_t closed_ids_kept, uint64_t last_order_id, uint64_t hash_seed) {
-    Engine *engine = closed_ids_kept < CLOSED ? engine_new(hash_seed) : NULL;
+    Engine *engine = closed_ids_kept < LISTED ? engine_new(hash_seed) : NULL;
     if (!engine) return NULL;
     if (setjmp(engine->leave)) {
         nbp_free(engine);
@@ -85,7 +86,7 @@ void nbp_free(nbp_engine *engine) {
     Pool *pools[] = {&engine->orders,       &engine->terms,       &engine->holds,       &engine->balances,
                      &engine->accounts,     &engine->seats,       &engine->markets_pool, &engine->assets_pool,
                      &engine->inner_nodes,  &engine->leaves,      &engine->timers,       &engine->rules,
-                     &engine->blocks,       &engine->segments,     &engine->windows};
+                     &engine->blocks,       &engine->segments,     &engine->windows,      &engine->lists};
     for (size_t at = 0; at < sizeof pools / sizeof *pools; at++) pool_free(engine, pools[at]);
     Table *tables[] = {&engine->order_ids, &engine->account_ids, &engine->seat_ids, &engine->balance_ids,
                        &engine->hold_keys, &engine->segment_ids};
@@ -116,6 +117,7 @@ static inline void apply(Engine *engine, const u8 *frame, const Ahead *ahead) {
         case COMMAND_KIND_CANCEL_ALL: cancel_all(engine, frame); break;
         case COMMAND_KIND_AMEND_ORDER: amend_order(engine, frame); break;
         case COMMAND_KIND_PLACE_BLOCK: place_block(engine, frame); break;
+        case COMMAND_KIND_PLACE_LIST: place_list(engine, frame); break;
         case COMMAND_KIND_REPLACE_ORDER: replace_order(engine, frame); break;
         case COMMAND_KIND_SET_CANCEL_TIMER: set_cancel_timer(engine, frame); break;
         case COMMAND_KIND_CREDIT: relayed(engine, frame, money_credit); break;

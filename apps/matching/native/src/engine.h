@@ -188,9 +188,8 @@ struct Seat {
     Account *account;
     Market *market;
     Balance *base, *quote;
-    u64 account_id;
     u32 first_order;
-    u32 open_orders, iceberg_orders, conditional_orders;
+    u32 open_orders, iceberg_orders, conditional_orders, order_lists;
     u32 slot;
     u32 next; /* of the account */
 };
@@ -297,6 +296,18 @@ typedef struct Trailing {
     u32 bests, fronts;
 } Trailing;
 
+/* Orders that depend on one another (order_list.c). */
+typedef struct OrderList {
+    u64 order_ids[3];
+    u32 legs[3]; /* slots of those that are open */
+    u32 count, kind, stage, seat;
+    u32 fingerprint;
+    u32 depth; /* of leave_list: it is given back by the outermost */
+    bool is_done;
+    u8 client_id[CLIENT_ID_SIZE];
+    u8 id_key[KEY_SIZE];
+} OrderList;
+
 /* What a print has triggered: its stop price or, while it is collected, the heap's key. */
 typedef struct Taken {
     i64 key;
@@ -317,6 +328,7 @@ typedef struct Terms {
     u64 queued_seq; /* of the event that put it into the FIFO; it stays until the order rests or ends */
     HeapLink link; /* while it waits for a print */
     u32 segment; /* of an active trailing stop */
+    u32 list; /* that the order is a member of */
     u32 queue_prev, queue_next; /* in the FIFO */
     u32 waiting; /* a Waiting, 0 for an order that stands in a book */
     u32 timer_place; /* in the heap, 0 without a timer */
@@ -410,7 +422,7 @@ typedef struct ClosedId {
 _Static_assert(sizeof(ClosedId) == sizeof(ClosedIdsRow), "the ring's records are those of the snapshot");
 
 typedef struct ClientIds {
-    Table owners; /* an order's slot, or CLOSED and a place of the ring */
+    Table owners; /* an order's slot, CLOSED and a place of the ring, or LISTED and a list's slot */
     ClosedId **chunks;
     u64 chunk_count;
     u32 capacity;
@@ -436,6 +448,7 @@ struct nbp_engine {
     bool has_avx2;
 
     Pool orders, terms, holds, balances, accounts, seats, markets_pool, assets_pool;
+    Pool lists;
     Pool windows; /* of breakers */
     Pool segments; /* of trailing stops */
     Pool rules, blocks; /* of block orders (allocation.c) */
@@ -543,6 +556,8 @@ void forget_order(Engine *engine, u32 slot); /* it has left its level for good *
 i64 withdraw_order(Engine *engine, u32 slot); /* the lots that its level still has */
 void free_order(Engine *engine, u32 slot); /* after its last event */
 void end_resting(Engine *engine, u32 slot, u32 status, u32 reason, const u8 *cancel_client_id); /* NULL for no id */
+void end_order(Engine *engine, u32 slot, u32 status, u32 reason, const u8 *cancel_client_id); /* by itself */
+void end_all(Engine *engine, const u32 *slots, u64 count, u32 status, u32 reason); /* a list whole at its first member */
 u32 *sorted_orders(Engine *engine, Account *account, Market *market, u64 *count); /* by id; NULL for all of either */
 
 /* ---- order_ids.c --------------------------------------------------------------------------------------------------- */
@@ -578,6 +593,21 @@ static inline i64 filled_lots(const Engine *engine, const Order *order) {
 static inline i64 filled_by(const Engine *engine, const Incoming *incoming) {
     return incoming->budget_units ? incoming->filled_lots : filled_lots(engine, incoming->order);
 }
+
+/* ---- order_list.c, lists.c, pending.c ------------------------------------------------------------------------------ */
+static inline OrderList *list_at(const Engine *engine, u32 slot) { return pool_at(&engine->lists, slot); }
+static inline u32 list_of(const Engine *engine, const Order *order) {
+    return order->terms ? terms_at(engine, order->terms)->list : 0;
+}
+u32 legs_of_kind(u32 kind);
+u32 open_legs(const OrderList *list);
+bool holds_nothing(const OrderList *list, u64 order_id);
+u32 sibling_of(const OrderList *list, u64 order_id);
+i64 need_of_whole(const Engine *engine, const Order *order);
+bool shares_hold(const Engine *engine, const Order *order, i64 *units);
+void leave_list(Engine *engine, u32 slot, u64 order_id, u32 status, u32 reason);
+void end_sibling(Engine *engine, u32 slot, u64 order_id);
+void enter_pending(Engine *engine, u32 list_slot);
 
 /* ---- breaker.c, halt.c --------------------------------------------------------------------------------------------- */
 void renew_breaker(Engine *engine, Market *market);
@@ -641,6 +671,9 @@ static inline u32 waiting_of(const Engine *engine, const Order *order) {
 
 /* ---- client_ids.c -------------------------------------------------------------------------------------------------- */
 #define CLOSED 0x80000000u
+#define LISTED 0x40000000u /* and the slot of an order list */
+void list_key_of(u8 key[KEY_SIZE], u64 account_id, const u8 *client_id); /* another namespace */
+void own_list_id(Engine *engine, u64 hash, u32 slot);
 void key_of(u8 key[KEY_SIZE], u64 account_id, const u8 *client_id);
 u64 hash_of_key(const Engine *engine, const u8 *key);
 u32 fingerprint_of(const Engine *engine, const Order *order); /* of an open order */
@@ -681,6 +714,8 @@ void place_order(Engine *engine, const u8 *frame, const Ahead *ahead, Proceed *p
                  u32 block);
 void replace_order(Engine *engine, const u8 *frame);
 void place_block(Engine *engine, const u8 *frame);
+void place_list(Engine *engine, const u8 *frame);
+void read_order(Seat *seat, const PlaceOrderFrame *frame, const u8 *client_id, Order *order, Incoming *incoming);
 void cancel_order(Engine *engine, const u8 *frame);
 void cancel_all(Engine *engine, const u8 *frame);
 void amend_order(Engine *engine, const u8 *frame);
@@ -714,6 +749,9 @@ bool market_is_well_formed(const Incoming *incoming);
 u32 market_order_fault(Engine *engine, Incoming *incoming);
 u32 place_market(Engine *engine, Incoming *incoming);
 void enter_market(Engine *engine, Incoming *incoming);
+void enter_unheld(Engine *engine, Incoming *incoming);
+i128 buffered_units(const Incoming *incoming);
+u32 conditional_orders_fault(const Incoming *incoming);
 
 /* ---- filters.c, band.c, states.c ----------------------------------------------------------------------------------- */
 u32 limit_fault(const Incoming *incoming);
@@ -833,6 +871,7 @@ void count_skip(Engine *engine, u32 market_id);
 bool is_order_of(const u8 *frame, u32 market_id, u64 account_id); /* a PLACE_ORDER frame */
 void check_framing(Engine *engine, const u8 *frames, size_t size);
 bool is_text(const u8 *field, u32 size);
+u32 crc_of_byte(u8 byte);
 u32 crc_of(u32 start, const u8 *bytes, size_t size); /* of zlib; `size` is a multiple of 4 */
 extern const u8 NO_CLIENT_ID[CLIENT_ID_SIZE];
 
@@ -845,7 +884,12 @@ typedef struct Print {
     u32 flags;
 } Print;
 void event_trade(Engine *engine, const Incoming *incoming, const Order *maker, const Seat *maker_seat, Print print);
-void event_waits(Engine *engine, const Incoming *incoming);
+void event_waits(Engine *engine, const Incoming *incoming, u32 flag);
+void event_list_changed(Engine *engine, const OrderList *list, u32 status);
+void event_list_rejected(Engine *engine, u32 market_id, u64 account_id, u32 kind, u32 leg, const u8 *client_id,
+                         u32 reason);
+void event_list_duplicate(Engine *engine, const OrderList *list, u64 first_list_id);
+void event_pending_entered(Engine *engine, const Order *order, u64 list_id, bool waits);
 void event_triggered(Engine *engine, const Order *order, i64 stop_price_ticks, i64 last_price_ticks);
 void event_rejected(Engine *engine, u32 market_id, u64 account_id, u32 side, u32 kind, const u8 *client_id, u32 reason);
 void event_duplicate(Engine *engine, const Incoming *incoming, u64 first_order_id);

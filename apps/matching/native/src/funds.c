@@ -35,7 +35,8 @@ void release_for(Engine *engine, Order *order) {
             release_shares(engine, order, terms->block);
             return;
         }
-        const i64 units = need_units(engine, order);
+        i64 units;
+        if (!terms->list || !shares_hold(engine, order, &units)) units = need_units(engine, order);
         terms->hold_units = 0;
         release(engine, pays_with(engine, order), units);
         return;

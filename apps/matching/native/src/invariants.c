@@ -246,6 +246,8 @@ static void check_waiting(Engine *engine, const Order *order, u32 slot) {
         check_parked(engine, order, terms);
     else if (terms->waiting == WAITING_CONDITIONAL)
         check_conditional(engine, order, terms, slot);
+    else if (terms->waiting == WAITING_PENDING)
+        require(engine, terms->list, "order %llu is pending in no list", id);
     else
         require(engine, terms->waiting == WAITING_TRIGGERED, "order %llu, which waits: for nothing known", id);
 }
@@ -341,7 +343,18 @@ static u64 check_seats(Engine *engine) {
 
 /* What the order holds, by balance. */
 static void add_needs(Engine *engine, const Order *order, i128 *need) {
-    const u32 slot = block_of(engine, order);
+    const u32 slot = block_of(engine, order), list = list_of(engine, order);
+    if (list) {
+        const u32 sibling = sibling_of(list_at(engine, list), order->order_id);
+        i128 units = holds_nothing(list_at(engine, list), order->order_id) ? 0 : need_units(engine, order);
+        if (sibling) { /* once for both */
+            const Order *other = order_at(engine, sibling);
+            const i64 one = need_of_whole(engine, order), both = need_of_whole(engine, other);
+            units = order->order_id < other->order_id ? (one > both ? one : both) : 0;
+        }
+        need[pays_with(engine, order)->check_place] += units;
+        return;
+    }
     if (!slot) {
         need[pays_with(engine, order)->check_place] += need_units(engine, order);
         return;
@@ -399,11 +412,58 @@ static void check_money(Engine *engine) {
     }
 }
 
+/* Each list has its orders, at its seat, in the stage that fits them; how many lists with a client id there are. */
+static u64 check_lists(Engine *engine) {
+    u64 named = 0, alive = 0;
+    for (u32 slot = 1; slot < engine->lists.used; slot++) {
+        const OrderList *list = list_at(engine, slot);
+        if (!list->count) continue;
+        const Long id = list->order_ids[0];
+        const u32 open = open_legs(list);
+        alive++;
+        seat_at(engine, list->seat)->order_lists--; /* put back below */
+        require(engine, open && !list->is_done && !list->depth, "list %llu: without an order", id);
+        for (u32 leg = 0; leg < list->count; leg++) {
+            if (!list->legs[leg]) continue;
+            const Order *order = order_at(engine, list->legs[leg]);
+            require(engine, order->order_id == list->order_ids[leg] && list_of(engine, order) == slot &&
+                                order->seat == list->seat && find_order_id(engine, order->order_id) == list->legs[leg],
+                    "list %llu: a foreign order", id);
+            const u32 waiting = waiting_of(engine, order);
+            require(engine, !holds_nothing(list, order->order_id) || waiting == WAITING_PENDING || waiting == WAITING_TRIGGERED,
+                    "list %llu: a pending order does not wait", id);
+            require(engine, waiting != WAITING_PENDING || holds_nothing(list, order->order_id),
+                    "list %llu: an order is pending for nothing", id);
+            require(engine, !sibling_of(list, order->order_id) || open_lots(engine, order) == order->quantity_lots,
+                    "list %llu: both legs go on", id);
+        }
+        if (list->kind == LIST_KIND_OCO)
+            require(engine, list->stage == LIST_STAGE_ENTERED, "list %llu: an OCO with a working order", id);
+        else if (list->stage == LIST_STAGE_WORKING)
+            require(engine, open == list->count, "list %llu: pending without its working order", id);
+        else
+            require(engine, !list->legs[0], "list %llu: the working order is still there", id);
+        if (!list->client_id[0]) continue;
+        u8 key[KEY_SIZE];
+        list_key_of(key, seat_at(engine, list->seat)->account->account_id, list->client_id);
+        require(engine, !memcmp(key, list->id_key, KEY_SIZE), "list %llu: its key is not that of its client id", id);
+        require(engine, find_owner(engine, hash_of_key(engine, key), key) == (LISTED | slot),
+                "list %llu does not own its client id", id);
+        named++;
+    }
+    for (u32 slot = 1; slot < engine->seats.used; slot++)
+        require(engine, !seat_at(engine, slot)->order_lists, "order lists are miscounted");
+    for (u32 slot = 1; slot < engine->lists.used; slot++)
+        if (list_at(engine, slot)->count) seat_at(engine, list_at(engine, slot)->seat)->order_lists++;
+    require(engine, alive == engine->lists.live, "an order list is lost");
+    return named;
+}
+
 /* Every record and every open order with an id is found under its key; the table has no more than the owners. */
 static void check_client_ids(Engine *engine) {
     const ClientIds *ids = &engine->client_ids;
     const u64 places = (u64)ids->capacity + 1;
-    u64 owners = 0;
+    u64 owners = check_lists(engine);
     require(engine, ids->count <= ids->capacity, "the ring of client ids is too long");
     for (u64 at = 0; at < ids->count; at++) {
         const u32 place = (u32)((ids->oldest + at) % places);

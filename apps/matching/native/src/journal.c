@@ -46,14 +46,59 @@ void event_accepted(Engine *engine, const Incoming *incoming, i64 level_lots) {
     memcpy(event->client_id, order->client_id, CLIENT_ID_SIZE);
 }
 
-/* The order is accepted and stands in no book. */
-void event_waits(Engine *engine, const Incoming *incoming) {
+/* The order is accepted and stands in no book; a pending one of a list holds nothing either. */
+void event_waits(Engine *engine, const Incoming *incoming, u32 flag) {
     const size_t at = engine->events.size;
     event_accepted(engine, incoming, 0);
     OrderAcceptedEvent *event = (void *)(engine->events.data + at);
-    event->flags = ACCEPTED_FLAG_WAITING;
+    event->flags = (u8)flag;
     event->stop_price_ticks = incoming->stop_price_ticks;
     event->trailing_bips = incoming->trailing_bips;
+}
+
+/* `status` is a ListStatus. */
+void event_list_changed(Engine *engine, const OrderList *list, u32 status) {
+    const Seat *seat = seat_at(engine, list->seat);
+    ListChangedEvent *event =
+        EVENT(engine, LIST_CHANGED, 0, 0, seat->market->market_id, seat->account->account_id);
+    event->list_id = event->order_id_1 = list->order_ids[0];
+    event->order_id_2 = list->order_ids[1];
+    event->order_id_3 = list->order_ids[2];
+    event->list_kind = (u8)list->kind;
+    event->status = (u8)status;
+    memcpy(event->list_client_id, list->client_id, CLIENT_ID_SIZE);
+}
+
+void event_list_rejected(Engine *engine, u32 market_id, u64 account_id, u32 kind, u32 leg, const u8 *client_id,
+                         u32 reason) {
+    ListRejectedEvent *event = EVENT(engine, LIST_REJECTED, 0, reason, market_id, account_id);
+    event->list_kind = (u8)kind;
+    event->leg = (u8)leg;
+    memcpy(event->list_client_id, client_id, CLIENT_ID_SIZE);
+}
+
+void event_list_duplicate(Engine *engine, const OrderList *list, u64 first_list_id) {
+    const Seat *seat = seat_at(engine, list->seat);
+    ListDuplicateEvent *event =
+        EVENT(engine, LIST_DUPLICATE, 0, 0, seat->market->market_id, seat->account->account_id);
+    event->list_id = first_list_id;
+    memcpy(event->list_client_id, list->client_id, CLIENT_ID_SIZE);
+}
+
+/* Its funds are held. */
+void event_pending_entered(Engine *engine, const Order *order, u64 list_id, bool waits) {
+    const Seat *seat = seat_of(engine, order);
+    const Balance *pays = pays_with(engine, order);
+    PendingEnteredEvent *event = EVENT(engine, PENDING_ENTERED, waits ? ENTERED_FLAG_WAITING : 0, 0,
+                                       seat->market->market_id, seat->account->account_id);
+    event->order_id = order->order_id;
+    event->list_id = list_id;
+    event->price_ticks = order->price_ticks;
+    event->available_units = pays->available_units;
+    event->held_units = pays->held_units;
+    event->side = order->side;
+    event->order_kind = order->kind;
+    memcpy(event->client_id, order->client_id, CLIENT_ID_SIZE);
 }
 
 /* The seq of this event is the order's place in the FIFO. */

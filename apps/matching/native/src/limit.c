@@ -42,9 +42,11 @@ u32 limit_order_fault(Engine *engine, Incoming *incoming) {
 
 /* It never came to rest; what it still holds is released. */
 static void end_limit(Engine *engine, Incoming *incoming, u32 status, u32 reason) {
+    const Order *order = incoming->order;
     release_for(engine, incoming->order);
     leave_at_entry(engine, incoming);
-    event_closed(engine, incoming->order, status, reason, filled_lots(engine, incoming->order), NULL, 0, 0);
+    event_closed(engine, order, status, reason, filled_lots(engine, order), NULL, 0, 0);
+    leave_list(engine, list_of(engine, order), order->order_id, status, reason);
 }
 
 /* From the account's limits on, LIMIT_MAKER too; why it is refused, or 0 when it is in. */
@@ -103,6 +105,7 @@ void match_and_rest(Engine *engine, Incoming *incoming) {
         end_limit(engine, incoming, ORDER_STATUS_EXPIRED_IN_MATCH, REASON_SELF_TRADE);
     } else if (!order->left_lots) {
         leave_at_entry(engine, incoming);
+        leave_list(engine, list_of(engine, order), order->order_id, ORDER_STATUS_FILLED, REASON_NONE);
     } else if (stopped_by == REASON_BREAKER) {
         Market *market = incoming->seat->market;
         end_limit(engine, incoming, ORDER_STATUS_EXPIRED, REASON_BREAKER);

@@ -21,7 +21,9 @@ static void accept_market(Engine *engine, Incoming *incoming) {
 }
 
 static void close_market(Engine *engine, Incoming *incoming, u32 status, u32 reason, i64 filled) {
-    event_closed(engine, incoming->order, status, reason, filled, NULL, 0, 0);
+    const Order *order = incoming->order;
+    event_closed(engine, order, status, reason, filled, NULL, 0, 0);
+    leave_list(engine, list_of(engine, order), order->order_id, status, reason);
 }
 
 /* The rest expires: the book ended first, or self-trade prevention or a circuit breaker stopped it. */
@@ -72,6 +74,22 @@ void enter_market(Engine *engine, Incoming *incoming) {
             close_market(engine, incoming, ORDER_STATUS_EXPIRED, REASON_HOLD_SPENT, filled_lots(engine, order));
         else
             expire_market(engine, incoming, stopped_by, filled_lots(engine, order));
+    } else {
+        leave_list(engine, list_of(engine, order), order->order_id, ORDER_STATUS_FILLED, REASON_NONE);
+    }
+    drop_incoming(engine, incoming);
+}
+
+/* A pending one of a list: a sell holds its quantity since just now, a buy nothing, as when it is placed. */
+void enter_unheld(Engine *engine, Incoming *incoming) {
+    Order *order = incoming->order;
+    const u32 stopped_by = sweep(engine, incoming, NO_LIMIT(order->side), NULL);
+    forget_order(engine, incoming->slot);
+    if (order->left_lots || stopped_by == REASON_SELF_TRADE) {
+        if (order->side != SIDE_BUY) release_for(engine, order);
+        expire_market(engine, incoming, stopped_by, filled_lots(engine, order));
+    } else {
+        leave_list(engine, list_of(engine, order), order->order_id, ORDER_STATUS_FILLED, REASON_NONE);
     }
     drop_incoming(engine, incoming);
 }

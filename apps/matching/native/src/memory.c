@@ -121,7 +121,7 @@ static u32 pool_take_raw(Engine *engine, Pool *pool) {
         memcpy(&pool->free_slot, (u8 *)pool_at(pool, slot) + pool->link_offset, sizeof pool->free_slot);
     } else {
         slot = pool->used;
-        if (slot >= CLOSED) fail(engine, NBP_OUT_OF_MEMORY, "a pool is full");
+        if (slot >= LISTED) fail(engine, NBP_OUT_OF_MEMORY, "a pool is full");
         while (slot >> pool->shift >= pool->chunk_count) pool_grow(engine, pool);
         pool->used++;
     }

@@ -151,8 +151,9 @@ Incoming incoming_of(Engine *engine, u32 slot) {
     };
 }
 
-/* It ends other than by being filled: it leaves its book, gives back its hold, and one event says so. */
-void end_resting(Engine *engine, u32 slot, u32 status, u32 reason, const u8 *cancel_client_id) {
+/* It ends other than by being filled: it leaves its book or the place where it waits, gives back its hold, and one event
+   says so. */
+void end_order(Engine *engine, u32 slot, u32 status, u32 reason, const u8 *cancel_client_id) {
     Order *order = order_at(engine, slot);
     const bool waits = waiting_of(engine, order) != 0;
     i64 level_lots = 0;
@@ -166,6 +167,20 @@ void end_resting(Engine *engine, u32 slot, u32 status, u32 reason, const u8 *can
     event_closed(engine, order, status, reason, filled_lots(engine, order), cancel_client_id,
                  waits ? 0 : CLOSED_FLAG_WAS_RESTING, level_lots);
     free_order(engine, slot);
+}
+
+/* With it ends what depends on it. */
+void end_resting(Engine *engine, u32 slot, u32 status, u32 reason, const u8 *cancel_client_id) {
+    const Order *order = order_at(engine, slot);
+    const u32 list = list_of(engine, order);
+    const u64 order_id = order->order_id;
+    end_order(engine, slot, status, reason, cancel_client_id);
+    leave_list(engine, list, order_id, status, reason);
+}
+
+void end_all(Engine *engine, const u32 *slots, u64 count, u32 status, u32 reason) {
+    for (u64 at = 0; at < count; at++)
+        if (order_at(engine, slots[at])->order_id) end_resting(engine, slots[at], status, reason, NULL);
 }
 
 typedef struct IdAndSlot {

@@ -69,6 +69,28 @@ static Seat *first_seat(Engine *engine, Market *market, u64 account_id) {
     return account ? take_seat(engine, account, market) : NULL;
 }
 
+/* What the frame asks, as a new order outside the pool. */
+void read_order(Seat *seat, const PlaceOrderFrame *frame, const u8 *client_id, Order *order, Incoming *incoming) {
+    clear(order, sizeof *order);
+    order->price_ticks = frame->price_ticks;
+    order->quantity_lots = order->left_lots = frame->quantity_lots;
+    order->seat = seat->slot;
+    order->side = frame->side;
+    order->kind = frame->order_kind;
+    order->time_in_force = frame->time_in_force;
+    order->stp_mode = frame->stp_mode;
+    memcpy(order->client_id, client_id, CLIENT_ID_SIZE);
+    clear(incoming, sizeof *incoming);
+    incoming->order = order;
+    incoming->seat = seat;
+    incoming->budget_units = frame->budget_units;
+    incoming->display_lots = frame->display_lots;
+    incoming->expires_ms = frame->expires_ms;
+    incoming->stop_price_ticks = frame->stop_price_ticks;
+    incoming->trailing_bips = frame->trailing_bips;
+    incoming->settings_version = frame->settings_version;
+}
+
 /* Between the order's own checks and what depends on the account stands `proceed`; it may refuse the order, or end it
    there without a word. `block` makes it a block order, and is given back where it does not come to rest. */
 void place_order(Engine *engine, const u8 *bytes, const Ahead *ahead, Proceed *proceed, const void *context, u32 block) {
@@ -92,24 +114,7 @@ void place_order(Engine *engine, const u8 *bytes, const Ahead *ahead, Proceed *p
     } else {
         Order order;
         Incoming incoming;
-        clear(&order, sizeof order);
-        order.price_ticks = frame->price_ticks;
-        order.quantity_lots = order.left_lots = frame->quantity_lots;
-        order.seat = seat->slot;
-        order.side = frame->side;
-        order.kind = frame->order_kind;
-        order.time_in_force = frame->time_in_force;
-        order.stp_mode = frame->stp_mode;
-        memcpy(order.client_id, client_id, CLIENT_ID_SIZE);
-        clear(&incoming, sizeof incoming);
-        incoming.order = &order;
-        incoming.seat = seat;
-        incoming.budget_units = frame->budget_units;
-        incoming.display_lots = frame->display_lots;
-        incoming.expires_ms = frame->expires_ms;
-        incoming.stop_price_ticks = frame->stop_price_ticks;
-        incoming.trailing_bips = frame->trailing_bips;
-        incoming.settings_version = frame->settings_version;
+        read_order(seat, frame, client_id, &order, &incoming);
         incoming.ahead = ahead;
         if (block) {
             terms_of(engine, &order)->block = block;

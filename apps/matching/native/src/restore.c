@@ -389,21 +389,79 @@ static void restore_waiting(Engine *engine, Rows rows) {
         const WaitingRow *row = sorted[at];
         Terms *terms = terms_of_row(engine, row->order_id, &slot);
         const Order *order = order_at(engine, slot);
-        fits(engine, !terms->waiting && HAS_BIT(CONDITIONAL_KINDS, order->kind), "a waiting order");
-        fits(engine, is_amount(row->best_ticks) && is_amount(row->hold_units) && row->accepted_seq, "a waiting order");
-        fits(engine, (row->hold_units > 0) == (order->side == SIDE_BUY && !order->price_ticks), "what an order holds");
+        const bool buys_at_market = order->side == SIDE_BUY && !order->price_ticks;
+        fits(engine, !terms->waiting && is_amount(row->best_ticks) && is_amount(row->hold_units) && row->accepted_seq,
+             "a waiting order");
+        fits(engine, !row->hold_units || buys_at_market, "what an order holds");
         terms->accepted_seq = row->accepted_seq;
         terms->hold_units = row->hold_units;
         if (row->waiting == WAITING_CONDITIONAL) {
+            fits(engine, HAS_BIT(CONDITIONAL_KINDS, order->kind) && (row->hold_units > 0) == buys_at_market,
+                 "what an order waits for");
             fits(engine, !row->queued_seq && (row->best_ticks ? terms->trailing_bips > 0 : terms->stop_price_ticks > 0),
                  "what an order waits for");
             await_trigger(engine, slot, row->best_ticks);
+        } else if (row->waiting == WAITING_PENDING) {
+            fits(engine, !row->queued_seq && !row->hold_units && !row->best_ticks, "what an order waits for");
+            terms->waiting = WAITING_PENDING;
         } else {
             fits(engine, row->waiting == WAITING_TRIGGERED && row->queued_seq, "what an order waits for");
             join_queue(engine, slot, row->queued_seq);
         }
     }
     memory_give(engine, sorted, size);
+}
+
+/* The orders stand at their seats already. A working order and those that wait for it are there together. */
+static void restore_lists(Engine *engine, Rows rows) {
+    EACH_ROW(OrderListsRow, row, rows) {
+        const u64 ids[3] = {row->order_id_1, row->order_id_2, row->order_id_3};
+        const u32 count = legs_of_kind(row->kind);
+        Seat *seat = find_seat(engine, row->account_id, row->market_id);
+        fits(engine, seat && count && row->stage >= LIST_STAGE_WORKING && row->stage <= LIST_STAGE_ENTERED &&
+                         ids[0] == row->list_id && (ids[2] != 0) == (count == 3) && ids[0] && ids[1], "an order list");
+        fits(engine, is_text(row->client_id, sizeof row->client_id), "a list's client id");
+        const u32 slot = pool_take(engine, &engine->lists);
+        OrderList *list = list_at(engine, slot);
+        *list = (OrderList){.count = count, .kind = row->kind, .stage = row->stage, .seat = seat->slot};
+        list->fingerprint = row->fingerprint;
+        memcpy(list->client_id, row->client_id, sizeof list->client_id);
+        for (u32 leg = 0; leg < count; leg++) {
+            list->order_ids[leg] = ids[leg];
+            const u32 order_slot = find_order_id(engine, ids[leg]);
+            if (!order_slot) continue;
+            Terms *terms = terms_of(engine, order_at(engine, order_slot));
+            fits(engine, !terms->list && !terms->block && order_at(engine, order_slot)->seat == seat->slot, "a list's order");
+            terms->list = slot;
+            list->legs[leg] = order_slot;
+        }
+        const u32 open = open_legs(list);
+        const bool works = list->legs[0] != 0;
+        if (list->kind == LIST_KIND_OCO)
+            fits(engine, open && list->stage == LIST_STAGE_ENTERED, "an OCO list");
+        else if (list->stage == LIST_STAGE_WORKING)
+            fits(engine, open == count, "a list without all its orders");
+        else
+            fits(engine, open && !works, "a list whose working order has not ended");
+        seat->order_lists++;
+        if (!list->client_id[0]) continue;
+        list_key_of(list->id_key, row->account_id, row->client_id);
+        fits(engine, !memcmp(list->id_key, row->id_key, KEY_SIZE), "a list's key");
+        const u64 hash = hash_of_key(engine, list->id_key);
+        const u32 owner = find_owner(engine, hash, list->id_key);
+        fits(engine, !owner || owner & CLOSED, "two lists with one client id");
+        own_list_id(engine, hash, slot);
+    }
+    for (u32 slot = 1; slot < engine->seats.used; slot++)
+        for (u32 at = seat_at(engine, slot)->first_order; at; at = order_at(engine, at)->seat_next) {
+            const Order *order = order_at(engine, at);
+            const u32 list = list_of(engine, order), waiting = waiting_of(engine, order);
+            fits(engine, waiting != WAITING_PENDING || (list && holds_nothing(list_at(engine, list), order->order_id)),
+                 "a pending order without its list");
+            fits(engine, waiting != WAITING_TRIGGERED || HAS_BIT(CONDITIONAL_KINDS, order->kind) ||
+                             (list && holds_nothing(list_at(engine, list), order->order_id)), "a triggered order");
+            fits(engine, waiting || (!HAS_BIT(CONDITIONAL_KINDS, order->kind) || order->price_ticks), "an order in a book");
+        }
 }
 
 static void restore_terms(Engine *engine, const Rows tables[TABLE_COUNT]) {
@@ -447,8 +505,8 @@ static void check_orders(Engine *engine, Rows rows) {
     EACH_ROW(OrdersRow, row, rows) {
         const Order *order = order_at(engine, find_order_id(engine, row->order_id));
         fits(engine, row->filled_lots >= 0 && row->filled_lots == filled_lots(engine, order), "an order's filled lots");
-        fits(engine, !order->client_id[0] || row->fingerprint == fingerprint_of(engine, order),
-             "an order's fingerprint");
+        const bool has_fingerprint = order->client_id[0] || list_of(engine, order);
+        fits(engine, row->fingerprint == (has_fingerprint ? fingerprint_of(engine, order) : 0), "an order's fingerprint");
     }
 }
 
@@ -477,7 +535,7 @@ void read_snapshot(Engine *engine, const u8 *body, size_t size) {
     find_tables(engine, body, size, version, tables);
     const HeadRow *head = (const void *)tables[TABLE_HEAD].first;
     fits(engine, head->now_ms <= INT64_MAX, "a time after all time");
-    fits(engine, head->closed_ids_kept < CLOSED, "too many closed client ids to keep");
+    fits(engine, head->closed_ids_kept < LISTED, "too many closed client ids to keep");
     engine->seq = head->seq;
     engine->now_ms = head->now_ms;
     engine->last_order_id = head->last_order_id;
@@ -494,6 +552,7 @@ void read_snapshot(Engine *engine, const u8 *body, size_t size) {
     restore_rules(engine, tables[TABLE_ALLOCATIONS], tables[TABLE_ALLOCATED_ACCOUNTS]);
     restore_terms(engine, tables);
     restore_waiting(engine, tables[TABLE_WAITING]);
+    restore_lists(engine, tables[TABLE_ORDER_LISTS]);
     check_orders(engine, tables[TABLE_ORDERS]);
     EACH_ROW(CancelTimersRow, row, tables[TABLE_CANCEL_TIMERS]) {
         Account *account = find_account(engine, row->account_id);

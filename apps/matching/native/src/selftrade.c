@@ -37,6 +37,7 @@ static void decrement(Engine *engine, Incoming *incoming, u32 maker_slot, i64 lo
     event_prevented(engine, incoming, maker, lots, level);
     tell_taken_off(engine, taker, &takers_portions);
     tell_taken_off(engine, maker, &makers_portions);
+    end_sibling(engine, list_of(engine, maker), maker->order_id);
     if (maker->left_lots) return;
     if (reserve_of(engine, maker))
         refill(engine, level, maker_slot);

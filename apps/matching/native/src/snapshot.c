@@ -170,8 +170,8 @@ static void write_order(Engine *engine, const Order *order) {
     row->filled_quote_units = order->filled_quote_units;
     row->priority = order->priority;
     memcpy(row->client_id, order->client_id, sizeof row->client_id);
-    if (!order->client_id[0]) return;
-    memcpy(row->id_key, order->id_key, sizeof row->id_key);
+    if (!order->client_id[0] && !list_of(engine, order)) return;
+    memcpy(row->id_key, order->id_key, sizeof row->id_key); /* zeros without a client id */
     row->fingerprint = fingerprint_of(engine, order);
 }
 
@@ -230,7 +230,7 @@ static void write_block(Engine *engine, u32 table, const Order *order, u32 slot)
     for (u32 at = 0; at < block->count; at++) {
         SharesRow *row = ROW(SharesRow);
         row->order_id = order->order_id;
-        row->account_id = seat_at(engine, block->shares[at].seat)->account_id;
+        row->account_id = seat_at(engine, block->shares[at].seat)->account->account_id;
         row->final_lots = block->shares[at].final_lots;
         row->allocated_lots = block->shares[at].allocated_lots;
     }
@@ -295,6 +295,36 @@ static void write_halts(Engine *engine, Market *market, u32 table) {
         row->reopens_ms = market->reopens_ms;
         row->rule_id = (u16)market->rule_id;
         row->seq = market->timer_seq;
+    }
+}
+
+static int compare_lists(const void *left, const void *right) {
+    u64 a = (*(OrderList *const *)left)->order_ids[0], b = (*(OrderList *const *)right)->order_ids[0];
+    return a < b ? -1 : a > b;
+}
+
+static void write_lists(Engine *engine) {
+    engine->scratch.size = 0;
+    for (u32 slot = 1; slot < engine->lists.used; slot++) {
+        OrderList *list = list_at(engine, slot);
+        if (list->count) memcpy(buffer_add(engine, &engine->scratch, sizeof list), &list, sizeof list);
+    }
+    OrderList **found = (OrderList **)(void *)engine->scratch.data;
+    const size_t count = engine->scratch.size / sizeof *found;
+    if (count) qsort(found, count, sizeof *found, compare_lists);
+    for (size_t at = 0; at < count; at++) {
+        const Seat *seat = seat_at(engine, found[at]->seat);
+        OrderListsRow *row = ROW(OrderListsRow);
+        row->list_id = row->order_id_1 = found[at]->order_ids[0];
+        row->order_id_2 = found[at]->order_ids[1];
+        row->order_id_3 = found[at]->order_ids[2];
+        row->account_id = seat->account->account_id;
+        row->market_id = seat->market->market_id;
+        row->kind = (u8)found[at]->kind;
+        row->stage = (u8)found[at]->stage;
+        memcpy(row->client_id, found[at]->client_id, sizeof row->client_id);
+        memcpy(row->id_key, found[at]->id_key, sizeof row->id_key);
+        row->fingerprint = found[at]->fingerprint;
     }
 }
 
@@ -399,6 +429,7 @@ static void write_rows(Engine *engine, u32 table, Sorted *sorted) {
             for (u64 at = 0; at < sorted->order_count; at++) write_order(engine, order_at(engine, sorted->orders[at]));
             break;
         case TABLE_CLOSED_IDS: write_closed_ids(engine); break;
+        case TABLE_ORDER_LISTS: write_lists(engine); break;
         case TABLE_SKIPS:
             write_skips_row(engine, 0, engine->skips);
             for (u32 place = 0; place < engine->market_count; place++)

@@ -33,8 +33,7 @@ u32 set_market_state(Engine *engine, const u8 *bytes) {
     if (state == MARKET_STATE_CLOSED) {
         u64 count;
         u32 *slots = sorted_orders(engine, NULL, market, &count);
-        for (u64 at = 0; at < count; at++)
-            end_resting(engine, slots[at], ORDER_STATUS_CANCELED, REASON_CANCELED_BY_STAFF, NULL);
+        end_all(engine, slots, count, ORDER_STATUS_CANCELED, REASON_CANCELED_BY_STAFF);
         memory_give(engine, slots, (count + 1) * sizeof *slots);
     }
     run_triggered(engine, market);

@@ -52,7 +52,7 @@ static i64 first_stop(const Incoming *incoming) {
 }
 
 /* What a conditional market buy holds, of a notional that is an amount. */
-static i128 buffered_units(const Incoming *incoming) {
+i128 buffered_units(const Incoming *incoming) {
     const Market *market = incoming->seat->market;
     const i128 notional_units = (i128)first_stop(incoming) * incoming->order->quantity_lots * market->unit_factor;
     const i128 scaled = notional_units * (BASIS_POINTS + market->settings.conditional_buffer_bp);
@@ -69,7 +69,7 @@ u32 stop_market_fault(Engine *engine, Incoming *incoming) {
 }
 
 /* The account has as many orders waiting for a trigger in this market as it may. */
-static u32 conditional_orders_fault(const Incoming *incoming) {
+u32 conditional_orders_fault(const Incoming *incoming) {
     const i64 limit = incoming->seat->market->settings.max_conditional_orders;
     return limit && incoming->seat->conditional_orders >= limit ? REASON_MAX_NUM_ALGO_ORDERS : REASON_NONE;
 }
@@ -97,7 +97,7 @@ u32 place_conditional(Engine *engine, Incoming *incoming) {
     terms->hold_units = buys_at_market ? need : 0;
     const u32 slot = new_order(engine, order);
     incoming->order = order_at(engine, slot);
-    event_waits(engine, incoming);
+    event_waits(engine, incoming, ACCEPTED_FLAG_WAITING);
     terms->accepted_seq = engine->seq;
     wait_order(engine, slot, incoming->id_hash);
     await_trigger(engine, slot, met ? last_ticks : 0);

@@ -97,13 +97,11 @@ static u32 sweep_book(Engine *engine, Incoming *incoming, i64 limit_ticks, Budge
             Seat *maker_seat = seat_of(engine, maker);
             Account *maker_account = maker_seat->account;
             if (UNLIKELY(overdue) && has_expired(engine, maker)) {
-                bool last = level->head == level->tail;
                 expire_order(engine, slot);
-                slot = last ? 0 : level->head;
+                slot = side->best == index ? level->head : 0;
                 continue;
             }
             if (UNLIKELY(maker_account->family_id == family_id)) {
-                u64 levels = side->level_count;
                 prevent_match(engine, incoming, slot, wanted, budget);
                 if (ends_taker(taker->stp_mode)) return REASON_SELF_TRADE;
                 if (by_budget) {
@@ -113,7 +111,7 @@ static u32 sweep_book(Engine *engine, Incoming *incoming, i64 limit_ticks, Budge
                     wanted = taker->left_lots;
                     if (!wanted) return REASON_SELF_TRADE;
                 }
-                slot = side->level_count == levels ? level->head : 0;
+                slot = side->best == index ? level->head : 0;
                 continue;
             }
 
@@ -184,6 +182,8 @@ static u32 sweep_book(Engine *engine, Incoming *incoming, i64 limit_ticks, Budge
                                 maker_left + reserve, flags});
             if (UNLIKELY(shared)) tell_print(engine, taker, maker, parts, trade_id, price_ticks);
 
+            const u32 list = list_of(engine, maker);
+            u32 gone = 0; /* the maker's slot, once it is filled */
             if (maker->next) ask_for(seat_at(engine, order_at(engine, maker->next)->seat));
             if (!maker_left) {
                 if (UNLIKELY(reserve)) {
@@ -191,8 +191,8 @@ static u32 sweep_book(Engine *engine, Incoming *incoming, i64 limit_ticks, Budge
                     slot = level->head;
                 } else {
                     const u32 following = maker->next;
+                    gone = slot;
                     forget_order(engine, slot);
-                    free_order(engine, slot);
                     if (following) {
                         level->head = following;
                         order_at(engine, following)->prev = 0;
@@ -204,6 +204,13 @@ static u32 sweep_book(Engine *engine, Incoming *incoming, i64 limit_ticks, Budge
                     slot = following;
                 }
             }
+            if (UNLIKELY(list)) { /* a resting member of a list has traded */
+                const u64 maker_id = maker->order_id;
+                end_sibling(engine, list, maker_id);
+                if (!maker_left && !reserve) leave_list(engine, list, maker_id, ORDER_STATUS_FILLED, REASON_NONE);
+                slot = side->best == index ? level->head : 0;
+            }
+            if (gone) free_order(engine, gone);
             if (UNLIKELY(price_ticks <= market->trigger_low || price_ticks >= market->trigger_high)) {
                 evaluate(engine, market, price_ticks); /* may end orders, and their level with them */
                 slot = side->best == index ? level->head : 0;

@@ -19,6 +19,7 @@ static void take_turn(Engine *engine, u32 slot) {
     forget_order(engine, slot);
     release_for(engine, order);
     event_closed(engine, order, ORDER_STATUS_EXPIRED, reason, filled_lots(engine, order), NULL, 0, 0);
+    leave_list(engine, list_of(engine, order), order->order_id, ORDER_STATUS_EXPIRED, reason);
     free_order(engine, slot);
 }
 
@@ -27,6 +28,10 @@ void run_triggered(Engine *engine, Market *market) {
     while (market->queue_first && market->state == MARKET_STATE_OPEN) {
         const u32 slot = market->queue_first;
         leave_queue(engine, slot);
-        take_turn(engine, slot);
+        const u32 list = list_of(engine, order_at(engine, slot));
+        if (list && holds_nothing(list_at(engine, list), order_at(engine, slot)->order_id))
+            enter_pending(engine, list);
+        else
+            take_turn(engine, slot);
     }
 }

@@ -54,5 +54,6 @@ void evaluate(Engine *engine, Market *market, i64 price_ticks) {
         if (order->order_id != each->order_id) continue;
         event_triggered(engine, order, each->key, price_ticks);
         join_queue(engine, each->slot, engine->seq);
+        end_sibling(engine, list_of(engine, order), each->order_id);
     }
 }
