@@ -184,7 +184,8 @@ class Engine:
                 found.market_id, found.symbol.decode("ascii"), MarketState(found.state), HaltCause(found.cause),
                 found.settings_version, found.best_bid_ticks, found.best_ask_ticks, found.last_price_ticks,
                 found.last_trade_id, found.bid_levels, found.ask_levels, found.skips,
-                found.until_ms, found.reopens_ms, found.rule_id,
+                found.until_ms, found.reopens_ms, found.rule_id, found.auction_ticks, found.auction_lots,
+                found.halt_up_ticks, found.halt_down_ticks,
             )  # fmt: skip
 
     def depth(self, market_id: int, side: int, limit: int) -> list[tuple[int, int]]:

@@ -33,7 +33,9 @@ class Market(Structure):
         ("state", c_uint8), ("cause", c_uint8), ("padding", c_uint8 * 2),
         ("best_bid_ticks", c_int64), ("best_ask_ticks", c_int64), ("last_price_ticks", c_int64),
         ("last_trade_id", c_uint64), ("bid_levels", c_uint64), ("ask_levels", c_uint64),
-        ("until_ms", c_uint64), ("reopens_ms", c_uint64), ("rule_id", c_uint32), ("more_padding", c_uint32), ("symbol", c_char * 24),
+        ("until_ms", c_uint64), ("reopens_ms", c_uint64), ("rule_id", c_uint32), ("more_padding", c_uint32),
+        ("auction_ticks", c_int64), ("auction_lots", c_int64), ("halt_up_ticks", c_int64), ("halt_down_ticks", c_int64),
+        ("symbol", c_char * 24),
     )  # fmt: skip
 
 

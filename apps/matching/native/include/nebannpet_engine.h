@@ -52,6 +52,8 @@ typedef struct nbp_market {
     uint64_t last_trade_id, bid_levels, ask_levels;
     uint64_t until_ms, reopens_ms; /* when a timer ends the state, 0 for none */
     uint32_t rule_id, more_padding;
+    int64_t auction_ticks, auction_lots; /* the last price of a call auction that was told, 0 outside one */
+    int64_t halt_up_ticks, halt_down_ticks; /* the last distance to halt that was told */
     char symbol[24]; /* ends with NUL */
 } nbp_market;
 

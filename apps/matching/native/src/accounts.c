@@ -27,9 +27,10 @@ Account *new_account(Engine *engine, u64 account_id, u64 family_id, u32 fee_tier
     u32 slot = pool_take(engine, &engine->accounts);
     Account *account = account_at(engine, slot);
     account->account_id = account_id;
-    account->family_id = family_id ? family_id : account_id;
+    account->family_id = account_id;
     account->fee_tier = fee_tier;
     account->slot = slot;
+    if (family_id) join_family(engine, account, family_id);
     table_insert(engine, &engine->account_ids, hash_of_account(engine, account_id), slot);
     return account;
 }

@@ -26,6 +26,7 @@ static void shrink(Engine *engine, Order *order, i64 quantity_lots, const u8 *am
     release_lots(engine, order, less);
     i64 from_reserve = less < terms->reserve_lots ? less : terms->reserve_lots;
     terms->reserve_lots -= from_reserve;
+    if (from_reserve) hide_lots(engine, side, order->price_ticks, -from_reserve);
     order->left_lots -= less - from_reserve;
     level->lots -= less - from_reserve;
     event_amended(engine, order, old_lots, level->lots, amend_client_id);

@@ -6,10 +6,11 @@
        inner node holds 64 children and a bit for each. The root covers `bits` bits and grows with the highest price. So
        near the touch it is a ladder of levels with bitmaps, and a price far away costs one path and no more.
        The lowest inner node that was used last is kept at hand (`finger`): it covers 1,024 prices in a row.
+       A leaf where an iceberg rests, or rested since the leaf is there, also has a run of what its levels hide.
 
    Invariants
        No empty level, leaf or inner node stays, but for the root. `best` is the smallest open index. Level.lots is the sum
-       of its orders' left_lots; priorities rise from head to tail.
+       of its orders' left_lots, hidden_lots() that of their reserves; priorities rise from head to tail.
 
    Costs
        A level near the last one used: one step. Any other, and the next worse level: one step for each 6 bits of the
@@ -31,12 +32,18 @@ typedef struct InnerNode {
 
 typedef struct Leaf {
     u32 open; /* which levels there are */
-    u32 unused;
+    u32 hidden; /* slot of a HiddenRun, 0 for none */
     Level levels[RUN];
 } Leaf;
 
+/* Of each level of a leaf the sum of its icebergs' reserves. */
+typedef struct HiddenRun {
+    i64 lots[RUN];
+} HiddenRun;
+
 static inline InnerNode *node_at(const Engine *engine, u32 slot) { return pool_at(&engine->inner_nodes, slot); }
 static inline Leaf *leaf_at(const Engine *engine, u32 slot) { return pool_at(&engine->leaves, slot); }
+static inline HiddenRun *hidden_at(const Engine *engine, u32 slot) { return pool_at(&engine->hidden_runs, slot); }
 static inline u32 fan_place(u64 index, u32 shift) { return (u32)(index >> shift) & (FAN - 1); }
 static inline u32 first_bit(u64 bits) { return (u32)__builtin_ctzll(bits); }
 
@@ -191,6 +198,33 @@ static u64 next_index(Engine *engine, BookSide *side, u64 from) {
 
 u64 index_after(Engine *engine, BookSide *side, u64 index) { return next_index(engine, side, index + 1); }
 
+static Leaf *leaf_of(Engine *engine, BookSide *side, u64 index) {
+    const InnerNode *node = node_at(engine, lowest_node(engine, side, index, false));
+    return leaf_at(engine, node->children[fan_place(index, RUN_BITS)]);
+}
+
+i64 hidden_lots(Engine *engine, BookSide *side, u64 index) {
+    const Leaf *leaf = leaf_of(engine, side, index);
+    return leaf->hidden ? hidden_at(engine, leaf->hidden)->lots[index & (RUN - 1)] : 0;
+}
+
+/* The level, which must exist, hides so many lots more. */
+void hide_lots(Engine *engine, BookSide *side, i64 price_ticks, i64 more) {
+    const u64 index = index_of(side, price_ticks);
+    Leaf *leaf = leaf_of(engine, side, index);
+    if (!leaf->hidden) {
+        const u32 slot = pool_take(engine, &engine->hidden_runs);
+        leaf->hidden = slot;
+    }
+    hidden_at(engine, leaf->hidden)->lots[index & (RUN - 1)] += more;
+}
+
+static void give_leaf(Engine *engine, u32 slot) {
+    const u32 hidden = leaf_at(engine, slot)->hidden;
+    if (UNLIKELY(hidden)) pool_give(&engine->hidden_runs, hidden);
+    pool_give(&engine->leaves, slot);
+}
+
 /* The leaf of an index is empty: it goes, and each inner node above it that has become empty too. */
 static void drop_leaf(Engine *engine, BookSide *side, u64 index) {
     u32 path[PATH_MAX + 1], depth = 0, slot = side->root;
@@ -200,7 +234,7 @@ static void drop_leaf(Engine *engine, BookSide *side, u64 index) {
         if (shift < FINGER_BITS) break;
         slot = node_at(engine, slot)->children[fan_place(index, shift)];
     }
-    pool_give(&engine->leaves, node_at(engine, slot)->children[fan_place(index, RUN_BITS)]);
+    give_leaf(engine, node_at(engine, slot)->children[fan_place(index, RUN_BITS)]);
     for (;;) {
         InnerNode *node = node_at(engine, path[--depth]);
         node->open &= ~(1ull << fan_place(index, shift));
@@ -221,7 +255,7 @@ void drop_level(Engine *engine, BookSide *side, u64 index) {
         InnerNode *node = node_at(engine, lowest);
         u64 bit = 1ull << fan_place(index, RUN_BITS);
         if (node->open != bit) {
-            pool_give(&engine->leaves, node->children[fan_place(index, RUN_BITS)]);
+            give_leaf(engine, node->children[fan_place(index, RUN_BITS)]);
             node->open &= ~bit;
         } else {
             drop_leaf(engine, side, index);
@@ -241,6 +275,8 @@ i64 book_add(Engine *engine, BookSide *side, u32 slot) {
         level->head = slot;
     level->tail = slot;
     level->lots += order->left_lots;
+    const i64 reserve = reserve_of(engine, order);
+    if (UNLIKELY(reserve)) hide_lots(engine, side, order->price_ticks, reserve);
     return level->lots;
 }
 
@@ -258,6 +294,8 @@ i64 book_remove(Engine *engine, BookSide *side, u32 slot) {
         level->tail = order->prev;
     order->prev = order->next = 0;
     i64 lots = level->lots -= order->left_lots;
+    const i64 reserve = reserve_of(engine, order);
+    if (UNLIKELY(reserve)) hide_lots(engine, side, order->price_ticks, -reserve);
     if (!level->head) drop_level(engine, side, index);
     return lots;
 }

@@ -175,6 +175,8 @@ void renew_breaker(Engine *engine, Market *market) {
     const MarketSettings *settings = &market->settings;
     fold_prints(engine, market);
     u32 windows[MAX_BREAKER_RULES], count = settings->breaker_count;
+    const Distance told = breaker->told;
+    const u64 told_ms = breaker->told_ms;
     for (u32 at = 0; at < count; at++) {
         windows[at] = 0;
         for (u32 old = 0; old < breaker->count; old++)
@@ -193,6 +195,9 @@ void renew_breaker(Engine *engine, Market *market) {
         breaker->has_vwap |= settings->breaker_rules[at].measure == BREAKER_MEASURE_VWAP;
     }
     breaker->count = count;
+    if (!count) return;
+    breaker->told = told;
+    breaker->told_ms = told_ms;
 }
 
 void drop_breaker(Engine *engine, Market *market) {
@@ -200,6 +205,8 @@ void drop_breaker(Engine *engine, Market *market) {
     for (u32 at = 0; at < breaker->count; at++)
         if (breaker->windows[at]) pool_give(&engine->windows, breaker->windows[at]);
     breaker->count = 0;
+    breaker->told = (Distance){0, 0, 0, 0};
+    breaker->told_ms = 0;
     breaker->tripped = 0;
     forget_prints(breaker);
 }
@@ -336,4 +343,41 @@ bool try_print(Engine *engine, const Incoming *incoming, i64 *first_ticks, i64 p
     }
     *limit_ticks = as_ticks(buying ? high : low);
     return true;
+}
+
+/* The lowest and the highest price that would not trip; false where there is nothing to measure. */
+static bool window_limits(Window *window, i128 *lowest, i128 *highest) {
+    const i128 up = BASIS_POINTS + window->rule.bp, down = BASIS_POINTS - (i128)window->rule.bp;
+    if (is_vwap(window)) {
+        if (!window->lots) return false;
+        *lowest = rounded_up(window->value * down, BASIS_POINTS * window->lots);
+        *highest = window->value * up / (BASIS_POINTS * window->lots);
+        return true;
+    }
+    const i128 high = window_high(window);
+    if (!high) return false;
+    *lowest = rounded_up(high * down, BASIS_POINTS);
+    *highest = window_low(window) * up / BASIS_POINTS;
+    return true;
+}
+
+/* As of now; of two rules at the same price the one with the lower id. */
+Distance distance_to_halt(Engine *engine, Market *market) {
+    const Breaker *breaker = &market->breaker;
+    Distance found = {0, 0, 0, 0};
+    i128 lowest, highest;
+    advance_breaker(engine, market);
+    for (u32 at = 0; at < breaker->count; at++) {
+        Window *window = window_of(engine, breaker, at);
+        if (!window_limits(window, &lowest, &highest)) continue;
+        if (highest < INT64_MAX && (!found.up_rule_id || highest + 1 < found.up_ticks)) {
+            found.up_ticks = (i64)highest + 1;
+            found.up_rule_id = window->rule.rule_id;
+        }
+        if (lowest - 1 > found.down_ticks) {
+            found.down_ticks = (i64)lowest - 1;
+            found.down_rule_id = window->rule.rule_id;
+        }
+    }
+    return found;
 }

@@ -22,6 +22,7 @@ static void engine_init(Engine *engine) {
     table_init(engine, &engine->balance_ids);
     table_init(engine, &engine->hold_keys);
     table_init(engine, &engine->segment_ids);
+    table_init(engine, &engine->family_ids);
     engine->order_window = chunk_take(engine, WINDOW * sizeof *engine->order_window);
 }
 
@@ -47,6 +48,8 @@ static Engine *engine_new(u64 hash_seed) {
     pool_init(&engine->blocks, sizeof(BlockOrder), 4, 0);
     pool_init(&engine->inner_nodes, sizeof(InnerNode), 6, 0);
     pool_init(&engine->leaves, sizeof(Leaf), 8, 0);
+    pool_init(&engine->hidden_runs, sizeof(HiddenRun), 4, 0);
+    pool_init(&engine->members, sizeof(Member), 6, 0);
     pool_init(&engine->timers, sizeof(Timer), 10, 0);
     return engine;
 }
@@ -86,10 +89,11 @@ void nbp_free(nbp_engine *engine) {
     Pool *pools[] = {&engine->orders,       &engine->terms,       &engine->holds,       &engine->balances,
                      &engine->accounts,     &engine->seats,       &engine->markets_pool, &engine->assets_pool,
                      &engine->inner_nodes,  &engine->leaves,      &engine->timers,       &engine->rules,
-                     &engine->blocks,       &engine->segments,     &engine->windows,      &engine->lists};
+                     &engine->blocks,       &engine->segments,     &engine->windows,      &engine->lists,
+                     &engine->hidden_runs,  &engine->members};
     for (size_t at = 0; at < sizeof pools / sizeof *pools; at++) pool_free(engine, pools[at]);
     Table *tables[] = {&engine->order_ids, &engine->account_ids, &engine->seat_ids, &engine->balance_ids,
-                       &engine->hold_keys, &engine->segment_ids};
+                       &engine->hold_keys, &engine->segment_ids, &engine->family_ids};
     for (size_t at = 0; at < sizeof tables / sizeof *tables; at++) table_free(engine, tables[at]);
     client_ids_free(engine);
     free_chunks(engine);
@@ -99,6 +103,7 @@ void nbp_free(nbp_engine *engine) {
     free(engine->body.data);
     free(engine->scratch.data);
     free(engine->taken.data);
+    for (u32 which = 0; which < 2; which++) free(engine->touched[which].data);
     free(engine);
 }
 
@@ -113,7 +118,7 @@ static inline void apply(Engine *engine, const u8 *frame, const Ahead *ahead) {
     switch (frame[1]) {
         case COMMAND_KIND_PLACE_ORDER: place_order(engine, frame, ahead, NULL, NULL, 0); break;
         case COMMAND_KIND_CANCEL_ORDER: cancel_order(engine, frame); break;
-        case COMMAND_KIND_TICK: break; /* time passes: what was due has run before this */
+        case COMMAND_KIND_TICK: tick(engine); break;
         case COMMAND_KIND_CANCEL_ALL: cancel_all(engine, frame); break;
         case COMMAND_KIND_AMEND_ORDER: amend_order(engine, frame); break;
         case COMMAND_KIND_PLACE_BLOCK: place_block(engine, frame); break;
@@ -129,6 +134,7 @@ static inline void apply(Engine *engine, const u8 *frame, const Ahead *ahead) {
         case COMMAND_KIND_SET_ASSET: relayed(engine, frame, set_asset); break;
         case COMMAND_KIND_SET_MARKET: relayed(engine, frame, set_market); break;
         case COMMAND_KIND_SET_MARKET_STATE: relayed(engine, frame, set_market_state); break;
+        case COMMAND_KIND_SET_CLASS_STATE: relayed(engine, frame, set_class_state); break;
         case COMMAND_KIND_SET_ACCOUNT: relayed(engine, frame, set_account); break;
         case COMMAND_KIND_SET_ALLOCATION: relayed(engine, frame, set_allocation); break;
         case COMMAND_KIND_REVIEW_ORDER: relayed(engine, frame, review_order); break;
@@ -146,6 +152,7 @@ static inline void process_command(Engine *engine, const u8 *frame, const Ahead 
     engine->now_ms = now_ms;
     if (UNLIKELY(is_overdue(engine))) run_due(engine);
     apply(engine, frame, ahead);
+    if (UNLIKELY(engine->auctions)) tell_prices(engine);
 }
 
 /* Block by block: each round is over another block, so that what one asks for has come when the next needs it. */
@@ -285,6 +292,10 @@ void nbp_market_at(const nbp_engine *engine, uint32_t position, nbp_market *into
         .until_ms = market->until_ms,
         .reopens_ms = market->reopens_ms,
         .rule_id = market->rule_id,
+        .auction_ticks = market->auction.price_ticks,
+        .auction_lots = market->auction.lots,
+        .halt_up_ticks = market->breaker.told.up_ticks,
+        .halt_down_ticks = market->breaker.told.down_ticks,
     };
     memcpy(into->symbol, market->settings.symbol, sizeof market->settings.symbol);
 }

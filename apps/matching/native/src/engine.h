@@ -171,6 +171,7 @@ typedef struct Seat Seat;
 typedef struct Asset {
     u32 asset_id;
     u8 code[16];
+    u8 asset_class[16]; /* staff halts the markets of a class at once; all zero for none */
     i64 external_units, fee_units;
     i128 check_units; /* of invariants.c */
 } Asset;
@@ -230,6 +231,27 @@ typedef struct BlockOrder {
     Share shares[MAX_ALLOCATION_ACCOUNTS];
 } BlockOrder;
 
+/* An account that is in another account's family (families.c). */
+typedef struct Member {
+    u32 account, next;
+} Member;
+
+/* Of a call auction; nothing where nothing crosses. */
+typedef struct AuctionPrice {
+    i64 price_ticks, lots;
+} AuctionPrice;
+
+/* What a level shows after an auction's trades. */
+typedef struct Touched {
+    i64 price_ticks, lots;
+} Touched;
+
+/* The nearest prices that would trip a breaker, and the rules that they would; 0 where there is none. */
+typedef struct Distance {
+    i64 up_ticks, down_ticks;
+    u32 up_rule_id, down_rule_id;
+} Distance;
+
 /* What one breaker rule has seen (breaker.c). */
 #define WINDOW_ROOM (BREAKER_BUCKETS + 4)
 typedef struct Bucket {
@@ -270,6 +292,8 @@ typedef struct Breaker {
     i64 low, high;
     i64 quiet_low, quiet_high;
     u64 quiet_until_ms;
+    Distance told; /* the last HALT_DISTANCE and its time, 0 before the first */
+    u64 told_ms;
 } Breaker;
 
 /* A member of a heap (heap.c): what has the greater key comes first, of equal keys the smaller tie. */
@@ -353,7 +377,7 @@ typedef struct Order {
 } Order;
 _Static_assert(sizeof(Order) == 128, "an order is two cache lines");
 
-/* All orders at one price, oldest first. No empty level stays. */
+/* All orders at one price, oldest first. No empty level stays. What they hide stands in the leaf (book.c). */
 typedef struct Level {
     i64 lots;
     u32 head, tail;
@@ -391,6 +415,9 @@ struct Market {
     u32 timer_place;
     Buffer halts; /* when breaker halts began, oldest first, as far as they may still count */
     Breaker breaker;
+    AuctionPrice auction; /* the last AUCTION_PRICE; nothing outside AUCTION */
+    u32 extensions; /* how often the call phase went on */
+    bool is_touched; /* of tell_prices() */
     Asset *base_asset, *quote_asset;
     BookSide sides[2]; /* SIDE_BUY, SIDE_SELL */
     i32 maker_ppm[MAX_FEE_TIERS], taker_ppm[MAX_FEE_TIERS]; /* by tier of the account */
@@ -452,12 +479,13 @@ struct nbp_engine {
     Pool windows; /* of breakers */
     Pool segments; /* of trailing stops */
     Pool rules, blocks; /* of block orders (allocation.c) */
-    Pool inner_nodes, leaves; /* of the books */
+    Pool inner_nodes, leaves, hidden_runs; /* of the books */
+    Pool members; /* of families */
     Pool timers; /* a heap; slot 1 is its first entry */
     u32 timer_count;
 
     u32 *order_window; /* the slots of the newest ids (order_ids.c) */
-    Table order_ids, account_ids, seat_ids, balance_ids, hold_keys, segment_ids;
+    Table order_ids, account_ids, seat_ids, balance_ids, hold_keys, segment_ids, family_ids;
     ClientIds client_ids;
 
     Market **markets; /* by id */
@@ -467,10 +495,13 @@ struct nbp_engine {
     u32 relay_count;
     u64 skips; /* of commands without a market (poison.c) */
     u64 open_orders;
+    u32 auctions; /* markets in AUCTION, whose prices are told up to this event: */
+    u64 auctions_seen;
 
     Buffer body; /* of the last snapshot or table */
     Buffer scratch; /* of one function at a time */
     Buffer taken; /* what a print triggers */
+    Buffer touched[2]; /* levels, by side */
     MemoryBlock *memory_blocks;
     u8 *block_at;
     size_t block_left;
@@ -491,6 +522,8 @@ static inline Segment *segment_at(const Engine *engine, u32 slot) { return pool_
 static inline Seat *seat_of(const Engine *engine, const Order *order) { return seat_at(engine, order->seat); }
 static inline Market *market_of(const Engine *engine, const Order *order) { return seat_of(engine, order)->market; }
 static inline Account *account_of(const Engine *engine, const Order *order) { return seat_of(engine, order)->account; }
+
+static inline Member *member_at(const Engine *engine, u32 slot) { return pool_at(&engine->members, slot); }
 
 /* An order on its way through its checks and its sweep. A new one stands outside the pool, and its terms come into being
    when it is accepted; one that was waiting has its `slot`. */
@@ -519,6 +552,8 @@ Seat *take_seat(Engine *engine, Account *account, Market *market);
 Asset *find_asset(Engine *engine, u32 asset_id);
 Asset *new_asset(Engine *engine, u32 asset_id);
 bool has_open_orders(Engine *engine, const Account *account);
+u32 first_member(const Engine *engine, u64 family_id); /* 0 */
+void join_family(Engine *engine, Account *account, u64 family_id);
 
 /* ---- market.c ------------------------------------------------------------------------------------------------------ */
 Market *find_market(const Engine *engine, u32 market_id);
@@ -540,6 +575,8 @@ u64 index_after(Engine *engine, BookSide *side, u64 index); /* the next worse le
 i64 book_add(Engine *engine, BookSide *side, u32 slot); /* at the back of its level; the level's lots then */
 i64 book_remove(Engine *engine, BookSide *side, u32 slot); /* the lots that its level still has */
 void drop_level(Engine *engine, BookSide *side, u64 index); /* an empty one */
+i64 hidden_lots(Engine *engine, BookSide *side, u64 index); /* the reserves of a level's icebergs */
+void hide_lots(Engine *engine, BookSide *side, i64 price_ticks, i64 more);
 static inline i64 price_at(const BookSide *side, u64 index) { return (i64)(index ^ side->flip); }
 static inline u64 index_of(const BookSide *side, i64 price_ticks) { return (u64)price_ticks ^ side->flip; }
 
@@ -624,6 +661,17 @@ void add_halt(Engine *engine, Market *market, u64 begun_ms);
 void move_market(Engine *engine, Market *market, u32 new_state, u32 cause, u64 relay_seq, u32 source, u64 until_ms,
                  u64 reopens_ms, u32 rule_id);
 void end_phase(Engine *engine, Market *market);
+Distance distance_to_halt(Engine *engine, Market *market);
+void tick(Engine *engine);
+
+/* ---- auction.c, uncross.c, call_phase.c ---------------------------------------------------------------------------- */
+AuctionPrice auction_price(Engine *engine, Market *market);
+AuctionPrice tell_price(Engine *engine, Market *market);
+void tell_prices(Engine *engine);
+bool is_outside_collar(const Market *market, i64 price_ticks);
+void expire_overdue(Engine *engine, Market *market);
+void pair_orders(Engine *engine, Market *market, AuctionPrice at);
+u32 meets_family(Engine *engine, const Incoming *incoming); /* 0 */
 
 /* ---- timers.c, expiry.c, cancel_timer.c, due.c --------------------------------------------------------------------- */
 #define NEVER INT64_MAX
@@ -796,7 +844,7 @@ static inline bool ends_taker(u32 stp_mode) {
 }
 u32 iceberg_fault(const Incoming *incoming);
 void hide_reserve(Engine *engine, Order *order);
-void refill(Engine *engine, Level *level, u32 slot);
+void refill(Engine *engine, BookSide *side, Level *level, u32 slot);
 
 /* ---- funds.c ------------------------------------------------------------------------------------------------------- */
 static inline Balance *pays_with(const Engine *engine, const Order *order) {
@@ -862,6 +910,9 @@ u32 set_asset(Engine *engine, const u8 *frame);
 u32 set_market(Engine *engine, const u8 *frame);
 u32 set_account(Engine *engine, const u8 *frame);
 u32 set_market_state(Engine *engine, const u8 *frame);
+u32 set_class_state(Engine *engine, const u8 *frame);
+u32 move_fault(const Market *market, u32 state, u32 cause);
+void move_by_command(Engine *engine, Market *market, u32 state, u32 cause, u64 relay_seq, u32 source);
 bool settings_are_sound(const MarketSettings *settings);
 void relayed(Engine *engine, const u8 *frame, u32 (*handler)(Engine *, const u8 *));
 void skip_command(Engine *engine, const u8 *frame, u32 reason);
@@ -899,7 +950,8 @@ void event_closed(Engine *engine, const Order *order, u32 status, u32 reason, i6
 void event_cancel_rejected(Engine *engine, u32 market_id, u64 account_id, u64 order_id, const u8 *client_id,
                            const u8 *cancel_client_id, u32 reason);
 void event_all_canceled(Engine *engine, u32 market_id, u64 account_id, u32 count);
-void event_prevented(Engine *engine, const Incoming *incoming, const Order *maker, i64 lots, const Level *decremented);
+void event_prevented(Engine *engine, const Incoming *incoming, const Order *maker, i64 lots, u32 stp_mode,
+                     const Level *decremented);
 void event_iceberg_refilled(Engine *engine, const Order *order, i64 level_lots);
 void event_amended(Engine *engine, const Order *order, i64 old_lots, i64 level_lots, const u8 *amend_client_id);
 void event_amend_rejected(Engine *engine, u32 market_id, u64 account_id, u64 order_id, const u8 *client_id,
@@ -912,6 +964,9 @@ void event_money_moved(Engine *engine, const MoneyFrame *money, const Balance *b
 void event_relay_refused(Engine *engine, const u8 *frame, u32 reason);
 void event_settings_applied(Engine *engine, const u8 *frame, u64 object_id, u32 market_id, u64 account_id,
                             u32 settings_version, u64 family_id, u32 fee_tier);
+void event_auction_price(Engine *engine, const Market *market);
+void event_halt_distance(Engine *engine, u32 market_id, const Distance *found);
+void event_level_changed(Engine *engine, const Market *market, u32 side, i64 price_ticks, i64 level_lots);
 void event_market_state_changed(Engine *engine, const Market *market, u64 relay_seq, u32 source, u32 old_state);
 void event_allocated(Engine *engine, const Order *order, const Share *share, u32 step, i64 lots, u64 trade_id,
                      i64 price_ticks, i64 fee_units, bool is_taker);

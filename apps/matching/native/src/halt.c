@@ -1,4 +1,4 @@
-/* A circuit breaker halts its market (T9, matching-rules 6); a timer ends the halt.
+/* A circuit breaker halts its market (T9, matching-rules 6); a timer ends the halt (phases.c).
 
    The halt lasts min(300, rule.halt_s + 60 (n - 1)) s; n counts the breaker halts of this market that began within the last
    60 minutes, this one included. */
@@ -18,6 +18,13 @@ void move_market(Engine *engine, Market *market, u32 new_state, u32 cause, u64 r
     market->until_ms = until_ms;
     market->reopens_ms = reopens_ms;
     market->rule_id = rule_id;
+    if (new_state == MARKET_STATE_AUCTION) {
+        if (old_state != MARKET_STATE_AUCTION) engine->auctions++;
+    } else if (old_state == MARKET_STATE_AUCTION) {
+        engine->auctions--;
+        market->extensions = 0;
+        market->auction = (AuctionPrice){0, 0};
+    }
     event_market_state_changed(engine, market, relay_seq, source, old_state);
     if (until_ms) {
         market->timer_seq = engine->seq;
@@ -55,18 +62,7 @@ void trip_breaker(Engine *engine, Market *market) {
     add_halt(engine, market, engine->now_ms);
     u64 length_s = halt_s + (u64)HALT_LONGER_S * count;
     if (length_s > HALT_S_MAX) length_s = HALT_S_MAX;
-    const u64 ends_ms = engine->now_ms + length_s * 1000;
-    move_market(engine, market, MARKET_STATE_HALTED, HALT_CAUSE_BREAKER, 0, SOURCE_DIRECT, ends_ms, ends_ms, rule_id);
-}
-
-/* The time of the market's state is over (phases.py). A timer that fires more than LATE_MS after its time opens nothing:
-   nobody was served meanwhile, or the clock jumped. The halt then goes on for that long from now on. */
-void end_phase(Engine *engine, Market *market) {
-    if (engine->now_ms - market->until_ms > LATE_MS) {
-        const u64 again_ms = engine->now_ms + LATE_MS;
-        move_market(engine, market, market->state, market->cause, 0, SOURCE_DIRECT, again_ms, again_ms, market->rule_id);
-        return;
-    }
-    move_market(engine, market, MARKET_STATE_OPEN, HALT_CAUSE_NONE, 0, SOURCE_DIRECT, 0, 0, 0);
-    run_triggered(engine, market);
+    const u64 reopens_ms = engine->now_ms + length_s * 1000, call_ms = (u64)market->settings.call_s * 1000;
+    move_market(engine, market, MARKET_STATE_HALTED, HALT_CAUSE_BREAKER, 0, SOURCE_DIRECT, reopens_ms - call_ms, reopens_ms,
+                rule_id);
 }

@@ -23,7 +23,7 @@ void hide_reserve(Engine *engine, Order *order) {
 }
 
 /* The tip is used up: the next one goes to the back of the level, with the place of this event. */
-void refill(Engine *engine, Level *level, u32 slot) {
+void refill(Engine *engine, BookSide *side, Level *level, u32 slot) {
     Order *order = order_at(engine, slot);
     Terms *terms = terms_at(engine, order->terms);
     if (order->next) {
@@ -41,6 +41,7 @@ void refill(Engine *engine, Level *level, u32 slot) {
     order->left_lots = tip;
     terms->reserve_lots -= tip;
     level->lots += tip;
+    hide_lots(engine, side, order->price_ticks, -tip);
     event_iceberg_refilled(engine, order, level->lots);
     order->priority = engine->seq;
 }

@@ -42,7 +42,7 @@ static u64 check_level(Engine *engine, const Market *market, const BookSide *sid
     const i64 price_ticks = price_at(side, index);
     const unsigned market_id = market->market_id;
     const long long price = price_ticks;
-    i64 lots = 0;
+    i64 lots = 0, hidden = 0;
     u64 count = 0, priority = 0;
     u32 before = 0;
     require(engine, level->head, "market %u, level %lld: is empty", market_id, price);
@@ -66,31 +66,40 @@ static u64 check_level(Engine *engine, const Market *market, const BookSide *sid
         require(engine, !waiting_of(engine, order), "order %llu waits in a book", (Long)order->order_id);
         priority = order->priority;
         lots += order->left_lots;
+        hidden += reserve_of(engine, order);
         before = slot;
         count++;
     }
     require(engine, level->tail == before, "market %u, level %lld: tail is not the last order", market_id, price);
     require(engine, level->lots == lots, "market %u, level %lld: level has %lld lots, its orders %lld", market_id, price,
             (long long)level->lots, (long long)lots);
+    require(engine, hidden_lots(engine, side_of((Market *)market, side->side), index) == hidden,
+            "market %u, level %lld: hides other lots than its orders", market_id, price);
     return count;
 }
 
-/* The levels of a subtree in order; how many there are. Counts nodes and leaves too. */
-static u64 check_tree(Engine *engine, const BookSide *side, u32 slot, u64 prefix, u32 shift, u64 *nodes, u64 *leaves,
+/* What the books have of their pools. */
+typedef struct Nodes {
+    u64 inner, leaves, hidden;
+} Nodes;
+
+/* The levels of a subtree in order; how many there are. Counts nodes and leaves into `found`. */
+static u64 check_tree(Engine *engine, const BookSide *side, u32 slot, u64 prefix, u32 shift, Nodes *found,
                       u64 *first) {
     const InnerNode *node = node_at(engine, slot);
     u64 levels = 0;
-    ++*nodes;
+    found->inner++;
     require(engine, node->open || slot == side->root, "a book has an empty node");
     for (u32 place = 0; place < FAN; place++) {
         if (!(node->open >> place & 1)) continue;
         const u64 index = prefix | (u64)place << shift;
         if (shift >= FINGER_BITS) {
-            levels += check_tree(engine, side, node->children[place], index, shift - FAN_BITS, nodes, leaves, first);
+            levels += check_tree(engine, side, node->children[place], index, shift - FAN_BITS, found, first);
             continue;
         }
         const Leaf *leaf = leaf_at(engine, node->children[place]);
-        ++*leaves;
+        found->leaves++;
+        found->hidden += leaf->hidden != 0;
         require(engine, leaf->open && leaf->open < 1u << RUN, "a book has an empty leaf");
         for (u32 at = 0; at < RUN; at++) {
             const Level *level = &leaf->levels[at];
@@ -99,6 +108,7 @@ static u64 check_tree(Engine *engine, const BookSide *side, u32 slot, u64 prefix
                 levels++;
             } else {
                 require(engine, !level->head && !level->tail && !level->lots, "a closed level has orders");
+                require(engine, !leaf->hidden || !hidden_at(engine, leaf->hidden)->lots[at], "a closed level hides lots");
             }
         }
     }
@@ -138,6 +148,11 @@ static void check_halts(Engine *engine, Market *market) {
     for (size_t at = 0; at < count; at++)
         require(engine, begun_ms[at] <= engine->now_ms && (!at || begun_ms[at - 1] <= begun_ms[at]),
                 "market %u: breaker halts out of order", market_id);
+    const bool in_auction = market->state == MARKET_STATE_AUCTION;
+    const AuctionPrice found = in_auction ? auction_price(engine, market) : (AuctionPrice){0, 0};
+    require(engine, market->auction.price_ticks == found.price_ticks && market->auction.lots == found.lots,
+            "market %u: another auction price was told", market_id);
+    require(engine, in_auction || !market->extensions, "market %u: extensions without an auction", market_id);
     require(engine, market->breaker.count == market->settings.breaker_count && !market->breaker.tripped,
             "market %u: its breakers", market_id);
     for (u32 at = 0; at < market->breaker.count; at++) {
@@ -148,12 +163,12 @@ static void check_halts(Engine *engine, Market *market) {
     }
 }
 
-static u64 check_book(Engine *engine, Market *market, u64 *nodes, u64 *leaves) {
+static u64 check_book(Engine *engine, Market *market, Nodes *found) {
     u64 orders = 0;
     for (u32 which = 0; which < 2; which++) {
         BookSide *side = side_of(market, which);
         u64 first = NO_INDEX, levels = 0, walked = 0;
-        if (side->root) levels = check_tree(engine, side, side->root, 0, side->bits - FAN_BITS, nodes, leaves, &first);
+        if (side->root) levels = check_tree(engine, side, side->root, 0, side->bits - FAN_BITS, found, &first);
         require(engine, levels == side->level_count, "market %u: levels are miscounted", market->market_id);
         require(engine, first == side->best, "market %u: the best level is not the first one", market->market_id);
         for (u64 index = side->best; index != NO_INDEX; index = index_after(engine, side, index), walked++)
@@ -297,6 +312,47 @@ static void check_segments(Engine *engine) {
         for (u32 at = seat_at(engine, slot)->first_order; at; at = order_at(engine, at)->seat_next)
             if (order_at(engine, at)->terms) expected += terms_at(engine, order_at(engine, at)->terms)->segment != 0;
     require(engine, alive == engine->segments.live && pointers == expected, "segments of trailing stops are miscounted");
+}
+
+/* The best price of the account's own orders of a side that have not expired, 0 without one. */
+static i64 best_of_seat(Engine *engine, const Seat *seat, u32 side) {
+    i64 best = 0;
+    for (u32 slot = seat->first_order; slot; slot = order_at(engine, slot)->seat_next) {
+        const Order *order = order_at(engine, slot);
+        if (order->side != side || waiting_of(engine, order) || has_expired(engine, order)) continue;
+        if (!best || within(side ^ 1, order->price_ticks, best)) best = order->price_ticks;
+    }
+    return best;
+}
+
+/* Nobody of the seat's family would pair with it in an auction. Families are small. */
+static void check_apart(Engine *engine, const Seat *seat, u64 other_id) {
+    const Seat *other = find_seat(engine, other_id, seat->market->market_id);
+    if (!other || other->account->family_id != seat->account->family_id) return;
+    const i64 bid = best_of_seat(engine, seat, SIDE_BUY), ask = best_of_seat(engine, other, SIDE_SELL);
+    require(engine, !bid || !ask || bid < ask, "market %u: family %llu faces itself", seat->market->market_id,
+            (Long)seat->account->family_id);
+}
+
+/* Who is in whose family, and that none of them would pair with itself in an auction. */
+static void check_families(Engine *engine) {
+    u64 members = 0;
+    for (u32 slot = 1; slot < engine->accounts.used; slot++) {
+        const Account *account = account_at(engine, slot);
+        const u64 family_id = account->family_id;
+        u32 member = first_member(engine, family_id), found = 0;
+        for (; member; member = member_at(engine, member)->next) found += member_at(engine, member)->account == slot;
+        members += found;
+        require(engine, found == (family_id != account->account_id), "the families are not those of the accounts");
+        for (u32 at = account->first_seat; at; at = seat_at(engine, at)->next) {
+            const Seat *seat = seat_at(engine, at);
+            if (!is_crossed(seat->market) || !best_of_seat(engine, seat, SIDE_BUY)) continue;
+            check_apart(engine, seat, family_id);
+            for (member = first_member(engine, family_id); member; member = member_at(engine, member)->next)
+                check_apart(engine, seat, account_at(engine, member_at(engine, member)->account)->account_id);
+        }
+    }
+    require(engine, members == engine->members.live, "a family has a lost member");
 }
 
 /* Each seat's list holds its own orders; how many of all seats stand in a book. */
@@ -529,8 +585,8 @@ static void check_timers(Engine *engine) {
 }
 
 /* Nothing is taken from a pool or a table that nobody has. */
-static void check_pools(Engine *engine, u64 nodes, u64 leaves) {
-    u64 window = 0, terms = 0, blocks = 0, rules = 0;
+static void check_pools(Engine *engine, const Nodes *found) {
+    u64 window = 0, terms = 0, blocks = 0, rules = 0, auctions = 0;
     for (u32 place = 0; place < WINDOW; place++) window += engine->order_window[place] != 0;
     for (u32 slot = 1; slot < engine->seats.used; slot++)
         for (u32 at = seat_at(engine, slot)->first_order; at; at = order_at(engine, at)->seat_next)
@@ -552,7 +608,11 @@ static void check_pools(Engine *engine, u64 nodes, u64 leaves) {
     require(engine, engine->orders.live == engine->open_orders, "an order's slot is lost");
     require(engine, window + engine->order_ids.count == engine->open_orders, "an order's id is lost");
     require(engine, engine->terms.live == terms, "terms are lost");
-    require(engine, engine->inner_nodes.live == nodes && engine->leaves.live == leaves, "a book's node is lost");
+    for (u32 place = 0; place < engine->market_count; place++)
+        auctions += engine->markets[place]->state == MARKET_STATE_AUCTION;
+    require(engine, auctions == engine->auctions, "the auctions are miscounted");
+    require(engine, engine->inner_nodes.live == found->inner && engine->leaves.live == found->leaves &&
+                        engine->hidden_runs.live == found->hidden, "a book's node is lost");
     require(engine, engine->account_ids.count == engine->accounts.live && engine->seat_ids.count == engine->seats.live &&
                         engine->balance_ids.count == engine->balances.live &&
                         engine->hold_keys.count == engine->holds.live,
@@ -560,13 +620,15 @@ static void check_pools(Engine *engine, u64 nodes, u64 leaves) {
 }
 
 void validate(Engine *engine) {
-    u64 booked = 0, nodes = 0, leaves = 0;
+    u64 booked = 0;
+    Nodes found = {0, 0, 0};
     for (u32 place = 0; place < engine->market_count; place++)
-        booked += check_book(engine, engine->markets[place], &nodes, &leaves);
+        booked += check_book(engine, engine->markets[place], &found);
     const u64 seated = check_seats(engine);
+    check_families(engine);
     require(engine, booked == seated, "the accounts' open orders and the books differ");
     check_money(engine);
     check_client_ids(engine);
     check_timers(engine);
-    check_pools(engine, nodes, leaves);
+    check_pools(engine, &found);
 }

@@ -231,8 +231,9 @@ void event_all_canceled(Engine *engine, u32 market_id, u64 account_id, u32 count
     event->count = count;
 }
 
-/* `decremented` is the maker's level where both lost `lots`, NULL where nobody did. */
-void event_prevented(Engine *engine, const Incoming *incoming, const Order *maker, i64 lots, const Level *decremented) {
+/* `stp_mode` is what was done. `decremented` is the maker's level where both lost `lots`, NULL where nobody did. */
+void event_prevented(Engine *engine, const Incoming *incoming, const Order *maker, i64 lots, u32 stp_mode,
+                     const Level *decremented) {
     const Order *taker = incoming->order;
     const Seat *seat = incoming->seat;
     PreventedMatchEvent *event = EVENT(engine, PREVENTED_MATCH, 0, REASON_SELF_TRADE, seat->market->market_id,
@@ -243,7 +244,7 @@ void event_prevented(Engine *engine, const Incoming *incoming, const Order *make
     event->maker_account_id = account_of(engine, maker)->account_id;
     event->price_ticks = maker->price_ticks;
     event->prevented_lots = lots;
-    event->stp_mode = taker->stp_mode;
+    event->stp_mode = (u8)stp_mode;
     if (!decremented) return;
     const Balance *taker_pays = pays_with(engine, taker), *maker_pays = pays_with(engine, maker);
     event->taker_side = taker->side;
@@ -386,6 +387,27 @@ void event_market_state_changed(Engine *engine, const Market *market, u64 relay_
     event->until_ms = market->until_ms;
     event->reopens_ms = market->reopens_ms;
     event->rule_id = market->rule_id;
+}
+
+void event_auction_price(Engine *engine, const Market *market) {
+    AuctionPriceEvent *event = EVENT(engine, AUCTION_PRICE, 0, 0, market->market_id, 0);
+    event->price_ticks = market->auction.price_ticks;
+    event->quantity_lots = market->auction.lots;
+}
+
+void event_halt_distance(Engine *engine, u32 market_id, const Distance *found) {
+    HaltDistanceEvent *event = EVENT(engine, HALT_DISTANCE, 0, 0, market_id, 0);
+    event->up_ticks = found->up_ticks;
+    event->down_ticks = found->down_ticks;
+    event->up_rule_id = (u16)found->up_rule_id;
+    event->down_rule_id = (u16)found->down_rule_id;
+}
+
+void event_level_changed(Engine *engine, const Market *market, u32 side, i64 price_ticks, i64 level_lots) {
+    LevelChangedEvent *event = EVENT(engine, LEVEL_CHANGED, 0, 0, market->market_id, 0);
+    event->price_ticks = price_ticks;
+    event->level_lots = level_lots;
+    event->side = (u8)side;
 }
 
 void event_internal_reject(Engine *engine, u32 op, u64 relay_seq, u32 source, u32 reason, u32 market_id,

@@ -92,9 +92,44 @@ u32 place_limit(Engine *engine, Incoming *incoming) {
     return REASON_NONE;
 }
 
+static void rest_incoming(Engine *engine, Incoming *incoming) {
+    hide_reserve(engine, incoming->order);
+    const u32 slot = incoming->slot ? incoming->slot : new_order(engine, incoming->order);
+    Order *order = order_at(engine, slot);
+    i64 level_lots;
+    if (order->terms && terms_at(engine, order->terms)->queued_seq) { /* open before, with its timer and counts */
+        terms_at(engine, order->terms)->queued_seq = 0;
+        level_lots = book_add(engine, side_of(incoming->seat->market, order->side), slot);
+    } else {
+        start_terms(engine, slot);
+        level_lots = rest_order(engine, slot, incoming->id_hash);
+    }
+    event_rested(engine, order, level_lots);
+    order->priority = engine->seq;
+}
+
+/* A call phase: the order rests, crossing or not, unless it meets its own family. */
+static void join_call(Engine *engine, Incoming *incoming) {
+    const u32 met = meets_family(engine, incoming);
+    if (!met) {
+        rest_incoming(engine, incoming);
+        return;
+    }
+    const Order *order = incoming->order, *other = order_at(engine, met);
+    const i64 open = open_lots(engine, other);
+    incoming->seat->market->last_prevented_id++;
+    event_prevented(engine, incoming, other, order->left_lots < open ? order->left_lots : open, STP_MODE_EXPIRE_TAKER, NULL);
+    end_limit(engine, incoming, ORDER_STATUS_EXPIRED_IN_MATCH, REASON_SELF_TRADE);
+    drop_incoming(engine, incoming);
+}
+
 /* What an accepted order does in its market: it trades up to its price; the rest of it rests or expires. */
 void match_and_rest(Engine *engine, Incoming *incoming) {
     Order *order = incoming->order;
+    if (UNLIKELY(incoming->seat->market->state == MARKET_STATE_AUCTION)) {
+        join_call(engine, incoming);
+        return;
+    }
     u32 stopped_by;
     if (order->time_in_force == TIME_IN_FORCE_FOK &&
         would_print(engine, incoming, order->price_ticks, 0).lots < order->quantity_lots)
@@ -115,19 +150,7 @@ void match_and_rest(Engine *engine, Incoming *incoming) {
     } else if (is_immediate(order)) {
         end_limit(engine, incoming, ORDER_STATUS_EXPIRED, REASON_NO_LIQUIDITY);
     } else {
-        hide_reserve(engine, order);
-        const u32 slot = incoming->slot ? incoming->slot : new_order(engine, order);
-        order = order_at(engine, slot);
-        i64 level_lots;
-        if (order->terms && terms_at(engine, order->terms)->queued_seq) { /* open before, with its timer and counts */
-            terms_at(engine, order->terms)->queued_seq = 0;
-            level_lots = book_add(engine, side_of(incoming->seat->market, order->side), slot);
-        } else {
-            start_terms(engine, slot);
-            level_lots = rest_order(engine, slot, incoming->id_hash);
-        }
-        event_rested(engine, order, level_lots);
-        order->priority = engine->seq;
+        rest_incoming(engine, incoming);
         if (UNLIKELY(is_crossed(incoming->seat->market)))
             fail(engine, NBP_INVARIANT_BROKEN, "an order rests although it would match");
         return;

@@ -64,6 +64,15 @@ static void restore_assets(Engine *engine, Rows rows) {
     }
 }
 
+static void restore_asset_classes(Engine *engine, Rows rows) {
+    EACH_ROW(AssetClassesRow, row, rows) {
+        Asset *asset = find_asset(engine, row->asset_id);
+        fits(engine, asset && !asset->asset_class[0], "a class of an asset");
+        fits(engine, row->asset_class[0] && is_text(row->asset_class, sizeof row->asset_class), "an asset's class");
+        memcpy(asset->asset_class, row->asset_class, sizeof asset->asset_class);
+    }
+}
+
 static void restore_market(Engine *engine, const MarketsRow *row, const Rows tables[TABLE_COUNT]) {
     MarketSettings settings = {
         .market_id = row->market_id,
@@ -183,6 +192,29 @@ static void restore_halts(Engine *engine, const Rows tables[TABLE_COUNT]) {
         market->timer_seq = row->seq;
         add_timer(engine, (i64)row->until_ms, row->seq, TIMER_MARKET, market->slot);
     }
+    EACH_ROW(HaltDistancesRow, row, tables[TABLE_HALT_DISTANCES]) {
+        Market *market = find_market(engine, row->market_id);
+        fits(engine, market && market->breaker.count && row->told_ms && row->told_ms <= engine->now_ms,
+             "a distance to breakers that are not there");
+        fits(engine, row->up_ticks >= 0 && is_amount(row->down_ticks), "a distance to halt");
+        market->breaker.told = (Distance){row->up_ticks, row->down_ticks, row->up_rule_id, row->down_rule_id};
+        market->breaker.told_ms = row->told_ms;
+    }
+    EACH_ROW(AuctionsRow, row, tables[TABLE_AUCTIONS]) {
+        Market *market = find_market(engine, row->market_id);
+        fits(engine, market && market->state == MARKET_STATE_AUCTION && !market->is_touched, "an auction");
+        fits(engine, is_amount(row->auction_ticks) && is_amount(row->auction_lots), "an auction's price");
+        market->extensions = row->extensions;
+        market->auction = (AuctionPrice){row->auction_ticks, row->auction_lots};
+        market->is_touched = true; /* so that no other row names it */
+        engine->auctions++;
+    }
+    for (u32 place = 0; place < engine->market_count; place++) {
+        Market *market = engine->markets[place];
+        fits(engine, market->is_touched == (market->state == MARKET_STATE_AUCTION), "an auction that is not there");
+        market->is_touched = false;
+    }
+    engine->auctions_seen = engine->seq;
 }
 
 static void restore_accounts(Engine *engine, Rows accounts, Rows balances) {
@@ -475,8 +507,16 @@ static void restore_terms(Engine *engine, const Rows tables[TABLE_COUNT]) {
     EACH_ROW(IcebergsRow, row, tables[TABLE_ICEBERGS]) {
         Terms *terms = terms_of_row(engine, row->order_id, &slot);
         fits(engine, is_positive_amount(row->display_lots) && is_amount(row->reserve_lots), "an iceberg's lots");
+        fits(engine, !terms->display_lots, "an iceberg stands there twice");
         terms->display_lots = row->display_lots;
         terms->reserve_lots = row->reserve_lots;
+        const Order *order = order_at(engine, slot);
+        if (row->reserve_lots) {
+            const bool waits = has_row(tables[TABLE_PARKED], sizeof(ParkedRow), row->order_id) ||
+                               has_row(tables[TABLE_WAITING], sizeof(WaitingRow), row->order_id);
+            fits(engine, !waits, "an order that waits hides lots");
+            hide_lots(engine, side_of(market_of(engine, order), order->side), order->price_ticks, row->reserve_lots);
+        }
     }
     EACH_ROW(PreventedRow, row, tables[TABLE_PREVENTED]) {
         fits(engine, is_positive_amount(row->lots), "an order's prevented lots");
@@ -543,6 +583,7 @@ void read_snapshot(Engine *engine, const u8 *body, size_t size) {
     restore_closed_ids(engine, tables[TABLE_CLOSED_IDS]);
     restore_relays(engine, tables[TABLE_RELAYS]);
     restore_assets(engine, tables[TABLE_ASSETS]);
+    restore_asset_classes(engine, tables[TABLE_ASSET_CLASSES]);
     EACH_ROW(MarketsRow, row, tables[TABLE_MARKETS]) restore_market(engine, row, tables);
     check_rules(engine, tables);
     restore_halts(engine, tables);

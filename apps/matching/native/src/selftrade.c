@@ -34,13 +34,13 @@ static void decrement(Engine *engine, Incoming *incoming, u32 maker_slot, i64 lo
     maker->left_lots -= lots;
     level->lots -= lots;
     terms_of(engine, maker)->prevented_lots += lots;
-    event_prevented(engine, incoming, maker, lots, level);
+    event_prevented(engine, incoming, maker, lots, STP_MODE_DECREMENT, level);
     tell_taken_off(engine, taker, &takers_portions);
     tell_taken_off(engine, maker, &makers_portions);
     end_sibling(engine, list_of(engine, maker), maker->order_id);
     if (maker->left_lots) return;
     if (reserve_of(engine, maker))
-        refill(engine, level, maker_slot);
+        refill(engine, side, level, maker_slot);
     else
         end_resting(engine, maker_slot, ORDER_STATUS_EXPIRED_IN_MATCH, REASON_SELF_TRADE, NULL);
 }
@@ -56,7 +56,7 @@ void prevent_match(Engine *engine, Incoming *incoming, u32 maker_slot, i64 wante
         decrement(engine, incoming, maker_slot, lots, budget);
         return;
     }
-    event_prevented(engine, incoming, maker, lots, NULL);
+    event_prevented(engine, incoming, maker, lots, mode, NULL);
     if (mode == STP_MODE_EXPIRE_MAKER || mode == STP_MODE_EXPIRE_BOTH)
         end_resting(engine, maker_slot, ORDER_STATUS_EXPIRED_IN_MATCH, REASON_SELF_TRADE, NULL);
 }

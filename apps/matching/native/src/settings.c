@@ -102,12 +102,12 @@ static Reader body_of(const ControlFrame *frame) {
     return (Reader){start, start + (frame->body_length < room ? frame->body_length : room), false, false};
 }
 
-/* A new asset, or another code for a known one. */
+/* A new asset, or another code or class for a known one. */
 u32 set_asset(Engine *engine, const u8 *bytes) {
     Reader reader = body_of((const void *)bytes);
     i64 asset_id = 0;
-    u8 code[16] = {0};
-    bool has_id = false, has_code = false, sound = true;
+    u8 code[16] = {0}, asset_class[16] = {0};
+    bool has_id = false, has_code = false, sound = true, class_is_sound = true;
     for (u32 field = read_map(&reader); field && !reader.bad; field--) {
         u32 size;
         const u8 *key = read_string(&reader, &size);
@@ -118,16 +118,20 @@ u32 set_asset(Engine *engine, const u8 *bytes) {
             const u8 *text = read_string(&reader, &size);
             sound = put_name(code, sizeof code, text, size);
             has_code = true;
+        } else if (is_key(key, size, "asset_class")) {
+            const u8 *text = read_string(&reader, &size);
+            class_is_sound = put_name(asset_class, sizeof asset_class, text, size) || !size;
         } else {
             reader.bad = true;
         }
     }
-    if (reader.bad || reader.at != reader.end || !has_id || !has_code || !sound || asset_id <= 0 ||
+    if (reader.bad || reader.at != reader.end || !has_id || !has_code || !sound || !class_is_sound || asset_id <= 0 ||
         asset_id > INT32_MAX)
         return REASON_INVALID_SETTINGS;
     Asset *asset = find_asset(engine, (u32)asset_id);
     if (!asset) asset = new_asset(engine, (u32)asset_id);
     memcpy(asset->code, code, sizeof code);
+    memcpy(asset->asset_class, asset_class, sizeof asset_class);
     event_settings_applied(engine, bytes, (u64)asset_id, 0, 0, 0, 0, 0);
     return REASON_NONE;
 }
@@ -245,6 +249,15 @@ static bool breakers_are_sound(const MarketSettings *settings) {
     return true;
 }
 
+/* The call phase is part of the halt. */
+static bool auctions_are_sound(const MarketSettings *settings) {
+    if (settings->call_s < 0 || settings->call_s > CALL_S_MAX) return false;
+    for (u32 at = 0; at < settings->breaker_count; at++)
+        if (settings->call_s >= settings->breaker_rules[at].halt_s) return false;
+    return settings->collar_bp >= 0 && settings->collar_bp <= INT32_MAX && settings->max_extensions >= 0 &&
+           settings->max_extensions <= MAX_EXTENSIONS;
+}
+
 /* Bytes of a number in msgpack, in its shortest form. */
 static u32 number_bytes(i64 number) {
     if (number >= 0) return number < 0x80 ? 1 : number <= UINT8_MAX ? 2 : number <= UINT16_MAX ? 3 : number <= UINT32_MAX ? 5 : 9;
@@ -319,7 +332,7 @@ bool settings_are_sound(const MarketSettings *settings) {
     }
     for (u32 tier = 0; tier < settings->fee_count; tier++)
         if (-(i64)settings->maker_ppm[tier] * 10 > (i64)lowest_taker_ppm * 9) return false;
-    return breakers_are_sound(settings) && fits_into_a_body(settings);
+    return breakers_are_sound(settings) && auctions_are_sound(settings) && fits_into_a_body(settings);
 }
 
 /* A new market, which starts in PRE_LAUNCH, or newer settings for a known one.
@@ -369,7 +382,7 @@ u32 set_account(Engine *engine, const u8 *bytes) {
         new_account(engine, frame->account_id, family_id, frame->fee_tier);
     } else {
         if (account->family_id != family_id && has_open_orders(engine, account)) return REASON_ACCOUNT_HAS_ORDERS;
-        account->family_id = family_id;
+        join_family(engine, account, family_id);
         account->fee_tier = frame->fee_tier;
     }
     event_settings_applied(engine, bytes, frame->account_id, 0, frame->account_id, 0, family_id, frame->fee_tier);

@@ -74,6 +74,16 @@ static void write_assets(Engine *engine) {
     }
 }
 
+static void write_asset_classes(Engine *engine) {
+    for (u32 place = 0; place < engine->asset_count; place++) {
+        const Asset *asset = engine->assets[place];
+        if (!asset->asset_class[0]) continue;
+        AssetClassesRow *row = ROW(AssetClassesRow);
+        row->asset_id = asset->asset_id;
+        memcpy(row->asset_class, asset->asset_class, sizeof row->asset_class);
+    }
+}
+
 static void write_market(Engine *engine, const Market *market) {
     const MarketSettings *settings = &market->settings;
     MarketsRow *row = ROW(MarketsRow);
@@ -295,6 +305,21 @@ static void write_halts(Engine *engine, Market *market, u32 table) {
         row->reopens_ms = market->reopens_ms;
         row->rule_id = (u16)market->rule_id;
         row->seq = market->timer_seq;
+    } else if (table == TABLE_HALT_DISTANCES && market->breaker.told_ms) {
+        const Breaker *breaker = &market->breaker;
+        HaltDistancesRow *row = ROW(HaltDistancesRow);
+        row->market_id = market->market_id;
+        row->up_ticks = breaker->told.up_ticks;
+        row->down_ticks = breaker->told.down_ticks;
+        row->up_rule_id = (u16)breaker->told.up_rule_id;
+        row->down_rule_id = (u16)breaker->told.down_rule_id;
+        row->told_ms = breaker->told_ms;
+    } else if (table == TABLE_AUCTIONS && market->state == MARKET_STATE_AUCTION) {
+        AuctionsRow *row = ROW(AuctionsRow);
+        row->market_id = market->market_id;
+        row->extensions = market->extensions;
+        row->auction_ticks = market->auction.price_ticks;
+        row->auction_lots = market->auction.lots;
     }
 }
 
@@ -407,6 +432,7 @@ static void write_rows(Engine *engine, u32 table, Sorted *sorted) {
         case TABLE_HEAD: write_head(engine); break;
         case TABLE_RELAYS: write_relays(engine); break;
         case TABLE_ASSETS: write_assets(engine); break;
+        case TABLE_ASSET_CLASSES: write_asset_classes(engine); break;
         case TABLE_MARKETS:
             for (u32 place = 0; place < engine->market_count; place++) write_market(engine, engine->markets[place]);
             break;
@@ -460,7 +486,7 @@ static void write_rows(Engine *engine, u32 table, Sorted *sorted) {
             for (u64 at = 0; at < sorted->account_count; at++) write_rules(engine, sorted->accounts[at], table);
             break;
         case TABLE_BREAKERS: case TABLE_BREAKER_BEFORES: case TABLE_BREAKER_BUCKETS: case TABLE_BREAKER_HALTS:
-        case TABLE_MARKET_TIMERS:
+        case TABLE_MARKET_TIMERS: case TABLE_HALT_DISTANCES: case TABLE_AUCTIONS:
             for (u32 place = 0; place < engine->market_count; place++) write_halts(engine, engine->markets[place], table);
             break;
         default: fail(engine, NBP_SNAPSHOT_ERROR, "there is no table %u", table);

@@ -187,7 +187,7 @@ static u32 sweep_book(Engine *engine, Incoming *incoming, i64 limit_ticks, Budge
             if (maker->next) ask_for(seat_at(engine, order_at(engine, maker->next)->seat));
             if (!maker_left) {
                 if (UNLIKELY(reserve)) {
-                    refill(engine, level, slot);
+                    refill(engine, side, level, slot);
                     slot = level->head;
                 } else {
                     const u32 following = maker->next;
