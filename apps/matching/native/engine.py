@@ -65,6 +65,7 @@ class Engine:
         UnreadableVersion for another version, SnapshotError for anything else.
         """
         lib, failure = library.loaded(), library.Failure()
+        body = bytes(body)
         handle = lib.nbp_restore(body, len(body), _hash_seed(), byref(failure))
         if not handle:
             if failure.status == library.UNREADABLE_VERSION:
@@ -84,6 +85,8 @@ class Engine:
         """
         if self._marker is not None:
             self._marker.nbytes  # noqa: B018 - a buffer that was released must not be written to
+        if type(frames) is not bytes:
+            frames = bytes(frames)
         status = self._process(self._handle, frames, len(frames), self._bytes_at, self._size_at)
         if status:
             raise self._error(status)
@@ -93,6 +96,7 @@ class Engine:
         """Take one command's number and time without applying it: one INTERNAL_REJECT event (poison, too old)."""
         if self._marker is not None:
             self._marker.nbytes  # noqa: B018
+        run = bytes(run)
         return self._taken(self._lib.nbp_skip(self._handle, run, len(run), reason, self._bytes_at, self._size_at))
 
     def mark_in(self, buffer: memoryview | bytearray) -> None:

@@ -189,7 +189,8 @@ int32_t nbp_process(nbp_engine *engine, const uint8_t *frames, size_t size, cons
     ENTER(engine);
     check_framing(engine, frames, size);
     const u64 seq_before = engine->seq;
-    engine->events.size = 0;
+    buffer_clear(&engine->events);
+    buffer_clear(&engine->body);
     if (size <= FRAME_SIZE) {
         if (size) process_command(engine, frames, NULL);
     } else {
@@ -222,7 +223,8 @@ int32_t nbp_skip(nbp_engine *engine, const uint8_t *run, size_t size, uint32_t r
     if (!size) fail(engine, NBP_FRAME_ERROR, "there is no command to skip");
     const CommandHeader *header = (const void *)run;
     const u64 seq_before = engine->seq;
-    engine->events.size = 0;
+    buffer_clear(&engine->events);
+    buffer_clear(&engine->body);
     mark_command(engine, header);
     engine->now_ms = header->entry_ms;
     if (engine->now_ms > INT64_MAX) fail(engine, NBP_INVARIANT_BROKEN, "a time after all time");

@@ -84,6 +84,8 @@ typedef struct Buffer {
     size_t size, room;
 } Buffer;
 
+#define BUFFER_KEPT ((size_t)16 << 20)
+void buffer_clear(Buffer *buffer);
 void buffer_grow(Engine *engine, Buffer *buffer, size_t more);
 
 static inline u8 *buffer_add(Engine *engine, Buffer *buffer, size_t size) {

@@ -143,6 +143,14 @@ void pool_give(Pool *pool, u32 slot) {
 
 void pool_free(Engine *engine, Pool *pool) { memory_give(engine, pool->chunks, pool->chunk_room * sizeof *pool->chunks); }
 
+/* Empty; one that has become large, by a snapshot or by a cancel of very many orders, is given back. */
+void buffer_clear(Buffer *buffer) {
+    buffer->size = 0;
+    if (LIKELY(buffer->room <= BUFFER_KEPT)) return;
+    free(buffer->data);
+    *buffer = (Buffer){0};
+}
+
 void buffer_grow(Engine *engine, Buffer *buffer, size_t more) {
     size_t room = buffer->room ? buffer->room : 1 << 16;
     while (room - buffer->size < more) room += room / 2;
