@@ -18,7 +18,7 @@ from tests.matching.engine import play
 from tests.matching.engine.engines import ENGINE_CLASSES
 
 INSIDE = re.compile(r"\._state\b|\bHANDLERS\b|\bgc\.")
-PLAIN_MODULES = {"test_invariants", "test_purity"}
+PLAIN_MODULES = {"test_invariants", "test_planted", "test_purity"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

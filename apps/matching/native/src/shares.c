@@ -69,7 +69,7 @@ static void divide_print(Engine *engine, const Order *order, i64 lots, i64 fee_u
         payments->each[0] = (Payment){NULL, seat_of(engine, order), lots, fee_units, rebate_units};
         return;
     }
-    i64 weights[MAX_ALLOCATION_ACCOUNTS], fees[MAX_ALLOCATION_ACCOUNTS], rebates[MAX_ALLOCATION_ACCOUNTS];
+    i64 weights[MAX_ALLOCATION_ACCOUNTS] = {0}, fees[MAX_ALLOCATION_ACCOUNTS], rebates[MAX_ALLOCATION_ACCOUNTS];
     allocate(engine, block, lots, payments);
     for (u32 at = 0; at < payments->count; at++) weights[at] = payments->each[at].lots;
     largest_remainder(fees, fee_units, weights, payments->count);
