@@ -6,10 +6,10 @@ from apps.matching.engine import Engine
 from tests.oracle.streams import CLOSED_IDS_KEPT, History
 
 
-def write_history(directory: Path, seed: int, count: int) -> tuple[Path, bytes]:
+def write_history(directory: Path, seed: int, count: int, kind: type[History] = History) -> tuple[Path, bytes]:
     """(file of the stamped frames of `count` random commands, the plain engine's events)."""
     print(f"seed {seed}, {count} commands")
-    history, engine = History(seed), Engine(CLOSED_IDS_KEPT)
+    history, engine = kind(seed), Engine(CLOSED_IDS_KEPT)
     history.skip_rate = 0
     frames, events = bytearray(), bytearray()
     for _ in range(count):

@@ -7,8 +7,9 @@ import pytest
 
 from apps.matching.native.build import HERE, NoCompiler, program
 from apps.streams.records import EVENT_SIZE
+from tests.matching.native.call_auctions import Calls
 from tests.matching.native.histories import write_history
-from tests.oracle.streams import CLOSED_IDS_KEPT
+from tests.oracle.streams import CLOSED_IDS_KEPT, History
 
 EXAMPLES = HERE / "examples"
 SAMPLE = 6_000
@@ -47,11 +48,12 @@ def test_the_example_says_what_is_wrong(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (1, b"command 0: unknown command version 0, kind 0\n")
 
 
+@pytest.mark.parametrize("kind", [History, Calls])
 @pytest.mark.parametrize(("call_max", "restore_every"), [(300, 1_000), (1, 97)])
 def test_nothing_is_read_or_written_outside_on_a_sample(
-    sanitized: Path, tmp_path: Path, call_max: int, restore_every: int
+    sanitized: Path, tmp_path: Path, call_max: int, restore_every: int, kind: type[History]
 ) -> None:
-    frames, events = write_history(tmp_path, 20 + call_max, SAMPLE)
+    frames, events = write_history(tmp_path, 20 + call_max, SAMPLE, kind)
     assert replayed(sanitized, frames, 1, call_max, restore_every) == events
 
 

@@ -9,8 +9,8 @@ import pytest
 from apps.matching.engine import Engine as PlainEngine
 from apps.matching.native.engine import Engine as NativeEngine
 from apps.streams.codec import encode_command, encode_set_asset, stamp
-from apps.streams.kinds import Source
-from apps.streams.messages import AMOUNT_MAX, AssetSettings, MarketSettings
+from apps.streams.kinds import EventKind, Source
+from apps.streams.messages import AMOUNT_MAX, BODY_BYTES_MAX, AssetSettings, MarketSettings
 from apps.streams.records import CONTROL_HEAD_SIZE, FRAME_SIZE, SetAsset, SetMarket
 from tests.matching.engine.random_commands import START_MS, market
 
@@ -20,6 +20,8 @@ EDGES = (
 )  # fmt: skip
 
 TAGS = (0, 1, 0x7F, 0x80, 0x90, 0xA0, 0xC0, 0xC3, 0xCC, 0xCF, 0xD9, 0xDC, 0xFF)
+
+LARGE = ("min_notional_units", "max_notional_units", "breaker_min_notional_units")
 
 
 class Pair:
@@ -120,3 +122,28 @@ def test_damaged_bodies(seed: int) -> None:
         taken += events[1] == 20
     pair.same_state()
     assert taken > 50
+
+
+@pytest.mark.parametrize("explicit", [False, True])
+def test_a_body_that_is_too_long_in_full_is_refused_by_both(explicit: bool) -> None:
+    """Rules without their last number make a body that fits and settings that do not; each length around the edge."""
+    pair, taken = Pair(), set()
+    for length in range(1, 21):
+        for rate in (-300, -40_000):
+            values = fields(length * 10 + (rate < -300)) | {"symbol": "x" * length} | dict.fromkeys(LARGE, 2**61)
+            values |= dict.fromkeys(("bid_up_bp", "ask_up_bp", "max_open_orders", "max_iceberg_orders"), 2**31 - 1)
+            values |= {
+                "max_conditional_orders": 2**31 - 1,
+                "max_order_lists": 2**31 - 1,
+                "conditional_buffer_bp": 9_999,
+            }
+            values |= {"fees": [(rate, 70_000)] * 16, "call_s": 119, "max_extensions": 100, "collar_bp": 2**31 - 1}
+            values |= {"park_outside_band": True, "max_price_ticks": 2**62 - 1, "initial_price_ticks": 2**40}
+            values["breaker_rules"] = [(60_000 + each, 1, 9_999, 86_400_000) for each in range(16)]
+            if not explicit:
+                del values["park_expiry_s"]
+            body = msgspec.msgpack.encode(values)
+            if len(body) <= BODY_BYTES_MAX:
+                taken.add(EventKind(pair.body(SetMarket, body)[1]))
+    assert taken == {EventKind.SETTINGS_APPLIED, EventKind.RELAY_REFUSED}
+    pair.same_state()

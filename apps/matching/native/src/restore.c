@@ -422,6 +422,7 @@ static void restore_waiting(Engine *engine, Rows rows) {
         Terms *terms = terms_of_row(engine, row->order_id, &slot);
         const Order *order = order_at(engine, slot);
         const bool buys_at_market = order->side == SIDE_BUY && !order->price_ticks;
+        fits(engine, has_row(rows, sizeof *row, row->order_id), "a waiting order"); /* or it rests already */
         fits(engine, !terms->waiting && is_amount(row->best_ticks) && is_amount(row->hold_units) && row->accepted_seq,
              "a waiting order");
         fits(engine, !row->hold_units || buys_at_market, "what an order holds");

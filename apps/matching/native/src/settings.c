@@ -174,6 +174,8 @@ static void read_breakers(Reader *reader, MarketSettings *settings) {
     }
 }
 
+static bool fits_into_a_body(const MarketSettings *settings, u64 found);
+
 /* Whether the body is a MarketSettings record that check() passes. */
 static bool read_market_settings(Reader *reader, MarketSettings *settings) {
     u64 found = 0;
@@ -222,7 +224,7 @@ static bool read_market_settings(Reader *reader, MarketSettings *settings) {
     }
     if (reader->bad || reader->at != reader->end) return false;
     if ((found & MARKET_SETTINGS_REQUIRED) != MARKET_SETTINGS_REQUIRED || !sound) return false;
-    return settings_are_sound(settings);
+    return settings_are_sound(settings) && fits_into_a_body(settings, found);
 }
 
 static bool is_positive_amount(i64 value) { return value > 0 && value <= AMOUNT_MAX; }
@@ -267,13 +269,21 @@ static u32 number_bytes(i64 number) {
 static u32 list_bytes(u32 count) { return count < 16 ? 1 : 3; }
 static u32 text_bytes(size_t size) { return (u32)size + (size < 32 ? 1 : 2); }
 
-/* The settings fit into a command again in their shortest form, which leaves out what is at its default. */
-static bool fits_into_a_body(const MarketSettings *settings) {
+/* Whether msgspec leaves the field out: it is at its default, which is told by the object and not by its value. One that
+   the body says explicitly is the same object for the small numbers, of which there is one each, and another one else. */
+static bool is_left_out(u64 found, u32 position, i64 number, i64 value) {
+    if (MARKET_SETTINGS_REQUIRED >> position & 1 || number != value) return false;
+    return !(found >> position & 1) || (value >= -5 && value <= 256);
+}
+
+/* The settings fit into a command again in their shortest form, which leaves out what is at its default. `found` are the
+   fields that the body has. */
+static bool fits_into_a_body(const MarketSettings *settings, u64 found) {
     size_t name = 0;
     while (name < sizeof settings->symbol && settings->symbol[name]) name++;
     u32 fields = 0, bytes = 0;
 #define COUNT_FIELD(field, text, position, value)                                                                      \
-    if ((MARKET_SETTINGS_REQUIRED >> position & 1) || settings->field != (value)) {                                    \
+    if (!is_left_out(found, position, settings->field, value)) {                                                       \
         fields++;                                                                                                      \
         bytes += text_bytes(sizeof text - 1) + number_bytes(settings->field);                                          \
     }
@@ -297,7 +307,7 @@ static bool fits_into_a_body(const MarketSettings *settings) {
     return bytes + list_bytes(fields) <= BODY_BYTES_MAX;
 }
 
-/* MarketSettings.check() of apps/streams/messages.py, but for the name. */
+/* MarketSettings.check() of apps/streams/messages.py, but for the name and the size. */
 bool settings_are_sound(const MarketSettings *settings) {
     if (!is_id(settings->market_id) || !is_id(settings->base_asset_id) || !is_id(settings->quote_asset_id) ||
         settings->base_asset_id == settings->quote_asset_id)
@@ -332,7 +342,7 @@ bool settings_are_sound(const MarketSettings *settings) {
     }
     for (u32 tier = 0; tier < settings->fee_count; tier++)
         if (-(i64)settings->maker_ppm[tier] * 10 > (i64)lowest_taker_ppm * 9) return false;
-    return breakers_are_sound(settings) && auctions_are_sound(settings) && fits_into_a_body(settings);
+    return breakers_are_sound(settings) && auctions_are_sound(settings);
 }
 
 /* A new market, which starts in PRE_LAUNCH, or newer settings for a known one.
