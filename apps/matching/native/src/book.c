@@ -115,7 +115,8 @@ Level *find_level(Engine *engine, BookSide *side, i64 price_ticks) {
 }
 
 static Level *open_level(Engine *engine, BookSide *side, i64 price_ticks) {
-    if (UNLIKELY(!side->root || (u64)price_ticks >> side->bits)) grow_side(engine, side, price_ticks);
+    if (UNLIKELY(!side->root || (side->bits < BITS_MAX && (u64)price_ticks >> side->bits)))
+        grow_side(engine, side, price_ticks);
     u64 index = index_of(side, price_ticks);
     InnerNode *node = node_at(engine, lowest_node(engine, side, index, true));
     u32 place = fan_place(index, RUN_BITS);

@@ -119,9 +119,11 @@ static i64 window_high(Window *window) {
 static bool trips(Window *window, i64 first, i64 price, i128 value, i128 lots) {
     const i128 bp = window->rule.bp;
     if (is_vwap(window)) {
-        i128 apart = price * lots - value;
-        if (apart < 0) apart = -apart;
-        return lots && apart * BASIS_POINTS > bp * value;
+        i128 at_price, apart;
+        if (!lots) return false;
+        if (__builtin_mul_overflow(price, lots, &at_price)) return true; /* far above what `value` may be */
+        apart = at_price > value ? at_price - value : value - at_price;
+        return __builtin_mul_overflow(apart, (i128)BASIS_POINTS, &apart) || apart > bp * value;
     }
     i128 low = window_low(window), high = window_high(window);
     if (first < low) low = first;

@@ -57,6 +57,7 @@ static void restore_assets(Engine *engine, Rows rows) {
     EACH_ROW(AssetsRow, row, rows) {
         fits(engine, !find_asset(engine, row->asset_id), "an asset stands there twice");
         fits(engine, row->external_units >= 0 && row->external_units <= AMOUNT_MAX, "an asset above 2^62");
+        fits(engine, is_amount(row->fee_units), "an asset's fees");
         Asset *asset = new_asset(engine, row->asset_id);
         memcpy(asset->code, row->code, sizeof asset->code);
         asset->external_units = row->external_units;
@@ -143,6 +144,9 @@ static void check_rules(Engine *engine, const Rows tables[TABLE_COUNT]) {
         fits(engine, find_market(engine, rule->market_id) != NULL, "rules of a market that is not there");
 }
 
+/* Sums of price x lots below 2^112 leave room for a share in basis points; no history comes near them. */
+#define VWAP_VALUE_HIGH_MAX (1ull << 48)
+
 static Window *find_window(Engine *engine, u32 market_id, u32 rule_id) {
     const Market *market = find_market(engine, market_id);
     for (u32 at = 0; market && at < market->breaker.count; at++)
@@ -167,8 +171,9 @@ static void restore_halts(Engine *engine, const Rows tables[TABLE_COUNT]) {
         fits(engine, row->bucket <= INT64_MAX / window->len_ms && window->count < BREAKER_BUCKETS + 2, "a breaker's bucket");
         fits(engine, !window->count || newest_bucket(window)->k < row->bucket, "a breaker's bucket");
         if (is_vwap(window)) {
-            fits(engine, row->value_high <= INT64_MAX, "a breaker's sum");
+            fits(engine, row->value_high < VWAP_VALUE_HIGH_MAX && row->lots, "a breaker's sums");
             take_sums(engine, window, at_ms, (i128)((u128)row->value_high << 64 | row->value_low), row->lots);
+            fits(engine, (u64)(window->value >> 64) < VWAP_VALUE_HIGH_MAX, "a breaker's sums");
             continue;
         }
         fits(engine, is_positive_amount(row->low_ticks) && row->low_ticks <= row->last_ticks &&
@@ -226,6 +231,7 @@ static void restore_accounts(Engine *engine, Rows accounts, Rows balances) {
     EACH_ROW(BalancesRow, row, balances) {
         Account *account = find_account(engine, row->account_id);
         fits(engine, account != NULL, "a balance without its account");
+        fits(engine, is_amount(row->available_units) && is_amount(row->held_units), "a balance below 0 or above 2^62");
         Balance *balance = balance_of(engine, account, row->asset_id);
         balance->available_units = row->available_units;
         balance->held_units = row->held_units;
@@ -259,6 +265,9 @@ static void restore_order(Engine *engine, const OrdersRow *row, bool waits) {
          "an order's kind");
     fits(engine, is_amount(row->price_ticks) && (row->price_ticks || waits) && is_positive_amount(row->quantity_lots) &&
                      is_positive_amount(row->left_lots), "an order's price or lots");
+    fits(engine, (i128)row->quantity_lots * market->lot_size <= AMOUNT_MAX &&
+                     (i128)row->price_ticks * row->quantity_lots <= AMOUNT_MAX / market->unit_factor,
+         "an order's worth");
     fits(engine, row->order_id && row->order_id <= engine->last_order_id && !find_order_id(engine, row->order_id),
          "an order's id");
     fits(engine, is_text(row->client_id, sizeof row->client_id), "an order's client id");
