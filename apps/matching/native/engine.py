@@ -151,6 +151,7 @@ class Engine:
         waiting = {order_id: int(Waiting.PARKED) for order_id, _, _ in self._rows("parked")}
         waiting.update((order_id, kind) for order_id, kind, *_ in self._rows("waiting"))
         triggers = {order_id: row for order_id, *row in self._rows("triggers")}
+        lists = {order_id: row.list_id for row in self.order_lists() for order_id in row.order_ids}
         for row in self._rows("orders"):
             (
                 order_id, account_id, market_id, side, kind, _, _, price_ticks, quantity_lots, shown_lots, filled_lots,
@@ -161,7 +162,8 @@ class Engine:
                 order_id, account_id, market_id, side, kind, price_ticks, quantity_lots, shown_lots + reserve_lots,
                 filled_lots, filled_quote_units, priority, _text(client_id), shown_lots,
                 prevented.get(order_id, 0), display_lots, ends.get(order_id, 0),
-                waiting.get(order_id, 0), *triggers.get(order_id, (0, 0)),
+                waiting.get(order_id, 0), *triggers.get(order_id, (0, 0)), lists.get(order_id, 0),
+                waiting.get(order_id) == Waiting.PENDING,
             )  # fmt: skip
 
     def shares(self) -> Iterator[views.ShareRow]:
