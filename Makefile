@@ -12,7 +12,7 @@ TEST_STAMP := $(VENV)/.test-$(call HASH,requirements.txt)-$(call HASH,tests/requ
 NODE_STAMP := node_modules/.front-end-$(call HASH,package-lock.json)
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-test test long chaos planted-recovery planted bench lint reset
+.PHONY: help run setup setup-test native test long chaos planted-recovery planted bench lint reset
 
 SEED := 1
 RUNS := 1
@@ -54,7 +54,15 @@ lint: setup-test  ## ruff and mypy
 reset:  ## delete the data directory (asks first)
 	@if [ -x $(PY) ]; then exec $(PY) -m nebannpet.reset; else echo "Nothing to reset: make run has not been used here yet."; fi
 
-setup: $(RUN_STAMP) $(NODE_STAMP)  ## install what 'make run' needs
+setup: $(RUN_STAMP) $(NODE_STAMP) native  ## install and compile what 'make run' needs
+
+native: $(RUN_STAMP)  ## compile the matching engine, with a C compiler of this machine or one from PyPI
+	@if $(PY) -m apps.matching.native.build --if-missing; then :; else \
+	  echo "setup: no C compiler here builds the matching engine; taking one from nebannpet/requirements-compiler.txt" && \
+	  $(PIP) install --require-hashes --no-deps -r nebannpet/requirements-compiler.txt && \
+	  $(PY) -m apps.matching.native.build --if-missing || \
+	  echo "setup: the compiled matching engine is SKIPPED; the plain one runs, many times slower"; \
+	fi
 
 setup-test: setup $(TEST_STAMP)  ## install what 'make test' needs
 

@@ -33,8 +33,9 @@ class Core(Protocol):
 
 
 class CoreClass(Protocol):
-    """The class of an engine: an empty one, one from a snapshot body, and the version of its rules."""
+    """The class of an engine: an empty one, one from a snapshot body, its name and the version of its rules."""
 
+    NAME: str
     RULES_VERSION: int
 
     def __call__(self) -> Core: ...

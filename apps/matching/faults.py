@@ -9,12 +9,11 @@ them as any client would.
 
 import os
 import signal
-from struct import calcsize
-from typing import Final
+from struct import Struct, calcsize
+from typing import Final, cast
 
-from apps.matching.engine import Engine
-from apps.matching.engine.relay import Handler
-from apps.matching.engine.state import State
+from apps.matching.core import CoreClass
+from apps.matching.engine.framing import run_offsets
 from apps.streams.kinds import CommandKind
 from apps.streams.records import COMMANDS
 
@@ -23,26 +22,44 @@ CRASH: Final = b"crash-"
 
 _ORDER: Final = COMMANDS[CommandKind.PLACE_ORDER]
 _CLIENT_ID_AT: Final = calcsize("<BB" + "".join(_ORDER.codes[: _ORDER.names.index("client_id")]))
+_KIND_AT: Final = 1
+_COMMAND_ID: Final = Struct("<QII")
+_COMMAND_ID_AT: Final = 16
 
 
-def faulty(engine_class: type[Engine]) -> type[Engine]:
+def faulty(engine_class: CoreClass) -> CoreClass:
     """The same engine, failing at those orders."""
 
     class Faulty(engine_class):  # type: ignore[misc,valid-type]
-        HANDLERS = {
-            **engine_class.HANDLERS,
-            int(CommandKind.PLACE_ORDER): _failing(engine_class.HANDLERS[CommandKind.PLACE_ORDER]),
-        }
+        _marked: memoryview | bytearray | None = None
+        _failed: tuple[int, int, int] | None = None
 
-    return Faulty
+        def process(self, frames: bytes) -> bytes:
+            if POISON not in frames and CRASH not in frames:
+                return super().process(frames)  # type: ignore[no-any-return]
+            for offset in run_offsets(frames):
+                if frames[offset + _KIND_AT] != CommandKind.PLACE_ORDER:
+                    continue
+                client_id = frames[offset + _CLIENT_ID_AT : offset + _CLIENT_ID_AT + len(POISON)]
+                if client_id == POISON or client_id.startswith(CRASH):
+                    super().process(frames[:offset])
+                    self._fail(frames, offset, crash=client_id != POISON)
+            return super().process(frames)  # type: ignore[no-any-return]
 
-
-def _failing(place_order: Handler) -> Handler:
-    def place(state: State, frames: bytes, offset: int) -> None:
-        if frames.startswith(CRASH, offset + _CLIENT_ID_AT):
-            os.kill(os.getpid(), signal.SIGSEGV)
-        if frames.startswith(POISON, offset + _CLIENT_ID_AT):
+        def _fail(self, frames: bytes, offset: int, *, crash: bool) -> None:
+            self._failed = _COMMAND_ID.unpack_from(frames, offset + _COMMAND_ID_AT)
+            if self._marked is not None:
+                _COMMAND_ID.pack_into(self._marked, 0, *self._failed)
+            if crash:
+                os.kill(os.getpid(), signal.SIGSEGV)
             raise RuntimeError("poison: the chaos rig asked for a failure at this order")
-        place_order(state, frames, offset)
 
-    return place
+        def mark_in(self, buffer: memoryview | bytearray) -> None:
+            super().mark_in(buffer)
+            self._marked = buffer
+
+        @property
+        def applying(self) -> tuple[int, int, int]:
+            return self._failed or super().applying
+
+    return cast(CoreClass, Faulty)

@@ -7,6 +7,7 @@ from typing import Final
 
 from apps.matching import snapshots
 from apps.matching.engine import Engine
+from apps.matching.engines import HOW_TO_BUILD
 from apps.matching.models import EngineEpoch, Watermark
 from apps.matching.snapshots import Snapshot
 from apps.matching.trimming import waits_for
@@ -16,6 +17,11 @@ from apps.streams.commands import Tick
 from apps.streams.kinds import HaltCause, TickFlag
 
 POLL_S: Final = 0.05
+# The last word of a lease's holder says which one the active worker has.
+ENGINES: Final = {
+    "native": "native (compiled)",
+    "plain": f"plain (many times slower than the compiled one; {HOW_TO_BUILD})",
+}
 WHO_KNOWS_WHY: Final = "the health of matching (and standby) says why; manage.py process list shows it"
 
 
@@ -54,6 +60,7 @@ class EngineStatus:
     """One shard. `state_*` and `books` are those of the snapshot, the rest is of the moment.
 
     Without an active worker and without a snapshot there is no state: its hash is empty then.
+    `engine` is that of the active worker, empty without one.
     `trimming_waits_for`: readers that must have a cursor before anything is trimmed, and have none.
     """
 
@@ -61,6 +68,7 @@ class EngineStatus:
     epoch: int
     epoch_in_postgres: int
     holder: str
+    engine: str
     seq: int
     chain: str
     last_command: str
@@ -101,12 +109,14 @@ def engine_status(bus: Bus, directory: Path, *, now_ms: int, timeout_s: float) -
     snapshot = request_snapshot(bus, directory, timeout_s=timeout_s)
     core = Engine.restore(snapshot.body) if snapshot is not None else None
     head, frames = bus.head(), bus.frame_count()
+    holder = bus.lease_holder() or ""
     stored = EngineEpoch.objects.filter(shard=bus.shard).first()
     return EngineStatus(
         shard=bus.shard,
         epoch=bus.epoch(),
         epoch_in_postgres=stored.epoch if stored is not None else 0,
-        holder=bus.lease_holder() or "",
+        holder=holder,
+        engine=holder.rpartition(" ")[2],
         seq=head.seq,
         chain=head.chain,
         last_command=str(head.cmd),
@@ -167,6 +177,7 @@ def as_text(status: EngineStatus) -> str:
     lines = [
         f"shard {status.shard}   epoch {status.epoch} (PostgreSQL {status.epoch_in_postgres})   "
         f"held by {status.holder or 'NOBODY'}",
+        f"engine    {ENGINES.get(status.engine, 'none')}",
         f"events    {status.seq}   chain {status.chain or '(none)'}",
         f"commands  published up to {status.last_command}, newest {status.newest_command}, "
         f"backlog {status.backlog_frames} frames",

@@ -61,7 +61,8 @@ class Worker:
         self._core_class = core_class
         self._directory = directory
         self._name = name
-        self._holder = f"{name}@{socket.gethostname()}:{uuid4().hex[:12]}"
+        # At most 90 characters, with the longest host name: PostgreSQL keeps 100 of it.
+        self._holder = f"{name}@{socket.gethostname()}:{uuid4().hex[:8]} {core_class.NAME}"
         self._stopping = threading.Event()
         self._follower = Follower(bus, directory, core_class, name)
         self._marker = CrashMarker.open(directory, name)

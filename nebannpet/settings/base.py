@@ -24,7 +24,8 @@ PORT = env.integer("PORT", 8000, minimum=1, maximum=65535)
 PUBLIC_ORIGIN = env.origin("PUBLIC_ORIGIN", f"http://localhost:{PORT}")
 # Days after which segments of the archive may go (apps/orders/archive/retention.py); 0 keeps everything.
 ARCHIVE_KEEP_DAYS = env.integer("ARCHIVE_KEEP_DAYS", 0, minimum=0, maximum=36_500)
-ENGINE = env.choice("ENGINE", ("plain",), "plain")
+# Which engine matches (apps/matching/engines.py): the compiled one where it is built, unless this says otherwise.
+ENGINE = env.choice("ENGINE", ("best", "native", "plain"), "best")
 # A second worker follows the log and takes over; a worker that follows counts as healthy then.
 STANDBY = env.flag("STANDBY", False)
 

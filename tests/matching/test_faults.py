@@ -95,7 +95,6 @@ def test_everything_else_is_the_engine_itself() -> None:
         assert rigged.process(frames) == plain.process(frames)
     assert rigged.snapshot() == plain.snapshot()
     assert Faulty.RULES_VERSION == Engine.RULES_VERSION
-    assert Engine.HANDLERS[2] is not Faulty.HANDLERS[2]  # the engine itself was not changed
 
 
 def test_the_gateway_lets_these_names_through() -> None:

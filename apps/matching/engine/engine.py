@@ -72,6 +72,7 @@ class Engine:
     restored engine has that of its snapshot. Orders are numbered from `last_order_id` + 1 on.
     """
 
+    NAME = "plain"
     RULES_VERSION = RULES_VERSION
     HANDLERS: ClassVar[Mapping[int, Handler]] = HANDLERS
 

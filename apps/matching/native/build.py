@@ -1,13 +1,14 @@
-"""Compile the engine: `python -m apps.matching.native.build` prints the library's path.
+"""Compile the engine: `python -m apps.matching.native.build` prints the library's path, `--if-missing` only what it does.
 
-The library's name says what it is made of: a hash of sources, generated header, flags and compiler. So a changed
-source makes a new file and an unchanged one is found; two builds at once make the same file, each in its own directory,
-and the last rename wins. Nothing is installed, no Python headers are needed.
+The library's name says what it is made of: a hash of sources, generated header and options. So a changed source makes a
+new file and an unchanged one is found, on a machine without a compiler too; two builds at once make the same file, each
+in its own directory, and the last rename wins. Nothing is installed, no Python headers are needed.
 
 Compilers, first that works: $CC, cc, gcc, clang, and ziglang of this Python environment, which has its own C library.
 """
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -61,12 +62,12 @@ def library(directory: Path = BUILT, *, defines: Sequence[str] = ()) -> Path:
 
     `defines` are macros for a build of its own (tests plant bugs by them).
     """
+    options = [*LANGUAGE, *LIBRARY, *(f"-D{name}" for name in defines)]
+    path = _path(directory, options)
+    if path.exists():
+        return path
     tried = []
     for compiler in compilers():
-        options = [*LANGUAGE, *LIBRARY, *(f"-D{name}" for name in defines)]
-        path = directory / f"nebannpet_engine-{fingerprint(compiler, options)}{SUFFIX}"
-        if path.exists():
-            return path
         try:
             return compile_into(path, compiler, options, [MAIN])
         except (OSError, subprocess.SubprocessError) as error:
@@ -89,14 +90,23 @@ def program(path: Path, source: Path, *, sanitized: bool = False) -> Path:
     raise NoCompiler("; ".join(tried) or "there is no cc, gcc, clang or ziglang")
 
 
-def fingerprint(compiler: Sequence[str], options: Sequence[str]) -> str:
-    """Hex digits of everything that decides the library's bytes."""
+def built(directory: Path = BUILT) -> Path | None:
+    """The compiled library of these sources where it is there already."""
+    path = _path(directory, [*LANGUAGE, *LIBRARY])
+    return path if path.exists() else None
+
+
+def _path(directory: Path, options: Sequence[str]) -> Path:
+    return directory / f"nebannpet_engine-{fingerprint(options)}{SUFFIX}"
+
+
+def fingerprint(options: Sequence[str]) -> str:
+    """Hex digits of everything but the compiler that decides the library's bytes."""
     digest = blake2b(digest_size=10)
     for path in sorted([*SOURCES.glob("*.[ch]"), *INCLUDE.glob("*.h")]):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     digest.update(layout.header().encode())
-    digest.update("\0".join([*compiler, *options, sys.platform]).encode())
-    digest.update(_version(compiler))
+    digest.update("\0".join([*options, sys.platform, platform.machine()]).encode())
     return digest.hexdigest()
 
 
@@ -119,15 +129,24 @@ def compile_into(path: Path, compiler: Sequence[str], options: Sequence[str], so
     return path
 
 
-def _version(compiler: Sequence[str]) -> bytes:
-    done = subprocess.run([*compiler, "--version"], capture_output=True, check=False, timeout=COMPILE_SECONDS_MAX)
-    return done.stdout
-
-
 def _told(error: Exception) -> str:
     lines = str(getattr(error, "stderr", "") or error).strip().splitlines()
     return lines[0][:200] if lines else type(error).__name__
 
 
+def main() -> int:
+    """Print the library's path, or why there is none. Says what it does only where it takes time."""
+    if built() is None:
+        sys.stdout.write("setup: compiling the matching engine\n")
+    try:
+        path = library()
+    except NoCompiler as error:
+        sys.stderr.write(f"The matching engine could not be compiled: {error}\n")
+        return 1
+    if "--if-missing" not in sys.argv[1:]:
+        sys.stdout.write(f"{path}\n")
+    return 0
+
+
 if __name__ == "__main__":
-    sys.stdout.write(f"{library()}\n")
+    sys.exit(main())

@@ -34,6 +34,7 @@ class Engine:
     `closed_ids_kept` is how many client ids of closed orders are remembered, fewer than 2^30.
     """
 
+    NAME = "native"
     RULES_VERSION = RULES_VERSION
 
     def __init__(self, closed_ids_kept: int = CLOSED_IDS_KEPT, *, last_order_id: int = 0) -> None:

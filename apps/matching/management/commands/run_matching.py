@@ -6,14 +6,15 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.common import crashpoints
 from apps.matching import snapshots
 from apps.matching.authority import PostgresAuthority
+from apps.matching.engines import HOW_TO_BUILD, NATIVE, PLAIN, NotBuilt, chosen_engine
 from apps.matching.errors import LeaseLost, TakeoverLost
 from apps.matching.faults import faulty
-from apps.matching.shards import engine_of
+from apps.matching.shards import numbered
 from apps.matching.status import Phase
 from apps.matching.worker import Worker
 from apps.streams.bus.errors import Fenced
@@ -36,7 +37,15 @@ class Command(BaseCommand):
         shard, name = settings.SHARD, options["name"]
         # With a standby installed, following is as good as being active; alone, a worker that follows nobody is not.
         healthy = {Phase.ACTIVE, Phase.FOLLOWING} if settings.STANDBY else {Phase.ACTIVE}
-        engine = engine_of(shard)
+        try:
+            chosen = chosen_engine(settings.ENGINE)
+        except NotBuilt as error:
+            raise CommandError(str(error)) from error
+        if chosen.NAME == NATIVE or settings.ENGINE == PLAIN:
+            log.info("engine", engine=chosen.NAME)
+        else:
+            log.warning("the slower plain engine matches: the compiled one is not built", how=HOW_TO_BUILD)
+        engine = numbered(chosen, shard)
         worker = Worker(
             RedisBus(settings.REDIS_CORE_URL, shard),
             PostgresAuthority(settings.DATABASE_DSN, shard, settings.DATABASE_ROLE),
