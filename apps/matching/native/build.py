@@ -1,4 +1,4 @@
-"""Compile the engine: `python -m apps.matching.native.build` prints the library's path, `--if-missing` only what it does.
+"""Compile the engine: `python -m apps.matching.native.build` prints the path, `--if-missing` only what it does.
 
 The library's name says what it is made of: a hash of sources, generated header and options. So a changed source makes a
 new file and an unchanged one is found, on a machine without a compiler too; two builds at once make the same file, each

@@ -18,12 +18,18 @@ def test_an_unchanged_source_is_not_built_again(monkeypatch: pytest.MonkeyPatch)
     assert build.library() == path
 
 
+def test_what_was_built_is_found_without_a_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert build.built(tmp_path) is None
+    path = build.library()
+    monkeypatch.setattr(build, "compilers", lambda: iter([]))
+    assert build.built() == build.library() == path
+
+
 def test_the_name_says_what_it_is_made_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    (compiler, *_) = compilers()
-    names = {fingerprint(compiler, options) for options in ([], ["-O2"], ["-O3"])}
+    names = {fingerprint(options) for options in ([], ["-O2"], ["-O3"])}
     header = build.layout.header()
     monkeypatch.setattr(build.layout, "header", lambda: header + "/* another contract */")
-    names.add(fingerprint(compiler, []))
+    names.add(fingerprint([]))
     assert len(names) == 4
 
 
