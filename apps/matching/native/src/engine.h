@@ -801,7 +801,7 @@ u32 place_market(Engine *engine, Incoming *incoming);
 void enter_market(Engine *engine, Incoming *incoming);
 void enter_unheld(Engine *engine, Incoming *incoming);
 i128 buffered_units(const Incoming *incoming);
-u32 conditional_orders_fault(const Incoming *incoming);
+u32 conditional_orders_fault(const Seat *seat, u32 count);
 
 /* ---- filters.c, band.c, states.c ----------------------------------------------------------------------------------- */
 u32 limit_fault(const Incoming *incoming);

@@ -108,7 +108,8 @@ static u32 client_ids_fault(Engine *engine, IncomingList *lot) {
 static u32 list_limits_fault(const IncomingList *lot) {
     const Seat *seat = lot->seat;
     const MarketSettings *settings = &seat->market->settings;
-    i64 icebergs = 0, conditional = 0;
+    i64 icebergs = 0;
+    u32 conditional = 0;
     for (u32 leg = 0; leg < lot->count; leg++) {
         icebergs += lot->legs[leg].display_lots != 0;
         conditional += is_conditional(&lot->orders[leg]);
@@ -118,10 +119,7 @@ static u32 list_limits_fault(const IncomingList *lot) {
         return REASON_MAX_NUM_ORDERS;
     if (icebergs && settings->max_iceberg_orders && seat->iceberg_orders + icebergs > settings->max_iceberg_orders)
         return REASON_MAX_NUM_ICEBERG_ORDERS;
-    if (conditional && settings->max_conditional_orders &&
-        seat->conditional_orders + conditional > settings->max_conditional_orders)
-        return REASON_MAX_NUM_ALGO_ORDERS;
-    return REASON_NONE;
+    return conditional_orders_fault(seat, conditional);
 }
 
 /* Client ids, market state, filters and bands, limits of the account. */

@@ -11,8 +11,9 @@ static u32 pending_fault(Engine *engine, Incoming *legs, u32 count) {
         if (has_expired(engine, legs[leg].order)) return REASON_EXPIRED_BY_TIME;
     for (u32 leg = 0; leg < count; leg++)
         if ((reason = rules_of_kind(legs[leg].order->kind)->fault(engine, &legs[leg]))) return reason;
-    for (u32 leg = 0; leg < count; leg++)
-        if (is_conditional(legs[leg].order) && (reason = conditional_orders_fault(&legs[leg]))) return reason;
+    u32 conditional = 0;
+    for (u32 leg = 0; leg < count; leg++) conditional += is_conditional(legs[leg].order);
+    if ((reason = conditional_orders_fault(legs[0].seat, conditional))) return reason;
     const Order *first = legs[0].order;
     i128 wanted = need_of_legs(legs, count);
     if (first->kind == ORDER_KIND_MARKET && first->side == SIDE_BUY)

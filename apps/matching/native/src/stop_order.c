@@ -68,10 +68,10 @@ u32 stop_market_fault(Engine *engine, Incoming *incoming) {
     return reason;
 }
 
-/* The account has as many orders waiting for a trigger in this market as it may. */
-u32 conditional_orders_fault(const Incoming *incoming) {
-    const i64 limit = incoming->seat->market->settings.max_conditional_orders;
-    return limit && incoming->seat->conditional_orders >= limit ? REASON_MAX_NUM_ALGO_ORDERS : REASON_NONE;
+/* The account may not have `count` more orders that wait for a trigger in this market. */
+u32 conditional_orders_fault(const Seat *seat, u32 count) {
+    const i64 limit = seat->market->settings.max_conditional_orders;
+    return limit && count && (i64)seat->conditional_orders + count > limit ? REASON_MAX_NUM_ALGO_ORDERS : REASON_NONE;
 }
 
 /* From the account's limits on; why it is refused, or 0 when it waits. */
@@ -79,7 +79,7 @@ u32 place_conditional(Engine *engine, Incoming *incoming) {
     Order *order = incoming->order;
     Seat *seat = incoming->seat;
     u32 reason = account_limits_fault(incoming);
-    if (!reason) reason = conditional_orders_fault(incoming);
+    if (!reason) reason = conditional_orders_fault(incoming->seat, 1);
     if (reason) return reason;
     const bool buys_at_market = order->side == SIDE_BUY && !order->price_ticks;
     const i64 need =
