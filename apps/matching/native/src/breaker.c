@@ -177,8 +177,6 @@ void renew_breaker(Engine *engine, Market *market) {
     const MarketSettings *settings = &market->settings;
     fold_prints(engine, market);
     u32 windows[MAX_BREAKER_RULES], count = settings->breaker_count;
-    const Distance told = breaker->told;
-    const u64 told_ms = breaker->told_ms;
     for (u32 at = 0; at < count; at++) {
         windows[at] = 0;
         for (u32 old = 0; old < breaker->count; old++)
@@ -197,9 +195,6 @@ void renew_breaker(Engine *engine, Market *market) {
         breaker->has_vwap |= settings->breaker_rules[at].measure == BREAKER_MEASURE_VWAP;
     }
     breaker->count = count;
-    if (!count) return;
-    breaker->told = told;
-    breaker->told_ms = told_ms;
 }
 
 void drop_breaker(Engine *engine, Market *market) {
@@ -207,8 +202,6 @@ void drop_breaker(Engine *engine, Market *market) {
     for (u32 at = 0; at < breaker->count; at++)
         if (breaker->windows[at]) pool_give(&engine->windows, breaker->windows[at]);
     breaker->count = 0;
-    breaker->told = (Distance){0, 0, 0, 0};
-    breaker->told_ms = 0;
     breaker->tripped = 0;
     forget_prints(breaker);
 }

@@ -296,8 +296,8 @@ void nbp_market_at(const nbp_engine *engine, uint32_t position, nbp_market *into
         .rule_id = market->rule_id,
         .auction_ticks = market->auction.price_ticks,
         .auction_lots = market->auction.lots,
-        .halt_up_ticks = market->breaker.told.up_ticks,
-        .halt_down_ticks = market->breaker.told.down_ticks,
+        .halt_up_ticks = market->told.up_ticks,
+        .halt_down_ticks = market->told.down_ticks,
     };
     memcpy(into->symbol, market->settings.symbol, sizeof market->settings.symbol);
 }

@@ -294,8 +294,6 @@ typedef struct Breaker {
     i64 low, high;
     i64 quiet_low, quiet_high;
     u64 quiet_until_ms;
-    Distance told; /* the last HALT_DISTANCE and its time, 0 before the first */
-    u64 told_ms;
 } Breaker;
 
 /* A member of a heap (heap.c): what has the greater key comes first, of equal keys the smaller tie. */
@@ -417,6 +415,8 @@ struct Market {
     u32 timer_place;
     Buffer halts; /* when breaker halts began, oldest first, as far as they may still count */
     Breaker breaker;
+    Distance told; /* the last HALT_DISTANCE and its time, 0 before the first */
+    u64 told_ms;
     AuctionPrice auction; /* the last AUCTION_PRICE; nothing outside AUCTION */
     u32 extensions; /* how often the call phase went on */
     bool is_touched; /* of tell_prices() */

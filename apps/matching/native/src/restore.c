@@ -199,11 +199,10 @@ static void restore_halts(Engine *engine, const Rows tables[TABLE_COUNT]) {
     }
     EACH_ROW(HaltDistancesRow, row, tables[TABLE_HALT_DISTANCES]) {
         Market *market = find_market(engine, row->market_id);
-        fits(engine, market && market->breaker.count && row->told_ms && row->told_ms <= engine->now_ms,
-             "a distance to breakers that are not there");
-        fits(engine, row->up_ticks >= 0 && is_amount(row->down_ticks), "a distance to halt");
-        market->breaker.told = (Distance){row->up_ticks, row->down_ticks, row->up_rule_id, row->down_rule_id};
-        market->breaker.told_ms = row->told_ms;
+        fits(engine, market && !market->told_ms && row->told_ms && row->told_ms <= engine->now_ms &&
+                         row->up_ticks >= 0 && is_amount(row->down_ticks), "a distance to halt");
+        market->told = (Distance){row->up_ticks, row->down_ticks, row->up_rule_id, row->down_rule_id};
+        market->told_ms = row->told_ms;
     }
     EACH_ROW(AuctionsRow, row, tables[TABLE_AUCTIONS]) {
         Market *market = find_market(engine, row->market_id);

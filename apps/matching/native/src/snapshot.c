@@ -305,15 +305,14 @@ static void write_halts(Engine *engine, Market *market, u32 table) {
         row->reopens_ms = market->reopens_ms;
         row->rule_id = (u16)market->rule_id;
         row->seq = market->timer_seq;
-    } else if (table == TABLE_HALT_DISTANCES && market->breaker.told_ms) {
-        const Breaker *breaker = &market->breaker;
+    } else if (table == TABLE_HALT_DISTANCES && market->told_ms) {
         HaltDistancesRow *row = ROW(HaltDistancesRow);
         row->market_id = market->market_id;
-        row->up_ticks = breaker->told.up_ticks;
-        row->down_ticks = breaker->told.down_ticks;
-        row->up_rule_id = (u16)breaker->told.up_rule_id;
-        row->down_rule_id = (u16)breaker->told.down_rule_id;
-        row->told_ms = breaker->told_ms;
+        row->up_ticks = market->told.up_ticks;
+        row->down_ticks = market->told.down_ticks;
+        row->up_rule_id = (u16)market->told.up_rule_id;
+        row->down_rule_id = (u16)market->told.down_rule_id;
+        row->told_ms = market->told_ms;
     } else if (table == TABLE_AUCTIONS && market->state == MARKET_STATE_AUCTION) {
         AuctionsRow *row = ROW(AuctionsRow);
         row->market_id = market->market_id;
