@@ -1,12 +1,13 @@
 """Compile the engine: `python -m apps.matching.native.build` prints the path, `--if-missing` only what it does.
 
-The library's name says what it is made of: a hash of sources, generated header and options. So a changed source makes a
-new file and an unchanged one is found, on a machine without a compiler too; two builds at once make the same file, each
-in its own directory, and the last rename wins. Nothing is installed, no Python headers are needed.
+What is built has a name that says what it is made of: a hash of sources, generated header and options. So a changed
+source makes a new file and an unchanged one is found, on a machine without a compiler too. Of processes that want the
+same, one builds and the others wait. Nothing is installed, no Python headers are needed.
 
 Compilers, first that works: $CC, cc, gcc, clang, and ziglang of this Python environment, which has its own C library.
 """
 
+import fcntl
 import os
 import platform
 import shutil
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import blake2b
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,15 +28,18 @@ SOURCES: Final = HERE / "src"
 INCLUDE: Final = HERE / "include"
 MAIN: Final = SOURCES / "nebannpet_engine.c"
 BUILT: Final = HERE.parents[2] / "build" / "native"
+NAME: Final = "nebannpet_engine"
 SUFFIX: Final = ".dll" if sys.platform == "win32" else ".dylib" if sys.platform == "darwin" else ".so"
 
 # Frames and rows are read through packed structs that lie over bytes; sums wrap and are then checked.
 LANGUAGE: Final = ("-std=c11", "-fno-strict-aliasing", "-fwrapv")
 WARNINGS: Final = ("-Wall", "-Wextra", "-Wshadow", "-Wpointer-arith", "-Wvla")
-LIBRARY: Final = ("-O3", "-fPIC", "-shared", "-fvisibility=hidden")
+SHARED: Final = ("-fPIC", "-shared", "-fvisibility=hidden")
+FAST: Final = ("-O3",)
+QUICKLY: Final = ("-O0",)  # built in a second instead of seven
 # Records lie at any address, hence no check of alignment; without -fwrapv a sum that wraps is found.
 SANITIZED: Final = (
-    "-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
+    "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
     "-fno-sanitize=alignment", "-fno-wrapv",
 )  # fmt: skip
 COMPILE_SECONDS_MAX: Final = 300
@@ -57,53 +62,60 @@ def compilers() -> Iterator[tuple[str, ...]]:
         yield (sys.executable, "-m", "ziglang", "cc")
 
 
-def library(directory: Path = BUILT, *, defines: Sequence[str] = ()) -> Path:
+def library(directory: Path = BUILT, *, optimised: Sequence[str] = FAST, defines: Sequence[str] = ()) -> Path:
     """The compiled library, built where it is missing; NoCompiler where nothing can build it.
 
     `defines` are macros for a build of its own (tests plant bugs by them).
     """
-    options = [*LANGUAGE, *LIBRARY, *(f"-D{name}" for name in defines)]
-    path = _path(directory, options)
-    if path.exists():
-        return path
-    tried = []
-    for compiler in compilers():
-        try:
-            return compile_into(path, compiler, options, [MAIN])
-        except (OSError, subprocess.SubprocessError) as error:
-            tried.append(f"{' '.join(compiler)}: {_told(error)}")
-    raise NoCompiler("; ".join(tried) or "there is no cc, gcc, clang or ziglang")
+    options = [*LANGUAGE, *optimised, *SHARED, *(f"-D{name}" for name in defines)]
+    return _found_or_made(directory / f"{NAME}-{fingerprint(options)}{SUFFIX}", options, [MAIN])
 
 
-def program(path: Path, source: Path, *, sanitized: bool = False) -> Path:
-    """A program of `source` and the engine at `path`; `sanitized` with address and undefined-behaviour checks.
+def program(source: Path, directory: Path = BUILT, *, options: Sequence[str] = QUICKLY) -> Path:
+    """A program of `source` and the engine. A warning is an error, as these are the builds that tests make.
 
     NoCompiler where no compiler can build it.
     """
-    options = [*LANGUAGE, *WARNINGS, "-Werror", *(SANITIZED if sanitized else ("-O2",))]
+    options = [*LANGUAGE, *WARNINGS, "-Werror", *options]
+    return _found_or_made(directory / f"{source.stem}-{fingerprint(options, source)}", options, [MAIN, source])
+
+
+def _found_or_made(path: Path, options: Sequence[str], sources: Sequence[Path]) -> Path:
+    if path.exists():
+        return path
     tried = []
-    for compiler in compilers():
-        try:
-            return compile_into(path, compiler, options, [MAIN, source])
-        except (OSError, subprocess.SubprocessError) as error:
-            tried.append(f"{' '.join(compiler)}: {_told(error)}")
+    with _one_at_a_time(path.parent):
+        if path.exists():
+            return path
+        for compiler in compilers():
+            try:
+                return compile_into(path, compiler, options, sources)
+            except (OSError, subprocess.SubprocessError) as error:
+                tried.append(f"{' '.join(compiler)}: {_told(error)}")
     raise NoCompiler("; ".join(tried) or "there is no cc, gcc, clang or ziglang")
+
+
+@contextmanager
+def _one_at_a_time(directory: Path) -> Iterator[None]:
+    directory.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def built(directory: Path = BUILT) -> Path | None:
     """The compiled library of these sources where it is there already."""
-    path = _path(directory, [*LANGUAGE, *LIBRARY])
+    path = directory / f"{NAME}-{fingerprint([*LANGUAGE, *FAST, *SHARED])}{SUFFIX}"
     return path if path.exists() else None
 
 
-def _path(directory: Path, options: Sequence[str]) -> Path:
-    return directory / f"nebannpet_engine-{fingerprint(options)}{SUFFIX}"
-
-
-def fingerprint(options: Sequence[str]) -> str:
-    """Hex digits of everything but the compiler that decides the library's bytes."""
+def fingerprint(options: Sequence[str], *sources: Path) -> str:
+    """Hex digits of everything but the compiler that decides what is built."""
     digest = blake2b(digest_size=10)
-    for path in sorted([*SOURCES.glob("*.[ch]"), *INCLUDE.glob("*.h")]):
+    for path in [*sorted([*SOURCES.glob("*.[ch]"), *INCLUDE.glob("*.h")]), *sources]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     digest.update(layout.header().encode())
     digest.update("\0".join([*options, sys.platform, platform.machine()]).encode())
@@ -112,7 +124,6 @@ def fingerprint(options: Sequence[str]) -> str:
 
 def compile_into(path: Path, compiler: Sequence[str], options: Sequence[str], sources: Sequence[Path]) -> Path:
     """Build in a directory of its own beside `path`, then rename. SubprocessError has what the compiler said."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
         generated = Path(scratch, "layout.h")
         generated.write_text(layout.header(), encoding="ascii")

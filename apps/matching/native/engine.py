@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 from apps.matching.engine import views
 from apps.matching.engine.engine import CLOSED_IDS_KEPT, RULES_VERSION
 from apps.matching.engine.errors import FrameError, InvariantBroken, RelayGap, SnapshotError, UnreadableVersion
+from apps.matching.engine.order_list import Stage
 from apps.matching.engine.snapshot import TABLES, state_hash
 from apps.matching.native import library
 from apps.streams.kinds import HaltCause, MarketState, Reason, Waiting
@@ -152,19 +153,24 @@ class Engine:
         waiting = {order_id: int(Waiting.PARKED) for order_id, _, _ in self._rows("parked")}
         waiting.update((order_id, kind) for order_id, kind, *_ in self._rows("waiting"))
         triggers = {order_id: row for order_id, *row in self._rows("triggers")}
-        lists = {order_id: row.list_id for row in self.order_lists() for order_id in row.order_ids}
+        lists, holds_nothing = {}, set()
+        for list_id, _, _, _, stage, _, _, _, *order_ids in self._rows("order_lists"):
+            lists.update(dict.fromkeys(order_ids, list_id))
+            if stage != Stage.ENTERED:
+                holds_nothing.update(order_ids[1:])
         for row in self._rows("orders"):
             (
                 order_id, account_id, market_id, side, kind, _, _, price_ticks, quantity_lots, shown_lots, filled_lots,
                 filled_quote_units, priority, client_id, *_,
             ) = row  # fmt: skip
             display_lots, reserve_lots = icebergs.get(order_id, (0, 0))
+            stop_price_ticks, trailing_bips = triggers.get(order_id, (0, 0))
             yield views.OrderRow(
                 order_id, account_id, market_id, side, kind, price_ticks, quantity_lots, shown_lots + reserve_lots,
                 filled_lots, filled_quote_units, priority, _text(client_id), shown_lots,
                 prevented.get(order_id, 0), display_lots, ends.get(order_id, 0),
-                waiting.get(order_id, 0), *triggers.get(order_id, (0, 0)), lists.get(order_id, 0),
-                waiting.get(order_id) == Waiting.PENDING,
+                waiting.get(order_id, 0), stop_price_ticks, trailing_bips, lists.get(order_id, 0),
+                order_id in holds_nothing,
             )  # fmt: skip
 
     def shares(self) -> Iterator[views.ShareRow]:
@@ -173,7 +179,8 @@ class Engine:
     def order_lists(self) -> Iterator[views.OrderListRow]:
         for list_id, account_id, market_id, kind, stage, client_id, _, _, *order_ids in self._rows("order_lists"):
             ids = tuple(order_id for order_id in order_ids if order_id)
-            yield views.OrderListRow(list_id, account_id, market_id, kind, stage, _text(client_id), ids)
+            has_entered = stage != Stage.WORKING
+            yield views.OrderListRow(list_id, account_id, market_id, kind, has_entered, _text(client_id), ids)
 
     def holds(self) -> Iterator[views.HoldRow]:
         for key, account_id, asset_id, amount_units in self._rows("holds"):

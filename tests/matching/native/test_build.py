@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ def test_an_unchanged_source_is_not_built_again(monkeypatch: pytest.MonkeyPatch)
     assert path.exists()
     monkeypatch.setattr(build, "compile_into", lambda *_: pytest.fail("it was built again"))
     assert build.library() == path
+    assert build.built() == path
 
 
 def test_what_was_built_is_found_without_a_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -33,12 +33,22 @@ def test_the_name_says_what_it_is_made_of(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(names) == 4
 
 
-def test_builds_side_by_side_make_one_library(tmp_path: Path) -> None:
-    with ThreadPoolExecutor(3) as pool:
-        paths = set(pool.map(lambda _: build.library(tmp_path, defines=["SIDE_BY_SIDE"]), range(3)))
-    assert sorted(tmp_path.iterdir()) == sorted(paths)
-    assert len(paths) == 1
-    assert library.load(paths.pop()).nbp_rules_version() >= 3
+def test_of_processes_side_by_side_one_builds(tmp_path: Path) -> None:
+    words = f"""
+import pathlib
+from apps.matching.native import build
+compile_into = build.compile_into
+def counted(*given):
+    print("builds", flush=True)
+    return compile_into(*given)
+build.compile_into = counted
+print(build.library(pathlib.Path({str(tmp_path)!r}), optimised=build.QUICKLY))
+"""
+    running = [subprocess.Popen([sys.executable, "-c", words], stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    lines = [line for process in running for line in process.communicate()[0].splitlines()]
+    (path,) = tmp_path.iterdir()
+    assert sorted(lines) == [*[str(path)] * 3, "builds"]
+    assert library.load(path).nbp_rules_version() >= 3
 
 
 def test_without_a_compiler_it_says_what_was_tried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -56,7 +66,7 @@ def test_the_next_compiler_is_tried(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     broken = (sys.executable, "-c", "import sys; sys.exit(1)")
     working = next(compilers())
     monkeypatch.setattr(build, "compilers", lambda: iter([broken, working]))
-    assert build.library(tmp_path).exists()
+    assert build.library(tmp_path, optimised=build.QUICKLY).exists()
 
 
 def test_the_variable_names_a_compiler_with_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,10 +81,6 @@ def test_the_command_prints_the_path() -> None:
         [sys.executable, "-m", "apps.matching.native.build"], capture_output=True, text=True, check=True
     )
     assert done.stdout == f"{build.library()}\n"
-
-
-def test_sources_have_no_warnings(tmp_path: Path) -> None:
-    build.program(tmp_path / "submit", build.HERE / "examples" / "submit.c")
 
 
 def test_a_library_of_another_interface_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

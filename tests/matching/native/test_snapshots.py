@@ -28,7 +28,7 @@ def test_the_two_engines_take_turns(seed: int) -> None:
             turns = (PlainEngine if isinstance(turns, NativeEngine) else NativeEngine).restore(body)
             assert turns.snapshot() == body == through.snapshot()
             turns.validate()
-            for view in ("balances", "open_orders", "holds", "assets", "markets"):
+            for view in ("balances", "open_orders", "order_lists", "shares", "holds", "assets", "markets"):
                 assert list(getattr(turns, view)()) == list(getattr(through, view)()), view
             assert turns.counters() == through.counters()
 
