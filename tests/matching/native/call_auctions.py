@@ -7,9 +7,9 @@ from typing import Any
 from msgspec import structs
 
 from apps.streams.codec import encode_command, encode_set_asset
+from apps.streams.commands import PlaceOrder, SetClassState, SetMarketState
 from apps.streams.kinds import HaltCause, MarketState, OrderKind, TimeInForce
 from apps.streams.messages import AssetSettings, MarketSettings
-from apps.streams.records import PlaceOrder, SetClassState, SetMarketState
 from tests.oracle.streams import ASSETS, MARKETS, History
 
 

@@ -6,8 +6,7 @@ import pytest
 
 from apps.matching.engine import Engine as PlainEngine
 from apps.streams.codec import decode_events
-from apps.streams.kinds import HaltCause, MarketState, Reason, TradeFlag
-from apps.streams.records import (
+from apps.streams.events import (
     Allocated,
     AuctionPrice,
     HaltDistance,
@@ -17,6 +16,7 @@ from apps.streams.records import (
     RelayRefused,
     Trade,
 )
+from apps.streams.kinds import HaltCause, MarketState, Reason, TradeFlag
 from tests.matching.native.call_auctions import Calls
 from tests.oracle.agreement import agree
 from tests.oracle.engines import ENGINES

@@ -5,8 +5,8 @@ from random import Random
 import msgspec
 
 from apps.streams.codec import encode_command
+from apps.streams.commands import CancelOrder, Credit, PlaceOrder, SetMarket, SetMarketState
 from apps.streams.kinds import MarketState, OrderKind, Source, TimeInForce
-from apps.streams.records import CancelOrder, Credit, PlaceOrder, SetMarket, SetMarketState
 from tests.matching.native.test_settings_bodies import Pair, fields
 
 DIRECT = {"relay_seq": 0, "source": Source.DIRECT}

@@ -9,9 +9,10 @@ import pytest
 from apps.matching.engine import Engine as PlainEngine
 from apps.matching.native.engine import Engine as NativeEngine
 from apps.streams.codec import encode_command, encode_set_asset, stamp
+from apps.streams.commands import SetAsset, SetMarket
 from apps.streams.kinds import EventKind, Source
 from apps.streams.messages import AMOUNT_MAX, BODY_BYTES_MAX, AssetSettings, MarketSettings
-from apps.streams.records import CONTROL_HEAD_SIZE, FRAME_SIZE, SetAsset, SetMarket
+from apps.streams.records import CONTROL_HEAD_SIZE, FRAME_SIZE
 from tests.matching.engine.random_commands import START_MS, market
 
 EDGES = (

@@ -1,4 +1,4 @@
-/* The matching engine for other programs: stamped command frames in, event records out (apps/streams/records.py).
+/* The matching engine for other programs: stamped command frames in, event records out (apps/streams/commands.py, events.py).
 
    A pure state machine: no clock, no I/O, no global state. One engine belongs to one thread at a time. Bytes that a
    function gives out belong to the engine and stay valid until its next call.

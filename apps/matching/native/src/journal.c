@@ -1,6 +1,6 @@
 /* The events of the current call: numbered, with the command's id on them, packed one behind the other.
 
-   One function an event; the records' fields come from apps/streams/records.py. Fields that are not set are 0. */
+   One function an event; the records' fields come from apps/streams/events.py. Fields that are not set are 0. */
 #include "engine.h"
 
 static void *event_of(Engine *engine, u32 kind, u32 flags, u32 reason, u32 market_id, u64 account_id) {
