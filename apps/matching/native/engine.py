@@ -14,7 +14,8 @@ from apps.matching.engine import views
 from apps.matching.engine.engine import CLOSED_IDS_KEPT, RULES_VERSION
 from apps.matching.engine.errors import FrameError, InvariantBroken, RelayGap, SnapshotError, UnreadableVersion
 from apps.matching.engine.order_list import Stage
-from apps.matching.engine.snapshot import TABLES, state_hash
+from apps.matching.engine.snapshot import state_hash
+from apps.matching.engine.snapshot_tables import TABLES
 from apps.matching.native import library
 from apps.streams.kinds import HaltCause, MarketState, Reason, Waiting
 

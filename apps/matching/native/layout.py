@@ -17,7 +17,7 @@ from typing import Final, get_type_hints
 
 from apps.common import amounts
 from apps.matching.engine import (
-    breaker,
+    breaker_window,
     cancel_timer,
     client_ids,
     distance,
@@ -28,7 +28,7 @@ from apps.matching.engine import (
     order_list,
     phases,
     poison,
-    snapshot,
+    snapshot_tables,
     states,
     stop_order,
     timers,
@@ -68,7 +68,7 @@ def header() -> str:
 def _constants() -> Iterator[str]:
     values = {
         "RULES_VERSION": engine.RULES_VERSION,
-        "OLDEST_READABLE": snapshot.OLDEST_READABLE,
+        "OLDEST_READABLE": snapshot_tables.OLDEST_READABLE,
         "CLOSED_IDS_KEPT": engine.CLOSED_IDS_KEPT,
         "FRAME_SIZE": records.FRAME_SIZE,
         "MAX_PARTS": records.MAX_PARTS,
@@ -88,7 +88,7 @@ def _constants() -> Iterator[str]:
         "ICEBERG_PARTS_MAX": iceberg.PARTS_MAX,
         "SKIPS_MAX": poison.SKIPS_MAX,
         "TIMERS_RUN_MAX": timers.RUN_MAX,
-        "BREAKER_BUCKETS": breaker.BUCKETS,
+        "BREAKER_BUCKETS": breaker_window.BUCKETS,
         "HOUR_MS": halt.HOUR_MS,
         "HALT_LONGER_S": halt.LONGER_S,
         "HALT_S_MIN": messages.HALT_S_MIN,
@@ -192,13 +192,13 @@ def _struct(name: str, columns: Iterable[tuple[str, str]], size: int) -> Iterato
 
 
 def _snapshot() -> Iterator[str]:
-    yield f'#define SNAPSHOT_MAGIC "{snapshot.MAGIC.decode("ascii")}"'
-    yield f"#define SNAPSHOT_MAGIC_SIZE {len(snapshot.MAGIC)}"
-    yield f"#define TABLE_COUNT {len(snapshot.TABLES)}"
-    for number, table in enumerate(snapshot.TABLES):
+    yield f'#define SNAPSHOT_MAGIC "{snapshot_tables.MAGIC.decode("ascii")}"'
+    yield f"#define SNAPSHOT_MAGIC_SIZE {len(snapshot_tables.MAGIC)}"
+    yield f"#define TABLE_COUNT {len(snapshot_tables.TABLES)}"
+    for number, table in enumerate(snapshot_tables.TABLES):
         yield f"#define TABLE_{table.name.upper()} {number}"
         yield from _struct(f"{_camel(table.name)}Row", table.columns, table.row.size)
-    rows = ", ".join(f'{{"{table.name}", {table.row.size}, {table.since}}}' for table in snapshot.TABLES)
+    rows = ", ".join(f'{{"{table.name}", {table.row.size}, {table.since}}}' for table in snapshot_tables.TABLES)
     yield "typedef struct SnapshotTable { const char *name; uint32_t row_size; uint32_t since; } SnapshotTable;"
     yield f"static const SnapshotTable SNAPSHOT_TABLES[TABLE_COUNT] = {{ {rows} }};"
 
@@ -250,7 +250,7 @@ def _settings() -> Iterator[str]:
             if hints[name] is kind:
                 yield f'    X({name}, "{name}", {position}, {int(values.get(name, 0))}LL) \\'
         yield ""
-    rules = [table for table in snapshot.TABLES if table.name.endswith("_rules")]
+    rules = [table for table in snapshot_tables.TABLES if table.name.endswith("_rules")]
     for table in rules:
         columns = [name for name, _ in table.columns if name != "market_id"]
         each = " ".join(f"X({name}, {int(values[name])})" for name in columns)

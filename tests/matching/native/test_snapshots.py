@@ -7,7 +7,7 @@ import pytest
 
 from apps.matching.engine import Engine as PlainEngine
 from apps.matching.engine import InvariantBroken, RelayGap, SnapshotError
-from apps.matching.engine.snapshot import OLDEST_READABLE
+from apps.matching.engine.snapshot_tables import OLDEST_READABLE
 from apps.matching.native.engine import Engine as NativeEngine
 from tests.matching.engine.random_orders import Commands
 
