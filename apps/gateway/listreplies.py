@@ -7,9 +7,9 @@ from typing import Any
 from apps.gateway import errors
 from apps.gateway.dialect import CONTINGENCIES
 from apps.gateway.markets import Market
-from apps.gateway.replies import canceled_order, new_order, view_of
-from apps.streams.events import InternalReject, ListChanged, ListDuplicate, ListRejected, OrderAccepted, OrderClosed
-from apps.streams.kinds import ListStatus, Reason
+from apps.gateway.replies import new_order, view_of
+from apps.streams.events import InternalReject, ListChanged, ListDuplicate, ListRejected, OrderAccepted
+from apps.streams.kinds import ListStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,32 +78,3 @@ def placed_list(events: Sequence[Any], market: Market, response_type: str) -> di
 
 def order_ids(event: ListChanged) -> list[int]:
     return [order_id for order_id in (event.order_id_1, event.order_id_2, event.order_id_3) if order_id]
-
-
-def canceled_lists(events: Sequence[Any], market: Market) -> dict[int, dict[str, Any]]:
-    """{order id: the answer in list form} of every order that a cancel ended with its list.
-
-    A list ends whole: the order that was cancelled by its user, the others because of it.
-    """
-    closed = {
-        event.order_id: event for event in events if isinstance(event, OrderClosed) and event.market_id == market.id
-    }
-    found: dict[int, dict[str, Any]] = {}
-    for event in events:
-        if not isinstance(event, ListChanged) or event.status != ListStatus.ALL_DONE or event.market_id != market.id:
-            continue
-        ended = [closed[order_id] for order_id in order_ids(event) if order_id in closed]
-        if not any(each.reason == Reason.CANCELED_BY_USER for each in ended):
-            continue
-        view = ListView(
-            event.list_id, event.list_client_id, event.list_kind, True, event.cmd_ms,
-            tuple((each.order_id, each.client_id) for each in ended),
-        )  # fmt: skip
-        cancel_id = next((each.cancel_client_id for each in ended if each.cancel_client_id), "")
-        reports = [
-            {**report, "clientOrderId": cancel_id or report["clientOrderId"]}
-            for report in (canceled_order(each, market, event.list_id) for each in ended)
-        ]
-        answer = {**order_list(view, market), "orderReports": reports}
-        found |= dict.fromkeys((each.order_id for each in ended), answer)
-    return found

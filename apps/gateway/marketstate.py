@@ -24,7 +24,8 @@ def state_of(market: Market, public: PublicMarket | None) -> dict[str, Any]:
     }  # fmt: skip
     if public is None or public.state is None or public.state["state"] != market.state:
         return told
-    told["cause"] = HaltCause(public.state["cause"]).name
+    cause = HaltCause(public.state["cause"])
+    told["cause"] = cause.name if cause else None
     for name, of_record in (("rule", "rule"), ("until", "until"), ("resumesAt", "reopens")):
         told[name] = public.state.get(of_record) or None
     auction, distance = public.auction, public.distance

@@ -9,10 +9,11 @@ from typing import Any
 
 from apps.gateway import errors
 from apps.gateway.batcher import Batcher
+from apps.gateway.cancelreplies import canceled
 from apps.gateway.coremonitor import CoreMonitor
 from apps.gateway.filters import check_filters
 from apps.gateway.listform import ListForm
-from apps.gateway.listreplies import ListRepeat, ListView, canceled_lists, order_list, placed_list
+from apps.gateway.listreplies import ListRepeat, ListView, order_list, placed_list
 from apps.gateway.markets import Market, Markets
 from apps.gateway.orderform import new_client_id
 from apps.gateway.orders import is_stale, own_events
@@ -71,9 +72,9 @@ class OrderLists:
             records = await self._batcher.send(
                 CancelOrder(market_id=market.id, account_id=account_id, order_id=order_id, cancel_client_id=cancel_id)
             )
-            answer = canceled_lists(own_events(records, account_id), market).get(order_id)
-            if answer is not None:
-                return answer
+            answers = await canceled(own_events(records, account_id), market, account_id, self._reads)
+            if order_id in answers:
+                return answers[order_id]
         raise errors.list_cancel_refused()
 
     async def _named(

@@ -6,16 +6,16 @@ from typing import Any
 from apps.common.clock import now_ms
 from apps.gateway import errors
 from apps.gateway.batcher import Batcher
+from apps.gateway.cancelreplies import canceled, is_canceled
 from apps.gateway.coremonitor import CoreMonitor
 from apps.gateway.filters import check_filters
-from apps.gateway.listreplies import canceled_lists
 from apps.gateway.markets import Market, Markets
 from apps.gateway.orderform import OrderForm, new_client_id, parse_order
 from apps.gateway.reads import Reads
-from apps.gateway.replies import Duplicate, OrderView, canceled_order, new_order, placed
+from apps.gateway.replies import Duplicate, OrderView, new_order, placed
 from apps.streams.codec import decode_event, encode_command
 from apps.streams.commands import CancelAll, CancelOrder, PlaceOrder, SetCancelTimer
-from apps.streams.events import CancelTimerSet, InternalReject, ListRejected, OrderClosed, OrderRejected
+from apps.streams.events import CancelTimerSet, InternalReject, ListRejected, OrderRejected
 from apps.streams.kinds import EventKind, Reason, TimerFlag
 
 
@@ -102,7 +102,7 @@ class Orders:
             if is_canceled(event) and (
                 event.order_id == order_id if order_id is not None else event.client_id == client_id
             ):
-                return canceled_lists(events, market).get(event.order_id) or canceled_order(event, market)
+                return (await canceled(events, market, account_id, self._reads))[event.order_id]
         raise errors.cancel_refused()
 
     async def cancel_all(self, values: dict[str, Any], account_id: int) -> list[dict[str, Any]]:
@@ -111,16 +111,12 @@ class Orders:
         self._monitor.check_cancel()
         records = await self._batcher.send(CancelAll(market_id=market.id, account_id=account_id))
         events = own_events(records, account_id)
-        lists = canceled_lists(events, market)
-        closed = [
-            lists.get(event.order_id) or canceled_order(event, market)
-            for event in events
-            if is_canceled(event) and event.market_id == market.id
-        ]
+        answers = await canceled(events, market, account_id, self._reads)
+        closed = [answers[event.order_id] for event in events if is_canceled(event) and event.order_id in answers]
         if not closed:
             raise errors.cancel_refused()
         # A list stands there once, whichever of its orders was cancelled first.
-        return [answer for place, answer in enumerate(closed) if answer not in closed[:place]]
+        return list({id(answer): answer for answer in closed}.values())
 
     async def cancel_all_after(self, timeout_ms: int, account_id: int) -> dict[str, int]:
         """The dead man's switch: cancel the account's orders, in every market, `timeout_ms` from now; 0 stops it."""
@@ -132,11 +128,6 @@ class Orders:
                 return {"currentTime": event.cmd_ms, "triggerTime": event.due_ms}
         # The engine does not know the account: it has never had money, and so has no orders.
         raise errors.cancel_refused()
-
-
-def is_canceled(event: Any) -> bool:
-    """By this command: timers that ran before it end orders too, and those are not its answer."""
-    return isinstance(event, OrderClosed) and event.reason == Reason.CANCELED_BY_USER
 
 
 def own_events(records: list[bytes], account_id: int) -> list[Any]:

@@ -19,16 +19,26 @@ from apps.gateway.listreplies import ListView
 from apps.gateway.markets import Market, Markets
 from apps.gateway.replies import Fill, OrderView, fee_asset
 from apps.gateway.settled import Settled
-from apps.streams.kinds import ListStatus, OrderStatus, Side
+from apps.streams.kinds import ListKind, ListStatus, OrderStatus, Side
 from apps.streams.shards import last_order_id, order_ids_after
 
 OPEN: Final = [int(OrderStatus.NEW), int(OrderStatus.PARTIALLY_FILLED), int(OrderStatus.PENDING_NEW)]
 
+# Neither entered to wait for its trigger, nor to work.
+_IS_PENDING: Final = (
+    "o.order_list_id NOT IN (0, o.id) AND NOT o.is_waiting AND o.working_ms = 0 AND EXISTS"
+    f" (SELECT FROM orders_orderlist l WHERE l.id = o.order_list_id AND l.kind <> {int(ListKind.OCO)})"
+)
+_MET: Final = (
+    "SELECT max(p.prevented_id) FROM orders_preventedmatch p WHERE p.taker_order_id = o.id OR p.maker_order_id = o.id"
+)
+_ENDED_BY_STP: Final = int(OrderStatus.EXPIRED_IN_MATCH)
+_PREVENTED_ID: Final = f"CASE WHEN o.prevented_lots > 0 OR o.status = {_ENDED_BY_STP} THEN ({_MET}) ELSE 0 END"
 _ORDER: Final = (
     "o.id, o.client_order_id, o.side, o.kind, o.time_in_force, o.stp_mode, o.price_ticks, o.quantity_lots, "
     "o.budget_units, o.filled_lots, o.filled_quote_units, o.status, o.created_ms, o.updated_ms, o.display_lots, "
     "o.expires_ms, o.prevented_lots, o.reason, o.stop_price_ticks, o.trailing_bips, o.is_waiting, o.working_ms, "
-    "o.order_list_id, o.market_id"
+    f"o.order_list_id, {_IS_PENDING}, {_PREVENTED_ID}, o.market_id"
 )
 _BY_ID: Final = f"SELECT {_ORDER} FROM orders_order o WHERE o.id = %s AND o.account_id = %s"  # noqa: S608
 _OF_SHARD: Final = "o.id BETWEEN %s AND %s"
@@ -87,6 +97,7 @@ class OwnTrade:
     fee_units: int
     fee_asset: str
     time_ms: int
+    list_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +190,17 @@ class Reads:
         )
         fills = tuple(Fill(row[0], row[3], row[4], row[7], _fee_asset(market, row, is_taker=True)) for row in trades)
         return _view(rows[0], fills), market
+
+    async def closed_orders(self, account_id: int, order_ids: Sequence[int]) -> dict[int, OrderView]:
+        """Orders that have ended, as far as they can be read: what asks has happened, and is answered without them."""
+        try:
+            rows = await self._settled_rows(
+                f"SELECT {_ORDER} FROM orders_order o WHERE o.account_id = %s AND o.id = ANY(%s)",  # noqa: S608
+                (account_id, list(order_ids)),
+            )
+        except errors.ApiError:
+            return {}
+        return {row[0]: _view(row) for row in rows}
 
     async def open_orders(self, account_id: int, market: Market | None) -> list[tuple[OrderView, Market]]:
         query, parameters = _OPEN_OF_ACCOUNT, [account_id, *self._order_ids]
@@ -293,7 +315,10 @@ class Reads:
             if end_ms is not None:
                 high = await first_trade_at(connection, market.id, end_ms + 1)
             for side in ("taker", "maker"):
-                query = f"SELECT {_TRADE} FROM orders_trade t WHERE t.{side}_account_id = %s AND t.market_id = %s"  # noqa: S608
+                query = (
+                    f"SELECT {_TRADE}, (SELECT o.order_list_id FROM orders_order o WHERE o.id = t.{side}_order_id)"  # noqa: S608
+                    f" FROM orders_trade t WHERE t.{side}_account_id = %s AND t.market_id = %s"
+                )
                 parameters = [account_id, market.id]
                 if order_id is not None:
                     query, parameters = query + f" AND t.{side}_order_id = %s", [*parameters, order_id]
@@ -334,6 +359,12 @@ class Reads:
             Share(order, account, final, allocated, tuple(got[account])) for order, account, final, allocated in rows
         ]
 
+    async def fee_tier(self, account_id: int) -> int:
+        """The account's tier as of the last computation; 0 where there was none."""
+        query = "SELECT tier FROM orders_feetierchange WHERE account_id = %s ORDER BY day DESC LIMIT 1"
+        rows = await self._rows(query, (account_id,))
+        return int(rows[0][0]) if rows else 0
+
     # -- balances -----------------------------------------------------------------------------------------------------
     async def balances(self, account_id: int) -> dict[int, tuple[int, int]]:
         """{asset id: (available units, held units)}, every asset named, zeros included."""
@@ -369,7 +400,8 @@ def _fee_asset(market: Market, row: Sequence[Any], *, is_taker: bool) -> str:
 
 
 def _own_trade(market: Market, row: Sequence[Any], *, is_maker: bool) -> OwnTrade:
-    trade_id, maker_order, taker_order, price, lots, quote_units, taker_is_buyer, taker_fee, maker_fee, time_ms = row
+    trade_id, maker_order, taker_order, price, lots, quote_units, taker_is_buyer = row[:7]
+    taker_fee, maker_fee, time_ms, list_id = row[7:]
     return OwnTrade(
         trade_id=trade_id,
         order_id=maker_order if is_maker else taker_order,
@@ -381,4 +413,5 @@ def _own_trade(market: Market, row: Sequence[Any], *, is_maker: bool) -> OwnTrad
         fee_units=maker_fee if is_maker else taker_fee,
         fee_asset=_fee_asset(market, row, is_taker=not is_maker),
         time_ms=time_ms,
+        list_id=list_id,
     )

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from apps.gateway import errors
 from apps.gateway.batcher import Batcher
-from apps.gateway.listreplies import canceled_lists
+from apps.gateway.cancelreplies import canceled, is_canceled
 from apps.gateway.markets import Market, Markets
 from apps.gateway.orderform import OrderForm, new_client_id
-from apps.gateway.orders import Orders, is_canceled, is_stale, own_events
+from apps.gateway.orders import Orders, is_stale, own_events
 from apps.gateway.reads import Reads
-from apps.gateway.replies import Duplicate, canceled_order, canceled_view, new_order, placed
+from apps.gateway.replies import Duplicate, canceled_view, new_order, placed
 from apps.streams.codec import encode_replace
 from apps.streams.commands import ReplaceOrder
 from apps.streams.events import CancelRejected
@@ -56,7 +56,7 @@ class Replacements:
             await self._reads.reload_markets()
             form = self._form(values, account_id)
             records = await self._batcher.send_run(encode_replace(head, form.command))
-        cancel, new = self._cancel_half(records, head, market), await self._new_half(records, form)
+        cancel, new = await self._cancel_half(records, head, market), await self._new_half(records, form)
         if new[0] == SUCCESS and isinstance(new[1], Duplicate):
             cancel, new = await self._again(head, form, new[1])
         return _answer(cancel, new)
@@ -70,7 +70,7 @@ class Replacements:
                 raise
             raise errors.replace_failed(_data(UNTRIED, (FAILURE, error.body()))) from error
 
-    def _cancel_half(self, records: list[bytes], head: ReplaceOrder, market: Market) -> Half:
+    async def _cancel_half(self, records: list[bytes], head: ReplaceOrder, market: Market) -> Half:
         events = own_events(records, head.account_id)
         for event in events:
             if isinstance(event, CancelRejected):
@@ -78,7 +78,7 @@ class Replacements:
             if is_canceled(event) and (
                 event.order_id == head.order_id if head.order_id else event.client_id == head.client_id
             ):
-                return SUCCESS, canceled_lists(events, market).get(event.order_id) or canceled_order(event, market)
+                return SUCCESS, (await canceled(events, market, head.account_id, self._reads))[event.order_id]
         return UNTRIED
 
     async def _new_half(self, records: list[bytes], form: OrderForm) -> Half:

@@ -90,6 +90,10 @@ class OrderView:
     working_ms: int = 0
     # The order list that it is a member of, 0 for none.
     list_id: int = 0
+    # A pending order of a list whose turn has not come; it stays so where it ends before.
+    is_pending: bool = False
+    # The last prevented match that took something off it, 0 for none.
+    prevented_id: int = 0
     fills: tuple[Fill, ...] = ()
     prevented: tuple[Prevented, ...] = ()
 
@@ -100,8 +104,9 @@ class OrderView:
 
     @property
     def is_working(self) -> bool:
-        """Neither in review nor waiting for its trigger."""
-        return self.status != OrderStatus.PENDING_NEW and not self.is_waiting
+        """Not in review, nor waiting for its trigger or its turn, and it did not end in one of them."""
+        waits = self.status == OrderStatus.PENDING_NEW or self.is_waiting or self.is_pending
+        return not waits and self.reason not in _ENDS_OF_REVIEW
 
     @property
     def lost_lots(self) -> int:
@@ -109,6 +114,9 @@ class OrderView:
         if self.status == OrderStatus.EXPIRED_IN_MATCH:
             return self.shown_lots - self.filled_lots
         return self.prevented_lots
+
+
+_ENDS_OF_REVIEW: Final = frozenset({Reason.PARK_EXPIRED, Reason.REJECTED_BY_STAFF})
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +156,9 @@ def view_of(accepted: OrderAccepted, events: Sequence[Any], market: Market, list
     met: list[PreventedMatch] = []
     ended: dict[int, OrderClosed] = {}
     quote_units, lots, prevented_lots, reason = 0, 0, 0, 0
-    is_waiting = bool(accepted.flags & (AcceptedFlag.WAITING | AcceptedFlag.PENDING))
+    is_waiting, is_pending = bool(accepted.flags & AcceptedFlag.WAITING), bool(accepted.flags & AcceptedFlag.PENDING)
     working_ms = 0
-    status = OrderStatus.PENDING_NEW if accepted.flags & AcceptedFlag.PENDING else OrderStatus.NEW
+    status = OrderStatus.PENDING_NEW if is_pending else OrderStatus.NEW
     for event in events:
         if isinstance(event, OrderClosed):
             ended[event.order_id] = event
@@ -171,7 +179,7 @@ def view_of(accepted: OrderAccepted, events: Sequence[Any], market: Market, list
         elif isinstance(event, OrderParked) and event.order_id == own:
             status = OrderStatus.PENDING_NEW
         elif isinstance(event, PendingEntered) and event.order_id == own:
-            status, is_waiting = OrderStatus.NEW, bool(event.flags & EnteredFlag.WAITING)
+            status, is_pending, is_waiting = OrderStatus.NEW, False, bool(event.flags & EnteredFlag.WAITING)
             working_ms = event.cmd_ms
         elif isinstance(event, OrderTriggered) and event.order_id == own:
             is_waiting, working_ms = False, event.cmd_ms
@@ -199,6 +207,8 @@ def view_of(accepted: OrderAccepted, events: Sequence[Any], market: Market, list
         is_waiting=is_waiting,
         working_ms=working_ms,
         list_id=list_id,
+        is_pending=is_pending,
+        prevented_id=met[-1].prevented_id if met else 0,
         fills=tuple(fills),
         prevented=tuple(_prevented(event, ended, accepted.quantity_lots - lots - prevented_lots) for event in met),
     )
@@ -233,8 +243,10 @@ def new_order(view: OrderView, market: Market, response_type: str) -> dict[str, 
     }
     if response_type == "ACK":
         return answer
-    answer |= _numbers(view, market)
+    answer |= _numbers(view, market) | _stop_price(view, market)
     answer |= {"workingTime": working_time(view)}
+    answer |= _iceberg(view, market) | _conditional(view, market)
+    answer["selfTradePreventionMode"] = STP_NAMES[view.stp_mode]
     if response_type == "FULL":
         answer["fills"] = [
             {
@@ -248,13 +260,15 @@ def new_order(view: OrderView, market: Market, response_type: str) -> dict[str, 
         ]
         if view.prevented:
             answer["preventedMatches"] = [_prevented_match(each, market) for each in view.prevented]
-    answer |= _conditional(view, market)
-    if view.stop_price_ticks:
-        answer["stopPrice"] = market.price(view.stop_price_ticks)
-    if view.display_lots:
-        answer["icebergQty"] = market.quantity(view.display_lots)
-    answer["selfTradePreventionMode"] = STP_NAMES[view.stp_mode]
     return answer
+
+
+def _stop_price(view: OrderView, market: Market) -> dict[str, Any]:
+    return {"stopPrice": market.price(view.stop_price_ticks)} if view.stop_price_ticks else {}
+
+
+def _iceberg(view: OrderView, market: Market) -> dict[str, Any]:
+    return {"icebergQty": market.quantity(view.display_lots)} if view.display_lots else {}
 
 
 def _prevented_match(each: Prevented, market: Market) -> dict[str, Any]:
@@ -271,31 +285,48 @@ def _prevented_match(each: Prevented, market: Market) -> dict[str, Any]:
 
 
 def _conditional(view: OrderView, market: Market) -> dict[str, Any]:
-    """Fields that only some orders have. `goodTillDate` is ours."""
+    """Fields that only some orders have. `goodTillDate` and `rejectReason` are ours."""
     found: dict[str, Any] = {}
     if view.trailing_bips:
         found["trailingDelta"] = view.trailing_bips
     if view.expires_ms:
         found["goodTillDate"] = view.expires_ms
     if view.status == OrderStatus.EXPIRED:
-        found["expiryReason"] = expiry_reason(view.reason, view.time_in_force)
+        found["expiryReason"] = expiry_reason(view, view.reason)
+    if (word := reject_reason(view.reason)) != "NONE":
+        found["rejectReason"] = word
     if view.lost_lots:
-        if view.prevented:
-            found["preventedMatchId"] = view.prevented[-1].prevented_id
+        if view.prevented_id:
+            found["preventedMatchId"] = view.prevented_id
         found["preventedQuantity"] = market.quantity(view.lost_lots)
     return found
 
 
-def expiry_reason(reason: int, time_in_force: int) -> str:
+def expiry_reason(view: OrderView, reason: int) -> str:
     """The dialect's word for why an order expired; ours where it has none."""
     if reason == Reason.NO_LIQUIDITY:
-        return UNFILLED.get(time_in_force, "INSUFFICIENT_LIQUIDITY")
+        return UNFILLED.get(view.time_in_force, "INSUFFICIENT_LIQUIDITY")
     if reason == Reason.BREAKER:
         return "EXECUTION_RULE_PRICE_RANGE_EXCEEDED"
+    if reason == Reason.LIST_ENDED:
+        return "OTO_PHASE_ONE_EXPIRED" if view.is_pending else "OCO_TRIGGER"
     # A triggered order is checked like a new one, and ends where that would be refused.
     return "REJECTED" if reason in errors.REFUSALS else Reason(reason).name
 
 
+def reject_reason(reason: int) -> str:
+    """Why an accepted order was refused later: at its trigger, at its turn, in review. The dialect's word (`r`), or
+    ours; NONE for every other end.
+    """
+    if reason in errors.REFUSALS or reason == Reason.REJECTED_BY_STAFF:
+        return REJECTIONS.get(reason, Reason(reason).name)
+    return "NONE"
+
+
+REJECTIONS: Final = {
+    int(Reason.INSUFFICIENT_BALANCE): "INSUFFICIENT_BALANCES", int(Reason.WOULD_MATCH): "WOULD_MATCH_IMMEDIATELY",
+    int(Reason.WOULD_TRIGGER): "STOP_PRICE_WOULD_TRIGGER_IMMEDIATELY", int(Reason.LIST_LEGS): "OCO_BAD_PRICES",
+}  # fmt: skip
 UNFILLED: Final = {
     int(TimeInForce.IOC): "UNFILLED_IOC_QUANTITY_EXPIRED", int(TimeInForce.FOK): "UNFILLED_FOK_ORDER_EXPIRED",
 }  # fmt: skip
@@ -360,6 +391,9 @@ def canceled_view(view: OrderView, market: Market, cancel_client_id: str) -> dic
         "clientOrderId": cancel_client_id or view.client_id,
         "transactTime": view.updated_ms,
         **_numbers(view, market),
+        **_stop_price(view, market),
+        **_iceberg(view, market),
+        **_conditional(view, market),
         "selfTradePreventionMode": STP_NAMES[view.stp_mode],
     }
 

@@ -165,7 +165,7 @@ class AccountFeed:
             status=OrderStatus.PENDING_NEW if waits or pending else OrderStatus.NEW, created_ms=event.cmd_ms,
             updated_ms=event.cmd_ms, display_lots=event.display_lots, expires_ms=event.expires_ms,
             stop_price_ticks=event.stop_price_ticks, trailing_bips=event.trailing_bips,
-            is_waiting=bool(event.flags & AcceptedFlag.WAITING), list_id=list_id,
+            is_waiting=bool(event.flags & AcceptedFlag.WAITING), list_id=list_id, is_pending=pending,
         )  # fmt: skip
         self._orders[event.order_id] = Known(view, event.market_id)
         # A market buy by quantity and a pending order hold nothing; its balances did not change.
@@ -216,7 +216,7 @@ class AccountFeed:
         if known is None:
             log.error("the end of an order that is not known", order_id=event.order_id, seq=event.seq)
             return
-        view = replace(known.view, status=event.status)
+        view = replace(known.view, status=event.status, reason=event.reason)
         if event.status == OrderStatus.EXPIRED_IN_MATCH and match is not None:
             self._report("TRADE_PREVENTION", view, event, prevented=match)
             return
@@ -278,8 +278,9 @@ class AccountFeed:
             return
         waits = bool(event.flags & EnteredFlag.WAITING)
         known.view = replace(
-            known.view, status=OrderStatus.NEW, is_waiting=waits, working_ms=0 if waits else event.cmd_ms
-        )
+            known.view, status=OrderStatus.NEW, is_pending=False, is_waiting=waits,
+            working_ms=0 if waits else event.cmd_ms,
+        )  # fmt: skip
         self._report("NEW", known.view, event)
 
     def _list_changed(self, event: ListChanged, lists: list[ListChanged]) -> None:

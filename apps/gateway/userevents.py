@@ -5,7 +5,7 @@ from typing import Any, Final
 from apps.common.amounts import format_units
 from apps.gateway.dialect import CONTINGENCIES, NO_LIST, SIDE_NAMES, STATUS_NAMES, STP_NAMES, TIF_NAMES, TYPE_NAMES
 from apps.gateway.markets import Market, Markets
-from apps.gateway.replies import OrderView, expiry_reason, fee_asset
+from apps.gateway.replies import OrderView, expiry_reason, fee_asset, reject_reason
 from apps.streams.events import ListChanged, MoneyMoved, PreventedMatch, Trade
 from apps.streams.kinds import CommandKind, ListStatus, OrderStatus, StpMode, TradeFlag
 from apps.streams.kinds import Side as SideKind
@@ -51,7 +51,7 @@ def execution_report(
         "C": view.client_id if canceled else "",
         "x": kind,
         "X": STATUS_NAMES[view.status],
-        "r": "NONE",
+        "r": reject_reason(event.reason) if kind in ("EXPIRED", "REJECTED") else "NONE",
         "i": view.order_id,
         "l": market.quantity(last_lots),
         "z": market.quantity(view.filled_lots),
@@ -71,12 +71,12 @@ def execution_report(
         "W": view.working_ms or view.created_ms,
         "V": STP_NAMES[view.stp_mode],
     }
-    if view.is_waiting:
+    if not view.is_working:
         del report["W"]  # it is there once the order works
     if view.trailing_bips:
         report["d"] = view.trailing_bips
     if kind == "EXPIRED" and view.status == OrderStatus.EXPIRED:
-        report["eR"] = expiry_reason(event.reason, view.time_in_force)
+        report["eR"] = expiry_reason(view, event.reason)
     if prevented is not None:
         report |= _prevention(prevented, view, market)
     return report

@@ -156,7 +156,8 @@ function expiryText(reason) {
   const words = {
     INSUFFICIENT_LIQUIDITY: "nothing in the book could fill it", UNFILLED_IOC_QUANTITY_EXPIRED: "nothing more could fill it at once",
     UNFILLED_FOK_ORDER_EXPIRED: "the book could not fill all of it at once", EXPIRED_BY_TIME: "its time was over",
-    LIST_ENDED: "another order of its list ended it",
+    OCO_TRIGGER: "the other order of its pair began", OTO_PHASE_ONE_EXPIRED: "the order before it ended unfilled",
+    PARK_EXPIRED: "nobody reviewed it in time",
     EXECUTION_RULE_PRICE_RANGE_EXCEEDED: "trading halts at its price", REJECTED: "it could not be placed when its time came",
   };
   return words[reason] === undefined ? "" : `, because ${words[reason]}`;

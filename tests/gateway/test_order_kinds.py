@@ -154,7 +154,9 @@ def test_expire_maker(alice: Client) -> None:
     assert taker["preventedMatches"][0]["makerPreventedQuantity"] == "0.30000000"
     assert "takerPreventedQuantity" not in taker["preventedMatches"][0]
     shown = status(alice, maker)
-    assert (shown["status"], shown["preventedQuantity"]) == ("EXPIRED_IN_MATCH", "0.30000000")
+    assert (shown["status"], shown["preventedQuantity"], shown["preventedMatchId"]) == (
+        "EXPIRED_IN_MATCH", "0.30000000", taker["preventedMatches"][0]["preventedMatchId"],
+    )  # fmt: skip
 
 
 def test_expire_both(alice: Client) -> None:

@@ -12,6 +12,7 @@ from tests.gateway.test_stop_orders import print_at
 
 OCO, OTO, OTOCO, OLD = "/api/v3/orderList/oco", "/api/v3/orderList/oto", "/api/v3/orderList/otoco", "/api/v3/order/oco"
 LIST = "/api/v3/orderList"
+MARKET = {"symbol": "BTCUSDT"}
 SELL: dict[str, Any] = {
     "symbol": "BTCUSDT", "side": "SELL", "quantity": "0.1", "aboveType": "LIMIT_MAKER", "abovePrice": "52000",
     "belowType": "STOP_LOSS", "belowStopPrice": "48000",
@@ -80,7 +81,8 @@ def test_the_fill_of_one_leg_ends_the_other(alice: Client, bob: Client) -> None:
     placed = alice.ok("POST", OCO, **SELL)
     bob.limit("BUY", "52000.00", "0.04")
     assert statuses(alice, placed) == ["PARTIALLY_FILLED", "EXPIRED"]
-    assert status(alice, placed["orders"][1])["expiryReason"] == "LIST_ENDED"
+    assert status(alice, placed["orders"][1])["expiryReason"] == "OCO_TRIGGER"
+    assert {trade["orderListId"] for trade in alice.ok("GET", "/api/v3/myTrades", **MARKET)} >= {placed["orderListId"]}
     bob.limit("BUY", "52000.00", "0.06")
     assert statuses(alice, placed) == ["FILLED", "EXPIRED"]
     ended = alice.ok("GET", LIST, orderListId=placed["orderListId"])
@@ -97,8 +99,8 @@ def test_the_trigger_of_the_stop_ends_the_limit(alice: Client, bob: Client, caro
 
 @pytest.mark.parametrize("by", ["list id", "list client id", "order", "all"])
 def test_cancelling_ends_the_whole_list(alice: Client, by: str) -> None:
-    placed = alice.ok("POST", OCO, **SELL, listClientOrderId="list")
-    market = {"symbol": "BTCUSDT"}
+    placed = alice.ok("POST", OCO, **SELL, aboveIcebergQty="0.02", listClientOrderId="list")
+    market = MARKET
     if by == "list id":
         answer = alice.ok("DELETE", LIST, **market, orderListId=placed["orderListId"], newClientOrderId="bye")
         assert {report["clientOrderId"] for report in answer["orderReports"]} == {"bye"}
@@ -114,7 +116,11 @@ def test_cancelling_ends_the_whole_list(alice: Client, by: str) -> None:
     assert [(report["status"], report["orderListId"]) for report in answer["orderReports"]] == [
         ("CANCELED", placed["orderListId"])
     ] * 2
-    assert {report["orderId"] for report in answer["orderReports"]} == {each["orderId"] for each in placed["orders"]}
+    assert answer["orders"] == placed["orders"]
+    above, below = answer["orderReports"]
+    assert [above["orderId"], below["orderId"]] == [each["orderId"] for each in placed["orders"]]
+    assert (above["icebergQty"], "stopPrice" in above) == ("0.02000000", False)
+    assert (below["stopPrice"], "icebergQty" in below) == ("48000.00000000", False)
     assert alice.balances()["BTC"] == ("10.00000000", "0.00000000")
     assert alice.refused("DELETE", LIST, **market, orderListId=placed["orderListId"]) == (
         400, -2011, "Unknown order list sent.",
@@ -141,9 +147,37 @@ def test_oto_brings_its_pending_order_once_the_working_one_is_filled(alice: Clie
 def test_oto_ends_with_its_working_order(alice: Client) -> None:
     placed = alice.ok("POST", OTO, **WORKING, **PENDING)
     alice.ok("DELETE", "/api/v3/order", symbol="BTCUSDT", orderId=placed["orders"][0]["orderId"])
-    assert statuses(alice, placed)[0] == "CANCELED"
-    assert statuses(alice, placed)[1] in ("CANCELED", "EXPIRED")
+    assert statuses(alice, placed) == ["CANCELED", "CANCELED"]
+    # The pending order never worked.
+    assert [status(alice, order)["workingTime"] > 0 for order in placed["orders"]] == [True, False]
     assert alice.ok("GET", "/api/v3/openOrders") == []
+
+
+def test_why_a_pending_order_expired(alice: Client, bob: Client) -> None:
+    """With its working order; or refused at its turn, and then for what."""
+    unfilled = {**WORKING, "workingTimeInForce": "IOC"}
+    placed = alice.ok("POST", OTO, **unfilled, **PENDING)
+    assert [report["expiryReason"] for report in placed["orderReports"]] == [
+        "UNFILLED_IOC_QUANTITY_EXPIRED", "OTO_PHASE_ONE_EXPIRED",
+    ]  # fmt: skip
+    assert status(alice, placed["orders"][1])["expiryReason"] == "OTO_PHASE_ONE_EXPIRED"
+    bob.limit("SELL", "49000.00", "0.1")
+    placed = alice.ok("POST", OTO, **WORKING, **{**PENDING, "pendingQuantity": "90"})
+    refused = placed["orderReports"][1]
+    assert (refused["status"], refused["expiryReason"], refused["rejectReason"], refused["workingTime"]) == (
+        "EXPIRED", "REJECTED", "INSUFFICIENT_BALANCES", -1,
+    )  # fmt: skip
+    shown = status(alice, placed["orders"][1])
+    assert (shown["rejectReason"], shown["isWorking"]) == ("INSUFFICIENT_BALANCES", False)
+
+
+def test_a_cancelled_list_names_its_filled_order_too(alice: Client, bob: Client) -> None:
+    placed = alice.ok("POST", OTO, **WORKING, pendingType="LIMIT_MAKER", pendingSide="SELL", pendingQuantity="0.09",
+                      pendingPrice="53000")  # fmt: skip
+    bob.limit("SELL", "49000.00", "0.1")
+    answer = alice.ok("DELETE", LIST, **MARKET, orderListId=placed["orderListId"])
+    assert answer["orders"] == placed["orders"]
+    assert [report["orderId"] for report in answer["orderReports"]] == [placed["orders"][1]["orderId"]]
 
 
 def test_otoco(alice: Client, bob: Client) -> None:

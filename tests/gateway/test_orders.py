@@ -1,7 +1,12 @@
 """Orders over REST, from the request to the settled record."""
 
+from datetime import date
+
+from apps.markets.models import Market
+from apps.markets.services import change_market_settings
+from apps.orders.models import FeeTierChange
 from tests.gateway.client import FORM, LIMIT, Client
-from tests.gateway.exchange import Exchange
+from tests.gateway.exchange import Exchange, wait_until
 
 
 def test_limit_order_rests_fills_and_is_settled(alice: Client, bob: Client) -> None:
@@ -123,6 +128,29 @@ def test_repeated_client_order_id(alice: Client, bob: Client) -> None:
     assert len(bob.ok("GET", "/api/v3/myTrades", symbol="BTCUSDT")) == 1
     new = alice.limit("BUY", "50001.00", "0.1", newClientOrderId="same")
     assert new["orderId"] > first["orderId"]
+
+
+def test_commission_rates_are_those_of_the_accounts_tier(exchange: Exchange, alice: Client) -> None:
+    market = Market.objects.get(symbol="ETHBTC")
+    change_market_settings(
+        symbol="ETHBTC", changes={"fees": [(1_000, 1_000), (-200, 1_500)]}, reason="tests", requested_by="tests"
+    )
+    exchange.wait_settled()
+    try:
+        assert alice.ok("GET", "/api/v3/account")["commissionRates"]["taker"] == "0.00100000"
+        FeeTierChange.objects.create(
+            account_id=alice.me.account_id, day=date(2026, 1, 1), tier=1, volume_units=0, outbox_key="tests"
+        )
+        found = wait_until(
+            lambda: (rates := alice.ok("GET", "/api/v3/account"))["takerCommission"] == 15 and rates["commissionRates"]
+        )
+        # Other markets have one tier only: the highest rate is told.
+        assert (found["maker"], found["taker"]) == ("0.00100000", "0.00150000")
+    finally:
+        change_market_settings(
+            symbol="ETHBTC", changes={"fees": market.settings().fees}, reason="tests", requested_by="tests"
+        )
+        exchange.wait_settled()
 
 
 def test_headers_count_what_was_used(exchange: Exchange, alice: Client) -> None:

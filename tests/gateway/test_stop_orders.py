@@ -147,6 +147,7 @@ def test_cancel_and_replace_of_what_waits(alice: Client) -> None:
     waiting = stop(alice, "STOP_LOSS", "SELL", stopPrice="49500")
     canceled = alice.ok("DELETE", ORDER, symbol="BTCUSDT", orderId=waiting["orderId"])
     assert (canceled["status"], canceled["type"], canceled["price"]) == ("CANCELED", "STOP_LOSS", "0.00000000")
+    assert canceled["stopPrice"] == "49500.00000000"
     waiting = stop(alice, "STOP_LOSS", "SELL", stopPrice="49500")
     answer = alice.ok(
         "POST", "/api/v3/order/cancelReplace", symbol="BTCUSDT", side="SELL", type="STOP_LOSS", quantity="0.1",

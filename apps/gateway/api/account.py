@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from apps.common.amounts import format_units
 from apps.gateway import errors
-from apps.gateway.dialect import NO_TRADE_GROUP, STP_NAMES
+from apps.gateway.dialect import NO_LIST, NO_TRADE_GROUP, STP_NAMES
 from apps.gateway.params import Flag, Integer, Symbol, Text
 from apps.gateway.reads import OwnPreventedMatch, OwnTrade
 from apps.gateway.registry import Call, Security, endpoint
@@ -33,7 +33,8 @@ PPM_PER_BASIS_POINT: Final = 100
 async def account(gateway: "Gateway", call: Call) -> dict[str, Any]:
     balances = await gateway.reads.balances(call.account_id)
     # Rates of the account's tier; where markets differ, the highest, so that nobody is promised less.
-    tiers = [market.fees[0] for market in gateway.markets.by_id.values()]
+    tier = await gateway.reads.fee_tier(call.account_id)
+    tiers = [market.fees[min(tier, len(market.fees) - 1)] for market in gateway.markets.by_id.values()]
     maker_ppm = max((maker for maker, _ in tiers), default=0)
     taker_ppm = max((taker for _, taker in tiers), default=0)
     assert call.credential is not None, "the endpoint has security"
@@ -185,7 +186,7 @@ def _trade(trade: OwnTrade, market: "Market") -> dict[str, Any]:
         "symbol": market.symbol,
         "id": trade.trade_id,
         "orderId": trade.order_id,
-        "orderListId": -1,
+        "orderListId": trade.list_id or NO_LIST,
         "price": market.price(trade.price_ticks),
         "qty": market.quantity(trade.quantity_lots),
         "quoteQty": format_units(trade.quote_units),

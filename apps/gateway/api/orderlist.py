@@ -1,6 +1,6 @@
 """Order lists over REST and the WebSocket API."""
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from apps.gateway import errors
 from apps.gateway.listform import (
@@ -14,7 +14,8 @@ from apps.gateway.listform import (
     parse_otoco,
 )
 from apps.gateway.listreplies import order_list
-from apps.gateway.params import Integer, Symbol, Text
+from apps.gateway.orderlists import Parse
+from apps.gateway.params import Integer, Param, Symbol, Text
 from apps.gateway.registry import Call, Security, endpoint
 from apps.streams.kinds import ListKind
 
@@ -27,41 +28,34 @@ FORM_CODES: Final = (
 )  # fmt: skip
 
 
-@endpoint(
-    "POST", "/api/v3/orderList/oco", security=Security.TRADE, params=OCO_PARAMS, ws="orderList.place.oco",
-    error_codes=FORM_CODES,
-)  # fmt: skip
-async def place_oco(gateway: "Gateway", call: Call) -> dict[str, Any]:
-    gateway.count_order(call, 2)
-    return await gateway.lists.place(ListKind.OCO, parse_oco, call.values, call.account_id)
+class Placing(NamedTuple):
+    """How one kind of list is placed; `orders` is what it counts as."""
+
+    path: str
+    ws: str
+    kind: ListKind
+    params: tuple[Param, ...]
+    parse: Parse
+    orders: int
 
 
-@endpoint(
-    "POST", "/api/v3/order/oco", security=Security.TRADE, params=OLD_OCO_PARAMS, ws="orderList.place",
-    error_codes=FORM_CODES,
-)  # fmt: skip
-async def place_old_oco(gateway: "Gateway", call: Call) -> dict[str, Any]:
-    """The OCO from before its legs were named by their place."""
-    gateway.count_order(call, 2)
-    return await gateway.lists.place(ListKind.OCO, parse_old_oco, call.values, call.account_id)
+def _declare(placing: Placing) -> None:
+    @endpoint(
+        "POST", placing.path, security=Security.TRADE, params=placing.params, ws=placing.ws, error_codes=FORM_CODES
+    )  # fmt: skip
+    async def place(gateway: "Gateway", call: Call) -> dict[str, Any]:
+        gateway.count_order(call, placing.orders)
+        return await gateway.lists.place(placing.kind, placing.parse, call.values, call.account_id)
 
 
-@endpoint(
-    "POST", "/api/v3/orderList/oto", security=Security.TRADE, params=OTO_PARAMS, ws="orderList.place.oto",
-    error_codes=FORM_CODES,
-)  # fmt: skip
-async def place_oto(gateway: "Gateway", call: Call) -> dict[str, Any]:
-    gateway.count_order(call, 2)
-    return await gateway.lists.place(ListKind.OTO, parse_oto, call.values, call.account_id)
-
-
-@endpoint(
-    "POST", "/api/v3/orderList/otoco", security=Security.TRADE, params=OTOCO_PARAMS, ws="orderList.place.otoco",
-    error_codes=FORM_CODES,
-)  # fmt: skip
-async def place_otoco(gateway: "Gateway", call: Call) -> dict[str, Any]:
-    gateway.count_order(call, 3)
-    return await gateway.lists.place(ListKind.OTOCO, parse_otoco, call.values, call.account_id)
+for _placing in (
+    Placing("/api/v3/orderList/oco", "orderList.place.oco", ListKind.OCO, OCO_PARAMS, parse_oco, 2),
+    # From before the legs of an OCO were named by their place.
+    Placing("/api/v3/order/oco", "orderList.place", ListKind.OCO, OLD_OCO_PARAMS, parse_old_oco, 2),
+    Placing("/api/v3/orderList/oto", "orderList.place.oto", ListKind.OTO, OTO_PARAMS, parse_oto, 2),
+    Placing("/api/v3/orderList/otoco", "orderList.place.otoco", ListKind.OTOCO, OTOCO_PARAMS, parse_otoco, 3),
+):
+    _declare(_placing)
 
 
 @endpoint(
