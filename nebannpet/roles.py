@@ -68,6 +68,8 @@ ROLES: Final = (
             Grant("markets_market", "SELECT, UPDATE"),
             Grant("markets_marketsettingschange", READ, ("applied_at",)),
             Grant("markets_asset", READ, ("asset_class",)),
+            Grant("accounts_accountsettings", KEEP),
+            Grant("accounts_allocationrule", EDIT),
             Grant("markets_classstatechange", READ, ("moved",)),
         ),
     ),

@@ -8,7 +8,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from apps.accounts.familyadmin import AllocationRuleAdmin, FamilyChangeAdmin
 from apps.accounts.models import ApiKey, TradingAccount, TradingTicket, User
+
+__all__ = ["AllocationRuleAdmin", "ApiKeyAdmin", "FamilyChangeAdmin", "TradingAccountAdmin", "UserAdmin"]
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]

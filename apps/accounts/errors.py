@@ -53,3 +53,29 @@ class TooManyAttempts(DomainError):
     """Refused without looking at the password, whether or not there is such an account."""
 
     code = "TOO_MANY_ATTEMPTS"
+
+
+class ChangePending(DomainError):
+    """An earlier request about the same account or rule waits for the engine."""
+
+    code = "CHANGE_PENDING"
+
+
+class FamilyNested(DomainError):
+    """A family has one head, which is in no other family."""
+
+    code = "FAMILY_NESTED"
+
+
+class InvalidAllocation(DomainError):
+    """No engine would take this rule."""
+
+    code = "INVALID_ALLOCATION"
+
+
+class UnknownAllocation(DomainError):
+    code = "UNKNOWN_ALLOCATION"
+
+
+class TooManyAllocations(DomainError):
+    code = "TOO_MANY_ALLOCATIONS"

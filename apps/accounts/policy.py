@@ -30,3 +30,5 @@ API_KEYS_PER_ACCOUNT_MAX: Final = 30
 API_KEY_LENGTH: Final = 64
 API_SECRET_LENGTH: Final = 64
 API_KEY_LABEL_LENGTH_MAX: Final = 60
+# T12: rules by which one account may place block orders. The engine keeps all of them in memory.
+ALLOCATION_RULES_PER_ACCOUNT_MAX: Final = 100

@@ -12,6 +12,7 @@ from typing import Final
 
 from django.db import connection, transaction
 
+from apps.accounts.services.families import lock_account_settings
 from apps.markets.models import Asset, Market
 from apps.matching.models import Watermark
 from apps.orders.errors import SettlementBehind, TiersComputed, UnknownVolumeAsset
@@ -100,6 +101,7 @@ def update_fee_tiers(*, day: date) -> Computed:
     TiersComputed where a later day's tiers have been sent: older ones must not replace them.
     """
     with transaction.atomic():
+        lock_account_settings()
         last = FeeTierChange.objects.order_by("-day").values_list("day", flat=True).first()
         if last is not None and last > day:
             raise TiersComputed(f"The tiers of {last} have been sent; those of {day} would be older.")

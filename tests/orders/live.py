@@ -43,7 +43,7 @@ def enqueue_set_up(fees: list[tuple[int, int]]) -> None:
     """Outbox rows for two assets, an open market, accounts in two tiers and money for each of them."""
     with transaction.atomic():
         for asset, code in ((BTC, "BTC"), (USDT, "USDT")):
-            enqueue_settings(key=f"asset:{asset}", settings=AssetSettings(asset_id=asset, code=code))
+            enqueue_settings(key=f"asset:{asset}:settings:1", settings=AssetSettings(asset_id=asset, code=code))
         rules = market_settings(fees=fees, bid_up_bp=12_000, park_outside_band=True)
         enqueue_settings(key="market:1", settings=rules)
         state = SetMarketState(relay_seq=0, source=0, market_id=MARKET, state=MarketState.OPEN, cause=0)

@@ -46,6 +46,8 @@ def test_equal_after_random_traffic_from_empty_and_from_snapshots(shard: LiveSha
     assert first.differences == []
     assert first.counts["trades"] > 50
     assert first.counts["open orders"] > 10
+    assert first.counts["accounts with a family or tier"] == 5
+    assert first.counts["allocation rules"] == 1
     assert first.counts["events replayed"] == first.engine_seq
     traffic = Traffic(seed=8)
     for _ in range(4):
@@ -63,6 +65,15 @@ def test_an_idle_market_is_equal_too(shard: LiveShard) -> None:
 
 PARKED = "SELECT min(o.id) FROM orders_order o JOIN orders_parkedorder p ON p.id = o.id WHERE o.status = 8"
 PLANTED = [
+    ("UPDATE accounts_accountsettings SET family_id = account_id WHERE account_id = 1002",
+     ["family and tier of account 1002: engine family_id=1001, fee_tier=0, PostgreSQL nothing"]),
+    ("UPDATE accounts_accountsettings SET fee_tier = 5 WHERE account_id = 1003",
+     ["family and tier of account 1003: engine family_id=1001, fee_tier=1"]),
+    ("UPDATE accounts_allocationrule SET accounts = '[1001, 1003, 1002]'",
+     ["allocation rule 1 of account 1001: engine method=3, accounts=(1001, 1002, 1003)"]),
+    ("DELETE FROM accounts_allocationrule", ["allocation rule 1 of account 1001: engine method=3"]),
+    ("INSERT INTO markets_asset (id, code, name, asset_class) VALUES (1, 'BTC', 'Bitcoin', 'coin')",
+     ["class of asset 1: engine nothing, PostgreSQL asset_class=coin"]),
     ("UPDATE ledger_balance SET available_units = available_units + 1, posted_units = posted_units + 1 WHERE "
      "account_id = 1001 AND asset_id = 1",
      ["balance of account 1001, asset 1: engine", "account 1001, asset 1: entries add up to"]),

@@ -72,6 +72,9 @@ ALLOWED = {
     "UPDATE markets_asset SET code = code WHERE false": {"site"},
     "UPDATE markets_classstatechange SET moved = moved WHERE false": {"settlement", "site"},
     "UPDATE markets_classstatechange SET reason = reason WHERE false": {"site"},
+    "DELETE FROM accounts_allocationrule WHERE false": {"settlement", "site"},
+    "UPDATE accounts_accountsettings SET fee_tier = 0 WHERE false": {"settlement", "site"},
+    "DELETE FROM accounts_accountsettings WHERE false": {"site"},
     "SELECT count(*) FROM ledger_balance": {"settlement", "marketdata", "gateway", "site", "reconcile"},
     "SELECT count(*) FROM accounts_apikey": {"matching", "marketdata", "gateway", "site", "reconcile"},
 }

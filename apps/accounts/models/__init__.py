@@ -1,8 +1,19 @@
-"""Users, their trading accounts, API keys, trading tickets, and attempts to prove a password."""
+"""Users, their trading accounts with families and allocation rules, API keys, trading tickets, password attempts."""
 
 from apps.accounts.models.attempts import PasswordAttempt
+from apps.accounts.models.families import AccountSettings, AllocationChange, AllocationRule, FamilyChange
 from apps.accounts.models.keys import ApiKey
 from apps.accounts.models.tickets import TradingTicket
 from apps.accounts.models.users import TradingAccount, User
 
-__all__ = ["ApiKey", "PasswordAttempt", "TradingAccount", "TradingTicket", "User"]
+__all__ = [
+    "AccountSettings",
+    "AllocationChange",
+    "AllocationRule",
+    "ApiKey",
+    "FamilyChange",
+    "PasswordAttempt",
+    "TradingAccount",
+    "TradingTicket",
+    "User",
+]

@@ -185,6 +185,15 @@ class Engine:
     def assets(self) -> Iterator[views.AssetRow]:
         return views.assets(self._state)
 
+    def asset_classes(self) -> Iterator[tuple[int, str]]:
+        return views.asset_classes(self._state)
+
+    def accounts(self) -> Iterator[views.AccountRow]:
+        return views.accounts(self._state)
+
+    def allocations(self) -> Iterator[views.AllocationRow]:
+        return views.allocations(self._state)
+
     def markets(self) -> Iterator[views.MarketRow]:
         return views.markets(self._state)
 

@@ -81,6 +81,22 @@ class HoldRow(NamedTuple):
     amount_units: int
 
 
+class AccountRow(NamedTuple):
+    account_id: int
+    family_id: int
+    fee_tier: int
+
+
+class AllocationRow(NamedTuple):
+    """An allocation rule, for `weights_bp` of a fixed one in the order of its accounts."""
+
+    account_id: int
+    rule_id: int
+    method: int
+    accounts: tuple[int, ...]
+    weights_bp: tuple[int, ...]
+
+
 class AssetRow(NamedTuple):
     """external_units is what came in minus what went out: equal to all balances plus fee_units."""
 
@@ -204,6 +220,26 @@ def assets(state: State) -> Iterator[AssetRow]:
     """By asset_id."""
     for asset_id, asset in sorted(state.assets.items()):
         yield AssetRow(asset_id, _text(asset.code), asset.external_units, asset.fee_units)
+
+
+def asset_classes(state: State) -> Iterator[tuple[int, str]]:
+    """(asset_id, class) of the assets that have one, by asset_id."""
+    for asset_id, asset in sorted(state.assets.items()):
+        if asset.asset_class:
+            yield asset_id, _text(asset.asset_class)
+
+
+def accounts(state: State) -> Iterator[AccountRow]:
+    """By account_id."""
+    for account_id, account in sorted(state.accounts.items()):
+        yield AccountRow(account_id, account.family_id, account.fee_tier)
+
+
+def allocations(state: State) -> Iterator[AllocationRow]:
+    """By (account_id, rule_id)."""
+    for account_id, account in sorted(state.accounts.items()):
+        for rule_id, rule in sorted(account.allocations.items()):
+            yield AllocationRow(account_id, rule_id, rule.method, rule.accounts, rule.weights_bp)
 
 
 def markets(state: State) -> Iterator[MarketRow]:

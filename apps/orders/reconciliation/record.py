@@ -14,11 +14,22 @@ from apps.ledger.models import OwnerKind
 from apps.ledger.policy import entry_id, record_id
 from apps.orders.models import OPEN_STATUSES
 from apps.orders.reconciliation import recent
-from apps.orders.reconciliation.states import BalanceFacts, Facts, HouseFacts, ListFacts, OrderFacts, ShareFacts
+from apps.orders.reconciliation.states import (
+    AccountFacts,
+    BalanceFacts,
+    ClassFacts,
+    Facts,
+    HouseFacts,
+    ListFacts,
+    OrderFacts,
+    RuleFacts,
+    ShareFacts,
+)
 from apps.orders.settlement.entries import Position
 from apps.orders.settlement.transaction import READER
 from apps.outbox import session
 from apps.streams.kinds import ListKind, ListStatus, OrderStatus
+from apps.streams.shards import DEFAULT_SHARD
 
 # Whole tables are read; the session's usual limits are for transactions that others wait for.
 _LIMITS: Final = (
@@ -60,6 +71,17 @@ SELECT u.market_id, t.trade_id
  CROSS JOIN LATERAL
        (SELECT trade_id FROM orders_trade WHERE market_id = u.market_id ORDER BY trade_id DESC LIMIT 1) AS t
  WHERE u.shard = %s
+"""
+_ACCOUNTS: Final = """
+SELECT account_id, family_id, fee_tier FROM accounts_accountsettings
+ WHERE shard = %s AND (family_id <> account_id OR fee_tier <> 0)
+"""
+_RULES: Final = "SELECT account_id, rule_id, method, accounts, weights_bp FROM accounts_allocationrule WHERE shard = %s"
+# An engine knows an asset from its announcement on.
+_CLASSES: Final = """
+SELECT a.id, a.asset_class
+  FROM markets_asset AS a JOIN outbox_outboxrow AS o ON o.key = 'asset:' || a.id || ':settings:1' || %s
+ WHERE a.asset_class <> '' AND o.shard = %s AND o.state = 'done'
 """
 
 # -- The record against itself: each query gives one row for each difference -------------------------------------------
@@ -243,5 +265,11 @@ def _facts(connection: psycopg.Connection[Any], shard: str, seq: int) -> Facts:
     for asset, fee_units, external in connection.execute(_HOUSE, [fees, int(OwnerKind.EXTERNAL), shard]):
         if fee_units or external:
             facts.house[asset] = HouseFacts(int(fee_units), int(external))
+    for account, family_id, fee_tier in connection.execute(_ACCOUNTS, [shard]):
+        facts.accounts[account] = AccountFacts(family_id, fee_tier)
+    for account, rule_id, method, accounts, weights_bp in connection.execute(_RULES, [shard]):
+        facts.rules[account, rule_id] = RuleFacts(method, tuple(accounts), tuple(weights_bp))
+    for asset, asset_class in connection.execute(_CLASSES, ["" if shard == DEFAULT_SHARD else f":{shard}", shard]):
+        facts.classes[asset] = ClassFacts(asset_class)
     facts.last_trade_ids.update(connection.execute(_LAST_TRADES, [shard]).fetchall())
     return facts

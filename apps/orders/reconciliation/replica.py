@@ -20,7 +20,17 @@ from apps.matching.skips import Skips
 from apps.matching.snapshots import Snapshot
 from apps.orders.errors import EngineUnreachable
 from apps.orders.policy import POLL_S
-from apps.orders.reconciliation.states import BalanceFacts, Facts, HouseFacts, ListFacts, OrderFacts, ShareFacts
+from apps.orders.reconciliation.states import (
+    AccountFacts,
+    BalanceFacts,
+    ClassFacts,
+    Facts,
+    HouseFacts,
+    ListFacts,
+    OrderFacts,
+    RuleFacts,
+    ShareFacts,
+)
 from apps.streams.bus.base import START, Bus, Head
 from apps.streams.codec import encode_command
 from apps.streams.commands import Tick
@@ -100,6 +110,13 @@ class Replica:
         for asset in engine.assets():
             if asset.fee_units or asset.external_units:
                 facts.house[asset.asset_id] = HouseFacts(asset.fee_units, asset.external_units)
+        for asset_id, asset_class in engine.asset_classes():
+            facts.classes[asset_id] = ClassFacts(asset_class)
+        for account in engine.accounts():
+            if account.fee_tier or account.family_id != account.account_id:
+                facts.accounts[account.account_id] = AccountFacts(account.family_id, account.fee_tier)
+        for rule in engine.allocations():
+            facts.rules[rule.account_id, rule.rule_id] = RuleFacts(rule.method, rule.accounts, rule.weights_bp)
         for market in engine.markets():
             if market.last_trade_id:
                 facts.last_trade_ids[market.market_id] = market.last_trade_id

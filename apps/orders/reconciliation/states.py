@@ -43,6 +43,27 @@ class ListFacts(NamedTuple):
     has_entered: bool
 
 
+class AccountFacts(NamedTuple):
+    """Of an account that is in another's family or has another tier than the lowest."""
+
+    family_id: int
+    fee_tier: int
+
+
+class RuleFacts(NamedTuple):
+    """An allocation rule."""
+
+    method: int
+    accounts: tuple[int, ...]
+    weights_bp: tuple[int, ...]
+
+
+class ClassFacts(NamedTuple):
+    """Of an asset that has a class."""
+
+    asset_class: str
+
+
 class BalanceFacts(NamedTuple):
     available_units: int
     held_units: int
@@ -66,6 +87,9 @@ class Facts:
     lists: dict[int, ListFacts] = field(default_factory=dict)
     house: dict[int, HouseFacts] = field(default_factory=dict)
     last_trade_ids: dict[int, int] = field(default_factory=dict)
+    accounts: dict[int, AccountFacts] = field(default_factory=dict)
+    rules: dict[tuple[int, int], RuleFacts] = field(default_factory=dict)  # by owner and rule
+    classes: dict[int, ClassFacts] = field(default_factory=dict)  # by asset
 
     def counts(self) -> dict[str, int]:
         return {
@@ -75,6 +99,9 @@ class Facts:
             "shares of block orders": len(self.shares),
             "assets": len(self.house),
             "trades": sum(self.last_trade_ids.values()),
+            "accounts with a family or tier": len(self.accounts),
+            "allocation rules": len(self.rules),
+            "assets with a class": len(self.classes),
         }
 
 
@@ -87,6 +114,9 @@ def differences(engine: Facts, record: Facts) -> Iterator[str]:
     yield from _unequal("open order list {0}", engine.lists, record.lists)
     yield from _unequal("fees and external of asset {0}", engine.house, record.house)
     yield from _unequal("last trade id of market {0}", engine.last_trade_ids, record.last_trade_ids)
+    yield from _unequal("family and tier of account {0}", engine.accounts, record.accounts)
+    yield from _unequal("allocation rule {0[1]} of account {0[0]}", engine.rules, record.rules)
+    yield from _unequal("class of asset {0}", engine.classes, record.classes)
 
 
 def _unequal(what: str, engine: dict[Any, Any], record: dict[Any, Any]) -> Iterator[str]:

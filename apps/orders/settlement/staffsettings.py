@@ -1,4 +1,4 @@
-"""SETTINGS_APPLIED: markets, assets and what was asked for by class take what the engine took (decision 0007).
+"""SETTINGS_APPLIED: markets, assets, accounts and allocation rules take what the engine took (decision 0007).
 
 Most events say themselves what is in force now. The body of a settings command is in its outbox row, which never
 changes; a command that came past the outbox is not mirrored.
@@ -9,33 +9,40 @@ from typing import Any, Final
 
 import psycopg
 
+from apps.accounts.services.mirror import Taken, mirror_accounts, mirror_allocation
 from apps.markets.services.mirror import mirror_asset, mirror_settings, record_moved
 from apps.orders.settlement.columns import Batch
-from apps.streams.codec import Settings, decode_settings
+from apps.streams.codec import decode_settings
 from apps.streams.kinds import CommandKind, EventKind, HaltCause
-from apps.streams.messages import AssetSettings
+from apps.streams.messages import AllocationSettings, AssetSettings
 
 _FRAMES: Final = "SELECT frames FROM outbox_outboxrow WHERE shard = %s AND source = %s AND relay_seq = %s"
 
 
 def mirror(cursor: psycopg.Cursor[Any], shard: str, batch: Batch) -> None:
     """Ascending by seq, so that the last one stays."""
+    accounts = []
     for event in batch.records(EventKind.SETTINGS_APPLIED):
         if event.op == CommandKind.SET_MARKET:
             mirror_settings(cursor, market_id=event.object_id, settings_version=event.settings_version)
-        elif event.op == CommandKind.SET_ASSET:
-            settings = _body(cursor, shard, event)
-            if isinstance(settings, AssetSettings):
-                mirror_asset(cursor, settings=settings)
+        elif event.op in (CommandKind.SET_ASSET, CommandKind.SET_ALLOCATION):
+            _mirror_body(cursor, shard, event)
+        elif event.op == CommandKind.SET_ACCOUNT:
+            accounts.append(Taken(event.object_id, event.family_id, event.fee_tier, event.seq))
         elif event.op == CommandKind.SET_CLASS_STATE:
             record_moved(
                 cursor, shard=shard, source=event.source, relay_seq=event.relay_seq, market_ids=_moved(batch, event)
             )
+    mirror_accounts(cursor, shard=shard, taken=accounts)
 
 
-def _body(cursor: psycopg.Cursor[Any], shard: str, event: Any) -> Settings | None:
+def _mirror_body(cursor: psycopg.Cursor[Any], shard: str, event: Any) -> None:
     row = cursor.execute(_FRAMES, [shard, event.source, event.relay_seq]).fetchone()
-    return decode_settings(row[0]) if row else None
+    settings = decode_settings(row[0]) if row else None
+    if isinstance(settings, AssetSettings):
+        mirror_asset(cursor, settings=settings)
+    elif isinstance(settings, AllocationSettings):
+        mirror_allocation(cursor, shard=shard, settings=settings, seq=event.seq)
 
 
 def _moved(batch: Batch, event: Any) -> Sequence[int]:
