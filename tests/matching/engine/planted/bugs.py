@@ -364,7 +364,7 @@ BUGS: Final[tuple[Bug, ...]] = (
     bug(
         "stops-tie-newest-first", "of two stops at one price the newer one goes first",
         "conditional", "return self.fall, (terms.stop_price_ticks, -terms.accepted_seq)",
-        "return self.fall, (terms.stop_price_ticks, terms.accepted_seq)", "conditional",
+        "return self.fall, (terms.stop_price_ticks, terms.accepted_seq)", "trigger_queue",
     ),
     bug(
         "at-once-taken", "a stop that is met exactly at entry is taken",
@@ -373,15 +373,15 @@ BUGS: Final[tuple[Bug, ...]] = (
     ),
     bug(
         "fifo-is-a-stack", "the order that was triggered last takes its turn first",
-        "triggered", "popitem(last=False)", "popitem(last=True)", "conditional",
+        "triggered", "popitem(last=False)", "popitem(last=True)", "trigger_queue",
     ),
     bug(
         "triggered-runs-in-a-halt", "triggered orders take their turns in a market that stands still",
-        "triggered", "while market.triggered and market.state == _OPEN:", "while market.triggered:", "conditional",
+        "triggered", "while market.triggered and market.state == _OPEN:", "while market.triggered:", "trigger_queue",
     ),
     bug(
         "triggered-unchecked", "a triggered order is not checked again",
-        "triggered", "        reason = rules.fault(state, order)", "        reason = None", "conditional",
+        "triggered", "        reason = rules.fault(state, order)", "        reason = None", "trigger_queue",
     ),
     bug(
         "no-buffer", "a conditional market buy holds its notional without the buffer",
@@ -395,7 +395,7 @@ BUGS: Final[tuple[Bug, ...]] = (
     bug(
         "one-conditional-too-many", "an account may have one conditional order more than the market allows",
         "filters", "order.seat.conditional_orders + count > limit", "order.seat.conditional_orders + count > limit + 1",
-        "conditional",
+        "conditional_refusals",
     ),
     # -- order lists ---------------------------------------------------------------------------------------------------
     bug(
