@@ -141,7 +141,7 @@ class _LogBySeconds:
             chain = extend(self._chain, self._seq + 1, last, body)
             self._bus.append_events(
                 epoch=1, first_seq=self._seq + 1, last_seq=last, prev_chain=self._chain, chain=chain,
-                last_cmd=last_cmd, body=body,
+                last_cmd=last_cmd, body=body, rules_version=self._engine.RULES_VERSION,
             )  # fmt: skip
             self._seq, self._chain = last, chain
             self.events, self.entries = last, self.entries + 1

@@ -54,6 +54,7 @@ def _catch_up_seconds(log: EventLog, template: str, core_url: str) -> float:
         bus.append_events(
             epoch=1, first_seq=entry.first_seq, last_seq=entry.last_seq, prev_chain=entry.prev_chain,
             chain=entry.chain, last_cmd=entry.last_cmd, body=entry.body,
+            rules_version=entry.rules_version,
         )  # fmt: skip
     head = bus.head().seq
     stop = threading.Event()

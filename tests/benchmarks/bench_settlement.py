@@ -62,7 +62,7 @@ class EventLog:
 
     def __init__(self, name: str, commands: int = COMMANDS) -> None:
         from apps.common.hashchain import GENESIS, extend
-        from apps.matching.engine import Engine
+        from apps.matching.engine import RULES_VERSION, Engine
         from apps.streams.bus.base import EntryId, EventEntry
         from apps.streams.records import EVENT_SIZE, FRAME_SIZE
 
@@ -76,7 +76,8 @@ class EventLog:
             last = seq + len(body) // EVENT_SIZE
             if last > seq:
                 following = extend(chain, seq + 1, last, body)
-                self.entries.append(EventEntry(seq + 1, last, 1, chain, following, EntryId(1, len(self.entries)), body))
+                command = EntryId(1, len(self.entries))
+                self.entries.append(EventEntry(seq + 1, last, 1, chain, following, command, body, RULES_VERSION))
                 seq, chain = last, following
         self.trades = len(work.trades)
         self.events = seq - self.entries[0].last_seq

@@ -247,7 +247,7 @@ def test_without_reading_from_the_replica_a_lost_tail_is_found_and_refused(site:
         events = RedisBus(site.core_url, "spot")
         events.append_events(
             epoch=epoch, first_seq=seq + 1, last_seq=settled_seq, prev_chain=chain, chain="ab" * 32,
-            last_cmd=events.head().cmd, body=b"other",
+            last_cmd=events.head().cmd, body=b"other", rules_version=1,
         )  # fmt: skip
         events.close()
         status, output = site.promote("--primary-is-lost")

@@ -33,7 +33,7 @@ from apps.markets.marketdata.process import MarketData
 from apps.markets.models import Asset, Market
 from apps.markets.services import change_market_settings
 from apps.matching.applying import apply_entries
-from apps.matching.engine import Engine
+from apps.matching.engine import RULES_VERSION, Engine
 from apps.matching.skips import Skips
 from apps.orders.settlement.process import SettlementProcess
 from apps.outbox.models import OutboxRow, OutboxState
@@ -105,6 +105,7 @@ class EngineThread(threading.Thread):
             prev, chain = chain, hashchain.extend(chain, first, last, body)
             bus.append_events(
                 epoch=1, first_seq=first, last_seq=last, prev_chain=prev, chain=chain, last_cmd=after, body=body,
+                rules_version=RULES_VERSION,
                 frames_done=frames,
             )  # fmt: skip
         bus.release_lease("test")

@@ -8,7 +8,7 @@ from typing import Any
 from apps.common import hashchain
 from apps.matching import snapshots
 from apps.matching.core import Position
-from apps.matching.engine import Engine
+from apps.matching.engine import RULES_VERSION, Engine
 from apps.orders.models import Trade
 from apps.streams.bus.base import START, Bus, EntryId
 from apps.streams.codec import decode_events, encode_command, encode_set_asset, encode_set_market, stamp
@@ -57,7 +57,7 @@ class Venue:
         chain = hashchain.extend(self.chain, first_seq, self.engine.seq, body)
         self.bus.append_events(
             epoch=1, first_seq=first_seq, last_seq=self.engine.seq, prev_chain=self.chain, chain=chain,
-            last_cmd=entry_id, body=body,
+            last_cmd=entry_id, body=body, rules_version=RULES_VERSION,
         )  # fmt: skip
         self.chain = chain
         events = decode_events(body)

@@ -10,6 +10,7 @@ from typing import Any
 
 from apps.common.amounts import fee_units, rebate_units
 from apps.common.hashchain import GENESIS, extend
+from apps.matching.engine import RULES_VERSION
 from apps.streams.bus.base import EntryId, EventEntry
 from apps.streams.codec import encode_event
 from apps.streams.events import (
@@ -107,7 +108,9 @@ class Tape:
             body = b"".join(self._pending)
             chain = extend(self.chain, self._first, self.seq, body)
             self.entries.append(
-                EventEntry(self._first, self.seq, self.epoch, self.chain, chain, EntryId(self.ms, 0), body)
+                EventEntry(
+                    self._first, self.seq, self.epoch, self.chain, chain, EntryId(self.ms, 0), body, RULES_VERSION
+                )
             )
             self.chain, self._first, self._pending = chain, self.seq + 1, []
             self.ms += 7

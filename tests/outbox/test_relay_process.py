@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from apps.ledger.services import credit
-from apps.matching.engine import Engine
+from apps.matching.engine import RULES_VERSION, Engine
 from apps.matching.models import Watermark
 from apps.outbox.models import OutboxRow
 from apps.outbox.policy import SETTLED_POLL_S
@@ -119,7 +119,8 @@ def test_a_database_that_knows_less_than_the_log_numbers_nothing() -> None:
     bus = MemoryBus(SHARD)
     bus.raise_epoch(1)
     bus.append_events(
-        epoch=1, first_seq=1, last_seq=7, prev_chain="", chain="ab", last_cmd=bus.last_command(), body=b""
+        epoch=1, first_seq=1, last_seq=7, prev_chain="", chain="ab", last_cmd=bus.last_command(), body=b"",
+        rules_version=RULES_VERSION,
     )  # fmt: skip
     watermark = Watermark.objects.create(shard=SHARD, reader="settlement", seq=6, chain="aa", epoch=1)
     credit(account_id=1001, asset_id=1, amount_units=1, key="new")

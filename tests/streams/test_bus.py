@@ -31,7 +31,14 @@ TICK = encode_command(Tick())
 def append(bus: Bus, first: int, last: int, prev: str, body: bytes = b"e", epoch: int = 1) -> str:
     chain = extend(prev, first, last, body)
     bus.append_events(
-        epoch=epoch, first_seq=first, last_seq=last, prev_chain=prev, chain=chain, last_cmd=EntryId(first, 1), body=body
+        epoch=epoch,
+        first_seq=first,
+        last_seq=last,
+        prev_chain=prev,
+        chain=chain,
+        last_cmd=EntryId(first, 1),
+        body=body,
+        rules_version=1,
     )
     return chain
 
@@ -158,7 +165,10 @@ def test_sequence_numbers_are_exact_to_the_limit(bus: Bus) -> None:
 
 def test_frames_done_travels_with_an_append_and_only_if_it_is_accepted(bus: Bus) -> None:
     bus.raise_epoch(3)
-    common = {"first_seq": 1, "last_seq": 1, "prev_chain": "", "chain": "c", "last_cmd": START, "body": b""}
+    common = {
+        "first_seq": 1, "last_seq": 1, "prev_chain": "", "chain": "c", "last_cmd": START, "body": b"",
+        "rules_version": 1,
+    }  # fmt: skip
     with pytest.raises(Fenced):
         bus.append_events(epoch=2, frames_done=7, **common)
     assert bus.frame_count().done == 0

@@ -53,6 +53,7 @@ class Full:
         chain = extend(before, seq, seq, BODY)
         self.bus.append_events(
             epoch=epoch, first_seq=seq, last_seq=seq, prev_chain=before, chain=chain, last_cmd=START, body=BODY,
+            rules_version=1,
             frames_done=seq,
         )  # fmt: skip
         self.seq, self.chain = seq, chain

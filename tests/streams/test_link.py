@@ -79,7 +79,7 @@ def bus(cutter: Cutter) -> Iterator[RedisBus]:
 
 def append(bus: RedisBus, body: bytes = b"e") -> None:
     bus.append_events(
-        epoch=1, first_seq=1, last_seq=1, prev_chain="", chain="aa", last_cmd=EntryId(1, 0), body=body
+        epoch=1, first_seq=1, last_seq=1, prev_chain="", chain="aa", last_cmd=EntryId(1, 0), body=body, rules_version=1
     )  # fmt: skip
 
 
@@ -91,7 +91,8 @@ def test_an_unanswered_event_append_is_unknown_and_repeating_it_settles_it(bus: 
     assert len(bus.read_events(0, count=10)) == 1
     with pytest.raises(Gap):
         bus.append_events(
-            epoch=1, first_seq=1, last_seq=1, prev_chain="", chain="bb", last_cmd=EntryId(1, 0), body=b"other"
+            epoch=1, first_seq=1, last_seq=1, prev_chain="", chain="bb", last_cmd=EntryId(1, 0), body=b"other",
+            rules_version=1,
         )  # fmt: skip
 
 

@@ -49,7 +49,14 @@ def in_step(bus: ReplicatedBus) -> bool:
 def append(bus: RedisBus, seq: int, prev: str) -> str:
     chain = extend(prev, seq, seq, b"e")
     bus.append_events(
-        epoch=1, first_seq=seq, last_seq=seq, prev_chain=prev, chain=chain, last_cmd=EntryId(seq, 0), body=b"e"
+        epoch=1,
+        first_seq=seq,
+        last_seq=seq,
+        prev_chain=prev,
+        chain=chain,
+        last_cmd=EntryId(seq, 0),
+        body=b"e",
+        rules_version=1,
     )
     return chain
 
@@ -102,7 +109,14 @@ def test_a_promoted_replica_is_not_read_even_by_a_reader_that_waits_in_it(
         promoted.raise_epoch(2)
         promoted_chain = extend("", 1, 1, b"other")
         promoted.append_events(
-            epoch=2, first_seq=1, last_seq=1, prev_chain="", chain=promoted_chain, last_cmd=EntryId(1, 0), body=b"other"
+            epoch=2,
+            first_seq=1,
+            last_seq=1,
+            prev_chain="",
+            chain=promoted_chain,
+            last_cmd=EntryId(1, 0),
+            body=b"other",
+            rules_version=1,
         )
         promoted.close()
     reader.join(timeout=30)

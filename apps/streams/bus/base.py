@@ -53,7 +53,7 @@ class EventEntry:
     chain: str
     last_cmd: EntryId
     body: bytes
-    rules_version: int = 1
+    rules_version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class Bus(Protocol):
         chain: str,
         last_cmd: EntryId,
         body: bytes,
-        rules_version: int = 1,
+        rules_version: int,
         frames_done: int | None = None,
     ) -> None:
         """The fenced append: Fenced, Gap or BadRange change nothing.

@@ -112,7 +112,7 @@ class MemoryBus:
         chain: str,
         last_cmd: EntryId,
         body: bytes,
-        rules_version: int = 1,
+        rules_version: int,
         frames_done: int | None = None,
     ) -> None:
         log = self._log

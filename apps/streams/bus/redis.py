@@ -82,7 +82,7 @@ class RedisBus:
         chain: str,
         last_cmd: EntryId,
         body: bytes,
-        rules_version: int = 1,
+        rules_version: int,
         frames_done: int | None = None,
     ) -> None:
         keys = self._keys
