@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import platform
 import sys
 import time
@@ -9,30 +10,46 @@ from pathlib import Path
 
 from tests.benchmarks.registry import Benchmark, Row, load
 
-COLUMNS = ("benchmark", "figure", "unit", "best", "median", "ratio best", "ratio median", "ratio to", "target", "")
+COLUMNS = (
+    "benchmark",
+    "figure",
+    "engine",
+    "unit",
+    "best",
+    "median",
+    "ratio best",
+    "ratio median",
+    "ratio to",
+    "target",
+    "",
+)
 RESULTS = Path("build/benchmarks")
 
 
 def main() -> int:
     benchmarks = load()
+    apart = sorted(each.name for each in benchmarks.values() if each.apart)
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help="run only these: " + ", ".join(sorted(benchmarks)))
+    parser.add_argument("--all", action="store_true", help="also those that take minutes each: " + ", ".join(apart))
     parser.add_argument("--list", action="store_true", help="say what each benchmark measures")
     parser.add_argument("--json", type=Path, help="file for the JSON lines (default: a new one in build/benchmarks)")
     arguments = parser.parse_args()
     if arguments.list:
         for each in benchmarks.values():
-            print(f"{each.name:20} {each.title}")
+            print(f"{each.name:20} {each.title}{' (only by name or with --all)' if each.apart else ''}")
         return 0
     unknown = [name for name in arguments.names if name not in benchmarks]
     if unknown:
         parser.error(f"no benchmark is called {', '.join(unknown)}; there are: {', '.join(sorted(benchmarks))}")
 
+    names = arguments.names or [name for name, each in benchmarks.items() if arguments.all or not each.apart]
     lines: list[tuple[str, ...]] = []
+    load_average, started_s = os.getloadavg()[0], time.monotonic()
     json_path: Path = arguments.json or RESULTS / f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.jsonl"
     json_path.parent.mkdir(parents=True, exist_ok=True)
     with json_path.open("w", encoding="utf-8") as json_lines:
-        for name in arguments.names or list(benchmarks):
+        for name in names:
             print(f"{name}: {benchmarks[name].title}", file=sys.stderr, flush=True)
             for row in benchmarks[name].run():
                 lines.append(_cells(name, row))
@@ -41,7 +58,10 @@ def main() -> int:
                 print("  " + "  ".join(cell for cell in lines[-1][1:] if cell), file=sys.stderr, flush=True)
     print(_table(lines))
     print(f"\nBest and median of the repeats; targets are judged by the best. JSON lines: {json_path}")
-    print(f"Machine: {platform.machine()}, {platform.python_implementation()} {platform.python_version()}")
+    print(
+        f"Machine: {platform.machine()}, {os.cpu_count()} cores, {platform.python_implementation()}"
+        f" {platform.python_version()}. Load before: {load_average:.1f}. Took {time.monotonic() - started_s:.0f} s."
+    )
     return 0
 
 
@@ -52,8 +72,8 @@ def _number(value: float) -> str:
 def _cells(name: str, row: Row) -> tuple[str, ...]:
     ratio = ("", "") if row.ratio is None else (f"{row.ratio.best:.4g}", f"{row.ratio.median:.4g}")
     return (
-        name, row.figure, row.unit, _number(row.series.best), _number(row.series.median), *ratio, row.ratio_to,
-        row.target, " ".join(filter(None, (row.verdict, row.note))),
+        name, row.figure, row.engine, row.unit, _number(row.series.best), _number(row.series.median), *ratio,
+        row.ratio_to, row.target, " ".join(filter(None, (row.verdict, row.note))),
     )  # fmt: skip
 
 
@@ -61,6 +81,7 @@ def _record(benchmark: Benchmark, row: Row) -> dict[str, object]:
     return {
         "benchmark": benchmark.name,
         "figure": row.figure,
+        "engine": row.engine,
         "unit": row.unit,
         "best": row.series.best,
         "median": row.series.median,

@@ -25,7 +25,11 @@ SHARD: Final = "spot"
 DAY_S: Final = 86_400
 
 
-@benchmark("archive", "both streams into compressed, fsynced segments: CPU and bytes a day at 1,000 orders/s, catch-up")
+@benchmark(
+    "archive",
+    "both streams into compressed, fsynced segments: CPU and bytes a day at 1,000 orders/s, catch-up",
+    apart=True,
+)
 def archive() -> Iterator[Row]:
     from tests.servers import running_servers
 

@@ -20,7 +20,7 @@ TARGET_S = 30.0
 TIMEOUT_S = 300.0
 
 
-@benchmark("catch-up", "settlement after a minute without PostgreSQL at 1,000 orders/s")
+@benchmark("catch-up", "settlement after a minute without PostgreSQL at 1,000 orders/s", apart=True)
 def catch_up() -> Iterator[Row]:
     from tests.servers import running_servers
 

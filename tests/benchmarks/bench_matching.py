@@ -12,53 +12,63 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from apps.streams.bus.base import EntryId
 from apps.streams.bus.redis import RedisBus
 from apps.streams.records import FRAME_SIZE
 from tests.benchmarks.calibration import beside
-from tests.benchmarks.frames import MARKET, Frames, frames, setup_frames
+from tests.benchmarks.engines import measured
+from tests.benchmarks.frames import MARKET, Frames, frames
 from tests.benchmarks.fsync import fsync_seconds
 from tests.benchmarks.registry import RUNS, Row, Series, benchmark
 from tests.benchmarks.workload import ACCOUNTS, FIRST_ACCOUNT, START_TICKS
 
-COUNTS = {200: int(os.environ.get("BENCH_STREAM_COMMANDS", "200000")), 1: 40_000}
-TARGET = 40_000.0
-RESTING = 200_000
-TAIL = 20_000
-RESTART_TARGET_S = 10.0
-ROUND_BYTES = 4 * 2**20
+COUNT = int(os.environ.get("BENCH_STREAM_COMMANDS", "400000"))
+ROUND_BYTES = 8 * 2**20
 POLL_S = 0.005
 TIMEOUT_S = 120.0
+STANDBY = "standby"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    engine: str
+    per_entry: int
+    count: int
+    standby: str = "off"
+    at_least: float | None = None
+
+
+CASES = (
+    Case("native", 200, COUNT, at_least=150_000.0),
+    Case("native", 200, COUNT, standby="on", at_least=150_000.0),
+    Case("native", 1_000, COUNT, at_least=150_000.0),
+    Case("native", 1, COUNT // 10),
+    Case("plain", 200, COUNT // 4, at_least=40_000.0),
+    Case("plain", 200, COUNT // 4, standby="on"),
+    Case("plain", 1, COUNT // 20),
+)
 
 
 @benchmark("matching", "matching process: commands in the stream to durable events, redis-core with fsync")
 def matching() -> Iterator[Row]:
-    for per_entry, count in COUNTS.items():
-        work = frames("mix", count)
-        pairs = [beside(lambda work=work, per_entry=per_entry: _rate(work, per_entry)) for _ in range(RUNS)]
+    for case in CASES:
+        if case.engine not in measured():
+            continue
+        work = frames("mix", case.count)
+        pairs = [beside(lambda work=work, case=case: _rate(work, case)) for _ in range(RUNS)]
         yield Row(
-            figure=f"mix, {count:,} commands, {per_entry} an entry",
+            figure=f"mix, {case.count:,} commands, {case.per_entry:,} an entry, standby {case.standby}",
+            engine=case.engine,
             unit="commands/s",
             series=Series([rate for rate, _ in pairs]),
             ratio=Series([rate / loops for rate, loops in pairs]),
             ratio_to="calibration",
-            at_least=TARGET if per_entry == 200 else None,
+            at_least=case.at_least,
             note=_fsync_note(),
         )
-
-
-@benchmark("matching-restart", "restart of the matching process after kill -9")
-def restart() -> Iterator[Row]:
-    values = [_restart_seconds() for _ in range(RUNS)]
-    yield Row(
-        figure=f"{RESTING:,} resting orders, {TAIL:,} commands after the snapshot",
-        unit="s",
-        series=Series(values, lower_is_better=True),
-        below=RESTART_TARGET_S,
-        note="from exec to the first new event; interpreter start included",
-    )
 
 
 def _fsync_note() -> str:
@@ -68,9 +78,9 @@ def _fsync_note() -> str:
 
 
 class Machine:
-    """redis-core and, at times, a worker, in a temporary directory."""
+    """redis-core and, at times, a worker and a standby, in a temporary directory."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, engine: str) -> None:
         from nebannpet.embedded import redis_core, wait_until_ready
         from nebannpet.paths import Paths
 
@@ -81,14 +91,29 @@ class Machine:
         self.directory = data_dir / "snapshots"
         self.url = server.url
         self._redis = subprocess.Popen(server.launch.argv, stdout=subprocess.DEVNULL)
+        self._engine = engine
         self._worker: subprocess.Popen[bytes] | None = None
+        self._standby: subprocess.Popen[bytes] | None = None
         self._log = (data_dir / "worker.log").open("wb")
         wait_until_ready(server)
         self.bus = RedisBus(self.url, "bench")
 
     def start_worker(self) -> None:
-        self._worker = subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmarks.matching_worker", self.url, str(self.directory)],
+        self._worker = self._started("worker")
+
+    def start_standby(self) -> None:
+        """Returns once it follows."""
+        self._standby = self._started(STANDBY)
+        deadline = time.perf_counter() + TIMEOUT_S
+        while not any(reader.endswith(STANDBY) for reader in self.bus.cursors()):
+            if time.perf_counter() > deadline or self._standby.poll() is not None:
+                raise RuntimeError("the standby does not follow: " + self.log_path.read_text()[-2000:])
+            time.sleep(POLL_S)
+
+    def _started(self, name: str) -> "subprocess.Popen[bytes]":
+        module = "tests.benchmarks.matching_worker"
+        return subprocess.Popen(
+            [sys.executable, "-m", module, self._engine, self.url, str(self.directory), name],
             stdout=self._log, stderr=self._log,
         )  # fmt: skip
 
@@ -111,16 +136,17 @@ class Machine:
         return Path(self._log.name)
 
     def close(self) -> None:
-        if self._worker is not None:
-            self._worker.kill()
-            self._worker.wait()
+        for process in (self._standby, self._worker):
+            if process is not None:
+                process.kill()
+                process.wait()
         self.bus.close()
         self._redis.kill()
         self._redis.wait()
         self._log.close()
 
     def append(self, commands: bytes, per_entry: int) -> EntryId:
-        """All entries, many in one round trip, so that writing them is not what is measured."""
+        """All entries, many in one transaction, which is one fsync: writing them is not what is measured."""
         import redis
 
         from apps.streams.bus import scripts
@@ -131,7 +157,7 @@ class Machine:
         with redis.Redis.from_url(self.url) as client:
             script = client.register_script(scripts.APPEND_COMMANDS)
             for start in range(0, len(commands), ROUND_BYTES // size * size):
-                pipeline = client.pipeline(transaction=False)
+                pipeline = client.pipeline(transaction=True)
                 for at in range(start, min(len(commands), start + ROUND_BYTES // size * size), size):
                     entry = commands[at : at + size]
                     script(keys=(keys.commands, keys.frames_in), args=scripts.append_arguments(entry), client=pipeline)
@@ -147,21 +173,23 @@ class Machine:
 
 
 @contextlib.contextmanager
-def machine() -> Iterator[Machine]:
+def machine(engine: str) -> Iterator[Machine]:
     with tempfile.TemporaryDirectory(prefix="nebannpet-bench-") as data_dir:
-        made = Machine(Path(data_dir))
+        made = Machine(Path(data_dir), engine)
         try:
             yield made
         finally:
             made.close()
 
 
-def _rate(work: Frames, per_entry: int) -> float:
-    with machine() as m:
+def _rate(work: Frames, case: Case) -> float:
+    with machine(case.engine) as m:
         m.start_worker()
         m.wait_until_done(m.append(work.setup, len(work.setup) // FRAME_SIZE))
+        if case.standby == "on":
+            m.start_standby()
         started = time.perf_counter()
-        m.wait_until_done(m.append(work.commands, per_entry))
+        m.wait_until_done(m.append(work.commands, case.per_entry))
         return work.count / (time.perf_counter() - started)
 
 
@@ -192,29 +220,3 @@ def resting_orders(first: int, count: int) -> bytes:
             )
         )
     return b"".join(runs)
-
-
-def _restart_seconds() -> float:
-    """Seconds from the start of the process to the answer to a command that waited for it."""
-    from apps.streams.codec import encode_command
-    from apps.streams.commands import Tick
-    from apps.streams.kinds import TickFlag
-
-    with machine() as m:
-        m.start_worker()
-        work_setup = setup_frames()
-        m.append(work_setup, len(work_setup) // FRAME_SIZE)
-        m.wait_until_done(m.append(resting_orders(0, RESTING), 500))
-        m.append(encode_command(Tick(flags=TickFlag.SNAPSHOT)), 1)
-        deadline = time.perf_counter() + TIMEOUT_S
-        while not list(m.directory.glob("*.snapshot")):
-            if time.perf_counter() > deadline:
-                raise RuntimeError("no snapshot")
-            time.sleep(POLL_S)
-        m.wait_until_done(m.append(resting_orders(RESTING, TAIL), 500))
-        m.kill_worker()
-        waiting = m.append(resting_orders(RESTING + TAIL, 1), 1)
-        started = time.perf_counter()
-        m.start_worker()
-        m.wait_until_done(waiting)
-        return time.perf_counter() - started

@@ -82,7 +82,9 @@ def gaps(load: Load, number: signal.Signals) -> tuple[list[float], int]:
     return found, sum(status not in (200, 400) for _, status in load.answers) - failed_before
 
 
-@benchmark("takeover", "Seconds without an answer when the active worker is killed, and at a planned hand-over")
+@benchmark(
+    "takeover", "Seconds without an answer when the active worker is killed, and at a planned hand-over", apart=True
+)
 def takeover() -> Iterator[Row]:
     with Stack(STANDBY="1") as stack:
         load = Load(stack, demo_account(stack, "takeover", LTC="1000", USDT="10000000"))

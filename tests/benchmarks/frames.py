@@ -24,7 +24,7 @@ from apps.streams.kinds import (
     TimeInForce,
 )
 from apps.streams.messages import AssetSettings, BreakerRule, MarketSettings
-from apps.streams.records import COMMAND_VERSION, COMMANDS
+from apps.streams.records import COMMAND_VERSION, COMMANDS, FRAME_SIZE
 from tests.benchmarks import book_oracle, followed, workload
 from tests.benchmarks.book_oracle import BookOracle
 from tests.benchmarks.workload import ACCOUNTS, CANCEL, FIRST_ACCOUNT, LIMIT, SHAPES, Step, steps
@@ -79,6 +79,10 @@ class Frames:
     setup: bytes
     commands: bytes
     trades: list[tuple[int, int, int, int]]
+
+    def run(self, first: int, count: int) -> bytes:
+        """`count` commands from the one numbered `first` on, 0 the first."""
+        return self.commands[first * FRAME_SIZE : (first + count) * FRAME_SIZE]
 
 
 def frames(name: str, count: int, seed: int = SEED, cache: Path | None = Path("build/benchmarks")) -> Frames:

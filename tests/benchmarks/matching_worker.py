@@ -1,11 +1,14 @@
-"""A matching worker of its own process, on a real redis-core, without PostgreSQL: python -m ... URL DIRECTORY."""
+"""A matching worker of its own process, on a real redis-core, without PostgreSQL.
+
+python -m tests.benchmarks.matching_worker ENGINE URL DIRECTORY NAME
+"""
 
 import signal
 import sys
 from pathlib import Path
 
 from apps.matching.authority import Settled
-from apps.matching.engine import Engine
+from apps.matching.engines import chosen_engine
 from apps.matching.worker import Worker
 from apps.streams.bus.redis import RedisBus
 
@@ -20,8 +23,8 @@ class NoPostgres:
         return above + 1
 
 
-def main(url: str, directory: str) -> None:
-    worker = Worker(RedisBus(url, "bench"), NoPostgres(), Engine, Path(directory))
+def main(engine: str, url: str, directory: str, name: str) -> None:
+    worker = Worker(RedisBus(url, "bench"), NoPostgres(), chosen_engine(engine), Path(directory), name=name)
     signal.signal(signal.SIGTERM, lambda *_: worker.stop())
     worker.run()
 

@@ -1,6 +1,6 @@
 """What a resting order costs in memory: growth of a fresh process, between two sizes of the same book.
 
-    python -m tests.benchmarks.memory SHAPE COUNT
+    python -m tests.benchmarks.memory ENGINE SHAPE COUNT
 
 prints the bytes an order, a JSON number. A process of its own for each shape, because memory that was freed is not
 always given back.
@@ -58,9 +58,9 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
 
 
-def filled(fields_of: Callable[[int], dict[str, Any]], count: int) -> Any:
-    """An engine with `count` resting orders."""
-    engine = engine_class()()
+def filled(name: str, fields_of: Callable[[int], dict[str, Any]], count: int) -> Any:
+    """The engine of that name with `count` resting orders."""
+    engine = engine_class(name)()
     engine.process(setup_frames())
     add(engine, fields_of, 0, count)
     return engine
@@ -71,9 +71,9 @@ def add(engine: Any, fields_of: Callable[[int], dict[str, Any]], first: int, cou
         engine.process(b"".join(frame(number, fields_of(number)) for number in range(start, start + CHUNK)))
 
 
-def measure(shape: str, count: int) -> float:
+def measure(name: str, shape: str, count: int) -> float:
     """Bytes an order, over the second half of 2 x `count` orders."""
-    engine, fields_of = engine_class()(), SHAPES[shape]
+    engine, fields_of = engine_class(name)(), SHAPES[shape]
     engine.process(setup_frames())
     gc.freeze()
     gc.disable()
@@ -88,4 +88,4 @@ def measure(shape: str, count: int) -> float:
 
 
 if __name__ == "__main__":
-    json.dump(measure(sys.argv[1], int(sys.argv[2])), sys.stdout)
+    json.dump(measure(sys.argv[1], sys.argv[2], int(sys.argv[3])), sys.stdout)

@@ -1,13 +1,14 @@
 """Benchmarks by name, and the rows they report."""
 
 import importlib
+import os
 import pkgutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-RUNS = 5
+RUNS = int(os.environ.get("BENCH_RUNS", "5"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,13 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One line of the table. A target is judged by the best value; `note` says what was set or left out."""
+    """One line of the table. A target is judged by the best value; `note` says what was set or left out.
+
+    Rows of one figure and several engines are what stands side by side.
+    """
 
     figure: str
+    engine: str = ""
     unit: str
     series: Series
     ratio: Series | None = None
@@ -57,21 +62,26 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
+    """`apart`: not among those that run without being named, because it takes minutes."""
+
     name: str
     title: str
     run: Callable[[], Iterable[Row]]
+    apart: bool = False
 
 
 _BENCHMARKS: dict[str, Benchmark] = {}
 
 
-def benchmark(name: str, title: str) -> Callable[[Callable[[], Iterable[Row]]], Callable[[], Iterable[Row]]]:
+def benchmark(
+    name: str, title: str, *, apart: bool = False
+) -> Callable[[Callable[[], Iterable[Row]]], Callable[[], Iterable[Row]]]:
     """Register a function that yields rows. The name is what the command line takes."""
 
     def register(run: Callable[[], Iterable[Row]]) -> Callable[[], Iterable[Row]]:
         if name in _BENCHMARKS:
             raise ValueError(f"two benchmarks are called {name}")
-        _BENCHMARKS[name] = Benchmark(name, title, run)
+        _BENCHMARKS[name] = Benchmark(name, title, run, apart)
         return run
 
     return register
