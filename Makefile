@@ -20,6 +20,7 @@ SECONDS := 60
 KILLS := 0
 COUNT := 0
 FAULTS :=
+BENCH :=
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -43,8 +44,8 @@ planted-recovery: setup-test  ## put known bugs into copies of this tree, one at
 planted: setup-test  ## put small bugs into copies of the engine, one at a time: each must be found
 	$(PY) -m tests.matching.engine.planted
 
-bench: setup-test  ## measure the figures of the README, as one table
-	$(PY) -m tests.benchmarks
+bench: setup-test  ## measure the figures of docs/performance.md, as one table; BENCH="engine peers" only these
+	$(PY) -m tests.benchmarks $(BENCH)
 
 lint: setup-test  ## ruff and mypy
 	$(PY) -m ruff check .

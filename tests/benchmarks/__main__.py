@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.benchmarks.registry import Benchmark, Row, load
+from tests.benchmarks.registry import Benchmark, Row, load, number
 
 COLUMNS = (
     "benchmark",
@@ -58,6 +58,7 @@ def main() -> int:
                 print("  " + "  ".join(cell for cell in lines[-1][1:] if cell), file=sys.stderr, flush=True)
     print(_table(lines))
     print(f"\nBest and median of the repeats; targets are judged by the best. JSON lines: {json_path}")
+    print(f"To put them into docs/performance.md: python -m tests.benchmarks.page {json_path}")
     print(
         f"Machine: {platform.machine()}, {os.cpu_count()} cores, {platform.python_implementation()}"
         f" {platform.python_version()}. Load before: {load_average:.1f}. Took {time.monotonic() - started_s:.0f} s."
@@ -65,14 +66,10 @@ def main() -> int:
     return 0
 
 
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
 def _cells(name: str, row: Row) -> tuple[str, ...]:
     ratio = ("", "") if row.ratio is None else (f"{row.ratio.best:.4g}", f"{row.ratio.median:.4g}")
     return (
-        name, row.figure, row.engine, row.unit, _number(row.series.best), _number(row.series.median), *ratio,
+        name, row.figure, row.engine, row.unit, number(row.series.best), number(row.series.median), *ratio,
         row.ratio_to, row.target, " ".join(filter(None, (row.verdict, row.note))),
     )  # fmt: skip
 

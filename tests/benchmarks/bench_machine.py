@@ -1,5 +1,6 @@
 """What this machine can do by itself; other figures are read against these."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from tests.benchmarks.registry import RUNS, Row, Series, benchmark
 
 @benchmark("machine", "calibration loop and fsync of this machine")
 def machine() -> Iterator[Row]:
+    yield Row(
+        figure="load average of the last minute", unit="", series=Series([os.getloadavg()[0]], lower_is_better=True)
+    )
     yield Row(figure="calibration loop", unit="loops/s", series=Series([calibrate() for _ in range(RUNS)]))
     directory = Path("build")
     directory.mkdir(exist_ok=True)

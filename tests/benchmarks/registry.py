@@ -87,9 +87,15 @@ def benchmark(
     return register
 
 
+def number(value: float) -> str:
+    """As a table shows it."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
 def load() -> dict[str, Benchmark]:
-    """All benchmarks of the modules bench_*.py of this package, by name."""
-    for module in sorted(info.name for info in pkgutil.iter_modules([str(Path(__file__).parent)])):
+    """All benchmarks of the modules bench_*.py of this package, by name; the machine first, by which they are read."""
+    names = [info.name for info in pkgutil.iter_modules([str(Path(__file__).parent)])]
+    for module in sorted(names, key=lambda name: (name != "bench_machine", name)):
         if module.startswith("bench_"):
             importlib.import_module(f"tests.benchmarks.{module}")
     return dict(_BENCHMARKS)
