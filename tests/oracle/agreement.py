@@ -5,6 +5,7 @@ they do not is printed.
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from itertools import zip_longest
+from random import Random
 from time import monotonic
 from typing import Any, Protocol
 
@@ -152,4 +153,45 @@ def agree(title: str, history: History, count: int, left: Make, right: Make) -> 
         if given != expected or isinstance(expected, str):
             raise Disagreement(report(f"{title}, command {index}", steps, left, right))
         history.hear(expected)
+    return one, two
+
+
+def agree_in_calls(
+    title: str, history: History, count: int, left: Make, right: Make, longest: int
+) -> tuple[EngineLike, EngineLike]:
+    """The same where `right` gets up to `longest` commands a call, cut at random, and `left`, which the history hears,
+    one. A skipped command is a call of its own.
+    """
+    one, two, cuts = left(), right(), Random(title)
+    steps: list[Step] = []
+    run, expected, ends = bytearray(), bytearray(), cuts.randint(1, longest)
+
+    def compare(found: bytes | str, wanted: bytes | bytearray) -> None:
+        if found == wanted:
+            return
+        place = f"{title}, a call that ends with command {len(steps) - 1}"
+        if first_difference(steps, left, right) is None:
+            raise Disagreement(f"{place}: they agree where each command is a call")
+        raise Disagreement(report(place, steps, left, right))
+
+    for index in range(count):
+        step = history.next()
+        steps.append(step)
+        if step[1] is not None and run:
+            compare(attempt(two, (bytes(run), None)), expected)
+            run.clear()
+            expected.clear()
+        given = answer(one, step)
+        history.hear(given)
+        if step[1] is not None:
+            compare(attempt(two, step), given)
+            continue
+        run += step[0]
+        expected += given
+        if index == ends or index == count - 1:
+            compare(attempt(two, (bytes(run), None)), expected)
+            run.clear()
+            expected.clear()
+        if index == ends:
+            ends += cuts.randint(1, longest)
     return one, two

@@ -2,7 +2,8 @@
 
     python -m tests.oracle.differential plain native --commands 1000000 [--first-seed 0] [--commands-a-seed 10000]
 
-Ends with 0 and a line of figures, or with 1 and the shrunk stream at which they differ.
+The second one gets up to --longest-call commands a call, cut at random. With --calls each eighth history is one of call
+auctions. Ends with 0 and a line of figures, or with 1 and the shrunk stream at which they differ.
 """
 
 import argparse
@@ -10,14 +11,19 @@ import sys
 import time
 from typing import Any
 
-from tests.oracle.agreement import Disagreement, Make, agree
+from tests.oracle.agreement import Disagreement, Make, agree_in_calls
+from tests.oracle.call_auctions import Calls
 from tests.oracle.engines import ENGINES
 from tests.oracle.streams import History
 
+REPORT_EVERY_S = 60
 
-def differ(seed: int, count: int, left: Make, right: Make) -> str:
+
+def differ(
+    seed: int, count: int, left: Make, right: Make, *, kind: type[History] = History, longest_call: int = 1
+) -> str:
     """The state hash that both have after `count` commands of the seed's history; Disagreement otherwise."""
-    one, two = agree(f"seed {seed}", History(seed), count, left, right)
+    one, two = agree_in_calls(f"{kind.__name__} {seed}", kind(seed), count, left, right, longest_call)
     hashes: list[Any] = [engine.state_hash() for engine in (one, two)]  # type: ignore[attr-defined]
     if hashes[0] != hashes[1]:
         raise Disagreement(f"seed {seed}: the same events, but states {hashes[0]} and {hashes[1]}")
@@ -33,20 +39,30 @@ def main() -> int:
     parser.add_argument("--commands", type=int, default=100_000)
     parser.add_argument("--commands-a-seed", type=int, default=10_000)
     parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--longest-call", type=int, default=1)
+    parser.add_argument("--calls", action="store_true")
     given = parser.parse_args()
     seeds = range(given.first_seed, given.first_seed + -(-given.commands // given.commands_a_seed))
-    begun = time.monotonic()
+    begun = told = time.monotonic()
     for seed in seeds:
+        kind = Calls if given.calls and seed % 8 == 7 else History
         try:
-            differ(seed, given.commands_a_seed, ENGINES[given.left], ENGINES[given.right])
+            differ(
+                seed,
+                given.commands_a_seed,
+                ENGINES[given.left],
+                ENGINES[given.right],
+                kind=kind,
+                longest_call=given.longest_call,
+            )
         except Disagreement as difference:
             print(difference)
             return 1
-    count = len(seeds) * given.commands_a_seed
-    seconds = time.monotonic() - begun
-    print(
-        f"{count} commands of seeds {seeds.start} to {seeds.stop - 1}: no difference ({count / seconds:.0f} a second)"
-    )
+        now = time.monotonic()
+        if seed == seeds[-1] or now - told > REPORT_EVERY_S:
+            told, count = now, (seed - seeds.start + 1) * given.commands_a_seed
+            rate = f"{count / (now - begun):.0f} a second"
+            print(f"{count} commands of seeds {seeds.start} to {seed}: no difference ({rate})", flush=True)
     return 0
 
 

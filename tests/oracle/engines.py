@@ -1,6 +1,7 @@
 """The engines that are compared, by name. Each is made anew for a stream."""
 
 from collections.abc import Callable, Mapping
+from itertools import cycle
 from typing import Any, Final
 
 from apps.matching.engine import Engine
@@ -11,11 +12,13 @@ from tests.oracle.streams import CLOSED_IDS_KEPT
 
 
 class Restarting:
-    """An engine that is written to a snapshot and restored from it after every `every` commands."""
+    """An engine that is written to a snapshot and restored from it after every `every` commands, each time as the next
+    of `made_by`.
+    """
 
-    def __init__(self, made_by: Any, every: int = 97) -> None:
-        self.made_by, self.every, self.count = made_by, every, 0
-        self.engine = made_by(CLOSED_IDS_KEPT)
+    def __init__(self, *made_by: Any, every: int = 97) -> None:
+        self.made_by, self.every, self.count = cycle(made_by), every, 0
+        self.engine = next(self.made_by)(CLOSED_IDS_KEPT)
 
     def process(self, frames: bytes, /) -> bytes:
         self.restart_at_times()
@@ -30,7 +33,7 @@ class Restarting:
     def restart_at_times(self) -> None:
         self.count += 1
         if self.count % self.every == 0:
-            self.engine = self.made_by.restore(self.engine.snapshot())
+            self.engine = next(self.made_by).restore(self.engine.snapshot())
 
     def validate(self) -> None:
         self.engine.validate()
@@ -49,4 +52,5 @@ ENGINES: Final[Mapping[str, Callable[[], Any]]] = {
     "plain-restarting": lambda: Restarting(Engine),
     "native": lambda: NativeEngine(CLOSED_IDS_KEPT),
     "native-restarting": lambda: Restarting(NativeEngine),
+    "taking-turns": lambda: Restarting(NativeEngine, Engine, every=23),
 }

@@ -1,4 +1,8 @@
-"""Model and engine agree on every event: 100,000 commands, the even seeds (the odd ones run beside them)."""
+"""Model and engine agree on every event: 100,000 commands, the even seeds (the odd ones run beside them).
+
+These seeds on the plain engine, the odd ones on the compiled one; both give the same bytes on all of them
+(tests/matching/native/test_differential_even.py).
+"""
 
 import pytest
 

@@ -8,6 +8,8 @@ from copy import deepcopy
 from random import Random
 
 from apps.matching.engine import Engine
+from apps.matching.native.build import built
+from apps.matching.native.engine import Engine as NativeEngine
 from apps.streams.codec import decode_events, encode_command, encode_set_market, stamp
 from apps.streams.commands import PlaceOrder, Tick
 from apps.streams.kinds import EventKind, OrderKind, Reason, TimeInForce
@@ -29,10 +31,12 @@ def test_what_is_not_yet_expired_by_a_timer_is_met_as_expired() -> None:
     print(f"seed {SEED}")
     random, history = Random(SEED), History(SEED)
     model, engine = Oracle(), Engine()
+    others = [NativeEngine()] if built() is not None else []
 
     def both(frames: bytes) -> bytes:
         expected = engine.process(frames)
-        assert model.process(frames) == expected
+        for other in (model, *others):
+            assert other.process(frames) == expected
         return expected
 
     while history.queue:
@@ -89,13 +93,15 @@ def test_what_is_not_yet_expired_by_a_timer_is_met_as_expired() -> None:
         frames = stamped(encode_command(history.new_order(market_id=1)), expires_ms + 500)
         tick = stamped(encode_command(Tick()), expires_ms + 500)
         restored, copy = Engine.restore(body), deepcopy(model)
+        again = [copy, *(type(other).restore(body) for other in others)]
         answer = restored.process(frames)
-        assert copy.process(frames) == answer
+        assert [each.process(frames) for each in again] == [answer] * len(again)
         expired = [event for event in decode_events(answer) if event.reason == Reason.EXPIRED_BY_TIME]
         assert len(expired) >= TIMERS_A_COMMAND
         met += len(expired) > TIMERS_A_COMMAND
-        assert copy.process(tick) == restored.process(tick)
-        copy.validate()
-        restored.validate()
+        answer = restored.process(tick)
+        assert [each.process(tick) for each in again] == [answer] * len(again)
+        for each in (restored, *again):
+            each.validate()
     assert met > 10
     assert history.now_ms >= START_MS

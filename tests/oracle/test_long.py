@@ -1,4 +1,4 @@
-"""Ten million commands: model and engine in two processes over the seeds."""
+"""Ten million commands: the model and each engine, a process for each and other seeds."""
 
 import subprocess
 import sys
@@ -6,22 +6,24 @@ import sys
 import pytest
 
 COMMANDS = 10_000_000
-PROCESSES = 2
+ENGINES = ("plain", "native")
 FIRST_SEED = 1_000_000
 
 
 @pytest.mark.long
-def test_model_and_engine_agree_on_ten_million_commands() -> None:
-    share = COMMANDS // PROCESSES
-    command = [sys.executable, "-m", "tests.oracle.against_model", "plain", "--commands", str(share)]
+def test_model_and_engines_agree_on_ten_million_commands() -> None:
+    share = COMMANDS // len(ENGINES)
     running = [
         subprocess.Popen(
-            [*command, "--first-seed", str(FIRST_SEED + number * share)],
+            [
+                *(sys.executable, "-m", "tests.oracle.against_model", engine),
+                *("--commands", str(share), "--first-seed", str(FIRST_SEED + number * share)),
+            ],
             stdout=subprocess.PIPE,
             text=True,
         )
-        for number in range(PROCESSES)
+        for number, engine in enumerate(ENGINES)
     ]
     outputs = [process.communicate()[0] for process in running]
     print("\n".join(outputs))
-    assert [process.returncode for process in running] == [0] * PROCESSES
+    assert [process.returncode for process in running] == [0] * len(ENGINES)

@@ -10,8 +10,8 @@ import pytest
 
 from apps.matching.native.build import FAST, HERE, QUICKLY, SANITIZED, NoCompiler, program
 from apps.streams.records import EVENT_SIZE
-from tests.matching.native.call_auctions import Calls
 from tests.matching.native.histories import write_history
+from tests.oracle.call_auctions import Calls
 from tests.oracle.streams import CLOSED_IDS_KEPT, History
 
 EXAMPLES = HERE / "examples"
