@@ -102,6 +102,18 @@ ROLES: Final = (
         reads_record=True,
     ),
     Role("reconcile", (Grant("orders_reconciliation", APPEND),), everywhere=READ, reads_record=True),
+    # A thread of the process `reconcile` (apps/orders/daily.py). A session that goes takes its trading tickets with it.
+    Role(
+        "daily",
+        (
+            Grant("outbox_outboxrow", APPEND),
+            Grant("orders_feetierchange", APPEND),
+            Grant("django_session", "SELECT, DELETE"),
+            Grant("accounts_tradingticket", READ, ("revoked_at",)),
+        ),
+        everywhere=READ,
+        reads_record=True,
+    ),
 )
 ROLE_OF_PROCESS: Final = {role.process: role.name for role in ROLES}
 

@@ -1,5 +1,6 @@
 """Limits of settlement and reconciliation (T13, reliability.md 2.7)."""
 
+from datetime import time
 from typing import Final
 
 # One transaction: about as much as settles in a second, so that a batch never holds locks for long.
@@ -34,3 +35,7 @@ RECONCILE_FULL_EVERY_S: Final = 86_400.0
 VOLUME_ASSET: Final = "USDT"
 VOLUME_DAYS: Final = 30
 VOLUME_TIERS: Final = (0, 1_000_000, 5_000_000, 20_000_000, 100_000_000)
+
+# Work of once a day: from this time on, UTC, when the trades of the day before have long been settled.
+DAILY_AT: Final = time(0, 10)
+DAILY_POLL_S: Final = 60.0
