@@ -12,7 +12,7 @@ from apps.accounts.familyforms import AllocationRuleForm, FamilyForm
 from apps.accounts.models import AccountSettings, AllocationChange, AllocationRule, FamilyChange
 from apps.accounts.services.allocations import remove_allocation_rule
 from apps.common.errors import DomainError
-from apps.outbox.admin import ReasonActionForm, RecordAdmin, RequestAdmin, staff_name, tell_answers
+from apps.outbox.admin import ASKED_ONCE, ReasonActionForm, RecordAdmin, RequestAdmin, staff_name, tell_answers
 
 
 @admin.register(AccountSettings)
@@ -69,6 +69,11 @@ class AllocationRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def get_fields(self, request: HttpRequest, obj: AllocationRule | None = None) -> tuple[str, ...]:
         return ("account_id", "rule_id", "method", "shares", "reason") if obj else AllocationRuleForm.Meta.fields
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        return super().changeform_view(request, object_id, form_url, ASKED_ONCE | (extra_context or {}))
 
     @admin.display(description="divided among")
     def among(self, rule: AllocationRule) -> str:

@@ -54,8 +54,12 @@ class AssetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         if not change:
             obj.pk = create_asset(code=obj.code, name=obj.name, asset_class=obj.asset_class).pk
             return
-        asked = [(f"{obj.code}: the class", each) for each in form.request(staff_name(request))]
+        asked = [(f"Class of {obj.code}", each) for each in form.request(staff_name(request))]
         transaction.on_commit(lambda: tell_answers(request, asked))
+
+    def response_change(self, request: HttpRequest, obj: Asset) -> HttpResponse:
+        """The engine's answer says whether it was changed."""
+        return redirect("admin:markets_asset_changelist")
 
 
 def _state_action(action: MarketAction, title: str) -> Callable[..., None]:
@@ -108,11 +112,15 @@ class MarketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def save_model(self, request: HttpRequest, obj: Market, form: Any, change: bool) -> None:
         """The form's own instance is never saved: the service writes, and the mirror follows the engine."""
         if change:
-            asked = [(f"{obj}: the settings", form.request(staff_name(request)))]
+            asked = [(f"Settings of {obj}", form.request(staff_name(request)))]
             transaction.on_commit(lambda: tell_answers(request, asked))
         else:
             made = form.create(staff_name(request))
             obj.pk, obj.symbol = made.pk, made.symbol
+
+    def response_change(self, request: HttpRequest, obj: Market) -> HttpResponse:
+        """The engine's answer says whether it was changed."""
+        return redirect("admin:markets_market_changelist")
 
 
 @admin.register(MarketSettingsChange)
@@ -157,7 +165,10 @@ class ClassStateChangeAdmin(RequestAdmin):
         chosen = form.is_bound and form.is_valid()
         if chosen and "confirm" in request.POST:
             changes = form.request(staff_name(request))
-            tell_answers(request, [(f"Class {change}", change) for change in changes])
+            tell_answers(
+                request,
+                [(f"Class {change.asset_class} to {change.get_state_display().lower()}", change) for change in changes],
+            )
             self._tell_who_stayed(request, changes)
             return redirect("admin:markets_market_changelist")
         context = self.admin_site.each_context(request) | {
@@ -178,7 +189,7 @@ class ClassStateChangeAdmin(RequestAdmin):
             if stayed:
                 self.message_user(
                     request,
-                    f"Class {change}: {', '.join(stayed)} stayed. What is not launched or is closed stays, and so does"
+                    f"Class {change.asset_class}: {', '.join(stayed)} stayed. What is not launched or is closed stays, and so does"
                     " a market that may not go there; moved alone, it says why.",
                     messages.WARNING,
                 )

@@ -25,6 +25,7 @@ from apps.outbox.policy import REASON_LENGTH_MAX
 
 TERMS = MarketTerms.__struct_fields__
 REQUESTED_BY_FORM = "form check, rolled back"
+UNCHOSEN = ("", "---------")
 
 
 def refusal_of(call: Callable[[], object]) -> str | None:
@@ -87,13 +88,23 @@ class ClassStateForm(forms.Form):
     asset_class = forms.ChoiceField(label="Class")
     action = forms.ChoiceField(
         label="Move all its markets to",
-        choices=[(action.value, Market.State(STATE_OF_ACTION[action]).label) for action in CLASS_ACTIONS],
+        choices=[
+            UNCHOSEN,
+            *((action.value, Market.State(STATE_OF_ACTION[action]).label) for action in CLASS_ACTIONS),
+        ],
     )
-    reason = forms.CharField(max_length=REASON_LENGTH_MAX, help_text="Why. Kept with the change, with your name.")
+    reason = forms.CharField(
+        max_length=REASON_LENGTH_MAX,
+        help_text="Why. Kept with the change, with your name.",
+        widget=forms.TextInput(attrs={"class": "vTextField"}),
+    )
 
     def __init__(self, data: Any = None) -> None:
         super().__init__(data)
-        self.fields["asset_class"].choices = [(each, each) for each in asset_classes()]  # type: ignore[attr-defined]
+        self.fields["asset_class"].choices = [
+            UNCHOSEN,
+            *((each, each) for each in asset_classes()),
+        ]  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}

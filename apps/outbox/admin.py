@@ -12,7 +12,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 
 from apps.outbox.models import OutboxRow, OutboxState
@@ -28,7 +28,7 @@ MEANINGS: Final = {
     Reason.INVALID_STATE: "it cannot go to that state, such as to a call auction without a length of one",
     Reason.UNKNOWN_MARKET: "the engine does not know this market",
     Reason.UNKNOWN_CLASS: "the engine knows no asset of that class",
-    Reason.UNKNOWN_ACCOUNT: "the engine does not know this account yet: it has never had money or settings",
+    Reason.UNKNOWN_ACCOUNT: "the engine does not know the account: it has never had money or a family; its own is one",
     Reason.ACCOUNT_HAS_ORDERS: "the account has open orders, or a share in an open block order; cancel them first",
     Reason.ALLOCATION_FAMILY: "a rule names only accounts of its owner's family",
 }
@@ -91,6 +91,10 @@ def named(vocabulary: type[CommandKind] | type[Reason], value: int) -> str:
         return str(value)
 
 
+# For the context of a form that asks the engine: there is nothing to go on editing.
+ASKED_ONCE: Final = {"show_save_and_continue": False, "show_save_and_add_another": False}
+
+
 def staff_name(request: HttpRequest) -> str:
     """Who asks, as it is kept with the request."""
     return f"staff: {request.user.get_username()}"
@@ -139,6 +143,11 @@ class RequestAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        return super().changeform_view(request, object_id, form_url, ASKED_ONCE | (extra_context or {}))
 
     @admin.display(description="engine")
     def outcome(self, change: StaffRequest) -> str:

@@ -28,7 +28,7 @@ from apps.outbox.models import OutboxRow, OutboxState
 from apps.outbox.services import enqueue
 from apps.streams.codec import decode_command, decode_settings
 from apps.streams.commands import SetAccount
-from apps.streams.kinds import AllocationMethod, CommandKind, Reason
+from apps.streams.kinds import AccountFlag, AllocationMethod, CommandKind, Reason
 from apps.streams.messages import AllocationSettings
 
 FIXED, EQUAL, PRO_RATA = AllocationMethod.FIXED, AllocationMethod.EQUAL, AllocationMethod.PRO_RATA
@@ -88,6 +88,19 @@ def test_an_account_joins_a_family_and_keeps_its_fee_tier() -> None:
     assert (command.KIND, command.flags) == (CommandKind.SET_ACCOUNT, 0)
     assert (command.account_id, command.family_id, command.fee_tier) == (ONE, HEAD, 3)
     assert AccountSettings.objects.get(account_id=ONE).family_id == ONE, "the row follows the engine"
+
+
+def test_the_head_of_a_family_is_made_known_to_the_engine_once() -> None:
+    first = join()
+    known = OutboxRow.objects.get(key=f"account:{HEAD}:known")
+    command = decode_command(bytes(known.frames))
+    assert (command.account_id, command.flags, command.fee_tier) == (HEAD, AccountFlag.KEEP_FAMILY, 0)
+    assert known.pk < OutboxRow.objects.get(key=first.outbox_key).pk
+    answered(first.outbox_key)
+    join(TWO)
+    follow(Taken(ONE, ONE, 3, 5))
+    join(OTHER, ONE)
+    assert OutboxRow.objects.filter(key__endswith=":known").count() == 1
 
 
 def test_leaving_names_the_accounts_own_number() -> None:
@@ -284,7 +297,7 @@ RULE = {"account_id": HEAD, "method": int(FIXED), "shares": f"{ONE} 2500\n\n{TWO
     [
         (Reason.NONE, ">done<"),
         (Reason.ALLOCATION_FAMILY, "allocation family (a rule names only accounts of its owner"),
-        (Reason.UNKNOWN_ACCOUNT, "unknown account (the engine does not know this account yet"),
+        (Reason.UNKNOWN_ACCOUNT, "unknown account (the engine does not know the account"),
     ],
 )
 def test_a_rule_is_made_on_its_page(

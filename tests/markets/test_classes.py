@@ -264,7 +264,7 @@ def test_the_answer_names_who_stayed(coin: Market, engine_says: Any) -> None:
     engine_says(Reason.NONE, [])
     client = staff("view_market", "change_market")
     page = client.post(reverse(ADD), ASKED | {"confirm": "yes"}, follow=True).content.decode()
-    assert "Class coin Halted: done, event" in page
+    assert "Class coin to halted: done, event" in page
     assert "BTCUSDT (pre-launch) stayed" in page
 
 

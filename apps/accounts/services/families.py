@@ -13,6 +13,7 @@ from apps.outbox import services as outbox
 from apps.outbox.models import OutboxRow, OutboxState
 from apps.outbox.requests import required_reason
 from apps.streams.commands import SetAccount
+from apps.streams.kinds import AccountFlag
 
 
 @transaction.atomic
@@ -34,6 +35,8 @@ def change_family(*, account_id: int, family_id: int, reason: str, requested_by:
     mirror = AccountSettings.objects.filter(shard=settings.SHARD)
     if family_id != account_id:
         _refuse_nesting(account_id, family_id)
+        if not mirror.filter(account_id=family_id).exists():
+            _introduce(family_id)
     fee_tier = mirror.filter(account_id=account_id).values_list("fee_tier", flat=True).first() or 0
     change = FamilyChange.objects.create(
         account_id=account_id,
@@ -49,6 +52,16 @@ def change_family(*, account_id: int, family_id: int, reason: str, requested_by:
         ),
     )  # fmt: skip
     return change
+
+
+def _introduce(head: int) -> None:
+    """An engine knows an account from its first money or settings on, and the head of a family may have had neither.
+
+    Only for one of which nothing was ever set: its tier is the lowest, unless one is on its way, which does as well.
+    """
+    if not OutboxRow.objects.filter(key__startswith=f"fee-tier:{head}:").exists():
+        command = SetAccount(relay_seq=0, source=0, flags=AccountFlag.KEEP_FAMILY, account_id=head, fee_tier=0)
+        outbox.enqueue(key=f"account:{head}:known", command=command)
 
 
 def _refuse_nesting(account_id: int, family_id: int) -> None:
