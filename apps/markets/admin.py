@@ -189,7 +189,7 @@ class ClassStateChangeAdmin(RequestAdmin):
             if stayed:
                 self.message_user(
                     request,
-                    f"Class {change.asset_class}: {', '.join(stayed)} stayed. What is not launched or is closed stays, and so does"
-                    " a market that may not go there; moved alone, it says why.",
+                    f"Class {change.asset_class}: {', '.join(stayed)} stayed. What is not launched or is closed"
+                    " stays, and so does a market that may not go there; moved alone, it says why.",
                     messages.WARNING,
                 )

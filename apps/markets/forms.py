@@ -101,10 +101,8 @@ class ClassStateForm(forms.Form):
 
     def __init__(self, data: Any = None) -> None:
         super().__init__(data)
-        self.fields["asset_class"].choices = [
-            UNCHOSEN,
-            *((each, each) for each in asset_classes()),
-        ]  # type: ignore[attr-defined]
+        classes = [UNCHOSEN, *((each, each) for each in asset_classes())]
+        self.fields["asset_class"].choices = classes  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
