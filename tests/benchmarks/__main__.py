@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from tests.benchmarks.registry import Benchmark, Row, load, number
@@ -45,17 +46,24 @@ def main() -> int:
 
     names = arguments.names or [name for name, each in benchmarks.items() if arguments.all or not each.apart]
     lines: list[tuple[str, ...]] = []
+    failed: list[str] = []
     load_average, started_s = os.getloadavg()[0], time.monotonic()
     json_path: Path = arguments.json or RESULTS / f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.jsonl"
     json_path.parent.mkdir(parents=True, exist_ok=True)
     with json_path.open("w", encoding="utf-8") as json_lines:
         for name in names:
+            began_s = time.monotonic()
             print(f"{name}: {benchmarks[name].title}", file=sys.stderr, flush=True)
-            for row in benchmarks[name].run():
-                lines.append(_cells(name, row))
-                json_lines.write(json.dumps(_record(benchmarks[name], row)) + "\n")
-                json_lines.flush()
-                print("  " + "  ".join(cell for cell in lines[-1][1:] if cell), file=sys.stderr, flush=True)
+            try:
+                for row in benchmarks[name].run():
+                    lines.append(_cells(name, row))
+                    json_lines.write(json.dumps(_record(benchmarks[name], row)) + "\n")
+                    json_lines.flush()
+                    print("  " + "  ".join(cell for cell in lines[-1][1:] if cell), file=sys.stderr, flush=True)
+            except Exception:  # noqa: BLE001 - the others are worth their minutes all the same
+                traceback.print_exc()
+                failed.append(name)
+            print(f"  ({time.monotonic() - began_s:.0f} s)", file=sys.stderr, flush=True)
     print(_table(lines))
     print(f"\nBest and median of the repeats; targets are judged by the best. JSON lines: {json_path}")
     print(f"To put them into docs/performance.md: python -m tests.benchmarks.page {json_path}")
@@ -63,7 +71,9 @@ def main() -> int:
         f"Machine: {platform.machine()}, {os.cpu_count()} cores, {platform.python_implementation()}"
         f" {platform.python_version()}. Load before: {load_average:.1f}. Took {time.monotonic() - started_s:.0f} s."
     )
-    return 0
+    if failed:
+        print(f"FAILED, and why stands above: {', '.join(failed)}")
+    return 1 if failed else 0
 
 
 def _cells(name: str, row: Row) -> tuple[str, ...]:

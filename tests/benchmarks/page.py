@@ -26,14 +26,18 @@ HEAD: Final = "| figure | engine | best | median | unit | ratio | target | |\n|-
 def main(arguments: list[str]) -> int:
     path = Path(arguments[0]) if arguments else _newest()
     rows = _rows(path)
-    text = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8"), path.stem, rows), encoding="utf-8")
+    print(f"{len(rows)} figures of {path} are in {PAGE}")
+    return 0
+
+
+def replaced(text: str, name: str, rows: list[dict[str, Any]]) -> str:
+    """The page with the run's tables between the marks. SystemExit where they are not there."""
     before, _, rest = text.partition(BEGIN)
     _, mark, after = rest.partition(END)
     if not mark:
         raise SystemExit(f"{PAGE} has not both marks, {BEGIN.strip()} and {END.strip()}")
-    PAGE.write_text(before + BEGIN + section(path.stem, rows) + mark + after, encoding="utf-8")
-    print(f"{len(rows)} figures of {path} are in {PAGE}")
-    return 0
+    return before + BEGIN + section(name, rows) + mark + after
 
 
 def section(name: str, rows: list[dict[str, Any]]) -> str:

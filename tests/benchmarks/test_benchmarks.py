@@ -1,0 +1,46 @@
+"""The parts of `make bench` that could be wrong without anybody seeing it."""
+
+import pytest
+
+from tests.benchmarks import page
+from tests.benchmarks.book_oracle import BookOracle
+from tests.benchmarks.peers import PEERS, Peer
+from tests.benchmarks.registry import Row, Series, load
+from tests.benchmarks.workload import SHAPES, steps
+
+COUNT = 3_000
+
+
+@pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.PACKAGE)
+@pytest.mark.parametrize("name", ["mix", "sweep"])
+def test_a_book_of_pypi_gives_the_trades_of_the_independent_book(peer: type[Peer], name: str) -> None:
+    pytest.importorskip(peer.PACKAGE.replace("-", "_"))
+    oracle = BookOracle()
+    commands = list(steps(SHAPES[name], COUNT, 7, oracle))
+    book = peer()
+    book.run(commands)
+    assert book.trades() == oracle.trades
+    assert len(oracle.trades) > 300
+
+
+def test_a_target_is_judged_by_the_best_of_the_repeats() -> None:
+    assert Row(figure="a", unit="/s", series=Series([3, 5, 4]), at_least=5).verdict == "met"
+    assert Row(figure="a", unit="s", series=Series([3, 5, 4], lower_is_better=True), below=3).verdict == "missed"
+    assert Row(figure="a", unit="s", series=Series([3])).verdict == ""
+
+
+def test_the_page_shows_each_figure_and_keeps_the_words_around() -> None:
+    rows = [
+        {
+            "benchmark": "engine", "figure": "mix", "engine": "native", "unit": "commands/CPU-s", "best": 4_200_000.0,
+            "median": 4_000_000.0, "ratio_median": 1.5, "target": ">= 4e+06", "verdict": "met", "note": "a | b",
+        },
+    ]  # fmt: skip
+    text = page.replaced(f"before\n{page.BEGIN}old\n{page.END}after\n", "20261121-230102", rows)
+    assert text.startswith(f"before\n{page.BEGIN}\nRun of 2026-11-21 23:01 UTC; ")
+    assert text.endswith(f"{page.END}after\n")
+    assert "old" not in text
+    assert f"**engine**: {load()['engine'].title}\n" in text
+    assert "| mix | native | 4,200,000 | 4,000,000 | commands/CPU-s | 1.5 | >= 4e+06 met | a \\| b |\n" in text
+    with pytest.raises(SystemExit):
+        page.replaced("no marks", "20261121-230102", rows)
