@@ -17,7 +17,7 @@ from tests.benchmarks.peers import PEERS, Peer
 from tests.benchmarks.registry import Row, Series, benchmark
 from tests.benchmarks.workload import SHAPES, Step, steps
 
-COUNT: Final = 100_000
+COUNT: Final = 60_000
 WORKLOADS: Final = ("mix", "sweep")
 OWN_NOTE: Final = "with funds, fees, ids, breakers, band, self-trade prevention; events out"
 PEER_NOTE: Final = "matching alone; the same trades"
