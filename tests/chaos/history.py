@@ -31,11 +31,19 @@ class Kind(StrEnum):
     CANCEL = "cancel"
     CANCEL_ALL = "cancel-all"
     QUERY = "query"
+    AMEND = "amend"
+    REPLACE = "replace"
+    PLACE_LIST = "place-list"
+    CANCEL_LIST = "cancel-list"
+
+
+PLACING = (Kind.PLACE, Kind.REPLACE, Kind.PLACE_LIST)
 
 
 @dataclass(slots=True)
 class Operation:
-    """`client_id` names the order, also in cancels and queries. `status` 0: no HTTP answer. Times in seconds.
+    """`client_id` names the order, also in cancels and queries; a list's is its own. A cancel-replace has that of the
+    new order. `status` 0: no HTTP answer. Times in seconds.
 
     `repeated`: what a second request with the same client id was told, after the first had no answer.
     """
@@ -54,6 +62,29 @@ class Operation:
     def end(self, outcome: Outcome, *, status: int = 0, body: Any = None) -> None:
         assert self.outcome is Outcome.OPEN, f"{self.client_id} ended twice"
         self.ended_s, self.outcome, self.status, self.body = time.monotonic(), outcome, status, body
+
+    def new_orders(self) -> dict[str, dict[str, str]]:
+        """{client id: side, price and quantity} of each order that this would place."""
+        sent = self.params
+        if self.kind is Kind.PLACE_LIST:
+            return {
+                sent[f"{leg}ClientOrderId"]: {
+                    "side": sent["side"], "price": sent[f"{leg}Price"], "quantity": sent["quantity"],
+                }
+                for leg in ("above", "below")
+            }  # fmt: skip
+        if self.kind in PLACING:
+            asked = {"side": sent["side"], "price": sent.get("price", "0"), "quantity": sent["quantity"]}
+            return {self.client_id: asked}
+        return {}
+
+    def told(self) -> dict[str, dict[str, Any]]:
+        """{client id: answer} of each order that an acknowledgement speaks of as new."""
+        if self.outcome is not Outcome.OK or self.kind not in PLACING:
+            return {}
+        if self.kind is Kind.PLACE_LIST:
+            return {report["clientOrderId"]: report for report in self.body["orderReports"]}
+        return {self.client_id: self.body["newOrderResponse"] if self.kind is Kind.REPLACE else self.body}
 
     def repeat(self, *, status: int, body: Any) -> None:
         """The same request again was acknowledged: the order exists now, from the first attempt or from this one."""
@@ -110,6 +141,11 @@ class Histories:
     def operations(self, kind: Kind, *outcomes: Outcome) -> Iterator[Operation]:
         for history in self.accounts:
             yield from history.of(kind, *outcomes)
+
+    def placing(self, *outcomes: Outcome) -> Iterator[Operation]:
+        """Whatever would place orders."""
+        for kind in PLACING:
+            yield from self.operations(kind, *outcomes)
 
     def count(self, *outcomes: Outcome) -> int:
         """Operations that ended so."""

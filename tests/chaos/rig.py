@@ -29,7 +29,8 @@ from tests.chaos.judge.log import Log
 from tests.chaos.judge.log import read as read_log
 from tests.chaos.judge.verdict import Verdict, verdict
 from tests.chaos.load.crowd import Crowd, Size
-from tests.chaos.load.trader import SYMBOL, outcome_of
+from tests.chaos.load.forms import SYMBOL
+from tests.chaos.load.trader import outcome_of
 from tests.chaos.load.wire import ANSWER_TIMEOUT_S
 from tests.dialect import Dialect, Unknown
 from tests.stack import Stack

@@ -21,7 +21,8 @@ from tests.chaos.follower import Follower
 from tests.chaos.history import Histories, History, Kind, Operation, Outcome
 from tests.chaos.judge.verdict import verdict
 from tests.chaos.load.crowd import Crowd, Size
-from tests.chaos.load.trader import SYMBOL, outcome_of
+from tests.chaos.load.forms import SYMBOL
+from tests.chaos.load.trader import outcome_of
 from tests.dialect import Dialect, Unknown, demo_account
 from tests.flows.second_site import SHARED, SecondSite, kill_site, paused, until
 from tests.stack import Stack

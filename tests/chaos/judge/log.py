@@ -11,15 +11,21 @@ from typing import Any, NamedTuple
 from apps.streams.records import COMMANDS, EVENT_SIZE, EVENTS, FRAME_SIZE
 from tests.chaos.follower import RawLog
 
-PLACE, CANCEL, CANCEL_ALL = 2, 3, 4
-ACCEPTED, REJECTED, DUPLICATE, TRADE, CLOSED, CANCEL_REJECTED, ALL_CANCELED, MONEY_MOVED, SKIPPED = (
-    1, 2, 3, 4, 6, 7, 8, 10, 30
+PLACE, CANCEL, CANCEL_ALL, AMEND, REPLACE, PLACE_LIST = 2, 3, 4, 5, 6, 7
+ACCEPTED, REJECTED, DUPLICATE, TRADE, RESTED, CLOSED, CANCEL_REJECTED, ALL_CANCELED, MONEY_MOVED, SKIPPED = (
+    1, 2, 3, 4, 5, 6, 7, 8, 10, 30
 )  # fmt: skip
+REFILLED, TRIGGERED, AMENDED, LIST_CHANGED, AMEND_REJECTED, LIST_REJECTED, LIST_DUPLICATE = 40, 41, 42, 44, 49, 50, 51
+STARTED = 1  # the status of a LIST_CHANGED that answers the list's command
 # What ends a command of each kind; each command has exactly one of them.
 ENDINGS = {
     PLACE: {ACCEPTED, REJECTED, DUPLICATE, SKIPPED},
     CANCEL: {CLOSED, CANCEL_REJECTED, SKIPPED},
     CANCEL_ALL: {ALL_CANCELED, SKIPPED},
+    AMEND: {AMENDED, AMEND_REJECTED, SKIPPED},
+    # The new order's; where the cancel failed and the mode is STOP_ON_FAILURE, CANCEL_REJECTED stands for it.
+    REPLACE: {ACCEPTED, REJECTED, DUPLICATE, SKIPPED},
+    PLACE_LIST: {LIST_CHANGED, LIST_REJECTED, LIST_DUPLICATE, SKIPPED},
 }
 STALE_SETTINGS = 9
 
@@ -32,9 +38,12 @@ class CommandId(NamedTuple):
 
 @dataclass(slots=True)
 class Log:
-    """`commands` hold their record; `events` are records in the order of seq; `by_command` the events of each."""
+    """`commands` hold their record, `placing` the new orders of those that have any; `events` are records in the order
+    of seq; `by_command` the events of each.
+    """
 
     commands: dict[CommandId, Any] = field(default_factory=dict)
+    placing: dict[CommandId, list[Any]] = field(default_factory=dict)
     events: list[Any] = field(default_factory=list)
     kinds: list[int] = field(default_factory=list)
     by_command: dict[CommandId, list[int]] = field(default_factory=dict)
@@ -62,7 +71,13 @@ def read(raw: RawLog) -> tuple[Log, list[str]]:
         frames, offset, index = fields[b"d"], 0, 0
         while offset < len(frames):
             kind, parts = frames[offset + 1], frames[offset + 2]
-            log.commands[CommandId(ms, n, index)] = _record(COMMANDS[kind], frames, offset)  # type: ignore[index]
+            command_id = CommandId(ms, n, index)
+            log.commands[command_id] = _record(COMMANDS[kind], frames, offset)  # type: ignore[index]
+            if kind in (PLACE, REPLACE, PLACE_LIST):
+                orders = range(
+                    offset if kind == PLACE else offset + FRAME_SIZE, offset + parts * FRAME_SIZE, FRAME_SIZE
+                )
+                log.placing[command_id] = [_record(COMMANDS[PLACE], frames, at) for at in orders]  # type: ignore[index]
             offset += parts * FRAME_SIZE
             index += 1
     seq, epoch, last_command = 0, 0, (0, 0)
@@ -113,11 +128,22 @@ def ending_faults(log: Log) -> list[str]:
         endings = ENDINGS.get(int(command.KIND))
         if endings is None:
             continue
-        answers = [kind for kind, _ in log.answers(command_id) if kind in endings]
+        answers = [
+            kind for kind, event in log.answers(command_id) if kind in endings and _is_answer(command, kind, event)
+        ]
+        if not answers and int(command.KIND) == REPLACE:
+            answers = [kind for kind, _ in log.answers(command_id) if kind == CANCEL_REJECTED]
         if len(answers) != 1:
             found.append(f"command {command_id} ({command.KIND.name}) was answered {len(answers)} times")
     unknown = [str(command) for command in log.by_command if command not in log.commands]
     return found + [f"events of command {name}, which is not in the log" for name in unknown]
+
+
+def _is_answer(command: Any, kind: int, event: Any) -> bool:
+    """Not what the command did to other orders: the rest of a list that ends, lists that go on."""
+    if kind == CLOSED:
+        return bool(event.order_id == command.order_id if command.order_id else event.client_id == command.client_id)
+    return kind != LIST_CHANGED or event.status == STARTED
 
 
 def id_faults(log: Log) -> list[str]:

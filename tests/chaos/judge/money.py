@@ -132,14 +132,19 @@ def _expected(log: Log, record: Record) -> tuple[dict[tuple[int, int], tuple[int
             house[SAFU, asset] += share
             house[FEES, asset] += fee - share
         house[FEES, rebate_asset] += min(trade.maker_fee_units, 0)
-    held: Counter[tuple[int, int]] = Counter()
+    # The two legs of a list share one hold, the larger need of them.
+    needs: dict[tuple[int, int, int], int] = {}
     for order in record.by_id.values():
         if order.status in OPEN:
             market, left = record.markets[order.market_id], order.quantity_lots - order.filled_lots
+            asset, need = market.base_asset_id, left * market.lot_size
             if order.side == BUY:
-                held[order.account_id, market.quote_asset_id] += _notional(market, order.price_ticks, left)
-            else:
-                held[order.account_id, market.base_asset_id] += left * market.lot_size
+                asset, need = market.quote_asset_id, _notional(market, order.price_ticks, left)
+            key = (order.account_id, asset, order.order_list_id or order.id)
+            needs[key] = max(needs.get(key, 0), need)
+    held: Counter[tuple[int, int]] = Counter()
+    for (account, asset, _), need in needs.items():
+        held[account, asset] += need
     return {key: (total[key], held[key]) for key in total.keys() | held.keys()}, house
 
 

@@ -5,17 +5,30 @@ from decimal import Decimal
 from typing import Any
 
 from tests.chaos.history import Histories, Kind, Operation, Outcome
-from tests.chaos.judge.log import ACCEPTED, CANCEL, CLOSED, PLACE, REJECTED, STALE_SETTINGS, Log
+from tests.chaos.judge.log import (
+    ACCEPTED,
+    AMEND,
+    AMENDED,
+    CANCEL,
+    CLOSED,
+    LIST_REJECTED,
+    REJECTED,
+    REPLACE,
+    STALE_SETTINGS,
+    Log,
+)
 from tests.chaos.judge.record import CANCELED, OPEN, SCALE, Record
 
 UNKNOWN_ORDER, NO_SUCH_ORDER = -2011, -2013
+CONDITIONAL_TYPES = frozenset({"STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"})
 
 
 def faults(histories: Histories, log: Log, record: Record) -> list[str]:
     accounts = {history.account.account_id for history in histories.accounts}
     accepted = {(event.account_id, event.client_id): event for event in log.of(ACCEPTED)}
-    sent = {(op.account_id, op.client_id): op for op in histories.operations(Kind.PLACE)}
-    found = _command_faults(log, sent)
+    sent = {(op.account_id, name): op for op in histories.placing() for name in op.new_orders()}
+    quantities = _amended_quantities(histories)
+    found = _command_faults(log, sent) + _amend_faults(histories, log)
     for (account, client_id), rows in record.orders.items():
         if account not in accounts:
             continue
@@ -30,7 +43,7 @@ def faults(histories: Histories, log: Log, record: Record) -> list[str]:
         if operation.outcome is Outcome.REFUSED and (rows or key in accepted):
             found.append(f"{key[1]} was refused ({operation.status} {operation.body}) and yet executed")
         if operation.outcome is Outcome.OK:
-            found += _acknowledged_faults(operation, rows, record)
+            found += _acknowledged_faults(operation, key[1], rows, record, quantities.get(key, []))
         if operation.outcome is Outcome.OPEN:
             found.append(f"{key[1]} has no end in its history")
     return found + _cancel_faults(histories, log, record) + _query_faults(histories, record) + _order_faults(histories)
@@ -39,11 +52,14 @@ def faults(histories: Histories, log: Log, record: Record) -> list[str]:
 def _command_faults(log: Log, sent: dict[tuple[int, str], Operation]) -> list[str]:
     """Nothing was sent twice on the way: one command for each request, unless its first one was STALE_SETTINGS."""
     counts: Counter[tuple[int, str]] = Counter()
-    for command_id, command in log.commands.items():
-        if int(command.KIND) != PLACE or (command.account_id, command.client_id) not in sent:
-            continue
-        stale = any(kind == REJECTED and event.reason == STALE_SETTINGS for kind, event in log.answers(command_id))
-        counts[command.account_id, command.client_id] += not stale
+    for command_id, orders in log.placing.items():
+        stale = any(
+            kind in (REJECTED, LIST_REJECTED) and event.reason == STALE_SETTINGS
+            for kind, event in log.answers(command_id)
+        )
+        for order in orders:
+            if (order.account_id, order.client_id) in sent:
+                counts[order.account_id, order.client_id] += not stale
     return [
         f"{key[1]} was sent {1 + sent[key].repeated} times and stands {count} times in the log"
         for key, count in counts.items()
@@ -51,16 +67,48 @@ def _command_faults(log: Log, sent: dict[tuple[int, str], Operation]) -> list[st
     ]
 
 
-def _acknowledged_faults(operation: Operation, rows: list[Any], record: Record) -> list[str]:
-    name, answer, sent = operation.client_id, operation.body, operation.params
+def _amended_quantities(histories: Histories) -> dict[tuple[int, str], list[Operation]]:
+    """Amendments that were or may have been done, by order."""
+    found: dict[tuple[int, str], list[Operation]] = {}
+    for operation in histories.operations(Kind.AMEND, Outcome.OK, Outcome.UNKNOWN):
+        found.setdefault((operation.account_id, operation.client_id), []).append(operation)
+    return found
+
+
+def _amend_faults(histories: Histories, log: Log) -> list[str]:
+    done = {
+        (command.account_id, command.client_id)
+        for command_id, command in log.commands.items()
+        if int(command.KIND) == AMEND and any(kind == AMENDED for kind, _ in log.answers(command_id))
+    }
+    found = []
+    for operation in histories.operations(Kind.AMEND, Outcome.OK, Outcome.REFUSED):
+        executed = (operation.account_id, operation.client_id) in done
+        if executed != (operation.outcome is Outcome.OK):
+            found.append(f"the amendment of {operation.client_id} was {operation.outcome}, in the log: {executed}")
+        if operation.outcome is Outcome.OK:
+            asked, told = operation.params["newQty"], operation.body["amendedOrder"]["qty"]
+            if units(told) != units(asked):
+                found.append(f"{operation.client_id} was amended to {asked}, told {told}")
+    return found
+
+
+def _acknowledged_faults(
+    operation: Operation, name: str, rows: list[Any], record: Record, amendments: list[Operation]
+) -> list[str]:
+    answer, sent = operation.told()[name], operation.new_orders()[name]
     if len(rows) != 1:
         return [f"{name} was acknowledged as {answer['orderId']} and exists {len(rows)} times"]
     row, found = rows[0], []
     market = record.markets[row.market_id]
     if row.id != answer["orderId"]:
         found.append(f"{name} was acknowledged as {answer['orderId']} and is {row.id}")
-    asked = (units(sent["price"]) // market.tick_size, units(sent["quantity"]) // market.lot_size)
-    if (row.price_ticks, row.quantity_lots) != asked or row.side != ("BUY", "SELL").index(sent["side"]):
+    # An amendment that was acknowledged is done, one whose outcome is unknown may be; each order has one at most.
+    certain = [each for each in amendments if each.outcome is Outcome.OK]
+    quantities = {each.params["newQty"] for each in amendments} | (set() if certain else {sent["quantity"]})
+    quantity_is_right = row.quantity_lots in {units(each) // market.lot_size for each in quantities}
+    price_ticks, side = units(sent["price"]) // market.tick_size, ("BUY", "SELL").index(sent["side"])
+    if (row.price_ticks, row.side) != (price_ticks, side) or not quantity_is_right:
         found.append(f"{name} was sent as {sent} and stands as {row}")
     if row.filled_lots > row.quantity_lots:
         found.append(f"{name} filled {row.filled_lots} of {row.quantity_lots} lots")
@@ -79,6 +127,8 @@ def _acknowledged_faults(operation: Operation, rows: list[Any], record: Record) 
     ]
     if operation.repeated:
         return found  # answered from the settled order: its fills as maker are among them
+    if answer["type"] in CONDITIONAL_TYPES:
+        kept = []  # it waited when it was answered; whatever it took, it took when it was triggered
     if told != kept:
         found.append(f"{name} was told the fills {told}, PostgreSQL has {kept}")
     if sum(quantity for _, _, quantity, _ in told) != units(answer["executedQty"]):
@@ -102,10 +152,35 @@ def _cancel_faults(histories: Histories, log: Log, record: Record) -> list[str]:
                 found.append(f"the cancel of {operation.client_id} was refused and yet executed")
             if _code(operation) == UNKNOWN_ORDER and any(row.status in OPEN for row in rows):
                 found.append(f"{operation.client_id} was said to be no open order, and is open")
-    for operation in histories.operations(Kind.CANCEL_ALL, Outcome.OK):
-        for answer in operation.body:
-            rows = record.orders.get((operation.account_id, answer["origClientOrderId"]), [])
-            found += _canceled_faults(answer["origClientOrderId"], answer, rows, record)
+    for kind in (Kind.CANCEL_ALL, Kind.CANCEL_LIST):
+        for operation in histories.operations(kind, Outcome.OK):
+            for answer in operation.body if kind is Kind.CANCEL_ALL else [operation.body]:
+                for report in answer.get("orderReports", [answer]):
+                    rows = record.orders.get((operation.account_id, report["origClientOrderId"]), [])
+                    found += _canceled_faults(report["origClientOrderId"], report, rows, record)
+    return found + _replace_faults(histories, log, record)
+
+
+def _replace_faults(histories: Histories, log: Log, record: Record) -> list[str]:
+    """The cancelled half; the new order is judged like any other."""
+    closed_by = {
+        (command.account_id, order.client_id)
+        for command_id, command in log.commands.items()
+        if int(command.KIND) == REPLACE
+        for order in log.placing[command_id]
+        for kind, event in log.answers(command_id)
+        if kind == CLOSED and event.client_id == command.client_id
+    }
+    found = []
+    for operation in histories.operations(Kind.REPLACE, Outcome.OK, Outcome.REFUSED):
+        old = operation.params["cancelOrigClientOrderId"]
+        data = operation.body.get("data", operation.body) if isinstance(operation.body, dict) else {}
+        done = data.get("cancelResult") == "SUCCESS"
+        if done != ((operation.account_id, operation.client_id) in closed_by):
+            found.append(f"the cancel of {old} in a replacement was told {data.get('cancelResult')}, the log differs")
+        if done:
+            rows = record.orders.get((operation.account_id, old), [])
+            found += _canceled_faults(old, data["cancelResponse"], rows, record)
     return found
 
 
@@ -122,8 +197,9 @@ def _canceled_faults(name: str, answer: dict[str, Any], rows: list[Any], record:
 def _query_faults(histories: Histories, record: Record) -> list[str]:
     """Queries follow an acknowledgement of the same client, so the order exists and its fills are not behind it."""
     acknowledged = {
-        (op.account_id, op.client_id): units(op.body["executedQty"])
-        for op in histories.operations(Kind.PLACE, Outcome.OK)
+        (op.account_id, name): units(answer["executedQty"])
+        for op in histories.placing(Outcome.OK)
+        for name, answer in op.told().items()
     }
     found = []
     for operation in histories.operations(Kind.QUERY):
@@ -143,16 +219,21 @@ def _query_faults(histories: Histories, record: Record) -> list[str]:
 
 def _order_faults(histories: Histories) -> list[str]:
     """An order acknowledged before another was sent has the smaller id, whoever sent them (real-time order)."""
-    told = sorted(histories.operations(Kind.PLACE, Outcome.OK), key=lambda op: op.ended_s)
+    told = sorted(histories.placing(Outcome.OK), key=lambda op: op.ended_s)
     started = sorted(told, key=lambda op: op.invoked_s)
     found, newest, ended = [], 0, 0
     for operation in started:
         while ended < len(told) and told[ended].ended_s < operation.invoked_s:
-            newest = max(newest, told[ended].body["orderId"])
+            newest = max(newest, *_ids(told[ended]))
             ended += 1
-        if operation.body["orderId"] < newest:
-            found.append(f"{operation.client_id} is {operation.body['orderId']}, yet {newest} was acknowledged before")
+        oldest = min(_ids(operation))
+        if oldest < newest:
+            found.append(f"{operation.client_id} is {oldest}, yet {newest} was acknowledged before")
     return found
+
+
+def _ids(operation: Operation) -> list[int]:
+    return [answer["orderId"] for answer in operation.told().values()]
 
 
 def _code(operation: Operation) -> int:
@@ -168,9 +249,9 @@ def units(text: str) -> int:
 
 def tally(histories: Histories, log: Log, record: Record) -> dict[str, int]:
     """Counts for the report: acknowledged orders and cancels, how many of them are lost, and doubled orders."""
-    acknowledged = list(histories.operations(Kind.PLACE, Outcome.OK))
+    acknowledged = [(op.account_id, name) for op in histories.placing(Outcome.OK) for name in op.told()]
     canceled = list(histories.operations(Kind.CANCEL, Outcome.OK))
-    rows = {(op.account_id, op.client_id): record.orders.get((op.account_id, op.client_id), []) for op in acknowledged}
+    rows = {key: record.orders.get(key, []) for key in acknowledged}
     still_open = sum(
         not any(row.status == CANCELED for row in record.orders.get((op.account_id, op.client_id), []))
         for op in canceled
@@ -179,5 +260,5 @@ def tally(histories: Histories, log: Log, record: Record) -> dict[str, int]:
     return {
         "acknowledged": len(acknowledged) + len(canceled),
         "lost": sum(not found for found in rows.values()) + still_open,
-        "doubled": sum(accepted[op.account_id, op.client_id] > 1 for op in histories.operations(Kind.PLACE)),
+        "doubled": sum(accepted[op.account_id, name] > 1 for op in histories.placing() for name in op.new_orders()),
     }

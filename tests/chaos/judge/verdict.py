@@ -9,7 +9,7 @@ import httpx
 from tests.chaos.follower import Follower
 from tests.chaos.history import Histories
 from tests.chaos.judge import feeds, log, money, orders, record, replay
-from tests.chaos.load.trader import SYMBOL
+from tests.chaos.load.forms import SYMBOL
 from tests.dialect import Account, Dialect
 from tests.stack import Stack
 
@@ -41,7 +41,7 @@ def verdict(stack: Stack, histories: Histories, follower: Follower, *, full: boo
         found.append(f"PostgreSQL stands at {kept.watermark[:2]}, the log ends at {head}")
     found += orders.faults(histories, history, kept) + money.faults(histories, history, kept)
     found += feeds.faults(histories, history)
-    found += _public_faults(stack, histories, kept)
+    found += _public_faults(stack, histories, history, kept)
     if full:
         found += replay.faults(seen)
         answer = stack.manage("reconcile", check=False)
@@ -52,9 +52,9 @@ def verdict(stack: Stack, histories: Histories, follower: Follower, *, full: boo
     return Verdict(found, counts)
 
 
-def _public_faults(stack: Stack, histories: Histories, kept: record.Record) -> list[str]:
+def _public_faults(stack: Stack, histories: Histories, seen: log.Log, kept: record.Record) -> list[str]:
     """What the trading API says at rest: the book and each account's balances."""
-    found = _book_faults(stack, kept)
+    found = _book_faults(stack, seen, kept)
     codes = {asset: code for code, asset in kept.assets.items()}
     for history in histories.accounts:
         shown = {
@@ -71,14 +71,16 @@ def _public_faults(stack: Stack, histories: Histories, kept: record.Record) -> l
     return found
 
 
-def _book_faults(stack: Stack, kept: record.Record) -> list[str]:
+def _book_faults(stack: Stack, seen: log.Log, kept: record.Record) -> list[str]:
     """Market data follows through redis-edge, which may just have been lost: what counts is where it comes to rest."""
     market = next(m for m in kept.markets.values() if _symbol(m, kept) == SYMBOL)
     deadline = time.monotonic() + BOOK_PATIENCE_S
     while True:
         status, depth = _depth(stack)
         found = (
-            feeds.book_faults(kept, market.market_id, depth) if status == 200 else [f"depth answers {status} {depth}"]
+            feeds.book_faults(kept, seen, market.market_id, depth)
+            if status == 200
+            else [f"depth answers {status} {depth}"]
         )
         if not found or time.monotonic() > deadline:
             return found

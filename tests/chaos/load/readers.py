@@ -11,8 +11,8 @@ import httpx
 from websockets.exceptions import InvalidHandshake, WebSocketException
 
 from tests.chaos.history import FeedMessage, Histories, History
+from tests.chaos.load.forms import SYMBOL
 from tests.chaos.load.signing import signed_params
-from tests.chaos.load.trader import SYMBOL
 from tests.chaos.load.wire import open_socket
 
 RETRY_S = 0.2

@@ -1,4 +1,4 @@
-"""One open-loop client of an account: limit orders around one price so that clients meet, cancels, queries."""
+"""One open-loop client of an account: orders and lists of all kinds; queries, cancels, amends and replaces them."""
 
 import asyncio
 import itertools
@@ -7,16 +7,17 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.chaos.history import Histories, History, Kind, Operation, Outcome
+from tests.chaos.load.forms import ORDER, SYMBOL, less, new_order, replacement
 from tests.chaos.load.wire import NotSent, Unanswered, Wire
 
-SYMBOL = "LTCUSDT"
 # A client that is never answered must not pile up for ever; what is above this is not sent at all.
 IN_FLIGHT_MAX = 150
 # Far fewer open orders than a market allows one account, so that the exchange never refuses for their number.
 CLEAR_EVERY = 60
 CANCEL_SHARE = 0.3
 QUERY_SHARE = 0.1
-ORDER = "/api/v3/order"
+AMEND_SHARE = 0.1
+REPLACE_SHARE = 0.1
 
 
 class Trader:
@@ -61,33 +62,40 @@ class Trader:
         """One order, and perhaps what its owner does with it afterwards."""
         draw = self._random
         # Drawn here, in the order of arrival: answers come in any order and must not change what a seed means.
-        clear, cancel, query = number % CLEAR_EVERY == CLEAR_EVERY - 1, draw.random(), draw.random()
+        clear, then, query = number % CLEAR_EVERY == CLEAR_EVERY - 1, draw.random(), draw.random()
         client_id = f"{self._prefix()}{self._name}-{number}"
-        placed = await self._ask(
-            Kind.PLACE,
-            client_id,
-            "POST",
-            ORDER,
-            {
-                "symbol": SYMBOL,
-                "side": draw.choice(("BUY", "SELL")),
-                "type": "LIMIT",
-                "timeInForce": "GTC",
-                "price": f"{draw.randint(9990, 10010) / 100:.2f}",
-                "quantity": f"{draw.randint(1, 20) / 10:.1f}",
-                "newClientOrderId": client_id,
-                "newOrderRespType": "FULL",
-            },
-        )
-        named = {"symbol": SYMBOL, "origClientOrderId": client_id}
+        kind, path, params = new_order(draw, client_id)
+        smaller = less(draw, params["quantity"])
+        other = replacement(draw, f"{client_id}-r", client_id)
+        placed = await self._ask(kind, client_id, "POST", path, params)
         if placed.outcome is Outcome.OK:
             self._histories.acknowledge()
-            if query < QUERY_SHARE:
-                await self._ask(Kind.QUERY, client_id, "GET", ORDER, named)
-            if placed.body["status"] in ("NEW", "PARTIALLY_FILLED") and cancel < CANCEL_SHARE:
-                await self._ask(Kind.CANCEL, client_id, "DELETE", ORDER, named)
+            named = {"symbol": SYMBOL, "origClientOrderId": client_id}
+            if kind is Kind.PLACE_LIST:
+                if then < CANCEL_SHARE:
+                    named = {"symbol": SYMBOL, "listClientOrderId": client_id}
+                    await self._ask(Kind.CANCEL_LIST, client_id, "DELETE", "/api/v3/orderList", named)
+            else:
+                await self._follow_up(placed, named, then, query, smaller, other)
         if clear:
             await self._ask(Kind.CANCEL_ALL, "", "DELETE", "/api/v3/openOrders", {"symbol": SYMBOL})
+
+    async def _follow_up(
+        self, placed: Operation, named: dict[str, Any], then: float, query: float, smaller: str, other: dict[str, Any]
+    ) -> None:
+        client_id = placed.client_id
+        if query < QUERY_SHARE:
+            await self._ask(Kind.QUERY, client_id, "GET", ORDER, named)
+        if placed.body["status"] not in ("NEW", "PARTIALLY_FILLED"):
+            return
+        if then < CANCEL_SHARE:
+            await self._ask(Kind.CANCEL, client_id, "DELETE", ORDER, named)
+        elif then < CANCEL_SHARE + AMEND_SHARE:
+            await self._ask(Kind.AMEND, client_id, "PUT", f"{ORDER}/amend/keepPriority", {**named, "newQty": smaller})
+        elif then < CANCEL_SHARE + AMEND_SHARE + REPLACE_SHARE:
+            new = await self._ask(Kind.REPLACE, other["newClientOrderId"], "POST", f"{ORDER}/cancelReplace", other)
+            if new.outcome is Outcome.OK:
+                self._histories.acknowledge()
 
     async def _ask(self, kind: Kind, client_id: str, method: str, path: str, params: dict[str, Any]) -> Operation:
         operation = self._history.invoke(kind, client_id, params)
@@ -98,7 +106,11 @@ class Trader:
         except Unanswered as error:
             operation.end(Outcome.UNKNOWN, body=str(error))
         else:
-            operation.end(outcome_of(status), status=status, body=body)
+            if kind is Kind.REPLACE and status == 409 and body["data"]["newOrderResult"] == "SUCCESS":
+                # Half done: the order to cancel was no longer there, and the new one was placed all the same.
+                operation.end(Outcome.OK, status=status, body=body["data"])
+            else:
+                operation.end(outcome_of(status), status=status, body=body)
         return operation
 
 

@@ -20,6 +20,10 @@ WS_METHODS = {
     ("DELETE", "/api/v3/order"): "order.cancel",
     ("DELETE", "/api/v3/openOrders"): "openOrders.cancelAll",
     ("GET", "/api/v3/order"): "order.status",
+    ("PUT", "/api/v3/order/amend/keepPriority"): "order.amend.keepPriority",
+    ("POST", "/api/v3/order/cancelReplace"): "order.cancelReplace",
+    ("POST", "/api/v3/orderList/oco"): "orderList.place.oco",
+    ("DELETE", "/api/v3/orderList"): "orderList.cancel",
 }
 
 
