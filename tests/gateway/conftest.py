@@ -9,17 +9,36 @@ import redis
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
+from django.test import override_settings
 from psycopg.conninfo import make_conninfo
 
 from tests.gateway.client import Client
 from tests.gateway.exchange import Exchange
 
 DATABASE: Final = "gateway_tests"
+TEMPLATE: Final = "gateway_template"
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres: str, django_db_blocker: Any) -> str:
+    """A database with all tables and nothing else, to copy: files of other packages run between those of this one."""
+    name_before = connection.settings_dict["NAME"]
+    with psycopg.connect(postgres, autocommit=True) as owner:
+        owner.execute(f"CREATE DATABASE {TEMPLATE}")
+    with django_db_blocker.unblock():
+        connection.close()
+        connection.settings_dict["NAME"] = TEMPLATE
+        try:
+            call_command("migrate", verbosity=0)
+        finally:
+            connection.close()
+            connection.settings_dict["NAME"] = name_before
+    return TEMPLATE
 
 
 @pytest.fixture(scope="package")
 def exchange(
-    postgres: str, django_db_blocker: Any, redis_core_url: str, redis_edge_url: str,
+    postgres: str, migrated: str, django_db_blocker: Any, redis_core_url: str, redis_edge_url: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Exchange]:  # fmt: skip
     """In a database of its own: threads commit here, and nothing is ever flushed under them."""
@@ -28,7 +47,7 @@ def exchange(
     name_before = connection.settings_dict["NAME"]
     with psycopg.connect(postgres, autocommit=True) as owner:
         owner.execute(f"DROP DATABASE IF EXISTS {DATABASE}")
-        owner.execute(f"CREATE DATABASE {DATABASE}")
+        owner.execute(f"CREATE DATABASE {DATABASE} TEMPLATE {migrated}")
     settings.REDIS_CORE_URL, settings.REDIS_EDGE_URL, settings.DATABASE_ROLE = redis_core_url, redis_edge_url, ""
     settings.REDIS_CORE_READ_URL = redis_core_url
     settings.DATABASE_DSN = make_conninfo(postgres, dbname=DATABASE)
@@ -38,8 +57,11 @@ def exchange(
         connection.close()
         connection.settings_dict["NAME"] = DATABASE
         try:
-            call_command("migrate", verbosity=0)
-            with Exchange(redis_core_url, redis_edge_url, tmp_path_factory.mktemp("snapshots")) as running:
+            # A password for each of hundreds of accounts; how passwords are kept has tests in tests/accounts.
+            with (
+                override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]),
+                Exchange(redis_core_url, redis_edge_url, tmp_path_factory.mktemp("snapshots")) as running,
+            ):
                 yield running
         finally:
             connection.close()
@@ -56,11 +78,11 @@ def public(exchange: Exchange) -> Iterator[Client]:
 
 @pytest.fixture
 def alice(exchange: Exchange) -> Iterator[Client]:
-    with Client(exchange.base_url, exchange.account(BTC="10", ETH="100", USDT="1000000")) as client:
+    with Client(exchange.base_url, exchange.trader()) as client:
         yield client
 
 
 @pytest.fixture
 def bob(exchange: Exchange) -> Iterator[Client]:
-    with Client(exchange.base_url, exchange.account(BTC="10", ETH="100", USDT="1000000")) as client:
+    with Client(exchange.base_url, exchange.trader()) as client:
         yield client
