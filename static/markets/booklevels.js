@@ -44,6 +44,11 @@ function mergedPrice(price, side, step) {
   return side === "bid" ? price - rest : price - rest + step;
 }
 
+/** Whether the best bid meets the best ask, as it may while an auction collects orders. */
+export function isCrossed(bids, asks) {
+  return bids.length > 0 && asks.length > 0 && bids[0].price >= asks[0].price;
+}
+
 /** {spread, percent}: price units, and units of one percent of the middle price. Null without both sides. */
 export function spreadOf(bids, asks) {
   if (bids.length === 0 || asks.length === 0) return null;

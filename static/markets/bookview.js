@@ -5,7 +5,7 @@
  * or Enter hands its price to the order form; the arrow keys walk over the rows, so the book is one stop of the Tab key.
  */
 
-import { groupingSteps, spreadOf, visibleLevels } from "./booklevels.js";
+import { groupingSteps, isCrossed, spreadOf, visibleLevels } from "./booklevels.js";
 import { formatDecimal, formatRoundedDown, placesOf, shareForDrawing } from "./decimal.js";
 import { byId, element, oncePerFrame, setText } from "./dom.js";
 
@@ -20,6 +20,7 @@ export class BookView {
     this.book = book;
     this.onPick = onPick;
     this.ownPrices = ownPrices;
+    this.auctionPrice = null;
     this.step = market.tick;
     this.asks = byId("book-asks");
     this.bids = byId("book-bids");
@@ -90,12 +91,28 @@ export class BookView {
     });
   }
 
+  /** What a call auction would trade at now, null where there is none. */
+  showAuction(price) {
+    this.auctionPrice = price;
+    this.draw();
+  }
+
   renderSpread() {
-    const spread = spreadOf(this.book.bids, this.book.asks);
-    const text = spread === null
-      ? (this.book.live ? "No spread: one side is empty" : "Loading the book…")
-      : `${formatDecimal(spread.spread, this.market.pricePlaces, { group: true })} (${formatRoundedDown(spread.percent, 2)} %)`;
-    setText(byId("book-spread-value"), text);
+    const { bids, asks } = this.book;
+    const crossed = isCrossed(bids, asks);
+    setText(byId("book-spread-label"), crossed ? "" : "Spread");
+    byId("book-spread").title = crossed ? "Buy and sell orders cross: they trade together at one price when the auction ends" : "";
+    setText(byId("book-spread-value"), crossed ? this.crossedText() : this.spreadText(spreadOf(bids, asks)));
+  }
+
+  crossedText() {
+    if (this.auctionPrice === null) return "Crossed: auction";
+    return `Auction at ${formatDecimal(this.auctionPrice, this.market.pricePlaces, { group: true })}`;
+  }
+
+  spreadText(spread) {
+    if (spread === null) return this.book.live ? "No spread: one side is empty" : "Loading the book…";
+    return `${formatDecimal(spread.spread, this.market.pricePlaces, { group: true })} (${formatRoundedDown(spread.percent, 2)} %)`;
   }
 
   pick(button) {

@@ -35,6 +35,7 @@ export function readMarket(entry) {
     orderTypes: entry.orderTypes,
     stopBuyBuffer: bound(entry.stopBuyBuffer),
     takesOco: entry.ocoAllowed === true,
+    takesOto: entry.otoAllowed === true,
     takesTrailing: entry.allowTrailingStop === true,
     takesIcebergs: entry.icebergAllowed === true,
     icebergParts: BigInt(filters.get("ICEBERG_PARTS")?.limit ?? 0),

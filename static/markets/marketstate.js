@@ -37,6 +37,8 @@ export function readState(told) {
     resumesAtMs: told.resumesAt ?? null,
     indicativePrice: amount(told.indicativePrice),
     indicativeQuantity: amount(told.indicativeQty),
+    haltAbove: amount(told.haltAbove),
+    haltBelow: amount(told.haltBelow),
   };
 }
 
@@ -66,9 +68,17 @@ export function auctionText(state, market) {
   return `Indicative price ${price} ${market.quote}, ${formatDecimal(state.indicativeQuantity ?? 0n, 0)} ${market.base} would trade.`;
 }
 
+/** "47,500.00 – 52,500.00": beyond these prices the market halts; empty where no circuit breaker could trip. */
+export function haltText(state, market) {
+  const price = (units) => (units === null ? "…" : formatDecimal(units, market.pricePlaces, { group: true }));
+  return state.haltAbove === null && state.haltBelow === null ? "" : `${price(state.haltBelow)} – ${price(state.haltAbove)}`;
+}
+
 export class MarketStateView {
-  constructor(market) {
+  /** `onChange(state)` hears of every answer and event. */
+  constructor(market, onChange) {
     this.market = market;
+    this.onChange = onChange;
     this.show(readState({ status: market.status, marketState: market.state }));
     window.setInterval(() => document.visibilityState === "visible" && this.refresh(), POLL_MS);
     window.setInterval(() => this.tick(), 500);
@@ -97,6 +107,10 @@ export class MarketStateView {
     node.className = `state-banner notice notice-${banner?.[0] ?? "info"}`;
     setText(byId("state-text"), banner?.[1] ?? "");
     setText(byId("state-auction"), auctionText(state, this.market));
+    const halts = haltText(state, this.market);
+    byId("halt-range").hidden = halts === "";
+    setText(byId("halt-prices"), halts);
+    this.onChange(state);
     this.tick();
   }
 

@@ -6,9 +6,12 @@
  */
 
 import { DecimalError, floorToStep, divide, formatDecimal, multiplyUp, onStep, parseDecimal, percentOf } from "./decimal.js";
+import { feeOn } from "./estimate.js";
 import { fieldsOf, hasLimit, inForce, optionalFields, typeOf } from "./orderkinds.js";
 
-const PRICES = ["price", "stop", "stopLimit"];
+const PRICES = ["price", "stop", "stopLimit", "profit", "loss"];
+/** Orders that follow a limit order once it is filled. */
+const FOLLOWERS = ["profit", "loss"];
 /** A hundredth of a percent, in units of a percent. */
 const BASIS_POINT = 10n ** 6n;
 const ONE = 10n ** 8n;
@@ -41,7 +44,7 @@ export function readDraft(form, market) {
   };
   if (byTotal) draft.total = read("total");
   if (form.kind !== "MARKET") draft.price = read("price");
-  for (const field of ["stop", "stopLimit", "visible"]) draft[field] = read(field);
+  for (const field of ["stop", "stopLimit", "visible", "profit", "loss"]) draft[field] = read(field);
   const trail = read("trail");
   draft.type = typeOf(form, draft.stop !== null);
 
@@ -57,6 +60,7 @@ export function readDraft(form, market) {
     put(errors, "total", notionalError(multiplyUp(draft.price, draft.quantity), market));
   }
   if (form.kind === "OCO") put(errors, "stop", sidesError(draft));
+  for (const field of FOLLOWERS) if (draft[field] !== null) put(errors, field, followerError(draft, field));
   return { errors, draft: Object.keys(errors).length === 0 ? Object.freeze(draft) : null };
 }
 
@@ -91,11 +95,23 @@ export function quantityTextForTotal(totalUnits, price, market) {
   return quantity > 0n ? formatDecimal(quantity, 0) : "";
 }
 
+/** Whether other orders follow this one. */
+export function bringsOthers(draft) {
+  return FOLLOWERS.some((field) => draft[field] !== null);
+}
+
+/** What may be sold once a purchase is filled: a fee comes out of what it brings. A sale is bought back whole. */
+export function followingQuantity(draft, market, fees) {
+  if (draft.side === "SELL") return draft.quantity;
+  return floorToStep(draft.quantity - feeOn(draft.quantity, greater(fees.maker, fees.taker)), market.lot);
+}
+
 /**
  * The request {method, params} that places a draft. Amounts go out as plain decimal texts made from the exact units.
- * `goodTillDate` counts from `nowMs`.
+ * `goodTillDate` counts from `nowMs`; `fees` = {maker, taker} in units.
  */
-export function orderRequest(draft, market, clientOrderId, nowMs) {
+export function orderRequest(draft, market, clientOrderId, nowMs, fees) {
+  if (bringsOthers(draft)) return followedRequest(draft, market, clientOrderId, fees);
   if (draft.kind === "OCO") return { method: "orderList.place.oco", params: ocoParameters(draft, market, clientOrderId) };
   const params = { symbol: market.symbol, side: draft.side, type: draft.type };
   const limit = ["LIMIT", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"].includes(draft.type);
@@ -110,6 +126,32 @@ export function orderRequest(draft, market, clientOrderId, nowMs) {
   params.newClientOrderId = clientOrderId;
   params.newOrderRespType = "FULL";
   return { method: "order.place", params };
+}
+
+/** The working order, and the pending one or two on the other side of the market (OTO, OTOCO). */
+function followedRequest(draft, market, clientOrderId, fees) {
+  const params = {
+    symbol: market.symbol, listClientOrderId: clientOrderId, workingType: draft.type, workingSide: draft.side,
+    workingPrice: plain(draft.price), workingQuantity: plain(draft.quantity), workingClientOrderId: `${clientOrderId}-w`,
+  };
+  if (draft.type === "LIMIT") params.workingTimeInForce = draft.timeInForce;
+  put(params, "workingIcebergQty", plain(draft.visible));
+  params.pendingSide = draft.side === "BUY" ? "SELL" : "BUY";
+  params.pendingQuantity = plain(followingQuantity(draft, market, fees));
+  params.newOrderRespType = "RESULT";
+  const { profit, loss } = draft;
+  if (profit !== null && loss !== null) {
+    const [limit, stop] = draft.side === "BUY" ? ["pendingAbove", "pendingBelow"] : ["pendingBelow", "pendingAbove"];
+    Object.assign(params, {
+      [`${limit}Type`]: "LIMIT_MAKER", [`${limit}Price`]: plain(profit), [`${limit}ClientOrderId`]: `${clientOrderId}-l`,
+      [`${stop}Type`]: "STOP_LOSS", [`${stop}StopPrice`]: plain(loss), [`${stop}ClientOrderId`]: `${clientOrderId}-s`,
+    });
+    return { method: "orderList.place.otoco", params };
+  }
+  params.pendingClientOrderId = `${clientOrderId}-p`;
+  if (profit !== null) Object.assign(params, { pendingType: "LIMIT", pendingPrice: plain(profit), pendingTimeInForce: "GTC" });
+  else Object.assign(params, { pendingType: "STOP_LOSS", pendingStopPrice: plain(loss) });
+  return { method: "orderList.place.oto", params };
 }
 
 /** The limit leg takes the profit, so it is above the market for a sell and below it for a buy; the stop is opposite. */
@@ -183,6 +225,15 @@ function sidesError({ side, price, stop }) {
   if (side === "SELL" && stop >= price) return "For a sale the stop must be below the limit price.";
   if (side === "BUY" && stop <= price) return "For a purchase the stop must be above the limit price.";
   return null;
+}
+
+/** A profit lies on the winning side of the order's own price, a loss on the other. */
+function followerError(draft, field) {
+  const { side, price, timeInForce } = draft;
+  if (timeInForce === "GTD") return "Nothing can follow an order with an end: choose 'Until canceled'.";
+  const above = (side === "BUY") === (field === "profit");
+  if (price === null || (above ? draft[field] > price : draft[field] < price)) return null;
+  return `Must be ${above ? "above" : "below"} the price.`;
 }
 
 const EMPTY = {

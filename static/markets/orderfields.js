@@ -3,6 +3,7 @@
 import { byId, setText } from "./dom.js";
 import { FIELDS, fieldsOf, inForce, kindsOf } from "./orderkinds.js";
 
+const FOLLOWERS = ["profit", "loss"];
 const LABELS = { stop: { TRAILING: "Activation", OCO: "Stop", STOP: "Trigger" } };
 
 export class OrderFields {
@@ -21,6 +22,7 @@ export class OrderFields {
     this.hide(this.form.querySelector("option[value=TRAILING]"), !market.takesTrailing);
     byId("order-post-only").closest("label").hidden = !market.orderTypes.includes("LIMIT_MAKER");
     this.takesIcebergs = market.takesIcebergs;
+    this.takesOto = market.takesOto;
   }
 
   hide(option, hidden) {
@@ -39,7 +41,7 @@ export class OrderFields {
   show(choice) {
     const shown = fieldsOf(choice);
     for (const field of FIELDS) {
-      const hidden = !shown.includes(field) || (field === "visible" && !this.takesIcebergs);
+      const hidden = !shown.includes(field) || (field === "visible" && !this.takesIcebergs) || (FOLLOWERS.includes(field) && !this.takesOto);
       this.inputs[field].closest(".order-field").hidden = hidden;
       if (hidden) this.inputs[field].value = "";
     }
@@ -58,6 +60,8 @@ export class OrderFields {
     this.inputs.stop.placeholder = stop === "TRAILING" ? "At once" : "";
     this.inputs.stopLimit.placeholder = "Market";
     this.inputs.visible.placeholder = "All";
+    byId("order-followers").hidden = !this.takesOto;
+    for (const field of FOLLOWERS) this.inputs[field].placeholder = "None";
   }
 
   /** Draws these errors and clears the others; the form's own line only when it is named. */
@@ -68,7 +72,7 @@ export class OrderFields {
       this.inputs[field]?.setAttribute("aria-invalid", String(errors[field] !== undefined));
     }
     // An error in the folded part would not be seen.
-    if (errors.visible !== undefined) byId("order-options").open = true;
+    if (["visible", ...FOLLOWERS].some((field) => errors[field] !== undefined)) byId("order-options").open = true;
   }
 
   focusFirst(errors) {

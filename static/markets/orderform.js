@@ -20,8 +20,9 @@ import { ApiError } from "./rest.js";
 import { NotConnected, Unanswered } from "./tradingsession.js";
 
 /** Parameters that a repeat of the same attempt takes from the first one. */
-const OF_THE_ATTEMPT = ["newClientOrderId", "listClientOrderId", "aboveClientOrderId", "belowClientOrderId", "goodTillDate"];
+const isOfTheAttempt = (name) => name === "goodTillDate" || name.endsWith("ClientOrderId");
 const STEPPED = ["price", "stop", "stopLimit"];
+const ALL_STEPPED = [...STEPPED, "profit", "loss"];
 
 export class OrderForm {
   /** `place(request)` sends an order; `account` = {balances, rates: {maker, taker}}; `onPlaced(result)` and `onUnknown(id)` tell the page. */
@@ -34,11 +35,13 @@ export class OrderForm {
     this.attempt = null;
     this.sending = false;
     this.priceIsOwn = false;
+    // Whether a call auction collects orders.
+    this.collects = false;
     this.touched = new Set();
     this.form.addEventListener("submit", (event) => this.submit(event));
     this.form.addEventListener("change", (event) => event.target.matches("[type=radio], [type=checkbox], select") && this.changeKind());
     for (const field of FIELDS) this.inputs[field].addEventListener("input", () => this.edited(field));
-    for (const field of STEPPED) this.inputs[field].addEventListener("keydown", (event) => this.stepPrice(event, field));
+    for (const field of ALL_STEPPED) this.inputs[field].addEventListener("keydown", (event) => this.stepPrice(event, field));
     byId("order-percent").addEventListener("click", (event) => this.usePercent(Number(event.target.closest("button")?.dataset.percent)));
     this.changeKind();
   }
@@ -166,13 +169,17 @@ export class OrderForm {
     const { balances } = this.account;
     setText(byId("order-available"), balances.loaded ? `${formatDecimal(balances.of(spends).free, 2, { group: true })} ${spends}` : "–");
     const { errors, draft } = this.read();
-    const preview = draft === null ? null : previewOrder(draft, this.book, this.market, this.account.rates);
+    const preview = draft === null ? null : this.preview(draft);
     if (preview !== null) Object.assign(errors, this.fundsErrors(draft, preview));
     const shown = Object.entries(errors).filter(([field]) => this.touched.has(field) || (field === "total" && this.touched.has("quantity")));
     this.fields.showErrors(Object.fromEntries(shown));
     const shape = { market: this.market, side: this.side, kind: this.kind, by: this.by };
     showPreview(preview, shape);
     showEstimates(preview, this.inputs, shape);
+  }
+
+  preview(draft) {
+    return previewOrder(draft, this.book, this.market, this.account.rates, { collects: this.collects });
   }
 
   fundsErrors(draft, preview) {
@@ -193,7 +200,7 @@ export class OrderForm {
     for (const field of FIELDS) this.touched.add(field);
     this.refresh();
     const { errors, draft } = this.read();
-    if (draft !== null) Object.assign(errors, this.fundsErrors(draft, previewOrder(draft, this.book, this.market, this.account.rates)));
+    if (draft !== null) Object.assign(errors, this.fundsErrors(draft, this.preview(draft)));
     if (Object.keys(errors).length > 0) {
       this.fields.showErrors(errors);
       this.fields.focusFirst(errors);
@@ -214,7 +221,7 @@ export class OrderForm {
   }
 
   request(draft) {
-    const fresh = orderRequest(draft, this.market, newClientOrderId(), Date.now());
+    const fresh = orderRequest(draft, this.market, newClientOrderId(), Date.now(), this.account.rates);
     if (this.attempt === null || !isRepeat(fresh, this.attempt)) this.attempt = fresh;
     return this.attempt;
   }
@@ -243,7 +250,7 @@ export class OrderForm {
   }
 
   clearAmounts() {
-    for (const field of ["quantity", "total", "visible"]) this.inputs[field].value = "";
+    for (const field of ["quantity", "total", "visible", "profit", "loss"]) this.inputs[field].value = "";
     this.touched.clear();
     this.refresh();
   }
@@ -273,7 +280,7 @@ function idOf({ params }) {
 
 function isRepeat(fresh, attempt) {
   const names = new Set([...Object.keys(fresh.params), ...Object.keys(attempt.params)]);
-  return fresh.method === attempt.method && [...names].every((name) => OF_THE_ATTEMPT.includes(name) || fresh.params[name] === attempt.params[name]);
+  return fresh.method === attempt.method && [...names].every((name) => isOfTheAttempt(name) || fresh.params[name] === attempt.params[name]);
 }
 
 /** A client order id of this page. Random bytes by getRandomValues, which also works without HTTPS. */

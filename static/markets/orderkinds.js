@@ -5,7 +5,7 @@
  * postOnly}. `trigger` and `as` count for STOP only, `postOnly` for LIMIT only.
  */
 
-export const FIELDS = ["stop", "trail", "price", "stopLimit", "quantity", "total", "visible"];
+export const FIELDS = ["stop", "trail", "price", "stopLimit", "quantity", "total", "visible", "profit", "loss"];
 
 const OF_STOP = { STOP_LOSS: ["stop"], TAKE_PROFIT: ["stop"], TRAILING: ["trail", "stop"] };
 const IN_FORCE = {
@@ -29,13 +29,13 @@ export function fieldsOf(choice) {
   const total = hasLimit(choice) ? ["total"] : [];
   if (choice.kind === "STOP") return [...OF_STOP[choice.trigger], ...limit, "quantity", ...total];
   if (choice.kind === "OCO") return ["price", "stop", "stopLimit", "quantity", "total"];
-  return ["price", "quantity", "total", "visible"];
+  return ["price", "quantity", "total", "visible", "profit", "loss"];
 }
 
-/** Fields that may stay empty: an activation price, the limit of an OCO's stop, an iceberg's visible part. */
+/** Fields that may stay empty: an activation price, the limit of an OCO's stop, an iceberg's visible part, what follows. */
 export function optionalFields(choice) {
   if (choice.kind === "OCO") return ["stopLimit"];
-  if (choice.kind === "LIMIT") return ["visible"];
+  if (choice.kind === "LIMIT") return ["visible", "profit", "loss"];
   return choice.kind === "STOP" && choice.trigger === "TRAILING" ? ["stop"] : [];
 }
 

@@ -2,15 +2,17 @@
 
 import { formatDecimal, multiply } from "./decimal.js";
 import { feeOn, walkQuantity, walkTotal } from "./estimate.js";
+import { bringsOthers, followingQuantity } from "./orderdraft.js";
 import { firesOnRise } from "./orderkinds.js";
 
 /**
  * `fees` = {maker, taker} in units (0.001 = 0.1 %).
  * Result: {walk, total, received, fee, note, exact}; total in quote, received and fee in what the side receives. For a
  * limit order the part that would trade at once pays the taker fee, the part that rests the maker fee. An order that
- * waits for its trigger is counted at its limit, else at its trigger price.
+ * waits for its trigger is counted at its limit, else at its trigger price. `collects`: a call auction does, so that
+ * nothing trades at once.
  */
-export function previewOrder(draft, book, market, fees) {
+export function previewOrder(draft, book, market, fees, { collects = false } = {}) {
   const levels = draft.side === "BUY" ? book.asks : book.bids;
   const buying = draft.side === "BUY";
   const waits = draft.kind === "STOP" || draft.kind === "OCO";
@@ -20,13 +22,34 @@ export function previewOrder(draft, book, market, fees) {
     ? walkQuantity(levels, draft.side, draft.quantity, draft.price)
     : walkTotal(levels, draft.total, market.lot);
   const limit = draft.kind === "LIMIT";
+  if (limit && collects) return collected(draft, market, fees);
   const rests = limit && !isImmediate(draft) ? draft.quantity - walk.filled : 0n;
   const restTotal = limit ? multiply(draft.price, rests) : 0n;
   const taken = buying ? walk.filled : walk.cost;
   const resting = buying ? rests : restTotal;
   const fee = feeOn(taken, fees.taker) + feeOn(resting, fees.maker);
-  const note = waits ? conditionNote(draft, market) : limit ? limitNote(draft, walk, rests, market) : marketNote(draft, walk, market);
+  const note = waits ? conditionNote(draft, market) : limit ? limitNote(draft, walk, rests, market) + followNote(draft, market, fees) : marketNote(draft, walk, market);
   return { walk, total: walk.cost + restTotal, received: taken + resting - fee, fee, note, exact: limit };
+}
+
+/** The most that an order of an auction may cost, or the least that it brings. */
+function collected(draft, market, fees) {
+  const total = multiply(draft.price, draft.quantity);
+  const gross = draft.side === "BUY" ? draft.quantity : total;
+  const fee = feeOn(gross, fees.taker > fees.maker ? fees.taker : fees.maker);
+  const note = `Collected for the auction: it trades at the auction's price or rests.${followNote(draft, market, fees)}`;
+  return { walk: { filled: 0n, cost: 0n, worst: null }, total, received: gross - fee, fee, note, exact: true };
+}
+
+/** What follows a limit order once all of it is filled. */
+function followNote(draft, market, fees) {
+  if (!bringsOthers(draft)) return "";
+  const at = (price) => formatDecimal(price, market.pricePlaces, { group: true });
+  const what = `${draft.side === "BUY" ? "sells" : "buys back"} ${formatDecimal(followingQuantity(draft, market, fees), 0)} ${market.base}`;
+  const way = draft.side === "BUY" ? "falls" : "rises";
+  const profit = draft.profit === null ? [] : [`at ${at(draft.profit)}`];
+  const loss = draft.loss === null ? [] : [`at the market if the price ${way} to ${at(draft.loss)}`];
+  return ` Once all of it is filled, ${what} ${[...profit, ...loss].join(", or ")}.`;
 }
 
 function waiting(draft, price, market, fees) {

@@ -69,7 +69,11 @@ function start(markets) {
   const trades = new TradesView(market);
   const chart = new PriceChart(market, feed);
   const menu = new MarketMenu([...markets.values()], feed);
-  const state = new MarketStateView(market);
+  const state = new MarketStateView(market, (told) => {
+    bookView.showAuction(told.state === "AUCTION" ? told.indicativePrice : null);
+    form.collects = told.state === "AUCTION";
+    form.refresh();
+  });
   const refreshForm = oncePerFrame(() => form.refresh());
 
   followBook(feed, book, market, () => {
@@ -95,7 +99,9 @@ function start(markets) {
 
 function announcePlaced(result, market) {
   if (result.orderListId > -1 && result.orders !== undefined) {
-    notify("info", `OCO with ${result.orders.length} orders is placed: one cancels the other.`);
+    notify("info", result.contingencyType === "OCO"
+      ? `OCO with ${result.orders.length} orders is placed: one cancels the other.`
+      : `Order is placed; once it is filled, ${result.orders.length > 2 ? "two others follow, and one cancels the other" : "another follows"}.`);
     return;
   }
   const filled = parseDecimal(result.executedQty);

@@ -159,7 +159,8 @@ class FakeExchange:
             return {
                 "symbol": base + quote, "status": status, "marketState": state, "baseAsset": base, "quoteAsset": quote,
                 "quoteAssetPrecision": 8, "quoteOrderQtyMarketAllowed": True, "orderTypes": self.order_types,
-                "icebergAllowed": True, "ocoAllowed": self.takes_lists, "allowTrailingStop": True,
+                "icebergAllowed": True, "ocoAllowed": self.takes_lists, "otoAllowed": self.takes_lists,
+                "allowTrailingStop": True,
                 "filters": [
                     {"filterType": "PRICE_FILTER", "minPrice": tick, "maxPrice": "1000000.00000000", "tickSize": tick},
                     {"filterType": "LOT_SIZE", "minQty": LOT_TEXT, "maxQty": "9000.00000000", "stepSize": LOT_TEXT},
@@ -243,7 +244,10 @@ class FakeExchange:
         if method == "order.place":
             return market.place(params)
         if method == "orderList.place.oco":
-            return market.place_oco(params)
+            return market.place_list(params, "OCO", ("above", "below"))
+        if method in ("orderList.place.oto", "orderList.place.otoco"):
+            pending = ("pending",) if method.endswith("oto") else ("pendingAbove", "pendingBelow")
+            return market.place_list(params, "OTO", ("working", *pending))
         if method == "order.cancel":
             return market.cancel(params["orderId"])
         if method == "openOrders.cancelAll":

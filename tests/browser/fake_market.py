@@ -196,19 +196,24 @@ class FakeMarket:
         on_rise = order.kind.startswith("STOP_LOSS") == (order.side == "BUY")
         return self.last >= order.stop if on_rise else self.last <= order.stop
 
-    def place_oco(self, params: Json) -> Json:
-        """Takes orderList.place.oco. The legs hold apart here; the real exchange holds once."""
-        legs = []
-        for where in ("above", "below"):
-            names = {
-                "type": "Type", "price": "Price", "stopPrice": "StopPrice", "timeInForce": "TimeInForce",
-                "newClientOrderId": "ClientOrderId",
-            }  # fmt: skip
-            leg = {name: params[where + rest] for name, rest in names.items() if where + rest in params}
-            legs.append(leg | {"side": params["side"], "quantity": params["quantity"], "orderListId": 1})
-        rows = [self.place(leg) for leg in legs]
+    def place_list(self, params: Json, contingency: str, legs: tuple[str, ...]) -> Json:
+        """Takes orderList.place.*. All legs are placed and hold apart; the real exchange holds a pair once, and of an
+        OTO the working order only.
+        """
+        names = {
+            "type": "Type", "price": "Price", "stopPrice": "StopPrice", "timeInForce": "TimeInForce",
+            "newClientOrderId": "ClientOrderId", "side": "Side", "quantity": "Quantity",
+        }  # fmt: skip
+        rows = []
+        for leg in legs:
+            # What both legs of a pair have in common is named without their place.
+            shared = "pending" if leg.startswith("pending") else ""
+            terms = {name: params[name] for name in ("side", "quantity") if name in params}
+            for prefix in (shared, leg):
+                terms |= {name: params[prefix + rest] for name, rest in names.items() if prefix + rest in params}
+            rows.append(self.place(terms | {"orderListId": 1}))
         return {
-            "orderListId": 1, "contingencyType": "OCO", "listClientOrderId": params["listClientOrderId"],
+            "orderListId": 1, "contingencyType": contingency, "listClientOrderId": params["listClientOrderId"],
             "orders": [{"symbol": "BTCUSDT", "orderId": row["orderId"]} for row in rows], "orderReports": rows,
         }  # fmt: skip
 

@@ -182,6 +182,23 @@ def test_oco_is_one_request(page: Page, exchange: FakeExchange) -> None:
     expect(page.locator("#order-quantity")).to_have_value("")
 
 
+def test_what_follows_a_limit_order_is_one_request(page: Page, exchange: FakeExchange) -> None:
+    fill_form(page, price="50000", quantity="0.1")
+    page.click("#order-options summary")
+    page.fill("#order-profit", "49000")
+    page.fill("#order-loss", "48000")
+    expect(page.locator("#order-profit-error")).to_have_text("Must be above the price.")
+    page.fill("#order-profit", "52000")
+    expect(page.locator("#preview-note")).to_contain_text("sells 0.0999 BTC at 52,000.00, or at the market")
+    page.press("#order-loss", "Enter")
+    expect(page.locator("#page-notices")).to_contain_text("two others follow, and one cancels the other")
+    [sent] = orders_sent(exchange, "orderList.place.otoco")
+    assert (sent["pendingQuantity"], sent["pendingAbovePrice"], sent["pendingBelowStopPrice"]) == (
+        "0.0999", "52000", "48000",
+    )  # fmt: skip
+    expect(page.locator("#order-profit")).to_have_value("")
+
+
 def test_options_of_a_limit_order(page: Page, exchange: FakeExchange) -> None:
     fill_form(page, price="50000", quantity="0.5")
     page.click("#order-options summary")
@@ -282,8 +299,14 @@ def test_halt_is_announced_and_refused(page: Page, exchange: FakeExchange) -> No
     expect(page.locator("#state-banner")).to_contain_text("Call auction")
     expect(page.locator("#state-auction")).to_have_text("Indicative price 50,950.00 USDT, 1.25 BTC would trade.")
     expect(page.locator("#state-countdown")).to_have_text(re.compile(r"^Reopens in 1:5\d\.$"))
-    exchange.do(lambda market: market.change_state("TRADING", "OPEN"))
+    exchange.do(lambda market: market.set_level("b", max(market.asks), 1_000_000))
+    expect(page.locator("#book-spread")).to_contain_text("Auction at 50,950.00")
+    exchange.do(lambda market: market.set_level("b", max(market.asks), 0))
+    halts = {"haltBelow": "47500.00000000", "haltAbove": "52500.01000000"}
+    exchange.do(lambda market: market.change_state("TRADING", "OPEN", **halts))
     expect(page.locator("#state-banner")).to_be_hidden()
+    expect(page.locator("#halt-prices")).to_have_text(re.compile(r"^47,500\.00 . 52,500\.01$"))
+    expect(page.locator("#book-spread")).to_contain_text("Spread")
 
 
 def test_a_halt_that_began_while_away_is_seen_on_return(

@@ -77,7 +77,7 @@ class Hub:
                 self.publish(topic, lambda: messages.kline(market, record, now), replaceable=not record["x"])
             case "ticker":
                 self._ticker(market, state, record, now)
-            case "auction":
+            case "auction" | "distance":
                 self.on_state(market, state)
             case "state" if record["state"] == market.state:
                 # Nothing but its end or cause is new; a new state is told once PostgreSQL has it.

@@ -1,7 +1,7 @@
 import test from "node:test";
 import assert from "node:assert/strict";
 
-import { groupingSteps, spreadOf, visibleLevels } from "../../../static/markets/booklevels.js";
+import { groupingSteps, isCrossed, spreadOf, visibleLevels } from "../../../static/markets/booklevels.js";
 import { formatDecimal, parseDecimal } from "../../../static/markets/decimal.js";
 
 const levels = (...rows) => rows.map(([price, quantity]) => ({ price: parseDecimal(price), quantity: parseDecimal(quantity) }));
@@ -37,4 +37,7 @@ test("spread in units and percent", () => {
   assert.equal(formatDecimal(spread.spread, 2), "50.00");
   assert.equal(formatDecimal(spread.percent, 2).slice(0, 4), "0.09");
   assert.equal(spreadOf([], levels(["51000", "1"])), null);
+  assert.equal(isCrossed(levels(["50950", "1"]), levels(["51000", "1"])), false);
+  assert.equal(isCrossed(levels(["51000", "1"]), levels(["51000", "1"])), true);
+  assert.equal(isCrossed([], levels(["51000", "1"])), false);
 });

@@ -22,6 +22,7 @@ const market = readMarket({
   quoteOrderQtyMarketAllowed: true,
   orderTypes: ["LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"],
   ocoAllowed: true,
+  otoAllowed: true,
   stopBuyBuffer: "0.0200",
   allowTrailingStop: true,
   icebergAllowed: true,
@@ -36,10 +37,12 @@ const market = readMarket({
 });
 const form = (changes) => ({
   side: "BUY", kind: "LIMIT", trigger: "STOP_LOSS", as: "LIMIT", timeInForce: "GTC", postOnly: false, by: "quantity",
-  price: "50950", quantity: "0.5", total: "", stop: "", stopLimit: "", trail: "", visible: "", ...changes,
+  price: "50950", quantity: "0.5", total: "", stop: "", stopLimit: "", trail: "", visible: "", profit: "", loss: "",
+  ...changes,
 });
+const FEES = { maker: parseDecimal("0.001"), taker: parseDecimal("0.002") };
 const NOW = 1_700_000_000_000;
-const request = (draft, id) => orderRequest(draft, market, id, NOW);
+const request = (draft, id) => orderRequest(draft, market, id, NOW, FEES);
 const levels = (...rows) => rows.map(([price, quantity]) => ({ price: parseDecimal(price), quantity: parseDecimal(quantity) }));
 
 test("the market is read from its filters", () => {
@@ -200,6 +203,36 @@ test("an OCO is one request of two legs, on either side of the market", () => {
   );
   assert.match(oco({ stop: "56000" }).errors.stop, /below/);
   assert.match(oco({ side: "BUY" }).errors.stop, /above/);
+});
+
+test("what follows a limit order goes with it, for what is left of it after the fee", () => {
+  const order = (changes) => readDraft(form({ price: "50000", quantity: "0.5", ...changes }), market);
+  const both = request(order({ profit: "55000", loss: "45000", visible: "0.1" }).draft, "id");
+  assert.equal(both.method, "orderList.place.otoco");
+  assert.deepEqual(both.params, {
+    symbol: "BTCUSDT", listClientOrderId: "id", workingType: "LIMIT", workingSide: "BUY", workingPrice: "50000",
+    workingQuantity: "0.5", workingClientOrderId: "id-w", workingTimeInForce: "GTC", workingIcebergQty: "0.1",
+    pendingSide: "SELL", pendingQuantity: "0.499", newOrderRespType: "RESULT", pendingAboveType: "LIMIT_MAKER",
+    pendingAbovePrice: "55000", pendingAboveClientOrderId: "id-l", pendingBelowType: "STOP_LOSS",
+    pendingBelowStopPrice: "45000", pendingBelowClientOrderId: "id-s",
+  });
+  const profit = request(order({ profit: "55000", postOnly: true }).draft, "id");
+  assert.equal(profit.method, "orderList.place.oto");
+  assert.deepEqual(
+    [profit.params.workingType, profit.params.workingTimeInForce, profit.params.pendingType, profit.params.pendingPrice],
+    ["LIMIT_MAKER", undefined, "LIMIT", "55000"],
+  );
+  const sale = request(order({ side: "SELL", profit: "45000", loss: "55000" }).draft, "id").params;
+  assert.deepEqual(
+    [sale.pendingSide, sale.pendingQuantity, sale.pendingBelowPrice, sale.pendingAboveStopPrice], ["BUY", "0.5", "45000", "55000"],
+  );
+  const stop = request(order({ loss: "45000" }).draft, "id").params;
+  assert.deepEqual([stop.pendingType, stop.pendingStopPrice, stop.pendingTimeInForce], ["STOP_LOSS", "45000", undefined]);
+  assert.match(order({ profit: "49000" }).errors.profit, /above/);
+  assert.match(order({ loss: "50000" }).errors.loss, /below/);
+  assert.match(order({ side: "SELL", profit: "51000" }).errors.profit, /below/);
+  assert.match(order({ loss: "45000", timeInForce: "DAY" }).errors.loss, /end/);
+  assert.deepEqual(neededFunds(order({ loss: "45000" }).draft, market, null), { asset: "USDT", units: parseDecimal("25000") });
 });
 
 test("refusals of the new kinds name their fields", () => {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { candleFromEvent, candleFromRow, joinOlder, movingAverage } from "../../../static/markets/candles.js";
 import { formatDecimal, parseDecimal } from "../../../static/markets/decimal.js";
 import { addFill, fillText } from "../../../static/markets/fillnotices.js";
-import { auctionText, bannerOf, countdownText, readState } from "../../../static/markets/marketstate.js";
+import { auctionText, bannerOf, countdownText, haltText, readState } from "../../../static/markets/marketstate.js";
 import { changePercent } from "../../../static/markets/markettable.js";
 import { previewOrder } from "../../../static/markets/orderpreview.js";
 
@@ -17,7 +17,7 @@ const market = { base: "BTC", quote: "USDT", lot: parseDecimal("0.00001"), price
 const fees = { maker: parseDecimal("0.001"), taker: parseDecimal("0.002") };
 const draft = (changes) => ({
   side: "BUY", kind: "LIMIT", type: "LIMIT", timeInForce: "GTC", price: null, quantity: null, total: null, stop: null,
-  stopLimit: null, trail: null, ...changes,
+  stopLimit: null, trail: null, profit: null, loss: null, ...changes,
 });
 const text = (units) => formatDecimal(units, 0);
 
@@ -138,4 +138,23 @@ test("immediate and post-only orders say what would happen", () => {
   assert.match(note({ price: parseDecimal("51000"), timeInForce: "FOK" }), /would expire/);
   assert.match(note({ price: parseDecimal("51000"), type: "LIMIT_MAKER" }), /refuse/);
   assert.match(note({ price: parseDecimal("50900"), type: "LIMIT_MAKER" }), /^Rests/);
+});
+
+test("an auction trades nothing at once, and what follows an order is said", () => {
+  const auction = (changes) => previewOrder(draft({ price: parseDecimal("51200"), quantity: parseDecimal("1"), ...changes }), book, market, fees, { collects: true });
+  const { total, fee, note } = auction({});
+  assert.deepEqual([total, fee], [parseDecimal("51200"), parseDecimal("0.002")]);
+  assert.match(note, /^Collected for the auction/);
+  const followed = previewOrder(draft({ price: parseDecimal("50000"), quantity: parseDecimal("1"), profit: parseDecimal("55000"), loss: parseDecimal("45000") }), book, market, fees);
+  assert.equal(
+    followed.note,
+    "Rests in the book until it is met. Once all of it is filled, sells 0.998 BTC at 55,000.00, or at the market if the price falls to 45,000.00.",
+  );
+});
+
+test("the prices at which the market would halt", () => {
+  const told = (changes) => readState({ status: "TRADING", marketState: "OPEN", ...changes });
+  assert.equal(haltText(told({}), market), "");
+  assert.equal(haltText(told({ haltAbove: "52500.01000000", haltBelow: "47500.00000000" }), market), "47,500.00 – 52,500.01");
+  assert.equal(haltText(told({ haltAbove: "52500.01000000" }), market), "… – 52,500.01");
 });
