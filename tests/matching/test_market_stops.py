@@ -2,12 +2,11 @@
 
 import pytest
 
-from apps.matching.engine import Engine
 from apps.matching.market_stops import TRADING_STATES, stop_commands
 from apps.streams.codec import decode_events, stamp
 from apps.streams.kinds import HaltCause, MarketState
 from apps.streams.records import FRAME_SIZE
-from tests.matching.engine.play import MARKET, Table, put_into
+from tests.matching.engine.play import MARKET, Table, in_state
 from tests.matching.engine.test_settings import market_frames, state_command
 
 STOPS = [(MarketState.HALTED, HaltCause.CLOCK), (MarketState.CANCEL_ONLY, HaltCause.INVARIANT)]
@@ -36,8 +35,7 @@ def test_every_trading_market_is_stopped_in_one_entry(state: MarketState, cause:
 def test_the_engine_accepts_the_stop_from_every_trading_state(
     state: MarketState, stop: MarketState, cause: HaltCause
 ) -> None:
-    engine = Engine.restore(Table().engine.snapshot())
-    put_into(engine, state)
+    engine = in_state(Table().engine, state)
     frames = bytearray(stop_commands(engine.markets(), stop, cause))
     stamp(frames, 1_800_000_010_000, 0)
     (event,) = decode_events(engine.process(bytes(frames)))

@@ -44,7 +44,7 @@ import msgspec
 
 from apps.common.amounts import format_units, parse_decimal
 from apps.matching.engine import Engine
-from apps.matching.engine.snapshot import MAGIC, TABLES
+from apps.matching.engine.snapshot_tables import COUNT, MAGIC, TABLES, read_tables, version_of
 from apps.streams.codec import (
     decode_events,
     encode_block,
@@ -189,8 +189,8 @@ SETTINGS = MarketSettings(
 class Table:
     """An engine with two assets and one open market, driven by commands and by the table language."""
 
-    def __init__(self, *, closed_ids_kept: int = 1_000_000, made_by: Any = Engine, **settings: Any) -> None:
-        self.engine: Any = made_by(closed_ids_kept)
+    def __init__(self, *, closed_ids_kept: int = 1_000_000, made_by: Any = None, **settings: Any) -> None:
+        self.engine: Any = (made_by or Engine)(closed_ids_kept)  # looked up now: conftest.py puts another one there
         self.settings = msgspec.structs.replace(SETTINGS, **settings)
         self.now_ms = START_MS
         self.entry_n = 0
@@ -692,14 +692,18 @@ class Table:
         raise AssertionError(f"no words for {event}")
 
 
-def put_into(engine: Engine, state: int) -> None:
-    """The market is in that state without a command or an event having brought it there."""
-    inner = engine._state
-    market = inner.markets[MARKET]
-    market.state = int(state)
-    inner.auctions.clear()
-    if state == MarketState.AUCTION:
-        inner.auctions[MARKET] = market
+def in_state(engine: Any, state: int) -> Any:
+    """The engine with the market in that state, without a command or an event having brought it there."""
+    body = engine.snapshot()
+    rows = read_tables(body, version_of(body))
+    at = next(table.columns.index(("state", "B")) for table in TABLES if table.name == "markets")
+    rows["markets"] = [(*row[:at], int(state), *row[at + 1 :]) if row[0] == MARKET else row for row in rows["markets"]]
+    rows["auctions"] = [(MARKET, 0, 0, 0)] if state == MarketState.AUCTION else []
+    parts = [MAGIC]
+    for table in TABLES:
+        packed = [table.row.pack(*row) for row in rows[table.name]]
+        parts += [COUNT.pack(len(packed)), *packed]
+    return type(engine).restore(b"".join(parts))
 
 
 def play(script: str, **settings: Any) -> Table:

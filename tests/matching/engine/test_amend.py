@@ -9,7 +9,7 @@ from apps.streams.codec import encode_command
 from apps.streams.commands import AmendOrder
 from apps.streams.events import AmendRejected, OrderAmended
 from apps.streams.kinds import MarketState, Reason
-from tests.matching.engine.play import MARKET, Table, play, put_into
+from tests.matching.engine.play import MARKET, Table, in_state, play
 
 
 def test_it_keeps_its_place_and_releases_what_it_held() -> None:
@@ -154,7 +154,7 @@ def test_ids_that_are_no_text_are_refused_without_them(garbage: bytes) -> None:
 )
 def test_market_states(state: MarketState, answer: str) -> None:
     table = play("bid b1 alice 50000 0.5")
-    put_into(table.engine, state)
+    table.engine = in_state(table.engine, state)
     assert table.answer(["amend", "b1", "0.2"]) == answer
 
 

@@ -7,7 +7,7 @@ import pytest
 from apps.matching.engine import Engine
 from apps.streams.events import OrderParked, OrderReviewed, RelayRefused
 from apps.streams.kinds import MarketState, Reason, Review
-from tests.matching.engine.play import MARKET, START_MS, Table, play, put_into
+from tests.matching.engine.play import MARKET, START_MS, Table, in_state, play
 
 PARKS = {"bid_up_bp": 11_000, "ask_down_bp": 9_000, "park_outside_band": True}
 
@@ -87,7 +87,7 @@ def test_staff_rejects_it_in_every_state() -> None:
 @pytest.mark.parametrize("state", [MarketState.HALTED, MarketState.CANCEL_ONLY, MarketState.PRE_LAUNCH])
 def test_a_state_that_takes_no_orders_refuses_the_release_and_it_stays_parked(state: MarketState) -> None:
     table = parking("bid b1 alice 60000 0.3")
-    put_into(table.engine, state)
+    table.engine = in_state(table.engine, state)
     before = table.state_but_seq()
     assert table.ask("review b1 release").startswith("refused market_")
     assert table.state_but_seq() == before
@@ -110,7 +110,7 @@ def test_a_post_only_market_takes_what_would_not_match() -> None:
 @pytest.mark.parametrize("state", list(MarketState))
 def test_it_can_be_cancelled_in_every_state(state: MarketState) -> None:
     table = parking("bid b1 alice 60000 0.3")
-    put_into(table.engine, state)
+    table.engine = in_state(table.engine, state)
     table.play("cancel b1 -> canceled b1\nbalance alice USDT -> 1000000 available, 0 held")
 
 

@@ -13,7 +13,7 @@ from apps.streams.commands import CancelOrder, Command, PlaceOrder, SetMarketSta
 from apps.streams.events import InternalReject, MarketStateChanged
 from apps.streams.kinds import CommandKind, EventKind, HaltCause, MarketState, OrderKind, Reason, Side, Source
 from apps.streams.records import FRAME_SIZE
-from tests.matching.engine.play import MARKET, Table, put_into
+from tests.matching.engine.play import MARKET, Table, in_state
 from tests.matching.engine.test_settings import market_frames
 
 OTHER = 7
@@ -120,7 +120,7 @@ def test_which_states_go_to_cancel_only(state: MarketState) -> None:
     goes = state in {MarketState.OPEN, MarketState.POST_ONLY, MarketState.HALTED, MarketState.AUCTION}
     for command in (ORDER, WITHOUT_MARKET):
         table = Table()
-        put_into(table.engine, state)
+        table.engine = in_state(table.engine, state)
         events = [event for _ in range(SKIPS_MAX) for event in skip(table, command)]
         changes = [event for event in events if event.KIND == EventKind.MARKET_STATE_CHANGED]
         assert [(event.old_state, event.new_state) for event in changes] == ([(state, 6)] if goes else [])
@@ -188,7 +188,7 @@ def test_a_stop_by_the_worker_stops_what_may_trade_and_nothing_else(
 ) -> None:
     """The worker does not know a market's newest state: its stop must not open a closed one for anything."""
     table = Table()
-    put_into(table.engine, state)
+    table.engine = in_state(table.engine, state)
     before = table.state_but_seq()
     (event,) = set_state(table, stop, cause=cause, **DIRECT)
     if state in {MarketState.OPEN, MarketState.POST_ONLY, MarketState.HALTED, MarketState.AUCTION}:
