@@ -41,7 +41,7 @@ chaos: setup-test  ## break a running exchange by seed and judge it: SEED=1 RUNS
 planted-recovery: setup-test  ## put known bugs into copies of this tree, one at a time: each must be found
 	$(PY) -m tests.chaos.planted
 
-planted: setup-test  ## put small bugs into copies of the engine, one at a time: each must be found
+planted: setup-test  ## put small bugs into both engines, one at a time: each must be found
 	$(PY) -m tests.matching.engine.planted
 
 bench: setup-test  ## measure the figures of docs/performance.md, as one table; BENCH="engine peers" only these

@@ -65,10 +65,10 @@ def compilers() -> Iterator[tuple[str, ...]]:
 def library(directory: Path = BUILT, *, optimised: Sequence[str] = FAST, defines: Sequence[str] = ()) -> Path:
     """The compiled library, built where it is missing; NoCompiler where nothing can build it.
 
-    `defines` are macros for a build of its own (tests plant bugs by them).
+    `defines` are macros for a build of its own.
     """
     options = [*LANGUAGE, *optimised, *SHARED, *(f"-D{name}" for name in defines)]
-    return _found_or_made(directory / f"{NAME}-{fingerprint(options)}{SUFFIX}", options, [MAIN])
+    return found_or_made(directory / f"{NAME}-{fingerprint(options)}{SUFFIX}", options, [MAIN])
 
 
 def program(source: Path, directory: Path = BUILT, *, options: Sequence[str] = QUICKLY) -> Path:
@@ -77,10 +77,11 @@ def program(source: Path, directory: Path = BUILT, *, options: Sequence[str] = Q
     NoCompiler where no compiler can build it.
     """
     options = [*LANGUAGE, *WARNINGS, "-Werror", *options]
-    return _found_or_made(directory / f"{source.stem}-{fingerprint(options, source)}", options, [MAIN, source])
+    return found_or_made(directory / f"{source.stem}-{fingerprint(options, source)}", options, [MAIN, source])
 
 
-def _found_or_made(path: Path, options: Sequence[str], sources: Sequence[Path]) -> Path:
+def found_or_made(path: Path, options: Sequence[str], sources: Sequence[Path]) -> Path:
+    """`path` as it is, or built by the first compiler that works. NoCompiler where none does."""
     if path.exists():
         return path
     tried = []

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from tests.chaos.planted.bugs import BUGS
-from tests.planting import Bug, Finder, copied, fails, plant
+from tests.planting import Bug, Finder, chosen, copied, fails, plant
 
 
 def main() -> int:
@@ -19,10 +19,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="only these bugs")
     parser.add_argument("--trust", action="store_true", help="do not run the finders on the untouched code first")
     options = parser.parse_args()
-    known = {bug.name: bug for bug in BUGS}
-    if unknown := [name for name in options.names if name not in known]:
-        parser.error(f"there is no bug {', '.join(unknown)}; known are {', '.join(known)}")
-    bugs = [known[name] for name in options.names] if options.names else list(BUGS)
+    bugs = chosen(parser, options.names, BUGS)
     found = 0
     with tempfile.TemporaryDirectory(prefix="nebannpet-planted-") as directory:
         parent = Path(directory)

@@ -256,6 +256,16 @@ def test_each_further_halt_within_the_hour_is_a_minute_longer_up_to_five() -> No
     assert answer.endswith("for 180 s")
 
 
+@pytest.mark.parametrize(("apart_ms", "length_s"), [(3_599_999, 240), (3_600_000, 180)])
+def test_a_halt_of_exactly_an_hour_ago_makes_the_next_one_no_longer(apart_ms: int, length_s: int) -> None:
+    table = table_with(BreakerRule(1, PRICE, 100, 60_000, 180))
+    table.play("ask a alice 50000 0.1\nbuy p bob market 0.1\nask a1 alice 60000 0.1\nbuy p1 bob market 0.1")
+    begun_ms = table.now_ms
+    table.play("wait 180 -> HALTED to OPEN")
+    table.now_ms = begun_ms + apart_ms - 1
+    assert table.ask("buy p2 bob market 0.1").endswith(f"for {length_s} s")
+
+
 def test_a_halt_takes_cancels_only_and_ends_at_its_time() -> None:
     table = table_with(FIVE)
     table.play(

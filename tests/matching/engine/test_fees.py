@@ -122,3 +122,26 @@ def test_a_rebate_is_rounded_down() -> None:
         fees-of BTC                   -> 0.00001499
         """
     )
+
+
+def test_fees_and_rebates_of_prints_whose_products_need_more_than_64_bits() -> None:
+    """1,000,000 USDT are 10^14 units; times 400,000 ppm that is above 2^65."""
+    play(
+        """
+        fees 400000:400000
+        ask  a1 alice 50000 20
+        buy  p1 carol market 20       -> trade a1 50000 20, done
+        balance alice USDT            -> 1600000 available, 0 held
+        balance carol BTC             -> 112 available, 0 held
+        """
+    )
+    play(
+        """
+        fees -360000:400000
+        bid  b1 alice 50000 20
+        sell s1 carol market 20       -> trade b1 50000 20, done
+        balance alice USDT            -> 360000 available, 0 held
+        balance carol USDT            -> 1600000 available, 0 held
+        fees-of USDT                  -> 40000
+        """
+    )

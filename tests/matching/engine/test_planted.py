@@ -1,14 +1,12 @@
-"""The planted bugs of the engine still fit its code, and a sample of them dies; `make planted` tries them all."""
+"""The planted bugs of the plain engine still fit its code, and a sample of them dies; `make planted` tries them all."""
 
-import ast
 from pathlib import Path
 
 import pytest
 
-from tests.matching.engine.planted.__main__ import how_it_dies
 from tests.matching.engine.planted.bugs import BUGS
-from tests.planting import Bug, copied
-from tests.stack import BASE_DIR
+from tests.matching.engine.planted.plain import how_it_dies
+from tests.planting import Bug, NotPlantable, check_fits, copied
 
 SAMPLE = ("refill-at-front", "stop-direction")
 
@@ -19,13 +17,14 @@ def test_there_are_enough_with_names_of_their_own() -> None:
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
 def test_a_bug_can_be_planted(bug: Bug) -> None:
-    for name, old, new in bug.edits:
-        text = (BASE_DIR / name).read_text("utf-8")
-        assert text.count(old) == 1, f"{name} has changed: {old!r} stands there {text.count(old)} times"
-        ast.parse(text.replace(old, new))
-    for finder in bug.finders:
-        for argument in finder:
-            assert not argument.startswith("tests/") or (BASE_DIR / argument).exists(), argument
+    check_fits(bug)
+
+
+@pytest.mark.parametrize("old", ["a text that no engine has", "import"])
+def test_a_bug_that_does_not_fit_says_what_to_do(old: str) -> None:
+    bug = Bug("some-bug", "something is wrong", (("apps/matching/engine/sweep.py", old, ""),), ())
+    with pytest.raises(NotPlantable, match=r"some-bug .*stands \d+ times in .*sweep.py.*plant the same mistake"):
+        check_fits(bug)
 
 
 @pytest.fixture(scope="module")

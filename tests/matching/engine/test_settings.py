@@ -11,7 +11,17 @@ from apps.streams import messages
 from apps.streams.codec import encode_command, encode_set_asset, encode_set_market
 from apps.streams.commands import SetAccount, SetMarketState
 from apps.streams.events import MarketStateChanged, RelayRefused, SettingsApplied
-from apps.streams.kinds import AccountFlag, BreakerMeasure, EventKind, HaltCause, MarketState, Reason
+from apps.streams.kinds import (
+    AccountFlag,
+    BreakerMeasure,
+    EventKind,
+    HaltCause,
+    MarketState,
+    OrderKind,
+    Reason,
+    Side,
+    TimeInForce,
+)
 from apps.streams.messages import AssetSettings, BreakerRule, SettingsError
 from apps.streams.records import CONTROL_HEAD_SIZE, FRAME_SIZE
 from tests.matching.engine.play import MARKET, SETTINGS, Table, play
@@ -354,3 +364,15 @@ def test_settings_that_do_not_fit_into_the_frames_of_one_command_are_refused(mon
     monkeypatch.setattr(messages, "BODY_BYTES_MAX", length - 1)
     with pytest.raises(SettingsError, match="fewer breaker rules or fee tiers"):
         large.check()
+
+
+def test_a_tick_times_a_lot_may_need_more_than_64_bits() -> None:
+    """Ticks of 100 USDT and lots of 100 BTC: 10^20 before it is scaled down to units."""
+    table = Table(
+        tick_size=10**10, lot_size=10**10, initial_price_ticks=5, max_price_ticks=100, max_lots=10, market_max_lots=10
+    )
+    table.place(
+        "b1", "alice", side=Side.BUY, order_kind=OrderKind.LIMIT, time_in_force=TimeInForce.GTC, price_ticks=5,
+        quantity_lots=1,
+    )  # fmt: skip
+    assert table.balance("alice", "USDT") == (95 * 10**12, 5 * 10**12)
