@@ -23,11 +23,11 @@ SELECT GREATEST((SELECT COALESCE(max(version), 0) FROM accounts_apikey WHERE ver
 """
 
 # Parameter: the public key. Returns one row or none:
-# (id, public_key, secret_box, account_id, user_id, can_read, can_trade, revoked, version).
+# (id, public_key, secret_box, account_id, user_id, can_read, can_trade, revoked, version, limits tier).
 # `revoked` is also true while the owner is switched off. secret_box opens with secrets.decrypt_secret.
 API_KEY_SQL: Final = """
 SELECT k.id, k.public_key, k.secret_box, k.account_id, a.owner_id, k.can_read, k.can_trade,
-       (k.revoked_at IS NOT NULL OR NOT u.is_active) AS revoked, k.version
+       (k.revoked_at IS NOT NULL OR NOT u.is_active) AS revoked, k.version, a.tier
   FROM accounts_apikey k
   JOIN accounts_tradingaccount a ON a.id = k.account_id
   JOIN accounts_user u ON u.id = a.owner_id
@@ -35,17 +35,17 @@ SELECT k.id, k.public_key, k.secret_box, k.account_id, a.owner_id, k.can_read, k
 """
 
 # Parameters: (last, last). Rows in version order:
-# (kind 'key' | 'ticket', id, public_key or NULL, account_id, user_id, can_read, can_trade, revoked, version).
+# (kind 'key' | 'ticket', id, public_key or NULL, account_id, user_id, can_read, can_trade, revoked, version, tier).
 # A row of kind 'ticket' appears only when that trading session is revoked: close its socket.
 CREDENTIAL_CHANGES_SQL: Final = """
 SELECT 'key' AS kind, k.id, k.public_key, k.account_id, a.owner_id AS user_id, k.can_read, k.can_trade,
-       (k.revoked_at IS NOT NULL OR NOT u.is_active) AS revoked, k.version
+       (k.revoked_at IS NOT NULL OR NOT u.is_active) AS revoked, k.version, a.tier
   FROM accounts_apikey k
   JOIN accounts_tradingaccount a ON a.id = k.account_id
   JOIN accounts_user u ON u.id = a.owner_id
  WHERE k.version > %s
 UNION ALL
-SELECT 'ticket', t.id, NULL, t.account_id, t.user_id, FALSE, FALSE, TRUE, t.version
+SELECT 'ticket', t.id, NULL, t.account_id, t.user_id, FALSE, FALSE, TRUE, t.version, ''
   FROM accounts_tradingticket t
  WHERE t.version > %s AND t.revoked_at IS NOT NULL
  ORDER BY version

@@ -1,4 +1,6 @@
-"""One pipelined connection to redis-core: commands leave in the order of the calls, answers come back in that order.
+"""One pipelined connection to a Redis server, as a rule redis-core.
+
+Commands leave in the order of the calls, answers come back in that order.
 
 Nothing is ever sent twice. A command that was not yet written when the connection failed raises `CoreAway` (nothing
 happened); one that was written and not answered raises `CoreUnanswered` (the outcome is unknown). A server that stops
@@ -29,11 +31,11 @@ CLIENT_NAME = "nebannpet-gateway"
 
 
 class CoreAway(Exception):
-    """Not connected to redis-core; the command was not sent."""
+    """Not connected; the command was not sent."""
 
 
 class CoreUnanswered(Exception):
-    """Sent to redis-core, but the connection failed before the answer."""
+    """Sent, but the connection failed before the answer."""
 
 
 Arguments = Sequence[str | bytes | int]
@@ -67,8 +69,9 @@ async def answer_of(connection: Any, *, timeout_s: float) -> Any:
 class CorePipe:
     """`run()` keeps the connection; `execute()` may be called from the same event loop at any time."""
 
-    def __init__(self, url: str, scripts: Sequence[str] = ()) -> None:
+    def __init__(self, url: str, scripts: Sequence[str] = (), server: str = "redis-core") -> None:
         self._url = url
+        self._server = server
         self._scripts = tuple(scripts)
         self._waiting: deque[tuple[Arguments, asyncio.Future[Any]]] = deque()
         self._unanswered: deque[asyncio.Future[Any]] = deque()
@@ -102,7 +105,7 @@ class CorePipe:
             except (OSError, RedisError, TimeoutError) as error:
                 reason = str(error) or type(error).__name__
                 if reason != said:
-                    log.warning("redis-core connection lost", error=reason)
+                    log.warning(f"{self._server} connection lost", error=reason)
                 said = reason
             finally:
                 self.connected = False

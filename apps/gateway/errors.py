@@ -15,12 +15,15 @@ class ApiError(DomainError):
     """A refusal as a client sees it: HTTP status, `{"code": number, "msg": message}`, perhaps Retry-After or data."""
 
     def __init__(
-        self, status: int, number: int, message: str, *, retry_after_s: int | None = None, data: Any = None
-    ) -> None:
+        self, status: int, number: int, message: str, *, retry_after_s: int | None = None, data: Any = None,
+        until_ms: int | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(message, code=str(number))
         self.status = status
         self.number = number
         self.retry_after_s = retry_after_s
+        # When a limit has room again; the WebSocket API has no headers and shows it in `data`.
+        self.until_ms = until_ms
         # What happened although the request failed: both halves of a cancel-replace.
         self.data = data
 
@@ -86,6 +89,50 @@ def unknown_ws_method() -> ApiError:
 
 def too_many_requests() -> ApiError:
     return ApiError(429, -1003, "Too many requests at once on this connection.")
+
+
+# -- Limits -----------------------------------------------------------------------------------------------------------
+def too_much_weight(limit: int, until_ms: int, wait_s: int) -> ApiError:
+    return ApiError(
+        429,
+        -1003,
+        f"Too much request weight used; current limit is {limit} request weight per 1 MINUTE. "
+        "Please use WebSocket Streams for live updates to avoid polling the API.",
+        retry_after_s=wait_s,
+        until_ms=until_ms,
+    )
+
+
+def too_many_raw_requests(limit: int, until_ms: int, wait_s: int) -> ApiError:
+    return ApiError(
+        429,
+        -1003,
+        f"Too many requests; current limit is {limit} requests per 5 MINUTE. "
+        "Please use WebSocket Streams for live updates to avoid polling the API.",
+        retry_after_s=wait_s,
+        until_ms=until_ms,
+    )
+
+
+def banned(until_ms: int, wait_s: int) -> ApiError:
+    return ApiError(
+        418,
+        -1003,
+        f"Way too much request weight used; IP banned until {until_ms}. "
+        "Please use WebSocket Streams for live updates to avoid bans.",
+        retry_after_s=wait_s,
+        until_ms=until_ms,
+    )
+
+
+def too_many_orders(limit: int, interval: str, until_ms: int, wait_s: int) -> ApiError:
+    return ApiError(
+        429,
+        -1015,
+        f"Too many new orders; current limit is {limit} orders per {interval}.",
+        retry_after_s=wait_s,
+        until_ms=until_ms,
+    )
 
 
 # -- Parameters -------------------------------------------------------------------------------------------------------

@@ -4,18 +4,19 @@ from typing import Any
 
 from apps.common.amounts import AMOUNT_MAX, ASSET_DECIMALS, BASIS_POINTS, format_units
 from apps.gateway.dialect import NOTHING, ORDER_TYPES, STATE_STATUS, STP_MODES
+from apps.gateway.limits.tiers import Tier, all_rows
 from apps.gateway.markets import Market
 from apps.matching.engine.iceberg import PARTS_MAX
 from apps.matching.engine.stop_order import TRAILING_BIPS_MAX, TRAILING_BIPS_MIN
 from apps.streams.kinds import StpMode
 
 
-def exchange_info(markets: list[Market], now_ms: int) -> dict[str, Any]:
+def exchange_info(markets: list[Market], limits: Tier, now_ms: int) -> dict[str, Any]:
+    """`limits`: those of everybody; an account's own are in rateLimit/order."""
     return {
         "timezone": "UTC",
         "serverTime": now_ms,
-        # No limit is enforced yet, so none is promised.
-        "rateLimits": [],
+        "rateLimits": all_rows(limits),
         "exchangeFilters": [],
         "symbols": [symbol(market) for market in markets],
     }

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,10 @@ from apps.gateway.coremonitor import CoreMonitor
 from apps.gateway.database import Follower, make_pool
 from apps.gateway.history import History
 from apps.gateway.keys import Credentials
+from apps.gateway.limits.admission import Admission
+from apps.gateway.limits.counting import VIOLATIONS_MAX
+from apps.gateway.limits.script import ADMIT
+from apps.gateway.limits.tiers import Tier
 from apps.gateway.markets import MARKETS_CHANNEL, Markets
 from apps.gateway.orderlists import OrderLists
 from apps.gateway.orders import Orders
@@ -29,13 +33,11 @@ from apps.gateway.passthrough import Site
 from apps.gateway.pressure import MB, Limits
 from apps.gateway.publicfeed import PublicFeed
 from apps.gateway.reads import Reads
-from apps.gateway.registry import Call
 from apps.gateway.replacing import Replacements
 from apps.gateway.settled import Settled
 from apps.gateway.streams.hub import Hub
 from apps.gateway.tail import EventTail
 from apps.gateway.userdata import UserData
-from apps.gateway.weights import OrderCounts, UsedWeights
 from apps.streams.bus.scripts import APPEND_COMMANDS
 from apps.streams.names import ShardKeys
 
@@ -46,7 +48,8 @@ CANCEL_AGAIN_S: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class GatewayConfig:
-    """`origins`: the exact origins from which pages may log on to a trading socket.
+    """`origins`: the exact origins from which pages may log on to a trading socket. `limits` is back-pressure, `tiers`
+    are rate limits, and so many refusals by these within two minutes are a ban.
 
     Commands go to `core_url`; events are read from `core_read_url`, the same server or a replica of it. What only the
     replica lacks was not acknowledged to anybody.
@@ -61,6 +64,8 @@ class GatewayConfig:
     site_socket: Path
     origins: frozenset[str]
     limits: Limits
+    tiers: Mapping[str, Tier]
+    violations_max: int = VIOLATIONS_MAX
 
 
 class Gateway:
@@ -99,8 +104,8 @@ class Gateway:
         self.markets.state_listeners.append(lambda market: self.hub.on_state(market, self.public.known(market)))
         self.user_data = UserData(self.tail, self.reads, self.markets)
         self.site = Site(config.site_socket)
-        self.weights = UsedWeights()
-        self.order_counts = OrderCounts()
+        self.edge_pipe = CorePipe(config.edge_url, scripts=(ADMIT,), server="redis-edge")
+        self.limits = Admission(self.edge_pipe, config.tiers, config.violations_max)
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self.on_failure: Callable[[], None] | None = None
@@ -111,6 +116,7 @@ class Gateway:
         self._stack.push_async_callback(self.site.close)
         work = [
             self.follower.run, self.pipe.run, self.tail.run, self.monitor.run, self.settled.run, self.public.run,
+            self.edge_pipe.run,
         ]  # fmt: skip
         if self.events_pipe is not self.pipe:
             work.append(self.events_pipe.run)
@@ -144,14 +150,6 @@ class Gateway:
         await self.follower.started.wait()
         await self.tail.started.wait()
 
-    def count_order(self, call: Call, orders: int = 1) -> None:
-        """Count new orders of the caller and tell the counts in the answer's headers."""
-        ten_seconds, day = self.order_counts.add(call.account_id, orders, call.received_ms)
-        call.headers += [
-            (b"x-mbx-order-count-10s", str(ten_seconds).encode()),
-            (b"x-mbx-order-count-1d", str(day).encode()),
-        ]
-
     def health(self) -> tuple[bool, dict[str, Any]]:
         """Ready to serve: started, and what it follows was fresh moments ago. A stopped engine is not our illness."""
         readings = self.monitor.readings
@@ -160,6 +158,7 @@ class Gateway:
             "core": self.pipe.connected,
             "events": self.tail.connected,
             "edge": self.public.connected,
+            "counts_with_others": self.edge_pipe.connected,
             "engine": self.monitor.alive(),
             "lease": self.monitor.lease,
             "refuses_new_orders": sorted(self.monitor.pressure.causes),

@@ -1,7 +1,6 @@
 """One REST request: read, route, authenticate, validate, answer. Always JSON, always a documented code."""
 
 import asyncio
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -12,6 +11,7 @@ from apps.common.crashpoints import reach
 from apps.gateway import errors, params, signature
 from apps.gateway.asgi import Receive, Scope, Send, header
 from apps.gateway.errors import ApiError
+from apps.gateway.limits.admission import refuse
 from apps.gateway.metrics import REQUESTS, SECONDS
 from apps.gateway.policy import REQUEST_BODY_TIMEOUT_S, REQUEST_BYTES_MAX
 from apps.gateway.registry import Call, Endpoint, Security
@@ -39,20 +39,22 @@ async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) 
     """Answer one request below a gateway prefix."""
     started_us = now_us()
     trading = False
-    call: Call | None = None
     endpoint: Endpoint | None = None
     headers: list[tuple[bytes, bytes]] = []
     try:
-        endpoint = _route(gateway, scope)
-        trading = endpoint.security is Security.TRADE
-        if not gateway.follower.started.is_set():
-            raise errors.not_executed()
-        query = scope["query_string"]
-        if len(query) > REQUEST_BYTES_MAX:
-            raise errors.request_too_large(REQUEST_BYTES_MAX)
-        body = await _read_body(receive)
-        call = await _admit(gateway, endpoint, scope, query, body, started_us)
-        status, payload = 200, encode(await endpoint.handler(gateway, call))
+        call: Call | None = None
+        refused: ApiError | None = None
+        try:
+            endpoint = _route(gateway, scope)
+            call = await _read(gateway, endpoint, scope, receive, started_us)
+        except ApiError as error:
+            refused = error
+        await _admit(gateway, scope, call, started_us // 1000, headers)
+        if call is None:
+            assert refused is not None, "there is a call or a refusal"
+            raise refused
+        trading = call.endpoint.security is Security.TRADE
+        status, payload = 200, encode(await call.endpoint.handler(gateway, call))
     except ApiError as error:
         status, payload = error.status, encode(error.body())
         if error.retry_after_s is not None:
@@ -64,7 +66,6 @@ async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) 
         # A trading request may have appended its command before it failed, so nothing is promised.
         failure = errors.unknown_outcome() if trading else errors.unknown_error()
         status, payload = failure.status, encode({"code": failure.number, "msg": failure.message})
-    headers += _used(gateway, scope, endpoint, call, started_us // 1000)
     name = f"{endpoint.method} {endpoint.path}" if endpoint is not None else "none"
     REQUESTS.labels(name, str(status)).inc()
     SECONDS.labels(name).observe((now_us() - started_us) / 1e6)
@@ -107,10 +108,14 @@ async def _read_body(receive: Receive) -> bytes:
         raise errors.request_too_slow() from error
 
 
-async def _admit(
-    gateway: "Gateway", endpoint: Endpoint, scope: Scope, query: bytes, body: bytes, received_us: int
-) -> Call:
+async def _read(gateway: "Gateway", endpoint: Endpoint, scope: Scope, receive: Receive, received_us: int) -> Call:
     """Parse, authenticate, validate; in this order a caller without rights learns nothing about parameters."""
+    if not gateway.follower.started.is_set():
+        raise errors.not_executed()
+    query = scope["query_string"]
+    if len(query) > REQUEST_BYTES_MAX:
+        raise errors.request_too_large(REQUEST_BYTES_MAX)
+    body = await _read_body(receive)
     if body:
         kind = header(scope, b"content-type")
         if endpoint.method == "GET" or (kind is not None and kind.split(b";")[0].strip().lower() != FORM):
@@ -134,7 +139,11 @@ async def _authenticate(
     raw_key = header(scope, b"x-mbx-apikey")
     if not raw_key:
         raise errors.key_malformed()
-    credential = await gateway.credentials.find(raw_key.decode("latin-1"))
+    key = raw_key.decode("latin-1")
+    if not gateway.credentials.knows(key) and gateway.limits.is_exhausted(address_of(scope)):
+        # The verdict on this request is clear, so no query is spent on a key that may not exist.
+        raise errors.key_refused()
+    credential = await gateway.credentials.find(key)
     if credential.revoked:
         raise errors.key_refused()
     sent_signature = sent.get("signature")
@@ -152,17 +161,32 @@ def address_of(scope: Scope) -> str:
     return client[0] if client else ""
 
 
-def _used(
-    gateway: "Gateway", scope: Scope, endpoint: Endpoint | None, call: Call | None, now_ms: int
-) -> Iterable[tuple[bytes, bytes]]:
-    """What this address has used in this minute, this request included; a refused one counts 1."""
-    weight = endpoint.weight_of(call.values) if endpoint is not None and call is not None else 1
-    if scope["path"].startswith("/sapi/"):
-        used = gateway.weights.add(address_of(scope), weight, now_ms, wallet=True)
-        return [(b"x-sapi-used-ip-weight-1m", str(used).encode())]
-    used_text = str(gateway.weights.add(address_of(scope), weight, now_ms)).encode()
-    counts = call.headers if call is not None else []
-    return [(b"x-mbx-used-weight", used_text), (b"x-mbx-used-weight-1m", used_text), *counts]
+async def _admit(
+    gateway: "Gateway", scope: Scope, call: Call | None, received_ms: int, headers: list[tuple[bytes, bytes]]
+) -> None:
+    """Count the request and add the dialect's headers; 429 or 418 beyond a limit. One without a call counts 1."""
+    is_wallet = scope["path"].startswith("/sapi/")
+    if call is None:
+        credential, orders, weight = None, None, 1
+    else:
+        credential, orders, weight = call.credential, call.endpoint.orders, call.endpoint.weight_of(call.values)
+    usage = await gateway.limits.admit(
+        address_of(scope), weight, is_wallet=is_wallet, credential=credential, orders=orders
+    )
+    used = str(usage.weight).encode()
+    if is_wallet:
+        headers.append((b"x-sapi-used-ip-weight-1m", used))
+    else:
+        headers += ((b"x-mbx-used-weight", used), (b"x-mbx-used-weight-1m", used))
+    if orders:
+        headers += (
+            (b"x-mbx-order-count-10s", str(usage.orders_10_s).encode()),
+            (b"x-mbx-order-count-1d", str(usage.orders_day).encode()),
+        )
+    if usage.verdict:
+        raise refuse(usage, gateway.limits.tier(credential), is_wallet=is_wallet, at_ms=received_ms)
+    if call is not None:
+        call.usage = usage
 
 
 async def _answer(

@@ -50,6 +50,7 @@ class Credential:
     user_id: int
     can_read: bool
     can_trade: bool
+    tier: str
     secret: bytes | None = None
     revoked: bool = False
 
@@ -86,12 +87,13 @@ class Credentials:
         """Apply what changed since the last version, in order."""
         cursor = await connection.execute(CREDENTIAL_CHANGES_SQL, (self._version, self._version))
         for row in await cursor.fetchall():
-            kind, row_id, public_key, account_id, user_id, can_read, can_trade, revoked, version = row
+            kind, row_id, public_key, account_id, user_id, can_read, can_trade, revoked, version, tier = row
             self._unknown.pop(public_key, None)
             known = self._keys.get(public_key) if kind == "key" else None
             if known is not None:
                 known.account_id, known.user_id = account_id, user_id
                 known.can_read, known.can_trade, known.revoked = can_read, can_trade, revoked
+                known.tier = tier
             if revoked:
                 self._revoked[(kind, row_id)] = None
                 if len(self._revoked) > REVOKED_KEPT:
@@ -107,6 +109,10 @@ class Credentials:
         return time.monotonic() - self._fresh_s
 
     # -- use ----------------------------------------------------------------------------------------------------------
+    def knows(self, public_key: str) -> bool:
+        """Whether `find` answers from memory."""
+        return public_key in self._keys
+
     async def find(self, public_key: str) -> Credential:
         """The credential of a public key. Raises -2014 (form), -2015 (unknown) or 503 (PostgreSQL away)."""
         known = self._keys.get(public_key)
@@ -135,13 +141,13 @@ class Credentials:
             if len(self._unknown) > UNKNOWN_KEYS_MAX:
                 self._unknown.popitem(last=False)
             raise errors.key_refused()
-        key_id, _, box, account_id, user_id, can_read, can_trade, revoked, version = row
+        key_id, _, box, account_id, user_id, can_read, can_trade, revoked, version, tier = row
         try:
             secret = decrypt_secret(public_key, box)
         except SecretUnreadable as error:
             log.error("an API key cannot be used", key_id=key_id, error=error.message)
             raise errors.key_refused() from error
-        credential = Credential("key", key_id, account_id, user_id, can_read, can_trade, secret, revoked)
+        credential = Credential("key", key_id, account_id, user_id, can_read, can_trade, tier, secret, revoked)
         # A change that was applied while the query ran may be newer than its row: then ask again at the next use.
         if version_before == self._version or version >= self._version:
             self._keys[public_key] = credential
@@ -166,8 +172,8 @@ class Credentials:
             raise errors.not_executed() from error
         if row is None:
             raise errors.key_refused()
-        ticket_id, account_id, user_id = row
-        return Credential("ticket", ticket_id, account_id, user_id, can_read=True, can_trade=True)
+        ticket_id, account_id, user_id, tier = row
+        return Credential("ticket", ticket_id, account_id, user_id, can_read=True, can_trade=True, tier=tier)
 
     # -- who must be told ---------------------------------------------------------------------------------------------
     def follow(self, credential: Credential, follower: Revocable) -> None:

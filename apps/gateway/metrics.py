@@ -18,3 +18,4 @@ REFUSED_ORDERS: Final = Counter(
 )
 CUT_OFF: Final = Counter("nebannpet_gateway_cut_off_total", "Clients cut off.", ["reason"])
 WS_REQUESTS: Final = Counter("nebannpet_gateway_ws_requests_total", "WebSocket API requests.", ["method", "status"])
+LIMITED: Final = Counter("nebannpet_gateway_limited_total", "Requests refused by a rate limit.", ["limit"])

@@ -5,7 +5,7 @@ An endpoint is one async function `(gateway, call) -> answer`, declared once and
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from importlib import import_module
 from importlib.util import find_spec
@@ -18,6 +18,7 @@ from apps.gateway.params import Param
 if TYPE_CHECKING:
     from apps.gateway.gateway import Gateway
     from apps.gateway.keys import Credential
+    from apps.gateway.limits.counting import Usage
 
 API_PREFIXES: Final = ("/api/", "/sapi/", "/fapi/", "/dapi/")
 # The site's own APIs below /api/ (architecture.md section 2).
@@ -40,8 +41,8 @@ class Call:
     values: dict[str, Any]
     credential: "Credential | None"
     received_ms: int
-    # Extra response headers (REST only).
-    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    # What address and account have used, this request included; there once it is admitted.
+    usage: "Usage | None" = None
 
     @property
     def account_id(self) -> int:
@@ -56,7 +57,10 @@ Weight = int | Callable[[Mapping[str, Any]], int]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """`weight` is a number or a function of the values; `error_codes` lists the codes that are special to it."""
+    """`weight` is a number or a function of the values; `error_codes` lists the codes that are special to it.
+
+    `orders` new orders count against the account's limits; 0 shows the counts, None has nothing to do with them.
+    """
 
     method: str
     path: str
@@ -66,6 +70,7 @@ class Endpoint:
     params: tuple[Param, ...] = ()
     error_codes: tuple[int, ...] = ()
     ws: str | None = None
+    orders: int | None = None
     # Passes for known keys even when PostgreSQL is away for long (architecture.md section 2).
     is_cancel: bool = False
 
@@ -105,6 +110,7 @@ def endpoint(
     params: tuple[Param, ...] = (),
     error_codes: tuple[int, ...] = (),
     ws: str | None = None,
+    orders: int | None = None,
     is_cancel: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Declare the decorated function as an endpoint."""
@@ -120,6 +126,7 @@ def endpoint(
                 params=params,
                 error_codes=error_codes,
                 ws=ws,
+                orders=orders,
                 is_cancel=is_cancel,
             )
         )

@@ -14,6 +14,9 @@ SECRET_KEY = env.text("SECRET_KEY", "development-only-secret-key-that-production
 # made in the data directory at first use (apps/accounts/secrets.py). Production requires it.
 CREDENTIALS_KEY = env.text("CREDENTIALS_KEY", "")
 
+# Rate limits of the API are so many times production's (apps/gateway/limits/tiers.py).
+RATE_LIMIT_FACTOR = env.integer("RATE_LIMIT_FACTOR", 100, minimum=1, maximum=10_000)
+
 ALLOWED_HOSTS = list(env.words("ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]", "testserver", HOST)))
 SESSION_COOKIE_SECURE = PUBLIC_ORIGIN.startswith("https://")
 CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE

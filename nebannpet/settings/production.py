@@ -44,6 +44,7 @@ SIMULATOR = False
 DEMO_DATA = False
 SECRET_KEY = env.text("SECRET_KEY")
 CREDENTIALS_KEY = env.text("CREDENTIALS_KEY")
+RATE_LIMIT_FACTOR = env.integer("RATE_LIMIT_FACTOR", 1, minimum=1, maximum=10_000)
 ALLOWED_HOSTS = list(env.words("ALLOWED_HOSTS"))
 
 SESSION_COOKIE_SECURE = True

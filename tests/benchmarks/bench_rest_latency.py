@@ -80,8 +80,10 @@ class Run:
 def rest_latency() -> Iterator[Row]:
     with Stack() as stack:
         accounts = _accounts(stack)
+        limits = _limits(stack)
         _measure(stack, accounts, seconds=WARM_UP_S, seed=0)
         runs = [_beside(stack, accounts, seed) for seed in range(1, RUNS + 1)]
+    yield Row(figure="request weight a minute in force", unit="", series=Series([limits["REQUEST_WEIGHT"]]))
     loads = ", ".join(f"{run.load:.1f}" for run in runs)
     notes = {0.5: f"load average {loads}", 0.99: f"{len(runs[0].outcome.orders_ms)} orders a repeat", 1.0: ""}
     for share, note in notes.items():
@@ -121,6 +123,13 @@ def rest_latency() -> Iterator[Row]:
             ratio_to="calibration",
             note="pages included" if name in ("gateway", "site") else "",
         )
+
+
+def _limits(stack: Stack) -> dict[str, int]:
+    """The rate limits of the exchange under test; where they bite, nothing else is measured."""
+    with Dialect(stack.base_url) as client:
+        rows = client.public("/api/v3/exchangeInfo")["rateLimits"]
+    return {row["rateLimitType"]: row["limit"] for row in rows}
 
 
 def _series(values: Sequence[float]) -> Series:

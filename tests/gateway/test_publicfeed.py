@@ -12,7 +12,6 @@ from apps.gateway.book import Gap, PublicMarket
 from apps.gateway.errors import ApiError
 from apps.gateway.publicanswers import percent
 from apps.gateway.publicfeed import PublicFeed
-from apps.gateway.weights import KEYS_MAX, OrderCounts, UsedWeights
 from apps.markets.marketdata import wire
 from apps.streams.names import market_data_snapshot, market_data_stream
 from tests.gateway.client import Client
@@ -91,19 +90,6 @@ def test_only_the_newest_bars_are_kept() -> None:
 )  # fmt: skip
 def test_percent(change: int, base: int, text: str) -> None:
     assert percent(change, base) == text
-
-
-def test_weights_and_counts_by_window() -> None:
-    used = UsedWeights()
-    assert [used.add("a", 5, 0), used.add("a", 5, 59_999), used.add("b", 1, 59_999), used.add("a", 5, 60_000)] == [
-        5, 10, 1, 5,
-    ]  # fmt: skip
-    assert used.add("a", 7, 60_001, wallet=True) == 7
-    counts = OrderCounts()
-    assert [counts.add(1, 1, 0), counts.add(1, 1, 9_999), counts.add(1, 1, 10_000)] == [(1, 1), (2, 2), (1, 3)]
-    for number in range(KEYS_MAX + 10):
-        used.add(str(number), 1, 120_000)
-    assert len(used._minute.sums) == KEYS_MAX
 
 
 def test_an_emptied_redis_edge_comes_back(exchange: Exchange, alice: Client, public: Client) -> None:

@@ -438,8 +438,8 @@ def test_what_arrives_after_the_connection_ended_is_not_followed(exchange: Excha
 
     async def late() -> bool:
         socket = GatewaySocket({}, None, None)  # type: ignore[arg-type]
-        connection = WsApiConnection(exchange.gateway, socket, address="", own_origin=True)
-        credential = Credential("ticket", 10**12, alice.me.account_id, 1, can_read=True, can_trade=True)
+        connection = WsApiConnection(exchange.gateway, socket, address="", own_origin=True, shows_limits=True)
+        credential = Credential("ticket", 10**12, alice.me.account_id, 1, can_read=True, can_trade=True, tier="demo")
         socket.close(1000, "")
         connection.leave()
         connection.log_on(credential)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from apps.common.amounts import format_units
 from apps.gateway import errors
 from apps.gateway.dialect import NO_LIST, NO_TRADE_GROUP, STP_NAMES
+from apps.gateway.limits.tiers import order_rows
 from apps.gateway.params import Flag, Integer, Symbol, Text
 from apps.gateway.reads import OwnPreventedMatch, OwnTrade
 from apps.gateway.registry import Call, Security, endpoint
@@ -144,6 +145,15 @@ async def my_trades(gateway: "Gateway", call: Call) -> list[dict[str, Any]]:
         start_ms=call.values["startTime"], end_ms=call.values["endTime"], limit=call.values["limit"],
     )  # fmt: skip
     return [_trade(trade, market) for trade in found]
+
+
+@endpoint(
+    "GET", "/api/v3/rateLimit/order", weight=40, security=Security.USER_DATA, orders=0, ws="account.rateLimits.orders"
+)
+async def order_limits(gateway: "Gateway", call: Call) -> list[dict[str, Any]]:
+    """The limits of the account's tier, and how many orders it has sent in each window."""
+    assert call.usage is not None, "the request was admitted"
+    return order_rows(gateway.limits.tier(call.credential), (call.usage.orders_10_s, call.usage.orders_day))
 
 
 @endpoint(

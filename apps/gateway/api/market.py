@@ -60,7 +60,7 @@ async def server_time(gateway: "Gateway", call: Call) -> dict[str, int]:
 async def get_exchange_info(gateway: "Gateway", call: Call) -> dict[str, Any]:
     if call.values["permissions"] not in (None, "SPOT"):
         raise errors.not_valid("permissions")
-    answer = exchange_info(_chosen(gateway, call.values), call.received_ms)
+    answer = exchange_info(_chosen(gateway, call.values), gateway.limits.standard, call.received_ms)
     if not call.values["showPermissionSets"]:
         for symbol in answer["symbols"]:
             symbol["permissionSets"] = []

@@ -34,10 +34,10 @@ REPLACE_PARAMS: Final[tuple[Param, ...]] = (
     security=Security.TRADE,
     params=ORDER_PARAMS,
     ws="order.place",
+    orders=1,
     error_codes=(*FORM_CODES, -2010, -1001, -1007),
 )
 async def place(gateway: "Gateway", call: Call) -> dict[str, Any]:
-    gateway.count_order(call)
     return await gateway.orders.place(call.values, call.account_id)
 
 
@@ -68,10 +68,10 @@ async def cancel(gateway: "Gateway", call: Call) -> dict[str, Any]:
     security=Security.TRADE,
     params=REPLACE_PARAMS,
     ws="order.cancelReplace",
+    orders=1,
     error_codes=(*FORM_CODES, -2021, -2022, -1001, -1007),
 )
 async def cancel_replace(gateway: "Gateway", call: Call) -> dict[str, Any]:
-    gateway.count_order(call)
     return await gateway.replacements.replace(call.values, call.account_id)
 
 
@@ -94,11 +94,11 @@ async def amend_keep_priority(gateway: "Gateway", call: Call) -> dict[str, Any]:
     security=Security.TRADE,
     params=BLOCK_PARAMS,
     ws="blockOrder.place",
+    orders=1,
     error_codes=(*FORM_CODES, -1014, -2010, -1001, -1007),
 )
 async def place_block(gateway: "Gateway", call: Call) -> dict[str, Any]:
     """Ours: one order for the accounts of an allocation rule."""
-    gateway.count_order(call)
     return await gateway.blocks.place(call.values, call.account_id)
 
 

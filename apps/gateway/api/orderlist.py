@@ -41,10 +41,10 @@ class Placing(NamedTuple):
 
 def _declare(placing: Placing) -> None:
     @endpoint(
-        "POST", placing.path, security=Security.TRADE, params=placing.params, ws=placing.ws, error_codes=FORM_CODES
+        "POST", placing.path, security=Security.TRADE, params=placing.params, ws=placing.ws, orders=placing.orders,
+        error_codes=FORM_CODES,
     )  # fmt: skip
     async def place(gateway: "Gateway", call: Call) -> dict[str, Any]:
-        gateway.count_order(call, placing.orders)
         return await gateway.lists.place(placing.kind, placing.parse, call.values, call.account_id)
 
 

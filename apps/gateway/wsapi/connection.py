@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -19,13 +19,16 @@ from apps.gateway.asgi import Message, Receive, Scope, Send, header
 from apps.gateway.errors import ApiError
 from apps.gateway.http import address_of
 from apps.gateway.keys import Credential, Revocable
+from apps.gateway.limits.admission import refuse
+from apps.gateway.limits.tiers import order_rows, weight_row
 from apps.gateway.metrics import CUT_OFF, SOCKETS, WS_REQUESTS
+from apps.gateway.params import Flag
 from apps.gateway.policy import LOGONS_FAILED_MAX, WSAPI_GARBAGE_MAX, WSAPI_IN_FLIGHT_MAX, WSAPI_REQUESTS_PER_S
 from apps.gateway.registry import Call, Endpoint, Security
 from apps.gateway.socket import POLICY_VIOLATION, Socket
 from apps.gateway.wsapi import frames
 from apps.gateway.wsapi.frames import FrameError, Request
-from apps.gateway.wsapi.session import SESSION_METHODS
+from apps.gateway.wsapi.session import SESSION_METHODS, SHOW_LIMITS
 
 if TYPE_CHECKING:
     from apps.gateway.gateway import Gateway
@@ -34,15 +37,19 @@ log = structlog.get_logger("nebannpet.gateway.wsapi")
 
 REVOKED: Final = 4001
 SECURITY_NAMES: Final = ("apiKey", "signature", "timestamp", "recvWindow")
+SESSION_WEIGHT: Final = 2
 
 
 class WsApiConnection(Revocable):
-    def __init__(self, gateway: "Gateway", socket: Socket, *, address: str, own_origin: bool) -> None:
+    def __init__(
+        self, gateway: "Gateway", socket: Socket, *, address: str, own_origin: bool, shows_limits: bool
+    ) -> None:
         self.gateway = gateway
         self.socket = socket
         self.address = address
         # Only a page of ours may log on: a foreign page has no ticket, and must not even try one.
         self.own_origin = own_origin
+        self.shows_limits = shows_limits
         self.session: Credential | None = None
         self.session_since_ms: int | None = None
         self.subscriptions: dict[int, tuple[Credential, Callable[[], None]]] = {}
@@ -91,24 +98,47 @@ class WsApiConnection(Revocable):
 
     async def _answer(self, request: Request) -> None:
         endpoint = self.gateway.registry.ws.get(request.method)
-        trading = endpoint is not None and endpoint.security is Security.TRADE
+        trading, limits, sent, shows = False, "", request.params, self.shows_limits
+        received_us = now_us()
         try:
             handler = SESSION_METHODS.get(request.method)
-            if not self.gateway.follower.started.is_set():
-                raise errors.not_executed()
-            if handler is not None:
-                result = await handler(self, request.params)
-            elif endpoint is not None:
-                result = await self._call(endpoint, request.params)
+            call: Call | None = None
+            refused: ApiError | None = None
+            try:
+                shows, sent = self._shows_limits(sent)
+                if not self.gateway.follower.started.is_set():
+                    raise errors.not_executed()
+                if endpoint is not None:
+                    call = await self._read(endpoint, sent, request.params, received_us)
+                elif handler is None:
+                    raise errors.unknown_ws_method()
+            except ApiError as error:
+                refused = error
+            weight = call.endpoint.weight_of(call.values) if call is not None else SESSION_WEIGHT if handler else 1
+            credential, orders = (call.credential, call.endpoint.orders) if call is not None else (None, None)
+            usage = await self.gateway.limits.admit(self.address, weight, credential=credential, orders=orders)
+            tier = self.gateway.limits.tier(credential)
+            if shows:
+                counts = order_rows(tier, (usage.orders_10_s, usage.orders_day)) if orders else []
+                limits = frames.rate_limits([*counts, weight_row(tier, usage.weight)])
+            if usage.verdict:
+                raise refuse(usage, tier, is_wallet=False, at_ms=received_us // 1000)
+            if refused is not None:
+                raise refused
+            if call is not None:
+                call.usage = usage
+                trading = call.endpoint.security is Security.TRADE
+                result = await call.endpoint.handler(self.gateway, call)
             else:
-                raise errors.unknown_ws_method()
-            status, text = 200, frames.answer(request.id, result)
+                assert handler is not None, "a request without endpoint is one of the session"
+                result = await handler(self, request.params)
+            status, text = 200, frames.answer(request.id, result, limits)
         except ApiError as error:
-            status, text = error.status, frames.refusal(request.id, error)
+            status, text = error.status, frames.refusal(request.id, error, limits, now_ms=received_us // 1000)
         except Exception:  # the top of a request: the client gets a documented answer, the log the reason
             log.exception("a request failed", method=request.method)
             failure = errors.unknown_outcome() if trading else errors.unknown_error()
-            status, text = failure.status, frames.refusal(request.id, failure)
+            status, text = failure.status, frames.refusal(request.id, failure, limits)
         known = endpoint is not None or request.method in SESSION_METHODS
         WS_REQUESTS.labels(request.method if known else "unknown", str(status)).inc()
         if trading:
@@ -118,25 +148,29 @@ class WsApiConnection(Revocable):
         for action in todo:
             action()
 
+    def _shows_limits(self, sent: dict[str, str]) -> tuple[bool, dict[str, str]]:
+        """Whether the answer shows what is used, and the other parameters."""
+        if SHOW_LIMITS not in sent:
+            return self.shows_limits, sent
+        return Flag(SHOW_LIMITS).parse(sent[SHOW_LIMITS]), {name: sent[name] for name in sent if name != SHOW_LIMITS}
+
     def after_answer(self, action: Callable[[], None]) -> None:
         """Do something once the answer of the request under way is queued. Call it without a wait in between."""
         self._after_answers.append(action)
 
-    async def _call(self, endpoint: Endpoint, sent: dict[str, str]) -> Any:
-        received_us = now_us()
+    async def _read(self, endpoint: Endpoint, sent: dict[str, str], signed: dict[str, str], received_us: int) -> Call:
+        """Authenticate and validate. `signed`: everything that was sent, as the signature covers it."""
         credential: Credential | None = None
         if endpoint.security is not Security.NONE:
-            credential = await self.authenticate(sent, received_us)
+            credential = await self.authenticate(signed, received_us)
             self.gateway.credentials.check(credential, endpoint)
         plain = {name: text for name, text in sent.items() if name not in SECURITY_NAMES}
-        call = Call(
+        return Call(
             endpoint=endpoint,
             values=params.read(endpoint.params, plain),
             credential=credential,
             received_ms=received_us // 1000,
         )
-        self.gateway.weights.add(self.address, endpoint.weight_of(call.values), call.received_ms)
-        return await endpoint.handler(self.gateway, call)
 
     # -- who is calling -----------------------------------------------------------------------------------------------
     async def authenticate(self, sent: dict[str, str], received_us: int) -> Credential:
@@ -153,6 +187,9 @@ class WsApiConnection(Revocable):
         for name in ("apiKey", "signature"):
             if not sent.get(name):
                 raise errors.missing(name)
+        if not self.gateway.credentials.knows(sent["apiKey"]) and self.gateway.limits.is_exhausted(self.address):
+            # The verdict on this request is clear, so no query is spent on a key that may not exist.
+            raise errors.key_refused()
         credential = await self.gateway.credentials.find(sent["apiKey"])
         if credential.revoked:
             raise errors.key_refused()
@@ -206,8 +243,9 @@ async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) 
     socket = Socket(scope, receive, send)
     origin = (header(scope, b"origin") or b"").decode("latin-1")
     connection = WsApiConnection(
-        gateway, socket, address=address_of(scope), own_origin=origin in gateway.config.origins
-    )
+        gateway, socket, address=address_of(scope), own_origin=origin in gateway.config.origins,
+        shows_limits=b"returnRateLimits=false" not in scope["query_string"].split(b"&"),
+    )  # fmt: skip
     gauge = SOCKETS.labels("ws-api")
     gauge.inc()
     try:

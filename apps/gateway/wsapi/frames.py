@@ -130,10 +130,19 @@ def signed_messages(params: dict[str, str]) -> tuple[bytes, bytes]:
     return raw.encode("utf-8", "replace"), encoded.encode("ascii")
 
 
-def answer(request_id: str, result: Any) -> str:
-    return f'{{"id":{request_id},"status":200,"result":{encode(result).decode()},"rateLimits":[]}}'
+def rate_limits(rows: list[dict[str, Any]]) -> str:
+    """The field `rateLimits` of an answer."""
+    return f',"rateLimits":{encode(rows).decode()}'
 
 
-def refusal(request_id: str, error: ApiError) -> str:
-    body = encode(error.body()).decode()
-    return f'{{"id":{request_id},"status":{error.status},"error":{body},"rateLimits":[]}}'
+def answer(request_id: str, result: Any, limits: str) -> str:
+    """`limits`: the field `rateLimits`, or nothing."""
+    return f'{{"id":{request_id},"status":200,"result":{encode(result).decode()}{limits}}}'
+
+
+def refusal(request_id: str, error: ApiError, limits: str = "", *, now_ms: int = 0) -> str:
+    """Without headers, `data` says when a limit has room again."""
+    shown = error.body()
+    if error.until_ms is not None:
+        shown["data"] = {"serverTime": now_ms, "retryAfter": error.until_ms}
+    return f'{{"id":{request_id},"status":{error.status},"error":{encode(shown).decode()}{limits}}}'

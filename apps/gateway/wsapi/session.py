@@ -9,7 +9,7 @@ import msgspec
 from apps.common.clock import now_ms, now_us
 from apps.gateway import errors, params
 from apps.gateway.keys import Credential
-from apps.gateway.params import Integer, Text
+from apps.gateway.params import Integer, Param, Text
 from apps.gateway.registry import Security
 
 if TYPE_CHECKING:
@@ -24,12 +24,19 @@ TICKET: Final = Text(
 )
 SIGNED: Final = (Text("apiKey", pattern=re.compile(r"[A-Za-z0-9]{1,128}", re.ASCII), legal="^[A-Za-z0-9]{64}$"),)
 
+# Whether answers show what is used: of a connection in its address, of a request among its parameters.
+SHOW_LIMITS: Final = "returnRateLimits"
+
 Method = Callable[["WsApiConnection", dict[str, str]], Awaitable[Any]]
+
+
+def _read(declared: tuple[Param, ...], sent: dict[str, str]) -> dict[str, Any]:
+    return params.read(declared, {name: text for name, text in sent.items() if name != SHOW_LIMITS})
 
 
 async def logon(connection: "WsApiConnection", sent: dict[str, str]) -> dict[str, Any]:
     """Open a trading session with a one-use ticket of the site; only from our own pages (threat-T16)."""
-    values = params.read((TICKET,), sent)
+    values = _read((TICKET,), sent)
     if not connection.own_origin:
         raise errors.foreign_origin()
     if connection.session is not None:
@@ -48,13 +55,13 @@ async def logon(connection: "WsApiConnection", sent: dict[str, str]) -> dict[str
 
 
 async def status(connection: "WsApiConnection", sent: dict[str, str]) -> dict[str, Any]:
-    params.read((), sent)
+    _read((), sent)
     return status_of(connection)
 
 
 async def logout(connection: "WsApiConnection", sent: dict[str, str]) -> dict[str, Any]:
     """Forget the session; its subscriptions end with it. Signed requests on this connection go on working."""
-    params.read((), sent)
+    _read((), sent)
     session = connection.log_off()
     for number, (credential, end) in tuple(connection.subscriptions.items()):
         if credential is session:
@@ -68,7 +75,7 @@ def status_of(connection: "WsApiConnection") -> dict[str, Any]:
         "apiKey": None,
         "authorizedSince": connection.session_since_ms,
         "connectedSince": connection.connected_ms,
-        "returnRateLimits": False,
+        "returnRateLimits": connection.shows_limits,
         "serverTime": now_ms(),
         "userDataStream": bool(connection.subscriptions),
     }
@@ -76,7 +83,7 @@ def status_of(connection: "WsApiConnection") -> dict[str, Any]:
 
 async def subscribe(connection: "WsApiConnection", sent: dict[str, str]) -> dict[str, int]:
     """User data of the session's account."""
-    params.read((), sent)
+    _read((), sent)
     if connection.session is None:
         raise errors.session_required()
     return await _subscribe(connection, connection.session)
@@ -84,7 +91,7 @@ async def subscribe(connection: "WsApiConnection", sent: dict[str, str]) -> dict
 
 async def subscribe_signed(connection: "WsApiConnection", sent: dict[str, str]) -> dict[str, int]:
     """User data of the signing key's account, without a session."""
-    params.read(SIGNED, sent)
+    _read(SIGNED, sent)
     credential = await connection.verify_signed(sent, now_us())
     if not credential.allows(Security.USER_DATA):
         raise errors.key_refused()
@@ -128,7 +135,7 @@ async def _subscribe(connection: "WsApiConnection", credential: Credential) -> d
 
 async def unsubscribe(connection: "WsApiConnection", sent: dict[str, str]) -> dict[str, Any]:
     """End one subscription, or all of them without a number."""
-    number = params.read((Integer("subscriptionId"),), sent)["subscriptionId"]
+    number = _read((Integer("subscriptionId"),), sent)["subscriptionId"]
     if number is not None and number not in connection.subscriptions:
         raise errors.not_valid("subscriptionId")
     for each in [number] if number is not None else list(connection.subscriptions):

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from apps.gateway.app import GatewayApp
 from apps.gateway.gateway import Gateway, GatewayConfig
+from apps.gateway.limits.tiers import tiers
 from apps.gateway.policy import WS_FRAME_BYTES_MAX, WS_PING_S, WS_PONG_TIMEOUT_S
 from apps.gateway.pressure import Limits
 from apps.gateway.protocol import Addresses, GatewayWebSocketProtocol, http_protocol
@@ -78,6 +79,7 @@ def gateway_config() -> GatewayConfig:
             engine_silent_s_max=settings.ENGINE_SILENT_MAX_S,
             events_behind_s_max=settings.EVENTS_BEHIND_MAX_S,
         ),
+        tiers=tiers(settings.RATE_LIMIT_FACTOR),
     )
 
 

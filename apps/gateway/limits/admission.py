@@ -1,0 +1,191 @@
+"""Requests are admitted before they do anything: all of one loop tick by one script call in redis-edge.
+
+Verdicts come in the order of the requests, also when redis-edge fails: then this process decides by its own counts.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from apps.common.clock import now_ms
+from apps.gateway import errors
+from apps.gateway.core import CorePipe
+from apps.gateway.keys import Credential
+from apps.gateway.limits.counting import Charge, Counts, Usage, Verdict
+from apps.gateway.limits.script import ADMIT_SHA
+from apps.gateway.limits.tiers import STANDARD, Tier, tier_of
+from apps.gateway.metrics import LIMITED
+
+log = structlog.get_logger("nebannpet.gateway.limits")
+
+# A request waits for redis-edge's verdict until so many looks found none, so long apart; then this process decides.
+# Several looks, because a loop that was busy itself has not read the answer yet when it looks first.
+LOOK_S: Final = 0.05
+LOOKS_MAX: Final = 4
+# No client address, as behind a unix socket: whoever is there limits by itself.
+UNLIMITED: Final = 2**53
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(tuple[int, list[Usage]]).decode
+
+
+@lru_cache(maxsize=10_000)
+def counted_address(address: str) -> str:
+    """Under which name an address counts: an IPv6 customer has a /64 at least, and so any number of addresses."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return f"{IPv6Address(int(parsed) >> 64 << 64)}/64"
+
+
+class _Batch:
+    """Requests of one loop tick. `is_open`: their verdicts are still to come."""
+
+    __slots__ = ("charges", "is_open", "looks", "verdicts")
+
+    def __init__(self) -> None:
+        self.charges: list[Charge] = []
+        self.verdicts: list[asyncio.Future[Usage]] = []
+        self.looks = 0
+        self.is_open = True
+
+    def answer(self, usages: list[Usage]) -> None:
+        self.is_open = False
+        for verdict, usage in zip(self.verdicts, usages, strict=True):
+            if not verdict.done():
+                verdict.set_result(usage)
+
+
+class Admission:
+    """`pipe`: a connection to redis-edge that has loaded script.ADMIT."""
+
+    def __init__(self, pipe: CorePipe, tiers: Mapping[str, Tier], violations_max: int) -> None:
+        self.tiers = tiers
+        self._pipe = pipe
+        self._violations_max = violations_max
+        self._counts = Counts(violations_max)
+        self._batch: _Batch | None = None
+        self._sent: deque[_Batch] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        # redis-edge owes an answer for too long: nothing more is sent before that came or the connection ended.
+        self._is_late = False
+        self._is_alone = False
+
+    @property
+    def standard(self) -> Tier:
+        return self.tiers[STANDARD]
+
+    def tier(self, credential: Credential | None) -> Tier:
+        return self.tiers[STANDARD] if credential is None else tier_of(self.tiers, credential.tier)
+
+    def admit(
+        self, address: str, weight: int, *, is_wallet: bool = False, credential: Credential | None = None,
+        orders: int | None = None,
+    ) -> asyncio.Future[Usage]:  # fmt: skip
+        """What is used now, and the verdict. With `orders` the credential's account is counted too, 0 included."""
+        tier = self.tier(credential)
+        counted = counted_address(address)
+        charge = Charge(
+            counted,
+            weight,
+            int(is_wallet),
+            UNLIMITED if not counted else tier.wallet_weight_per_minute if is_wallet else tier.weight_per_minute,
+            tier.requests_per_5_minutes if counted else UNLIMITED,
+            credential.account_id if credential is not None and orders is not None else 0,
+            orders or 0,
+            tier.orders_per_10_s,
+            tier.orders_per_day,
+        )
+        loop = asyncio.get_running_loop()
+        verdict: asyncio.Future[Usage] = loop.create_future()
+        if self._batch is None:
+            self._batch = _Batch()
+            loop.call_soon(self._flush)
+        self._batch.charges.append(charge)
+        self._batch.verdicts.append(verdict)
+        return verdict
+
+    def is_exhausted(self, address: str) -> bool:
+        """Whether a caller without a known key need not be looked up, because the verdict is clear."""
+        return self._counts.is_exhausted(counted_address(address), self.standard.weight_per_minute, now_ms())
+
+    def _flush(self) -> None:
+        batch, self._batch = self._batch, None
+        assert batch is not None, "a flush is planned only with a batch"
+        if not self._pipe.connected or self._is_late:
+            self._decide(batch)
+            return
+        self._sent.append(batch)
+        answer = self._pipe.execute("EVALSHA", ADMIT_SHA, 0, _encode(batch.charges), self._violations_max)
+        answer.add_done_callback(self._answered)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._look)
+
+    def _answered(self, answer: "asyncio.Future[Any]") -> None:
+        """Answers come in the order of the calls, failures too."""
+        batch = self._sent.popleft()
+        self._is_late = False
+        error = answer.exception()
+        if error is None:
+            time_ms, usages = _decode(answer.result())
+            for charge, usage in zip(batch.charges, usages, strict=True):
+                self._counts.learn(charge, usage, time_ms)
+            self._say(alone=False)
+            if batch.is_open:
+                batch.answer(usages)
+        elif batch.is_open:
+            self._decide(batch)
+
+    def _look(self) -> None:
+        """The oldest call may be answered too late; then all that wait are decided here, in their order."""
+        waiting = [batch for batch in self._sent if batch.is_open]
+        self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._look) if waiting else None
+        for batch in waiting:
+            batch.looks += 1
+        if waiting and waiting[0].looks >= LOOKS_MAX:
+            self._is_late = True
+            for batch in waiting:
+                self._decide(batch)
+
+    def _decide(self, batch: _Batch) -> None:
+        self._say(alone=True)
+        now = now_ms()
+        batch.answer([self._counts.admit(charge, now) for charge in batch.charges])
+
+    def _say(self, *, alone: bool) -> None:
+        if alone != self._is_alone:
+            self._is_alone = alone
+            if alone:
+                log.warning("redis-edge does not answer; this process counts requests by itself")
+            else:
+                log.info("requests are counted in redis-edge again")
+
+
+def refuse(usage: Usage, tier: Tier, *, is_wallet: bool, at_ms: int) -> errors.ApiError:
+    """The error of a request that was not admitted."""
+    verdict, wait_s = Verdict(usage.verdict), max(-(-(usage.until_ms - at_ms) // 1000), 1)
+    LIMITED.labels(verdict.name.lower()).inc()
+    match verdict:
+        case Verdict.BANNED:
+            return errors.banned(usage.until_ms, wait_s)
+        case Verdict.WEIGHT:
+            limit = tier.wallet_weight_per_minute if is_wallet else tier.weight_per_minute
+            return errors.too_much_weight(limit, usage.until_ms, wait_s)
+        case Verdict.REQUESTS:
+            return errors.too_many_raw_requests(tier.requests_per_5_minutes, usage.until_ms, wait_s)
+        case Verdict.ORDERS_10_S:
+            return errors.too_many_orders(tier.orders_per_10_s, "10 SECOND", usage.until_ms, wait_s)
+        case Verdict.ORDERS_DAY:
+            return errors.too_many_orders(tier.orders_per_day, "DAY", usage.until_ms, wait_s)
+    raise AssertionError("an admitted request is not refused")

@@ -1,0 +1,358 @@
+"""Rate limits as clients meet them, over several gateways, and when redis-edge is away."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from apps.accounts.models import TradingAccount
+from apps.gateway.core import CoreUnanswered
+from apps.gateway.limits import admission
+from apps.gateway.limits.admission import LOOK_S, LOOKS_MAX, Admission
+from apps.gateway.limits.counting import Usage, Verdict
+from apps.gateway.limits.tiers import STANDARD, Tier, tiers
+from tests.gateway.client import LIMIT, Client
+from tests.gateway.exchange import Exchange, GatewayThread, wait_until
+from tests.gateway.sockets import Socket
+
+SMALL = Tier(
+    weight_per_minute=50, wallet_weight_per_minute=20, requests_per_5_minutes=1000, orders_per_10_s=3, orders_per_day=4
+)
+FEW = {STANDARD: SMALL, "demo": SMALL}
+ORDER = "/api/v3/order"
+GOOD: dict[str, Any] = {**LIMIT, "side": "BUY", "price": "40000", "quantity": "0.1"}
+
+
+@pytest.fixture(autouse=True)
+def forgotten(exchange: Exchange) -> Iterator[None]:
+    """Every test begins and ends without anything counted, and not at the end of a minute."""
+    with redis.Redis.from_url(exchange.edge_url) as edge:
+
+        def forget() -> None:
+            for key in edge.scan_iter("limits:*"):
+                edge.delete(key)
+
+        forget()
+        if time.time() % 60 > 50:
+            time.sleep(60 - time.time() % 60)
+        yield
+        forget()
+
+
+@pytest.fixture
+def small(exchange: Exchange) -> Iterator[GatewayThread]:
+    with exchange.further_gateway(tiers=FEW, violations_max=10) as thread:
+        yield thread
+
+
+def url(thread: GatewayThread) -> str:
+    return f"http://127.0.0.1:{thread.port}"
+
+
+def test_too_much_weight_is_429_with_retry_after(small: GatewayThread, exchange: Exchange) -> None:
+    with Client(url(small)) as client:
+        used = [int(client.get("/api/v3/exchangeInfo").headers["x-mbx-used-weight-1m"]) for _ in range(2)]
+        assert used == [20, 40]
+        refused = client.get("/api/v3/exchangeInfo")
+        assert (refused.status_code, refused.json()) == (
+            429,
+            {
+                "code": -1003,
+                "msg": "Too much request weight used; current limit is 50 request weight per 1 MINUTE. "
+                "Please use WebSocket Streams for live updates to avoid polling the API.",
+            },
+        )
+        left_s = 60 - time.time() % 60
+        assert left_s - 2 < int(refused.headers["retry-after"]) < left_s + 2
+        assert refused.headers["x-mbx-used-weight-1m"] == "40"
+        # What is lighter still fits, and the wallet's weight is another.
+        assert client.get("/api/v3/ping").headers["x-mbx-used-weight-1m"] == "41"
+        wallet = client.get("/sapi/v1/system/status")
+        assert (wallet.status_code, wallet.headers["x-sapi-used-ip-weight-1m"]) == (200, "1")
+        assert "x-mbx-used-weight-1m" not in wallet.headers
+        # A refused request counts 1, whatever was wrong with it.
+        assert client.get("/api/v3/nothing").headers["x-mbx-used-weight-1m"] == "42"
+        assert client.get("/api/v3/depth").headers["x-mbx-used-weight-1m"] == "43"
+    # The limits of another gateway may be others; what is used is the same.
+    with Client(exchange.base_url) as client:
+        assert client.get("/api/v3/ping").headers["x-mbx-used-weight-1m"] == "44"
+
+
+def test_an_address_that_does_not_stop_is_banned_from_the_api_only(small: GatewayThread) -> None:
+    with Client(url(small)) as client:
+        answers = [client.get("/api/v3/exchangeInfo") for _ in range(13)]
+        assert [answer.status_code for answer in answers] == [200] * 2 + [429] * 9 + [418] * 2
+        banned = client.get("/api/v3/ping")
+        until_ms = int(banned.json()["msg"].split("banned until ")[1].split(".")[0])
+        assert (banned.status_code, banned.json()) == (
+            418,
+            {
+                "code": -1003,
+                "msg": f"Way too much request weight used; IP banned until {until_ms}. "
+                "Please use WebSocket Streams for live updates to avoid bans.",
+            },
+        )
+        left_s = until_ms / 1000 - time.time()
+        assert 100 < left_s <= 120
+        assert abs(int(banned.headers["retry-after"]) - left_s) < 2
+        assert client.get("/sapi/v1/system/status").status_code == 418
+        # Pages are the site's: there is none in this test, and the gateway says so as to everybody.
+        for path in ("/", "/trade/BTCUSDT", "/api/v2/status.json", "/admin/"):
+            assert client.get(path).status_code == 502
+    with Socket(f"ws://127.0.0.1:{small.port}/ws-api/v3") as socket:
+        answer = socket.ask("ping")
+        assert (answer["status"], answer["error"]["code"]) == (418, -1003)
+        assert answer["error"]["data"]["retryAfter"] == until_ms
+
+
+def test_orders_of_an_account(small: GatewayThread, exchange: Exchange, alice: Client, bob: Client) -> None:
+    if time.time() % 10 > 5:
+        time.sleep(10 - time.time() % 10)
+    with Client(url(small), alice.me, tidy=False) as client:
+        counts = []
+        for _ in range(3):
+            placed = client.signed("POST", ORDER, **GOOD)
+            counts.append((placed.headers["x-mbx-order-count-10s"], placed.headers["x-mbx-order-count-1d"]))
+        assert counts == [("1", "1"), ("2", "2"), ("3", "3")]
+        refused = client.signed("POST", ORDER, **GOOD)
+        assert (refused.status_code, refused.json()) == (
+            429, {"code": -1015, "msg": "Too many new orders; current limit is 3 orders per 10 SECOND."},
+        )  # fmt: skip
+        assert 1 <= int(refused.headers["retry-after"]) <= 10
+        assert len(client.ok("GET", "/api/v3/openOrders", symbol="BTCUSDT")) == 3
+        # A list counts each of its orders, so it does not fit either; a cancel is no order.
+        assert client.signed(
+            "POST", "/api/v3/orderList/oco", symbol="BTCUSDT", side="SELL", quantity="0.1", aboveType="LIMIT_MAKER",
+            abovePrice="60000", belowType="STOP_LOSS", belowStopPrice="30000",
+        ).json()["code"] == -1015  # fmt: skip
+        assert client.signed("DELETE", "/api/v3/openOrders", symbol="BTCUSDT").status_code == 200
+    with Client(url(small), bob.me, tidy=False) as other:
+        assert other.signed("POST", "/api/v3/order/test", **GOOD).status_code == 200
+        assert "x-mbx-order-count-10s" not in other.signed("POST", "/api/v3/order/test", **GOOD).headers
+    shown = alice.ok("GET", "/api/v3/rateLimit/order")
+    assert shown == [
+        {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 10_000, "count": 3},
+        {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": 20_000_000, "count": 3},
+    ]
+    assert [row["count"] for row in bob.ok("GET", "/api/v3/rateLimit/order")] == [0, 0]
+
+
+def test_two_gateways_share_one_limit(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Nobody gives up on redis-edge here, however busy the machine is.
+    monkeypatch.setattr(admission, "LOOKS_MAX", 1000)
+    with (
+        exchange.further_gateway(tiers=FEW, violations_max=1000) as first,
+        exchange.further_gateway(tiers=FEW, violations_max=1000) as second,
+    ):
+
+        def ask(number: int) -> int:
+            return httpx.get(f"{url((first, second)[number % 2])}/api/v3/ping", timeout=60).status_code
+
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(ask, range(90)))
+    assert (found.count(200), found.count(429)) == (50, 40)
+
+
+def test_requests_of_one_tick_are_one_call(exchange: Exchange, small: GatewayThread) -> None:
+    """And their verdicts come in their order."""
+    gateway = small.gateway
+    assert gateway is not None
+    wait_until(lambda: gateway.edge_pipe.connected)
+    calls: list[Any] = []
+    execute = gateway.edge_pipe.execute
+
+    def counted(*arguments: Any) -> Any:
+        calls.append(arguments)
+        return execute(*arguments)
+
+    async def ask() -> list[Usage]:
+        return list(await asyncio.gather(*(gateway.limits.admit("192.0.2.1", 20) for _ in range(4))))
+
+    gateway.edge_pipe.execute = counted  # type: ignore[method-assign]
+    assert small.loop is not None
+    usages = asyncio.run_coroutine_threadsafe(ask(), small.loop).result(40)
+    assert [(usage.verdict, usage.weight) for usage in usages] == [
+        (Verdict.ADMITTED, 20), (Verdict.ADMITTED, 40), (Verdict.WEIGHT, 40), (Verdict.WEIGHT, 40),
+    ]  # fmt: skip
+    assert len(calls) == 1
+
+
+# -- without redis-edge -----------------------------------------------------------------------------------------------
+def test_without_redis_edge_each_gateway_limits_alone(exchange: Exchange, tmp_path: Any) -> None:
+    away = f"unix://{tmp_path / 'nobody.sock'}"
+    with exchange.further_gateway(tiers=FEW, violations_max=5, edge_url=away) as thread, Client(url(thread)) as client:
+        answers = [client.get("/api/v3/ping") for _ in range(57)]
+        assert [answer.status_code for answer in answers] == [200] * 50 + [429] * 4 + [418] * 3
+        assert answers[49].headers["x-mbx-used-weight-1m"] == "50"
+
+
+def test_redis_edge_that_goes_away_is_replaced_where_it_stood(exchange: Exchange, small: GatewayThread) -> None:
+    gateway = small.gateway
+    assert gateway is not None
+    with Client(url(small)) as client:
+        assert client.get("/api/v3/exchangeInfo").headers["x-mbx-used-weight-1m"] == "20"
+        small.call(lambda: setattr(gateway.edge_pipe, "connected", False))
+        assert client.get("/api/v3/exchangeInfo").headers["x-mbx-used-weight-1m"] == "40"
+        assert client.get("/api/v3/exchangeInfo").status_code == 429
+        small.call(lambda: setattr(gateway.edge_pipe, "connected", True))
+        # redis-edge knows nothing of the one in between, and is the authority again.
+        assert client.get("/api/v3/ping").headers["x-mbx-used-weight-1m"] == "21"
+
+
+class SilentPipe:
+    """redis-edge as it is while the server stands still."""
+
+    connected = True
+
+    def __init__(self) -> None:
+        self.answers: list[asyncio.Future[Any]] = []
+
+    def execute(self, *arguments: Any) -> asyncio.Future[Any]:
+        self.answers.append(asyncio.get_running_loop().create_future())
+        return self.answers[-1]
+
+
+def test_a_frozen_redis_edge_costs_a_moment_and_no_order_of_requests() -> None:
+    async def play() -> None:
+        pipe = SilentPipe()
+        limits = Admission(pipe, FEW, 100)  # type: ignore[arg-type]
+        done: list[int] = []
+
+        async def ask(number: int) -> Usage:
+            usage = await limits.admit("192.0.2.1", 20)
+            done.append(number)
+            return usage
+
+        began_s = time.monotonic()
+        first = asyncio.create_task(ask(1))
+        await asyncio.sleep(LOOK_S)
+        second = asyncio.create_task(ask(2))
+        usages = [await first, await second]
+        took_s = time.monotonic() - began_s
+        assert [usage.weight for usage in usages] == [20, 40]
+        assert LOOK_S * LOOKS_MAX * 0.9 <= took_s < 5
+        # Nothing more is sent, and nobody waits again.
+        assert (await ask(3)).verdict == Verdict.WEIGHT
+        assert len(pipe.answers) == 2
+        assert done == [1, 2, 3]
+        pipe.answers[0].set_exception(CoreUnanswered())
+        pipe.answers[1].set_exception(CoreUnanswered())
+        await asyncio.sleep(0)
+        late = asyncio.create_task(ask(4))
+        await asyncio.sleep(0.01)
+        assert len(pipe.answers) == 3
+        pipe.answers[2].set_exception(CoreUnanswered())
+        assert (await late).verdict == Verdict.WEIGHT
+
+    asyncio.run(play())
+
+
+# -- whose address it is ----------------------------------------------------------------------------------------------
+def test_forwarded_addresses_of_a_configured_proxy(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRUSTED_PROXIES", "127.0.0.1,10.0.0.0/8")
+    with exchange.further_gateway(tiers=FEW) as thread, Client(url(thread)) as client:
+
+        def used(forwarded: str) -> str:
+            answer = client.http.get("/api/v3/ping", headers={"x-forwarded-for": forwarded})
+            return answer.headers["x-mbx-used-weight-1m"]
+
+        # The last address that is no proxy of ours counts; what stands before it is the client's own invention.
+        assert [used("192.0.2.1"), used("192.0.2.2"), used("192.0.2.9, 192.0.2.1"), used("192.0.2.1, 10.1.1.1")] == [
+            "1", "1", "2", "3",
+        ]  # fmt: skip
+        assert [used("2001:db8:1:2::1"), used("2001:db8:1:2::2")] == ["1", "2"]
+        with Socket(
+            f"ws://127.0.0.1:{thread.port}/ws-api/v3", additional_headers={"X-Forwarded-For": "192.0.2.1"}
+        ) as ws:
+            assert ws.ask("ping")["rateLimits"][0]["count"] == 4
+
+
+def test_forwarded_addresses_of_anybody_else_are_nothing(small: GatewayThread) -> None:
+    with Client(url(small)) as client:
+        for number in range(1, 4):
+            answer = client.http.get("/api/v3/ping", headers={"x-forwarded-for": f"192.0.2.{number}"})
+            assert answer.headers["x-mbx-used-weight-1m"] == str(number)
+
+
+# -- what is shown ----------------------------------------------------------------------------------------------------
+def test_exchange_info_shows_the_limits_in_force(exchange: Exchange, public: Client, small: GatewayThread) -> None:
+    """Development has a hundred times production's."""
+    shown = public.get("/api/v3/exchangeInfo").json()["rateLimits"]
+    assert shown == [
+        {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 600_000},
+        {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 10_000},
+        {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": 20_000_000},
+        {"rateLimitType": "RAW_REQUESTS", "interval": "MINUTE", "intervalNum": 5, "limit": 6_100_000},
+    ]
+    with Client(url(small)) as client:
+        assert [row["limit"] for row in client.get("/api/v3/exchangeInfo").json()["rateLimits"]] == [50, 3, 4, 1000]
+
+
+def test_the_demo_tier_has_more_and_follows_the_account(exchange: Exchange, alice: Client) -> None:
+    with exchange.further_gateway(tiers=tiers(1)) as thread, Client(url(thread), alice.me, tidy=False) as client:
+
+        def limit() -> int:
+            rows: list[dict[str, int]] = client.ok("GET", "/api/v3/rateLimit/order")
+            return rows[0]["limit"]
+
+        assert limit() == 10_000
+        accounts = TradingAccount.objects.filter(pk=alice.me.account_id)
+        accounts.update(tier=TradingAccount.Tier.STANDARD)
+        wait_until(lambda: limit() == 100)
+        accounts.update(tier=TradingAccount.Tier.DEMO)
+        wait_until(lambda: limit() == 10_000)
+
+
+def test_the_websocket_api_shows_them_in_its_answers(small: GatewayThread, alice: Client) -> None:
+    weight = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 50}
+    with Socket(f"ws://127.0.0.1:{small.port}/ws-api/v3") as socket:
+        assert socket.ask("ping")["rateLimits"] == [{**weight, "count": 1}]
+        assert socket.ask("exchangeInfo")["rateLimits"] == [{**weight, "count": 21}]
+        assert socket.ask("session.status")["rateLimits"] == [{**weight, "count": 23}]
+        assert socket.ask("no.such.method")["rateLimits"] == [{**weight, "count": 24}]
+        assert "rateLimits" not in socket.ask("ping", returnRateLimits=False)
+        assert socket.ask("ping", returnRateLimits="maybe")["error"]["code"] == -1100
+        sent = {**GOOD, "apiKey": alice.me.api_key, "timestamp": int(time.time() * 1000), "returnRateLimits": True}
+        text = "&".join(
+            f"{name}={str(value).lower() if value is True else value}" for name, value in sorted(sent.items())
+        )
+        placed = socket.ask("order.place", **sent, signature=alice.sign(text))
+        assert placed["status"] == 200, placed
+        assert [(row["rateLimitType"], row["interval"], row["count"]) for row in placed["rateLimits"]] == [
+            ("ORDERS", "SECOND", 1), ("ORDERS", "DAY", 1), ("REQUEST_WEIGHT", "MINUTE", 27),
+        ]  # fmt: skip
+        assert socket.ask("exchangeInfo")["status"] == 200
+        refused = socket.ask("exchangeInfo")
+        assert (refused["status"], refused["error"]["code"]) == (429, -1003)
+        assert refused["error"]["data"]["retryAfter"] % 60_000 == 0
+        assert abs(refused["error"]["data"]["serverTime"] - time.time() * 1000) < 5_000
+        assert refused["rateLimits"] == [{**weight, "count": 47}]
+    with Socket(f"ws://127.0.0.1:{small.port}/ws-api/v3?returnRateLimits=false") as socket:
+        assert set(socket.ask("ping")) == {"id", "status", "result"}
+        assert socket.ask("session.status")["result"]["returnRateLimits"] is False
+        assert "rateLimits" in socket.ask("ping", returnRateLimits=True)
+
+
+def test_an_unknown_key_beyond_the_limit_costs_no_query(small: GatewayThread, monkeypatch: Any) -> None:
+    gateway = small.gateway
+    assert gateway is not None
+    asked: list[str] = []
+    load = gateway.credentials._load
+
+    async def counted(public_key: str) -> Any:
+        asked.append(public_key)
+        return await load(public_key)
+
+    monkeypatch.setattr(gateway.credentials, "_load", counted)
+    with Client(url(small)) as client:
+        found = [
+            client.http.get("/api/v3/account", headers={"x-mbx-apikey": f"{number:064d}"}).status_code
+            for number in range(58)
+        ]
+    assert found == [401] * 50 + [429] * 8
+    assert len(asked) == 50
