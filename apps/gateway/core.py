@@ -12,9 +12,10 @@ import contextlib
 import math
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import hiredis
 import structlog
 from redis.asyncio.connection import Connection, parse_url
 from redis.asyncio.retry import Retry
@@ -66,6 +67,28 @@ async def answer_of(connection: Any, *, timeout_s: float) -> Any:
         return await connection.read_response(timeout=math.inf)
 
 
+class _Line(asyncio.Protocol):
+    """Takes a connection over from redis-py: no task wakes up for a command or an answer."""
+
+    def __init__(self, on_answer: Callable[[Any], None]) -> None:
+        self._on_answer = on_answer
+        self._reader = hiredis.Reader(replyError=_refusal_of)
+        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def data_received(self, data: bytes) -> None:
+        self._reader.feed(data)
+        while (answer := self._reader.gets()) is not False:
+            self._on_answer(answer)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+
+def _refusal_of(text: str) -> ResponseError:
+    return NoScriptError(text) if text.startswith("NOSCRIPT") else ResponseError(text)
+
+
 class CorePipe:
     """`run()` keeps the connection; `execute()` may be called from the same event loop at any time."""
 
@@ -73,21 +96,24 @@ class CorePipe:
         self._url = url
         self._server = server
         self._scripts = tuple(scripts)
-        self._waiting: deque[tuple[Arguments, asyncio.Future[Any]]] = deque()
         self._unanswered: deque[asyncio.Future[Any]] = deque()
-        self._wake = asyncio.Event()
-        # When redis-core last answered, or was given something to answer after a rest.
+        self._connection: Any = None
+        self._transport: asyncio.WriteTransport | None = None
+        # When the server last answered, or was given something to answer after a rest.
         self._heard_s = 0.0
         self.connected = False
 
     def execute(self, *arguments: str | bytes | int) -> asyncio.Future[Any]:
         """The answer; raises CoreAway, CoreUnanswered, or ResponseError when redis refused the command."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        if not self.connected:
+        if not self.connected or self._transport is None or self._transport.is_closing():
             future.set_exception(CoreAway())
             return future
-        self._waiting.append((arguments, future))
-        self._wake.set()
+        if not self._unanswered:
+            self._heard_s = time.monotonic()
+        # From here on the outcome is unknown until answered.
+        self._unanswered.append(future)
+        self._transport.writelines(self._connection.pack_command(*arguments))
         return future
 
     async def run(self) -> None:
@@ -109,57 +135,36 @@ class CorePipe:
                 said = reason
             finally:
                 self.connected = False
+                self._connection = self._transport = None
                 self._fail_all()
                 with contextlib.suppress(OSError, RedisError):
                     await connection.disconnect(nowait=True)
             await asyncio.sleep(RECONNECT_S)
 
     async def _serve(self, connection: Any) -> None:
+        """Until the connection is lost or the server silent. redis-py has connected, logged on and read all of that."""
+        line = _Line(self._on_answer)
+        transport = connection._writer.transport
+        transport.set_protocol(line)
+        self._connection, self._transport = connection, transport
         self.connected = True
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._write(connection))
-                group.create_task(self._read(connection))
-                group.create_task(self._watch())
-        except* (OSError, RedisError, TimeoutError) as failures:
-            raise ConnectionError(str(failures.exceptions[0])) from failures
+        while not line.lost.done():
+            await asyncio.wait({line.lost}, timeout=PIPE_SILENT_MAX_S / 10)
+            if self._unanswered and time.monotonic() - self._heard_s > PIPE_SILENT_MAX_S:
+                raise TimeoutError(f"no answer for {PIPE_SILENT_MAX_S:.0f} s")
+        raise ConnectionError("closed")
 
-    async def _write(self, connection: Any) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            if not self._waiting:
-                continue
-            # What nobody waits for any more is not sent.
-            batch = [pair for pair in self._waiting if not pair[1].done()]
-            self._waiting.clear()
-            if not batch:
-                continue
-            if not self._unanswered:
-                self._heard_s = time.monotonic()
-            # From here on the outcome of these is unknown until answered.
-            self._unanswered.extend(future for _, future in batch)
-            packed = connection.pack_commands([arguments for arguments, _ in batch])
-            if not connection.is_connected:  # send_packed_command would quietly open another one
-                raise ConnectionError("closed")
-            await connection.send_packed_command(packed, check_health=False)
-
-    async def _read(self, connection: Any) -> None:
-        while True:
-            try:
-                answer: Any = await connection.read_response(timeout=math.inf, disconnect_on_error=False)
-            except ResponseError as refused:
-                answer = refused
-                if isinstance(refused, NoScriptError):
-                    self._load_scripts()
-            self._heard_s = time.monotonic()
-            future = self._unanswered.popleft()
-            if future.done():
-                continue
-            if isinstance(answer, Exception):
-                future.set_exception(answer)
-            else:
-                future.set_result(answer)
+    def _on_answer(self, answer: Any) -> None:
+        self._heard_s = time.monotonic()
+        future = self._unanswered.popleft()
+        if isinstance(answer, NoScriptError):
+            self._load_scripts()
+        if future.done():
+            return
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)
 
     def _load_scripts(self) -> None:
         """Somebody emptied the server's script cache: what was refused did not happen, and the next call finds it."""
@@ -167,18 +172,8 @@ class CorePipe:
             loaded = self.execute("SCRIPT", "LOAD", script)
             loaded.add_done_callback(lambda answer: answer.cancelled() or answer.exception())
 
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(PIPE_SILENT_MAX_S / 10)
-            if self._unanswered and time.monotonic() - self._heard_s > PIPE_SILENT_MAX_S:
-                raise TimeoutError(f"no answer for {PIPE_SILENT_MAX_S:.0f} s")
-
     def _fail_all(self) -> None:
         for future in self._unanswered:
             if not future.done():
                 future.set_exception(CoreUnanswered())
         self._unanswered.clear()
-        for _, future in self._waiting:
-            if not future.done():
-                future.set_exception(CoreAway())
-        self._waiting.clear()

@@ -268,6 +268,8 @@ def test_a_frozen_redis_core_ends_every_request_and_nothing_is_sent_twice(
     """
     monkeypatch.setattr("apps.streams.bus.link.ANSWER_TIMEOUT_S", 2.0)
     monkeypatch.setattr("apps.gateway.core.PIPE_SILENT_MAX_S", 1.6)
+    # Of an order whose append was answered just before the freeze; its events come after it.
+    monkeypatch.setattr("apps.gateway.batcher.REPLY_TIMEOUT_S", 3.0)
     monkeypatch.setattr("apps.gateway.core.CORE_CONNECT_TIMEOUT_S", 1.0)
     monkeypatch.setattr("apps.gateway.coremonitor.CORE_SILENT_MAX_S", 1.0)
     opened(bus, start)
