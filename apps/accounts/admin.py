@@ -70,11 +70,11 @@ class TradingAccountAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
-    list_display = ("short_key", "label", "account", "can_read", "can_trade", "created_at", "revoked_at")
-    list_filter = (("revoked_at", admin.EmptyFieldListFilter), "can_read", "can_trade", "created_at")
+    list_display = ("short_key", "label", "kind", "account", "can_read", "can_trade", "created_at", "revoked_at")
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter), "kind", "can_read", "can_trade", "created_at")
     list_select_related = ("account",)
     search_fields = ("public_key", "label", "=account__id", "account__owner__email")
-    fields = ("public_key", "label", "account", "can_read", "can_trade", "created_at", "revoked_at", "version")
+    fields = ("public_key", "label", "kind", "account", "can_read", "can_trade", "created_at", "revoked_at", "version")
     actions = ("revoke",)
 
     @admin.display(description="API key", ordering="public_key")

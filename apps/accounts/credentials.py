@@ -23,11 +23,13 @@ SELECT GREATEST((SELECT COALESCE(max(version), 0) FROM accounts_apikey WHERE ver
 """
 
 # Parameter: the public key. Returns one row or none:
-# (id, public_key, secret_box, account_id, user_id, can_read, can_trade, revoked, version, limits tier).
-# `revoked` is also true while the owner is switched off. secret_box opens with secrets.decrypt_secret.
+# (id, public_key, secret_box, account_id, user_id, can_read, can_trade, revoked, version, limits tier, kind,
+# verify_key). `revoked` is also true while the owner is switched off. secret_box opens with secrets.decrypt_secret;
+# a kind other than 'hmac' has a verify_key instead (DER, SubjectPublicKeyInfo).
 API_KEY_SQL: Final = """
 SELECT k.id, k.public_key, k.secret_box, k.account_id, a.owner_id, k.can_read, k.can_trade,
-       (k.revoked_at IS NOT NULL OR NOT u.is_active) AS revoked, k.version, a.tier
+       (k.revoked_at IS NOT NULL OR NOT u.is_active) AS revoked, k.version, a.tier,
+       k.kind, k.verify_key
   FROM accounts_apikey k
   JOIN accounts_tradingaccount a ON a.id = k.account_id
   JOIN accounts_user u ON u.id = a.owner_id

@@ -13,6 +13,12 @@ class InvalidApiKeyRequest(DomainError):
     code = "INVALID_API_KEY_REQUEST"
 
 
+class InvalidPublicKey(DomainError):
+    """Not a public key that can verify signatures here."""
+
+    code = "INVALID_PUBLIC_KEY"
+
+
 class TooManyApiKeys(DomainError):
     code = "TOO_MANY_API_KEYS"
 

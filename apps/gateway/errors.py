@@ -235,6 +235,10 @@ def foreign_origin() -> ApiError:
     return ApiError(403, -2015, "session.logon is for pages of this site only.")
 
 
+def logon_needs_ed25519() -> ApiError:
+    return ApiError(400, -4056, "HMAC_SHA256 API key is not supported. session.logon takes Ed25519 keys.")
+
+
 def already_logged_on() -> ApiError:
     return ApiError(400, -1106, "This connection is logged on already.")
 

@@ -149,8 +149,9 @@ async def _authenticate(
     sent_signature = sent.get("signature")
     if not sent_signature:
         raise errors.missing("signature")
-    assert credential.secret is not None, "API keys have a secret"
-    signature.verify(credential.secret, signature.signed_bytes(query, body), sent_signature)
+    assert credential.verifier is not None, "API keys can verify"
+    if not credential.verifier.matches(signature.signed_bytes(query, body), sent_signature):
+        raise errors.bad_signature()
     signature.check_time(sent.get("timestamp"), sent.get("recvWindow"), now_us=received_us)
     gateway.credentials.check(credential, endpoint)
     return credential

@@ -27,10 +27,14 @@ from apps.gateway.policy import (
     UNKNOWN_KEYS_MAX,
 )
 from apps.gateway.registry import Endpoint, Security
+from apps.gateway.signature import Ed25519Key, HmacKey, Verifier
+from apps.gateway.signature import public_key as verifier_of
 
 log = structlog.get_logger("nebannpet.gateway.keys")
 
 REVOKED_KEPT: Final = 10_000
+# ApiKey.kind of a key with a secret; the others have a public key.
+HMAC: Final = "hmac"
 
 
 class Revocable:
@@ -42,7 +46,7 @@ class Revocable:
 
 @dataclass(slots=True)
 class Credential:
-    """Who is calling: an API key, or a trading session opened by a ticket (then `secret` is None)."""
+    """Who is calling: an API key, or a trading session opened by a ticket (without `api_key` and `verifier`)."""
 
     kind: str
     id: int
@@ -51,8 +55,14 @@ class Credential:
     can_read: bool
     can_trade: bool
     tier: str
-    secret: bytes | None = None
+    api_key: str | None = None
+    verifier: Verifier | None = None
     revoked: bool = False
+
+    @property
+    def may_log_on(self) -> bool:
+        """Whether a WebSocket API session may be opened with it: of keys, by Ed25519 only, as in the dialect."""
+        return isinstance(self.verifier, Ed25519Key)
 
     def allows(self, security: Security) -> bool:
         if self.revoked:
@@ -141,13 +151,15 @@ class Credentials:
             if len(self._unknown) > UNKNOWN_KEYS_MAX:
                 self._unknown.popitem(last=False)
             raise errors.key_refused()
-        key_id, _, box, account_id, user_id, can_read, can_trade, revoked, version, tier = row
+        key_id, _, box, account_id, user_id, can_read, can_trade, revoked, version, tier, kind, verify_key = row
         try:
-            secret = decrypt_secret(public_key, box)
+            verifier = HmacKey(decrypt_secret(public_key, box)) if kind == HMAC else verifier_of(bytes(verify_key))
         except SecretUnreadable as error:
             log.error("an API key cannot be used", key_id=key_id, error=error.message)
             raise errors.key_refused() from error
-        credential = Credential("key", key_id, account_id, user_id, can_read, can_trade, tier, secret, revoked)
+        credential = Credential(
+            "key", key_id, account_id, user_id, can_read, can_trade, tier, public_key, verifier, revoked
+        )
         # A change that was applied while the query ran may be newer than its row: then ask again at the next use.
         if version_before == self._version or version >= self._version:
             self._keys[public_key] = credential

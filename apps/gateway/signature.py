@@ -2,8 +2,16 @@
 
 import hmac
 import re
-from hashlib import sha256
-from typing import Final
+from base64 import b64decode
+from binascii import Error as Base64Error
+from typing import Final, Protocol
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from apps.gateway import errors
 from apps.gateway.policy import CLOCK_AHEAD_MAX_MS, RECV_WINDOW_DEFAULT_MS, RECV_WINDOW_MAX_MS
@@ -27,17 +35,80 @@ def signed_bytes(query: bytes, body: bytes) -> bytes:
     return without_signature(query) + without_signature(body)
 
 
-def verify(secret: bytes, message: bytes, signature: str) -> None:
-    """Raise -1022 unless `signature` is HMAC-SHA256(secret, message) in hex of either case."""
-    if not matches(secret, message, signature):
-        raise errors.bad_signature()
+class Verifier(Protocol):
+    """What a key's owner can prove."""
+
+    def matches(self, message: bytes, signature: str) -> bool:
+        """Whether the owner of the key signed `message`."""
 
 
-def matches(secret: bytes, message: bytes, signature: str) -> bool:
-    if HEX_DIGEST.fullmatch(signature) is None:
-        return False
-    expected = hmac.new(secret, message, sha256).hexdigest()
-    return hmac.compare_digest(expected, signature.lower())
+class HmacKey:
+    """HMAC-SHA-256 in hex of either case."""
+
+    __slots__ = ("_secret",)
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def matches(self, message: bytes, signature: str) -> bool:
+        if HEX_DIGEST.fullmatch(signature) is None:
+            return False
+        return hmac.compare_digest(hmac.digest(self._secret, message, "sha256").hex(), signature.lower())
+
+
+class Ed25519Key:
+    """Ed25519 in base64."""
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: Ed25519PublicKey) -> None:
+        self._key = key
+
+    def matches(self, message: bytes, signature: str) -> bool:
+        raw = _base64(signature)
+        if raw is None:
+            return False
+        try:
+            self._key.verify(raw, message)
+        except InvalidSignature:
+            return False
+        return True
+
+
+class RsaKey:
+    """RSASSA-PKCS1-v1_5 with SHA-256 in base64."""
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: RSAPublicKey) -> None:
+        self._key = key
+
+    def matches(self, message: bytes, signature: str) -> bool:
+        raw = _base64(signature)
+        if raw is None:
+            return False
+        try:
+            self._key.verify(raw, message, PKCS1v15(), SHA256())
+        except InvalidSignature:
+            return False
+        return True
+
+
+def public_key(der: bytes) -> Verifier:
+    """The verifier of a stored public key."""
+    key = load_der_public_key(der)
+    if isinstance(key, Ed25519PublicKey):
+        return Ed25519Key(key)
+    assert isinstance(key, RSAPublicKey), "no other kind is ever stored"
+    return RsaKey(key)
+
+
+def _base64(text: str) -> bytes | None:
+    """Strict, except that a plus sign which a client did not encode has become a space on the way."""
+    try:
+        return b64decode(text.replace(" ", "+"), validate=True)
+    except (Base64Error, ValueError):
+        return None
 
 
 def check_time(timestamp: str | None, recv_window: str | None, *, now_us: int) -> None:

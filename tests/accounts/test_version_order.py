@@ -31,7 +31,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 INSERT = """
 INSERT INTO accounts_apikey (account_id, label, public_key, secret_box, can_read, can_trade, created_at, version)
-VALUES (%s, 'x', %s, '', TRUE, FALSE, now(), 0) RETURNING version
+VALUES (%s, 'x', %s, 'x', TRUE, FALSE, now(), 0) RETURNING version
 """
 
 

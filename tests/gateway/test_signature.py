@@ -12,6 +12,7 @@ NOW_US = 1_700_000_000_000_000
 NOW_MS = NOW_US // 1000
 # The example of Binance's own documentation.
 SECRET = b"NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
+KEY = signature.HmacKey(SECRET)
 QUERY = (
     b"symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559"
 )
@@ -19,8 +20,8 @@ SIGNATURE = "c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2838bd6b71"
 
 
 def test_known_vector() -> None:
-    signature.verify(SECRET, QUERY, SIGNATURE)
-    signature.verify(SECRET, QUERY, SIGNATURE.upper())
+    assert KEY.matches(QUERY, SIGNATURE)
+    assert KEY.matches(QUERY, SIGNATURE.upper())
 
 
 def test_documented_vector_of_query_and_body() -> None:
@@ -29,20 +30,18 @@ def test_documented_vector_of_query_and_body() -> None:
         b"&signature=0fd168b8ddb4876a0358a8d14d0c9f3da0e9b20c5d52b2a00fcf7d1c602f9a77"
     )  # fmt: skip
     signed = signature.signed_bytes(query, body)
-    signature.verify(SECRET, signed, "0fd168b8ddb4876a0358a8d14d0c9f3da0e9b20c5d52b2a00fcf7d1c602f9a77")
+    assert KEY.matches(signed, "0fd168b8ddb4876a0358a8d14d0c9f3da0e9b20c5d52b2a00fcf7d1c602f9a77")
 
 
 @pytest.mark.parametrize("index", range(0, len(QUERY), 7))
 def test_a_changed_byte_is_noticed(index: int) -> None:
     changed = QUERY[:index] + bytes([QUERY[index] ^ 1]) + QUERY[index + 1 :]
-    assert not signature.matches(SECRET, changed, SIGNATURE)
+    assert not KEY.matches(changed, SIGNATURE)
 
 
 @pytest.mark.parametrize("text", ["", "0", SIGNATURE[:-1], SIGNATURE + "0", "g" * 64, "\u0661" * 64, SIGNATURE + "\n"])
 def test_no_hex_digest_is_no_signature(text: str) -> None:
-    with pytest.raises(ApiError) as refused:
-        signature.verify(SECRET, QUERY, text)
-    assert (refused.value.status, refused.value.number) == (400, -1022)
+    assert not KEY.matches(QUERY, text)
 
 
 @pytest.mark.parametrize(
@@ -63,8 +62,8 @@ def test_the_pair_is_cut_out_and_nothing_else_changes(raw: bytes, rest: bytes) -
 def test_raw_bytes_are_signed_not_meanings() -> None:
     """%31 and 1 mean the same value but are different texts."""
     digest = hmac.new(SECRET, b"a=%31", hashlib.sha256).hexdigest()
-    assert signature.matches(SECRET, b"a=%31", digest)
-    assert not signature.matches(SECRET, b"a=1", digest)
+    assert KEY.matches(b"a=%31", digest)
+    assert not KEY.matches(b"a=1", digest)
 
 
 @pytest.mark.parametrize("timestamp", [NOW_MS, NOW_MS - 5000, NOW_MS + 999, NOW_US, NOW_US - 5_000_000])

@@ -9,19 +9,31 @@ from apps.accounts.policy import API_KEY_LABEL_LENGTH_MAX, API_KEY_LENGTH
 class ApiKey(models.Model):
     """A key for the trading API: public part in the clear, secret encrypted (secrets.py).
 
+    Of an ED25519 or RSA key the owner keeps the private part, and `verify_key` is the public one (DER,
+    SubjectPublicKeyInfo); an HMAC key has a secret instead. `public_key` is the key's name in both cases, as the
+    dialect calls it: what clients send as X-MBX-APIKEY.
+
     Table `accounts_apikey`, read by the gateway without the ORM (credentials.py):
-        id bigint · account_id bigint · label varchar · public_key varchar(64) unique · secret_box bytea ·
+        id bigint · account_id bigint · label varchar · public_key varchar(64) unique · kind varchar ·
+        secret_box, verify_key bytea ·
         can_read, can_trade boolean · created_at, revoked_at timestamptz · version bigint
 
     `version` is written by a trigger at every insert and every change of account, key, secret, rights or revoked_at,
-    and when the owner is switched on or off. A row is never deleted and never un-revoked: triggers refuse both, since
-    a follower would not notice the first and the second would make a revocation undoable.
+    and when the owner is switched on or off. A row is never deleted and never un-revoked, and kind and verify_key
+    never change: triggers refuse it, since a follower would not notice, or a revocation would be undoable.
     """
+
+    class Kind(models.TextChoices):
+        HMAC = "hmac", "HMAC-SHA-256"
+        ED25519 = "ed25519", "Ed25519"
+        RSA = "rsa", "RSA"
 
     account = models.ForeignKey(TradingAccount, on_delete=models.PROTECT, related_name="api_keys")
     label = models.CharField(max_length=API_KEY_LABEL_LENGTH_MAX)
     public_key = models.CharField("API key", max_length=API_KEY_LENGTH, unique=True)
+    kind = models.CharField(max_length=8, choices=Kind.choices, default=Kind.HMAC, db_default=Kind.HMAC)
     secret_box = models.BinaryField(editable=False)
+    verify_key = models.BinaryField(editable=False, default=b"", db_default=b"", blank=True)
     can_read = models.BooleanField(default=True)
     can_trade = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -40,6 +52,11 @@ class ApiKey(models.Model):
             ),
             models.CheckConstraint(
                 condition=models.Q(can_read=True) | models.Q(can_trade=True), name="accounts_apikey_has_right"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(kind="hmac", verify_key=b"") & ~models.Q(secret_box=b"")
+                | models.Q(kind__in=("ed25519", "rsa"), secret_box=b"") & ~models.Q(verify_key=b""),
+                name="accounts_apikey_one_proof",
             ),
         )
 

@@ -3,6 +3,7 @@
 import secrets
 import string
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -15,6 +16,7 @@ from apps.accounts.policy import (
     API_KEYS_PER_ACCOUNT_MAX,
     API_SECRET_LENGTH,
 )
+from apps.accounts.publickeys import read_public_key
 from apps.accounts.secrets import encrypt_secret
 
 _ALPHABET = string.ascii_letters + string.digits
@@ -29,18 +31,49 @@ class NewApiKey:
 
 
 def create_api_key(*, account_id: int, label: str, can_read: bool, can_trade: bool) -> NewApiKey:
-    """A new key with a random 64-character secret, usable at once.
+    """A new HMAC key with a random 64-character secret, usable at once.
 
-    Locks the trading account's row, so that parallel requests cannot pass the limit together.
     Raises InvalidApiKeyRequest, TooManyApiKeys, NoTradingAccount.
     """
+    public_key, secret = _random_text(API_KEY_LENGTH), _random_text(API_SECRET_LENGTH)
+    key = _add(
+        account_id=account_id,
+        label=label,
+        can_read=can_read,
+        can_trade=can_trade,
+        public_key=public_key,
+        kind=ApiKey.Kind.HMAC,
+        secret_box=encrypt_secret(public_key, secret.encode("ascii")),
+        verify_key=b"",
+    )
+    return NewApiKey(key=key, secret=secret)
+
+
+def register_public_key(*, account_id: int, label: str, pem: str, can_read: bool, can_trade: bool) -> ApiKey:
+    """A new Ed25519 or RSA key, of which the owner keeps the private part; usable at once.
+
+    Raises InvalidPublicKey and what create_api_key does.
+    """
+    kind, verify_key = read_public_key(pem)
+    return _add(
+        account_id=account_id,
+        label=label,
+        can_read=can_read,
+        can_trade=can_trade,
+        public_key=_random_text(API_KEY_LENGTH),
+        kind=kind,
+        secret_box=b"",
+        verify_key=verify_key,
+    )
+
+
+def _add(*, account_id: int, label: str, can_read: bool, can_trade: bool, **proof: Any) -> ApiKey:
+    """Locks the trading account's row, so that parallel requests cannot pass the limit together."""
     clean_label = label.strip()
     if not clean_label or len(clean_label) > API_KEY_LABEL_LENGTH_MAX or not clean_label.isprintable():
         raise InvalidApiKeyRequest(f"The label must have 1 to {API_KEY_LABEL_LENGTH_MAX} printable characters.")
     if not (can_read or can_trade):
         raise InvalidApiKeyRequest("Choose at least one right.")
-    public_key = _random_text(API_KEY_LENGTH)
-    secret = _random_text(API_SECRET_LENGTH)
     with transaction.atomic():
         if not TradingAccount.objects.select_for_update().filter(pk=account_id).exists():
             raise NoTradingAccount("There is no such trading account.")
@@ -48,15 +81,9 @@ def create_api_key(*, account_id: int, label: str, can_read: bool, can_trade: bo
             raise TooManyApiKeys(
                 f"An account can have {API_KEYS_PER_ACCOUNT_MAX} keys. Revoke one that you no longer use."
             )
-        key = ApiKey.objects.create(
-            account_id=account_id,
-            label=clean_label,
-            public_key=public_key,
-            secret_box=encrypt_secret(public_key, secret.encode("ascii")),
-            can_read=can_read,
-            can_trade=can_trade,
+        return ApiKey.objects.create(
+            account_id=account_id, label=clean_label, can_read=can_read, can_trade=can_trade, **proof
         )
-    return NewApiKey(key=key, secret=secret)
 
 
 def revoke_api_key(*, account_id: int, key_id: int) -> None:

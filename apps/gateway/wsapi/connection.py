@@ -193,15 +193,15 @@ class WsApiConnection(Revocable):
         credential = await self.gateway.credentials.find(sent["apiKey"])
         if credential.revoked:
             raise errors.key_refused()
-        assert credential.secret is not None, "API keys have a secret"
-        if not any(
-            signature.matches(credential.secret, message, sent["signature"]) for message in frames.signed_messages(sent)
-        ):
+        verifier = credential.verifier
+        assert verifier is not None, "API keys can verify"
+        if not any(verifier.matches(message, sent["signature"]) for message in frames.signed_messages(sent)):
             raise errors.bad_signature()
         signature.check_time(sent.get("timestamp"), sent.get("recvWindow"), now_us=received_us)
         return credential
 
     def log_on(self, session: Credential) -> None:
+        """Requests without a signature are this account's from now on."""
         self.session, self.session_since_ms = session, now_us() // 1000
         self.follow(session)
 

@@ -35,7 +35,29 @@ def _read(declared: tuple[Param, ...], sent: dict[str, str]) -> dict[str, Any]:
 
 
 async def logon(connection: "WsApiConnection", sent: dict[str, str]) -> dict[str, Any]:
-    """Open a trading session with a one-use ticket of the site; only from our own pages (threat-T16)."""
+    """Open a trading session: pages with a one-use ticket of the site, programs with a signature by an Ed25519 key."""
+    return await (_logon_signed if "ticket" not in sent else _logon_by_ticket)(connection, sent)
+
+
+async def _logon_signed(connection: "WsApiConnection", sent: dict[str, str]) -> dict[str, Any]:
+    """Of a connection that is logged on already, the session changes to this key."""
+    _read(SIGNED, sent)
+    try:
+        credential = await connection.verify_signed(sent, now_us())
+    except errors.ApiError as error:
+        if error.number in (errors.key_refused().number, errors.bad_signature().number):
+            connection.count_failed_logon()
+        raise
+    if not credential.may_log_on:
+        raise errors.logon_needs_ed25519()
+    if connection.session is not None:
+        _end_session(connection)
+    connection.log_on(credential)
+    return status_of(connection)
+
+
+async def _logon_by_ticket(connection: "WsApiConnection", sent: dict[str, str]) -> dict[str, Any]:
+    """Only from our own pages (threat-T16)."""
     values = _read((TICKET,), sent)
     if not connection.own_origin:
         raise errors.foreign_origin()
@@ -62,17 +84,21 @@ async def status(connection: "WsApiConnection", sent: dict[str, str]) -> dict[st
 async def logout(connection: "WsApiConnection", sent: dict[str, str]) -> dict[str, Any]:
     """Forget the session; its subscriptions end with it. Signed requests on this connection go on working."""
     _read((), sent)
+    _end_session(connection)
+    return status_of(connection)
+
+
+def _end_session(connection: "WsApiConnection") -> None:
     session = connection.log_off()
     for number, (credential, end) in tuple(connection.subscriptions.items()):
         if credential is session:
             end()
             del connection.subscriptions[number]
-    return status_of(connection)
 
 
 def status_of(connection: "WsApiConnection") -> dict[str, Any]:
     return {
-        "apiKey": None,
+        "apiKey": connection.session.api_key if connection.session is not None else None,
         "authorizedSince": connection.session_since_ms,
         "connectedSince": connection.connected_ms,
         "returnRateLimits": connection.shows_limits,
