@@ -21,7 +21,7 @@ DROP FUNCTION accounts_apikey_proof_stays();
 
 
 class Migration(migrations.Migration):
-    dependencies = (("accounts", "0005_tier_is_followed"),)
+    dependencies = (("accounts", "0006_tier_is_followed"),)
 
     operations = (
         migrations.AddField(

@@ -22,6 +22,6 @@ DROP FUNCTION accounts_tier_changed();
 
 
 class Migration(migrations.Migration):
-    dependencies = (("accounts", "0004_password_attempts"),)
+    dependencies = (("accounts", "0005_families_and_allocations"),)
 
     operations = (migrations.RunSQL(FORWARD, BACKWARD),)
