@@ -13,11 +13,24 @@ from apps.markets.klines import BARS, COLUMNS, FIRST_OPEN, bars_parameters, fill
 from apps.markets.marketdata import wire
 
 TRADES = COLUMNS.index("trades")
+# After every bar.
+FAR_MS = 2**62
 # All prints of one taker order at one price are one aggregate; its last trade id bounds the scan.
 _AGGREGATES = (
     "SELECT agg_id, min(price_ticks), sum(quantity_lots)::bigint, min(trade_id), max(trade_id), max(time_ms),"
     " bool_or(taker_is_buyer) FROM orders_trade WHERE market_id = %s AND trade_id >= %s AND trade_id < %s"
     " GROUP BY agg_id ORDER BY agg_id LIMIT %s"
+)
+# Stored minutes of a window; those that memory has too are left to it.
+_WINDOW = (
+    "SELECT (array_agg(open_ticks ORDER BY open_ms))[1], max(high_ticks), min(low_ticks),"
+    " (array_agg(close_ticks ORDER BY open_ms DESC))[1], sum(volume_lots)::bigint, sum(quote_units)::bigint,"
+    " sum(trades)::bigint, min(first_trade_id), max(last_trade_id) FROM markets_candle"
+    " WHERE market_id = %s AND interval = '1m' AND open_ms >= %s AND open_ms < %s AND trades > 0"
+)
+_TRADES = (
+    "SELECT trade_id, price_ticks, quantity_lots, time_ms, taker_is_buyer FROM orders_trade"
+    " WHERE market_id = %s AND trade_id >= %s ORDER BY trade_id LIMIT %s"
 )
 # Prints looked at for one page of aggregates, before asking for more.
 TRADES_PER_STEP = 5_000
@@ -63,6 +76,50 @@ class History:
             (bar["o"], *bar["p"], bar["v"], bar["q"], bar["n"], bar["bv"], bar["bq"], bar["f"], bar["l"], False)
             for bar in bars
         ]
+
+    # -- windows ------------------------------------------------------------------------------------------------------
+    async def window(self, market: Market, open_ms: int) -> Record | None:
+        """All that traded from `open_ms`, the start of a minute, until now; None where nothing did.
+
+        o, h, l, c (ticks), v (lots), q (units), n, F and L (first and last trade id), as in a ticker.
+        """
+        state = self._public.known(market)
+        live = [] if state is None else sorted(state.klines.get("1m", {}).values(), key=lambda bar: bar["o"])
+        live = [bar for bar in live if bar["o"] >= open_ms]
+        until_ms = live[0]["o"] if live else FAR_MS
+        async with self._reads.connection() as connection:
+            row = await (await connection.execute(_WINDOW, (market.id, open_ms, until_ms))).fetchone()
+        parts = [row] if row is not None and row[0] is not None else []
+        parts += [(*bar["p"], bar["v"], bar["q"], bar["n"], bar["f"], bar["l"]) for bar in live if bar["n"]]
+        if not parts:
+            return None
+        return {
+            "o": parts[0][0],
+            "h": max(part[1] for part in parts),
+            "l": min(part[2] for part in parts),
+            "c": parts[-1][3],
+            "v": sum(part[4] for part in parts),
+            "q": sum(part[5] for part in parts),
+            "n": sum(part[6] for part in parts),
+            "F": min(part[7] for part in parts),
+            "L": max(part[8] for part in parts),
+        }
+
+    # -- trades -------------------------------------------------------------------------------------------------------
+    async def trades(self, market: Market, from_id: int, limit: int) -> list[Record]:
+        """Trades from an id upward; oldest first."""
+        async with self._reads.connection() as connection:
+            rows = await (await connection.execute(_TRADES, (market.id, from_id, limit))).fetchall()
+        found = [
+            {"id": trade_id, "p": price, "q": lots, "T": time_ms, "bm": not taker_is_buyer}
+            for trade_id, price, lots, time_ms, taker_is_buyer in rows
+        ]
+        state = self._public.known(market)
+        if state is not None:
+            # Memory has what is not settled yet.
+            next_id = found[-1]["id"] + 1 if found else from_id
+            found += [record for record in state.trades if record["id"] >= next_id]
+        return found[:limit]
 
     # -- aggregate trades ---------------------------------------------------------------------------------------------
     async def aggregates(

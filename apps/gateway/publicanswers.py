@@ -115,6 +115,28 @@ def mini_ticker(market: Market, state: PublicMarket, now_ms: int) -> dict[str, A
     }
 
 
+def window_ticker(
+    market: Market, found: Record | None, last_ticks: int, *, open_ms: int, close_ms: int, full: bool
+) -> dict[str, Any]:
+    """Rolling and trading day tickers; without trades the last price and zeros."""
+    none = {**dict.fromkeys("ohlc", last_ticks), "v": 0, "q": 0, "n": 0, "F": -1, "L": -1}
+    record = {**(found or none), "O": open_ms, "C": close_ms}
+    change = {
+        "priceChange": format_units((record["c"] - record["o"]) * market.tick_size),
+        "priceChangePercent": percent(record["c"] - record["o"], record["o"]),
+        "weightedAvgPrice": weighted_price(market, record["q"], record["v"]),
+    }
+    return {
+        "symbol": market.symbol,
+        **(change if full else {}),
+        "openPrice": market.price(record["o"]),
+        "highPrice": market.price(record["h"]),
+        "lowPrice": market.price(record["l"]),
+        "lastPrice": market.price(record["c"]),
+        **_volumes(market, record),
+    }
+
+
 def _volumes(market: Market, record: Record) -> dict[str, Any]:
     return {
         "volume": market.quantity(record["v"]),

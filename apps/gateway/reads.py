@@ -365,6 +365,16 @@ class Reads:
         rows = await self._rows(query, (account_id,))
         return int(rows[0][0]) if rows else 0
 
+    async def fees(self, account_id: int, market: Market) -> tuple[int, int]:
+        """(maker ppm, taker ppm) of the account's tier in one market."""
+        tier = await self.fee_tier(account_id)
+        return market.fees[min(tier, len(market.fees) - 1)]
+
+    async def key_created_ms(self, key_id: int) -> int:
+        """When an API key was made."""
+        [(created_at,)] = await self._rows("SELECT created_at FROM accounts_apikey WHERE id = %s", (key_id,))
+        return int(created_at.timestamp() * 1000)
+
     # -- balances -----------------------------------------------------------------------------------------------------
     async def balances(self, account_id: int) -> dict[int, tuple[int, int]]:
         """{asset id: (available units, held units)}, every asset named, zeros included."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from apps.common.amounts import format_units
-from apps.gateway import errors
+from apps.gateway import commission, errors
 from apps.gateway.dialect import NO_LIST, NO_TRADE_GROUP, STP_NAMES
 from apps.gateway.limits.tiers import order_rows
 from apps.gateway.params import Flag, Integer, Symbol, Text
@@ -45,10 +45,10 @@ async def account(gateway: "Gateway", call: Call) -> dict[str, Any]:
         "buyerCommission": 0,
         "sellerCommission": 0,
         "commissionRates": {
-            "maker": _rate(maker_ppm),
-            "taker": _rate(taker_ppm),
-            "buyer": _rate(0),
-            "seller": _rate(0),
+            "maker": commission.rate(maker_ppm),
+            "taker": commission.rate(taker_ppm),
+            "buyer": commission.rate(0),
+            "seller": commission.rate(0),
         },
         "canTrade": call.credential.can_trade,
         "canWithdraw": False,
@@ -72,8 +72,14 @@ async def account(gateway: "Gateway", call: Call) -> dict[str, Any]:
     }
 
 
-def _rate(ppm: int) -> str:
-    return format_units(ppm * 100)
+@endpoint(
+    "GET", "/api/v3/account/commission", weight=20, security=Security.USER_DATA, params=(SYMBOL,),
+    ws="account.commission", error_codes=(-1121,),
+)  # fmt: skip
+async def account_commission(gateway: "Gateway", call: Call) -> dict[str, Any]:
+    market = gateway.markets.get(call.values["symbol"])
+    maker, taker = await gateway.reads.fees(call.account_id, market)
+    return commission.of_account(market.symbol, maker, taker)
 
 
 @endpoint(
@@ -154,6 +160,17 @@ async def order_limits(gateway: "Gateway", call: Call) -> list[dict[str, Any]]:
     """The limits of the account's tier, and how many orders it has sent in each window."""
     assert call.usage is not None, "the request was admitted"
     return order_rows(gateway.limits.tier(call.credential), (call.usage.orders_10_s, call.usage.orders_day))
+
+
+@endpoint(
+    "GET", "/api/v3/myAllocations", weight=20, security=Security.USER_DATA,
+    params=(SYMBOL, *RANGE, Integer("fromAllocationId"), Integer("orderId", minimum=1)),
+    ws="myAllocations", error_codes=(-1121,),
+)  # fmt: skip
+async def my_allocations(gateway: "Gateway", call: Call) -> list[Any]:
+    """Of smart order routing, which this exchange has not; shares of block orders are in blockAllocations."""
+    gateway.markets.get(call.values["symbol"])
+    return []
 
 
 @endpoint(

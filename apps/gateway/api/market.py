@@ -19,14 +19,15 @@ SYMBOL: Final = Symbol("symbol", required=True)
 SYMBOL_OR_ALL: Final = (Symbol("symbol"), Symbols("symbols"))
 START: Final = Integer("startTime")
 END: Final = Integer("endTime")
+# Bars start at midnight UTC here; another time zone would need other bars.
+UTC_ONLY: Final = Choice("timeZone", values={"0": "0", "00:00": "0", "+00:00": "0"})
 KLINE_PARAMS: Final = (
     SYMBOL,
     Choice("interval", required=True, values={name: name for name in INTERVALS}, refuse=errors.invalid_interval),
     START,
     END,
     Integer("limit", minimum=1, cap=1000, default=500),
-    # Bars start at midnight UTC here; another time zone would need other bars.
-    Choice("timeZone", values={"0": "0", "00:00": "0", "+00:00": "0"}),
+    UTC_ONLY,
 )
 
 
@@ -105,6 +106,21 @@ async def trades(gateway: "Gateway", call: Call) -> list[dict[str, Any]]:
     market = gateway.markets.get(call.values["symbol"])
     recent = gateway.public.state(market).trades
     return [publicanswers.trade(market, record) for record in list(recent)[-call.values["limit"] :]]
+
+
+@endpoint(
+    "GET", "/api/v3/historicalTrades", weight=25, ws="trades.historical",
+    params=(SYMBOL, Integer("fromId"), _limit(1000, 500)), error_codes=(-1121,),
+)  # fmt: skip
+async def historical_trades(gateway: "Gateway", call: Call) -> list[dict[str, Any]]:
+    """From an id upward; the most recent without one."""
+    market = gateway.markets.get(call.values["symbol"])
+    from_id, limit = call.values["fromId"], call.values["limit"]
+    if from_id is None:
+        found = list(gateway.public.state(market).trades)[-limit:]
+    else:
+        found = await gateway.history.trades(market, from_id, limit)
+    return [publicanswers.trade(market, record) for record in found]
 
 
 @endpoint(
@@ -219,3 +235,51 @@ async def ticker_book(gateway: "Gateway", call: Call) -> Any:
     return await _each(
         gateway, call, lambda market, state: {"symbol": market.symbol, **publicanswers.best(market, state)}
     )
+
+
+MINUTE_MS: Final = 60_000
+DAY_MS: Final = 86_400_000
+WINDOWS: Final = {
+    **{f"{number}m": number * MINUTE_MS for number in range(1, 60)},
+    **{f"{number}h": number * 60 * MINUTE_MS for number in range(1, 24)},
+    **{f"{number}d": number * DAY_MS for number in range(1, 8)},
+}
+TICKER_TYPE: Final = Choice("type", values={"FULL": True, "MINI": False}, default=True)
+
+
+def _window_weight(values: Mapping[str, Any]) -> int:
+    return min(4 * len(values["symbols"] or "1"), 200)
+
+
+async def _windows(gateway: "Gateway", call: Call, open_ms: int, close_ms: int) -> Any:
+    if call.values["symbol"] is None and call.values["symbols"] is None:
+        raise errors.missing_one_of("symbol", "symbols")
+    answers = [
+        publicanswers.window_ticker(
+            market, await gateway.history.window(market, open_ms),
+            publicanswers.last_price_ticks(market, gateway.public.state(market)),
+            open_ms=open_ms, close_ms=close_ms, full=call.values["type"],
+        )
+        for market in _chosen(gateway, call.values)
+    ]  # fmt: skip
+    return answers if call.values["symbol"] is None else answers[0]
+
+
+@endpoint(
+    "GET", "/api/v3/ticker", weight=_window_weight, ws="ticker",
+    params=(*SYMBOL_OR_ALL, Choice("windowSize", values=WINDOWS, default=DAY_MS), TICKER_TYPE),
+    error_codes=(-1102, -1121),
+)  # fmt: skip
+async def rolling_ticker(gateway: "Gateway", call: Call) -> Any:
+    """The window begins with a minute, so it is up to 59,999 ms longer than asked for."""
+    open_ms = (call.received_ms - call.values["windowSize"]) // MINUTE_MS * MINUTE_MS
+    return await _windows(gateway, call, open_ms, call.received_ms)
+
+
+@endpoint(
+    "GET", "/api/v3/ticker/tradingDay", weight=_window_weight, ws="ticker.tradingDay",
+    params=(*SYMBOL_OR_ALL, UTC_ONLY, TICKER_TYPE), error_codes=(-1102, -1121),
+)  # fmt: skip
+async def trading_day(gateway: "Gateway", call: Call) -> Any:
+    open_ms = call.received_ms // DAY_MS * DAY_MS
+    return await _windows(gateway, call, open_ms, open_ms + DAY_MS - 1)

@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
+from apps.gateway import commission
 from apps.gateway.blockorders import BLOCK_PARAMS
 from apps.gateway.dialect import REPLACE_MODES
 from apps.gateway.orderform import CLIENT_ID_PARAM, ORDER_PARAMS
-from apps.gateway.params import Amount, Choice, Integer, Param, Symbol, Text
+from apps.gateway.params import Amount, Choice, Flag, Integer, Param, Symbol, Text
 from apps.gateway.registry import Call, Security, endpoint
 from apps.matching.engine.cancel_timer import TIMEOUT_MS_MAX
 
@@ -42,11 +43,16 @@ async def place(gateway: "Gateway", call: Call) -> dict[str, Any]:
 
 
 @endpoint(
-    "POST", "/api/v3/order/test", security=Security.TRADE, params=ORDER_PARAMS, ws="order.test", error_codes=FORM_CODES
-)
+    "POST", "/api/v3/order/test", weight=lambda values: 20 if values["computeCommissionRates"] else 1,
+    security=Security.TRADE, params=(*ORDER_PARAMS, Flag("computeCommissionRates", default=False)), ws="order.test",
+    error_codes=FORM_CODES,
+)  # fmt: skip
 async def test(gateway: "Gateway", call: Call) -> dict[str, Any]:
     gateway.orders.check(call.values, call.account_id)
-    return {}
+    if not call.values["computeCommissionRates"]:
+        return {}
+    maker, taker = await gateway.reads.fees(call.account_id, gateway.markets.get(call.values["symbol"]))
+    return commission.of_order(maker, taker)
 
 
 @endpoint(
