@@ -10,7 +10,14 @@ from django.db import transaction
 
 from apps.ledger.services import credit, debit
 from apps.markets.models import Asset, Market, MarketSettingsChange
-from apps.markets.services import MarketAction, change_market_settings, create_asset, create_market, set_market_state
+from apps.markets.services import (
+    MarketAction,
+    change_asset_class,
+    change_market_settings,
+    create_asset,
+    create_market,
+    set_market_state,
+)
 from apps.matching.models import Watermark
 from apps.orders.archive.errors import RestoreRefused
 from apps.orders.archive.reader import Archive
@@ -19,11 +26,12 @@ from apps.orders.reconciliation.service import reconcile
 from apps.orders.settlement.process import connect
 from apps.orders.settlement.single import acquire
 from apps.outbox.models import OutboxRow, OutboxState, RelayCounter
-from apps.outbox.services import enqueue
+from apps.outbox.services import enqueue, enqueue_settings
 from apps.streams.bus.base import Bus
 from apps.streams.bus.memory import MemoryBus
-from apps.streams.commands import Transfer
-from apps.streams.kinds import Counterparty
+from apps.streams.commands import SetAccount, Transfer
+from apps.streams.kinds import AllocationMethod, Counterparty
+from apps.streams.messages import AllocationSettings
 from tests.markets.conftest import TERMS
 from tests.orders.archive.databases import Backup, contents
 from tests.orders.archive.logs import Archiving
@@ -115,6 +123,11 @@ def live_on(exchange: Exchange) -> None:
                 counter=Counterparty.NONE,
             )  # fmt: skip
             enqueue(key="move:1", command=command)
+            joins = SetAccount(relay_seq=0, source=0, account_id=7_000_001, family_id=1001, fee_tier=2)
+            enqueue(key="family:1", command=joins)
+            rule = AllocationSettings(account_id=1001, rule_id=4, method=AllocationMethod.EQUAL, accounts=[7_000_001])
+            enqueue_settings(key="rule:1", settings=rule)
+        change_asset_class(code="BTC", asset_class="coin", **TERMS_BODY)
         change_market_settings(symbol="BTCUSDT", changes={"max_lots": 10**8}, **TERMS_BODY)
         settled(live)
         set_market_state(symbol="SOLUSDT", action=MarketAction.OPEN, **TERMS_BODY)
@@ -144,7 +157,7 @@ def test_an_older_database_comes_to_say_what_the_lost_one_said_and_the_exchange_
 
     assert contents() == lost
     assert (result.to_seq, result.log_end) == (head.seq, head.seq)
-    assert (result.restored.rows, result.restored.numbered) == (9, 2)
+    assert (result.restored.rows, result.restored.numbered) == (12, 2)
     assert (result.restored.assets, result.restored.markets) == (["SOL"], ["SOLUSDT"])
     assert result.restored.unknown_accounts == [*ACCOUNTS, 7_000_001]
     rows = OutboxRow.objects.exclude(restored_at=None)
@@ -296,7 +309,7 @@ def test_the_command_says_what_it_did(
     monkeypatch.setattr("apps.orders.management.commands.settle.RedisBus", lambda *_: exchange.bus)
     call_command("settle", "--from", "archive")
     said = capsys.readouterr().out
-    assert "outbox rows made again: 9; rows of the backup that had been sent since: 2" in said
+    assert "outbox rows made again: 12; rows of the backup that had been sent since: 2" in said
     assert "markets made again: SOLUSDT" in said
     assert "7000001" in said
     assert said.endswith("run manage.py reconcile --full\n")
