@@ -115,9 +115,10 @@ typedef u8 FourAsBytes __attribute__((vector_size(32)));
 
 static void hash_four(Ahead *into[KEYS_AT_ONCE]) { HASH_FOUR(into) }
 
-/* The library runs on machines without AVX2 too, so which one is asked once, when an engine is made. There a word is turned
-   by whole bytes in one step. */
+/* The library runs on machines without wide vectors too, so which ones there are is asked once, when an engine is made.
+   AVX-512 turns a word in one step and has registers for the whole state; AVX2 turns it by whole bytes in one step. */
 #if defined(__x86_64__)
+__attribute__((target("avx512vl"))) static void hash_four_avx512(Ahead *into[KEYS_AT_ONCE]) { HASH_FOUR(into) }
 #undef TURN_32
 #undef TURN_24
 #undef TURN_16
@@ -131,18 +132,15 @@ static void hash_four(Ahead *into[KEYS_AT_ONCE]) { HASH_FOUR(into) }
 #define TURN_24(value) TURN_BYTES(value, 3)
 #define TURN_16(value) TURN_BYTES(value, 2)
 __attribute__((target("avx2"))) static void hash_four_avx2(Ahead *into[KEYS_AT_ONCE]) { HASH_FOUR(into) }
-static bool has_avx2(void) { return __builtin_cpu_supports("avx2"); }
+static HashFour *best_hash_four(void) {
+    if (__builtin_cpu_supports("avx512vl")) return hash_four_avx512;
+    return __builtin_cpu_supports("avx2") ? hash_four_avx2 : hash_four;
+}
 #else
-#define hash_four_avx2 hash_four
-static bool has_avx2(void) { return false; }
+static HashFour *best_hash_four(void) { return hash_four; }
 #endif
 
-void keys_of(const Engine *engine, Ahead *into[KEYS_AT_ONCE]) {
-    if (engine->has_avx2)
-        hash_four_avx2(into);
-    else
-        hash_four(into);
-}
+void keys_of(const Engine *engine, Ahead *into[KEYS_AT_ONCE]) { engine->hash_four(into); }
 
 /* With the seed, so that nobody can choose ids that stand in one segment. */
 u64 hash_of_key(const Engine *engine, const u8 *key) {
@@ -279,14 +277,18 @@ void own_list_id(Engine *engine, u64 hash, u32 slot) {
         table_insert(engine, &engine->client_ids.owners, hash, LISTED | slot);
 }
 
-/* A new newest record; it owns its id in the place of `owner`, 0 for nobody. */
-void put_closed_id(Engine *engine, const ClosedId *record, u32 owner, u64 hash) {
+/* A new newest record; it owns its id in the place of `owner`, 0 for nobody. Written field by field where it stays: a copy
+   of a struct that was just put together waits until all earlier stores have reached the cache. */
+void put_closed_id(Engine *engine, const u8 *key, u32 fingerprint, u64 order_id, u32 owner, u64 hash) {
     ClientIds *ids = &engine->client_ids;
     u64 places = (u64)ids->capacity + 1;
     u64 place = ids->oldest + ids->count < places ? ids->oldest + ids->count : ids->oldest + ids->count - places;
     if (UNLIKELY(!ids->chunks[place / RING_CHUNK]))
         ids->chunks[place / RING_CHUNK] = chunk_take(engine, RING_CHUNK * sizeof(ClosedId));
-    *closed_id_at(engine, (u32)place) = *record;
+    ClosedId *record = closed_id_at(engine, (u32)place);
+    memcpy(record->id_key, key, KEY_SIZE);
+    record->fingerprint = fingerprint;
+    memcpy(record->order_id, &order_id, sizeof order_id);
     ids->count++;
     if (owner)
         table_replace(engine, &ids->owners, hash, owner, CLOSED | (u32)place);
@@ -311,11 +313,9 @@ void put_closed_id(Engine *engine, const ClosedId *record, u32 owner, u64 hash) 
 
 /* The order has closed; its id is kept until `capacity` further ones have closed. `slot` is 0 for one that never owned. */
 void remember(Engine *engine, u32 slot, const Order *order, u32 fingerprint) {
-    ClosedId record = {.fingerprint = fingerprint};
-    memcpy(record.id_key, order->id_key, KEY_SIZE);
-    memcpy(record.order_id, &order->order_id, sizeof record.order_id);
-    u64 hash = hash_of_key(engine, order->id_key);
-    put_closed_id(engine, &record, slot ? slot : find_owner(engine, hash, order->id_key), hash);
+    const u64 hash = hash_of_key(engine, order->id_key);
+    put_closed_id(engine, order->id_key, fingerprint, order->order_id,
+                  slot ? slot : find_owner(engine, hash, order->id_key), hash);
 }
 
 void remember_incoming(Engine *engine, const Incoming *incoming) {

@@ -30,7 +30,7 @@ static Engine *engine_new(u64 hash_seed) {
     Engine *engine = calloc(1, sizeof *engine);
     if (!engine) return NULL;
     engine->hash_seed = hash_seed;
-    engine->has_avx2 = has_avx2();
+    engine->hash_four = best_hash_four();
     engine->due_ms = NEVER;
     engine->memory_bytes = sizeof *engine;
     pool_init(&engine->orders, sizeof(Order), 12, offsetof(Order, next));
@@ -158,6 +158,7 @@ static inline void process_command(Engine *engine, const u8 *frame, const Ahead 
 /* Block by block: each round is over another block, so that what one asks for has come when the next needs it. */
 static void process_blocks(Engine *engine, const u8 *frames, size_t size) {
     Block blocks[ROUNDS + 1];
+    Keyless keyless = {.count = 0};
     size_t offset = 0;
     u64 loaded = 0, applied = 0;
     for (u64 step = 0; offset < size || applied < loaded; step++) {
@@ -166,10 +167,12 @@ static void process_blocks(Engine *engine, const u8 *frames, size_t size) {
             block->count = 0;
             for (; block->count < BLOCK && offset < size; offset += (size_t)frames[offset + 2] * FRAME_SIZE)
                 block->commands[block->count++].frame = frames + offset;
-            look_ahead(engine, block, 0);
+            look_ahead(engine, block, 0, &keyless);
+            if (offset == size) take_keys(engine, &keyless);
         }
         for (u32 round = 1; round < ROUNDS; round++)
-            if (step >= round && step - round < loaded) look_ahead(engine, &blocks[(step - round) % (ROUNDS + 1)], round);
+            if (step >= round && step - round < loaded)
+                look_ahead(engine, &blocks[(step - round) % (ROUNDS + 1)], round, NULL);
         if (step < ROUNDS) continue;
         const Block *block = &blocks[applied++ % (ROUNDS + 1)];
         for (u32 at = 0; at < block->count; at++)

@@ -167,6 +167,7 @@ static inline u64 mixed(u64 value) { /* the finalizer of splitmix64 */
 
 typedef struct Account Account;
 typedef struct Ahead Ahead;
+typedef void HashFour(Ahead *into[]); /* KEYS_AT_ONCE keys of client ids */
 typedef struct Market Market;
 typedef struct Seat Seat;
 
@@ -474,7 +475,7 @@ struct nbp_engine {
     i64 due_ms; /* of the first timer (timers.c) */
     u64 last_order_id;
     u64 hash_seed;
-    bool has_avx2;
+    HashFour *hash_four; /* the fastest for this machine (client_ids.c) */
 
     Pool orders, terms, holds, balances, accounts, seats, markets_pool, assets_pool;
     Pool lists;
@@ -505,7 +506,7 @@ struct nbp_engine {
     Buffer taken; /* what a print triggers */
     Buffer touched[2]; /* levels, by side */
     MemoryBlock *memory_blocks;
-    u8 *block_at;
+    u8 *block_at, *block_ready; /* up to there its pages have been asked for */
     size_t block_left;
     TableSegment *free_segments;
     u64 memory_bytes;
@@ -733,7 +734,7 @@ ClosedId *closed_id_at(const Engine *engine, u32 place);
 void own_client_id(Engine *engine, u64 hash, u32 slot);
 void remember(Engine *engine, u32 slot, const Order *order, u32 fingerprint); /* slot: 0 unless it owns its id */
 void remember_incoming(Engine *engine, const Incoming *incoming);
-void put_closed_id(Engine *engine, const ClosedId *record, u32 owner, u64 hash);
+void put_closed_id(Engine *engine, const u8 *key, u32 fingerprint, u64 order_id, u32 owner, u64 hash);
 void client_ids_init(Engine *engine, u32 capacity);
 void client_ids_free(Engine *engine);
 
@@ -747,12 +748,18 @@ struct Ahead {
     u8 id_key[KEY_SIZE]; /* of a new order with a client id */
     u32 slot; /* of the seat, or of the order to cancel */
     u32 other; /* slot of the order that will be met first */
+    const Level *level; /* where a new order will stand, NULL where it will not or where there is none yet */
 };
 typedef struct Block {
     Ahead commands[BLOCK];
     u32 count;
 } Block;
-void look_ahead(Engine *engine, Block *block, u32 round);
+typedef struct Keyless { /* new orders whose keys are still to be computed */
+    Ahead *commands[KEYS_AT_ONCE];
+    u32 count;
+} Keyless;
+void look_ahead(Engine *engine, Block *block, u32 round, Keyless *keyless); /* `keyless` is for round 0 */
+void take_keys(Engine *engine, Keyless *keyless);
 void keys_of(const Engine *engine, Ahead *into[KEYS_AT_ONCE]); /* from their PlaceOrder frames */
 Level *find_level(Engine *engine, BookSide *side, i64 price_ticks); /* where it stands or will, NULL where there is no leaf */
 

@@ -3,6 +3,7 @@
 
 const u8 NO_CLIENT_ID[CLIENT_ID_SIZE] = {0};
 
+#define ONES 0x0101010101010101u
 static const u64 KNOWN_COMMANDS[4] = KNOWN_COMMAND_WORDS;
 
 /* Fails with NBP_FRAME_ERROR unless all runs are whole and of known kinds and version. */
@@ -28,19 +29,19 @@ bool is_order_of(const u8 *frame, u32 market_id, u64 account_id) {
 }
 
 /* A NUL-padded field of ASCII characters without NUL among them, which every reader can decode and store. `size` is a
-   multiple of 4. */
+   multiple of 4. Word by word, because every order and every cancel has such fields, most of them empty or full of NULs. */
 bool is_text(const u8 *field, u32 size) {
-    u32 any = 0, at = 0;
-    for (; at < size; at += 4) {
-        u32 word;
-        memcpy(&word, field + at, sizeof word);
+    u64 any = 0, ended = 0; /* all bits, once a NUL was seen */
+    for (u32 at = 0; at < size; at += 8) {
+        u64 word = 0;
+        if (size - at >= 8) memcpy(&word, field + at, 8);
+        else memcpy(&word, field + at, 4);
         any |= word;
-        if ((word - 0x01010101u) & ~word & 0x80808080u) break; /* a NUL is among them */
+        if (word & ended) return false;
+        const u64 nuls = (word - ONES) & ~word & ONES << 7; /* the lowest bit is that of the first NUL */
+        if (!nuls) continue;
+        ended = ~(u64)0;
+        if (word >> (__builtin_ctzll(nuls) - 7)) return false;
     }
-    if (at < size) {
-        for (; at < size && field[at]; at++) any |= field[at];
-        for (; at < size; at++)
-            if (field[at]) return false;
-    }
-    return !(any & 0x80808080u);
+    return !(any & ONES << 7);
 }

@@ -18,7 +18,9 @@ static inline void ask_for_order(const Engine *engine, u32 slot) {
 }
 
 static inline void ask_for_bucket(const Table *table, u64 hash) {
-    ask_for(&table_segment(table, hash)->buckets[hash >> 32 & (SEGMENT_ROOM - 1)]);
+    const u64 *home = &table_segment(table, hash)->buckets[hash >> 32 & (SEGMENT_ROOM - 1)];
+    ask_for(home);
+    ask_for(home + 4); /* a search often goes on into the next line */
 }
 
 /* What an order that ends will touch beside itself and its level. */
@@ -33,6 +35,7 @@ static inline void ask_for_ending(const Engine *engine, const Order *order) {
 static void look_at_frame(Engine *engine, Ahead *ahead) {
     const u8 *frame = ahead->frame;
     ahead->slot = ahead->other = 0;
+    ahead->level = NULL;
     if (frame[1] == COMMAND_KIND_PLACE_ORDER) {
         const PlaceOrderFrame *order = (const void *)frame;
         ahead->hash = hash_of_seat(engine, order->account_id, order->market_id);
@@ -46,29 +49,34 @@ static void look_at_frame(Engine *engine, Ahead *ahead) {
     }
 }
 
-/* Keys of the block's new orders. A frame whose client id is no text gets one too; nobody asks for it. */
-static void look_at_client_ids(Engine *engine, Ahead *block, u32 count) {
-    Ahead *found[KEYS_AT_ONCE];
-    u32 waiting = 0;
+/* Keys of those that wait for one; what is missing to four is done twice. */
+void take_keys(Engine *engine, Keyless *keyless) {
+    if (!keyless->count) return;
+    for (u32 at = keyless->count; at < KEYS_AT_ONCE; at++) keyless->commands[at] = keyless->commands[0];
+    keys_of(engine, keyless->commands);
+    for (u32 at = 0; at < keyless->count; at++) {
+        Ahead *ahead = keyless->commands[at];
+        ahead->id_hash = hash_of_key(engine, ahead->id_key);
+        ask_for_bucket(&engine->client_ids.owners, ahead->id_hash);
+        ask_for(table_segment(&engine->client_ids.owners, ahead->id_hash));
+    }
+    keyless->count = 0;
+}
+
+/* Keys of the block's new orders, four at a time; the last ones wait for the next block, but not longer. A frame whose
+   client id is no text gets one too; nobody asks for it. */
+static void look_at_client_ids(Engine *engine, Keyless *keyless, Ahead *block, u32 count) {
+    const u32 carried = keyless->count;
+    bool taken = false;
     for (u32 at = 0; at < count; at++) {
         const PlaceOrderFrame *order = (const void *)block[at].frame;
         if (order->kind != COMMAND_KIND_PLACE_ORDER || !order->client_id[0]) continue;
-        found[waiting++] = &block[at];
-        if (waiting < KEYS_AT_ONCE) continue;
-        keys_of(engine, found);
-        waiting = 0;
+        keyless->commands[keyless->count++] = &block[at];
+        if (keyless->count < KEYS_AT_ONCE) continue;
+        take_keys(engine, keyless);
+        taken = true;
     }
-    if (waiting) { /* the last ones; what is missing to four is done twice */
-        for (u32 at = waiting; at < KEYS_AT_ONCE; at++) found[at] = found[0];
-        keys_of(engine, found);
-    }
-    for (u32 at = 0; at < count; at++) {
-        const PlaceOrderFrame *order = (const void *)block[at].frame;
-        if (order->kind != COMMAND_KIND_PLACE_ORDER || !order->client_id[0]) continue;
-        block[at].id_hash = hash_of_key(engine, block[at].id_key);
-        ask_for_bucket(&engine->client_ids.owners, block[at].id_hash);
-        ask_for(table_segment(&engine->client_ids.owners, block[at].id_hash));
-    }
+    if (carried && !taken) take_keys(engine, keyless);
 }
 
 /* Second round: from buckets to seats and orders. */
@@ -108,6 +116,7 @@ static void look_at_subject(Engine *engine, Ahead *ahead) {
         } else {
             const Level *level = find_level(engine, side_of(seat->market, own), frame->price_ticks);
             if (level) ask_for(level);
+            ahead->level = level;
         }
     } else {
         const Order *order = order_at(engine, ahead->slot);
@@ -126,6 +135,7 @@ static void look_at_subject(Engine *engine, Ahead *ahead) {
 static void look_at_money(Engine *engine, const Ahead *ahead) {
     if (!ahead->slot) return;
     if (ahead->frame[1] == COMMAND_KIND_PLACE_ORDER) {
+        if (ahead->level && ahead->level->tail) ask_for(order_at(engine, ahead->level->tail));
         if (!ahead->other) return;
         const Order *maker = order_at(engine, ahead->other);
         if (!maker->seat) return;
@@ -141,13 +151,13 @@ static void look_at_money(Engine *engine, const Ahead *ahead) {
 }
 
 /* One round over a block; the rounds count from 0. */
-void look_ahead(Engine *engine, Block *block, u32 round) {
+void look_ahead(Engine *engine, Block *block, u32 round, Keyless *keyless) {
     Ahead *each = block->commands;
     const u32 count = block->count;
     switch (round) {
         case 0:
             for (u32 at = 0; at < count; at++) look_at_frame(engine, &each[at]);
-            look_at_client_ids(engine, each, count);
+            look_at_client_ids(engine, keyless, each, count);
             break;
         case 1:
             for (u32 at = 0; at < count; at++) look_at_bucket(engine, &each[at]);

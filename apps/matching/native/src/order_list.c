@@ -66,10 +66,8 @@ static void finish_list(Engine *engine, u32 slot) {
     list->is_done = true;
     seat_at(engine, list->seat)->order_lists--;
     if (list->client_id[0]) {
-        ClosedId record = {.fingerprint = list->fingerprint};
-        memcpy(record.id_key, list->id_key, KEY_SIZE);
-        memcpy(record.order_id, &list->order_ids[0], sizeof record.order_id);
-        put_closed_id(engine, &record, LISTED | slot, hash_of_key(engine, list->id_key));
+        put_closed_id(engine, list->id_key, list->fingerprint, list->order_ids[0], LISTED | slot,
+                      hash_of_key(engine, list->id_key));
     }
     event_list_changed(engine, list, LIST_STATUS_ALL_DONE);
 }

@@ -97,7 +97,9 @@ void place_order(Engine *engine, const u8 *bytes, const Ahead *ahead, Proceed *p
     const PlaceOrderFrame *frame = (const void *)bytes;
     const KindRules *rules = rules_of_kind(frame->order_kind);
     const u8 *client_id = frame->client_id;
-    Seat *seat = find_seat(engine, frame->account_id, frame->market_id);
+    Seat *seat = ahead && ahead->slot ? seat_at(engine, ahead->slot) : NULL;
+    if (UNLIKELY(!seat || seat->account->account_id != frame->account_id || seat->market->market_id != frame->market_id))
+        seat = find_seat(engine, frame->account_id, frame->market_id);
     Market *market = seat ? seat->market : find_market(engine, frame->market_id);
     if (UNLIKELY(!seat) && market) seat = first_seat(engine, market, frame->account_id);
     u32 reason;

@@ -251,7 +251,9 @@ static void restore_closed_ids(Engine *engine, Rows rows) {
     fits(engine, rows.count <= engine->client_ids.capacity, "more closed client ids than are kept");
     EACH_ROW(ClosedId, row, rows) {
         const u64 hash = hash_of_key(engine, row->id_key);
-        put_closed_id(engine, row, find_owner(engine, hash, row->id_key), hash);
+        u64 order_id;
+        memcpy(&order_id, row->order_id, sizeof order_id);
+        put_closed_id(engine, row->id_key, row->fingerprint, order_id, find_owner(engine, hash, row->id_key), hash);
     }
 }
 
