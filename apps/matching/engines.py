@@ -5,7 +5,7 @@ Both give the same bytes (tests/matching/native), so they may change at any rest
 
 from typing import Final
 
-from apps.matching.core import CoreClass
+from apps.matching.core import Core, CoreClass
 from apps.matching.engine import Engine
 from apps.matching.native import build
 from apps.matching.native.engine import Engine as NativeEngine
@@ -15,6 +15,10 @@ NATIVE: Final = "native"
 PLAIN: Final = "plain"
 CHOICES: Final = (BEST, NATIVE, PLAIN)
 HOW_TO_BUILD: Final = "python -m apps.matching.native.build builds it or says why it cannot"
+
+
+# About 200,000 open orders and as many remembered client ids; what is more comes as it is needed.
+RESERVED_BYTES: Final = 64 << 20
 
 
 class NotBuilt(Exception):
@@ -30,3 +34,9 @@ def chosen_engine(wanted: str) -> CoreClass:
     if wanted == NATIVE:
         raise NotBuilt(f"ENGINE=native, but there is no compiled engine: {HOW_TO_BUILD}. ENGINE=plain runs without.")
     return Engine
+
+
+def prepare(core: Core) -> None:
+    """Before the first command, while nobody waits: the compiled engine takes memory in large pages."""
+    if isinstance(core, NativeEngine):
+        core.reserve(RESERVED_BYTES)

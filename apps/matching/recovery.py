@@ -17,6 +17,7 @@ from apps.matching import snapshots
 from apps.matching.authority import Settled
 from apps.matching.core import Core, CoreClass, Position
 from apps.matching.engine.errors import SnapshotError, UnreadableVersion
+from apps.matching.engines import prepare
 from apps.matching.errors import EngineFailed, OtherRulesVersion, ReplayFailed, SnapshotUnreadable
 from apps.matching.recovery_checks import (
     KEEP_COPIES,
@@ -88,7 +89,9 @@ def start_state(bus: Bus, directory: Path, core_class: CoreClass, head: Head) ->
     snapshot = snapshots.newest(directory)
     if snapshot is None:
         check_log_is_whole(bus, directory)
-        return core_class(), Position(), None
+        core = core_class()
+        prepare(core)
+        return core, Position(), None
     if snapshot.seq > head.seq:  # a standby starts while another worker trades: the file may be newer than this head
         head = bus.head()
     check_history(bus, head, snapshot.position, f"snapshot {snapshot.path.name}")
@@ -102,4 +105,5 @@ def start_state(bus: Bus, directory: Path, core_class: CoreClass, head: Head) ->
             f"snapshot {snapshot.path.name} has the right checksum, but the engine cannot read it: {error}."
             f"{KEEP_COPIES}"
         ) from error
+    prepare(core)
     return core, snapshot.position, snapshot

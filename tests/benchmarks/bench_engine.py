@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from statistics import fmean
 from typing import Any, Final
 
+from apps.matching.engines import prepare
 from apps.streams.records import FRAME_SIZE
 from tests.benchmarks import memory
 from tests.benchmarks.calibration import calibrate
@@ -151,6 +152,7 @@ def engine_snapshot() -> Iterator[Row]:
 
 def _funded(engine: str, work: Frames) -> Any:
     made = engine_class(engine)()
+    prepare(made)
     made.process(work.setup)
     return made
 

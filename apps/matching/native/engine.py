@@ -80,6 +80,12 @@ class Engine:
         engine._open(lib, handle)
         return engine
 
+    def reserve(self, size: int) -> None:
+        """Take memory for the next `size` bytes of state now; for before the first command. MemoryError without it."""
+        status = self._lib.nbp_reserve(self._handle, size)
+        if status:
+            raise self._error(status)
+
     def process(self, frames: bytes) -> bytes:
         """Apply whole stamped frame runs; the events they caused, 192 bytes each, in order.
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from apps.matching.native.build import library
 
-INTERFACE: Final = 1  # NBP_INTERFACE
+INTERFACE: Final = 2  # NBP_INTERFACE
 
 OK, FRAME_ERROR, INVARIANT_BROKEN, RELAY_GAP, SNAPSHOT_ERROR, UNREADABLE_VERSION, OUT_OF_MEMORY = range(7)
 
@@ -68,6 +68,7 @@ def load(path: Path) -> Any:
         "nbp_rules_version": (c_uint32,),
         "nbp_create": (engine, c_uint32, c_uint64, c_uint64),
         "nbp_restore": (engine, c_char_p, c_size_t, c_uint64, POINTER(Failure)),
+        "nbp_reserve": (c_int32, engine, c_size_t),
         "nbp_free": (None, engine),
         "nbp_process": (c_int32, engine, c_char_p, c_size_t, out, size),
         "nbp_skip": (c_int32, engine, c_char_p, c_size_t, c_uint32, out, size),

@@ -22,7 +22,7 @@ extern "C" {
 #endif
 
 /* Changes when a function or a struct below does. */
-#define NBP_INTERFACE 1
+#define NBP_INTERFACE 2
 
 enum {
     NBP_OK = 0,
@@ -77,6 +77,10 @@ NBP_API nbp_engine *nbp_create(uint32_t closed_ids_kept, uint64_t last_order_id,
 
 /* The engine of a snapshot body; NULL with `error` set otherwise. */
 NBP_API nbp_engine *nbp_restore(const uint8_t *body, size_t size, uint64_t hash_seed, nbp_error *error);
+
+/* Take memory for the next `size` bytes of state now, in large pages where the system has them. It takes milliseconds, so
+   it is for before the first command; without it memory comes as it is needed. */
+NBP_API int32_t nbp_reserve(nbp_engine *engine, size_t size);
 
 NBP_API void nbp_free(nbp_engine *engine);
 

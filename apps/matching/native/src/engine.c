@@ -67,6 +67,8 @@ nbp_engine *nbp_create(uint32_t closed_ids_kept, uint64_t last_order_id, uint64_
     return engine;
 }
 
+#define RESERVED_FROM ((size_t)8 << 20)
+
 nbp_engine *nbp_restore(const uint8_t *body, size_t size, uint64_t hash_seed, nbp_error *error) {
     Engine *engine = engine_new(hash_seed);
     if (!engine) {
@@ -78,9 +80,16 @@ nbp_engine *nbp_restore(const uint8_t *body, size_t size, uint64_t hash_seed, nb
         nbp_free(engine);
         return NULL;
     }
+    if (size >= RESERVED_FROM) reserve(engine, size + size / 4); /* about what its state takes */
     engine_init(engine);
     read_snapshot(engine, body, size);
     return engine;
+}
+
+int32_t nbp_reserve(nbp_engine *engine, size_t size) {
+    ENTER(engine);
+    reserve(engine, size);
+    return NBP_OK;
 }
 
 void nbp_free(nbp_engine *engine) {

@@ -71,6 +71,7 @@ void *memory_take(Engine *engine, size_t size); /* zeroed; fails the call where 
 void memory_give(Engine *engine, void *memory, size_t size);
 void *chunk_take(Engine *engine, size_t size); /* zeroed, on a cache line; stays until the engine goes */
 void free_chunks(Engine *engine);
+void reserve(Engine *engine, size_t size); /* the next chunks come out of memory that is there already */
 
 typedef struct MemoryBlock {
     struct MemoryBlock *before;
