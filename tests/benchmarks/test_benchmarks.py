@@ -2,8 +2,11 @@
 
 import pytest
 
+from apps.matching.engine import Engine
 from tests.benchmarks import page
+from tests.benchmarks.bench_parts import without_client_ids
 from tests.benchmarks.book_oracle import BookOracle
+from tests.benchmarks.frames import frames
 from tests.benchmarks.peers import PEERS, Peer
 from tests.benchmarks.registry import Row, Series, load
 from tests.benchmarks.workload import SHAPES, steps
@@ -44,3 +47,17 @@ def test_the_page_shows_each_figure_and_keeps_the_words_around() -> None:
     assert "| mix | native | 4,200,000 | 4,000,000 | commands/CPU-s | 1.5 | >= 4e+06 met | a \\| b |\n" in text
     with pytest.raises(SystemExit):
         page.replaced("no marks", "20261121-230102", rows)
+
+
+def test_commands_without_client_ids_do_the_same_otherwise() -> None:
+    work = frames("mix", COUNT, cache=None)
+    counted = []
+    for commands in (work.commands, without_client_ids(work.commands)):
+        engine = Engine()
+        engine.process(work.setup)
+        engine.process(commands)
+        counted.append(engine.counters())
+    assert [found.seq for found in counted] == [counted[0].seq] * 2
+    assert [found.open_orders for found in counted] == [counted[0].open_orders] * 2
+    assert counted[0].remembered_client_ids > 500
+    assert counted[1].remembered_client_ids == 0

@@ -42,6 +42,18 @@ __extension__ typedef unsigned __int128 u128;
 #define UNLIKELY(what) __builtin_expect(!!(what), 0)
 #define HAS_BIT(mask, number) ((u64)(number) < 64 && ((mask) >> (number) & 1))
 
+/* What a build of its own leaves out, to measure what it costs (tests/benchmarks/bench_parts.py). It is no engine. */
+#if defined(BENCH_WITHOUT_EVENTS)
+#define WITH_EVENTS 0
+#else
+#define WITH_EVENTS 1
+#endif
+#if defined(BENCH_WITHOUT_HOLDS)
+#define WITH_HOLDS 0
+#else
+#define WITH_HOLDS 1
+#endif
+
 typedef struct nbp_engine Engine;
 
 _Noreturn void fail(Engine *engine, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));

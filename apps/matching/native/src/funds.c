@@ -16,6 +16,7 @@ i64 need_units(const Engine *engine, const Order *order) {
 
 /* Hold what an order by quantity needs; false, and nothing changed, where it is not available. */
 bool hold_for(Engine *engine, Incoming *incoming) {
+    if (!WITH_HOLDS) return true;
     const Order *order = incoming->order;
     const u32 block = block_of(engine, order);
     if (UNLIKELY(block)) return hold_shares(engine, order, block);
@@ -50,12 +51,14 @@ void release_lots(Engine *engine, const Order *order, i64 lots) {
 }
 
 void hold(Engine *engine, Balance *balance, i64 units) {
+    if (!WITH_HOLDS) return;
     balance->available_units -= units;
     balance->held_units += units;
     if (balance->available_units < 0) fail(engine, NBP_INVARIANT_BROKEN, "a hold took more than was available");
 }
 
 void release(Engine *engine, Balance *balance, i64 units) {
+    if (!WITH_HOLDS) return;
     balance->held_units -= units;
     balance->available_units += units;
     if (balance->held_units < 0) fail(engine, NBP_INVARIANT_BROKEN, "a release gave more than was held");

@@ -30,6 +30,7 @@ static inline i64 rebate_units(i64 taker_receipt_units, i32 maker_rate_ppm, i64 
    to a buying one. */
 static inline void exchange(Engine *engine, Market *market, Seat *buyer, Seat *seller, i64 base_units, i64 quote_units,
                             i64 released_units, i64 buyer_fee, i64 seller_fee, i64 base_rebate, i64 quote_rebate) {
+    if (!WITH_HOLDS) return;
     Balance *buyer_base = buyer->base, *buyer_quote = buyer->quote;
     Balance *seller_base = seller->base, *seller_quote = seller->quote;
     i64 base_before = buyer_base->available_units + seller_base->available_units + seller_base->held_units;
