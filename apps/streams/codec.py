@@ -19,7 +19,7 @@ from apps.streams.commands import (
 )
 from apps.streams.events import Event
 from apps.streams.kinds import CommandKind
-from apps.streams.messages import AllocationSettings, AssetSettings, MarketSettings
+from apps.streams.messages import AllocationSettings, AssetSettings, MarketSettings, body_of
 from apps.streams.records import (
     COMMAND_HEADER,
     COMMAND_VERSION,
@@ -110,7 +110,7 @@ def _encode_control(
     relay_seq: int,
     source: int,
 ) -> bytes:
-    body = msgspec.msgpack.encode(settings)
+    body = body_of(settings)
     parts = -(-(CONTROL_HEAD_SIZE + len(body)) // FRAME_SIZE)
     if parts > MAX_PARTS:
         raise FrameError(f"settings need {parts} frames, at most {MAX_PARTS} are allowed")

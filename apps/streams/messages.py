@@ -176,7 +176,7 @@ class MarketSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
         self._check_breakers()
         self._check_auction()
         _require(
-            len(msgspec.msgpack.encode(self)) <= BODY_BYTES_MAX,
+            len(body_of(self)) <= BODY_BYTES_MAX,
             f"the settings take more than {BODY_BYTES_MAX} bytes: fewer breaker rules or fee tiers",
         )
 
@@ -204,6 +204,21 @@ class MarketSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
         )
         _require(0 <= self.collar_bp < 2**31, "collar_bp must be between 0 and 2^31 - 1")
         _require(0 <= self.max_extensions <= MAX_EXTENSIONS, f"max_extensions must be between 0 and {MAX_EXTENSIONS}")
+
+
+def body_of(settings: msgspec.Struct) -> bytes:
+    """A command's body in its shortest form: without what is at its default, where the type may leave it out.
+
+    msgspec by itself leaves a field out only where it holds the very object that is its default.
+    """
+    if not type(settings).__struct_config__.omit_defaults:
+        return msgspec.msgpack.encode(settings)
+    values = {field.name: getattr(settings, field.name) for field in msgspec.structs.fields(settings)}
+    for field in msgspec.structs.fields(settings):
+        default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+        if values[field.name] == default:
+            del values[field.name]
+    return msgspec.msgpack.encode(values)
 
 
 def typed(values: dict[str, Any]) -> dict[str, Any]:

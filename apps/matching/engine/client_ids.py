@@ -72,13 +72,22 @@ def fingerprint_of(order: Order) -> int:
     )  # fmt: skip
 
 
+CAPACITY_MAX: Final = 2**30 - 1
+
+
+def check_capacity(closed_ids_kept: int) -> None:
+    if not 0 <= closed_ids_kept <= CAPACITY_MAX:
+        raise ValueError(f"closed_ids_kept must be between 0 and 2^30 - 1, not {closed_ids_kept}")
+
+
 class ClientIds:
     """Who owns which client id: open orders, and the ring of remembered closed ones."""
 
     __slots__ = ("capacity", "owners", "ring")
 
     def __init__(self, capacity: int, records: Iterable[bytes] = ()) -> None:
-        """`records` are those of a snapshot, oldest first."""
+        """`records` are those of a snapshot, oldest first. ValueError for a capacity out of bounds."""
+        check_capacity(capacity)
         self.capacity = capacity
         self.ring = deque(records)
         self.owners: dict[bytes, Order | OrderList | bytes] = {record[:KEY_SIZE]: record for record in self.ring}

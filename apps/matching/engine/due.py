@@ -3,16 +3,19 @@
 from apps.matching.engine.accounts import Account
 from apps.matching.engine.book import Order
 from apps.matching.engine.cancel_timer import fire_cancel_timer
+from apps.matching.engine.errors import InvariantBroken
 from apps.matching.engine.expiry import expire_order
 from apps.matching.engine.parking import end_review
 from apps.matching.engine.phases import end_phase
 from apps.matching.engine.state import State
-from apps.matching.engine.timers import RUN_MAX
+from apps.matching.engine.timers import NEVER, RUN_MAX
 
 
 def run_due(state: State) -> None:
-    """At most RUN_MAX timers; the rest before the next command."""
+    """At most RUN_MAX timers; the rest before the next command. InvariantBroken at a time that no command may have."""
     now_ms, timers = state.journal.now_ms, state.timers
+    if now_ms >= NEVER:
+        raise InvariantBroken(f"a time of {now_ms} ms")
     for _ in range(RUN_MAX):
         subject = timers.next_due(now_ms)
         if subject is None:

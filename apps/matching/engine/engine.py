@@ -28,7 +28,9 @@ from apps.matching.engine.replace import replace_order
 from apps.matching.engine.review import review_order
 from apps.matching.engine.state import State
 from apps.matching.engine.states import set_market_state
+from apps.matching.engine.timers import NEVER
 from apps.streams.kinds import CommandKind, Reason
+from apps.streams.records import FrameError
 
 RULES_VERSION: Final = 3
 CLOSED_IDS_KEPT: Final = 1_000_000  # T15
@@ -69,7 +71,8 @@ class Engine:
     """One shard's matching engine.
 
     `closed_ids_kept` is how many client ids of closed orders are remembered (T15). It belongs to the state: a
-    restored engine has that of its snapshot. Orders are numbered from `last_order_id` + 1 on.
+    restored engine has that of its snapshot. Orders are numbered from `last_order_id` + 1 on. ValueError where they are
+    out of bounds.
     """
 
     NAME = "plain"
@@ -122,14 +125,17 @@ class Engine:
     def skip(self, run: bytes, reason: Reason) -> bytes:
         """Take one command's number and time without applying it: one INTERNAL_REJECT event (poison, too old).
 
-        Timers do not run: they do before the next command that is applied.
+        Timers do not run: they do before the next command that is applied. FrameError where there is none.
         """
-        run_offsets(run)
+        if not run_offsets(run):
+            raise FrameError("there is no command to skip")
         journal = self._state.journal
         seq_before = journal.seq
         journal.begin()
         journal.now_ms, journal.cmd_n, journal.cmd_index = _COMMAND_ID.unpack_from(run, _COMMAND_ID_OFFSET)
         _COMMAND_ID.pack_into(self._marker, 0, journal.now_ms, journal.cmd_n, journal.cmd_index)
+        if journal.now_ms >= NEVER:
+            raise InvariantBroken(f"a time of {journal.now_ms} ms")
         skip_command(self._state, run, reason)
         return journal.take(seq_before)
 

@@ -120,7 +120,8 @@ def _check_timers(state: State, orders: dict[int, Order]) -> None:
     require(live == sorted(wanted), "the timers are not those of the open orders, accounts and markets")
     require(all(seq <= state.journal.seq for _, seq in live), "a timer from the future")
     require(timers.stale == len(timers.heap) - len(live), "stale timers are miscounted")
-    require(timers.due_ms == (timers.heap[0][0] if timers.heap else NEVER), "the next timer is not the first one")
+    first_due_ms = timers.heap[0][0] if timers.heap else NEVER
+    require(timers.due_ms == min(first_due_ms, NEVER), "the next timer is not the first one")
     require(
         all(
             entry[:2] >= timers.heap[(position - 1) // 2][:2] for position, entry in enumerate(timers.heap) if position

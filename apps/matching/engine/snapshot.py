@@ -31,6 +31,7 @@ from apps.matching.engine.snapshot_tables import (
     version_of,
 )
 from apps.matching.engine.state import KeyedHold, State
+from apps.matching.engine.timers import NEVER
 
 
 def write_snapshot(state: State, rules_version: int) -> bytes:
@@ -97,9 +98,11 @@ def read_snapshot(body: bytes, rules_version: int) -> State:
         raise UnreadableVersion(found=version, own=rules_version, oldest_readable=OLDEST_READABLE)
     tables = read_tables(body, version)
     _, seq, now_ms, last_order_id, closed_ids_kept = tables["head"][0]
-    state = State(ClientIds(closed_ids_kept, (record for (record,) in tables["closed_ids"])))
-    state.journal.seq, state.journal.now_ms, state.last_order_id = seq, now_ms, last_order_id
+    if now_ms >= NEVER:
+        raise SnapshotError(f"a time of {now_ms} ms")
     try:
+        state = State(ClientIds(closed_ids_kept, (record for (record,) in tables["closed_ids"])))
+        state.journal.seq, state.journal.now_ms, state.last_order_id = seq, now_ms, last_order_id
         _restore(state, tables)
     except (KeyError, ValueError) as error:
         raise SnapshotError(f"a row does not fit the others: {error}") from error

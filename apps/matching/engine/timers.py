@@ -9,8 +9,8 @@ Layout
 
 Invariants
     Each open order that is parked or has expires_ms, each account with a cancel timer and each market whose state ends
-    by itself has one live entry. `due_ms` is that of the first entry. Stale entries never change what happens: a
-    snapshot has none of them.
+    by itself has one live entry. `due_ms` is that of the first entry, at most NEVER. Stale entries never change what
+    happens: a snapshot has none of them.
 """
 
 from heapq import heapify, heappop, heappush
@@ -20,7 +20,7 @@ from apps.matching.engine.accounts import Account
 from apps.matching.engine.book import Order
 from apps.matching.engine.market import Market
 
-NEVER: Final = 2**63
+NEVER: Final = 2**62  # ms: no command has such a time, and a time plus any timer's length stays below 2^63
 RUN_MAX: Final = 1_000  # before one command; the rest before the next one
 _STALE_KEPT: Final = 64
 
@@ -39,7 +39,7 @@ class Timers:
     def add(self, due_ms: int, seq: int, subject: Subject) -> None:
         """`seq` is that of the event that created the timer. O(log n)."""
         heappush(self.heap, (due_ms, seq, subject))
-        self.due_ms = self.heap[0][0]
+        self.due_ms = min(self.heap[0][0], NEVER)
 
     def leave_behind(self) -> None:
         """One entry has become stale. Amortised O(1)."""
@@ -48,7 +48,7 @@ class Timers:
             self.heap[:] = [entry for entry in self.heap if is_live(entry)]
             heapify(self.heap)
             self.stale = 0
-            self.due_ms = self.heap[0][0] if self.heap else NEVER
+            self.due_ms = min(self.heap[0][0], NEVER) if self.heap else NEVER
 
     def live_entries(self, now_ms: int) -> list[Entry]:
         """Those that are due, in no order. O(entries)."""
@@ -60,7 +60,7 @@ class Timers:
         while heap and heap[0][0] <= now_ms and not is_live(heap[0]):
             heappop(heap)
             self.stale -= 1
-        self.due_ms = heap[0][0] if heap else NEVER
+        self.due_ms = min(heap[0][0], NEVER) if heap else NEVER
         return heap[0][2] if self.due_ms <= now_ms else None
 
 

@@ -11,13 +11,14 @@ from ctypes import byref, c_char, c_size_t, c_void_p, string_at
 from typing import Any, Final, Self
 
 from apps.matching.engine import views
+from apps.matching.engine.client_ids import check_capacity
 from apps.matching.engine.engine import CLOSED_IDS_KEPT, RULES_VERSION
 from apps.matching.engine.errors import FrameError, InvariantBroken, RelayGap, SnapshotError, UnreadableVersion
 from apps.matching.engine.order_list import Stage
 from apps.matching.engine.snapshot import state_hash
 from apps.matching.engine.snapshot_tables import TABLES
 from apps.matching.native import library
-from apps.streams.kinds import HaltCause, MarketState, Reason, Waiting
+from apps.streams.kinds import AllocationMethod, HaltCause, MarketState, Reason, Waiting
 
 _COMMAND_ID_SIZE: Final = 16
 _ERRORS: Final[dict[int, type[Exception]]] = {
@@ -33,15 +34,14 @@ _TABLE_NUMBERS: Final = {table.name: number for number, table in enumerate(TABLE
 class Engine:
     """One shard's matching engine, compiled. Not for use by two threads at once.
 
-    `closed_ids_kept` is how many client ids of closed orders are remembered, fewer than 2^30.
+    What the arguments mean: the plain engine's.
     """
 
     NAME = "native"
     RULES_VERSION = RULES_VERSION
 
     def __init__(self, closed_ids_kept: int = CLOSED_IDS_KEPT, *, last_order_id: int = 0) -> None:
-        if not 0 <= closed_ids_kept < 2**30:
-            raise ValueError(f"closed_ids_kept must be between 0 and 2^30 - 1, not {closed_ids_kept}")
+        check_capacity(closed_ids_kept)
         lib = library.loaded()
         handle = lib.nbp_create(closed_ids_kept, last_order_id, _hash_seed())
         if not handle:
@@ -196,6 +196,22 @@ class Engine:
     def assets(self) -> Iterator[views.AssetRow]:
         for asset_id, code, external_units, fee_units in self._rows("assets"):
             yield views.AssetRow(asset_id, _text(code), external_units, fee_units)
+
+    def asset_classes(self) -> Iterator[tuple[int, str]]:
+        return ((asset_id, _text(name)) for asset_id, name in self._rows("asset_classes"))
+
+    def accounts(self) -> Iterator[views.AccountRow]:
+        return (views.AccountRow(*row) for row in self._rows("accounts"))
+
+    def allocations(self) -> Iterator[views.AllocationRow]:
+        divided: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        for account_id, rule_id, sub_account_id, weight_bp in self._rows("allocated_accounts"):
+            divided.setdefault((account_id, rule_id), []).append((sub_account_id, weight_bp))
+        for account_id, rule_id, method in self._rows("allocations"):
+            accounts, weights = zip(*divided[account_id, rule_id], strict=True)
+            yield views.AllocationRow(
+                account_id, rule_id, method, accounts, weights if method == AllocationMethod.FIXED else ()
+            )
 
     def markets(self) -> Iterator[views.MarketRow]:
         found = library.Market()

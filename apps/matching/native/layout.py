@@ -88,6 +88,8 @@ def _constants() -> Iterator[str]:
         "ICEBERG_PARTS_MAX": iceberg.PARTS_MAX,
         "SKIPS_MAX": poison.SKIPS_MAX,
         "TIMERS_RUN_MAX": timers.RUN_MAX,
+        "NEVER": timers.NEVER,
+        "CLOSED_IDS_KEPT_MAX": client_ids.CAPACITY_MAX,
         "BREAKER_BUCKETS": breaker_window.BUCKETS,
         "HOUR_MS": halt.HOUR_MS,
         "HALT_LONGER_S": halt.LONGER_S,

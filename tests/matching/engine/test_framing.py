@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.matching.engine import Engine, FrameError, InvariantBroken, RelayGap
+from apps.matching.engine import Engine, FrameError, InvariantBroken, RelayGap, SnapshotError
 from apps.streams.codec import decode_events, encode_command, stamp
-from apps.streams.commands import Credit, Tick
-from apps.streams.kinds import CommandKind, Source
+from apps.streams.commands import Credit, PlaceOrder, Tick
+from apps.streams.kinds import CommandKind, EventKind, OrderKind, Reason, Source, TimeInForce
 from apps.streams.records import COMMANDS, FRAME_SIZE
-from tests.matching.engine.play import ASSETS, Table
+from tests.matching.engine.play import ASSETS, MARKET, Table
 from tests.matching.engine.random_commands import START_MS, Commands
 
 
@@ -67,6 +67,42 @@ def test_time_never_goes_back() -> None:
     table.now_ms -= 5
     with pytest.raises(InvariantBroken, match="time went back"):
         table.send(Tick())
+
+
+@pytest.mark.parametrize("ms", [2**62, 2**63 - 1, 2**63, 2**64 - 1])
+@pytest.mark.parametrize("expires_ms", [0, 2**62 - 1, 2**63 - 1])
+def test_a_time_that_no_timer_could_follow_is_refused(ms: int, expires_ms: int) -> None:
+    """Without a timer, and with one that ends before and after it."""
+    table = Table()
+    order = PlaceOrder(
+        market_id=MARKET, account_id=table.account("alice"), settings_version=1, side=0, order_kind=OrderKind.LIMIT,
+        time_in_force=TimeInForce.GTD if expires_ms else TimeInForce.GTC, expires_ms=expires_ms, price_ticks=5_000_000,
+        quantity_lots=100,
+    )  # fmt: skip
+    assert table.send(order)[0].KIND == EventKind.ORDER_ACCEPTED
+    body = table.engine.snapshot()
+    late = bytearray(encode_command(Tick()))
+    for apply in (lambda: table.engine.process(bytes(late)), lambda: table.engine.skip(bytes(late), Reason.INTERNAL)):
+        stamp(late, ms, 0)
+        with pytest.raises(InvariantBroken, match=f"a time of {ms} ms"):
+            apply()
+        table.engine = Engine.restore(body)
+        stamp(late, 2**62 - 1, 0)
+        apply()
+        table.engine.validate()
+        last = table.engine.snapshot()
+        assert Engine.restore(last).snapshot() == last
+        with pytest.raises(SnapshotError):
+            Engine.restore(last.replace((2**62 - 1).to_bytes(8, "little"), ms.to_bytes(8, "little"), 1))
+        table.engine = Engine.restore(body)
+
+
+def test_a_skip_of_nothing_is_refused() -> None:
+    table = Table()
+    before = table.engine.snapshot()
+    with pytest.raises(FrameError, match="there is no command to skip"):
+        table.engine.skip(b"", Reason.INTERNAL)
+    assert table.engine.snapshot() == before
 
 
 def fuzzed(seed: int, count: int) -> tuple[Engine, int]:

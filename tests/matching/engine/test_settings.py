@@ -350,6 +350,16 @@ def test_breakers_at_their_bounds_are_taken(changes: dict[str, Any]) -> None:
     assert {name: getattr(settings, name) for name in changes} == changes
 
 
+def test_a_default_that_is_said_takes_no_room() -> None:
+    """Numbers above 256 are other objects than the default's when they come from a body."""
+    said = msgspec.msgpack.decode(msgspec.msgpack.encode(SETTINGS.plain()), type=messages.MarketSettings)
+    assert said.park_expiry_s is not SETTINGS.park_expiry_s
+    body = messages.body_of(SETTINGS)
+    assert messages.body_of(said) == body == msgspec.msgpack.encode(SETTINGS)
+    assert b"park_expiry_s" not in body
+    assert encode_set_market(said, relay_seq=1, source=1) == encode_set_market(SETTINGS, relay_seq=1, source=1)
+
+
 def test_settings_that_do_not_fit_into_the_frames_of_one_command_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     rules = [rule(rule_id=65_500 + number, bp=9_999, window_ms=86_400_000, halt_s=300) for number in range(16)]
     large = msgspec.structs.replace(

@@ -55,7 +55,7 @@ static Engine *engine_new(u64 hash_seed) {
 }
 
 nbp_engine *nbp_create(uint32_t closed_ids_kept, uint64_t last_order_id, uint64_t hash_seed) {
-    Engine *engine = closed_ids_kept < LISTED ? engine_new(hash_seed) : NULL;
+    Engine *engine = closed_ids_kept <= CLOSED_IDS_KEPT_MAX ? engine_new(hash_seed) : NULL;
     if (!engine) return NULL;
     if (setjmp(engine->leave)) {
         nbp_free(engine);
@@ -155,7 +155,8 @@ static inline void process_command(Engine *engine, const u8 *frame, const Ahead 
     const CommandHeader *header = (const void *)frame;
     mark_command(engine, header);
     const u64 now_ms = header->entry_ms;
-    if (UNLIKELY(now_ms < engine->now_ms || now_ms > INT64_MAX))
+    if (UNLIKELY(now_ms >= NEVER)) fail(engine, NBP_INVARIANT_BROKEN, "a time of %llu ms", (unsigned long long)now_ms);
+    if (UNLIKELY(now_ms < engine->now_ms))
         fail(engine, NBP_INVARIANT_BROKEN, "time went back from %llu to %llu", (unsigned long long)engine->now_ms,
              (unsigned long long)now_ms);
     engine->now_ms = now_ms;
@@ -239,7 +240,8 @@ int32_t nbp_skip(nbp_engine *engine, const uint8_t *run, size_t size, uint32_t r
     buffer_clear(&engine->body);
     mark_command(engine, header);
     engine->now_ms = header->entry_ms;
-    if (engine->now_ms > INT64_MAX) fail(engine, NBP_INVARIANT_BROKEN, "a time after all time");
+    if (engine->now_ms >= NEVER)
+        fail(engine, NBP_INVARIANT_BROKEN, "a time of %llu ms", (unsigned long long)engine->now_ms);
     skip_command(engine, run, reason);
     take_events(engine, seq_before, events, events_size);
     return NBP_OK;

@@ -690,7 +690,7 @@ void pair_orders(Engine *engine, Market *market, AuctionPrice at);
 u32 meets_family(Engine *engine, const Incoming *incoming); /* 0 */
 
 /* ---- timers.c, expiry.c, cancel_timer.c, due.c --------------------------------------------------------------------- */
-#define NEVER INT64_MAX
+i64 first_due(const Engine *engine);
 void add_timer(Engine *engine, i64 due_ms, u64 seq, u32 subject, u32 slot);
 void stop_timer(Engine *engine, u32 subject, u32 slot);
 static inline bool is_overdue(const Engine *engine) { return engine->due_ms <= (i64)engine->now_ms; }

@@ -580,7 +580,7 @@ static void check_timers(Engine *engine) {
             }
     for (u32 place = 0; place < engine->market_count; place++) wanted += engine->markets[place]->timer_seq != 0;
     require(engine, wanted == engine->timer_count, "the timers are not those of the open orders, accounts and markets");
-    require(engine, engine->due_ms == (engine->timer_count ? timer_at(engine, 1)->due_ms : NEVER),
+    require(engine, engine->due_ms == first_due(engine),
             "the next timer is not the first one");
 }
 

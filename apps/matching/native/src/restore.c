@@ -585,8 +585,8 @@ void read_snapshot(Engine *engine, const u8 *body, size_t size) {
     Rows tables[TABLE_COUNT];
     find_tables(engine, body, size, version, tables);
     const HeadRow *head = (const void *)tables[TABLE_HEAD].first;
-    fits(engine, head->now_ms <= INT64_MAX, "a time after all time");
-    fits(engine, head->closed_ids_kept < LISTED, "too many closed client ids to keep");
+    fits(engine, head->now_ms < NEVER, "a time after all time");
+    fits(engine, head->closed_ids_kept <= CLOSED_IDS_KEPT_MAX, "too many closed client ids to keep");
     engine->seq = head->seq;
     engine->now_ms = head->now_ms;
     engine->last_order_id = head->last_order_id;

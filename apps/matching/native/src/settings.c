@@ -174,7 +174,7 @@ static void read_breakers(Reader *reader, MarketSettings *settings) {
     }
 }
 
-static bool fits_into_a_body(const MarketSettings *settings, u64 found);
+static bool fits_into_a_body(const MarketSettings *settings);
 
 /* Whether the body is a MarketSettings record that check() passes. */
 static bool read_market_settings(Reader *reader, MarketSettings *settings) {
@@ -224,7 +224,7 @@ static bool read_market_settings(Reader *reader, MarketSettings *settings) {
     }
     if (reader->bad || reader->at != reader->end) return false;
     if ((found & MARKET_SETTINGS_REQUIRED) != MARKET_SETTINGS_REQUIRED || !sound) return false;
-    return settings_are_sound(settings) && fits_into_a_body(settings, found);
+    return settings_are_sound(settings) && fits_into_a_body(settings);
 }
 
 static bool is_positive_amount(i64 value) { return value > 0 && value <= AMOUNT_MAX; }
@@ -269,21 +269,13 @@ static u32 number_bytes(i64 number) {
 static u32 list_bytes(u32 count) { return count < 16 ? 1 : 3; }
 static u32 text_bytes(size_t size) { return (u32)size + (size < 32 ? 1 : 2); }
 
-/* Whether msgspec leaves the field out: it is at its default, which is told by the object and not by its value. One that
-   the body says explicitly is the same object for the small numbers, of which there is one each, and another one else. */
-static bool is_left_out(u64 found, u32 position, i64 number, i64 value) {
-    if (MARKET_SETTINGS_REQUIRED >> position & 1 || number != value) return false;
-    return !(found >> position & 1) || (value >= -5 && value <= 256);
-}
-
-/* The settings fit into a command again in their shortest form, which leaves out what is at its default. `found` are the
-   fields that the body has. */
-static bool fits_into_a_body(const MarketSettings *settings, u64 found) {
+/* The settings fit into a command again in their shortest form, which leaves out what is at its default. */
+static bool fits_into_a_body(const MarketSettings *settings) {
     size_t name = 0;
     while (name < sizeof settings->symbol && settings->symbol[name]) name++;
     u32 fields = 0, bytes = 0;
 #define COUNT_FIELD(field, text, position, value)                                                                      \
-    if (!is_left_out(found, position, settings->field, value)) {                                                       \
+    if (MARKET_SETTINGS_REQUIRED >> position & 1 || settings->field != value) {                                                     \
         fields++;                                                                                                      \
         bytes += text_bytes(sizeof text - 1) + number_bytes(settings->field);                                          \
     }

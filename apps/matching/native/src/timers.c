@@ -5,7 +5,7 @@
        has no use for it any more, in O(log n); there are no stale entries. A subject has at most one timer.
 
    Invariants
-       `due_ms` is that of the first entry, NEVER without one. */
+       `due_ms` is that of the first entry, at most NEVER. */
 #include "engine.h"
 
 static inline Timer *timer_at(const Engine *engine, u32 place) { return pool_at(&engine->timers, place); }
@@ -42,7 +42,13 @@ static void sift_down(Engine *engine, u32 place, Timer timer) {
     put_timer(engine, place, timer);
 }
 
-static void note_first(Engine *engine) { engine->due_ms = engine->timer_count ? timer_at(engine, 1)->due_ms : NEVER; }
+/* When something is due next, NEVER for nothing. */
+i64 first_due(const Engine *engine) {
+    const i64 due_ms = engine->timer_count ? timer_at(engine, 1)->due_ms : NEVER;
+    return due_ms < NEVER ? due_ms : NEVER;
+}
+
+static void note_first(Engine *engine) { engine->due_ms = first_due(engine); }
 
 void add_timer(Engine *engine, i64 due_ms, u64 seq, u32 subject, u32 slot) {
     u32 place = ++engine->timer_count;
