@@ -69,6 +69,11 @@ class Follower:
                 self._cursor_at = time.monotonic() + CURSOR_EVERY_S
                 self._set_cursors()
 
+    def taken(self) -> RawLog:
+        """What was read so far, for a judge that must not see more while it judges."""
+        with self._lock:
+            return RawLog(list(self.log.commands), list(self.log.events), self.log.skips)
+
     def again(self) -> tuple[RawLog, bytes, bytes]:
         """(what redis-core holds now, its trimmed command id, its trimmed seq): a fresh copy to lay beside `log`."""
         with self._lock:

@@ -33,7 +33,11 @@ def replica(line: Line, tmp_path: Path) -> Iterator[RedisServer]:
 @pytest.fixture
 def second(exchange: Exchange, replica: RedisServer) -> Iterator[GatewayThread]:
     """A gateway of the same exchange that reads events from a replica of its redis-core."""
-    with exchange.further_gateway(core_read_url=replica.url) as thread:
+    with (
+        exchange.further_gateway(core_read_url=replica.url) as thread,
+        Client(f"http://127.0.0.1:{thread.port}") as public,
+    ):
+        wait_until(lambda: public.get("/sapi/v1/system/status").json()["status"] == 0)
         yield thread
 
 

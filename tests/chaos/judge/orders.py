@@ -15,12 +15,13 @@ from tests.chaos.judge.log import (
     REJECTED,
     REPLACE,
     STALE_SETTINGS,
+    TRADE,
+    CommandId,
     Log,
 )
 from tests.chaos.judge.record import CANCELED, OPEN, SCALE, Record
 
 UNKNOWN_ORDER, NO_SUCH_ORDER = -2011, -2013
-CONDITIONAL_TYPES = frozenset({"STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"})
 
 
 def faults(histories: Histories, log: Log, record: Record) -> list[str]:
@@ -43,7 +44,8 @@ def faults(histories: Histories, log: Log, record: Record) -> list[str]:
         if operation.outcome is Outcome.REFUSED and (rows or key in accepted):
             found.append(f"{key[1]} was refused ({operation.status} {operation.body}) and yet executed")
         if operation.outcome is Outcome.OK:
-            found += _acknowledged_faults(operation, key[1], rows, record, quantities.get(key, []))
+            fills = _fills_at_once(log, accepted[key]) if key in accepted else []
+            found += _acknowledged_faults(operation, key[1], rows, record, quantities.get(key, []), fills)
         if operation.outcome is Outcome.OPEN:
             found.append(f"{key[1]} has no end in its history")
     return found + _cancel_faults(histories, log, record) + _query_faults(histories, record) + _order_faults(histories)
@@ -94,8 +96,14 @@ def _amend_faults(histories: Histories, log: Log) -> list[str]:
 
 
 def _acknowledged_faults(
-    operation: Operation, name: str, rows: list[Any], record: Record, amendments: list[Operation]
+    operation: Operation,
+    name: str,
+    rows: list[Any],
+    record: Record,
+    amendments: list[Operation],
+    fills: list[tuple[int, int, int, int]],
 ) -> list[str]:
+    """`fills` are those of its own command: (trade id, price in ticks, lots, its fee in units)."""
     answer, sent = operation.told()[name], operation.new_orders()[name]
     if len(rows) != 1:
         return [f"{name} was acknowledged as {answer['orderId']} and exists {len(rows)} times"]
@@ -116,23 +124,24 @@ def _acknowledged_faults(
         (fill["tradeId"], units(fill["price"]), units(fill["qty"]), units(fill["commission"]))
         for fill in answer["fills"]
     ]
-    kept = [
-        (
-            trade.trade_id,
-            trade.price_ticks * market.tick_size,
-            trade.quantity_lots * market.lot_size,
-            trade.taker_fee_units,
-        )
-        for trade in record.taken.get(row.id, [])
-    ]
+    kept = [(trade, price * market.tick_size, lots * market.lot_size, fee) for trade, price, lots, fee in fills]
     if operation.repeated:
         return found  # answered from the settled order: its fills as maker are among them
-    if answer["type"] in CONDITIONAL_TYPES:
-        kept = []  # it waited when it was answered; whatever it took, it took when it was triggered
     if told != kept:
-        found.append(f"{name} was told the fills {told}, PostgreSQL has {kept}")
+        found.append(f"{name} was told the fills {told}, its command made {kept}")
     if sum(quantity for _, _, quantity, _ in told) != units(answer["executedQty"]):
         found.append(f"{name}: executedQty {answer['executedQty']} is not the sum of its fills")
+    return found
+
+
+def _fills_at_once(log: Log, accepted: Any) -> list[tuple[int, int, int, int]]:
+    """Of the command that brought the order: what it took, and what an order that this triggered took of it."""
+    found = []
+    for kind, event in log.answers(CommandId(accepted.cmd_ms, accepted.cmd_n, accepted.cmd_index)):
+        if kind == TRADE and accepted.order_id in (event.taker_order_id, event.maker_order_id):
+            took = event.taker_order_id == accepted.order_id
+            fee = event.taker_fee_units if took else event.maker_fee_units
+            found.append((event.trade_id, event.price_ticks, event.quantity_lots, fee))
     return found
 
 

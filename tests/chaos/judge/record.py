@@ -30,14 +30,6 @@ class Record:
     def by_id(self) -> dict[int, Any]:
         return {row.id: row for rows in self.orders.values() for row in rows}
 
-    @cached_property
-    def taken(self) -> dict[int, list[Any]]:
-        """The trades of each order as taker, in the order of their seq."""
-        found: dict[int, list[Any]] = {}
-        for trade in self.trades:
-            found.setdefault(trade.taker_order_id, []).append(trade)
-        return found
-
 
 def read(dsn: str, shard: str = "spot") -> Record:
     with psycopg.connect(dsn, row_factory=namedtuple_row) as connection:

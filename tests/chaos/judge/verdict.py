@@ -31,7 +31,7 @@ def verdict(stack: Stack, histories: Histories, follower: Follower, *, full: boo
     The load has stopped and settlement is at the head. Not `full`: without replay and `reconcile`, which take seconds.
     """
     follower.read()
-    seen = follower.log
+    seen = follower.taken()
     found = log.vanished(seen, *follower.again())
     history, broken = log.read(seen)
     found += broken + log.ending_faults(history) + log.id_faults(history)
