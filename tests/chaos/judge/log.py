@@ -27,7 +27,7 @@ ENDINGS = {
     REPLACE: {ACCEPTED, REJECTED, DUPLICATE, SKIPPED},
     PLACE_LIST: {LIST_CHANGED, LIST_REJECTED, LIST_DUPLICATE, SKIPPED},
 }
-STALE_SETTINGS = 9
+STALE_SETTINGS, BY_USER = 9, 24
 
 
 class CommandId(NamedTuple):
@@ -139,10 +139,19 @@ def ending_faults(log: Log) -> list[str]:
     return found + [f"events of command {name}, which is not in the log" for name in unknown]
 
 
+def is_canceled_by(command: Any, closed: Any) -> bool:
+    """Whether an ORDER_CLOSED is what a cancel (of a cancel-replace too) asked for.
+
+    Others may stand beside it: orders whose time was over before the command, the rest of a list that ends with it.
+    """
+    named = closed.order_id == command.order_id if command.order_id else closed.client_id == command.client_id
+    return bool(named and closed.account_id == command.account_id and closed.reason == BY_USER)
+
+
 def _is_answer(command: Any, kind: int, event: Any) -> bool:
-    """Not what the command did to other orders: the rest of a list that ends, lists that go on."""
+    """Not what happened beside it: other lists that go on."""
     if kind == CLOSED:
-        return bool(event.order_id == command.order_id if command.order_id else event.client_id == command.client_id)
+        return is_canceled_by(command, event)
     return kind != LIST_CHANGED or event.status == STARTED
 
 

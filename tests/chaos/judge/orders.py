@@ -18,6 +18,7 @@ from tests.chaos.judge.log import (
     TRADE,
     CommandId,
     Log,
+    is_canceled_by,
 )
 from tests.chaos.judge.record import CANCELED, OPEN, SCALE, Record
 
@@ -149,7 +150,9 @@ def _cancel_faults(histories: Histories, log: Log, record: Record) -> list[str]:
     found = []
     closed_by: set[tuple[int, str]] = set()
     for command_id, command in log.commands.items():
-        if int(command.KIND) == CANCEL and any(kind == CLOSED for kind, _ in log.answers(command_id)):
+        if int(command.KIND) == CANCEL and any(
+            kind == CLOSED and is_canceled_by(command, event) for kind, event in log.answers(command_id)
+        ):
             closed_by.add((command.account_id, command.client_id))
     for operation in histories.operations(Kind.CANCEL):
         rows = record.orders.get((operation.account_id, operation.client_id), [])
@@ -178,7 +181,7 @@ def _replace_faults(histories: Histories, log: Log, record: Record) -> list[str]
         if int(command.KIND) == REPLACE
         for order in log.placing[command_id]
         for kind, event in log.answers(command_id)
-        if kind == CLOSED and event.client_id == command.client_id
+        if kind == CLOSED and is_canceled_by(command, event)
     }
     found = []
     for operation in histories.operations(Kind.REPLACE, Outcome.OK, Outcome.REFUSED):
