@@ -147,6 +147,11 @@ class Histories:
         for kind in PLACING:
             yield from self.operations(kind, *outcomes)
 
+    def timers_end_ms(self) -> int:
+        """When the last order that ends by itself has ended."""
+        sent = (operation.params for operation in self.operations(Kind.PLACE))
+        return max((params["goodTillDate"] for params in sent if "goodTillDate" in params), default=0)
+
     def count(self, *outcomes: Outcome) -> int:
         """Operations that ended so."""
         return sum(operation.outcome in outcomes for history in self.accounts for operation in history.operations)

@@ -37,6 +37,7 @@ from tests.stack import Stack
 
 PATIENCE_S = 60.0
 WORKERS = ("matching", "standby")
+TICKS_MS = 1_000
 SCALE = 10**8
 _DEPOSIT = """
 INSERT INTO outbox_outboxrow (shard, key, source, kind, frames, state, reason)
@@ -261,6 +262,10 @@ class Rig:
         finally:
             core.close()
 
+    def _last_command_ms(self) -> int:
+        commands = self.follower.log.commands
+        return int(commands[-1][0].partition(b"-")[0]) if commands else 0
+
     def _is_settled(self, core: Any) -> bool:
         head = int(core.hget("{spot}:head", "seq") or 0)
         try:
@@ -278,6 +283,9 @@ class Rig:
         """Stop the load and let everything that is under way arrive."""
         self.crowd.stop()
         self.wait_until_ready()
+        # Orders still end by time after the load: a while of ticks behind the last of them.
+        over_ms = self.crowd.histories.timers_end_ms() + TICKS_MS
+        self.until(lambda: self._last_command_ms() > over_ms, "ticks after the last timer")
         self.wait_until_settled()
 
     def judge(self, *, full: bool = True) -> Verdict:

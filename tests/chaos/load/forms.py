@@ -54,7 +54,7 @@ def _terms(draw: random.Random, form: str, side: str, lots: int, limit: int) -> 
         case "ioc" | "fok":
             return {"type": "LIMIT", "timeInForce": form.upper(), **price}
         case "gtd":
-            ends_ms = int(time.time() * 1000) + draw.randint(500, 20_000)
+            ends_ms = int(time.time() * 1000) + draw.randint(500, 5_000)
             return {"type": "LIMIT", "timeInForce": "GTD", "goodTillDate": ends_ms, **price}
         case "iceberg":
             tip = _quantity(draw.randint(-(-lots // 10), lots))
