@@ -360,9 +360,9 @@ class Reads:
         ]
 
     async def fee_tier(self, account_id: int) -> int:
-        """The account's tier as of the last computation; 0 where there was none."""
-        query = "SELECT tier FROM orders_feetierchange WHERE account_id = %s ORDER BY day DESC LIMIT 1"
-        rows = await self._rows(query, (account_id,))
+        """The account's tier in this shard's engine, as settled; 0 where none was set."""
+        query = "SELECT fee_tier FROM accounts_accountsettings WHERE shard = %s AND account_id = %s"
+        rows = await self._rows(query, (self._shard, account_id))
         return int(rows[0][0]) if rows else 0
 
     async def fees(self, account_id: int, market: Market) -> tuple[int, int]:

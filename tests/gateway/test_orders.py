@@ -1,10 +1,12 @@
 """Orders over REST, from the request to the settled record."""
 
-from datetime import date
+from django.db import transaction
 
 from apps.markets.models import Market
 from apps.markets.services import change_market_settings
-from apps.orders.models import FeeTierChange
+from apps.outbox.services import enqueue
+from apps.streams.commands import SetAccount
+from apps.streams.kinds import AccountFlag
 from tests.gateway.client import FORM, LIMIT, Client
 from tests.gateway.exchange import Exchange, wait_until
 
@@ -138,9 +140,12 @@ def test_commission_rates_are_those_of_the_accounts_tier(exchange: Exchange, ali
     exchange.wait_settled()
     try:
         assert alice.ok("GET", "/api/v3/account")["commissionRates"]["taker"] == "0.00100000"
-        FeeTierChange.objects.create(
-            account_id=alice.me.account_id, day=date(2026, 1, 1), tier=1, volume_units=0, outbox_key="tests"
+        command = SetAccount(
+            relay_seq=0, source=0, flags=AccountFlag.KEEP_FAMILY, account_id=alice.me.account_id, fee_tier=1
         )
+        with transaction.atomic():
+            enqueue(key=f"test:tier:{alice.me.account_id}", command=command)
+        exchange.wait_settled()
         found = wait_until(
             lambda: (rates := alice.ok("GET", "/api/v3/account"))["takerCommission"] == 15 and rates["commissionRates"]
         )
