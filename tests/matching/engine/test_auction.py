@@ -411,3 +411,13 @@ def enter(table: Table, random: Random) -> None:
 
 def test_reasons_of_this_rule_are_numbered_for_ever() -> None:
     assert (Reason.BREAKER, Reason.BOOK_CROSSED) == (60, 61)
+
+
+def test_what_expires_at_the_very_end_of_a_call_is_not_traded() -> None:
+    """Its timer would run behind the market's own, which was there before it."""
+    table = Table(**CALL)
+    table.play("state AUCTION\nbid b1 alice 50000 0.1 gtd 29.999\nask a1 bob 49000 0.1")
+    answer = table.ask("wait 30")
+    assert "expired b1" in answer
+    assert "trade" not in answer
+    assert answer.endswith("AUCTION to OPEN")

@@ -122,6 +122,20 @@ def test_as_maker_each_account_gets_its_part_of_the_rebate() -> None:
     assert table.balance("s1", "BTC") == (100 * 10**8 - 100_000 + 10, 50_000)
 
 
+def test_a_large_fee_times_many_lots_needs_more_than_64_bits() -> None:
+    play(
+        FAMILY
+        + """
+        fees 400000:400000
+        block parts ask a1 head 50000 20
+        buy p1 bob market 20
+        balance s1 USDT -> 1300000 available, 0 held
+        balance s2 USDT -> 1180000 available, 0 held
+        balance s3 USDT -> 1120000 available, 0 held
+        """
+    )
+
+
 def test_the_owners_tier_decides_whatever_those_of_the_sub_accounts() -> None:
     table = play(
         "tier s1 1\ntier s2 2" + FAMILY + "tier head 3\nfees 0:4000 0:3000 0:2000 0:1000\nask a1 bob 50000 0.003"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from apps.matching.engine import Engine
+from apps.matching.engine.breaker_window import BUCKETS
 from apps.streams.codec import decode_events
 from apps.streams.events import MarketStateChanged, OrderClosed, Trade
 from apps.streams.kinds import BreakerMeasure, EventKind, HaltCause, MarketState, OrderKind, Reason, Side, TimeInForce
@@ -264,6 +265,20 @@ def test_a_halt_of_exactly_an_hour_ago_makes_the_next_one_no_longer(apart_ms: in
     table.play("wait 180 -> HALTED to OPEN")
     table.now_ms = begun_ms + apart_ms - 1
     assert table.ask("buy p2 bob market 0.1").endswith(f"for {length_s} s")
+
+
+def test_a_print_at_the_first_millisecond_of_a_bucket_is_in_it() -> None:
+    """50,400 leaves with its bucket only when the bucket behind it, which has nothing but that print, is the oldest."""
+    table = table_with(BreakerRule(1, PRICE, 100, 60_000, 180))
+    table.play("ask a1 alice 50000 0.1\nask a2 alice 50400 0.1\nbid b1 carol 49700 0.1")
+    bucket_ms = 60_000 // BUCKETS
+    boundary_ms = (table.now_ms // bucket_ms + 2) * bucket_ms
+    table.now_ms = boundary_ms - 50
+    table.play("buy p1 bob market 0.1\nbuy p2 bob market 0.1\nask a3 alice 50000 0.1")
+    table.now_ms = boundary_ms - 1
+    table.play("buy p3 bob market 0.1 -> trade a3 50000 0.1, done")
+    table.now_ms = boundary_ms + 60_000 - 1
+    assert table.ask("sell s1 bob market 0.1").endswith("OPEN to HALTED by breaker 1 for 180 s")
 
 
 def test_a_halt_takes_cancels_only_and_ends_at_its_time() -> None:

@@ -221,9 +221,9 @@ def test_a_gtd_order_must_end_after_now_but_its_repeat_is_answered() -> None:
 
 
 # -- more timers than run before one command --------------------------------------------------------------------------
-def crowded(count: int) -> Table:
+def crowded(count: int, **settings: Any) -> Table:
     """`count` asks of alice at 50,000 that all end at the same time, and one of bob behind them that does not."""
-    table = Table()
+    table = Table(**settings)
     table.play("fund carol 1000000 USDT")
     alice, _ = table.account("alice"), table.account("bob")
     expires_ms = table.now_ms + 50
@@ -264,6 +264,17 @@ def test_a_taker_that_meets_an_expired_order_goes_past_it() -> None:
     )
     table.engine.validate()
     assert table.send(Tick()) == []
+
+
+def test_an_expired_order_of_the_family_is_not_met_in_a_call() -> None:
+    table = crowded(RUN_MAX + 2, call_s=60)
+    table.now_ms -= 1
+    table.answer(["state", "AUCTION"])
+    events = table.place(
+        "p1", "alice", side=Side.BUY, order_kind=OrderKind.LIMIT, time_in_force=TimeInForce.GTC,
+        price_ticks=5_000_000, quantity_lots=10_000,
+    )  # fmt: skip
+    assert table.words(events[RUN_MAX:]).startswith("rests 0.1")
 
 
 def test_expired_orders_do_not_count_for_limit_maker_or_post_only() -> None:

@@ -248,7 +248,7 @@ BUGS: Final[tuple[Bug, ...]] = (
         what="the call phase goes on once more than it may"),
     bug("auction-pairs-the-expired", "phases", "expire_overdue(engine, market);", ";", "auction",
         what="an order that has expired trades in the auction"),
-    bug("auction-meets-the-expired", "call_phase", "has_expired(engine, other)", "false", "auction",
+    bug("auction-meets-the-expired", "call_phase", "has_expired(engine, other)", "false", "time_in_force",
         what="an order is refused a call because of an own one that has expired"),
     bug("auction-shows-the-rest", "uncross", "terms->display_lots < tip", "false", "auction",
         what="what an auction leaves of an iceberg is shown whole"),
