@@ -194,7 +194,7 @@ BUGS: Final[tuple[Bug, ...]] = (
     bug("fingerprint-without-price", "client_ids", "parameters->price_ticks = «order->price_ticks»;", "0"),
     bug("fingerprint-without-terms", "client_ids", "&parameters, «!order->terms», start", "true", "client_ids",
         "iceberg", what="a repeat of an open iceberg is taken for another order"),
-    bug("keys-of-the-last-orders", "lookahead", "if («waiting») {", "false", "random",
+    bug("keys-of-the-last-orders", "engine", "if («offset == size») take_keys", "false", "random",
         what="the client ids of a call's last orders are not hashed"),
     # -- market states, classes, poison --------------------------------------------------------------------------------
     bug("post-only-lets-takers-in", "states", "!would_match(engine, market, incoming->order)", "true"),
