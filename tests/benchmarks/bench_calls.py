@@ -3,7 +3,6 @@
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +23,7 @@ P99_TARGET_US: Final = 2.0
 def engine_calls() -> Iterator[Row]:
     if "native" not in measured():
         return
-    program = _program()
+    program = build.program(SOURCE, options=build.FAST)
     for name in SHAPES:
         work = frames(name, COUNT if name == "deep" else 2 * COUNT_LATENCY)
         filled = min(SHAPES[name].prefill, int(work.count * SHAPES[name].prefill_share))
@@ -57,19 +56,3 @@ def _nanoseconds(program: Path, work: Frames, filled: int) -> list[int]:
         numbers = (len(work.setup) // FRAME_SIZE, filled, COUNT_LATENCY)
         words = [str(program), file.name, *map(str, numbers)]
         return [int(word) for word in subprocess.check_output(words, text=True).split()]
-
-
-def _program() -> Path:
-    """one_call.c and the engine in one program, with the library's own options; NoCompiler where none can build it."""
-    options = [*build.LANGUAGE, *(option for option in build.LIBRARY if option not in ("-fPIC", "-shared"))]
-    digest = blake2b(SOURCE.read_bytes(), digest_size=6).hexdigest()
-    path = build.BUILT / f"one_call-{build.fingerprint(options)}-{digest}"
-    if path.exists():
-        return path
-    tried = []
-    for compiler in build.compilers():
-        try:
-            return build.compile_into(path, compiler, options, [build.MAIN, SOURCE])
-        except (OSError, subprocess.SubprocessError) as error:
-            tried.append(str(error))
-    raise build.NoCompiler("; ".join(tried) or "there is no C compiler")
