@@ -14,10 +14,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
-from tests.benchmarks.registry import load, number
+from tests.benchmarks.bench_machine import LOAD
+from tests.benchmarks.registry import load as benchmarks
+from tests.benchmarks.registry import number
 
 PAGE: Final = Path("docs/performance.md")
 RUNS_DIRECTORY: Final = Path("build/benchmarks")
+BUSY: Final = 1.0
 BEGIN: Final = "<!-- figures of one run: python -m tests.benchmarks.page -->\n"
 END: Final = "<!-- end of the figures -->\n"
 HEAD: Final = "| figure | engine | best | median | unit | ratio | target | |\n|---|---|---|---|---|---|---|---|\n"
@@ -43,11 +46,25 @@ def replaced(text: str, name: str, rows: list[dict[str, Any]]) -> str:
 def section(name: str, rows: list[dict[str, Any]]) -> str:
     """The run's tables in Markdown; `name` is its UTC date and time."""
     date = f"{name[:4]}-{name[4:6]}-{name[6:8]} {name[9:11]}:{name[11:13]} UTC"
-    lines = [f"\nRun of {date}; {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}.\n"]
-    titles = {each.name: each.title for each in load().values()}
+    repeats = max(len(row["values"]) for row in rows)
+    lines = [
+        f"\nRun of {date}; {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()};"
+        f" {repeats} repeats.{_beside_what(rows)}\n"
+    ]
+    titles = {each.name: each.title for each in benchmarks().values()}
     for benchmark, group in groupby(rows, key=lambda row: row["benchmark"]):
         lines += [f"\n**{benchmark}**: {titles.get(benchmark, '')}\n\n", HEAD, *map(_line, group)]
     return "".join([*lines, "\n"])
+
+
+def _beside_what(rows: list[dict[str, Any]]) -> str:
+    load = max((row["best"] for row in rows if row["figure"] == LOAD), default=0.0)
+    if load <= BUSY:
+        return ""
+    return (
+        f"\n**Made beside other work**: load average {load:.1f} before it. CPU figures suffer because caches and memory"
+        " are shared; figures by the wall clock, and all verdicts, say nothing.\n"
+    )
 
 
 def _line(row: dict[str, Any]) -> str:

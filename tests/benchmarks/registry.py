@@ -47,8 +47,8 @@ class Row:
     @property
     def target(self) -> str:
         if self.at_least is not None:
-            return f">= {self.at_least:,.6g}"
-        return f"< {self.below:,.6g}" if self.below is not None else ""
+            return f">= {number(self.at_least)}"
+        return f"< {number(self.below)}" if self.below is not None else ""
 
     @property
     def verdict(self) -> str:

@@ -4,6 +4,7 @@ import pytest
 
 from apps.matching.engine import Engine
 from tests.benchmarks import page
+from tests.benchmarks.bench_machine import LOAD
 from tests.benchmarks.bench_parts import without_client_ids
 from tests.benchmarks.book_oracle import BookOracle
 from tests.benchmarks.frames import frames
@@ -33,14 +34,15 @@ def test_a_target_is_judged_by_the_best_of_the_repeats() -> None:
 
 
 def test_the_page_shows_each_figure_and_keeps_the_words_around() -> None:
-    rows = [
-        {
-            "benchmark": "engine", "figure": "mix", "engine": "native", "unit": "commands/CPU-s", "best": 4_200_000.0,
-            "median": 4_000_000.0, "ratio_median": 1.5, "target": ">= 4e+06", "verdict": "met", "note": "a | b",
-        },
-    ]  # fmt: skip
+    row = {"benchmark": "engine", "figure": "mix", "engine": "native", "unit": "commands/CPU-s", "best": 4_200_000.0}
+    row |= {"median": 4_000_000.0, "values": [1, 2], "ratio_median": 1.5, "target": ">= 4e+06", "verdict": "met"}
+    rows = [row | {"note": "a | b"}]
     text = page.replaced(f"before\n{page.BEGIN}old\n{page.END}after\n", "20261121-230102", rows)
     assert text.startswith(f"before\n{page.BEGIN}\nRun of 2026-11-21 23:01 UTC; ")
+    assert "2 repeats." in text
+    assert "beside other work" not in text
+    busy = {**rows[0], "benchmark": "machine", "figure": LOAD, "best": 7.5}
+    assert "load average 7.5" in page.section("20261121-230102", [busy, *rows])
     assert text.endswith(f"{page.END}after\n")
     assert "old" not in text
     assert f"**engine**: {load()['engine'].title}\n" in text
