@@ -68,7 +68,7 @@ def _beside_what(rows: list[dict[str, Any]]) -> str:
 
 
 def _line(row: dict[str, Any]) -> str:
-    ratio = "" if row["ratio_median"] is None else f"{row['ratio_median']:.3g}"
+    ratio = "" if row["ratio_median"] is None else number(row["ratio_median"])
     verdict = " ".join(filter(None, (row["target"], row["verdict"])))
     cells = (
         row["figure"], row["engine"], number(row["best"]), number(row["median"]), row["unit"], ratio, verdict,
