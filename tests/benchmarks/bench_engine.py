@@ -87,10 +87,10 @@ def in_turns(kinds: Any, work: Any, runs: Any = lambda kind: RUNS) -> list[tuple
 
 @benchmark("engine-latency", "engine alone: one command a call from Python")
 def engine_latency() -> Iterator[Row]:
-    for name in ("mix", "sweep", "deep"):
-        count = COUNT if name == "deep" else 2 * COUNT_LATENCY
+    counts = {"mix": 2 * COUNT_LATENCY, "sweep": 2 * COUNT_LATENCY, "deep": COUNT, "stops": COUNT_FOLLOWED}
+    for name, count in counts.items():
         work = frames(name, count)
-        kinds = [kind for kind in measured() if (kind, name) != ("plain", "deep")]
+        kinds = [kind for kind in measured() if kind == "native" or name in ("mix", "sweep")]
         for engine, pairs in in_turns(kinds, lambda kind, work=work, name=name: _percentiles(kind, work, name)):
             for position, quantile in enumerate(("p50", "p99", "p99.9")):
                 yield Row(
@@ -171,7 +171,8 @@ def commands_per_second(engine: str, work: Frames, count: int, batch: int) -> fl
 def _percentiles(engine: str, work: Frames, name: str) -> tuple[float, float, float]:
     """p50, p99 and p99.9 of one process() call with one command, in microseconds, once the book is full."""
     made = _funded(engine, work)
-    filled = min(SHAPES[name].prefill, int(work.count * SHAPES[name].prefill_share))
+    shape = SHAPES.get(name, SHAPES["mix"])
+    filled = min(shape.prefill, int(work.count * shape.prefill_share))
     made.process(work.run(0, filled))
     process, clock, commands = made.process, time.perf_counter_ns, work.run(filled, COUNT_LATENCY)
     nanoseconds = []
