@@ -37,6 +37,10 @@ int main(int argc, char **argv) {
         return 1;
     }
     fclose(file);
+    if (nbp_reserve(engine, 64u << 20) != NBP_OK) { /* as the matching process does */
+        fprintf(stderr, "no memory to reserve\n");
+        return 1;
+    }
     const uint8_t *events;
     size_t events_size;
     if (nbp_process(engine, frames, (setup + filled) * FRAME_BYTES, &events, &events_size) != NBP_OK) {
