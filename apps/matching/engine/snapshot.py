@@ -17,6 +17,7 @@ from apps.matching.engine.cancel_timer import start_cancel_timer
 from apps.matching.engine.client_ids import ClientIds
 from apps.matching.engine.errors import SnapshotError, UnreadableVersion
 from apps.matching.engine.list_tables import list_rows, restore_lists
+from apps.matching.engine.snapshot_checks import check_restored, check_rows
 from apps.matching.engine.snapshot_halts import halt_rows, restore_halts
 from apps.matching.engine.snapshot_markets import market_rows, restore_markets, restore_skips
 from apps.matching.engine.snapshot_orders import order_rows, restore_orders
@@ -103,7 +104,9 @@ def read_snapshot(body: bytes, rules_version: int) -> State:
     try:
         state = State(ClientIds(closed_ids_kept, (record for (record,) in tables["closed_ids"])))
         state.journal.seq, state.journal.now_ms, state.last_order_id = seq, now_ms, last_order_id
+        check_rows(tables)
         _restore(state, tables)
+        check_restored(state)
     except (KeyError, ValueError) as error:
         raise SnapshotError(f"a row does not fit the others: {error}") from error
     return state

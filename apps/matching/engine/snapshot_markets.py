@@ -89,6 +89,7 @@ def _restore_market(state: State, row: Row, fees: dict[int, list[tuple[int, int]
         **dict(zip(_SETTINGS_COLUMNS, values, strict=True)),
         **rules,
     )
+    settings.check()
     market = Market(settings, state.assets[base_asset_id], state.assets[quote_asset_id])
     (
         market.state,

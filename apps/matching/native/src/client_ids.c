@@ -10,6 +10,11 @@
        As in the plain engine: an id used again while its older order is still in the ring has two records there, only the
        newer owner is found, and the older record leaves the ring at its turn. */
 #include "engine.h"
+#if defined(__x86_64__)
+#include <cpuid.h>
+#define KEEPS_AVX 0x06u
+#define KEEPS_AVX512 0xe6u
+#endif
 
 #define RING_CHUNK 4096u
 #define LATER 8
@@ -132,9 +137,16 @@ __attribute__((target("avx512vl"))) static void hash_four_avx512(Ahead *into[KEY
 #define TURN_24(value) TURN_BYTES(value, 3)
 #define TURN_16(value) TURN_BYTES(value, 2)
 __attribute__((target("avx2"))) static void hash_four_avx2(Ahead *into[KEYS_AT_ONCE]) { HASH_FOUR(into) }
+
+/* The processor has them, and the system keeps their registers. __builtin_cpu_supports would say the same, but zig's
+   linker cannot put its data into a library. */
 static HashFour *best_hash_four(void) {
-    if (__builtin_cpu_supports("avx512vl")) return hash_four_avx512;
-    return __builtin_cpu_supports("avx2") ? hash_four_avx2 : hash_four;
+    u32 a, b, c, d, kept, high;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE)) return hash_four;
+    __asm__ volatile("xgetbv" : "=a"(kept), "=d"(high) : "c"(0));
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return hash_four;
+    if ((kept & KEEPS_AVX512) == KEEPS_AVX512 && b & bit_AVX512F && b & bit_AVX512VL) return hash_four_avx512;
+    return (kept & KEEPS_AVX) == KEEPS_AVX && b & bit_AVX2 ? hash_four_avx2 : hash_four;
 }
 #else
 static HashFour *best_hash_four(void) { return hash_four; }

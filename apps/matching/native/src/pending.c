@@ -51,6 +51,7 @@ void enter_pending(Engine *engine, u32 list_slot) {
         terms->waiting = 0;
         terms->queued_seq = seq; /* both were open before */
     }
+    if (!count) fail(engine, NBP_INVARIANT_BROKEN, "a list without open orders takes its turn");
     const u32 reason = pending_fault(engine, legs, count);
     if (reason) {
         refuse_pending(engine, list_slot, legs, count, reason);
