@@ -22,8 +22,9 @@ VIEWS = (
 
 
 def test_they_have_one_interface() -> None:
-    names = {name for name in dir(PlainEngine) if not name.startswith("_")}
-    assert names - {"HANDLERS"} == {name for name in dir(NativeEngine) if not name.startswith("_")} - {"memory_bytes"}
+    """The compiled one has more: what its memory is and takes."""
+    names = {name for name in dir(PlainEngine) if not name.startswith("_")} - {"HANDLERS"}
+    assert names <= set(dir(NativeEngine))
     assert set(VIEWS) < names
 
 
