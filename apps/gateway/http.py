@@ -43,13 +43,16 @@ async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) 
     headers: list[tuple[bytes, bytes]] = []
     try:
         call: Call | None = None
+        credential: Credential | None = None
         refused: ApiError | None = None
         try:
             endpoint = _route(gateway, scope)
-            call = await _read(gateway, endpoint, scope, receive, started_us)
+            sent, credential = await _read(gateway, endpoint, scope, receive, started_us)
+            values = params.read(endpoint.params, sent)
+            call = Call(endpoint=endpoint, values=values, credential=credential, received_ms=started_us // 1000)
         except ApiError as error:
             refused = error
-        await _admit(gateway, scope, call, started_us // 1000, headers)
+        await _admit(gateway, scope, call, credential, started_us // 1000, headers)
         if call is None:
             assert refused is not None, "there is a call or a refusal"
             raise refused
@@ -108,8 +111,10 @@ async def _read_body(receive: Receive) -> bytes:
         raise errors.request_too_slow() from error
 
 
-async def _read(gateway: "Gateway", endpoint: Endpoint, scope: Scope, receive: Receive, received_us: int) -> Call:
-    """Parse, authenticate, validate; in this order a caller without rights learns nothing about parameters."""
+async def _read(
+    gateway: "Gateway", endpoint: Endpoint, scope: Scope, receive: Receive, received_us: int
+) -> "tuple[dict[str, str], Credential | None]":
+    """The parameters and who sent them. A caller without rights learns nothing about parameters: validate later."""
     if not gateway.follower.started.is_set():
         raise errors.not_executed()
     query = scope["query_string"]
@@ -124,12 +129,7 @@ async def _read(gateway: "Gateway", endpoint: Endpoint, scope: Scope, receive: R
     credential: Credential | None = None
     if endpoint.security is not Security.NONE:
         credential = await _authenticate(gateway, endpoint, scope, query, body, sent, received_us)
-    return Call(
-        endpoint=endpoint,
-        values=params.read(endpoint.params, sent),
-        credential=credential,
-        received_ms=received_us // 1000,
-    )
+    return sent, credential
 
 
 async def _authenticate(
@@ -163,14 +163,18 @@ def address_of(scope: Scope) -> str:
 
 
 async def _admit(
-    gateway: "Gateway", scope: Scope, call: Call | None, received_ms: int, headers: list[tuple[bytes, bytes]]
-) -> None:
-    """Count the request and add the dialect's headers; 429 or 418 beyond a limit. One without a call counts 1."""
+    gateway: "Gateway", scope: Scope, call: Call | None, credential: "Credential | None", received_ms: int,
+    headers: list[tuple[bytes, bytes]],
+) -> None:  # fmt: skip
+    """Count the request and add the dialect's headers; 429 or 418 beyond a limit. One without a call counts 1.
+
+    `credential`: whose limits hold, also for a request that is refused.
+    """
     is_wallet = scope["path"].startswith("/sapi/")
     if call is None:
-        credential, orders, weight = None, None, 1
+        orders, weight = None, 1
     else:
-        credential, orders, weight = call.credential, call.endpoint.orders, call.endpoint.weight_of(call.values)
+        orders, weight = call.endpoint.orders, call.endpoint.weight_of(call.values)
     usage = await gateway.limits.admit(
         address_of(scope), weight, is_wallet=is_wallet, credential=credential, orders=orders
     )

@@ -252,6 +252,26 @@ def test_a_frozen_redis_edge_costs_a_moment_and_no_order_of_requests() -> None:
     asyncio.run(play())
 
 
+def test_a_connection_that_ends_changes_no_order_of_requests() -> None:
+    """The one before has not been told yet that redis-edge is away."""
+
+    async def play() -> None:
+        pipe = SilentPipe()
+        limits = Admission(pipe, FEW, 100)  # type: ignore[arg-type]
+        first = limits.admit("192.0.2.1", 20)
+        await asyncio.sleep(0)
+        assert len(pipe.answers) == 1
+        pipe.connected = False
+        second = limits.admit("192.0.2.1", 20)
+        await asyncio.sleep(0)
+        assert [first.result().weight, second.result().weight] == [20, 40]
+        pipe.answers[0].set_exception(CoreUnanswered())
+        await asyncio.sleep(0)
+        assert (await limits.admit("192.0.2.1", 20)).verdict == Verdict.WEIGHT
+
+    asyncio.run(play())
+
+
 # -- whose address it is ----------------------------------------------------------------------------------------------
 def test_forwarded_addresses_of_a_configured_proxy(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRUSTED_PROXIES", "127.0.0.1,10.0.0.0/8")
@@ -306,6 +326,26 @@ def test_the_demo_tier_has_more_and_follows_the_account(exchange: Exchange, alic
         wait_until(lambda: limit() == 100)
         accounts.update(tier=TradingAccount.Tier.DEMO)
         wait_until(lambda: limit() == 10_000)
+
+
+def test_what_is_wrong_with_a_signed_request_does_not_change_its_limits(exchange: Exchange, alice: Client) -> None:
+    """Its address has used more than everybody may, and less than the account's tier allows."""
+    with (
+        exchange.further_gateway(tiers={STANDARD: SMALL, "demo": SMALL.times(10)}) as thread,
+        Client(url(thread), alice.me, tidy=False) as client,
+        Socket(f"ws://127.0.0.1:{thread.port}/ws-api/v3") as socket,
+    ):
+        for _ in range(3):
+            client.ok("GET", "/api/v3/account")
+        wrong = {**GOOD, "price": "x"}
+        refused = client.signed("POST", ORDER, **wrong)
+        assert (refused.status_code, refused.json()["code"]) == (400, -1100)
+        sent = {**wrong, "apiKey": alice.me.api_key, "timestamp": int(time.time() * 1000)}
+        proof = alice.sign("&".join(f"{name}={value}" for name, value in sorted(sent.items())))
+        assert socket.ask("order.place", **sent, signature=proof)["error"]["code"] == -1100
+        # Without a valid signature nobody knows whose it is.
+        assert socket.ask("order.place", **sent, signature="0" * 64)["error"]["code"] == -1003
+        assert client.get("/api/v3/ping").status_code == 429
 
 
 def test_the_websocket_api_shows_them_in_its_answers(small: GatewayThread, alice: Client) -> None:

@@ -208,3 +208,18 @@ def test_a_revoked_key_ends_its_session(exchange: Exchange, alice: Client, signe
         return answer.status_code == 401 and answer.json()["code"] == -2015
 
     wait_until(refused)
+
+
+def test_a_revoked_key_ends_what_it_shares_a_connection_with_and_no_other_key(
+    exchange: Exchange, alice: Client, signer: Callable[[Private], Signer]
+) -> None:
+    owner, reader = signer(Ed25519PrivateKey.generate()), signer(Ed25519PrivateKey.generate())
+    with Socket(f"{exchange.ws_url}/ws-api/v3") as socket:
+        assert socket.ask("session.logon", **owner.frame())["status"] == 200
+        assert socket.ask("userDataStream.subscribe.signature", **reader.frame())["status"] == 200
+        revoke_api_key(account_id=alice.me.account_id, key_id=reader.key_id)
+        assert socket.closed_with(20) == 4001
+    with Socket(f"{exchange.ws_url}/ws-api/v3") as socket:
+        assert socket.ask("account.status", **reader.frame())["error"]["code"] == -2015
+        assert socket.ask("session.logon", **owner.frame())["status"] == 200
+        assert socket.ask("account.status")["status"] == 200

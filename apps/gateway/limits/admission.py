@@ -124,7 +124,10 @@ class Admission:
         batch, self._batch = self._batch, None
         assert batch is not None, "a flush is planned only with a batch"
         if not self._pipe.connected or self._is_late:
-            self._decide(batch)
+            # The connection may have ended just now, and those before have not been told yet.
+            for each in (*self._sent, batch):
+                if each.is_open:
+                    self._decide(each)
             return
         self._sent.append(batch)
         answer = self._pipe.execute("EVALSHA", ADMIT_SHA, 0, _encode(batch.charges), self._violations_max)

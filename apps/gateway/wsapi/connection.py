@@ -103,19 +103,21 @@ class WsApiConnection(Revocable):
         try:
             handler = SESSION_METHODS.get(request.method)
             call: Call | None = None
+            credential: Credential | None = None
             refused: ApiError | None = None
             try:
                 shows, sent = self._shows_limits(sent)
                 if not self.gateway.follower.started.is_set():
                     raise errors.not_executed()
                 if endpoint is not None:
-                    call = await self._read(endpoint, sent, request.params, received_us)
+                    credential = await self._authorize(endpoint, request.params, received_us)
+                    call = _call(endpoint, sent, credential, received_us)
                 elif handler is None:
                     raise errors.unknown_ws_method()
             except ApiError as error:
                 refused = error
             weight = call.endpoint.weight_of(call.values) if call is not None else SESSION_WEIGHT if handler else 1
-            credential, orders = (call.credential, call.endpoint.orders) if call is not None else (None, None)
+            orders = call.endpoint.orders if call is not None else None
             usage = await self.gateway.limits.admit(self.address, weight, credential=credential, orders=orders)
             tier = self.gateway.limits.tier(credential)
             if shows:
@@ -158,19 +160,13 @@ class WsApiConnection(Revocable):
         """Do something once the answer of the request under way is queued. Call it without a wait in between."""
         self._after_answers.append(action)
 
-    async def _read(self, endpoint: Endpoint, sent: dict[str, str], signed: dict[str, str], received_us: int) -> Call:
-        """Authenticate and validate. `signed`: everything that was sent, as the signature covers it."""
-        credential: Credential | None = None
-        if endpoint.security is not Security.NONE:
-            credential = await self.authenticate(signed, received_us)
-            self.gateway.credentials.check(credential, endpoint)
-        plain = {name: text for name, text in sent.items() if name not in SECURITY_NAMES}
-        return Call(
-            endpoint=endpoint,
-            values=params.read(endpoint.params, plain),
-            credential=credential,
-            received_ms=received_us // 1000,
-        )
+    async def _authorize(self, endpoint: Endpoint, signed: dict[str, str], received_us: int) -> Credential | None:
+        """Who may do this; nobody where anybody may. `signed`: everything that was sent, as the signature covers it."""
+        if endpoint.security is Security.NONE:
+            return None
+        credential = await self.authenticate(signed, received_us)
+        self.gateway.credentials.check(credential, endpoint)
+        return credential
 
     # -- who is calling -----------------------------------------------------------------------------------------------
     async def authenticate(self, sent: dict[str, str], received_us: int) -> Credential:
@@ -226,8 +222,10 @@ class WsApiConnection(Revocable):
         self.gateway.credentials.follow(credential, self)
 
     def on_revoked(self) -> None:
-        if self.session is not None:
-            self.session.revoked = True
+        """The session ends with it, also where another key was revoked: a credential itself is not this connection's
+        to mark, since a key's is everybody's who uses the key.
+        """
+        self.log_off()
         self.socket.close(REVOKED, "The session or key was revoked.")
 
     def leave(self) -> None:
@@ -237,6 +235,17 @@ class WsApiConnection(Revocable):
         self.subscriptions.clear()
         for credential in self._followed.values():
             self.gateway.credentials.unfollow(credential, self)
+
+
+def _call(endpoint: Endpoint, sent: dict[str, str], credential: Credential | None, received_us: int) -> Call:
+    """Validate."""
+    plain = {name: text for name, text in sent.items() if name not in SECURITY_NAMES}
+    return Call(
+        endpoint=endpoint,
+        values=params.read(endpoint.params, plain),
+        credential=credential,
+        received_ms=received_us // 1000,
+    )
 
 
 async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,16 +1,19 @@
 """What run_archive writes and how far its cursors go; the archive as the log was."""
 
+from itertools import count
 from pathlib import Path
 
 import pytest
 
+from apps.common.clock import now_ms
 from apps.matching import snapshots
 from apps.matching.engine import RULES_VERSION
 from apps.orders.archive import policy
 from apps.orders.archive.process import READER_COMMANDS, READER_EVENTS
 from apps.orders.archive.reader import Archive
 from apps.streams.bus.base import START, EntryId
-from tests.orders.archive.logs import Archiving, Log, archived
+from apps.streams.bus.memory import MemoryBus
+from tests.orders.archive.logs import SHARD, Archiving, Log, archived
 from tests.orders.live import until
 
 
@@ -77,12 +80,19 @@ def test_commands_beyond_the_head_wait_until_they_are_final(log: Log, directory:
     assert log.bus.last_command() > covered
 
 
-def test_a_snapshot_of_another_log_says_nothing_about_what_is_final(log: Log, directory: Path, tmp_path: Path) -> None:
-    other = Log(log.snapshots_dir)
-    other.open()
-    other.tick(5)
+def test_a_snapshot_of_another_log_says_nothing_about_what_is_final(directory: Path, tmp_path: Path) -> None:
+    """The other one is the same but for its times, a millisecond later, and stands between this one's head and end."""
+    began_ms = now_ms()
+    log, other = (
+        Log(tmp_path / "snapshots", MemoryBus(SHARD, clock_ms=count(began_ms + later_ms).__next__))
+        for later_ms in (0, 1)
+    )
+    for each, ticks in ((other, 5), (log, 9)):
+        each.open()
+        each.tick(ticks)
     other.snapshot()
-    log.tick(5)
+    assert other.position.seq == log.position.seq
+    assert log.bus.head().cmd < other.position.last_cmd < log.bus.last_command()
     archived(log, directory)
     assert Archive(directory).end().cmd == log.bus.head().cmd
 
