@@ -23,7 +23,7 @@ P99_TARGET_US: Final = 2.0
 def engine_calls() -> Iterator[Row]:
     if "native" not in measured():
         return
-    program = build.program(SOURCE, options=[*build.FAST, "-Wno-error"])
+    program = build.program(SOURCE, options=build.FAST)
     for name in SHAPES:
         work = frames(name, COUNT if name == "deep" else 2 * COUNT_LATENCY)
         filled = min(SHAPES[name].prefill, int(work.count * SHAPES[name].prefill_share))

@@ -40,7 +40,7 @@ static void refuse_pending(Engine *engine, u32 list_slot, const Incoming *legs, 
 
 void enter_pending(Engine *engine, u32 list_slot) {
     OrderList *list = list_at(engine, list_slot);
-    Incoming legs[3];
+    Incoming legs[3] = {0}; /* the compiler does not see that one is pending at least */
     u32 count = 0;
     u64 seq = 0;
     for (u32 place = 0; place < list->count; place++) {
