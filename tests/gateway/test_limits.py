@@ -44,9 +44,17 @@ def forgotten(exchange: Exchange) -> Iterator[None]:
         forget()
 
 
+def settle_in(thread: GatewayThread) -> None:
+    """Until it counts with the others, and has seen the engine alive: before that it takes no orders."""
+    gateway = thread.gateway
+    assert gateway is not None
+    wait_until(lambda: gateway.edge_pipe.connected and gateway.monitor.alive())
+
+
 @pytest.fixture
 def small(exchange: Exchange) -> Iterator[GatewayThread]:
     with exchange.further_gateway(tiers=FEW, violations_max=10) as thread:
+        settle_in(thread)
         yield thread
 
 
@@ -149,6 +157,8 @@ def test_two_gateways_share_one_limit(exchange: Exchange, monkeypatch: pytest.Mo
         exchange.further_gateway(tiers=FEW, violations_max=1000) as first,
         exchange.further_gateway(tiers=FEW, violations_max=1000) as second,
     ):
+        settle_in(first)
+        settle_in(second)
 
         def ask(number: int) -> int:
             return httpx.get(f"{url((first, second)[number % 2])}/api/v3/ping", timeout=60).status_code
@@ -162,7 +172,6 @@ def test_requests_of_one_tick_are_one_call(exchange: Exchange, small: GatewayThr
     """And their verdicts come in their order."""
     gateway = small.gateway
     assert gateway is not None
-    wait_until(lambda: gateway.edge_pipe.connected)
     calls: list[Any] = []
     execute = gateway.edge_pipe.execute
 
@@ -335,6 +344,7 @@ def test_what_is_wrong_with_a_signed_request_does_not_change_its_limits(exchange
         Client(url(thread), alice.me, tidy=False) as client,
         Socket(f"ws://127.0.0.1:{thread.port}/ws-api/v3") as socket,
     ):
+        settle_in(thread)
         for _ in range(3):
             client.ok("GET", "/api/v3/account")
         wrong = {**GOOD, "price": "x"}
