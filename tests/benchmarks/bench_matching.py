@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from apps.streams.bus.base import EntryId
 from apps.streams.bus.errors import BusAway
 from apps.streams.bus.redis import RedisBus
@@ -139,8 +141,12 @@ class Machine:
     def close(self) -> None:
         for process in (self._standby, self._worker):
             if process is not None:
+                writers = psutil.Process(process.pid).children() if process.poll() is None else []
                 process.kill()
                 process.wait()
+                for writer in writers:  # of a snapshot; it would go on writing into the directory
+                    writer.kill()
+                psutil.wait_procs(writers)
         self.bus.close()
         self._redis.kill()
         self._redis.wait()
