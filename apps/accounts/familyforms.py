@@ -1,47 +1,20 @@
-"""Staff forms of families and allocation rules. Each first asks the service, in a transaction that is rolled back."""
+"""Staff forms of families and allocation rules."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django import forms
-from django.db import transaction
 
 from apps.accounts.models import AllocationChange, AllocationRule, FamilyChange
 from apps.accounts.services.allocations import set_allocation_rule
 from apps.accounts.services.families import change_family
-from apps.common.errors import DomainError
+from apps.outbox.forms import AskingForm
 from apps.outbox.policy import REASON_LENGTH_MAX
 
-REQUESTED_BY_FORM = "form check, rolled back"
 NUMBER_LENGTH_MAX = 18
 
 
-class RequestForm(forms.ModelForm):  # type: ignore[type-arg]
-    """`request` calls the service; what it would refuse is said beside the fields."""
-
+class RequestForm(AskingForm, forms.ModelForm):  # type: ignore[type-arg]
     reason = forms.CharField(max_length=REASON_LENGTH_MAX, help_text="Why. Kept with the change, with your name.")
-
-    def request(self, requested_by: str) -> Any:
-        raise NotImplementedError
-
-    def clean(self) -> dict[str, Any]:
-        cleaned: dict[str, Any] = super().clean() or {}
-        if not self.errors:
-            self.cleaned_data = cleaned
-            refusal = _refusal_of(lambda: self.request(REQUESTED_BY_FORM))
-            if refusal:
-                self.add_error(None, refusal)
-        return cleaned
-
-
-def _refusal_of(call: Callable[[], object]) -> str | None:
-    try:
-        with transaction.atomic():
-            call()
-            transaction.set_rollback(True)
-    except DomainError as error:
-        return error.message
-    return None
 
 
 class FamilyForm(RequestForm):

@@ -23,7 +23,7 @@ from apps.markets.models import (
     MarketStateChange,
 )
 from apps.markets.selectors import markets_of_class, moved_by, not_moved_by
-from apps.markets.services import MarketAction, create_asset, set_market_state
+from apps.markets.services import MarketAction, set_market_state
 from apps.outbox.admin import ReasonActionForm, RequestAdmin, staff_name, tell_answers
 
 
@@ -52,7 +52,7 @@ class AssetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def save_model(self, request: HttpRequest, obj: Asset, form: Any, change: bool) -> None:
         if not change:
-            obj.pk = create_asset(code=obj.code, name=obj.name, asset_class=obj.asset_class).pk
+            obj.pk = form.request(staff_name(request)).pk
             return
         asked = [(f"Class of {obj.code}", each) for each in form.request(staff_name(request))]
         transaction.on_commit(lambda: tell_answers(request, asked))
@@ -115,7 +115,7 @@ class MarketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             asked = [(f"Settings of {obj}", form.request(staff_name(request)))]
             transaction.on_commit(lambda: tell_answers(request, asked))
         else:
-            made = form.create(staff_name(request))
+            made = form.request(staff_name(request))
             obj.pk, obj.symbol = made.pk, made.symbol
 
     def response_change(self, request: HttpRequest, obj: Market) -> HttpResponse:

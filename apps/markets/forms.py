@@ -1,13 +1,10 @@
-"""Staff forms. Each first asks the service whether it would agree, in a transaction that is rolled back."""
+"""Staff forms of assets, classes and markets."""
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from django import forms
-from django.db import transaction
 
-from apps.common.errors import DomainError
 from apps.markets.models import Asset, AssetClassChange, ClassStateChange, Market, MarketSettingsChange
 from apps.markets.selectors import asset_classes
 from apps.markets.services import (
@@ -21,41 +18,24 @@ from apps.markets.services import (
     set_class_state,
 )
 from apps.markets.services.states import STATE_OF_ACTION
+from apps.outbox.forms import AskingForm
 from apps.outbox.policy import REASON_LENGTH_MAX
 
 TERMS = MarketTerms.__struct_fields__
-REQUESTED_BY_FORM = "form check, rolled back"
 UNCHOSEN = ("", "---------")
 
 
-def refusal_of(call: Callable[[], object]) -> str | None:
-    """Why the service would refuse, None where it would not. Nothing it does stays."""
-    try:
-        with transaction.atomic():
-            call()
-            transaction.set_rollback(True)
-    except DomainError as error:
-        return error.message
-    return None
-
-
-class AssetForm(forms.ModelForm):  # type: ignore[type-arg]
+class AssetForm(AskingForm, forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Asset
         fields = ("code", "name", "asset_class")
 
-    def clean(self) -> dict[str, Any]:
-        cleaned: dict[str, Any] = super().clean() or {}
-        if not self.errors:
-            refusal = refusal_of(
-                lambda: create_asset(code=cleaned["code"], name=cleaned["name"], asset_class=cleaned["asset_class"])
-            )
-            if refusal:
-                self.add_error(None, refusal)
-        return cleaned
+    def request(self, requested_by: str) -> Asset:
+        """An asset keeps nobody's name: its row is what the engine is told."""
+        return create_asset(**{name: self.cleaned_data[name] for name in ("code", "name", "asset_class")})
 
 
-class ReasonedForm(forms.ModelForm):  # type: ignore[type-arg]
+class ReasonedForm(AskingForm, forms.ModelForm):  # type: ignore[type-arg]
     reason = forms.CharField(max_length=REASON_LENGTH_MAX, help_text="Why. Kept with the change, with your name.")
 
 
@@ -64,16 +44,8 @@ class AssetClassForm(ReasonedForm):
         model = Asset
         fields = ("asset_class", "reason")
 
-    def clean(self) -> dict[str, Any]:
-        cleaned: dict[str, Any] = super().clean() or {}
-        if not self.errors:
-            refusal = refusal_of(lambda: self.request(REQUESTED_BY_FORM, cleaned))
-            if refusal:
-                self.add_error(None, refusal)
-        return cleaned
-
-    def request(self, requested_by: str, cleaned: dict[str, Any] | None = None) -> list[AssetClassChange]:
-        values = cleaned or self.cleaned_data
+    def request(self, requested_by: str) -> list[AssetClassChange]:
+        values = self.cleaned_data
         return change_asset_class(
             code=self.instance.code,
             asset_class=values["asset_class"],
@@ -82,7 +54,7 @@ class AssetClassForm(ReasonedForm):
         )
 
 
-class ClassStateForm(forms.Form):
+class ClassStateForm(AskingForm, forms.Form):
     """Which class, to which state, why."""
 
     asset_class = forms.ChoiceField(label="Class")
@@ -104,16 +76,8 @@ class ClassStateForm(forms.Form):
         classes = [UNCHOSEN, *((each, each) for each in asset_classes())]
         self.fields["asset_class"].choices = classes  # type: ignore[attr-defined]
 
-    def clean(self) -> dict[str, Any]:
-        cleaned: dict[str, Any] = super().clean() or {}
-        if not self.errors:
-            refusal = refusal_of(lambda: self.request(REQUESTED_BY_FORM, cleaned))
-            if refusal:
-                self.add_error(None, refusal)
-        return cleaned
-
-    def request(self, requested_by: str, cleaned: dict[str, Any] | None = None) -> list[ClassStateChange]:
-        values = cleaned or self.cleaned_data
+    def request(self, requested_by: str) -> list[ClassStateChange]:
+        values = self.cleaned_data
         return set_class_state(
             asset_class=values["asset_class"],
             action=MarketAction(values["action"]),
@@ -133,20 +97,16 @@ class NewMarketForm(ReasonedForm):
         fields = ("base_asset", "quote_asset", *TERMS, "reason")
 
     def clean(self) -> dict[str, Any]:
-        cleaned: dict[str, Any] = super().clean() or {}
         if not self.errors:
             try:
-                cleaned["terms"] = msgspec.convert({name: _value(cleaned, name) for name in TERMS}, MarketTerms)
+                values = {name: _value(self.cleaned_data, name) for name in TERMS}
+                self.cleaned_data["terms"] = msgspec.convert(values, MarketTerms)
             except msgspec.ValidationError as error:
                 self.add_error(None, str(error))
-            else:
-                refusal = refusal_of(lambda: self.create(REQUESTED_BY_FORM, cleaned))
-                if refusal:
-                    self.add_error(None, refusal)
-        return cleaned
+        return super().clean()
 
-    def create(self, requested_by: str, cleaned: dict[str, Any] | None = None) -> Market:
-        values = cleaned or self.cleaned_data
+    def request(self, requested_by: str) -> Market:
+        values = self.cleaned_data
         return create_market(
             base=values["base_asset"].code,
             quote=values["quote_asset"].code,
@@ -161,17 +121,9 @@ class MarketSettingsForm(ReasonedForm):
         model = Market
         fields = (*TERMS, "reason")
 
-    def clean(self) -> dict[str, Any]:
-        cleaned: dict[str, Any] = super().clean() or {}
-        if not self.errors:
-            refusal = refusal_of(lambda: self.request(REQUESTED_BY_FORM, cleaned))
-            if refusal:
-                self.add_error(None, refusal)
-        return cleaned
-
-    def request(self, requested_by: str, cleaned: dict[str, Any] | None = None) -> MarketSettingsChange:
+    def request(self, requested_by: str) -> MarketSettingsChange:
         """Ask for the changed settings."""
-        values = cleaned or self.cleaned_data
+        values = self.cleaned_data
         return change_market_settings(
             symbol=self.instance.symbol,
             changes={name: _value(values, name) for name in TERMS if name in self.changed_data},
