@@ -15,7 +15,7 @@ from redis.exceptions import RedisError, ResponseError
 from apps.gateway import errors
 from apps.gateway.core import CoreAway, CorePipe, CoreUnanswered
 from apps.gateway.metrics import REFUSED_ORDERS
-from apps.gateway.policy import CORE_POLL_S, CORE_SILENT_MAX_S, LEASE_GAP_MAX_S
+from apps.gateway.policy import CORE_POLL_S, CORE_SILENT_MAX_S, LEASE_GAP_MAX_S, POLL_AGE_MAX_S
 from apps.gateway.pressure import Limits, Pressure, Readings
 from apps.gateway.tail import EventTail
 from apps.streams.names import ShardKeys
@@ -32,7 +32,9 @@ class CoreMonitor:
         self._pipe = pipe
         self._tail = tail
         self._keys = keys
+        # When the last answered poll came back, and when one left that is not answered yet.
         self._polled_s = float("-inf")
+        self._asked_s: float | None = None
         self._lease_seen_s = float("-inf")
         # (time, head) of past polls that settlement has not reached yet, oldest first.
         self._unsettled: deque[tuple[float, int]] = deque()
@@ -45,17 +47,20 @@ class CoreMonitor:
         self.head = 0
         self.settled = 0
         self.readings = Readings()
+        self.started = asyncio.Event()
 
     async def run(self) -> None:
         polls = 0
         memory_percent = 0
         while True:
+            self._asked_s = time.monotonic()
             try:
                 if polls % MEMORY_EVERY == 0:
                     memory_percent = await self._memory()
                 await self._poll(memory_percent)
             except (CoreAway, CoreUnanswered, RedisError):
                 self._polled_s = float("-inf")
+                self._asked_s = None
             polls += 1
             await asyncio.sleep(CORE_POLL_S)
 
@@ -89,7 +94,8 @@ class CoreMonitor:
             events_behind_s=now - self._sought_s,
         )
         self.pressure.update(self.readings)
-        self._polled_s = now
+        self._polled_s, self._asked_s = now, None
+        self.started.set()
 
     async def _memory(self) -> int:
         """Used part of maxmemory in percent; 0 where no limit is set or INFO is not allowed to this user."""
@@ -108,11 +114,15 @@ class CoreMonitor:
         return time.monotonic() - self._unsettled[0][0] if self._unsettled else 0.0
 
     def alive(self) -> bool:
-        """An engine holds the lease or did a moment ago, and this process sees redis-core and the events."""
+        """An engine holds the lease or did a moment ago, and this process sees redis-core and the events.
+
+        A process that was itself held up (a busy machine) has polls that are late, and no reason to doubt redis-core.
+        """
         now = time.monotonic()
         return (
             (self.lease or now - self._lease_seen_s < LEASE_GAP_MAX_S)
-            and now - self._polled_s < CORE_SILENT_MAX_S
+            and now - self._polled_s < POLL_AGE_MAX_S
+            and (self._asked_s is None or now - self._asked_s < CORE_SILENT_MAX_S)
             and self._pipe.connected
             and self._tail.connected
         )

@@ -56,8 +56,12 @@ def _options(role: str, statement_timeout_ms: int) -> str:
 class Follower:
     """Keeps every `Followed` fresh; `run()` reconnects for ever."""
 
-    def __init__(self, dsn: str, role: str, channels: Sequence[str], followed: Sequence[Followed]) -> None:
+    def __init__(
+        self, dsn: str, role: str, channels: Sequence[str], followed: Sequence[Followed], pool: AsyncConnectionPool[Any]
+    ) -> None:
+        """`pool` is that of the reads: nothing counts as started before it has a connection."""
         self._dsn = dsn
+        self._pool = pool
         self._role = role
         self._channels = channels
         self._followed = followed
@@ -80,6 +84,9 @@ class Follower:
             await connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
         for rows in self._followed:
             await rows.start(connection)
+        # A request that came before the pool's first connection would be refused after POOL_TIMEOUT_S.
+        async with self._pool.connection():
+            pass
         self.refreshed_s = time.monotonic()
         self.started.set()
         while True:

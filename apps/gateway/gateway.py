@@ -83,6 +83,7 @@ class Gateway:
             config.database_role,
             (CREDENTIALS_CHANNEL, MARKETS_CHANNEL),
             (self.credentials, self.markets),
+            self.pool,
         )
         self.pipe = CorePipe(config.core_url, scripts=(APPEND_COMMANDS,))
         same = config.core_read_url == config.core_url
@@ -146,9 +147,10 @@ class Gateway:
         await self._stack.aclose()
 
     async def ready(self) -> None:
-        """Keys and markets are loaded and the events are followed."""
+        """Keys and markets are loaded, the events are followed, and it is known whether the engine takes orders."""
         await self.follower.started.wait()
         await self.tail.started.wait()
+        await self.monitor.started.wait()
 
     def health(self) -> tuple[bool, dict[str, Any]]:
         """Ready to serve: started, and what it follows was fresh moments ago. A stopped engine is not our illness."""
@@ -176,4 +178,4 @@ class Gateway:
 
     @property
     def started(self) -> bool:
-        return self.follower.started.is_set() and self.tail.started.is_set()
+        return all(part.started.is_set() for part in (self.follower, self.tail, self.monitor))

@@ -22,7 +22,11 @@ POOL_TIMEOUT_S: Final = 0.5
 
 # The limits of back-pressure are settings (nebannpet/settings/base.py).
 CORE_POLL_S: Final = 0.1
+# A poll unanswered for so long: redis-core is frozen or away.
 CORE_SILENT_MAX_S: Final = 1.0
+# An answered poll is believed for so long while this process itself comes to nothing; an order sent on an older one
+# could meet a worker that takes over and gives it back as stale (5 s).
+POLL_AGE_MAX_S: Final = 4.0
 CORE_CONNECT_TIMEOUT_S: Final = 2.0
 # A written command without an answer for so long, and the connection is given up: longer than a slow fsync, so that a
 # pause is waited out, and shorter than REPLY_TIMEOUT_S, so that the next try comes while clients still wait.

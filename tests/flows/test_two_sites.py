@@ -5,6 +5,7 @@ that of the chaos rig. docs/two-sites.md has the same steps for two hosts.
 """
 
 import contextlib
+import itertools
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -80,9 +81,17 @@ def place(stack: Stack, history: History, client_id: str, *, side: str) -> Opera
 
 
 def trade(stack: Stack, histories: Histories, prefix: str) -> None:
-    """Each account twice, so that each order but the first meets the one before; all must be acknowledged."""
+    """Each account twice, so that each order but the first meets the one before; all must be acknowledged.
+
+    As any client, it asks again where it is told that nothing happened (503): a busy machine is no fault.
+    """
+    deadline_s = time.monotonic() + 30
     for number, history in enumerate(histories.accounts * 2):
-        operation = place(stack, history, f"{prefix}-{number}", side=("BUY", "SELL")[number % 2])
+        for attempt in itertools.count():
+            operation = place(stack, history, f"{prefix}-{number}-{attempt}", side=("BUY", "SELL")[number % 2])
+            if operation.status != 503 or time.monotonic() > deadline_s:
+                break
+            time.sleep(0.1)
         assert operation.outcome is Outcome.OK, (operation.status, operation.body)
 
 

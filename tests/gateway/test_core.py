@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,37 @@ def test_lost_announcements_are_said_once_and_again_when_they_are_back(
     told = [line["event"] for line in lines]
     assert told[:2] == ["settlement announcements lost", "settlement announcements again"]
     assert len(told) <= 3, "and at most once more, when the server stopped"
+
+
+def test_a_process_that_was_held_up_does_not_doubt_redis_core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Late polls on a busy machine refuse no order; an unanswered one does, and so does a picture too old to act on."""
+    monkeypatch.setattr("apps.gateway.coremonitor.CORE_SILENT_MAX_S", 0.3)
+    keys = ShardKeys("spot")
+    with running_redis(tmp_path / "core") as server, server.client() as client:
+        client.set(keys.lease, "somebody")
+
+        async def run() -> None:
+            pipe, tail = CorePipe(server.url), EventTail(server.url, keys)
+            monitor = CoreMonitor(pipe, tail, keys, LIMITS)
+            tasks = [asyncio.create_task(part.run()) for part in (pipe, tail, monitor)]
+            assert not monitor.started.is_set()
+            assert not monitor.alive()
+            await monitor.started.wait()
+            await eventually(lambda: monitor.alive() and monitor._asked_s is None)
+            time.sleep(0.5)  # noqa: ASYNC251  the whole process
+            assert monitor.alive()
+            monkeypatch.setattr("apps.gateway.coremonitor.POLL_AGE_MAX_S", 0.5)
+            assert not monitor.alive()
+            monkeypatch.undo()
+            monkeypatch.setattr("apps.gateway.coremonitor.CORE_SILENT_MAX_S", 0.3)
+            with server.frozen():
+                await eventually(lambda: not monitor.alive())
+            await eventually(monitor.alive)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+        asyncio.run(run())
 
 
 def test_forgotten_scripts_cost_one_refusal(tmp_path: Path) -> None:
