@@ -38,7 +38,8 @@ SELECT k.id, k.public_key, k.secret_box, k.account_id, a.owner_id, k.can_read, k
 
 # Parameters: (last, last). Rows in version order:
 # (kind 'key' | 'ticket', id, public_key or NULL, account_id, user_id, can_read, can_trade, revoked, version, tier).
-# A row of kind 'ticket' appears only when that trading session is revoked: close its socket.
+# A row of kind 'ticket' appears when that trading session is revoked (close its socket) and when its account's tier
+# changes; its rights never do, and are FALSE here.
 CREDENTIAL_CHANGES_SQL: Final = """
 SELECT 'key' AS kind, k.id, k.public_key, k.account_id, a.owner_id AS user_id, k.can_read, k.can_trade,
        (k.revoked_at IS NOT NULL OR NOT u.is_active) AS revoked, k.version, a.tier
@@ -47,8 +48,9 @@ SELECT 'key' AS kind, k.id, k.public_key, k.account_id, a.owner_id AS user_id, k
   JOIN accounts_user u ON u.id = a.owner_id
  WHERE k.version > %s
 UNION ALL
-SELECT 'ticket', t.id, NULL, t.account_id, t.user_id, FALSE, FALSE, TRUE, t.version, ''
+SELECT 'ticket', t.id, NULL, t.account_id, t.user_id, FALSE, FALSE, t.revoked_at IS NOT NULL, t.version, a.tier
   FROM accounts_tradingticket t
- WHERE t.version > %s AND t.revoked_at IS NOT NULL
+  JOIN accounts_tradingaccount a ON a.id = t.account_id
+ WHERE t.version > %s
  ORDER BY version
 """

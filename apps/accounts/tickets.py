@@ -18,6 +18,9 @@ RETURNING id, account_id, user_id,
           (SELECT tier FROM accounts_tradingaccount a WHERE a.id = accounts_tradingticket.account_id)
 """
 
+# Parameter: the account's id. Returns its limits tier.
+TIER_SQL: Final = "SELECT tier FROM accounts_tradingaccount WHERE id = %s"
+
 
 def hash_ticket(ticket: str) -> bytes:
     """SHA-256 of the ticket text. A ticket has 256 random bits, so a plain hash cannot be searched."""

@@ -140,9 +140,7 @@ async def _authenticate(
     if not raw_key:
         raise errors.key_malformed()
     key = raw_key.decode("latin-1")
-    if not gateway.credentials.knows(key) and gateway.limits.is_exhausted(address_of(scope)):
-        # The verdict on this request is clear, so no query is spent on a key that may not exist.
-        raise errors.key_refused()
+    gateway.limits.check_before_signature(address_of(scope), knows_key=gateway.credentials.knows(key))
     credential = await gateway.credentials.find(key)
     if credential.revoked:
         raise errors.key_refused()

@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 import psycopg
 import structlog
@@ -17,7 +18,7 @@ from apps.accounts.credentials import API_KEY_SQL, CREDENTIAL_CHANGES_SQL, LATES
 from apps.accounts.errors import SecretUnreadable
 from apps.accounts.policy import API_KEY_LENGTH
 from apps.accounts.secrets import decrypt_secret
-from apps.accounts.tickets import CONSUME_TICKET_SQL, hash_ticket
+from apps.accounts.tickets import CONSUME_TICKET_SQL, TIER_SQL, hash_ticket
 from apps.gateway import errors
 from apps.gateway.policy import (
     KEY_CACHE_MAX,
@@ -44,7 +45,7 @@ class Revocable:
         raise NotImplementedError
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class Credential:
     """Who is calling: an API key, or a trading session opened by a ticket (without `api_key` and `verifier`)."""
 
@@ -80,6 +81,8 @@ class Credentials:
         # Revocations seen lately: one may be seen between a look-up and the follow() after it.
         self._revoked: OrderedDict[tuple[str, int], None] = OrderedDict()
         self._followers: dict[tuple[str, int], set[Revocable]] = {}
+        # Trading sessions by ticket id, as long as a connection holds them: their account's tier may change.
+        self._sessions: WeakValueDictionary[int, Credential] = WeakValueDictionary()
         self._version = 0
         self._fresh_s = float("-inf")
 
@@ -100,6 +103,9 @@ class Credentials:
             kind, row_id, public_key, account_id, user_id, can_read, can_trade, revoked, version, tier = row
             self._unknown.pop(public_key, None)
             known = self._keys.get(public_key) if kind == "key" else None
+            session = self._sessions.get(row_id) if kind == "ticket" else None
+            if session is not None:
+                session.tier = tier
             if known is not None:
                 known.account_id, known.user_id = account_id, user_id
                 known.can_read, known.can_trade, known.revoked = can_read, can_trade, revoked
@@ -176,16 +182,23 @@ class Credentials:
 
     async def consume_ticket(self, ticket: str) -> Credential:
         """Open a trading session by its one-use ticket; -2015 for any other text, 503 without PostgreSQL."""
+        version_before = self._version
         try:
             async with self._pool.connection() as connection:
                 cursor = await connection.execute(CONSUME_TICKET_SQL, (hash_ticket(ticket),))
                 row = await cursor.fetchone()
+                if row is None:
+                    raise errors.key_refused()
+                ticket_id, account_id, user_id, tier = row
+                session = Credential("ticket", ticket_id, account_id, user_id, can_read=True, can_trade=True, tier=tier)
+                self._sessions[ticket_id] = session
+                if version_before != self._version:
+                    # A change that was applied before this session was known may have been its account's.
+                    cursor = await connection.execute(TIER_SQL, (account_id,))
+                    [session.tier] = await cursor.fetchone() or (tier,)
         except (psycopg.Error, PoolTimeout) as error:
             raise errors.not_executed() from error
-        if row is None:
-            raise errors.key_refused()
-        ticket_id, account_id, user_id, tier = row
-        return Credential("ticket", ticket_id, account_id, user_id, can_read=True, can_trade=True, tier=tier)
+        return session
 
     # -- who must be told ---------------------------------------------------------------------------------------------
     def follow(self, credential: Credential, follower: Revocable) -> None:

@@ -10,9 +10,10 @@ from apps.gateway.params import Amount, Integer
 from apps.gateway.registry import Endpoint, load
 from tests.gateway.client import Client
 from tests.gateway.exchange import Exchange
+from tests.gateway.sessions import new_session, ticket_of
 from tests.gateway.sockets import Socket
 from tests.gateway.test_bad_numbers import BAD_AMOUNTS, BAD_INTEGERS, TOO_PRECISE, empty, parameters
-from tests.gateway.test_wsapi import new_session, open_socket, ticket_of
+from tests.gateway.test_wsapi import open_socket
 
 # JSON texts that are valid JSON (or accepted by Python's parser) and no valid number of ours.
 LITERALS = [

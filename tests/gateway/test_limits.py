@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import pytest
 import redis
+from django.utils import timezone
 
-from apps.accounts.models import TradingAccount
+from apps.accounts.models import ApiKey, TradingAccount
 from apps.gateway.core import CoreUnanswered
 from apps.gateway.limits import admission
 from apps.gateway.limits.admission import LOOK_S, LOOKS_MAX, Admission
@@ -18,6 +19,7 @@ from apps.gateway.limits.counting import Usage, Verdict
 from apps.gateway.limits.tiers import STANDARD, Tier, tiers
 from tests.gateway.client import LIMIT, Client
 from tests.gateway.exchange import Exchange, GatewayThread, wait_until
+from tests.gateway.sessions import new_session, ticket_of
 from tests.gateway.sockets import Socket
 
 SMALL = Tier(
@@ -281,6 +283,60 @@ def test_a_connection_that_ends_changes_no_order_of_requests() -> None:
     asyncio.run(play())
 
 
+@pytest.mark.parametrize("answer", [b"", b"\xc1", None, 7, b"\x92\x01\x90"])
+def test_an_answer_that_is_no_verdict_leaves_nobody_waiting(answer: Any) -> None:
+    """Garbage, or verdicts of other requests: this process decides, and asks again next time."""
+
+    async def play() -> None:
+        pipe = SilentPipe()
+        limits = Admission(pipe, FEW, 100)  # type: ignore[arg-type]
+        for number in (1, 2):
+            waiting = limits.admit("192.0.2.1", 20)
+            await asyncio.sleep(0)
+            assert len(pipe.answers) == number
+            pipe.answers[-1].set_result(answer)
+            async with asyncio.timeout(30):
+                assert (await waiting).weight == 20 * number
+
+    asyncio.run(play())
+
+
+def test_a_banned_address_costs_no_signature_check(
+    exchange: Exchange, small: GatewayThread, alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key is known and would be checked; the verdict comes first, over both doors."""
+    gateway = small.gateway
+    assert gateway is not None
+    checked: list[bytes] = []
+    alice.tidy = False
+    with Client(url(small), alice.me, tidy=False) as client, Socket(f"ws://127.0.0.1:{small.port}/ws-api/v3") as socket:
+        client.ok("GET", "/api/v3/account")
+        while client.get("/api/v3/exchangeInfo").status_code != 418:
+            pass
+        key = gateway.credentials._keys[alice.me.api_key]
+
+        class Watched:
+            def matches(self, message: bytes, signature: str) -> bool:
+                checked.append(message)
+                return True
+
+        monkeypatch.setattr(key, "verifier", Watched())
+        sent = {"apiKey": alice.me.api_key, "timestamp": int(time.time() * 1000), "signature": "0" * 64}
+        refused = client.signed("GET", "/api/v3/account")
+        assert (refused.status_code, refused.json()["code"]) == (418, -1003)
+        assert int(refused.headers["retry-after"]) > 60
+        answer = socket.ask("account.status", **sent)
+        assert (answer["status"], answer["error"]["code"]) == (418, -1003)
+        assert socket.ask("userDataStream.subscribe.signature", **sent)["status"] == 418
+        assert checked == []
+        # A ban that redis-edge has forgotten is over with the next request.
+        with redis.Redis.from_url(exchange.edge_url) as edge:
+            edge.delete("limits:ip:127.0.0.1")
+        assert client.get("/api/v3/ping").status_code == 200
+        assert client.signed("GET", "/api/v3/account").status_code == 200
+        assert len(checked) == 1
+
+
 # -- whose address it is ----------------------------------------------------------------------------------------------
 def test_forwarded_addresses_of_a_configured_proxy(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRUSTED_PROXIES", "127.0.0.1,10.0.0.0/8")
@@ -335,6 +391,28 @@ def test_the_demo_tier_has_more_and_follows_the_account(exchange: Exchange, alic
         wait_until(lambda: limit() == 100)
         accounts.update(tier=TradingAccount.Tier.DEMO)
         wait_until(lambda: limit() == 10_000)
+
+
+def test_a_new_tier_reaches_an_open_session(exchange: Exchange, alice: Client) -> None:
+    """Of an account without any key, so that nothing but its session can be told."""
+    ApiKey.objects.filter(account_id=alice.me.account_id).update(revoked_at=timezone.now())
+    alice.tidy = False
+    accounts = TradingAccount.objects.filter(pk=alice.me.account_id)
+    session_key = new_session(alice.me.account_id)
+    with exchange.further_gateway(tiers=tiers(1)) as thread:
+        settle_in(thread)
+        with Socket(f"ws://127.0.0.1:{thread.port}/ws-api/v3", origin=url(thread)) as page:
+            assert page.ask("session.logon", ticket=ticket_of(alice, session_key))["status"] == 200
+
+            def limit() -> int:
+                rows: list[dict[str, int]] = page.ask("account.rateLimits.orders")["result"]
+                return rows[0]["limit"]
+
+            assert limit() == 10_000
+            accounts.update(tier=TradingAccount.Tier.STANDARD)
+            wait_until(lambda: limit() == 100)
+            accounts.update(tier=TradingAccount.Tier.DEMO)
+            wait_until(lambda: limit() == 10_000)
 
 
 def test_what_is_wrong_with_a_signed_request_does_not_change_its_limits(exchange: Exchange, alice: Client) -> None:

@@ -220,7 +220,8 @@ def test_the_engine_has_the_same_texts(exchange: Exchange, alice: Client) -> Non
 
 
 def test_user_data_tells_of_the_trigger(exchange: Exchange, alice: Client, bob: Client, carol: Client) -> None:
-    from tests.gateway.test_wsapi import new_session, open_socket, ticket_of
+    from tests.gateway.sessions import new_session, ticket_of
+    from tests.gateway.test_wsapi import open_socket
 
     with open_socket(exchange, origin=exchange.base_url) as page:
         page.ask("session.logon", ticket=ticket_of(alice, new_session(alice.me.account_id)))

@@ -16,9 +16,8 @@ from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 from websockets.exceptions import ConnectionClosed
 
-from apps.accounts.models import ApiKey, User
+from apps.accounts.models import ApiKey
 from apps.accounts.services.api_keys import revoke_api_key
-from apps.accounts.services.tickets import issue_ticket
 from apps.gateway.keys import Credential
 from apps.gateway.socket import Socket as GatewaySocket
 from apps.gateway.wsapi.connection import WsApiConnection
@@ -26,24 +25,11 @@ from apps.ledger.services import credit
 from apps.markets.models import Asset
 from tests.gateway.client import LIMIT, Client
 from tests.gateway.exchange import Exchange, wait_until
+from tests.gateway.sessions import new_session, ticket_of
 from tests.gateway.sockets import Socket
 
 REPORT_KEYS = [*"eEscSofqpPFgCxXrilzLnNTtIwmMOZYQWV"]
 GOOD: dict[str, Any] = {**LIMIT, "side": "BUY", "price": "40000", "quantity": "0.1"}
-
-
-def new_session(account_id: int) -> str:
-    """A site session of the account's owner, as a log-in makes it."""
-    session = SessionStore()
-    session["_auth_user_id"] = str(User.objects.get(trading_accounts=account_id).pk)
-    session.create()
-    assert session.session_key is not None
-    return str(session.session_key)
-
-
-def ticket_of(client: Client, session_key: str) -> str:
-    user = User.objects.get(trading_accounts=client.me.account_id)
-    return issue_ticket(user_id=user.pk, session_key=session_key)
 
 
 def open_socket(exchange: Exchange, **options: Any) -> Socket:

@@ -67,6 +67,19 @@ class _Batch:
                 verdict.set_result(usage)
 
 
+def _told(answer: Any, batch: _Batch) -> tuple[int, list[Usage]] | None:
+    """Server time and a verdict for each request; None where the answer is something else."""
+    try:
+        time_ms, usages = _decode(answer)
+    except (msgspec.MsgspecError, TypeError) as error:
+        log.error("redis-edge answered what is no verdict", error=str(error))
+        return None
+    if len(usages) != len(batch.charges):
+        log.error("redis-edge answered for other requests", asked=len(batch.charges), answered=len(usages))
+        return None
+    return time_ms, usages
+
+
 class Admission:
     """`pipe`: a connection to redis-edge that has loaded script.ADMIT."""
 
@@ -116,9 +129,16 @@ class Admission:
         self._batch.verdicts.append(verdict)
         return verdict
 
-    def is_exhausted(self, address: str) -> bool:
-        """Whether a caller without a known key need not be looked up, because the verdict is clear."""
-        return self._counts.is_exhausted(counted_address(address), self.standard.weight_per_minute, now_ms())
+    def check_before_signature(self, address: str, *, knows_key: bool) -> None:
+        """Raise where the verdict on a signed request is clear already, as far as this process knows: neither a query
+        nor a signature check is spent on it. The request is admitted all the same, which corrects what is known.
+        """
+        counted, now = counted_address(address), now_ms()
+        until_ms = self._counts.banned_until_ms(counted)
+        if until_ms > now:
+            raise errors.banned(until_ms, wait_s(until_ms, now))
+        if not knows_key and self._counts.is_exhausted(counted, self.standard.weight_per_minute, now):
+            raise errors.key_refused()
 
     def _flush(self) -> None:
         batch, self._batch = self._batch, None
@@ -140,8 +160,9 @@ class Admission:
         batch = self._sent.popleft()
         self._is_late = False
         error = answer.exception()
-        if error is None:
-            time_ms, usages = _decode(answer.result())
+        told = _told(answer.result(), batch) if error is None else None
+        if told is not None:
+            time_ms, usages = told
             for charge, usage in zip(batch.charges, usages, strict=True):
                 self._counts.learn(charge, usage, time_ms)
             self._say(alone=False)
@@ -175,20 +196,25 @@ class Admission:
                 log.info("requests are counted in redis-edge again")
 
 
+def wait_s(until_ms: int, at_ms: int) -> int:
+    """Whole seconds from `at_ms` until then, at least one."""
+    return max(-(-(until_ms - at_ms) // 1000), 1)
+
+
 def refuse(usage: Usage, tier: Tier, *, is_wallet: bool, at_ms: int) -> errors.ApiError:
     """The error of a request that was not admitted."""
-    verdict, wait_s = Verdict(usage.verdict), max(-(-(usage.until_ms - at_ms) // 1000), 1)
+    verdict, wait = Verdict(usage.verdict), wait_s(usage.until_ms, at_ms)
     LIMITED.labels(verdict.name.lower()).inc()
     match verdict:
         case Verdict.BANNED:
-            return errors.banned(usage.until_ms, wait_s)
+            return errors.banned(usage.until_ms, wait)
         case Verdict.WEIGHT:
             limit = tier.wallet_weight_per_minute if is_wallet else tier.weight_per_minute
-            return errors.too_much_weight(limit, usage.until_ms, wait_s)
+            return errors.too_much_weight(limit, usage.until_ms, wait)
         case Verdict.REQUESTS:
-            return errors.too_many_raw_requests(tier.requests_per_5_minutes, usage.until_ms, wait_s)
+            return errors.too_many_raw_requests(tier.requests_per_5_minutes, usage.until_ms, wait)
         case Verdict.ORDERS_10_S:
-            return errors.too_many_orders(tier.orders_per_10_s, "10 SECOND", usage.until_ms, wait_s)
+            return errors.too_many_orders(tier.orders_per_10_s, "10 SECOND", usage.until_ms, wait)
         case Verdict.ORDERS_DAY:
-            return errors.too_many_orders(tier.orders_per_day, "DAY", usage.until_ms, wait_s)
+            return errors.too_many_orders(tier.orders_per_day, "DAY", usage.until_ms, wait)
     raise AssertionError("an admitted request is not refused")

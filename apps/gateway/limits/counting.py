@@ -156,8 +156,8 @@ class Counts:
             address.wallet = usage.weight
         else:
             address.weight = usage.weight
-        if usage.verdict == Verdict.BANNED:
-            address.banned_until_ms = usage.until_ms
+        # Where redis-edge has forgotten a ban, there is none any more.
+        address.banned_until_ms = usage.until_ms if usage.verdict == Verdict.BANNED else 0
         if charge.account_id:
             account = self._account(charge.account_id, now_ms)
             account.orders_10_s, account.orders_day = usage.orders_10_s, usage.orders_day
@@ -169,6 +169,11 @@ class Counts:
             return False
         known.at(now_ms)
         return known.banned_until_ms > now_ms or known.weight >= weight_max
+
+    def banned_until_ms(self, address: str) -> int:
+        """The end of its last ban, 0 without one."""
+        known = self._addresses.get(address)
+        return 0 if known is None else known.banned_until_ms
 
     def _address(self, name: str, now_ms: int) -> _Address:
         found = self._addresses.pop(name, None) or _Address()

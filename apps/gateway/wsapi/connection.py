@@ -183,9 +183,8 @@ class WsApiConnection(Revocable):
         for name in ("apiKey", "signature"):
             if not sent.get(name):
                 raise errors.missing(name)
-        if not self.gateway.credentials.knows(sent["apiKey"]) and self.gateway.limits.is_exhausted(self.address):
-            # The verdict on this request is clear, so no query is spent on a key that may not exist.
-            raise errors.key_refused()
+        known = self.gateway.credentials.knows(sent["apiKey"])
+        self.gateway.limits.check_before_signature(self.address, knows_key=known)
         credential = await self.gateway.credentials.find(sent["apiKey"])
         if credential.revoked:
             raise errors.key_refused()
