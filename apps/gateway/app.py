@@ -1,11 +1,15 @@
 """The ASGI application: trading paths here, everything else on to the site (architecture.md section 2)."""
 
+from collections import Counter
 from typing import Final
 
-from apps.gateway import http
+from apps.common.clock import now_ms
+from apps.gateway import errors, handshake, http
 from apps.gateway.asgi import Receive, Scope, Send
+from apps.gateway.errors import ApiError
 from apps.gateway.gateway import Gateway
-from apps.gateway.policy import CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS_MAX
+from apps.gateway.limits.admission import refuse
+from apps.gateway.policy import CONNECTION_WEIGHT, CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS_MAX
 from apps.gateway.registry import API_PREFIXES, SITE_API_PREFIXES
 from apps.gateway.streams import connection as streams
 from apps.gateway.wsapi import connection as wsapi
@@ -16,7 +20,7 @@ WS_API: Final = "/ws-api/v3"
 class GatewayApp:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._sockets: dict[str, int] = {}
+        self._sockets: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
@@ -37,13 +41,12 @@ class GatewayApp:
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Streams and WebSocket API, within the numbers of connections that one process and one address may have."""
         address = http.address_of(scope)
-        of_address = self._sockets.get(address, 0)
-        if of_address >= CONNECTIONS_PER_ADDRESS_MAX or sum(self._sockets.values()) >= CONNECTIONS_MAX:
-            await receive()
-            await send({"type": "websocket.http.response.start", "status": 429, "headers": [(b"retry-after", b"5")]})
-            await send({"type": "websocket.http.response.body", "body": b""})
+        try:
+            await self._admit(address)
+        except ApiError as error:
+            await handshake.refuse(receive, send, error)
             return
-        self._sockets[address] = of_address + 1
+        self._sockets[address] += 1
         try:
             serve = wsapi.serve if scope["path"] == WS_API else streams.serve
             await serve(self._gateway, scope, receive, send)
@@ -51,6 +54,17 @@ class GatewayApp:
             self._sockets[address] -= 1
             if not self._sockets[address]:
                 del self._sockets[address]
+
+    async def _admit(self, address: str) -> None:
+        """Opening a connection counts like a request. Raises what refuses it."""
+        limits = self._gateway.limits
+        usage = await limits.admit(address, CONNECTION_WEIGHT)
+        if usage.verdict:
+            raise refuse(usage, limits.standard, is_wallet=False, at_ms=now_ms())
+        if self._sockets[address] >= CONNECTIONS_PER_ADDRESS_MAX:
+            raise errors.too_many_connections(CONNECTIONS_PER_ADDRESS_MAX)
+        if self._sockets.total() >= CONNECTIONS_MAX:
+            raise errors.not_executed()
 
 
 def is_api_path(path: str) -> bool:

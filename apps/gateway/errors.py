@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from apps.common.errors import DomainError
-from apps.gateway.policy import RECV_WINDOW_MAX_MS, RETRY_AFTER_S
+from apps.gateway.policy import CONNECT_AGAIN_S, RECV_WINDOW_MAX_MS, RETRY_AFTER_S
 from apps.streams.kinds import Reason
 
 
@@ -89,6 +89,11 @@ def unknown_ws_method() -> ApiError:
 
 def too_many_requests() -> ApiError:
     return ApiError(429, -1003, "Too many requests at once on this connection.")
+
+
+def too_many_connections(limit: int) -> ApiError:
+    text = f"Too many connections from your address; at most {limit} at once."
+    return ApiError(429, -1003, text, retry_after_s=CONNECT_AGAIN_S)
 
 
 # -- Limits -----------------------------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ PIPE_SILENT_MAX_S: Final = 3.0
 # 5 s after which a worker that takes over gives stale orders back. Free for longer: nobody is there, and 503 is honest.
 LEASE_GAP_MAX_S: Final = 1.0
 RETRY_AFTER_S: Final = 1
+CONNECT_AGAIN_S: Final = 5
 
 FOLLOW_POLL_S: Final = 0.5
 # Three polls missed: PostgreSQL is away, and what needs it is answered 503 at once.
@@ -56,6 +57,11 @@ STREAMS_PER_CONNECTION_MAX: Final = 1024
 CONTROL_MESSAGES_PER_S: Final = 5
 CLIENT_QUEUE_BYTES_MAX: Final = 1024 * 1024
 CLIENT_QUEUE_MESSAGES_MAX: Final = 10_000
+# At most so many bytes are joined for one client's write, and wait unread in its buffer before more are held back: this
+# is each client's own memory, while the messages themselves are shared.
+WRITE_BYTES_MAX: Final = 32 * 1024
+# A client that has so much unread is not asked for further requests.
+UNREAD_BYTES_MAX: Final = 64 * 1024
 CLOSE_TIMEOUT_S: Final = 5.0
 # One message that cannot be handed to the network for this long: the client does not read.
 SEND_TIMEOUT_S: Final = 20.0
@@ -64,6 +70,8 @@ PONG_BYTES_MAX: Final = 256 * 1024
 # A connection too many is told so at its first request, if that comes soon.
 REFUSED_CONNECTION_S: Final = 2.0
 CONNECTION_LIFETIME_S: Final = 24 * 3600.0
+# Request weight of opening a WebSocket, as in the dialect.
+CONNECTION_WEIGHT: Final = 2
 CONNECTIONS_MAX: Final = 10_000
 CONNECTIONS_PER_ADDRESS_MAX: Final = 300
 WSAPI_IN_FLIGHT_MAX: Final = 64

@@ -4,20 +4,24 @@ HTTP: the head of a request (address and headers) is bounded in bytes and in tim
 ever. A client that does not read its answer is cut off, because it holds one of the site's connections as long. One
 address may have so many connections only.
 
-WebSocket: `scope["extensions"]["nebannpet.abort"]` closes the connection at once, without waiting until what is
-buffered was read (a plain close never ends towards a client that does not read). Pongs are not buffered without bound.
+WebSocket: `scope["extensions"]["nebannpet.port"]` takes finished frames, which many connections share, and says when
+the network takes more. No connection outlives its end by more than CLOSE_TIMEOUT_S, whether or not the client reads (a
+plain close waits until it has read what is buffered, which may be never). Pongs are not buffered without bound.
 """
 
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import ip_address, ip_network
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Protocol
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+from websockets.protocol import State
 
+from apps.gateway import errors
 from apps.gateway.metrics import CUT_OFF
 from apps.gateway.policy import (
     CLOSE_TIMEOUT_S,
@@ -26,9 +30,10 @@ from apps.gateway.policy import (
     REQUEST_HEAD_BYTES_MAX,
     REQUEST_HEAD_TIMEOUT_S,
     SEND_TIMEOUT_S,
+    WRITE_BYTES_MAX,
 )
 
-ABORT: Final = "nebannpet.abort"
+PORT: Final = "nebannpet.port"
 # In the scope of a request: whether its client is gone, so that nothing more need be sent.
 GONE: Final = "nebannpet.gone"
 
@@ -119,12 +124,13 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         """Answer the first request that there are too many connections. An answer before it might be lost."""
         if self.transport.is_closing():
             return
-        text = f"Too many connections from your address; at most {self.addresses.limit} at once."
-        body = json.dumps({"code": -1003, "msg": text}).encode("ascii")
-        self.transport.write(
-            b"HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json;charset=UTF-8\r\n"
-            b"retry-after: 5\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+        error = errors.too_many_connections(self.addresses.limit)
+        body = json.dumps(error.body()).encode("ascii")
+        head = (
+            "HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json;charset=UTF-8\r\n"
+            f"retry-after: {error.retry_after_s}\r\nconnection: close\r\ncontent-length: {len(body)}\r\n\r\n"
         )
+        self.transport.write(head.encode("ascii") + body)
         self.transport.close()
 
     # -- clients that do not read -------------------------------------------------------------------------------------
@@ -179,12 +185,101 @@ def http_protocol(addresses: Addresses) -> type[GatewayHttpProtocol]:
     return type("HttpProtocol", (GatewayHttpProtocol,), {"addresses": addresses})
 
 
+class Port(Protocol):
+    """What a connection offers beside ASGI."""
+
+    def attach(
+        self, *, on_writable: Callable[[], None], on_lost: Callable[[], None],
+        on_control_frame: Callable[[], None] | None,
+    ) -> None:  # fmt: skip
+        """Call these from now on: the network takes more, the connection ended, a ping or pong came."""
+
+    def detach(self) -> None: ...
+
+    def is_writable(self) -> bool:
+        """Whether the network takes more now."""
+
+    def write(self, frames: bytes) -> None:
+        """Whole frames of messages, after the connection was accepted."""
+
+    def close_with(self, code: int, reason: str) -> None:
+        """Send a close frame behind everything written, and end the connection soon, answered or not."""
+
+
+def _nothing() -> None:
+    """Nobody is attached."""
+
+
 class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._on_writable: Callable[[], None] = _nothing
+        self._on_lost: Callable[[], None] = _nothing
+        self._on_control_frame: Callable[[], None] = _nothing
+
+    # -- Port ---------------------------------------------------------------------------------------------------------
+    def attach(
+        self, *, on_writable: Callable[[], None], on_lost: Callable[[], None],
+        on_control_frame: Callable[[], None] | None,
+    ) -> None:  # fmt: skip
+        self._on_writable, self._on_lost = on_writable, on_lost
+        self._on_control_frame = on_control_frame or _nothing
+
+    def detach(self) -> None:
+        self._on_writable = self._on_lost = self._on_control_frame = _nothing
+
+    def is_writable(self) -> bool:
+        return self.writable.is_set() and not self.transport.is_closing()
+
+    def write(self, frames: bytes) -> None:
+        """Past the sans-I/O connection: without extensions it keeps nothing about messages that were sent."""
+        if not self.close_sent:
+            self.transport.write(frames)
+
+    def close_with(self, code: int, reason: str) -> None:
+        if self.transport.is_closing() or self.conn.state is not State.OPEN:
+            return
+        self.conn.send_close(code, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        if self.read_paused:
+            # Also to see the client's answer.
+            self.read_paused = False
+            self.transport.resume_reading()
+        self.close_timer = self.loop.call_later(CLOSE_TIMEOUT_S, self._give_up)
+
+    def _give_up(self) -> None:
+        self.close_timer = None
+        self.transport.abort()
+
+    # -- uvicorn ------------------------------------------------------------------------------------------------------
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        # What a client that does not read costs: so much, and one write more.
+        self.transport.set_write_buffer_limits(high=WRITE_BYTES_MAX)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._on_lost()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._on_writable()
+
     def handle_ping(self) -> None:
         if self.transport.get_write_buffer_size() > PONG_BYTES_MAX:
             self.transport.abort()
             return
         super().handle_ping()
+        self._on_control_frame()
+
+    def handle_pong(self, event: Frame) -> None:
+        super().handle_pong(event)
+        self._on_control_frame()
+
+    def handle_close(self, event: Frame) -> None:
+        super().handle_close(event)
+        self._end_soon()
 
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()
@@ -194,11 +289,15 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
         super().handle_parser_exception()
         self._end_soon()
 
+    def shutdown(self) -> None:
+        super().shutdown()
+        self._end_soon()
+
     def _end_soon(self) -> None:
         """The close frame may never be read; a plain close would wait for that."""
         self.loop.call_later(CLOSE_TIMEOUT_S, self.transport.abort)
 
     async def run_asgi(self) -> None:
         extensions: Any = self.scope.setdefault("extensions", {})
-        extensions[ABORT] = self.transport.abort
+        extensions[PORT] = self
         await super().run_asgi()

@@ -1,6 +1,7 @@
 """Rate limits as clients meet them, over several gateways, and when redis-edge is away."""
 
 import asyncio
+import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ import httpx
 import pytest
 import redis
 from django.utils import timezone
+from websockets.exceptions import InvalidStatus
 
 from apps.accounts.models import ApiKey, TradingAccount
 from apps.gateway.core import CoreUnanswered
@@ -114,10 +116,47 @@ def test_an_address_that_does_not_stop_is_banned_from_the_api_only(small: Gatewa
         # Pages are the site's: there is none in this test, and the gateway says so as to everybody.
         for path in ("/", "/trade/BTCUSDT", "/api/v2/status.json", "/admin/"):
             assert client.get(path).status_code == 502
-    with Socket(f"ws://127.0.0.1:{small.port}/ws-api/v3") as socket:
+    for path in ("/ws-api/v3", "/ws/btcusdt@trade", "/stream"):
+        with pytest.raises(InvalidStatus) as refused, Socket(f"ws://127.0.0.1:{small.port}{path}"):
+            pass
+        assert (refused.value.response.status_code, refused_body(refused.value)) == (418, banned.json())
+
+
+def refused_body(error: InvalidStatus) -> Any:
+    assert error.response.body is not None
+    return json.loads(error.response.body)
+
+
+def test_a_ban_reaches_connections_that_are_open(small: GatewayThread) -> None:
+    with Client(url(small)) as client, Socket(f"ws://127.0.0.1:{small.port}/ws-api/v3") as socket:
+        for _ in range(13):
+            banned = client.get("/api/v3/exchangeInfo")
         answer = socket.ask("ping")
         assert (answer["status"], answer["error"]["code"]) == (418, -1003)
-        assert answer["error"]["data"]["retryAfter"] == until_ms
+        assert str(answer["error"]["data"]["retryAfter"]) in banned.json()["msg"]
+
+
+def test_opening_a_connection_counts_and_so_do_frames_that_are_no_requests(small: GatewayThread) -> None:
+    with Client(url(small)) as client:
+        for path in ("/ws", "/stream?streams=btcusdt@trade", "/ws-api/v3"):
+            with Socket(f"ws://127.0.0.1:{small.port}{path}"):
+                pass
+        assert client.get("/api/v3/ping").headers["x-mbx-used-weight-1m"] == "7"
+        with Socket(f"ws://127.0.0.1:{small.port}/ws-api/v3") as socket:
+            socket.send("garbage")
+            assert socket.receive()["status"] == 400
+        assert client.get("/api/v3/ping").headers["x-mbx-used-weight-1m"] == "11"
+        assert client.get("/api/v3/exchangeInfo").headers["x-mbx-used-weight-1m"] == "31"
+        for _ in range(9):
+            with Socket(f"ws://127.0.0.1:{small.port}/ws"):
+                pass
+        with pytest.raises(InvalidStatus) as refused, Socket(f"ws://127.0.0.1:{small.port}/ws"):
+            pass
+        assert refused.value.response.status_code == 429
+        assert refused_body(refused.value)["code"] == -1003
+        assert 1 <= int(refused.value.response.headers["retry-after"]) <= 60
+        # What was refused counts nothing, as a request that did not fit.
+        assert client.get("/api/v3/ping").headers["x-mbx-used-weight-1m"] == "50"
 
 
 def test_orders_of_an_account(small: GatewayThread, exchange: Exchange, alice: Client, bob: Client) -> None:
@@ -354,7 +393,8 @@ def test_forwarded_addresses_of_a_configured_proxy(exchange: Exchange, monkeypat
         with Socket(
             f"ws://127.0.0.1:{thread.port}/ws-api/v3", additional_headers={"X-Forwarded-For": "192.0.2.1"}
         ) as ws:
-            assert ws.ask("ping")["rateLimits"][0]["count"] == 4
+            # Opening it counts 2.
+            assert ws.ask("ping")["rateLimits"][0]["count"] == 6
 
 
 def test_forwarded_addresses_of_anybody_else_are_nothing(small: GatewayThread) -> None:
@@ -438,11 +478,13 @@ def test_what_is_wrong_with_a_signed_request_does_not_change_its_limits(exchange
 
 def test_the_websocket_api_shows_them_in_its_answers(small: GatewayThread, alice: Client) -> None:
     weight = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 50}
-    with Socket(f"ws://127.0.0.1:{small.port}/ws-api/v3") as socket:
-        assert socket.ask("ping")["rateLimits"] == [{**weight, "count": 1}]
-        assert socket.ask("exchangeInfo")["rateLimits"] == [{**weight, "count": 21}]
-        assert socket.ask("session.status")["rateLimits"] == [{**weight, "count": 23}]
-        assert socket.ask("no.such.method")["rateLimits"] == [{**weight, "count": 24}]
+    address = f"ws://127.0.0.1:{small.port}/ws-api/v3"
+    with Socket(address) as socket, Socket(f"{address}?returnRateLimits=false") as quiet:
+        # Opening each of them counted 2.
+        assert socket.ask("ping")["rateLimits"] == [{**weight, "count": 5}]
+        assert socket.ask("exchangeInfo")["rateLimits"] == [{**weight, "count": 25}]
+        assert socket.ask("session.status")["rateLimits"] == [{**weight, "count": 27}]
+        assert socket.ask("no.such.method")["rateLimits"] == [{**weight, "count": 28}]
         assert "rateLimits" not in socket.ask("ping", returnRateLimits=False)
         assert socket.ask("ping", returnRateLimits="maybe")["error"]["code"] == -1100
         sent = {**GOOD, "apiKey": alice.me.api_key, "timestamp": int(time.time() * 1000), "returnRateLimits": True}
@@ -452,18 +494,16 @@ def test_the_websocket_api_shows_them_in_its_answers(small: GatewayThread, alice
         placed = socket.ask("order.place", **sent, signature=alice.sign(text))
         assert placed["status"] == 200, placed
         assert [(row["rateLimitType"], row["interval"], row["count"]) for row in placed["rateLimits"]] == [
-            ("ORDERS", "SECOND", 1), ("ORDERS", "DAY", 1), ("REQUEST_WEIGHT", "MINUTE", 27),
+            ("ORDERS", "SECOND", 1), ("ORDERS", "DAY", 1), ("REQUEST_WEIGHT", "MINUTE", 31),
         ]  # fmt: skip
-        assert socket.ask("exchangeInfo")["status"] == 200
         refused = socket.ask("exchangeInfo")
         assert (refused["status"], refused["error"]["code"]) == (429, -1003)
         assert refused["error"]["data"]["retryAfter"] % 60_000 == 0
         assert abs(refused["error"]["data"]["serverTime"] - time.time() * 1000) < 5_000
-        assert refused["rateLimits"] == [{**weight, "count": 47}]
-    with Socket(f"ws://127.0.0.1:{small.port}/ws-api/v3?returnRateLimits=false") as socket:
-        assert set(socket.ask("ping")) == {"id", "status", "result"}
-        assert socket.ask("session.status")["result"]["returnRateLimits"] is False
-        assert "rateLimits" in socket.ask("ping", returnRateLimits=True)
+        assert refused["rateLimits"] == [{**weight, "count": 31}]
+        assert set(quiet.ask("ping")) == {"id", "status", "result"}
+        assert quiet.ask("session.status")["result"]["returnRateLimits"] is False
+        assert "rateLimits" in quiet.ask("ping", returnRateLimits=True)
 
 
 def test_an_unknown_key_beyond_the_limit_costs_no_query(small: GatewayThread, monkeypatch: Any) -> None:

@@ -1,7 +1,6 @@
 """Market streams over real sockets: names, shapes, chains of depth ids, control messages, clients that misbehave."""
 
 import contextlib
-import json
 import socket
 import struct
 import time
@@ -12,6 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from apps.gateway.policy import STREAMS_PER_CONNECTION_MAX
+from apps.gateway.socket import Behind
 from tests.gateway.client import Client
 from tests.gateway.exchange import Exchange, wait_until
 from tests.gateway.sockets import Socket
@@ -202,7 +202,7 @@ def test_a_client_that_never_reads_costs_bounded_memory(exchange: Exchange) -> N
         payload = "x" * 10_000
         received = 0
         for batch in range(40):
-            call(lambda: [hub.publish("dead@trade", lambda: payload) for _ in range(100)])
+            call(lambda: [hub.publish("dead@trade", lambda _: payload) for _ in range(100)])
             for _ in range(100):
                 alive.connection.recv(timeout=40)
                 received += 1
@@ -222,8 +222,8 @@ def test_what_can_be_replaced_is_conflated_not_cut_off(exchange: Exchange) -> No
     raw = open_raw(exchange, "/ws/slow@ticker")
     wait_until(lambda: "slow@ticker" in hub._topics)
     for number in range(3_000):
-        text = json.dumps({"n": number, "pad": "x" * 5_000})
-        call(lambda text=text: hub.publish("slow@ticker", lambda: json.loads(text), replaceable=True))
+        message = {"n": number, "pad": "x" * 5_000}
+        call(lambda message=message: hub.publish("slow@ticker", lambda _: message, Behind.NEWEST))
     raw.settimeout(40)
     data = b""
     while b'"n":2999' not in data:

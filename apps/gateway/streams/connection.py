@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from apps.gateway import params
+from apps.gateway import handshake, params
 from apps.gateway.asgi import Message, Receive, Scope, Send
 from apps.gateway.errors import ApiError
 from apps.gateway.metrics import CUT_OFF, SOCKETS
 from apps.gateway.policy import CONTROL_MESSAGES_PER_S, STREAMS_PER_CONNECTION_MAX
-from apps.gateway.socket import POLICY_VIOLATION, TRY_AGAIN, Socket
+from apps.gateway.socket import POLICY_VIOLATION, TRY_AGAIN, Shared, Socket
 from apps.gateway.streams.control import STREAM_NAME, Control, ControlError, parse
+from apps.gateway.streams.shared import COMBINED, MICROSECONDS
 
 if TYPE_CHECKING:
     from apps.gateway.gateway import Gateway
@@ -24,15 +25,19 @@ encode: Final = msgspec.json.Encoder().encode
 class StreamConnection:
     """A subscriber of the hub. `combined` wraps messages with their stream's name."""
 
-    def __init__(self, hub: "Hub", socket: Socket, *, combined: bool) -> None:
+    def __init__(self, hub: "Hub", socket: Socket, *, combined: bool, microseconds: bool = False) -> None:
         self._hub = hub
         self._socket = socket
-        self.combined = combined
+        self._form = (COMBINED if combined else 0) | (MICROSECONDS if microseconds else 0)
         self._streams: dict[str, None] = {}
         self._recent: deque[float] = deque(maxlen=CONTROL_MESSAGES_PER_S)
 
-    def deliver(self, text: str, topic: str, *, replaceable: bool) -> None:
-        self._socket.push(text, topic, replaceable=replaceable)
+    @property
+    def combined(self) -> bool:
+        return bool(self._form & COMBINED)
+
+    def deliver(self, message: Shared) -> None:
+        self._socket.share(message, self._form)
 
     def cut_off_chain(self, topic: str) -> None:
         CUT_OFF.labels("gap").inc()
@@ -56,13 +61,18 @@ class StreamConnection:
     def leave(self) -> None:
         self.unsubscribe(list(self._streams))
 
-    async def on_message(self, message: Message) -> None:
+    def count_frame(self) -> None:
+        """A message, ping or pong came. The sixth within a second ends the connection."""
         now = time.monotonic()
-        if len(self._recent) == CONTROL_MESSAGES_PER_S and now - self._recent[0] < 1.0:
+        if len(self._recent) == CONTROL_MESSAGES_PER_S and now - self._recent[0] < 1.0 and not self._socket.closed:
             CUT_OFF.labels("flood").inc()
             self._socket.close(POLICY_VIOLATION, "Too many requests")
-            return
         self._recent.append(now)
+
+    async def on_message(self, message: Message) -> None:
+        self.count_frame()
+        if self._socket.closed:
+            return
         text = message.get("text")
         try:
             if text is None:
@@ -98,30 +108,33 @@ class StreamConnection:
             raise ControlError(0, "Unknown property")
         if not isinstance(parameters[1], bool):
             raise ControlError(1, "Invalid value type: expected Boolean")
-        self.combined = parameters[1]
+        self._form = self._form & ~COMBINED | (COMBINED if parameters[1] else 0)
 
 
 async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) -> None:
-    socket = Socket(scope, receive, send)
     path = scope["path"]
+    try:
+        asked = params.parse_pairs(scope["query_string"])
+    except ApiError as error:
+        await handshake.refuse(receive, send, error)
+        return
+    socket = Socket(scope, receive, send)
     connection = StreamConnection(gateway.hub, socket, combined=path == "/stream")
     try:
-        connection.subscribe(_named_streams(path, scope["query_string"]))
-    except (ControlError, ApiError):
-        socket.close(POLICY_VIOLATION, "The streams in the address are too many or malformed.")
+        connection.subscribe(_named_streams(path, asked.get("streams", "")))
+    except ControlError:
+        socket.close(POLICY_VIOLATION, f"at most {STREAMS_PER_CONNECTION_MAX} streams a connection")
     gauge = SOCKETS.labels("streams")
     gauge.inc()
     try:
-        await socket.run(connection.on_message)
+        # Also of a client that is behind: it may be about to unsubscribe.
+        await socket.run(connection.on_message, on_control_frame=connection.count_frame, reads_always=True)
     finally:
         gauge.dec()
         connection.leave()
 
 
-def _named_streams(path: str, query: bytes) -> list[str]:
+def _named_streams(path: str, streams: str) -> list[str]:
     """Streams in the address; what is no stream name (ccxt.pro counts /ws/0, /ws/1, ...) is ignored."""
-    if path == "/stream":
-        names = params.parse_pairs(query).get("streams", "").split("/")
-    else:
-        names = path.removeprefix("/ws").split("/")
+    names = streams.split("/") if path == "/stream" else path.removeprefix("/ws").split("/")
     return [name for name in names if STREAM_NAME.fullmatch(name) and ("@" in name or name.startswith("!"))]

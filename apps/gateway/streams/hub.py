@@ -1,26 +1,27 @@
-"""Topics and who listens to them. Each message is built and encoded once per topic, whatever the number of clients."""
+"""Topics and who listens to them. Each message is built once per topic and form, whatever the number of clients."""
 
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-import msgspec
-
 from apps.common.clock import now_ms
 from apps.gateway.book import PublicMarket, Record
 from apps.gateway.markets import Market, Markets
+from apps.gateway.socket import Behind, Shared
 from apps.gateway.streams import messages
+from apps.gateway.streams.shared import DepthMessage, Make, SharedMessage
 
-encode: Final = msgspec.json.Encoder().encode
 PARTIAL_LEVELS: Final = (5, 10, 20)
+# What streams of books are called at the speeds of marketdata's two chains.
+FAST: Final = ("@100ms",)
+SLOW: Final = ("", "@1000ms")
+ALL_TICKERS: Final = ("!ticker@arr",)
 ALL_MINI_TICKERS: Final = ("!miniTicker@arr", "!miniTicker@arr@1000ms", "!miniTicker@arr@3000ms")
 
 
 class Subscriber(Protocol):
-    """`combined` clients get {"stream": topic, "data": message}."""
+    """One client, as one of its connections."""
 
-    combined: bool
-
-    def deliver(self, text: str, topic: str, *, replaceable: bool) -> None: ...
+    def deliver(self, message: Shared) -> None: ...
 
     def cut_off_chain(self, topic: str) -> None:
         """The topic's chain of depth messages has a gap."""
@@ -31,7 +32,8 @@ class Hub:
         self._markets = markets
         # dict instead of set: clients are served in the order of their subscriptions, the same every time.
         self._topics: dict[str, dict[Subscriber, None]] = {}
-        self._tickers: list[dict[str, Any]] = []
+        # What the arrays of all markets' tickers will hold at the end of this entry, by topic.
+        self._arrays: dict[str, list[Make]] = {}
 
     def subscribe(self, topic: str, subscriber: Subscriber) -> None:
         self._topics.setdefault(topic, {})[subscriber] = None
@@ -43,14 +45,13 @@ class Hub:
             if not subscribers:
                 del self._topics[topic]
 
-    def publish(self, topic: str, make: Callable[[], Any], *, replaceable: bool = False) -> None:
-        subscribers = self._topics.get(topic)
-        if not subscribers:
-            return
-        raw = encode(make()).decode()
-        combined = f'{{"stream":"{topic}","data":{raw}}}' if any(each.combined for each in subscribers) else ""
-        for subscriber in tuple(subscribers):
-            subscriber.deliver(combined if subscriber.combined else raw, topic, replaceable=replaceable)
+    def publish(self, topic: str, make: Make, behind: Behind = Behind.ALL) -> None:
+        if topic in self._topics:
+            self._deliver(SharedMessage(topic, make, behind))
+
+    def _deliver(self, message: Shared) -> None:
+        for subscriber in tuple(self._topics[message.topic]):
+            subscriber.deliver(message)
 
     # -- marketdata's records -----------------------------------------------------------------------------------------
     def on_record(self, market: Market, state: PublicMarket, record: Record) -> None:
@@ -61,61 +62,75 @@ class Hub:
         name = market.symbol.lower()
         match record["t"]:
             case "trade":
-                self.publish(f"{name}@trade", lambda: messages.trade(market, record, now))
+                self.publish(f"{name}@trade", lambda unit: messages.trade(market, record, now, unit))
             case "agg":
-                self.publish(f"{name}@aggTrade", lambda: messages.aggregate(market, record, now))
+                self.publish(f"{name}@aggTrade", lambda unit: messages.aggregate(market, record, now, unit))
             case "depth":
-                self._depth(market, state, record, "@100ms")
+                self._depth(market, state, record, FAST)
             case "depth1s":
-                self._depth(market, state, record, "")
+                self._depth(market, state, record, SLOW)
             case "top":
-                topic = f"{name}@bookTicker"
-                self.publish(topic, lambda: messages.book_ticker(market, record), replaceable=True)
+                for topic in (f"{name}@bookTicker", "!bookTicker"):
+                    # Of all markets in one stream, none may take another's place.
+                    behind = Behind.ALL if topic[0] == "!" else Behind.NEWEST
+                    self.publish(topic, lambda unit: messages.book_ticker(market, record), behind)
             case "kline":
                 # A closed bar must arrive; a running one may be replaced by what it became.
+                behind = Behind.ALL if record["x"] else Behind.NEWEST
                 topic = f"{name}@kline_{record['i']}"
-                self.publish(topic, lambda: messages.kline(market, record, now), replaceable=not record["x"])
+                self.publish(topic, lambda unit: messages.kline(market, record, now, unit), behind)
             case "ticker":
-                self._ticker(market, state, record, now)
+                self._tickers(f"{name}@ticker", ALL_TICKERS, lambda unit: messages.ticker(
+                    market, state, record, now, unit
+                ))  # fmt: skip
+                self._tickers(f"{name}@miniTicker", ALL_MINI_TICKERS, lambda unit: messages.mini_ticker(
+                    market, record, now, unit
+                ))  # fmt: skip
             case "auction" | "distance":
                 self.on_state(market, state)
             case "state" if record["state"] == market.state:
                 # Nothing but its end or cause is new; a new state is told once PostgreSQL has it.
                 self.on_state(market, state)
 
-    def _depth(self, market: Market, state: PublicMarket, record: Record, speed: str) -> None:
+    def _depth(self, market: Market, state: PublicMarket, record: Record, speeds: tuple[str, ...]) -> None:
         name = market.symbol.lower()
-        self.publish(f"{name}@depth{speed}", lambda: messages.depth_update(market, record))
-        for limit in PARTIAL_LEVELS:
-            self.publish(
-                f"{name}@depth{limit}{speed}",
-                lambda limit=limit: messages.partial_depth(market, state, limit),  # type: ignore[misc]
-                replaceable=True,
-            )
+        for speed in speeds:
+            topic = f"{name}@depth{speed}"
+            if topic in self._topics:
+                self._deliver(DepthMessage(topic, market, record))
+            for limit in PARTIAL_LEVELS:
+                self.publish(f"{name}@depth{limit}{speed}", _partial(market, state, limit), Behind.NEWEST)
 
-    def _ticker(self, market: Market, state: PublicMarket, record: Record, now: int) -> None:
-        name = market.symbol.lower()
-        self.publish(f"{name}@ticker", lambda: messages.ticker(market, state, record, now), replaceable=True)
-        self.publish(f"{name}@miniTicker", lambda: messages.mini_ticker(market, record, now), replaceable=True)
-        if any(topic in self._topics for topic in ALL_MINI_TICKERS):
-            self._tickers.append(messages.mini_ticker(market, record, now))
+    def _tickers(self, topic: str, arrays: tuple[str, ...], make: Make) -> None:
+        self.publish(topic, make, Behind.NEWEST)
+        for array in arrays:
+            if array in self._topics:
+                self._arrays.setdefault(array, []).append(make)
 
     def on_state(self, market: Market, state: PublicMarket | None) -> None:
         """A market's state changed (T10). A stream of our own; clients that do not know it never ask for it."""
         now = now_ms()
         topic = f"{market.symbol.lower()}@marketState"
-        self.publish(topic, lambda: messages.market_state(market, state, now), replaceable=True)
+        self.publish(topic, lambda unit: messages.market_state(market, state, now, unit), Behind.NEWEST)
 
     def on_entry_end(self) -> None:
-        if self._tickers:
-            tickers, self._tickers = self._tickers, []
-            for topic in ALL_MINI_TICKERS:
+        if self._arrays:
+            arrays, self._arrays = self._arrays, {}
+            for topic, rows in arrays.items():
                 # Only changed markets are in one array, so a waiting array must not be replaced by the next.
-                self.publish(topic, lambda: tickers)
+                self.publish(topic, _array(rows))
 
     def on_reload(self, market: Market) -> None:
         """The depth chains of this market are broken: their clients must start again from a snapshot."""
-        for speed in ("", "@100ms"):
+        for speed in (*FAST, *SLOW):
             topic = f"{market.symbol.lower()}@depth{speed}"
             for subscriber in tuple(self._topics.get(topic, ())):
                 subscriber.cut_off_chain(topic)
+
+
+def _partial(market: Market, state: PublicMarket, limit: int) -> Callable[[int], Any]:
+    return lambda unit: messages.partial_depth(market, state, limit)
+
+
+def _array(rows: list[Make]) -> Make:
+    return lambda unit: [make(unit) for make in rows]

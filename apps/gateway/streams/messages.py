@@ -1,4 +1,7 @@
-"""Stream messages in the dialect, built from marketdata's records. Pure; `now_ms` is the event time E."""
+"""Stream messages in the dialect, built from marketdata's records. Pure.
+
+`now_ms` is the event time E. All times are multiplied by `unit`: 1 for milliseconds, 1000 for microseconds.
+"""
 
 from typing import Any
 
@@ -9,25 +12,25 @@ from apps.gateway.marketstate import state_of
 from apps.gateway.publicanswers import best, levels, percent, weighted_price
 
 
-def trade(market: Market, record: Record, now_ms: int) -> dict[str, Any]:
+def trade(market: Market, record: Record, now_ms: int, unit: int = 1) -> dict[str, Any]:
     return {
-        "e": "trade", "E": now_ms, "s": market.symbol, "t": record["id"], "p": market.price(record["p"]),
-        "q": market.quantity(record["q"]), "T": record["T"], "m": record["bm"], "M": True,
+        "e": "trade", "E": now_ms * unit, "s": market.symbol, "t": record["id"], "p": market.price(record["p"]),
+        "q": market.quantity(record["q"]), "T": record["T"] * unit, "m": record["bm"], "M": True,
     }  # fmt: skip
 
 
-def aggregate(market: Market, record: Record, now_ms: int) -> dict[str, Any]:
+def aggregate(market: Market, record: Record, now_ms: int, unit: int = 1) -> dict[str, Any]:
     return {
-        "e": "aggTrade", "E": now_ms, "s": market.symbol, "a": record["a"], "p": market.price(record["p"]),
-        "q": market.quantity(record["q"]), "f": record["f"], "l": record["l"], "T": record["T"], "m": record["bm"],
-        "M": True,
+        "e": "aggTrade", "E": now_ms * unit, "s": market.symbol, "a": record["a"], "p": market.price(record["p"]),
+        "q": market.quantity(record["q"]), "f": record["f"], "l": record["l"], "T": record["T"] * unit,
+        "m": record["bm"], "M": True,
     }  # fmt: skip
 
 
-def depth_update(market: Market, record: Record) -> dict[str, Any]:
+def depth_update(market: Market, record: Record, unit: int = 1) -> dict[str, Any]:
     """Absolute quantities; "0.00000000" removes the level."""
     return {
-        "e": "depthUpdate", "E": record["T"], "s": market.symbol, "U": record["U"], "u": record["u"],
+        "e": "depthUpdate", "E": record["T"] * unit, "s": market.symbol, "U": record["U"], "u": record["u"],
         "b": levels(market, record["b"]), "a": levels(market, record["a"]),
     }  # fmt: skip
 
@@ -40,43 +43,46 @@ def partial_depth(market: Market, state: PublicMarket, limit: int) -> dict[str, 
     }
 
 
-def kline(market: Market, record: Record, now_ms: int) -> dict[str, Any]:
+def kline(market: Market, record: Record, now_ms: int, unit: int = 1) -> dict[str, Any]:
     opened, high, low, close = (market.price(price) for price in record["p"])
     return {
-        "e": "kline", "E": now_ms, "s": market.symbol,
+        "e": "kline", "E": now_ms * unit, "s": market.symbol,
         "k": {
-            "t": record["o"], "T": record["c"], "s": market.symbol, "i": record["i"], "f": record["f"],
-            "L": record["l"], "o": opened, "c": close, "h": high, "l": low, "v": market.quantity(record["v"]),
-            "n": record["n"], "x": record["x"], "q": format_units(record["q"]), "V": market.quantity(record["bv"]),
-            "Q": format_units(record["bq"]), "B": "0",
+            "t": record["o"] * unit, "T": (record["c"] + 1) * unit - 1, "s": market.symbol, "i": record["i"],
+            "f": record["f"], "L": record["l"], "o": opened, "c": close, "h": high, "l": low,
+            "v": market.quantity(record["v"]), "n": record["n"], "x": record["x"], "q": format_units(record["q"]),
+            "V": market.quantity(record["bv"]), "Q": format_units(record["bq"]), "B": "0",
         },
     }  # fmt: skip
 
 
-def ticker(market: Market, state: PublicMarket, record: Record, now_ms: int) -> dict[str, Any]:
+def ticker(market: Market, state: PublicMarket, record: Record, now_ms: int, unit: int = 1) -> dict[str, Any]:
     top = best(market, state)
     return {
-        "e": "24hrTicker", "E": now_ms, "s": market.symbol,
+        "e": "24hrTicker", "E": now_ms * unit, "s": market.symbol,
         "p": format_units((record["c"] - record["o"]) * market.tick_size),
         "P": percent(record["c"] - record["o"], record["o"]),
         "w": weighted_price(market, record["q"], record["v"]), "x": market.price(record["x"]),
         "c": market.price(record["c"]), "Q": market.quantity(record["Q"]), "b": top["bidPrice"], "B": top["bidQty"],
         "a": top["askPrice"], "A": top["askQty"], "o": market.price(record["o"]), "h": market.price(record["h"]),
         "l": market.price(record["l"]), "v": market.quantity(record["v"]), "q": format_units(record["q"]),
-        "O": record["O"], "C": record["C"], "F": record["F"], "L": record["L"], "n": record["n"],
+        "O": record["O"] * unit, "C": record["C"] * unit, "F": record["F"], "L": record["L"], "n": record["n"],
     }  # fmt: skip
 
 
-def mini_ticker(market: Market, record: Record, now_ms: int) -> dict[str, Any]:
+def mini_ticker(market: Market, record: Record, now_ms: int, unit: int = 1) -> dict[str, Any]:
     return {
-        "e": "24hrMiniTicker", "E": now_ms, "s": market.symbol, "c": market.price(record["c"]),
+        "e": "24hrMiniTicker", "E": now_ms * unit, "s": market.symbol, "c": market.price(record["c"]),
         "o": market.price(record["o"]), "h": market.price(record["h"]), "l": market.price(record["l"]),
         "v": market.quantity(record["v"]), "q": format_units(record["q"]),
     }  # fmt: skip
 
 
-def market_state(market: Market, public: PublicMarket | None, now_ms: int) -> dict[str, Any]:
-    return {"e": "marketState", "E": now_ms, "s": market.symbol, **state_of(market, public)}
+def market_state(market: Market, public: PublicMarket | None, now_ms: int, unit: int = 1) -> dict[str, Any]:
+    told = state_of(market, public)
+    for name in ("until", "resumesAt"):
+        told[name] = told[name] and told[name] * unit
+    return {"e": "marketState", "E": now_ms * unit, "s": market.symbol, **told}
 
 
 def book_ticker(market: Market, record: Record) -> dict[str, Any]:

@@ -80,6 +80,7 @@ class WsApiConnection(Revocable):
             return
         self._garbage = 0
         if len(self._tasks) >= WSAPI_IN_FLIGHT_MAX:
+            self._count_refused()
             self.socket.push(frames.refusal(request.id, errors.too_many_requests()))
             return
         task = asyncio.create_task(self._answer(request))
@@ -88,7 +89,12 @@ class WsApiConnection(Revocable):
         # Let it run up to its first wait, so that commands are appended in the order of their frames.
         await asyncio.sleep(0)
 
+    def _count_refused(self) -> None:
+        """A frame that becomes no request counts all the same; nobody waits for the verdict."""
+        self.gateway.limits.admit(self.address, 1)
+
     def _refuse_frame(self, error: FrameError) -> None:
+        self._count_refused()
         self._garbage += 1
         if self._garbage > WSAPI_GARBAGE_MAX:
             CUT_OFF.labels("garbage").inc()

@@ -1,0 +1,70 @@
+"""One message in the forms its subscribers want: wrapped with its stream's name or not, times in ms or in µs.
+
+Each form is built once, as a finished frame, and only when somebody wants it.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, Self
+
+import msgspec
+
+from apps.gateway.book import Record
+from apps.gateway.markets import Market
+from apps.gateway.serverframes import text_frame
+from apps.gateway.socket import Behind
+from apps.gateway.streams import messages
+
+encode: Final = msgspec.json.Encoder().encode
+# Bits of a form.
+COMBINED: Final = 1
+MICROSECONDS: Final = 2
+FORMS: Final = 4
+
+# A message with its times in milliseconds times `unit`: 1 or 1000.
+Make = Callable[[int], Any]
+
+
+class SharedMessage:
+    """Satisfies socket.Shared."""
+
+    __slots__ = ("_frames", "_make", "behind", "topic")
+
+    def __init__(self, topic: str, make: Make, behind: Behind) -> None:
+        self.topic = topic
+        self.behind = behind
+        self._make = make
+        self._frames: list[bytes | None] = [None] * FORMS
+
+    def frame(self, form: int) -> bytes:
+        built = self._frames[form]
+        if built is None:
+            built = self._frames[form] = self._build(form)
+        return built
+
+    def _build(self, form: int) -> bytes:
+        raw = encode(self._make(1000 if form & MICROSECONDS else 1))
+        if form & COMBINED:
+            raw = b'{"stream":"%b","data":%b}' % (self.topic.encode("ascii"), raw)
+        return text_frame(raw)
+
+    def join(self, later: Self) -> Self:
+        """The newer one stands for both."""
+        return later
+
+
+class DepthMessage(SharedMessage):
+    """Changes of a book. Joined they are the changes from the first id to the last: quantities are absolute."""
+
+    __slots__ = ("market", "record")
+
+    def __init__(self, topic: str, market: Market, record: Record) -> None:
+        super().__init__(topic, lambda unit: messages.depth_update(market, record, unit), Behind.JOINED)
+        self.market = market
+        self.record = record
+
+    def join(self, later: "DepthMessage") -> "DepthMessage":
+        older, newer = self.record, later.record
+        sides = {
+            side: sorted({**dict(older[side]), **dict(newer[side])}.items(), reverse=side == "b") for side in ("b", "a")
+        }
+        return DepthMessage(self.topic, self.market, {**newer, **sides, "U": older["U"]})
