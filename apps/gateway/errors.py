@@ -248,8 +248,22 @@ def already_logged_on() -> ApiError:
     return ApiError(400, -1106, "This connection is logged on already.")
 
 
-def too_many_subscriptions() -> ApiError:
-    return ApiError(400, -1003, "Too many user data subscriptions on this connection.")
+def too_many_subscriptions(limit: int) -> ApiError:
+    return ApiError(
+        400, -1191, f"Too many subscriptions. Connection may create up to '{limit}' subscriptions at a time."
+    )
+
+
+def subscription_active() -> ApiError:
+    return ApiError(400, -2035, "User Data Stream subscription already active.")
+
+
+def subscription_inactive() -> ApiError:
+    return ApiError(400, -2036, "User Data Stream subscription not active.")
+
+
+def subscription_ids_used_up() -> ApiError:
+    return ApiError(400, -2042, "Maximum subscription ID reached for this connection.")
 
 
 def bad_signature() -> ApiError:

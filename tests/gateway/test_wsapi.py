@@ -101,6 +101,10 @@ def test_public_methods(exchange: Exchange) -> None:
         refused = socket.ask("depth", symbol="NOPE")
         assert (refused["status"], refused["error"]["code"]) == (400, -1121)
         assert socket.ask("no.such.method")["status"] == 400
+        # A method may be named with its version, the only one that there is.
+        assert socket.ask("v3/ping")["result"] == {}
+        for name in ("v4/ping", "v3/", "v3/v3/ping"):
+            assert socket.ask(name)["status"] == 400, name
 
 
 def test_tickets_work_once_and_only_from_our_own_pages(exchange: Exchange, alice: Client, session_key: str) -> None:
@@ -344,19 +348,69 @@ def test_user_data_is_complete_in_order_and_of_this_account_only(
     assert all(states == ["NEW", "FILLED"] for states in reports.values())
 
 
-def test_two_subscriptions_and_unsubscribe(exchange: Exchange, alice: Client) -> None:
+def test_subscriptions_of_two_accounts_and_their_ends(exchange: Exchange, alice: Client, bob: Client) -> None:
     with open_socket(exchange) as socket:
-        for number in (0, 1):
-            answer = socket.ask("userDataStream.subscribe.signature", **signed(alice))
+        for number, client in enumerate((alice, bob)):
+            answer = socket.ask("userDataStream.subscribe.signature", **signed(client))
             assert answer["result"] == {"subscriptionId": number}
+        again = socket.ask("userDataStream.subscribe.signature", **signed(bob))
+        assert (again["status"], again["error"]) == (
+            400, {"code": -2035, "msg": "User Data Stream subscription already active."},
+        )  # fmt: skip
+        assert socket.ask("session.subscriptions")["result"] == [{"subscriptionId": 0}, {"subscriptionId": 1}]
+        assert socket.ask("session.status")["result"]["userDataStream"] is True
+        bob.limit("BUY", "40000", "0.1")
         alice.limit("BUY", "40000", "0.1")
         got = [socket.until(lambda m: m.get("event", {}).get("x") == "NEW")["subscriptionId"] for _ in range(2)]
-        assert sorted(got) == [0, 1]
+        assert got == [1, 0]
+        socket.seen.clear()
         assert socket.ask("userDataStream.unsubscribe", subscriptionId=0)["result"] == {}
-        assert socket.ask("userDataStream.unsubscribe", subscriptionId=0)["error"]["code"] == -1130
+        ended = socket.until(lambda m: m.get("event", {}).get("e") == "eventStreamTerminated")
+        assert (set(ended), ended["subscriptionId"], set(ended["event"])) == (
+            {"subscriptionId", "event"}, 0, {"e", "E"},
+        )  # fmt: skip
+        # The answer comes first.
+        places = [n for n, m in enumerate(socket.seen) if m.get("result") == {} or m is ended]
+        assert socket.seen[places[0]].get("result") == {}
+        assert socket.ask("userDataStream.unsubscribe", subscriptionId=0)["error"]["code"] == -2036
+        # A number is never used again.
+        assert socket.ask("userDataStream.subscribe.signature", **signed(alice))["result"] == {"subscriptionId": 2}
         assert socket.ask("userDataStream.unsubscribe")["result"] == {}
+        assert socket.ask("session.subscriptions")["result"] == []
+        assert socket.ask("session.status")["result"]["userDataStream"] is False
         assert socket.ask("userDataStream.subscribe")["status"] == 401
     wait_until(lambda: not exchange.gateway_thread.call(lambda: exchange.gateway.user_data._feeds))
+
+
+def test_logging_out_ends_the_subscription_of_the_session_only(
+    exchange: Exchange, alice: Client, bob: Client, page: Socket
+) -> None:
+    assert page.ask("userDataStream.subscribe.signature", **signed(bob))["result"] == {"subscriptionId": 0}
+    assert page.ask("userDataStream.subscribe")["result"] == {"subscriptionId": 1}
+    assert page.ask("session.logout")["result"]["userDataStream"] is True
+    ended = page.until(lambda m: m.get("event", {}).get("e") == "eventStreamTerminated")
+    assert ended["subscriptionId"] == 1
+    alice.limit("BUY", "40000", "0.1")
+    bob.limit("BUY", "40000", "0.1")
+    assert page.until(lambda m: "event" in m)["subscriptionId"] == 0
+    assert page.ask("session.subscriptions")["result"] == [{"subscriptionId": 0}]
+
+
+def test_the_number_of_subscriptions_is_bounded(
+    exchange: Exchange, alice: Client, bob: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apps.gateway.wsapi.subscriptions.ACTIVE_MAX", 1)
+    monkeypatch.setattr("apps.gateway.wsapi.subscriptions.NUMBERS_MAX", 2)
+    with open_socket(exchange) as socket:
+        assert socket.ask("userDataStream.subscribe.signature", **signed(alice))["status"] == 200
+        refused = socket.ask("userDataStream.subscribe.signature", **signed(bob))
+        assert refused["error"] == {
+            "code": -1191, "msg": "Too many subscriptions. Connection may create up to '1' subscriptions at a time.",
+        }  # fmt: skip
+        socket.ask("userDataStream.unsubscribe")
+        assert socket.ask("userDataStream.subscribe.signature", **signed(bob))["result"] == {"subscriptionId": 1}
+        socket.ask("userDataStream.unsubscribe")
+        assert socket.ask("userDataStream.subscribe.signature", **signed(bob))["error"]["code"] == -2042
 
 
 # -- frames that are wrong --------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from apps.gateway.socket import POLICY_VIOLATION, Socket
 from apps.gateway.wsapi import frames
 from apps.gateway.wsapi.frames import FrameError, Request
 from apps.gateway.wsapi.session import SESSION_METHODS, SHOW_LIMITS
+from apps.gateway.wsapi.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
     from apps.gateway.gateway import Gateway
@@ -52,8 +53,7 @@ class WsApiConnection(Revocable):
         self.shows_limits = shows_limits
         self.session: Credential | None = None
         self.session_since_ms: int | None = None
-        self.subscriptions: dict[int, tuple[Credential, Callable[[], None]]] = {}
-        self.next_subscription = 0
+        self.subscriptions = Subscriptions(self)
         self._followed: dict[tuple[str, int], Credential] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._recent: deque[float] = deque(maxlen=WSAPI_REQUESTS_PER_S)
@@ -212,10 +212,8 @@ class WsApiConnection(Revocable):
             CUT_OFF.labels("logons").inc()
             self.socket.close(POLICY_VIOLATION, "Too many failed log-ons")
 
-    def log_off(self) -> Credential | None:
-        """The session that was."""
-        session, self.session, self.session_since_ms = self.session, None, None
-        return session
+    def log_off(self) -> None:
+        self.session, self.session_since_ms = None, None
 
     def follow(self, credential: Credential) -> None:
         """Close this connection when the credential is revoked. One that has ended is not followed: nobody would
@@ -235,9 +233,7 @@ class WsApiConnection(Revocable):
 
     def leave(self) -> None:
         """The connection has ended. Requests under way go on: their commands may be in the log already."""
-        for _, end in self.subscriptions.values():
-            end()
-        self.subscriptions.clear()
+        self.subscriptions.leave()
         for credential in self._followed.values():
             self.gateway.credentials.unfollow(credential, self)
 

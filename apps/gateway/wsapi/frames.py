@@ -16,7 +16,8 @@ from apps.gateway.errors import ApiError
 
 ID_LENGTH_MAX: Final = 36
 INTEGER_ID: Final = re.compile(r"-?(0|[1-9]\d{0,18})", re.ASCII)
-METHOD: Final = re.compile(r"[A-Za-z0-9.]{1,64}", re.ASCII)
+# A method may be named with the only version that there is.
+METHOD: Final = re.compile(r"(?:v3/)?([A-Za-z0-9.]{1,64})", re.ASCII)
 encode: Final = msgspec.json.Encoder().encode
 
 
@@ -84,13 +85,14 @@ def parse(text: str) -> Request:
     if unknown:
         raise FrameError(errors.malformed_frame(f"unknown field '{unknown[0][:40]}'"), request_id)
     method = frame.get("method")
-    if not isinstance(method, str) or isinstance(method, Number) or METHOD.fullmatch(method) is None:
+    named = METHOD.fullmatch(method) if isinstance(method, str) and not isinstance(method, Number) else None
+    if named is None:
         raise FrameError(errors.malformed_frame("'method' must be the name of a method"), request_id)
     given = frame.get("params", {})
     if not isinstance(given, dict):
         raise FrameError(errors.malformed_frame("'params' must be an object"), request_id)
     try:
-        return Request(request_id, method, {name: _text(name, value) for name, value in given.items()})
+        return Request(request_id, named[1], {name: _text(name, value) for name, value in given.items()})
     except ApiError as error:
         raise FrameError(error, request_id) from error
 

@@ -4,21 +4,14 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from apps.common.clock import now_ms, now_us
 from apps.gateway import errors, params
-from apps.gateway.keys import Credential
 from apps.gateway.params import Integer, Param, Text
 from apps.gateway.registry import Security
 
 if TYPE_CHECKING:
     from apps.gateway.wsapi.connection import WsApiConnection
 
-encode: Final = msgspec.json.Encoder().encode
-SUBSCRIPTIONS_MAX: Final = 10
-# 'Service restart': the client should connect again and subscribe anew.
-RESUBSCRIBE: Final = 1012
 TICKET: Final = Text(
     "ticket", required=True, pattern=re.compile(r"[A-Za-z0-9_\-]{20,100}", re.ASCII), legal="^[A-Za-z0-9_-]{20,100}$"
 )
@@ -89,11 +82,9 @@ async def logout(connection: "WsApiConnection", sent: dict[str, str]) -> dict[st
 
 
 def _end_session(connection: "WsApiConnection") -> None:
-    session = connection.log_off()
-    for number, (credential, end) in tuple(connection.subscriptions.items()):
-        if credential is session:
-            end()
-            del connection.subscriptions[number]
+    """What signed requests have subscribed to goes on."""
+    connection.log_off()
+    connection.subscriptions.end_those_of_session()
 
 
 def status_of(connection: "WsApiConnection") -> dict[str, Any]:
@@ -103,7 +94,7 @@ def status_of(connection: "WsApiConnection") -> dict[str, Any]:
         "connectedSince": connection.connected_ms,
         "returnRateLimits": connection.shows_limits,
         "serverTime": now_ms(),
-        "userDataStream": bool(connection.subscriptions),
+        "userDataStream": bool(connection.subscriptions.numbers),
     }
 
 
@@ -112,7 +103,7 @@ async def subscribe(connection: "WsApiConnection", sent: dict[str, str]) -> dict
     _read((), sent)
     if connection.session is None:
         raise errors.session_required()
-    return await _subscribe(connection, connection.session)
+    return await connection.subscriptions.begin(connection.session, of_session=True)
 
 
 async def subscribe_signed(connection: "WsApiConnection", sent: dict[str, str]) -> dict[str, int]:
@@ -122,57 +113,29 @@ async def subscribe_signed(connection: "WsApiConnection", sent: dict[str, str]) 
     if not credential.allows(Security.USER_DATA):
         raise errors.key_refused()
     connection.follow(credential)
-    return await _subscribe(connection, credential)
-
-
-async def _subscribe(connection: "WsApiConnection", credential: Credential) -> dict[str, int]:
-    """The answer is queued before the first event, because both go through the connection's queue in this order."""
-    if len(connection.subscriptions) >= SUBSCRIPTIONS_MAX:
-        raise errors.too_many_subscriptions()
-    number = connection.next_subscription
-    connection.next_subscription += 1
-    socket = connection.socket
-    held: list[str] | None = []
-
-    def sink(event: dict[str, Any]) -> None:
-        text = f'{{"subscriptionId":{number},"event":{encode(event).decode()}}}'
-        if held is None:
-            socket.push(text)
-        else:
-            held.append(text)
-
-    end = await connection.gateway.user_data.subscribe(
-        credential.account_id, sink, lambda: socket.close(RESUBSCRIBE, "events were lost; connect again")
-    )
-    if socket.closed:
-        end()
-    else:
-        connection.subscriptions[number] = (credential, end)
-
-    def release() -> None:
-        nonlocal held
-        texts, held = held or [], None
-        for text in texts:
-            socket.push(text)
-
-    connection.after_answer(release)
-    return {"subscriptionId": number}
+    return await connection.subscriptions.begin(credential, of_session=False)
 
 
 async def unsubscribe(connection: "WsApiConnection", sent: dict[str, str]) -> dict[str, Any]:
     """End one subscription, or all of them without a number."""
     number = _read((Integer("subscriptionId"),), sent)["subscriptionId"]
-    if number is not None and number not in connection.subscriptions:
-        raise errors.not_valid("subscriptionId")
-    for each in [number] if number is not None else list(connection.subscriptions):
-        connection.subscriptions.pop(each)[1]()
+    if number is not None and number not in connection.subscriptions.numbers:
+        raise errors.subscription_inactive()
+    for each in [number] if number is not None else connection.subscriptions.numbers:
+        connection.subscriptions.end(each)
     return {}
+
+
+async def subscriptions(connection: "WsApiConnection", sent: dict[str, str]) -> list[dict[str, int]]:
+    _read((), sent)
+    return [{"subscriptionId": number} for number in connection.subscriptions.numbers]
 
 
 SESSION_METHODS: Final[dict[str, Method]] = {
     "session.logon": logon,
     "session.status": status,
     "session.logout": logout,
+    "session.subscriptions": subscriptions,
     "userDataStream.subscribe": subscribe,
     "userDataStream.subscribe.signature": subscribe_signed,
     "userDataStream.unsubscribe": unsubscribe,
