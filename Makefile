@@ -9,10 +9,13 @@ HASH = $(shell { sha256sum $(1) 2>/dev/null || shasum -a 256 $(1); } | cut -c1-1
 
 RUN_STAMP := $(VENV)/.run-$(call HASH,requirements.txt)
 TEST_STAMP := $(VENV)/.test-$(call HASH,requirements.txt)-$(call HASH,tests/requirements.txt)
+CLIENTS := ccxt python-binance binance-connector binance-sdk-spot
+client_stamp = $(VENV)/clients/$(1)/.installed-$(call HASH,tests/clients/requirements/$(1).txt)
+CLIENT_STAMPS := $(foreach name,$(CLIENTS),$(call client_stamp,$(name)))
 NODE_STAMP := node_modules/.front-end-$(call HASH,package-lock.json)
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-test native test long chaos planted-recovery planted bench lint reset
+.PHONY: help run setup setup-test setup-clients native test long chaos planted-recovery planted bench lint reset
 
 SEED := 1
 RUNS := 1
@@ -65,7 +68,9 @@ native: $(RUN_STAMP)  ## compile the matching engine, with a C compiler of this 
 	  echo "setup: the compiled matching engine is SKIPPED; the plain one runs, many times slower"; \
 	fi
 
-setup-test: setup $(TEST_STAMP)  ## install what 'make test' needs
+setup-test: setup $(TEST_STAMP) setup-clients  ## install what 'make test' needs
+
+setup-clients: $(CLIENT_STAMPS)
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -83,6 +88,17 @@ $(TEST_STAMP): tests/requirements.txt $(RUN_STAMP)
 	@echo "setup: test packages of tests/requirements.txt"
 	@$(PIP) install --require-hashes --no-deps -r tests/requirements.txt
 	@rm -f $(VENV)/.test-* && touch $@
+
+# Without a pip of its own, each is filled by that of $(VENV).
+define client_environment
+$(call client_stamp,$(1)): | $(RUN_STAMP)
+	@echo "setup: client packages of tests/clients/requirements/$(1).txt"
+	@$(PY) -m venv --without-pip --clear $(VENV)/clients/$(1)
+	@$(PY) -m pip --python $(VENV)/clients/$(1)/bin/python --disable-pip-version-check --no-input --quiet \
+	  install --no-compile --require-hashes --no-deps -r tests/clients/requirements/$(1).txt
+	@touch $$@
+endef
+$(foreach name,$(CLIENTS),$(eval $(call client_environment,$(name))))
 
 $(NODE_STAMP): package-lock.json | $(RUN_STAMP)
 	@if command -v npm >/dev/null 2>&1; then \

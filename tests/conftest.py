@@ -43,7 +43,7 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
         spec.env["DJANGO_SETTINGS_MODULE"] = ""
 
 
-WHOLE_EXCHANGE = ("flows", "browser")
+WHOLE_EXCHANGE = ("flows", "browser", "clients")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,0 +1,65 @@
+"""Which calls each client must have had answered here: its surface, as shared/clients.md section 2 measured it.
+
+A name is "GET /path" for REST, "ws method" for the WebSocket API, "stream name" and "event name" for what is pushed.
+"""
+
+from typing import Final
+
+PUBLIC: Final = frozenset(
+    f"GET /api/v3/{path}"
+    for path in (
+        "ping", "time", "exchangeInfo", "depth", "trades", "historicalTrades", "aggTrades", "klines", "uiKlines",
+        "avgPrice", "ticker/24hr", "ticker/price", "ticker/bookTicker", "ticker", "ticker/tradingDay",
+    )
+)  # fmt: skip
+ORDERS: Final = frozenset(
+    {
+        "POST /api/v3/order", "POST /api/v3/order/test", "GET /api/v3/order", "DELETE /api/v3/order",
+        "POST /api/v3/order/cancelReplace", "GET /api/v3/openOrders", "DELETE /api/v3/openOrders",
+        "GET /api/v3/allOrders", "GET /api/v3/myTrades",
+    }
+)  # fmt: skip
+LISTS: Final = frozenset(
+    {
+        "POST /api/v3/orderList/oco", "POST /api/v3/orderList/oto", "POST /api/v3/orderList/otoco",
+        "GET /api/v3/orderList", "GET /api/v3/openOrderList", "GET /api/v3/allOrderList", "DELETE /api/v3/orderList",
+    }
+)  # fmt: skip
+ACCOUNT: Final = frozenset(
+    {
+        "GET /api/v3/account", "GET /api/v3/account/commission", "GET /api/v3/rateLimit/order",
+        "GET /api/v3/myPreventedMatches", "GET /sapi/v1/asset/tradeFee", "GET /sapi/v1/capital/config/getall",
+        "GET /sapi/v1/system/status", "GET /sapi/v1/account/apiRestrictions", "POST /sapi/v3/asset/getUserAsset",
+    }
+)  # fmt: skip
+WALLET: Final = frozenset(
+    {"GET /sapi/v1/account/status", "GET /sapi/v1/spot/delist-schedule", "GET /api/v3/myAllocations"}
+)
+WS_ORDERS: Final = frozenset(
+    {
+        "ws order.place", "ws order.status", "ws order.cancel", "ws order.cancelReplace", "ws openOrders.status",
+        "ws openOrders.cancelAll", "ws allOrders", "ws myTrades", "ws account.status",
+    }
+)  # fmt: skip
+USER_DATA: Final = frozenset(
+    {
+        "ws userDataStream.subscribe.signature", "event executionReport", "event outboundAccountPosition",
+    }
+)  # fmt: skip
+STREAMS: Final = frozenset(
+    {
+        "stream control", "stream trade", "stream kline", "stream depthUpdate", "stream bookTicker",
+        "stream 24hrMiniTicker",
+    }
+)  # fmt: skip
+DROP_IN: Final = frozenset(
+    {
+        "GET /sapi/v1/margin/allPairs", "GET /sapi/v1/margin/isolated/allPairs", "GET /fapi/v1/exchangeInfo",
+        "GET /dapi/v1/exchangeInfo",
+    }
+)  # fmt: skip
+PRO: Final = WS_ORDERS | USER_DATA | STREAMS
+COVERED: Final[dict[str, frozenset[str]]] = {
+    "ccxt": (PUBLIC - {"GET /api/v3/ping"}) | ORDERS | ACCOUNT | DROP_IN | PRO | {"POST /api/v3/orderList/oco"},
+    "python-binance": PUBLIC | ORDERS | LISTS | ACCOUNT | WALLET | {"PUT /api/v3/order/amend/keepPriority"},
+}

@@ -1,0 +1,64 @@
+"""Real client libraries work by changing the base URL: each runs its checks against one running exchange.
+
+What they do is in suites/, run inside the client's own environment. Between them and the exchange stands the recorder:
+an answer, stream message or user event that differs from the field tables fails the client's test, and so does a call
+that COVERED says the client makes and that nobody saw answered.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.clients.covered import COVERED
+from tests.clients.recorder import Recorder
+from tests.clients.running import Place, run_checks
+from tests.dialect import Account
+from tests.stack import Stack
+
+pytestmark = pytest.mark.timeout(400)
+
+FUNDS = ("BTC=80", "USDT=5000000", "ETH=500")
+NAMES = ("client-a", "client-b")
+# Both in one process: starting Django takes longer than making an account.
+MAKE_ACCOUNTS = f"""
+from django.core.management import call_command
+for name in {NAMES!r}:
+    call_command("demo_account", name, fund={list(FUNDS)!r})
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    stack: Stack
+    recorder: Recorder
+    account: Account
+    other: Account
+
+    @property
+    def place(self) -> Place:
+        return Place(self.recorder.base_url, self.recorder.ws_url, self.stack.base_url)
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Running]:
+    """The simulator has filled books and history and then stands still: what a check does is all that happens."""
+    with Stack(SIMULATOR="1") as stack:
+        made = stack.manage("shell", "-v", "0", "-c", MAKE_ACCOUNTS)
+        account, other = (
+            Account(row["email"], row["password"], row["api_key"], row["api_secret"], row["account_id"])
+            for row in map(json.loads, made.strip().splitlines())
+        )
+        stack.stop_process("simulator")
+        with Recorder(stack.base_url) as recorder:
+            yield Running(stack, recorder, account, other)
+
+
+@pytest.mark.parametrize(("environment", "folder"), [("ccxt", "with_ccxt"), ("python-binance", "with_python_binance")])
+def test_client(running: Running, environment: str, folder: str) -> None:
+    with running.recorder.watch() as record:
+        print(run_checks(environment, folder, running.place, running.account, running.other))
+    assert record.distinct_faults() == []
+    missing = COVERED[environment] - record.calls.keys()
+    assert not missing, f"{environment} never saw answered: {sorted(missing)}"
