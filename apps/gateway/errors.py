@@ -195,6 +195,26 @@ def invalid_side() -> ApiError:
     return ApiError(400, -1117, "Invalid side.")
 
 
+def invalid_symbol_status() -> ApiError:
+    return ApiError(400, -1122, "Invalid symbolStatus.")
+
+
+def symbol_status_differs() -> ApiError:
+    return ApiError(400, -1220, "The symbol's status does not match the requested symbolStatus.")
+
+
+def invalid_ticker_type() -> ApiError:
+    return ApiError(400, -1139, "Invalid ticker type.")
+
+
+def repeated_symbols() -> ApiError:
+    return ApiError(400, -1151, "Symbol is present multiple times in the list.")
+
+
+def invalid_time_unit() -> ApiError:
+    return ApiError(400, -1194, "Invalid value for time unit; expected either MICROSECOND or MILLISECOND.")
+
+
 def invalid_interval() -> ApiError:
     return ApiError(400, -1120, "Invalid interval.")
 
@@ -205,6 +225,11 @@ def invalid_symbol() -> ApiError:
 
 def range_too_long() -> ApiError:
     return ApiError(400, -1127, "More than 24 hours between startTime and endTime, or endTime before startTime.")
+
+
+def bad_combination() -> ApiError:
+    """Parameters that are fine by themselves and name different things together."""
+    return ApiError(400, -1128, "Combination of optional parameters invalid.")
 
 
 def not_valid(name: str) -> ApiError:

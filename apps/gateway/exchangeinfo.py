@@ -1,6 +1,6 @@
 """GET exchangeInfo: markets, filters and limits, listing only what works today."""
 
-from typing import Any
+from typing import Any, Final
 
 from apps.common.amounts import AMOUNT_MAX, ASSET_DECIMALS, BASIS_POINTS, format_units
 from apps.gateway.dialect import NOTHING, ORDER_TYPES, STATE_STATUS, STP_MODES
@@ -9,6 +9,13 @@ from apps.gateway.markets import Market
 from apps.matching.engine.iceberg import PARTS_MAX
 from apps.matching.engine.stop_order import TRAILING_BIPS_MAX, TRAILING_BIPS_MIN
 from apps.streams.kinds import StpMode
+
+# What an account must have any of; every account has it.
+PERMISSIONS: Final = ("SPOT",)
+# Filters that count what an account has in the market.
+OF_ACCOUNT: Final = frozenset(
+    {"MAX_NUM_ORDERS", "MAX_NUM_ALGO_ORDERS", "MAX_NUM_ORDER_LISTS", "MAX_NUM_ICEBERG_ORDERS"}
+)
 
 
 def exchange_info(markets: list[Market], limits: Tier, now_ms: int) -> dict[str, Any]:
@@ -50,7 +57,7 @@ def symbol(market: Market) -> dict[str, Any]:
         "isMarginTradingAllowed": False,
         "filters": filters(market),
         "permissions": [],
-        "permissionSets": [["SPOT"]],
+        "permissionSets": [list(PERMISSIONS)],
         "defaultSelfTradePreventionMode": StpMode.EXPIRE_TAKER.name,
         "allowedSelfTradePreventionModes": list(STP_MODES),
     }

@@ -9,7 +9,8 @@ from apps.gateway.idbounds import first_trade_at, first_trade_of_aggregate
 from apps.gateway.markets import Market
 from apps.gateway.publicfeed import PublicFeed
 from apps.gateway.reads import Reads
-from apps.markets.klines import BARS, COLUMNS, FIRST_OPEN, bars_parameters, fill, plan
+from apps.markets import zonedklines
+from apps.markets.klines import BARS, COLUMNS, FIRST_OPEN, bar_of_row, bars_parameters, fill, plan
 from apps.markets.marketdata import wire
 
 TRADES = COLUMNS.index("trades")
@@ -43,18 +44,23 @@ class History:
 
     # -- candles ------------------------------------------------------------------------------------------------------
     async def klines(
-        self, market: Market, interval: str, *, start_ms: int | None, end_ms: int | None, limit: int, now_ms: int
-    ) -> list[Record]:
-        """Bars as markets.klines plans them, with what memory knows of the newest ones."""
+        self, market: Market, interval: str, *, start_ms: int | None, end_ms: int | None, limit: int, now_ms: int,
+        offset_ms: int = 0,
+    ) -> list[Record]:  # fmt: skip
+        """Bars as markets.klines plans them, with what memory knows of the newest ones.
+
+        `offset_ms`: how far ahead of UTC the clock is by which they begin.
+        """
+        source = zonedklines.source(interval, offset_ms)
+        if source != interval:
+            return await self._zoned_klines(
+                market, interval, source, offset_ms, start_ms=start_ms, end_ms=end_ms, limit=limit, now_ms=now_ms
+            )
         live = self._live(market, interval)
         async with self._reads.connection() as connection:
-            first = await (await connection.execute(FIRST_OPEN, (market.id, interval))).fetchone()
-            earliest = [row[0] for row in live if row[TRADES]] + [
-                open_ms for open_ms in first or () if open_ms is not None
-            ]
             opens = plan(
-                interval, first_open_ms=min(earliest, default=None), now_ms=now_ms, start_ms=start_ms, end_ms=end_ms,
-                limit=limit,
+                interval, first_open_ms=await _first_open(connection, market, interval, live), now_ms=now_ms,
+                start_ms=start_ms, end_ms=end_ms, limit=limit,
             )  # fmt: skip
             if not opens:
                 return []
@@ -67,6 +73,34 @@ class History:
                 rows[row[0]] = row
         bars = fill(opens, [rows[open_ms] for open_ms in sorted(rows)])
         return [wire.kline(market.id, interval, bar, closed=False) for bar in bars]
+
+    async def _zoned_klines(
+        self, market: Market, interval: str, source: str, offset_ms: int, *, start_ms: int | None, end_ms: int | None,
+        limit: int, now_ms: int,
+    ) -> list[Record]:  # fmt: skip
+        live = sorted(self._live(market, source))
+        async with self._reads.connection() as connection:
+            opens = zonedklines.plan_opens(
+                interval, offset_ms, first_open_ms=await _first_open(connection, market, source, live), now_ms=now_ms,
+                start_ms=start_ms, end_ms=end_ms, limit=limit,
+            )  # fmt: skip
+            if not opens:
+                return []
+            until_ms = zonedklines.close_ms(interval, offset_ms, opens[-1]) + 1
+            live = [row for row in live if row[0] < until_ms]
+            stored_until_ms = live[0][0] if live else until_ms
+            cursor = await connection.execute(
+                zonedklines.SUMS, (opens, market.id, source, opens[0], stored_until_ms)
+            )  # fmt: skip
+            sums = await cursor.fetchall()
+            cursor = await connection.execute(zonedklines.CLOSE_BEFORE, (market.id, source, opens[0]))
+            before = await cursor.fetchone()
+        bars = zonedklines.join(opens, sums, map(bar_of_row, live), before[0] if before is not None else None)
+        return [
+            {**wire.kline(market.id, interval, bar, closed=False),
+             "c": zonedklines.close_ms(interval, offset_ms, bar.open_ms)}
+            for bar in bars
+        ]  # fmt: skip
 
     def _live(self, market: Market, interval: str) -> list[tuple[Any, ...]]:
         """The newest bars in memory, as rows of klines.COLUMNS."""
@@ -175,6 +209,15 @@ class History:
                 # The first one may have begun before `low`; there is one more than needed.
                 return found[-limit:]
             reach *= 2
+
+
+async def _first_open(
+    connection: AsyncConnection[Any], market: Market, interval: str, live: list[tuple[Any, ...]]
+) -> int | None:
+    """Where the market's first bar with trades begins; None before any."""
+    row = await (await connection.execute(FIRST_OPEN, (market.id, interval))).fetchone()
+    found = [open_ms for open_ms in row or () if open_ms is not None]
+    return min(found + [bar[0] for bar in live if bar[TRADES]], default=None)
 
 
 def _aggregate(row: Any) -> Record:

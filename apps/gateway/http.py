@@ -8,10 +8,10 @@ import structlog
 
 from apps.common.clock import now_us
 from apps.common.crashpoints import reach
-from apps.gateway import errors, params, signature
+from apps.gateway import errors, params, signature, timeunit
 from apps.gateway.asgi import Receive, Scope, Send, header
 from apps.gateway.errors import ApiError
-from apps.gateway.limits.admission import refuse
+from apps.gateway.limits.admission import check
 from apps.gateway.metrics import REQUESTS, SECONDS
 from apps.gateway.policy import REQUEST_BODY_TIMEOUT_S, REQUEST_BYTES_MAX
 from apps.gateway.registry import Call, Endpoint, Security
@@ -41,12 +41,14 @@ async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) 
     trading = False
     endpoint: Endpoint | None = None
     headers: list[tuple[bytes, bytes]] = []
+    in_microseconds = False
     try:
         call: Call | None = None
         credential: Credential | None = None
         refused: ApiError | None = None
         try:
             endpoint = _route(gateway, scope)
+            in_microseconds = _asks_for_microseconds(scope)
             sent, credential = await _read(gateway, endpoint, scope, receive, started_us)
             values = params.read(endpoint.params, sent)
             call = Call(endpoint=endpoint, values=values, credential=credential, received_ms=started_us // 1000)
@@ -57,9 +59,11 @@ async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) 
             assert refused is not None, "there is a call or a refusal"
             raise refused
         trading = call.endpoint.security is Security.TRADE
-        status, payload = 200, encode(await call.endpoint.handler(gateway, call))
+        answer = await call.endpoint.handler(gateway, call)
+        status, payload = 200, encode(timeunit.in_microseconds(answer) if in_microseconds else answer)
     except ApiError as error:
-        status, payload = error.status, encode(error.body())
+        body = error.body()
+        status, payload = error.status, encode(timeunit.in_microseconds(body) if in_microseconds else body)
         if error.retry_after_s is not None:
             headers.append((b"retry-after", str(error.retry_after_s).encode()))
     except ClientGone:
@@ -88,6 +92,11 @@ def _route(gateway: "Gateway", scope: Scope) -> Endpoint:
     if endpoint is None:
         raise errors.wrong_method()
     return endpoint
+
+
+def _asks_for_microseconds(scope: Scope) -> bool:
+    unit = header(scope, timeunit.HEADER) if scope["path"].startswith("/api/") else None
+    return unit is not None and timeunit.is_microseconds(unit.decode("latin-1"))
 
 
 async def _read_body(receive: Receive) -> bytes:
@@ -186,10 +195,7 @@ async def _admit(
             (b"x-mbx-order-count-10s", str(usage.orders_10_s).encode()),
             (b"x-mbx-order-count-1d", str(usage.orders_day).encode()),
         )
-    if usage.verdict:
-        raise refuse(usage, gateway.limits.tier(credential), is_wallet=is_wallet, at_ms=received_ms)
-    if call is not None:
-        call.usage = usage
+    check(usage, gateway.limits.tier(credential), call, is_wallet=is_wallet, at_ms=received_ms)
 
 
 async def _answer(

@@ -17,7 +17,7 @@ from apps.gateway.dialect import (
 )
 from apps.gateway.filters import lots_of, ticks_of, trailing_of
 from apps.gateway.markets import Market
-from apps.gateway.params import Amount, Choice, Integer, Param, Symbol, Text
+from apps.gateway.params import Amount, Choice, Integer, Param, Symbol, Text, Time
 from apps.streams.commands import PlaceOrder
 from apps.streams.kinds import OrderKind, StpMode, TimeInForce
 
@@ -37,7 +37,7 @@ ORDER_PARAMS: Final[tuple[Param, ...]] = (
     Choice("side", required=True, values=SIDES, refuse=errors.invalid_side),
     Choice("type", required=True, values=ORDER_TYPES, refuse=_unsupported_type),
     Choice("timeInForce", values=TIMES_IN_FORCE, refuse=_unsupported_tif),
-    Integer("goodTillDate", minimum=1, maximum=AMOUNT_MAX),
+    Time("goodTillDate", minimum=1, maximum=AMOUNT_MAX),
     Amount("quantity", above="LOT_SIZE"),
     Amount("quoteOrderQty", above="NOTIONAL"),
     Amount("price", above="PRICE_FILTER"),

@@ -15,6 +15,7 @@ import msgspec
 from apps.common.amounts import AmountError, parse_decimal
 from apps.gateway import errors
 from apps.gateway.errors import ApiError
+from apps.gateway.policy import MICROSECONDS_FROM
 
 INTEGER: Final = re.compile(r"(0|[1-9]\d{0,18})", re.ASCII)
 INTEGER_MAX: Final = 2**63 - 1
@@ -25,6 +26,12 @@ SYMBOLS_LEGAL: Final = r'^\["[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,99}\]$'
 CLIENT_ID: Final = re.compile(r"[a-zA-Z0-9\-_]{1,36}", re.ASCII)
 CLIENT_ID_LEGAL: Final = "^[a-zA-Z0-9-_]{1,36}$"
 SYMBOLS_MAX: Final = 100
+TIME_ZONE: Final = re.compile(r"([+-]?)(\d{1,2})(?::([0-5]\d))?", re.ASCII)
+TIME_ZONE_LEGAL: Final = "^[+-]?[0-9]{1,2}(:[0-5][0-9])?$"
+ZONE_MS_MIN: Final = -12 * 3_600_000
+ZONE_MS_MAX: Final = 14 * 3_600_000
+PERMISSION: Final = re.compile(r"SPOT|MARGIN|LEVERAGED|TRD_GRP_\d{3}", re.ASCII)
+PERMISSIONS_LEGAL: Final = '^[A-Z0-9_]{1,20}$ or ["SPOT",...]'
 
 # Every request may carry these; security reads them, endpoints do not declare them.
 SECURITY_NAMES: Final = frozenset({"timestamp", "recvWindow", "signature"})
@@ -99,11 +106,13 @@ class Symbols(Param):
             symbols = msgspec.json.decode(text, type=list[str])
         except (msgspec.MsgspecError, RecursionError) as error:
             raise errors.illegal_characters(self.name, SYMBOLS_LEGAL) from error
-        if not 0 < len(symbols) <= SYMBOLS_MAX or len(set(symbols)) != len(symbols):
+        if not 0 < len(symbols) <= SYMBOLS_MAX:
             raise errors.not_valid(self.name)
         for symbol in symbols:
             if SYMBOL.fullmatch(symbol) is None:
                 raise errors.illegal_characters(self.name, SYMBOL_LEGAL)
+        if len(set(symbols)) != len(symbols):
+            raise errors.repeated_symbols()
         return symbols
 
 
@@ -122,6 +131,22 @@ class Integer(Param):
         if not self.minimum <= value <= self.maximum:
             raise errors.not_valid(self.name)
         return value if self.cap is None else min(value, self.cap)
+
+
+@dataclass(frozen=True, slots=True)
+class Time(Integer):
+    """A time in milliseconds since the epoch, or in microseconds, told apart by size; the value is in milliseconds.
+
+    `from_then_on`: a start is rounded up and any other time down, so that what lies between two times stays the same.
+    """
+
+    from_then_on: bool = False
+
+    def parse(self, text: str) -> int:
+        value = Integer.parse(self, text)
+        if value < MICROSECONDS_FROM:
+            return value
+        return -(-value // 1000) if self.from_then_on else value // 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +196,35 @@ class Choice(Param):
         if text in values:
             return values[text]
         raise self.refuse() if self.refuse is not None else errors.not_valid(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeZone(Param):
+    """How far a clock is ahead of UTC, in hours or hours and minutes (8, -1:00, 05:45), as milliseconds."""
+
+    def parse(self, text: str) -> int:
+        match = TIME_ZONE.fullmatch(text)
+        if match is None:
+            raise errors.illegal_characters(self.name, TIME_ZONE_LEGAL)
+        sign, hours, minutes = match.groups()
+        offset_ms = (int(hours) * 60 + int(minutes or 0)) * 60_000 * (-1 if sign == "-" else 1)
+        if not ZONE_MS_MIN <= offset_ms <= ZONE_MS_MAX:
+            raise errors.not_valid(self.name)
+        return offset_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Permissions(Param):
+    """One permission or a JSON array of them, as a set: SPOT or ["SPOT","MARGIN"]."""
+
+    def parse(self, text: str) -> frozenset[str]:
+        try:
+            names = msgspec.json.decode(text, type=list[str]) if text.startswith("[") else [text]
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise errors.illegal_characters(self.name, PERMISSIONS_LEGAL) from error
+        if not names or any(PERMISSION.fullmatch(name) is None for name in names):
+            raise errors.not_valid(self.name)
+        return frozenset(names)
 
 
 @dataclass(frozen=True, slots=True)

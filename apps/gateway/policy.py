@@ -12,6 +12,8 @@ REQUEST_HEAD_TIMEOUT_S: Final = 20.0
 RECV_WINDOW_DEFAULT_MS: Final = 5_000
 RECV_WINDOW_MAX_MS: Final = 60_000
 CLOCK_AHEAD_MAX_MS: Final = 1_000
+# From here on a time is in microseconds: in milliseconds it would be the year 5138.
+MICROSECONDS_FROM: Final = 10**14
 
 # Longer than any pause in which the engine still answers; then the outcome is reported as unknown (504 -1007).
 REPLY_TIMEOUT_S: Final = 5.0

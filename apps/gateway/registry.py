@@ -16,6 +16,7 @@ from django.apps import apps as django_apps
 from apps.gateway.params import Param
 
 if TYPE_CHECKING:
+    from apps.gateway.errors import ApiError
     from apps.gateway.gateway import Gateway
     from apps.gateway.keys import Credential
     from apps.gateway.limits.counting import Usage
@@ -43,6 +44,8 @@ class Call:
     received_ms: int
     # What address and account have used, this request included; there once it is admitted.
     usage: "Usage | None" = None
+    # The account has sent too many orders; the endpoint is called all the same, as it has more to do.
+    too_many_orders: "ApiError | None" = None
 
     @property
     def account_id(self) -> int:
@@ -71,6 +74,8 @@ class Endpoint:
     error_codes: tuple[int, ...] = ()
     ws: str | None = None
     orders: int | None = None
+    # Whether a call goes on beyond the limits of new orders, by its values.
+    survives_order_limit: Callable[[Mapping[str, Any]], bool] | None = None
     # Passes for known keys even when PostgreSQL is away for long (architecture.md section 2).
     is_cancel: bool = False
 
@@ -111,6 +116,7 @@ def endpoint(
     error_codes: tuple[int, ...] = (),
     ws: str | None = None,
     orders: int | None = None,
+    survives_order_limit: Callable[[Mapping[str, Any]], bool] | None = None,
     is_cancel: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Declare the decorated function as an endpoint."""
@@ -127,6 +133,7 @@ def endpoint(
                 error_codes=error_codes,
                 ws=ws,
                 orders=orders,
+                survives_order_limit=survives_order_limit,
                 is_cancel=is_cancel,
             )
         )
@@ -137,7 +144,7 @@ def endpoint(
 
 def load() -> Registry:
     """Import every installed app's endpoints once; needs Django's app registry."""
-    for name in ("market", "account", "order", "orderlist", "wallet"):
+    for name in ("market", "ticker", "account", "order", "orderlist", "wallet"):
         import_module(f"apps.gateway.api.{name}")
     for config in django_apps.get_app_configs():
         if config.name.startswith("apps.") and find_spec(f"{config.name}.api") and find_spec(f"{config.name}.api.sapi"):

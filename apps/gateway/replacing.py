@@ -4,20 +4,23 @@ The new order's own checks come first; where they fail nothing has happened (-20
 new order depends on the account (matching-rules.md 10). One half done: 409, -2021. None: 400, -2022.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from apps.gateway import errors
 from apps.gateway.batcher import Batcher
 from apps.gateway.cancelreplies import canceled, is_canceled
+from apps.gateway.filters import check_filters
 from apps.gateway.markets import Market, Markets
-from apps.gateway.orderform import OrderForm, new_client_id
+from apps.gateway.orderform import OrderForm, new_client_id, parse_order
 from apps.gateway.orders import Orders, is_stale, own_events
 from apps.gateway.reads import Reads
 from apps.gateway.replies import Duplicate, canceled_view, new_order, placed
 from apps.streams.codec import encode_replace
 from apps.streams.commands import ReplaceOrder
 from apps.streams.events import CancelRejected
-from apps.streams.kinds import EventKind, OrderStatus
+from apps.streams.kinds import EventKind, OrderStatus, ReplaceMode
 
 SUCCESS: Final = "SUCCESS"
 FAILURE: Final = "FAILURE"
@@ -61,14 +64,38 @@ class Replacements:
             cancel, new = await self._again(head, form, new[1])
         return _answer(cancel, new)
 
-    def _form(self, values: dict[str, Any], account_id: int) -> OrderForm:
-        """A filter that fails already here is answered as the engine's."""
+    async def cancel_only(self, values: dict[str, Any], account_id: int, refusal: errors.ApiError) -> errors.ApiError:
+        """The cancel alone, where the account has sent too many orders (`refusal`): the error to answer with.
+
+        Stopping on failure it has the limit's status, 429, whatever became of the cancel.
+        """
+        with _filters_answered():
+            form = parse_order(values, self._markets.get(values["symbol"]), account_id)
+            check_filters(form.market, form.command)
+        canceling = {
+            "symbol": values["symbol"], "orderId": values["cancelOrderId"],
+            "origClientOrderId": values["cancelOrigClientOrderId"],
+            "newClientOrderId": values["cancelNewClientOrderId"],
+        }  # fmt: skip
+        cancel: Half
         try:
-            return self._orders.form(values, account_id)
+            cancel = SUCCESS, await self._orders.cancel(canceling, account_id)
         except errors.ApiError as error:
-            if error.number != _FILTER:
+            if error.number != errors.cancel_refused().number:
                 raise
-            raise errors.replace_failed(_data(UNTRIED, (FAILURE, error.body()))) from error
+            cancel = FAILURE, error.body()
+        stops = values["cancelReplaceMode"] is ReplaceMode.STOP_ON_FAILURE
+        if cancel[0] == SUCCESS:
+            found = errors.replace_half_failed(_data(cancel, (FAILURE, refusal.body())))
+        else:
+            found = errors.replace_failed(_data(cancel, UNTRIED if stops else (FAILURE, refusal.body())))
+        if stops:
+            found.status, found.retry_after_s, found.until_ms = 429, refusal.retry_after_s, None
+        return found
+
+    def _form(self, values: dict[str, Any], account_id: int) -> OrderForm:
+        with _filters_answered():
+            return self._orders.form(values, account_id)
 
     async def _cancel_half(self, records: list[bytes], head: ReplaceOrder, market: Market) -> Half:
         events = own_events(records, head.account_id)
@@ -107,6 +134,17 @@ class Replacements:
         if old.status != OrderStatus.CANCELED:
             return (FAILURE, errors.cancel_refused().body()), new
         return (SUCCESS, canceled_view(old, market, head.cancel_client_id)), new
+
+
+@contextmanager
+def _filters_answered() -> Iterator[None]:
+    """A filter that fails already here is answered as the engine's."""
+    try:
+        yield
+    except errors.ApiError as error:
+        if error.number != _FILTER:
+            raise
+        raise errors.replace_failed(_data(UNTRIED, (FAILURE, error.body()))) from error
 
 
 def _data(cancel: Half, new: Half) -> dict[str, Any]:

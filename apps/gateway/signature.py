@@ -14,13 +14,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from apps.gateway import errors
-from apps.gateway.policy import CLOCK_AHEAD_MAX_MS, RECV_WINDOW_DEFAULT_MS, RECV_WINDOW_MAX_MS
+from apps.gateway.policy import CLOCK_AHEAD_MAX_MS, MICROSECONDS_FROM, RECV_WINDOW_DEFAULT_MS, RECV_WINDOW_MAX_MS
 
 HEX_DIGEST: Final = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 TIMESTAMP: Final = re.compile(r"[1-9]\d{0,15}", re.ASCII)
 RECV_WINDOW: Final = re.compile(r"(0|[1-9]\d{0,9})(?:\.(\d{1,3}))?", re.ASCII)
-# From here on a timestamp is microseconds: as milliseconds it would be the year 5138.
-MICROSECONDS_FROM: Final = 10**14
 
 
 def without_signature(raw: bytes) -> bytes:

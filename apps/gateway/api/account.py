@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 from apps.common.amounts import format_units
 from apps.gateway import commission, errors
 from apps.gateway.dialect import NO_LIST, NO_TRADE_GROUP, STP_NAMES
+from apps.gateway.exchangeinfo import OF_ACCOUNT, filters
 from apps.gateway.limits.tiers import order_rows
-from apps.gateway.params import Flag, Integer, Symbol, Text
+from apps.gateway.params import Flag, Integer, Symbol, Text, Time
 from apps.gateway.reads import OwnPreventedMatch, OwnTrade
 from apps.gateway.registry import Call, Security, endpoint
 from apps.gateway.replies import order_status
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 DAY_MS: Final = 86_400_000
 SYMBOL: Final = Symbol("symbol", required=True)
-RANGE: Final = (Integer("startTime"), Integer("endTime"), Integer("limit", minimum=1, cap=1000, default=500))
+START: Final = Time("startTime", from_then_on=True)
+END: Final = Time("endTime")
+RANGE: Final = (START, END, Integer("limit", minimum=1, cap=1000, default=500))
 PPM_PER_BASIS_POINT: Final = 100
 
 
@@ -200,6 +203,17 @@ async def my_prevented_matches(gateway: "Gateway", call: Call) -> list[dict[str,
         limit=call.values["limit"],
     )  # fmt: skip
     return [_prevented_match(each, market) for each in found]
+
+
+@endpoint(
+    "GET", "/api/v3/myFilters", weight=40, security=Security.USER_DATA, params=(SYMBOL,), ws="myFilters",
+    error_codes=(-1121,),
+)  # fmt: skip
+async def my_filters(gateway: "Gateway", call: Call) -> dict[str, list[dict[str, Any]]]:
+    """The market's filters that count what the account has there. None counts over all markets, or one asset."""
+    market = gateway.markets.get(call.values["symbol"])
+    of_account = [each for each in filters(market) if each["filterType"] in OF_ACCOUNT]
+    return {"exchangeFilters": [], "symbolFilters": of_account, "assetFilters": []}
 
 
 def _check_range(values: Mapping[str, Any]) -> None:

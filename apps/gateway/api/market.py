@@ -1,14 +1,13 @@
 """Public market data over REST and the WebSocket API. Everything but old trades and candles comes from memory."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from apps.gateway import errors, publicanswers
-from apps.gateway.book import PublicMarket
-from apps.gateway.exchangeinfo import exchange_info
-from apps.gateway.markets import Market
+from apps.gateway.chosen import STATUS, SYMBOL_OR_ALL, check_status, chosen, has_status
+from apps.gateway.exchangeinfo import PERMISSIONS, exchange_info
 from apps.gateway.marketstate import state_of
-from apps.gateway.params import Choice, Integer, Symbol, Symbols, Text
+from apps.gateway.params import Choice, Integer, Permissions, Symbol, Time, TimeZone
 from apps.gateway.registry import Call, endpoint
 from apps.markets.intervals import INTERVALS
 
@@ -16,18 +15,16 @@ if TYPE_CHECKING:
     from apps.gateway.gateway import Gateway
 
 SYMBOL: Final = Symbol("symbol", required=True)
-SYMBOL_OR_ALL: Final = (Symbol("symbol"), Symbols("symbols"))
-START: Final = Integer("startTime")
-END: Final = Integer("endTime")
-# Bars start at midnight UTC here; another time zone would need other bars.
-UTC_ONLY: Final = Choice("timeZone", values={"0": "0", "00:00": "0", "+00:00": "0"})
+START: Final = Time("startTime", from_then_on=True)
+END: Final = Time("endTime")
+ZONE: Final = TimeZone("timeZone", default=0)
 KLINE_PARAMS: Final = (
     SYMBOL,
     Choice("interval", required=True, values={name: name for name in INTERVALS}, refuse=errors.invalid_interval),
     START,
     END,
     Integer("limit", minimum=1, cap=1000, default=500),
-    UTC_ONLY,
+    ZONE,
 )
 
 
@@ -54,29 +51,26 @@ async def server_time(gateway: "Gateway", call: Call) -> dict[str, int]:
     params=(
         *SYMBOL_OR_ALL,
         Choice("showPermissionSets", values={"true": True, "false": False}, default=True),
-        Text("permissions"),
+        Permissions("permissions"),
+        STATUS,
     ),
-    error_codes=(-1121,),
+    error_codes=(-1121, -1122, -1128),
 )
 async def get_exchange_info(gateway: "Gateway", call: Call) -> dict[str, Any]:
-    if call.values["permissions"] not in (None, "SPOT"):
-        raise errors.not_valid("permissions")
-    answer = exchange_info(_chosen(gateway, call.values), gateway.limits.standard, call.received_ms)
+    """The markets named, or those with any of the permissions and the status asked for."""
+    named = call.values["symbol"] is not None or call.values["symbols"] is not None
+    permissions, status = call.values["permissions"], call.values["symbolStatus"]
+    if named and (permissions is not None or status is not None):
+        raise errors.bad_combination()
+    markets = chosen(gateway, call.values)
+    if permissions is not None and permissions.isdisjoint(PERMISSIONS):
+        markets = []
+    markets = [market for market in markets if has_status(market, status)]
+    answer = exchange_info(markets, gateway.limits.standard, call.received_ms)
     if not call.values["showPermissionSets"]:
         for symbol in answer["symbols"]:
             symbol["permissionSets"] = []
     return answer
-
-
-def _chosen(gateway: "Gateway", values: Mapping[str, Any]) -> list[Market]:
-    """The markets named by `symbol` or `symbols`, all without either; both at once are refused."""
-    if values["symbol"] is not None:
-        if values["symbols"] is not None:
-            raise errors.not_required("symbols")
-        return [gateway.markets.get(values["symbol"])]
-    if values["symbols"] is not None:
-        return [gateway.markets.get(symbol) for symbol in values["symbols"]]
-    return list(gateway.markets.by_symbol.values())
 
 
 @endpoint("GET", "/api/v3/marketState", weight=2, ws="marketState", params=(SYMBOL,), error_codes=(-1121,))
@@ -92,10 +86,12 @@ def _depth_weight(values: Mapping[str, Any]) -> int:
 
 
 @endpoint(
-    "GET", "/api/v3/depth", weight=_depth_weight, ws="depth", params=(SYMBOL, _limit(5000, 100)), error_codes=(-1121,)
-)
+    "GET", "/api/v3/depth", weight=_depth_weight, ws="depth", params=(SYMBOL, _limit(5000, 100), STATUS),
+    error_codes=(-1121, -1122, -1220),
+)  # fmt: skip
 async def depth(gateway: "Gateway", call: Call) -> dict[str, Any]:
     market = gateway.markets.get(call.values["symbol"])
+    check_status(market, call.values["symbolStatus"])
     return publicanswers.depth(market, gateway.public.state(market), call.values["limit"])
 
 
@@ -138,7 +134,7 @@ async def agg_trades(gateway: "Gateway", call: Call) -> list[dict[str, Any]]:
         recent = list(gateway.public.state(market).aggs)[-limit:]
     else:
         if from_id is not None and (start_ms is not None or end_ms is not None):
-            raise errors.not_required("fromId")
+            raise errors.bad_combination()
         recent = await gateway.history.aggregates(
             market, from_id=from_id, start_ms=start_ms, end_ms=end_ms, limit=limit
         )
@@ -150,7 +146,7 @@ async def _klines(gateway: "Gateway", call: Call) -> list[list[Any]]:
     market = gateway.markets.get(values["symbol"])
     bars = await gateway.history.klines(
         market, values["interval"], start_ms=values["startTime"], end_ms=values["endTime"], limit=values["limit"],
-        now_ms=call.received_ms,
+        now_ms=call.received_ms, offset_ms=values["timeZone"],
     )  # fmt: skip
     return [publicanswers.kline(market, bar) for bar in bars]
 
@@ -176,110 +172,3 @@ async def average_price(gateway: "Gateway", call: Call) -> dict[str, Any]:
         "price": publicanswers.average_price(market, value, lots),
         "closeTime": state.trades[-1]["T"] if state.trades else call.received_ms,
     }
-
-
-def _one_or_all(one: int, several: int) -> Callable[[Mapping[str, Any]], int]:
-    return lambda values: one if values["symbol"] is not None else several
-
-
-async def _each(
-    gateway: "Gateway", call: Call, shape: Callable[[Market, PublicMarket], dict[str, Any]]
-) -> dict[str, Any] | list[dict[str, Any]]:
-    """One object for `symbol`, a list otherwise. Without names, markets that have no public data yet are left out."""
-    if call.values["symbol"] is not None:
-        market = _chosen(gateway, call.values)[0]
-        return shape(market, gateway.public.state(market))
-    markets = _chosen(gateway, call.values)
-    if call.values["symbols"] is not None:
-        return [shape(market, gateway.public.state(market)) for market in markets]
-    return [shape(market, state) for market in markets if (state := gateway.public.known(market)) is not None]
-
-
-@endpoint(
-    "GET",
-    "/api/v3/ticker/24hr",
-    weight=_one_or_all(2, 80),
-    ws="ticker.24hr",
-    params=(*SYMBOL_OR_ALL, Choice("type", values={"FULL": "FULL", "MINI": "MINI"}, default="FULL")),
-    error_codes=(-1121,),
-)
-async def ticker_24hr(gateway: "Gateway", call: Call) -> Any:
-    shape = publicanswers.mini_ticker if call.values["type"] == "MINI" else publicanswers.ticker
-    return await _each(gateway, call, lambda market, state: shape(market, state, call.received_ms))
-
-
-@endpoint(
-    "GET",
-    "/api/v3/ticker/price",
-    weight=_one_or_all(2, 4),
-    ws="ticker.price",
-    params=SYMBOL_OR_ALL,
-    error_codes=(-1121,),
-)
-async def ticker_price(gateway: "Gateway", call: Call) -> Any:
-    def shape(market: Market, state: PublicMarket) -> dict[str, Any]:
-        return {"symbol": market.symbol, "price": market.price(publicanswers.last_price_ticks(market, state))}
-
-    return await _each(gateway, call, shape)
-
-
-@endpoint(
-    "GET",
-    "/api/v3/ticker/bookTicker",
-    weight=_one_or_all(2, 4),
-    ws="ticker.book",
-    params=SYMBOL_OR_ALL,
-    error_codes=(-1121,),
-)
-async def ticker_book(gateway: "Gateway", call: Call) -> Any:
-    return await _each(
-        gateway, call, lambda market, state: {"symbol": market.symbol, **publicanswers.best(market, state)}
-    )
-
-
-MINUTE_MS: Final = 60_000
-DAY_MS: Final = 86_400_000
-WINDOWS: Final = {
-    **{f"{number}m": number * MINUTE_MS for number in range(1, 60)},
-    **{f"{number}h": number * 60 * MINUTE_MS for number in range(1, 24)},
-    **{f"{number}d": number * DAY_MS for number in range(1, 8)},
-}
-TICKER_TYPE: Final = Choice("type", values={"FULL": True, "MINI": False}, default=True)
-
-
-def _window_weight(values: Mapping[str, Any]) -> int:
-    return min(4 * len(values["symbols"] or "1"), 200)
-
-
-async def _windows(gateway: "Gateway", call: Call, open_ms: int, close_ms: int) -> Any:
-    if call.values["symbol"] is None and call.values["symbols"] is None:
-        raise errors.missing_one_of("symbol", "symbols")
-    answers = [
-        publicanswers.window_ticker(
-            market, await gateway.history.window(market, open_ms),
-            publicanswers.last_price_ticks(market, gateway.public.state(market)),
-            open_ms=open_ms, close_ms=close_ms, full=call.values["type"],
-        )
-        for market in _chosen(gateway, call.values)
-    ]  # fmt: skip
-    return answers if call.values["symbol"] is None else answers[0]
-
-
-@endpoint(
-    "GET", "/api/v3/ticker", weight=_window_weight, ws="ticker",
-    params=(*SYMBOL_OR_ALL, Choice("windowSize", values=WINDOWS, default=DAY_MS), TICKER_TYPE),
-    error_codes=(-1102, -1121),
-)  # fmt: skip
-async def rolling_ticker(gateway: "Gateway", call: Call) -> Any:
-    """The window begins with a minute, so it is up to 59,999 ms longer than asked for."""
-    open_ms = (call.received_ms - call.values["windowSize"]) // MINUTE_MS * MINUTE_MS
-    return await _windows(gateway, call, open_ms, call.received_ms)
-
-
-@endpoint(
-    "GET", "/api/v3/ticker/tradingDay", weight=_window_weight, ws="ticker.tradingDay",
-    params=(*SYMBOL_OR_ALL, UTC_ONLY, TICKER_TYPE), error_codes=(-1102, -1121),
-)  # fmt: skip
-async def trading_day(gateway: "Gateway", call: Call) -> Any:
-    open_ms = call.received_ms // DAY_MS * DAY_MS
-    return await _windows(gateway, call, open_ms, open_ms + DAY_MS - 1)

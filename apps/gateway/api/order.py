@@ -20,12 +20,15 @@ CANCEL_PARAMS: Final[tuple[Param, ...]] = (
     Text("origClientOrderId"),
     CLIENT_ID_PARAM,
 )
+# Whether the cancel is done although the account has sent too many orders.
+LIMIT_MODES: Final = {"DO_NOTHING": False, "CANCEL_ONLY": True}
 REPLACE_PARAMS: Final[tuple[Param, ...]] = (
     *ORDER_PARAMS,
     Choice("cancelReplaceMode", required=True, values=REPLACE_MODES),
     Integer("cancelOrderId", minimum=1),
     Text("cancelOrigClientOrderId"),
     Text("cancelNewClientOrderId"),
+    Choice("orderRateLimitExceededMode", values=LIMIT_MODES, default=False),
 )
 
 
@@ -75,9 +78,12 @@ async def cancel(gateway: "Gateway", call: Call) -> dict[str, Any]:
     params=REPLACE_PARAMS,
     ws="order.cancelReplace",
     orders=1,
-    error_codes=(*FORM_CODES, -2021, -2022, -1001, -1007),
+    survives_order_limit=lambda values: bool(values["orderRateLimitExceededMode"]),
+    error_codes=(*FORM_CODES, -1015, -2021, -2022, -1001, -1007),
 )
 async def cancel_replace(gateway: "Gateway", call: Call) -> dict[str, Any]:
+    if call.too_many_orders is not None:
+        raise await gateway.replacements.cancel_only(call.values, call.account_id, call.too_many_orders)
     return await gateway.replacements.replace(call.values, call.account_id)
 
 

@@ -15,7 +15,7 @@ from apps.gateway.listform import (
 )
 from apps.gateway.listreplies import order_list
 from apps.gateway.orderlists import Parse
-from apps.gateway.params import Integer, Param, Symbol, Text
+from apps.gateway.params import Integer, Param, Symbol, Text, Time
 from apps.gateway.registry import Call, Security, endpoint
 from apps.streams.kinds import ListKind
 
@@ -26,6 +26,10 @@ FORM_CODES: Final = (
     -1013, -1014, -1100, -1102, -1106, -1111, -1115, -1116, -1117, -1121, -1158, -1165, -1166, -1168, -1196, -1197,
     -1198, -1199, -2010, -1001, -1007,
 )  # fmt: skip
+
+
+START: Final = Time("startTime", from_then_on=True)
+END: Final = Time("endTime")
 
 
 class Placing(NamedTuple):
@@ -102,7 +106,7 @@ async def open_lists(gateway: "Gateway", call: Call) -> list[dict[str, Any]]:
     weight=20,
     security=Security.USER_DATA,
     params=(
-        Integer("fromId"), Integer("startTime"), Integer("endTime"), Integer("limit", minimum=1, cap=1000, default=500),
+        Integer("fromId"), START, END, Integer("limit", minimum=1, cap=1000, default=500),
     ),
     ws="allOrderLists",
     error_codes=(-1106, -1127),

@@ -63,6 +63,22 @@ async def trade_fees(gateway: "Gateway", call: Call) -> list[dict[str, str]]:
     ]
 
 
+@endpoint("GET", "/sapi/v1/asset/assetDetail", security=Security.USER_DATA, params=(Symbol("asset"),))
+async def asset_details(gateway: "Gateway", call: Call) -> dict[str, dict[str, Any]]:
+    """Of one asset or of all; an unknown one has none. Nothing can be deposited or withdrawn yet."""
+    wanted = call.values["asset"]
+    return {
+        asset.code: {
+            "minWithdrawAmount": NOTHING,
+            "depositStatus": False,
+            "withdrawFee": NOTHING,
+            "withdrawStatus": False,
+        }
+        for asset in gateway.markets.assets.values()
+        if wanted is None or asset.code == wanted
+    }
+
+
 @endpoint(
     "POST",
     "/sapi/v3/asset/getUserAsset",

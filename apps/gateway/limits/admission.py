@@ -21,6 +21,7 @@ from apps.gateway.limits.counting import Charge, Counts, Usage, Verdict
 from apps.gateway.limits.script import ADMIT_SHA
 from apps.gateway.limits.tiers import STANDARD, Tier, tier_of
 from apps.gateway.metrics import LIMITED
+from apps.gateway.registry import Call
 
 log = structlog.get_logger("nebannpet.gateway.limits")
 
@@ -30,6 +31,8 @@ LOOK_S: Final = 0.05
 LOOKS_MAX: Final = 4
 # No client address, as behind a unix socket: whoever is there limits by itself.
 UNLIMITED: Final = 2**53
+
+OF_ORDERS: Final = frozenset({Verdict.ORDERS_10_S, Verdict.ORDERS_DAY})
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(tuple[int, list[Usage]]).decode
@@ -199,6 +202,19 @@ class Admission:
 def wait_s(until_ms: int, at_ms: int) -> int:
     """Whole seconds from `at_ms` until then, at least one."""
     return max(-(-(until_ms - at_ms) // 1000), 1)
+
+
+def check(usage: Usage, tier: Tier, call: Call | None, *, is_wallet: bool, at_ms: int) -> None:
+    """Raise for a request that was not admitted. A call that goes on beyond the limits of new orders is told."""
+    if call is not None:
+        call.usage = usage
+    if not usage.verdict:
+        return
+    refusal = refuse(usage, tier, is_wallet=is_wallet, at_ms=at_ms)
+    goes_on = call.endpoint.survives_order_limit if call is not None else None
+    if call is None or goes_on is None or usage.verdict not in OF_ORDERS or not goes_on(call.values):
+        raise refusal
+    call.too_many_orders = refusal
 
 
 def refuse(usage: Usage, tier: Tier, *, is_wallet: bool, at_ms: int) -> errors.ApiError:

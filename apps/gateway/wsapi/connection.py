@@ -19,7 +19,7 @@ from apps.gateway.asgi import Message, Receive, Scope, Send, header
 from apps.gateway.errors import ApiError
 from apps.gateway.http import address_of
 from apps.gateway.keys import Credential, Revocable
-from apps.gateway.limits.admission import refuse
+from apps.gateway.limits.admission import check
 from apps.gateway.limits.tiers import order_rows, weight_row
 from apps.gateway.metrics import CUT_OFF, SOCKETS, WS_REQUESTS
 from apps.gateway.params import Flag
@@ -129,12 +129,10 @@ class WsApiConnection(Revocable):
             if shows:
                 counts = order_rows(tier, (usage.orders_10_s, usage.orders_day)) if orders else []
                 limits = frames.rate_limits([*counts, weight_row(tier, usage.weight)])
-            if usage.verdict:
-                raise refuse(usage, tier, is_wallet=False, at_ms=received_us // 1000)
+            check(usage, tier, call, is_wallet=False, at_ms=received_us // 1000)
             if refused is not None:
                 raise refused
             if call is not None:
-                call.usage = usage
                 trading = call.endpoint.security is Security.TRADE
                 result = await call.endpoint.handler(self.gateway, call)
             else:

@@ -1,0 +1,51 @@
+"""Times in microseconds for those who ask for them with the header X-MBX-TIME-UNIT (clients.md section 3). Pure.
+
+The exchange counts in milliseconds: answers keep their shape, and every time in them is a thousand times as large.
+Parameters that are times may come in either unit, whatever the answer's (params.Time). The wallet's endpoints know
+milliseconds only, as in the dialect.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from apps.gateway import errors
+
+HEADER: Final = b"x-mbx-time-unit"
+UNITS: Final = {"MILLISECOND": False, "millisecond": False, "MICROSECOND": True, "microsecond": True}
+PER_MS: Final = 1000
+# The names under which answers carry times. 0 and -1 stand for none and stay; so does null.
+FIELDS: Final = frozenset(
+    {
+        "serverTime", "time", "updateTime", "transactTime", "transactionTime", "workingTime", "openTime", "closeTime",
+        "goodTillDate", "currentTime", "triggerTime", "until", "resumesAt", "T",
+    }
+)  # fmt: skip
+# A bar has no names: its first and its seventh value are times.
+_OF_BAR: Final = (0, 6)
+
+
+def is_microseconds(unit: str) -> bool:
+    """Raises -1194 for anything but the two units in capitals or small letters."""
+    if unit not in UNITS:
+        raise errors.invalid_time_unit()
+    return UNITS[unit]
+
+
+def in_microseconds(answer: Any) -> Any:
+    """The same answer with its times in microseconds."""
+    if isinstance(answer, list) and answer and isinstance(answer[0], list):
+        return [
+            [value * PER_MS if place in _OF_BAR else value for place, value in enumerate(bar)] for bar in answer
+        ]  # fmt: skip
+    return _converted(answer)
+
+
+def _converted(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            name: each * PER_MS if name in FIELDS and isinstance(each, int) and each > 0 else _converted(each)
+            for name, each in value.items()
+        }
+    if isinstance(value, list):
+        return [_converted(each) for each in value]
+    return value
