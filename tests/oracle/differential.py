@@ -3,7 +3,8 @@
     python -m tests.oracle.differential plain native --commands 1000000 [--first-seed 0] [--commands-a-seed 10000]
 
 The second one gets up to --longest-call commands a call, cut at random. With --calls each eighth history is one of call
-auctions. Ends with 0 and a line of figures, or with 1 and the shrunk stream at which they differ.
+auctions, with --legs another eighth one of lists whose legs leave while a sweep runs. Ends with 0 and a line of
+figures, or with 1 and the shrunk stream at which they differ.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from typing import Any
 from tests.oracle.agreement import Disagreement, Make, agree_in_calls
 from tests.oracle.call_auctions import Calls
 from tests.oracle.engines import ENGINES
+from tests.oracle.leaving_legs import Legs
 from tests.oracle.streams import History
 
 REPORT_EVERY_S = 60
@@ -41,11 +43,16 @@ def main() -> int:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--longest-call", type=int, default=1)
     parser.add_argument("--calls", action="store_true")
+    parser.add_argument("--legs", action="store_true")
     given = parser.parse_args()
     seeds = range(given.first_seed, given.first_seed + -(-given.commands // given.commands_a_seed))
     begun = told = time.monotonic()
     for seed in seeds:
-        kind = Calls if given.calls and seed % 8 == 7 else History
+        kind: type[History] = History
+        if given.calls and seed % 8 == 7:
+            kind = Calls
+        elif given.legs and seed % 8 == 3:
+            kind = Legs
         try:
             differ(
                 seed,

@@ -81,13 +81,19 @@ def tell_list(world: World, orders: OrderList, status: ListStatus) -> None:
     )
 
 
+def other_leg(order: Order) -> list[Order]:
+    """The order of the same OCO, if it is in one."""
+    return [] if order.list is None or order not in order.list.oco else [o for o in order.list.oco if o is not order]
+
+
 def end_other_leg(world: World, order: Order) -> None:
     """An order of an OCO was filled, in part too, lost lots to a prevented match, or was triggered."""
-    if order.list is None or order not in order.list.oco:
+    others = other_leg(order)
+    if order.list is None or not others:
         return
     order.list.ending = True  # the one that was met goes on
-    for other in order.list.oco:
-        if other is not order and other.order_id in world.orders:
+    for other in others:
+        if other.order_id in world.orders:
             close(world, other, OrderStatus.EXPIRED, Reason.LIST_ENDED)
     order.list.ending = False
 

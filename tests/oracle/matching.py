@@ -11,9 +11,10 @@ from apps.streams.kinds import (
     Side,
     StpMode,
     TradeFlag,
+    Waiting,
 )
 from tests.oracle import breakers, shares, states, stops
-from tests.oracle.ending import after_end, close, end_other_leg, has_expired, in_reach
+from tests.oracle.ending import after_end, close, end_other_leg, has_expired, in_reach, other_leg
 from tests.oracle.world import Account, Market, Order, Share, World
 
 
@@ -32,20 +33,65 @@ class Rehearsal:
     quote: int = 0
 
 
+@dataclass(slots=True)
+class Copy:
+    """A resting order on paper."""
+
+    order: Order
+    priority: int
+    tip: int
+    reserve: int
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        return (-self.order.price if self.order.side == Side.BUY else self.order.price), self.priority
+
+
+class Paper:
+    """The makers, and what waits for a print, while a run is tried on paper: each print is evaluated (docs: FIFO)."""
+
+    def __init__(self, world: World, taker: Order) -> None:
+        opposite = Side.SELL if taker.side == Side.BUY else Side.BUY
+        self.makers = [Copy(m, m.priority, m.tip, m.left - m.tip) for m in world.book(taker.market, opposite)]
+        waiting = [
+            o for o in world.orders.values() if o.market is taker.market and o.waiting == Waiting.CONDITIONAL and o.list
+        ]
+        self.bests = {o.order_id: (o, o.best) for o in waiting}
+        self.behind = world.seq + 1_000_000  # a refill stands behind everything that is in the book
+
+    def end(self, maker: Copy) -> None:
+        self.makers.remove(maker)
+
+    def take(self, maker: Copy, lots: int) -> None:
+        """By a print or by DECREMENT: the other order of its OCO ends, and the next tip goes to the back."""
+        for other in other_leg(maker.order):
+            self.bests.pop(other.order_id, None)
+        maker.tip -= lots
+        if maker.tip == 0 and maker.reserve == 0:
+            self.end(maker)
+        elif maker.tip == 0:
+            self.behind += 1
+            maker.priority, maker.tip = self.behind, min(maker.order.display, maker.reserve)
+            maker.reserve -= maker.tip
+
+    def evaluate(self, last: int) -> None:
+        """What the print triggers waits no more, and the other order of its OCO leaves the book."""
+        for order, best in list(self.bests.values()):
+            best = stops.next_best(order, best, last) if order.trailing else 0
+            self.bests[order.order_id] = (order, best)
+            if stops.fires(order, best, last):
+                del self.bests[order.order_id]
+                self.makers = [m for m in self.makers if m.order not in other_leg(order)]
+
+
 def rehearse(world: World, order: Order) -> Rehearsal:
-    """Runs the sweep over copies of the makers: [price, priority, tip, reserve, display, account, expired]."""
-    opposite = Side.SELL if order.side == Side.BUY else Side.BUY
-    sign = 1 if opposite == Side.SELL else -1
-    makers = [
-        [sign * m.price, m.priority, m.tip, m.left - m.tip, m.display, m.account.family, has_expired(m, world.now)]
-        for m in world.book(order.market, opposite)
-    ]
+    """Runs the sweep over copies of the makers."""
+    paper = Paper(world, order)
     left, budget, seen = order.left, order.budget_left, Rehearsal()
     prints: list[tuple[int, int, int]] = []
-    behind = world.seq + 1_000_000  # a refill stands behind everything that is in the book
-    while makers and (order.budget or left > 0):
-        maker = min(makers)
-        price, tip = abs(maker[0]), maker[2]
+    while paper.makers and (order.budget or left > 0):
+        maker = min(paper.makers, key=lambda copy: copy.rank)
+        price = maker.order.price
         cost = order.market.notional(price, 1)
         if order.budget:
             left = budget // cost
@@ -53,31 +99,27 @@ def rehearse(world: World, order: Order) -> Rehearsal:
                 break
         elif not in_reach(order, price):
             break
-        if maker[6]:
-            makers.remove(maker)
+        if has_expired(maker.order, world.now):
+            paper.end(maker)
             continue
-        lots = min(left, tip)
-        if maker[5] == order.account.family:
+        lots = min(left, maker.tip)
+        if maker.order.account.family == order.account.family:
             if order.stp_mode == StpMode.EXPIRE_MAKER:
-                makers.remove(maker)
+                paper.end(maker)
                 continue
             if order.stp_mode != StpMode.DECREMENT:
                 break
+            paper.take(maker, lots)
         else:
             if breakers.forbidding(world, order.market, price, prints) is not None:
                 break
             prints.append((world.now, price, lots))
             seen.lots += lots
             seen.quote += lots * cost
+            paper.take(maker, lots)
+            paper.evaluate(price)
         left -= lots
         budget -= lots * cost
-        maker[2] -= lots
-        if maker[2] == 0:
-            makers.remove(maker)
-            if maker[3] > 0:
-                behind += 1
-                tip = min(maker[4], maker[3])
-                makers.append([maker[0], behind, tip, maker[3] - tip, *maker[4:]])
     return seen
 
 

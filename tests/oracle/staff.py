@@ -77,7 +77,7 @@ def sizes(settings: MarketSettings) -> tuple[int, int]:
 
 def market_settings_reason(world: World, command: SetMarket, settings: MarketSettings) -> Reason:
     if settings.market_id != command.market_id:
-        return Reason.MALFORMED
+        return Reason.INVALID_SETTINGS
     try:
         settings.check()
     except SettingsError:

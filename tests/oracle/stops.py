@@ -50,6 +50,21 @@ def would_trigger(order: Order) -> bool:
     return not order.trailing and met(order, order.market.reference)
 
 
+def next_best(order: Order, best: int, last: int) -> int:
+    """Best price of a trailing stop after a print at `last`, 0 while it is not active."""
+    if best == 0:
+        return last if met(order, last) else 0
+    return max(best, last) if order.side == Side.SELL else min(best, last)
+
+
+def fires(order: Order, best: int, last: int) -> bool:
+    """Whether a print at `last` triggers it; `best` is that of a trailing one, this print included."""
+    if not order.trailing:
+        return met(order, last)
+    stop = trails_at(order, best)
+    return best > 0 and (last <= stop if order.side == Side.SELL else last >= stop)
+
+
 def evaluate(world: World, market: Market) -> None:
     """After a print: what it triggers joins the queue, falls by descending stop, then rises by ascending stop."""
     last = market.reference
@@ -59,20 +74,15 @@ def evaluate(world: World, market: Market) -> None:
         if order.market is not market or order.waiting != Waiting.CONDITIONAL:
             continue
         if not order.trailing:
-            stop, on_fall, fires = order.stop, (order.kind in STOP_KINDS) == (order.side == Side.SELL), met(order, last)
+            stop, on_fall = order.stop, (order.kind in STOP_KINDS) == (order.side == Side.SELL)
         else:
-            on_fall = order.side == Side.SELL
-            if order.best == 0:
-                order.best = last if met(order, last) else 0
-            elif order.side == Side.SELL:
-                order.best = max(order.best, last)
-            else:
-                order.best = min(order.best, last)
-            stop = trails_at(order, order.best)
-            fires = order.best > 0 and (last <= stop if on_fall else last >= stop)
-        if fires and on_fall:
+            order.best = next_best(order, order.best, last)
+            stop, on_fall = trails_at(order, order.best), order.side == Side.SELL
+        if not fires(order, order.best, last):
+            continue
+        if on_fall:
             falls.append((-stop, order.accepted_seq, order))
-        elif fires:
+        else:
             rises.append((stop, order.accepted_seq, order))
     for stop, _, order in sorted(falls, key=lambda f: f[:2]) + sorted(rises, key=lambda r: r[:2]):
         if order.order_id in world.orders:

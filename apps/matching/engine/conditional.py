@@ -15,7 +15,7 @@ from typing import Final
 
 from apps.matching.engine.book import BUY, SELL, Order
 from apps.matching.engine.terms import Terms
-from apps.matching.engine.trailing import Entry, Trailing
+from apps.matching.engine.trailing import Entry, Trailing, stop_key
 from apps.streams.kinds import OrderKind
 
 NEVER_LOW: Final = 0
@@ -36,6 +36,18 @@ def is_met(order: Order, price_ticks: int) -> bool:
     if not terms.stop_price_ticks:
         return True
     return price_ticks <= terms.stop_price_ticks if falls_to(order) else price_ticks >= terms.stop_price_ticks
+
+
+def triggers_at(order: Order, price_ticks: int) -> bool:
+    """Whether a print at this price would trigger this order, which waits for one.
+
+    Of an active trailing one the stop as it is now says so: a print beyond its best only moves the stop away.
+    """
+    terms = _terms(order)
+    if not terms.trailing_bips:
+        return is_met(order, price_ticks)
+    sign = 1 if order.side == SELL else -1
+    return terms.segment is not None and stop_key(sign, terms.best_ticks, terms.trailing_bips) >= sign * price_ticks
 
 
 class Conditional:

@@ -22,6 +22,15 @@ bool is_met(const Order *order, i64 stop_price_ticks, i64 price_ticks) {
     return falls_to(order) ? price_ticks <= stop_price_ticks : price_ticks >= stop_price_ticks;
 }
 
+/* Whether a print at this price would trigger this order, which waits for one. Of an active trailing one the stop as it is
+   now says so: a print beyond its best only moves the stop away. */
+bool triggers_at(Engine *engine, const Order *order, i64 price_ticks) {
+    Terms *terms = terms_at(engine, order->terms);
+    if (!terms->trailing_bips) return is_met(order, terms->stop_price_ticks, price_ticks);
+    const i64 key = order->side == SIDE_SELL ? price_ticks : -price_ticks;
+    return terms->segment && stop_key(order->side, best_of(engine, terms), terms->trailing_bips) >= key;
+}
+
 /* The nearest prices at which anything happens: a trigger, an activation, a new best price. */
 static void look_around(Engine *engine, Market *market) {
     const Trailing *sells = &market->trailing[SIDE_SELL], *buys = &market->trailing[SIDE_BUY];

@@ -716,6 +716,7 @@ void remove_trailing(Engine *engine, u32 order_slot);
 void follow_price(Engine *engine, Market *market, u32 side, i64 price_ticks);
 void take_trailing(Engine *engine, Market *market, u32 side, i64 price_ticks, Buffer *taken);
 bool is_met(const Order *order, i64 stop_price_ticks, i64 price_ticks);
+bool triggers_at(Engine *engine, const Order *order, i64 price_ticks);
 void await_trigger(Engine *engine, u32 slot, i64 best_ticks);
 void stop_waiting(Engine *engine, u32 slot);
 void take_conditional(Engine *engine, Market *market, i64 price_ticks);

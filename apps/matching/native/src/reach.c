@@ -1,7 +1,10 @@
 /* What an incoming order would meet: read-only runs of the sweep's rules, which change nothing (matching-rules 2).
 
    FOK asks how much would print, a market buy what that costs, a sell by quote budget how much it must hold; LIMIT_MAKER
-   and POST_ONLY markets ask whether anything would match at all. An order that has expired by time counts as gone. */
+   and POST_ONLY markets ask whether anything would match at all. An order that has expired by time counts as gone.
+
+   A print may trigger one leg of an OCO, and its other leg, which rests further on, leaves the book at once. Only the first
+   print of a sweep can do that (has_ended), so the runs see exactly what the sweep will meet. */
 #include "engine.h"
 
 /* A limit order's price meets the best opposite price, whoever stands there. */
@@ -30,7 +33,27 @@ typedef struct Reach {
     i64 wanted_lots, budget_units;
     bool by_budget, overdue, asked;
     i64 price_ticks, first_ticks, admitted_ticks; /* of the breakers */
+    bool unprinted; /* and the first print may trigger something */
+    i64 triggering_ticks; /* of the first print, 0 before it and where it triggers nothing */
 } Reach;
+
+/* Whether the first print has ended an order that the run had not met before: it triggers the order's other leg.
+
+   No later print can. A leg that rests is a LIMIT_MAKER and beside it waits a stop-loss of the same side. That of a sell
+   triggers on a fall, while the prints of a sweep that buys only rise; that of a buy the other way round. So what the first
+   print leaves waiting waits until the sweep is over; a trailing stop too, which later prints can but move away. */
+static bool has_ended(Engine *engine, const Reach *reach, const Order *maker) {
+    const u32 list = list_of(engine, maker);
+    const u32 sibling = list ? sibling_of(list_at(engine, list), maker->order_id) : 0;
+    return sibling && triggers_at(engine, order_at(engine, sibling), reach->triggering_ticks);
+}
+
+static void first_print(Reach *reach) {
+    const Market *market = reach->incoming->seat->market;
+    reach->unprinted = false;
+    if (reach->price_ticks <= market->trigger_low || reach->price_ticks >= market->trigger_high)
+        reach->triggering_ticks = reach->price_ticks;
+}
 
 /* A tip of `maker`; whether the run goes on. */
 static bool reach_tip(Engine *engine, Reach *reach, const Order *maker, i64 tip_lots, i64 lot_cost) {
@@ -49,6 +72,7 @@ static bool reach_tip(Engine *engine, Reach *reach, const Order *maker, i64 tip_
                 !within(taker->side, reach->price_ticks, reach->admitted_ticks))
                 return false;
         }
+        if (UNLIKELY(reach->unprinted)) first_print(reach);
         reach->prints.lots += lots;
         reach->prints.quote_units += (i128)lots * lot_cost;
     } else if (ends_taker(taker->stp_mode)) {
@@ -61,12 +85,14 @@ static bool reach_tip(Engine *engine, Reach *reach, const Order *maker, i64 tip_
     return lots == tip_lots;
 }
 
-/* A level: first what shows, then the tips that refills would bring, one of each iceberg in turn. */
+/* A level: first what shows, then the tips that refills would bring, one of each iceberg in turn. What the first print ends
+   is told when an order would be met, so that one met before is not. */
 static bool reach_level(Engine *engine, Reach *reach, const Level *level, i64 lot_cost) {
     Buffer *icebergs = &engine->scratch;
     icebergs->size = 0;
     for (u32 slot = level->head; slot; slot = order_at(engine, slot)->next) {
         const Order *maker = order_at(engine, slot);
+        if (UNLIKELY(reach->triggering_ticks) && has_ended(engine, reach, maker)) continue;
         if (!reach_tip(engine, reach, maker, maker->left_lots, lot_cost)) return false;
         if (reserve_of(engine, maker)) memcpy(buffer_add(engine, icebergs, sizeof slot), &slot, sizeof slot);
     }
@@ -98,6 +124,7 @@ Prints would_print(Engine *engine, const Incoming *incoming, i64 limit_ticks, i6
         .budget_units = budget_units,
         .by_budget = budget_units > 0,
         .overdue = is_overdue(engine),
+        .unprinted = market->trigger_low > 0 || market->trigger_high < INT64_MAX,
     };
     for (u64 index = side->best; index != NO_INDEX; index = index_after(engine, side, index)) {
         i64 price_ticks = price_at(side, index);

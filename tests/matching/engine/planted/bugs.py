@@ -166,6 +166,42 @@ BUGS: Final[tuple[Bug, ...]] = (
         "limit", ".lots < order.quantity_lots:", ".lots < 1:", "time_in_force",
     ),
     bug(
+        "run-counts-legs-that-leave", "a read-only run counts legs of OCOs that its first print ends",
+        "reach", "            self.price_ticks = price_ticks", "            self.price_ticks = 0", "leaving_legs",
+    ),
+    bug(
+        "leaving-leg-keeps-its-reserve", "a read-only run counts what a leg that its first print ends hides",
+        "reach",
+        "                order = order.next\n                continue\n            if order.terms.reserve_lots:",
+        "                if order.terms.reserve_lots:\n"
+        "                    refills.append((order, order.terms.reserve_lots))\n"
+        "                order = order.next\n                continue\n            if order.terms.reserve_lots:",
+        "leaving_legs",
+    ),
+    bug(
+        "leg-that-was-met-leaves", "a read-only run loses what a leg hides that was met before the first print",
+        "reach",
+        "        order, reserve = refills.popleft()\n        assert order.terms is not None\n",
+        "        order, reserve = refills.popleft()\n        assert order.terms is not None\n"
+        "        if first.price_ticks and first.has_ended(order):\n"
+        "            continue\n",
+        "leaving_legs",
+    ),
+    bug(
+        "leg-beside-a-trailing-stop-stays", "a run counts legs whose trailing partner its first print triggers",
+        "conditional", "terms.segment is not None and stop_key(", "terms.segment is None and stop_key(", "leaving_legs",
+    ),
+    bug(
+        "activation-counts-as-trigger", "a read-only run takes a leg as gone whose partner only begins to trail",
+        "conditional", "    if not terms.trailing_bips:\n        return is_met",
+        "    if terms.segment is None:\n        return is_met", "leaving_legs",
+    ),
+    bug(
+        "trailing-stop-of-a-run-excluded", "a run counts a leg whose trailing partner triggers exactly at its stop",
+        "conditional", "terms.trailing_bips) >= sign * price_ticks", "terms.trailing_bips) > sign * price_ticks",
+        "leaving_legs",
+    ),
+    bug(
         "fok-misses-the-hidden", "a FOK order does not count what icebergs hide",
         "reach", "    while refills:", "    while refills and not refills:", "time_in_force", "iceberg",
     ),
