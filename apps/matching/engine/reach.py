@@ -142,12 +142,13 @@ def tips_in_turn(level: Level, first: FirstPrint) -> Iterator[tuple[Order, int]]
     refills: deque[tuple[Order, int]] = deque()
     order = level.head
     while order is not None:
-        if order.terms is not None:
+        terms = order.terms
+        if terms is not None:
             if first.price_ticks and first.has_ended(order):
                 order = order.next
                 continue
-            if order.terms.reserve_lots:
-                refills.append((order, order.terms.reserve_lots))
+            if terms.reserve_lots:
+                refills.append((order, terms.reserve_lots))
         yield order, order.left_lots
         order = order.next
     while refills:

@@ -172,10 +172,9 @@ BUGS: Final[tuple[Bug, ...]] = (
     bug(
         "leaving-leg-keeps-its-reserve", "a read-only run counts what a leg that its first print ends hides",
         "reach",
-        "                order = order.next\n                continue\n            if order.terms.reserve_lots:",
-        "                if order.terms.reserve_lots:\n"
-        "                    refills.append((order, order.terms.reserve_lots))\n"
-        "                order = order.next\n                continue\n            if order.terms.reserve_lots:",
+        "                order = order.next\n                continue\n            if terms.reserve_lots:",
+        "                if terms.reserve_lots:\n                    refills.append((order, terms.reserve_lots))\n"
+        "                order = order.next\n                continue\n            if terms.reserve_lots:",
         "leaving_legs",
     ),
     bug(
