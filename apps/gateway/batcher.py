@@ -1,8 +1,9 @@
 """All commands of one loop tick in one append to redis-core (architecture.md section 3)."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Any
 
 from redis.exceptions import ResponseError
 
@@ -16,11 +17,26 @@ from apps.streams.codec import encode_command
 from apps.streams.commands import Command
 from apps.streams.names import ShardKeys
 
+Reply = asyncio.Future[list[bytes]]
 
-@dataclass(slots=True)
+
 class _Batch:
-    frames: list[bytes]
-    replies: list["asyncio.Future[list[bytes]]"]
+    """Commands of one loop tick; `due_s` is when whoever still waits is told that the outcome is unknown."""
+
+    __slots__ = ("due_s", "frames", "replies")
+
+    def __init__(self, due_s: float) -> None:
+        self.due_s = due_s
+        self.frames: list[bytes] = []
+        self.replies: list[Reply] = []
+
+    def is_answered(self) -> bool:
+        return all(reply.done() for reply in self.replies)
+
+    def fail(self, make: Callable[[], errors.ApiError]) -> None:
+        for reply in self.replies:
+            if not reply.done():
+                reply.set_exception(make())
 
 
 class Batcher:
@@ -34,57 +50,60 @@ class Batcher:
         self._tail = tail
         self._keys = keys
         self._batch: _Batch | None = None
-        self._appends: set[asyncio.Task[None]] = set()
+        # Oldest first; those in front are dropped as soon as they are answered. One timer for all of them.
+        self._waiting: deque[_Batch] = deque()
+        self._timer: asyncio.TimerHandle | None = None
 
     async def send(self, command: Command) -> list[bytes]:
         """Raises not_executed (503) when nothing was appended and unknown_outcome (504) when that is not known."""
         return await self.send_run(encode_command(command))
 
-    async def send_run(self, frames: bytes) -> list[bytes]:
+    def send_run(self, frames: bytes) -> Reply:
         """The same for the frame run of one command."""
         loop = asyncio.get_running_loop()
-        reply: asyncio.Future[list[bytes]] = loop.create_future()
-        if self._batch is None:
-            self._batch = _Batch([], [])
+        reply: Reply = loop.create_future()
+        batch = self._batch
+        if batch is None:
+            batch = self._batch = _Batch(loop.time() + REPLY_TIMEOUT_S)
             loop.call_soon(self._flush)
-        self._batch.frames.append(frames)
-        self._batch.replies.append(reply)
-        try:
-            async with asyncio.timeout(REPLY_TIMEOUT_S):
-                return await reply
-        except TimeoutError as error:
-            raise errors.unknown_outcome() from error
+        batch.frames.append(frames)
+        batch.replies.append(reply)
+        return reply
 
     def _flush(self) -> None:
         batch, self._batch = self._batch, None
         assert batch is not None, "a flush is planned only with a batch"
-        task = asyncio.get_running_loop().create_task(self._append(batch))
-        self._appends.add(task)
-        task.add_done_callback(self._appends.discard)
-
-    async def _append(self, batch: _Batch) -> None:
-        frames = b"".join(batch.frames)
+        while self._waiting and self._waiting[0].is_answered():
+            self._waiting.popleft()
+        self._waiting.append(batch)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_at(batch.due_s, self._give_up)
         self._tail.appends_in_flight += 1
         reach("gateway.append.before")
-        try:
-            answer = await self._pipe.execute(
-                "EVALSHA", scripts.APPEND_COMMANDS_SHA, 2, self._keys.commands, self._keys.frames_in,
-                *scripts.append_arguments(frames),
-            )  # fmt: skip
-        except (CoreAway, ResponseError):
-            # Not sent, or refused as a whole (out of memory, script unknown): nothing was appended.
-            self._fail(batch, errors.not_executed)
-        except CoreUnanswered:
-            self._fail(batch, errors.unknown_outcome)
-        else:
-            reach("gateway.append.after")
-            entry_ms, entry_n = (int(part) for part in bytes(answer).split(b"-"))
-            self._tail.expect(entry_ms, entry_n, batch.replies)
-        finally:
-            self._tail.appends_in_flight -= 1
+        answer = self._pipe.execute(
+            "EVALSHA", scripts.APPEND_COMMANDS_SHA, 2, self._keys.commands, self._keys.frames_in,
+            *scripts.append_arguments(b"".join(batch.frames)),
+        )  # fmt: skip
+        answer.add_done_callback(lambda done: self._appended(batch, done))
 
-    @staticmethod
-    def _fail(batch: _Batch, make: Callable[[], errors.ApiError]) -> None:
-        for reply in batch.replies:
-            if not reply.done():
-                reply.set_exception(make())
+    def _appended(self, batch: _Batch, answer: "asyncio.Future[Any]") -> None:
+        self._tail.appends_in_flight -= 1
+        error = answer.exception()
+        if error is None:
+            reach("gateway.append.after")
+            entry_ms, entry_n = (int(part) for part in bytes(answer.result()).split(b"-"))
+            self._tail.expect(entry_ms, entry_n, batch.replies)
+        elif isinstance(error, CoreAway | ResponseError):
+            # Not sent, or refused as a whole (out of memory, script unknown): nothing was appended.
+            batch.fail(errors.not_executed)
+        else:
+            batch.fail(errors.unknown_outcome)
+            if not isinstance(error, CoreUnanswered):
+                raise error
+
+    def _give_up(self) -> None:
+        """REPLY_TIMEOUT_S after the oldest unanswered command."""
+        loop = asyncio.get_running_loop()
+        while self._waiting and (self._waiting[0].due_s <= loop.time() or self._waiting[0].is_answered()):
+            self._waiting.popleft().fail(errors.unknown_outcome)
+        self._timer = loop.call_at(self._waiting[0].due_s, self._give_up) if self._waiting else None

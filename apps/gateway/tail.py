@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 import structlog
 from redis.exceptions import RedisError
 
-from apps.gateway.core import answer_of, connect, connection_of
+from apps.gateway.core import CoreAway, CorePipe, CoreUnanswered
 from apps.streams.bus.replicated import NotAReplica, check_follows
 from apps.streams.codec import decode_event
 from apps.streams.events import PreventedMatch, Trade
@@ -27,10 +27,9 @@ from apps.streams.records import EVENT_SIZE, EVENTS, FrameError
 log = structlog.get_logger("nebannpet.gateway.tail")
 
 READ_COUNT: Final = 200
-BLOCK_MS: Final = 1_000
+# A blocking read ends by itself after this long, well before the pipe takes the server's silence for its end.
+BLOCK_MS: Final = 500
 RECONNECT_S: Final = 0.2
-# A blocking read ends by itself after BLOCK_MS; a server silent for longer is lost.
-SILENT_MAX_S: Final = BLOCK_MS / 1000 + 3
 # An early answer is kept while appends are in flight, at most this long (longer than any request waits).
 EARLY_KEPT_S: Final = 10.0
 
@@ -63,7 +62,8 @@ class EventTail:
     """`run()` reads for ever. All methods belong to the event loop that runs it."""
 
     def __init__(self, url: str, keys: ShardKeys, *, of_replica: bool = False) -> None:
-        self._url = url
+        self._pipe = CorePipe(url, server="events of redis-core:")
+        self._said = ""
         self._keys = keys
         self._of_replica = of_replica
         self._expected: dict[CommandId, list[asyncio.Future[list[bytes]]]] = {}
@@ -100,31 +100,30 @@ class EventTail:
     # -- reading ------------------------------------------------------------------------------------------------------
     async def run(self) -> None:
         """Read until cancelled; reconnects by itself. Raises FrameError for events this code does not know."""
-        said = ""
+        await asyncio.gather(self._pipe.run(), self._read())
+
+    async def _read(self) -> None:
         while True:
-            connection = connection_of(self._url)
             try:
-                await connect(connection)
-                await self._find_place(connection)
-                said = ""
+                await self._find_place()
                 self.connected = True
                 self.started.set()
                 while True:
-                    await self._read_some(connection)
-            except (OSError, RedisError, TimeoutError, NotAReplica) as error:
-                reason = str(error) or type(error).__name__
-                if reason != said:
-                    log.warning("events tail lost its connection", error=reason)
-                said = reason
+                    await self._read_some()
+            except (CoreAway, CoreUnanswered):
+                self._said = ""
+            except (RedisError, NotAReplica) as error:
+                if str(error) != self._said:
+                    log.warning("the events cannot be read", error=str(error))
+                self._said = str(error)
             finally:
                 self.connected = False
-                await connection.disconnect(nowait=True)
             await asyncio.sleep(RECONNECT_S)
 
-    async def _find_place(self, connection: Any) -> None:
+    async def _find_place(self) -> None:
         """First start: the head of the moment. Later: where we stopped, unless the log no longer reaches there."""
-        head = int(await self._ask(connection, "HGET", self._keys.head, "seq") or 0)
-        trimmed = int(await self._ask(connection, "HGET", self._keys.trimmed, "seq") or 0)
+        head = int(await self._ask("HGET", self._keys.head, "seq") or 0)
+        trimmed = int(await self._ask("HGET", self._keys.trimmed, "seq") or 0)
         if not self.started.is_set():
             self.seq = head
         elif head < self.seq or trimmed > self.seq:
@@ -133,33 +132,31 @@ class EventTail:
             for feed in [feed for feeds in self._feeds.values() for feed in feeds]:
                 feed.on_lost()
 
-    async def _ask(self, connection: Any, *command: str | int) -> Any:
+    async def _ask(self, *command: str | int) -> Any:
         """The answer to a read. NotAReplica where the server must be a replica and is none right after it."""
-        await connection.send_command(*command)
-        if self._of_replica:
-            await connection.send_command("ROLE")
-        answer = await answer_of(connection, timeout_s=SILENT_MAX_S)
-        if self._of_replica:
-            check_follows(await answer_of(connection, timeout_s=SILENT_MAX_S))
+        if not self._of_replica:
+            return await self._pipe.execute(*command)
+        answer, role = await asyncio.gather(self._pipe.execute(*command), self._pipe.execute("ROLE"))
+        check_follows(role)
         return answer
 
-    async def _skip_trimmed(self, connection: Any, first_seq: int) -> None:
+    async def _skip_trimmed(self, first_seq: int) -> None:
         """We were so slow that the log was trimmed past us: go on at the head. Any other gap is a broken log."""
         before = self.seq
-        await self._find_place(connection)
+        await self._find_place()
         if self.seq == before:
             raise FrameError(f"an event entry starts at {first_seq} after {before}")
 
-    async def _read_some(self, connection: Any) -> None:
+    async def _read_some(self) -> None:
         answer = await self._ask(
-            connection, "XREAD", "COUNT", READ_COUNT, "BLOCK", BLOCK_MS, "STREAMS", self._keys.events, f"{self.seq}-0"
+            "XREAD", "COUNT", READ_COUNT, "BLOCK", BLOCK_MS, "STREAMS", self._keys.events, f"{self.seq}-0"
         )
         for _stream, entries in streams_of(answer):
             for entry_id, fields in entries:
                 values = dict(zip(fields[::2], fields[1::2], strict=True))
                 last_seq, first_seq = int(bytes(entry_id).split(b"-")[0]), int(values[b"f"])
                 if first_seq != self.seq + 1:
-                    await self._skip_trimmed(connection, first_seq)
+                    await self._skip_trimmed(first_seq)
                     return
                 self.on_entry(values[b"d"])
                 self.seq = last_seq

@@ -43,21 +43,26 @@ SETTINGS_BODIES: Final = {
 
 
 def _pack(layout: Layout, version: int, record: Any) -> bytes:
-    values = [getattr(record, name) for name in layout.names]
-    for position, code in enumerate(layout.codes):
-        if code.endswith("s"):
-            if not values[position].isascii() or len(values[position]) > int(code[:-1]):
-                raise FrameError(f"{layout.names[position]} must be at most {code[:-1]} ASCII characters")
-            values[position] = values[position].encode("ascii")
+    values = layout.values_of(record)
+    if layout.texts:
+        values = list(values)
+        for position, size in layout.texts:
+            text = values[position]
+            if not text.isascii() or len(text) > size:
+                raise FrameError(f"{layout.names[position]} must be at most {size} ASCII characters")
+            values[position] = text.encode("ascii")
     return layout.struct.pack(version, layout.kind, *values)
 
 
 def _unpack(layout: Layout, data: bytes | memoryview, offset: int) -> Any:
-    values = list(layout.struct.unpack_from(data, offset)[2:])
-    for position, code in enumerate(layout.codes):
-        if code.endswith("s"):
-            values[position] = values[position].rstrip(b"\0").decode("ascii")
-    return layout.record(**dict(zip(layout.names, values, strict=True)))
+    """Past the record's __init__: of a frozen dataclass that takes as long as everything else together."""
+    values = layout.struct.unpack_from(data, offset)[2:]
+    record = object.__new__(layout.record)
+    for put, value in zip(layout.puts, values, strict=True):
+        put(record, value)
+    for position, _ in layout.texts:
+        layout.puts[position](record, values[position].rstrip(b"\0").decode("ascii"))
+    return record
 
 
 def encode_command(command: Command) -> bytes:

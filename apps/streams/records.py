@@ -11,7 +11,9 @@ Invariants
 """
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any, Final, get_args, get_type_hints
 
 from apps.streams.commands import COMMAND_RECORDS
@@ -30,7 +32,10 @@ class FrameError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How one class lies in bytes. `names` are the fields in order, `struct` packs (version, kind, *values)."""
+    """How one class lies in bytes. `names` are the fields in order, `struct` packs (version, kind, *values).
+
+    `texts`: (position, bytes) of each text among them. `values_of` a record, and what puts each into a new one.
+    """
 
     record: type[Any]
     kind: int
@@ -38,10 +43,13 @@ class Layout:
     codes: tuple[str, ...]
     struct: struct.Struct
     size: int
+    texts: tuple[tuple[int, int], ...]
+    values_of: Callable[[Any], Any]
+    puts: tuple[Callable[[Any, Any], None], ...]
 
     @property
     def text_fields(self) -> frozenset[str]:
-        return frozenset(name for name, code in zip(self.names, self.codes, strict=True) if code.endswith("s"))
+        return frozenset(self.names[position] for position, _ in self.texts)
 
     def numpy_fields(self) -> list[tuple[str, str]]:
         """[(name, numpy type)] including version, kind and the padding, for numpy.dtype()."""
@@ -59,7 +67,18 @@ def _layout(record: type[Any], size: int) -> Layout:
     packed = "<BB" + "".join(codes)
     padding = size - struct.calcsize(packed)
     assert padding >= 0, f"{record.__name__} is {-padding} bytes too long"
-    return Layout(record, int(record.KIND), names, codes, struct.Struct(packed + f"{padding}x"), size)
+    return Layout(
+        record=record,
+        kind=int(record.KIND),
+        names=names,
+        codes=codes,
+        struct=struct.Struct(packed + f"{padding}x"),
+        size=size,
+        texts=tuple((position, int(code[:-1])) for position, code in enumerate(codes) if code.endswith("s")),
+        values_of=attrgetter(*names),
+        # Slots, so each field has a descriptor, which does not mind that the class is frozen.
+        puts=tuple(getattr(record, name).__set__ for name in names),
+    )
 
 
 COMMANDS: Final = {record.KIND: _layout(record, FRAME_SIZE) for record in COMMAND_RECORDS}

@@ -1,10 +1,11 @@
 """The tail of the events: answers find their requests in every order of arrival, and accounts get what touches them."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from apps.gateway.core import CorePipe
 from apps.gateway.tail import EventTail
 from apps.streams.codec import encode_event
 from apps.streams.events import MoneyMoved, OrderRejected, Trade
@@ -125,16 +126,20 @@ async def test_unknown_events_stop_the_process(body: bytes) -> None:
 
 
 class Answers:
-    """A connection with prepared answers."""
+    """A pipe with prepared answers."""
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
 
-    async def send_command(self, *arguments: Any) -> None:
-        self.sent = arguments
+    def execute(self, *arguments: Any) -> "asyncio.Future[Any]":
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        future.set_result(self.answers.pop(0))
+        return future
 
-    async def read_response(self, **options: Any) -> Any:
-        return self.answers.pop(0)
+
+def answered(tail: EventTail, *answers: Any) -> EventTail:
+    tail._pipe = cast(CorePipe, Answers(*answers))
+    return tail
 
 
 def entry(first: int, last: int, body: bytes) -> Any:
@@ -144,10 +149,10 @@ def entry(first: int, last: int, body: bytes) -> Any:
 async def test_trimmed_past_us_is_told_and_goes_on_at_the_head() -> None:
     tail, listener = make_tail(), Listener()
     tail.follow(1001, listener)
-    await tail._find_place(Answers(b"10", None))
+    await answered(tail, b"10", None)._find_place()
     tail.started.set()
     assert tail.seq == 10
-    await tail._read_some(Answers(entry(20, 20, rejected(20, 1, 0, 0)), b"25", b"19"))
+    await answered(tail, entry(20, 20, rejected(20, 1, 0, 0)), b"25", b"19")._read_some()
     assert (tail.seq, listener.lost, listener.seen) == (25, 1, [])
 
 
@@ -156,7 +161,7 @@ async def test_a_gap_that_trimming_does_not_explain_stops_the_process() -> None:
     tail.seq = 10
     tail.started.set()
     with pytest.raises(FrameError, match="starts at 20 after 10"):
-        await tail._read_some(Answers(entry(20, 20, rejected(20, 1, 0, 0)), b"25", b"10"))
+        await answered(tail, entry(20, 20, rejected(20, 1, 0, 0)), b"25", b"10")._read_some()
 
 
 async def test_a_log_that_went_back_is_told() -> None:
@@ -164,7 +169,7 @@ async def test_a_log_that_went_back_is_told() -> None:
     tail.follow(1001, listener)
     tail.seq = 10
     tail.started.set()
-    await tail._find_place(Answers(b"5", None))
+    await answered(tail, b"5", None)._find_place()
     assert (tail.seq, listener.lost) == (5, 1)
 
 
