@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from nebannpet import env
 from nebannpet.console import Console
-from nebannpet.processes import Process
+from nebannpet.processes import DRAIN_DEFAULT_S, DRAIN_SIGNAL, Process
 
 FIRST_PAUSE_S = 0.2
 # What fails again and again must not keep a core busy. The chaos rig kills on purpose and sets a shorter one.
@@ -24,6 +24,7 @@ LINE_BYTES_MAX = 1_000_000
 class State(enum.StrEnum):
     STARTING = "starting"
     READY = "ready"
+    DRAINING = "draining"
     RESTARTING = "restarting"
     STOPPING = "stopping"
     STOPPED = "stopped"
@@ -62,6 +63,7 @@ class Child:
         self._pipe = pipe
         self._environment = environment
         self._pause_s_max = env.integer("RESTART_PAUSE_MAX_S", LONGEST_PAUSE_DEFAULT_S, minimum=1, maximum=600)
+        self._drain_s = env.integer("DRAIN_S", DRAIN_DEFAULT_S, minimum=0, maximum=600)
         self._changed = changed
         self._stopping = asyncio.Event()
         self._running: asyncio.subprocess.Process | None = None
@@ -85,6 +87,7 @@ class Child:
         if self._task is None:
             return
         self._stopping.set()
+        await self._drain()
         self._ask_to_stop()
         done, _ = await asyncio.wait([self._task], timeout=self.process.grace_s)
         if not done:
@@ -92,6 +95,18 @@ class Child:
             self.kill()
             await asyncio.wait([self._task])
         self._become(State.STOPPED)
+
+    async def _drain(self) -> None:
+        """Let its clients go elsewhere first; one that is not ready has none."""
+        is_drained = self.process.is_drained
+        running, task = self._running, self._task
+        if is_drained is None or self.state is not State.READY or running is None or task is None:
+            return
+        self._become(State.DRAINING)
+        self._signal(DRAIN_SIGNAL)
+        deadline = time.monotonic() + self._drain_s
+        while not task.done() and time.monotonic() < deadline and not await asyncio.to_thread(is_drained):  # noqa: ASYNC110
+            await asyncio.sleep(READY_POLL_S)
 
     def _ask_to_stop(self) -> None:
         if self._running is not None and self._running.returncode is None:

@@ -159,6 +159,15 @@ def what_it_says(path: Path, *, timeout_s: float = 2.0) -> Said:
     return Said(f"FAILING: {word}" if word else "FAILING", why)
 
 
+def has_drained(path: Path) -> bool:
+    """Whether it is on its way down and all its clients have gone; also when it does not answer any more."""
+    try:
+        _, body = ask_health(path)
+    except (OSError, http.client.HTTPException, ValueError):
+        return True
+    return bool(body.get("draining")) and not body.get("sockets")
+
+
 def is_healthy(path: Path) -> bool:
     try:
         return ask_health(path)[0] == 200

@@ -8,13 +8,17 @@ from pathlib import Path
 
 from nebannpet.embedded import READER_NICENESS, Launch, Postgres, Redis, redis_core, redis_edge
 from nebannpet.env import ConfigurationError
-from nebannpet.health import is_healthy
+from nebannpet.health import has_drained, is_healthy
 from nebannpet.paths import Paths
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 MANAGE = str(BASE_DIR / "manage.py")
 
 # Matching writes and proves a snapshot at the head before it ends: about 10 s with a million orders.
+# The gateway tells its clients to connect elsewhere (apps/gateway/draining.py) and says in its health when they have.
+DRAIN_SIGNAL = signal.SIGUSR1
+DRAIN_DEFAULT_S = 2
+DRAINS = ("gateway",)
 GRACE_S = {"matching": 30.0, "standby": 30.0}
 USUAL_GRACE_S = 5.0
 # The engine first, its readers next, what brings it work last. The simulator trades through the public API.
@@ -26,7 +30,8 @@ APPLICATION = (
 # so see the last events, then the servers.
 STOP_ORDER = (
     ("simulator",),
-    ("gateway", "site", "outbox"),
+    ("gateway",),
+    ("site", "outbox"),
     ("standby",),
     ("matching",),
     ("settlement", "archive", "marketdata", "reconcile"),
@@ -46,13 +51,17 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """`prepare` runs before every start, also after a crash; `is_ready` may block a moment (it runs in a thread)."""
+    """`prepare` runs before every start, also after a crash; `is_ready` may block a moment (it runs in a thread).
+
+    `is_drained` too; with it, DRAIN_SIGNAL comes before the stop signal.
+    """
 
     name: str
     launch: Launch
     is_ready: Callable[[], bool]
     prepare: Callable[[], None] = _nothing
     grace_s: float = USUAL_GRACE_S
+    is_drained: Callable[[], bool] | None = None
 
 
 def server_process(name: str, server: Postgres | Redis) -> Process:
@@ -94,4 +103,14 @@ def _application_process(name: str, health_socket: Path) -> Process:
 
     command = COMMANDS.get(name, (f"run_{name}",))
     launch = manage_launch(*command, niceness=READER_NICENESS if name in READERS else 0)
-    return Process(name, launch, is_ready, grace_s=GRACE_S.get(name, USUAL_GRACE_S))
+
+    def is_drained() -> bool:
+        return has_drained(health_socket)
+
+    return Process(
+        name,
+        launch,
+        is_ready,
+        grace_s=GRACE_S.get(name, USUAL_GRACE_S),
+        is_drained=is_drained if name in DRAINS else None,
+    )

@@ -43,6 +43,8 @@ class GatewayApp:
         address = http.address_of(scope)
         try:
             await self._admit(address)
+            if self._gateway.drain.is_draining:
+                raise errors.not_executed()
         except ApiError as error:
             await handshake.refuse(receive, send, error)
             return

@@ -20,6 +20,7 @@ from apps.gateway.blockorders import BlockOrders
 from apps.gateway.core import CorePipe
 from apps.gateway.coremonitor import CoreMonitor
 from apps.gateway.database import Follower, make_pool
+from apps.gateway.draining import Drain
 from apps.gateway.history import History
 from apps.gateway.keys import Credentials
 from apps.gateway.limits.admission import Admission
@@ -49,7 +50,7 @@ CANCEL_AGAIN_S: Final = 0.5
 @dataclass(frozen=True, slots=True)
 class GatewayConfig:
     """`origins`: the exact origins from which pages may log on to a trading socket. `limits` is back-pressure, `tiers`
-    are rate limits, and so many refusals by these within two minutes are a ban.
+    are rate limits, and so many refusals by these within two minutes are a ban. `drain_s`: what clients have to leave.
 
     Commands go to `core_url`; events are read from `core_read_url`, the same server or a replica of it. What only the
     replica lacks was not acknowledged to anybody.
@@ -65,6 +66,7 @@ class GatewayConfig:
     origins: frozenset[str]
     limits: Limits
     tiers: Mapping[str, Tier]
+    drain_s: float
     violations_max: int = VIOLATIONS_MAX
 
 
@@ -106,6 +108,7 @@ class Gateway:
         self.user_data = UserData(self.tail, self.reads, self.markets)
         self.site = Site(config.site_socket)
         self.edge_pipe = CorePipe(config.edge_url, scripts=(ADMIT,), server="redis-edge")
+        self.drain = Drain(config.drain_s)
         self.limits = Admission(self.edge_pipe, config.tiers, config.violations_max)
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
@@ -172,9 +175,11 @@ class Gateway:
             "disk_free_mb": readings.disk_free_bytes // MB if readings.disk_free_bytes is not None else None,
             "engine_silent_s": round(readings.engine_silent_s, 1),
             "events_behind_s": round(readings.events_behind_s, 1),
+            "draining": self.drain.is_draining,
+            "sockets": self.drain.sockets,
             "time_ms": now_ms(),
         }
-        return self.started and all(not task.done() for task in self._tasks), details
+        return self.started and not self.drain.is_draining and all(not task.done() for task in self._tasks), details
 
     @property
     def started(self) -> bool:

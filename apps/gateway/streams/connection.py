@@ -127,8 +127,9 @@ async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) 
     gauge = SOCKETS.labels("streams")
     gauge.inc()
     try:
-        # Also of a client that is behind: it may be about to unsubscribe.
-        await socket.run(connection.on_message, on_control_frame=connection.count_frame, reads_always=True)
+        with gateway.drain.socket(lambda time_ms: socket.push(f'{{"e":"serverShutdown","E":{time_ms}}}')):
+            # Also of a client that is behind: it may be about to unsubscribe.
+            await socket.run(connection.on_message, on_control_frame=connection.count_frame, reads_always=True)
     finally:
         gauge.dec()
         connection.leave()

@@ -257,7 +257,8 @@ async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) 
     gauge = SOCKETS.labels("ws-api")
     gauge.inc()
     try:
-        await socket.run(connection.on_message)
+        with gateway.drain.socket(lambda time_ms: socket.push(f'{{"event":{{"e":"serverShutdown","E":{time_ms}}}}}')):
+            await socket.run(connection.on_message)
     finally:
         gauge.dec()
         connection.leave()

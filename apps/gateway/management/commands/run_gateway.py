@@ -1,6 +1,8 @@
 """The gateway process: the trading API on PORT and the pass-through to the site."""
 
+import asyncio
 import gc
+import signal
 from typing import Any
 
 import uvicorn
@@ -17,6 +19,7 @@ from apps.gateway.protocol import Addresses, GatewayWebSocketProtocol, http_prot
 from nebannpet import env
 from nebannpet.env import ConfigurationError
 from nebannpet.health import Health, serve_health
+from nebannpet.processes import DRAIN_DEFAULT_S, DRAIN_SIGNAL
 
 KEEP_ALIVE_S = 65
 GRACEFUL_S = 3
@@ -43,6 +46,7 @@ async def _serve() -> bool:
         server.should_exit = True
 
     gateway.on_failure = stop
+    handle_signals(gateway, server)
 
     def check() -> Health:
         ok, details = gateway.health()
@@ -52,8 +56,33 @@ async def _serve() -> bool:
         async with gateway:
             # What was loaded by now stays for good: the collector need not walk it in the middle of an order.
             gc.freeze()
-            await server.serve()
+            # Not `serve`, which would take the signals: it closes sockets at the first one.
+            await server._serve()
     return failed
+
+
+def handle_signals(gateway: Gateway, server: uvicorn.Server) -> None:
+    """DRAIN_SIGNAL begins the drain; SIGTERM and SIGINT begin it too, and end the process after it, or at the second.
+
+    For the running event loop. The process ends by itself after that, with code 0.
+    """
+    loop = asyncio.get_running_loop()
+    leaving: list[asyncio.Task[None]] = []
+
+    async def leave() -> None:
+        gateway.drain.begin()
+        await gateway.drain.over()
+        server.should_exit = True
+
+    def on_stop() -> None:
+        if leaving:
+            server.should_exit = server.force_exit = True
+        else:
+            leaving.append(loop.create_task(leave()))
+
+    loop.add_signal_handler(DRAIN_SIGNAL, gateway.drain.begin)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_stop)
 
 
 def gateway_config() -> GatewayConfig:
@@ -80,6 +109,7 @@ def gateway_config() -> GatewayConfig:
             events_behind_s_max=settings.EVENTS_BEHIND_MAX_S,
         ),
         tiers=tiers(settings.RATE_LIMIT_FACTOR),
+        drain_s=env.integer("DRAIN_S", DRAIN_DEFAULT_S, minimum=0, maximum=600),
     )
 
 
