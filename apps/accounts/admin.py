@@ -70,16 +70,25 @@ class TradingAccountAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
-    list_display = ("short_key", "label", "kind", "account", "can_read", "can_trade", "created_at", "revoked_at")
+    list_display = (
+        "short_key", "label", "kind", "account", "can_read", "can_trade", "networks", "created_at", "revoked_at",
+    )  # fmt: skip
     list_filter = (("revoked_at", admin.EmptyFieldListFilter), "kind", "can_read", "can_trade", "created_at")
     list_select_related = ("account",)
     search_fields = ("public_key", "label", "=account__id", "account__owner__email")
-    fields = ("public_key", "label", "kind", "account", "can_read", "can_trade", "created_at", "revoked_at", "version")
+    fields = (
+        "public_key", "label", "kind", "account", "can_read", "can_trade", "networks", "created_at", "revoked_at",
+        "version",
+    )  # fmt: skip
     actions = ("revoke",)
 
     @admin.display(description="API key", ordering="public_key")
     def short_key(self, key: ApiKey) -> str:
         return f"{key.public_key[:10]}…{key.public_key[-4:]}"
+
+    @admin.display(description="works from")
+    def networks(self, key: ApiKey) -> str:
+        return ", ".join(key.allowed_networks) or "everywhere"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
         return super().get_queryset(request).defer("secret_box")

@@ -13,6 +13,12 @@ class InvalidApiKeyRequest(DomainError):
     code = "INVALID_API_KEY_REQUEST"
 
 
+class InvalidNetwork(DomainError):
+    """Not an address or network that a key can be limited to."""
+
+    code = "INVALID_NETWORK"
+
+
 class InvalidPublicKey(DomainError):
     """Not a public key that can verify signatures here."""
 

@@ -30,5 +30,6 @@ API_KEYS_PER_ACCOUNT_MAX: Final = 30
 API_KEY_LENGTH: Final = 64
 API_SECRET_LENGTH: Final = 64
 API_KEY_LABEL_LENGTH_MAX: Final = 60
+API_KEY_NETWORKS_MAX: Final = 30
 # T12: rules by which one account may place block orders. The engine keeps all of them in memory.
 ALLOCATION_RULES_PER_ACCOUNT_MAX: Final = 100

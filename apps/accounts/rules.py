@@ -1,9 +1,11 @@
 """Pure decisions: no database, no clock."""
 
+from ipaddress import IPv6Address, ip_network
+
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
-from apps.accounts.errors import InvalidEmail
+from apps.accounts.errors import InvalidEmail, InvalidNetwork
 from apps.accounts.policy import EMAIL_LENGTH_MAX
 
 _MESSAGE = "Enter a valid e-mail address, like name@example.org."
@@ -32,3 +34,19 @@ def normalise_email(text: str) -> str:
     except ValidationError as error:
         raise InvalidEmail(_MESSAGE) from error
     return email
+
+
+def normalise_network(text: str) -> str:
+    """The one spelling of an address or network that a key may be limited to. Raises InvalidNetwork."""
+    stripped = text.strip()
+    shown = stripped[:50]
+    try:
+        # The name of a network interface (fe80::1%eth0) means something on its own machine only.
+        network = ip_network("" if "%" in stripped else stripped)
+    except ValueError as error:
+        raise InvalidNetwork(f"'{shown}' is not an IP address, nor a network like 203.0.113.0/24.") from error
+    if isinstance(network.network_address, IPv6Address) and network.network_address.ipv4_mapped is not None:
+        raise InvalidNetwork(f"'{shown}' is an IPv4 address in IPv6 spelling. Write it as 203.0.113.7.")
+    if network.prefixlen == 0:
+        raise InvalidNetwork(f"'{shown}' is every address. Give no network at all for that.")
+    return str(network.network_address) if network.prefixlen == network.max_prefixlen else str(network)

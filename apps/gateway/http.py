@@ -149,8 +149,9 @@ async def _authenticate(
     if not raw_key:
         raise errors.key_malformed()
     key = raw_key.decode("latin-1")
-    gateway.limits.check_before_signature(address_of(scope), knows_key=gateway.credentials.knows(key))
-    credential = await gateway.credentials.find(key)
+    address = address_of(scope)
+    gateway.limits.check_before_signature(address, knows_key=gateway.credentials.knows(key))
+    credential = await gateway.credentials.find(key, address)
     if credential.revoked:
         raise errors.key_refused()
     sent_signature = sent.get("signature")

@@ -6,7 +6,10 @@ keys work for KEYS_STALE_MAX_S, then only their cancels do, and unknown keys are
 
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
@@ -37,9 +40,38 @@ REVOKED_KEPT: Final = 10_000
 # ApiKey.kind of a key with a secret; the others have a public key.
 HMAC: Final = "hmac"
 
+Networks = tuple[IPv4Network | IPv6Network, ...]
+
+
+@lru_cache(maxsize=10_000)
+def parse_address(address: str) -> IPv4Address | IPv6Address | None:
+    """None for what is no address, as behind a unix socket. An IPv4 address in IPv6 spelling is the IPv4 one."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return None
+    return parsed.ipv4_mapped or parsed if isinstance(parsed, IPv6Address) else parsed
+
+
+def networks_of(texts: Sequence[str]) -> Networks:
+    return tuple(ip_network(text) for text in texts)
+
+
+def is_within(address: str | None, networks: Networks) -> bool:
+    """No networks are everywhere. None stands for a connection whose address is not looked at; an address that cannot
+    be read is nowhere.
+    """
+    if not networks or address is None:
+        return True
+    parsed = parse_address(address)
+    return parsed is not None and any(parsed in network for network in networks)
+
 
 class Revocable:
     """Something that a revocation ends, such as an open socket."""
+
+    # Where it is connected from; None for what no address is looked at.
+    address: str | None = None
 
     def on_revoked(self) -> None:
         raise NotImplementedError
@@ -59,11 +91,16 @@ class Credential:
     api_key: str | None = None
     verifier: Verifier | None = None
     revoked: bool = False
+    # It works from these only; from everywhere where there are none.
+    networks: Networks = ()
 
     @property
     def may_log_on(self) -> bool:
         """Whether a WebSocket API session may be opened with it: of keys, by Ed25519 only, as in the dialect."""
         return isinstance(self.verifier, Ed25519Key)
+
+    def works_from(self, address: str | None) -> bool:
+        return is_within(address, self.networks)
 
     def allows(self, security: Security) -> bool:
         if self.revoked:
@@ -100,7 +137,7 @@ class Credentials:
         """Apply what changed since the last version, in order."""
         cursor = await connection.execute(CREDENTIAL_CHANGES_SQL, (self._version, self._version))
         for row in await cursor.fetchall():
-            kind, row_id, public_key, account_id, user_id, can_read, can_trade, revoked, version, tier = row
+            kind, row_id, public_key, account_id, user_id, can_read, can_trade, revoked, version, tier = row[:10]
             self._unknown.pop(public_key, None)
             known = self._keys.get(public_key) if kind == "key" else None
             session = self._sessions.get(row_id) if kind == "ticket" else None
@@ -109,7 +146,10 @@ class Credentials:
             if known is not None:
                 known.account_id, known.user_id = account_id, user_id
                 known.can_read, known.can_trade, known.revoked = can_read, can_trade, revoked
-                known.tier = tier
+                known.tier, known.networks = tier, networks_of(row[10])
+            for follower in tuple(self._followers.get((kind, row_id), ())):
+                if not is_within(follower.address, networks_of(row[10])):
+                    follower.on_revoked()
             if revoked:
                 self._revoked[(kind, row_id)] = None
                 if len(self._revoked) > REVOKED_KEPT:
@@ -129,8 +169,17 @@ class Credentials:
         """Whether `find` answers from memory."""
         return public_key in self._keys
 
-    async def find(self, public_key: str) -> Credential:
-        """The credential of a public key. Raises -2014 (form), -2015 (unknown) or 503 (PostgreSQL away)."""
+    async def find(self, public_key: str, address: str) -> Credential:
+        """The credential of a public key, for a caller at `address`.
+
+        Raises -2014 (form), -2015 (unknown, or not from there) or 503 (PostgreSQL away).
+        """
+        credential = await self._find(public_key)
+        if not credential.works_from(address):
+            raise errors.key_refused()
+        return credential
+
+    async def _find(self, public_key: str) -> Credential:
         known = self._keys.get(public_key)
         if known is not None:
             self._keys.move_to_end(public_key)
@@ -157,15 +206,16 @@ class Credentials:
             if len(self._unknown) > UNKNOWN_KEYS_MAX:
                 self._unknown.popitem(last=False)
             raise errors.key_refused()
-        key_id, _, box, account_id, user_id, can_read, can_trade, revoked, version, tier, kind, verify_key = row
+        key_id, _, box, account_id, user_id, can_read, can_trade, revoked, version, tier, kind, verify_key = row[:12]
         try:
             verifier = HmacKey(decrypt_secret(public_key, box)) if kind == HMAC else verifier_of(bytes(verify_key))
         except SecretUnreadable as error:
             log.error("an API key cannot be used", key_id=key_id, error=error.message)
             raise errors.key_refused() from error
         credential = Credential(
-            "key", key_id, account_id, user_id, can_read, can_trade, tier, public_key, verifier, revoked
-        )
+            "key", key_id, account_id, user_id, can_read, can_trade, tier, public_key, verifier, revoked,
+            networks_of(row[12]),
+        )  # fmt: skip
         # A change that was applied while the query ran may be newer than its row: then ask again at the next use.
         if version_before == self._version or version >= self._version:
             self._keys[public_key] = credential
@@ -203,7 +253,7 @@ class Credentials:
     # -- who must be told ---------------------------------------------------------------------------------------------
     def follow(self, credential: Credential, follower: Revocable) -> None:
         self._followers.setdefault((credential.kind, credential.id), set()).add(follower)
-        if (credential.kind, credential.id) in self._revoked:
+        if (credential.kind, credential.id) in self._revoked or not credential.works_from(follower.address):
             follower.on_revoked()
 
     def unfollow(self, credential: Credential, follower: Revocable) -> None:

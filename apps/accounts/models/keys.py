@@ -1,5 +1,6 @@
 """API keys (requirement A5)."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from apps.accounts.models.users import TradingAccount
@@ -16,11 +17,14 @@ class ApiKey(models.Model):
     Table `accounts_apikey`, read by the gateway without the ORM (credentials.py):
         id bigint · account_id bigint · label varchar · public_key varchar(64) unique · kind varchar ·
         secret_box, verify_key bytea ·
-        can_read, can_trade boolean · created_at, revoked_at timestamptz · version bigint
+        can_read, can_trade boolean · allowed_networks varchar(43)[] · created_at, revoked_at timestamptz ·
+        version bigint
 
-    `version` is written by a trigger at every insert and every change of account, key, secret, rights or revoked_at,
-    and when the owner is switched on or off. A row is never deleted and never un-revoked, and kind and verify_key
-    never change: triggers refuse it, since a follower would not notice, or a revocation would be undoable.
+    A key without `allowed_networks` works from everywhere; they are written as rules.normalise_network does.
+
+    `version` is written by a trigger at every insert and every change of account, key, secret, rights, networks or
+    revoked_at, and when the owner is switched on or off. A row is never deleted and never un-revoked, and kind and
+    verify_key never change: triggers refuse it, since a follower would not notice, or a revocation would be undoable.
     """
 
     class Kind(models.TextChoices):
@@ -36,6 +40,10 @@ class ApiKey(models.Model):
     verify_key = models.BinaryField(editable=False, default=b"", db_default=b"", blank=True)
     can_read = models.BooleanField(default=True)
     can_trade = models.BooleanField(default=False)
+    allowed_networks = ArrayField(
+        models.CharField(max_length=43), default=list, db_default=[], blank=True,
+        help_text="Addresses and networks that it works from; empty: from everywhere.",
+    )  # fmt: skip
     created_at = models.DateTimeField(auto_now_add=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     version = models.BigIntegerField(default=0, editable=False)

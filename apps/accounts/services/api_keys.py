@@ -1,22 +1,31 @@
-"""API keys: make, revoke (requirement A5)."""
+"""API keys: make, limit to networks, revoke (requirement A5)."""
 
 import secrets
 import string
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
-from apps.accounts.errors import ApiKeyNotFound, InvalidApiKeyRequest, NoTradingAccount, TooManyApiKeys
+from apps.accounts.errors import (
+    ApiKeyNotFound,
+    InvalidApiKeyRequest,
+    InvalidNetwork,
+    NoTradingAccount,
+    TooManyApiKeys,
+)
 from apps.accounts.models import ApiKey, TradingAccount
 from apps.accounts.policy import (
     API_KEY_LABEL_LENGTH_MAX,
     API_KEY_LENGTH,
+    API_KEY_NETWORKS_MAX,
     API_KEYS_PER_ACCOUNT_MAX,
     API_SECRET_LENGTH,
 )
 from apps.accounts.publickeys import read_public_key
+from apps.accounts.rules import normalise_network
 from apps.accounts.secrets import encrypt_secret
 
 _ALPHABET = string.ascii_letters + string.digits
@@ -84,6 +93,20 @@ def _add(*, account_id: int, label: str, can_read: bool, can_trade: bool, **proo
         return ApiKey.objects.create(
             account_id=account_id, label=clean_label, can_read=can_read, can_trade=can_trade, **proof
         )
+
+
+def limit_api_key(*, account_id: int, key_id: int, networks: Sequence[str]) -> None:
+    """Let a key work from these addresses and networks only, or from everywhere where there are none.
+
+    Followers hear of it at commit, and end the key's open connections from elsewhere. Raises InvalidNetwork, and
+    ApiKeyNotFound for an unknown key, a revoked one and a key of another account; then nothing has changed.
+    """
+    if len(networks) > API_KEY_NETWORKS_MAX:
+        raise InvalidNetwork(f"A key can be limited to {API_KEY_NETWORKS_MAX} addresses and networks at most.")
+    wanted = list(dict.fromkeys(normalise_network(network) for network in networks))
+    changed = ApiKey.objects.filter(pk=key_id, account_id=account_id, revoked_at=None).update(allowed_networks=wanted)
+    if not changed:
+        raise ApiKeyNotFound("There is no such API key in your account.")
 
 
 def revoke_api_key(*, account_id: int, key_id: int) -> None:

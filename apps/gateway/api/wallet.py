@@ -135,7 +135,7 @@ async def key_rights(gateway: "Gateway", call: Call) -> dict[str, Any]:
     """What the key that asks may do."""
     assert call.credential is not None, "the endpoint has security"
     return {
-        "ipRestrict": False,
+        "ipRestrict": bool(call.credential.networks),
         "createTime": await gateway.reads.key_created_ms(call.credential.id),
         "enableReading": call.credential.can_read,
         "enableWithdrawals": False,

@@ -47,7 +47,7 @@ class WsApiConnection(Revocable):
     ) -> None:
         self.gateway = gateway
         self.socket = socket
-        self.address = address
+        self.address: str = address
         # Only a page of ours may log on: a foreign page has no ticket, and must not even try one.
         self.own_origin = own_origin
         self.shows_limits = shows_limits
@@ -189,7 +189,7 @@ class WsApiConnection(Revocable):
                 raise errors.missing(name)
         known = self.gateway.credentials.knows(sent["apiKey"])
         self.gateway.limits.check_before_signature(self.address, knows_key=known)
-        credential = await self.gateway.credentials.find(sent["apiKey"])
+        credential = await self.gateway.credentials.find(sent["apiKey"], self.address)
         if credential.revoked:
             raise errors.key_refused()
         verifier = credential.verifier
