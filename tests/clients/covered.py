@@ -58,8 +58,36 @@ DROP_IN: Final = frozenset(
         "GET /dapi/v1/exchangeInfo",
     }
 )  # fmt: skip
-PRO: Final = WS_ORDERS | USER_DATA | STREAMS
+WS_PUBLIC: Final = frozenset(
+    f"ws {method}"
+    for method in (
+        "ping", "time", "exchangeInfo", "depth", "trades.recent", "trades.historical", "trades.aggregate", "klines",
+        "uiKlines", "avgPrice", "ticker", "ticker.24hr", "ticker.price", "ticker.book",
+    )
+)  # fmt: skip
+WS_LISTS: Final = frozenset(
+    {"ws orderList.place.oco", "ws orderList.status", "ws orderList.cancel", "ws openOrderLists.status"}
+)
+WS_ACCOUNT: Final = frozenset({"ws account.rateLimits.orders", "ws myPreventedMatches"})
+MORE_STREAMS: Final = frozenset({"stream aggTrade", "stream 24hrTicker", "stream depthN"})
+AMEND: Final = frozenset({"PUT /api/v3/order/amend/keepPriority"})
+COMMON: Final = PUBLIC | ORDERS | LISTS | WS_PUBLIC | WS_ORDERS | WS_ACCOUNT | STREAMS | MORE_STREAMS
+SDK_WITHOUT: Final = frozenset(name for name in ACCOUNT if "/sapi/" in name)
 COVERED: Final[dict[str, frozenset[str]]] = {
-    "ccxt": (PUBLIC - {"GET /api/v3/ping"}) | ORDERS | ACCOUNT | DROP_IN | PRO | {"POST /api/v3/orderList/oco"},
-    "python-binance": PUBLIC | ORDERS | LISTS | ACCOUNT | WALLET | {"PUT /api/v3/order/amend/keepPriority"},
-}
+    "ccxt": (
+        (PUBLIC - {"GET /api/v3/ping"}) | ORDERS | ACCOUNT | DROP_IN | WS_ORDERS | USER_DATA | STREAMS
+        | {"POST /api/v3/orderList/oco", "GET /api/v3/openOrderList", "DELETE /api/v3/orderList"}
+    ),
+    "python-binance": (
+        COMMON | ACCOUNT | WALLET | WS_LISTS | USER_DATA | AMEND
+        | {"stream 24hrMiniTicker[]", "ws ticker.tradingDay", "ws account.commission", "ws order.test"}
+        | {"ws userDataStream.unsubscribe", "ws myAllocations"}
+    ),
+    "binance-connector": COMMON | ACCOUNT | WALLET | {"ws order.test"},
+    "binance-sdk-spot": (
+        COMMON | (ACCOUNT - SDK_WITHOUT) | WS_LISTS | USER_DATA | AMEND
+        | {"GET /api/v3/myAllocations", "ws order.amend.keepPriority", "ws order.test", "ws account.commission"}
+        | {"ws allOrderLists", "ws myAllocations", "ws session.status", "ws ticker.tradingDay"}
+        | {"event listStatus", "stream 24hrMiniTicker[]"}
+    ),
+}  # fmt: skip

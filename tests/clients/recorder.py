@@ -136,13 +136,11 @@ class Recorder:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in WS_ONLY}
         url = URL(self._exchange_url + request.raw_path, encoded=True)
         try:
-            upstream = await self._session.ws_connect(
-                url, headers=headers, autoping=False, autoclose=False, max_msg_size=0
-            )
+            upstream = await self._session.ws_connect(url, headers=headers, autoping=False, max_msg_size=0)
         except WSServerHandshakeError as error:
             self._record.faults.append(f"{request.path}: the handshake was refused with {error.status}")
             return web.Response(status=error.status)
-        client = web.WebSocketResponse(autoping=False, autoclose=False, compress=False, max_msg_size=0)
+        client = web.WebSocketResponse(autoping=False, compress=False, max_msg_size=0)
         await client.prepare(request)
         check = _ApiFrames(self._record) if request.path.startswith("/ws-api/") else _StreamFrames(self._record)
         tasks = [
@@ -168,11 +166,9 @@ async def _pump(source: Any, target: Any, seen: Any) -> None:
         elif message.type == WSMsgType.PONG:
             await target.pong(message.data)
         else:
-            code = message.data if message.type == WSMsgType.CLOSE else None
-            if not source.closed:
-                await source.close(code=code or 1000)
+            # The library has answered the close by now.
             if not target.closed:
-                await target.close(code=code or 1000)
+                await target.close(code=message.data if message.type == WSMsgType.CLOSE and message.data else 1000)
             return
 
 

@@ -23,18 +23,22 @@ class Place:
     exchange_url: str
 
 
-def run_checks(environment: str, folder: str, place: Place, account: Account, other: Account, *extra: str) -> str:
+def run_checks(
+    environment: str, folder: str, place: Place, account: Account, other: Account, *extra: str, live_s: int = 5
+) -> str:
     """All checks of suites/`folder`; AssertionError with their output if one fails."""
     return run(
         environment,
         "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib",
         "-c", str(HERE / "suites" / "pytest.ini"), "--rootdir", str(HERE / "suites"), str(HERE / "suites" / folder),
         *extra,
-        place=place, account=account, other=other,
+        place=place, account=account, other=other, LIVE_SECONDS=str(live_s),
     )  # fmt: skip
 
 
-def run(environment: str, *arguments: str, place: Place, account: Account, other: Account | None = None) -> str:
+def run(
+    environment: str, *arguments: str, place: Place, account: Account, other: Account | None = None, **more: str
+) -> str:
     """Standard output of the environment's Python with these arguments."""
     variables = {name: os.environ[name] for name in INHERITED if name in os.environ} | {
         "BASE_URL": place.base_url,
@@ -42,6 +46,7 @@ def run(environment: str, *arguments: str, place: Place, account: Account, other
         "EXCHANGE_URL": place.exchange_url,
         "API_KEY": account.api_key,
         "API_SECRET": account.api_secret,
+        **more,
     }
     if other is not None:
         variables |= {"OTHER_API_KEY": other.api_key, "OTHER_API_SECRET": other.api_secret}

@@ -55,10 +55,39 @@ def running() -> Iterator[Running]:
             yield Running(stack, recorder, account, other)
 
 
-@pytest.mark.parametrize(("environment", "folder"), [("ccxt", "with_ccxt"), ("python-binance", "with_python_binance")])
+@pytest.mark.parametrize(
+    ("environment", "folder"),
+    [
+        ("ccxt", "with_ccxt"),
+        ("python-binance", "with_python_binance"),
+        ("binance-connector", "with_connector"),
+        ("binance-sdk-spot", "with_sdk"),
+    ],
+)
 def test_client(running: Running, environment: str, folder: str) -> None:
     with running.recorder.watch() as record:
         print(run_checks(environment, folder, running.place, running.account, running.other))
     assert record.distinct_faults() == []
     missing = COVERED[environment] - record.calls.keys()
     assert not missing, f"{environment} never saw answered: {sorted(missing)}"
+
+
+def test_books_of_a_market_that_trades(running: Running) -> None:
+    """ccxt.pro's watchOrderBook and python-binance's DepthCacheManager, for a few seconds each."""
+    follow_books(running, live_s=3)
+
+
+@pytest.mark.long
+def test_books_of_a_market_that_trades_for_long(running: Running) -> None:
+    follow_books(running, live_s=60)
+
+
+def follow_books(running: Running, live_s: int) -> None:
+    running.stack.start_process("simulator")
+    try:
+        for environment, folder in (("ccxt", "live_ccxt"), ("python-binance", "live_python_binance")):
+            with running.recorder.watch() as record:
+                print(run_checks(environment, folder, running.place, running.account, running.other, live_s=live_s))
+            assert record.distinct_faults() == []
+    finally:
+        running.stack.stop_process("simulator")

@@ -3,7 +3,19 @@
 from typing import Any, Final
 
 from tests.clients.fields import account, market, orders
-from tests.clients.fields.kinds import EMPTY, INT, NULL, TEXT, TIME, Table, any_of, words
+from tests.clients.fields.kinds import (
+    EMPTY,
+    FLAG,
+    INT,
+    NULL,
+    TEXT,
+    TEXT_OR_NULL,
+    TIME,
+    TIME_OR_NULL,
+    Table,
+    any_of,
+    words,
+)
 
 ERROR: Final = {"code": INT, "msg": TEXT}
 # cancelReplace says what became of both halves; limits say when to come back.
@@ -17,6 +29,10 @@ REPLACE_ERROR: Final = {
     },
 }
 LIMIT_ERROR: Final = {**ERROR, "data": {"serverTime": TIME, "retryAfter": TIME}}
+SESSION: Final = {
+    "apiKey": TEXT_OR_NULL, "authorizedSince": TIME_OR_NULL, "connectedSince": TIME, "returnRateLimits": FLAG,
+    "serverTime": TIME, "userDataStream": FLAG,
+}  # fmt: skip
 LISTEN_KEY: Final = {"listenKey": TEXT}
 
 # (REST method and path, WebSocket API method, table); either name may be missing.
@@ -65,6 +81,10 @@ ANSWERS: Final[tuple[tuple[str, str, Any], ...]] = (
     ("POST /api/v3/userDataStream", "userDataStream.start", LISTEN_KEY),
     ("PUT /api/v3/userDataStream", "userDataStream.ping", EMPTY),
     ("DELETE /api/v3/userDataStream", "userDataStream.stop", EMPTY),
+    ("", "session.logon", SESSION),
+    ("", "session.status", SESSION),
+    ("", "session.logout", SESSION),
+    ("", "session.subscriptions", [{"subscriptionId": INT}]),
     ("", "userDataStream.subscribe", {"subscriptionId": INT}),
     ("", "userDataStream.subscribe.signature", {"subscriptionId": INT}),
     ("", "userDataStream.unsubscribe", EMPTY),
