@@ -46,9 +46,10 @@ USER_DATA: Final = frozenset(
         "ws userDataStream.subscribe.signature", "event executionReport", "event outboundAccountPosition",
     }
 )  # fmt: skip
+CONTROL: Final = frozenset({"stream control"})  # SUBSCRIBE and the like; others name their streams in the address
 STREAMS: Final = frozenset(
     {
-        "stream control", "stream trade", "stream kline", "stream depthUpdate", "stream bookTicker",
+        "stream trade", "stream kline", "stream depthUpdate", "stream bookTicker",
         "stream 24hrMiniTicker",
     }
 )  # fmt: skip
@@ -75,7 +76,7 @@ COMMON: Final = PUBLIC | ORDERS | LISTS | WS_PUBLIC | WS_ORDERS | WS_ACCOUNT | S
 SDK_WITHOUT: Final = frozenset(name for name in ACCOUNT if "/sapi/" in name)
 COVERED: Final[dict[str, frozenset[str]]] = {
     "ccxt": (
-        (PUBLIC - {"GET /api/v3/ping"}) | ORDERS | ACCOUNT | DROP_IN | WS_ORDERS | USER_DATA | STREAMS
+        (PUBLIC - {"GET /api/v3/ping"}) | ORDERS | ACCOUNT | DROP_IN | WS_ORDERS | USER_DATA | STREAMS | CONTROL
         | {"POST /api/v3/orderList/oco", "GET /api/v3/openOrderList", "DELETE /api/v3/orderList"}
     ),
     "python-binance": (
@@ -83,9 +84,9 @@ COVERED: Final[dict[str, frozenset[str]]] = {
         | {"stream 24hrMiniTicker[]", "ws ticker.tradingDay", "ws account.commission", "ws order.test"}
         | {"ws userDataStream.unsubscribe", "ws myAllocations"}
     ),
-    "binance-connector": COMMON | ACCOUNT | WALLET | {"ws order.test"},
+    "binance-connector": COMMON | CONTROL | ACCOUNT | WALLET | {"ws order.test"},
     "binance-sdk-spot": (
-        COMMON | (ACCOUNT - SDK_WITHOUT) | WS_LISTS | USER_DATA | AMEND
+        COMMON | CONTROL | (ACCOUNT - SDK_WITHOUT) | WS_LISTS | USER_DATA | AMEND
         | {"GET /api/v3/myAllocations", "ws order.amend.keepPriority", "ws order.test", "ws account.commission"}
         | {"ws allOrderLists", "ws myAllocations", "ws session.status", "ws ticker.tradingDay"}
         | {"event listStatus", "stream 24hrMiniTicker[]"}

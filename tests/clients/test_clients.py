@@ -6,9 +6,11 @@ that COVERED says the client makes and that nobody saw answered.
 """
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import httpx
 import pytest
 
 from tests.clients.covered import COVERED
@@ -20,6 +22,8 @@ from tests.stack import Stack
 pytestmark = pytest.mark.timeout(400)
 
 FUNDS = ("BTC=80", "USDT=5000000", "ETH=500")
+LEVELS = 15
+TRADES = 6
 NAMES = ("client-a", "client-b")
 # Both in one process: starting Django takes longer than making an account.
 MAKE_ACCOUNTS = f"""
@@ -41,6 +45,21 @@ class Running:
         return Place(self.recorder.base_url, self.recorder.ws_url, self.stack.base_url)
 
 
+def wait_for_a_market(base_url: str) -> None:
+    """Until both sides have many levels and there is a history of trades to page through."""
+    deadline = time.monotonic() + 60
+    with httpx.Client(base_url=base_url, timeout=20) as http:
+        while True:
+            book = http.get("/api/v3/depth", params={"symbol": "BTCUSDT"}).json()
+            trades = http.get("/api/v3/aggTrades", params={"symbol": "BTCUSDT"}).json()
+            if min(len(book["bids"]), len(book["asks"])) >= LEVELS and len(trades) >= TRADES:
+                return
+            assert time.monotonic() < deadline, (
+                f"{len(book['bids'])} bids, {len(book['asks'])} asks, {len(trades)} trades"
+            )
+            time.sleep(0.2)
+
+
 @pytest.fixture(scope="module")
 def running() -> Iterator[Running]:
     """The simulator has filled books and history and then stands still: what a check does is all that happens."""
@@ -50,6 +69,7 @@ def running() -> Iterator[Running]:
             Account(row["email"], row["password"], row["api_key"], row["api_secret"], row["account_id"])
             for row in map(json.loads, made.strip().splitlines())
         )
+        wait_for_a_market(stack.base_url)
         stack.stop_process("simulator")
         with Recorder(stack.base_url) as recorder:
             yield Running(stack, recorder, account, other)

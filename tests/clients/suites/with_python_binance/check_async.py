@@ -96,7 +96,7 @@ async def test_streams(client: Any) -> None:
     for name in ("trade", "aggTrade", "kline", "24hrTicker", "24hrMiniTicker", "depthUpdate"):
         assert (seen[name]["e"], seen[name]["s"]) == (name, SYMBOL)
     assert seen["depth100"]["e"] == "depthUpdate"
-    assert len(seen["depth20"]["bids"]) == 20
+    assert 5 < len(seen["depth20"]["bids"]) <= 20
     assert seen["bookTicker"]["s"] == SYMBOL
     assert SYMBOL in [each["s"] for each in seen["miniTickers"]]
     assert seen["multiplex"]["stream"] in ("btcusdt@trade", "btcusdt@bookTicker")
