@@ -90,7 +90,12 @@ ROLES: Final = (
         everywhere=READ,
         reads_record=True,
     ),
-    Role("gateway", (Grant("accounts_tradingticket", READ, ("used_at",)),), everywhere=READ, reads_record=True),
+    Role(
+        "gateway",
+        (Grant("accounts_tradingticket", READ, ("used_at",)), Grant("accounts_listenkey", EDIT)),
+        everywhere=READ,
+        reads_record=True,
+    ),
     Role(
         "site",
         (

@@ -223,6 +223,10 @@ def invalid_symbol() -> ApiError:
     return ApiError(400, -1121, "Invalid symbol.")
 
 
+def listen_key_unknown() -> ApiError:
+    return ApiError(400, -1125, "This listenKey does not exist.")
+
+
 def range_too_long() -> ApiError:
     return ApiError(400, -1127, "More than 24 hours between startTime and endTime, or endTime before startTime.")
 

@@ -23,6 +23,7 @@ from apps.gateway.database import Follower, make_pool
 from apps.gateway.draining import Drain
 from apps.gateway.history import History
 from apps.gateway.keys import Credentials
+from apps.gateway.listenkeys import ListenKeys
 from apps.gateway.limits.admission import Admission
 from apps.gateway.limits.counting import VIOLATIONS_MAX
 from apps.gateway.limits.script import ADMIT

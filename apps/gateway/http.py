@@ -155,6 +155,9 @@ async def _authenticate(
     if credential.revoked:
         raise errors.key_refused()
     sent_signature = sent.get("signature")
+    if endpoint.security is Security.USER_STREAM and "signature" not in sent:
+        gateway.credentials.check(credential, endpoint)
+        return credential
     if not sent_signature:
         raise errors.missing("signature")
     assert credential.verifier is not None, "API keys can verify"

@@ -164,3 +164,7 @@ def balance_update(asset: str, delta_units: int, time_ms: int, now_ms: int) -> d
 
 def stream_terminated(now_ms: int) -> dict[str, Any]:
     return {"e": "eventStreamTerminated", "E": now_ms}
+
+
+def listen_key_expired(listen_key: str, now_ms: int) -> dict[str, Any]:
+    return {"e": "listenKeyExpired", "E": now_ms, "listenKey": listen_key}

@@ -1,8 +1,9 @@
-"""Users, their trading accounts with families and allocation rules, API keys, trading tickets, password attempts."""
+"""Users, their trading accounts with families and allocation rules, API keys, listen keys, tickets, password attempts."""
 
 from apps.accounts.models.attempts import PasswordAttempt
 from apps.accounts.models.families import AccountSettings, AllocationChange, AllocationRule, FamilyChange
 from apps.accounts.models.keys import ApiKey
+from apps.accounts.models.listenkeys import ListenKey
 from apps.accounts.models.tickets import TradingTicket
 from apps.accounts.models.users import TradingAccount, User
 
@@ -12,6 +13,7 @@ __all__ = [
     "AllocationRule",
     "ApiKey",
     "FamilyChange",
+    "ListenKey",
     "PasswordAttempt",
     "TradingAccount",
     "TradingTicket",

@@ -168,7 +168,10 @@ class WsApiConnection(Revocable):
         """Who may do this; nobody where anybody may. `signed`: everything that was sent, as the signature covers it."""
         if endpoint.security is Security.NONE:
             return None
-        credential = await self.authenticate(signed, received_us)
+        if endpoint.security is Security.USER_STREAM and signed.get("apiKey") and "signature" not in signed:
+            credential = await self._find(signed["apiKey"])
+        else:
+            credential = await self.authenticate(signed, received_us)
         self.gateway.credentials.check(credential, endpoint)
         return credential
 
@@ -187,16 +190,20 @@ class WsApiConnection(Revocable):
         for name in ("apiKey", "signature"):
             if not sent.get(name):
                 raise errors.missing(name)
-        known = self.gateway.credentials.knows(sent["apiKey"])
-        self.gateway.limits.check_before_signature(self.address, knows_key=known)
-        credential = await self.gateway.credentials.find(sent["apiKey"], self.address)
-        if credential.revoked:
-            raise errors.key_refused()
+        credential = await self._find(sent["apiKey"])
         verifier = credential.verifier
         assert verifier is not None, "API keys can verify"
         if not any(verifier.matches(message, sent["signature"]) for message in frames.signed_messages(sent)):
             raise errors.bad_signature()
         signature.check_time(sent.get("timestamp"), sent.get("recvWindow"), now_us=received_us)
+        return credential
+
+    async def _find(self, api_key: str) -> Credential:
+        known = self.gateway.credentials.knows(api_key)
+        self.gateway.limits.check_before_signature(self.address, knows_key=known)
+        credential = await self.gateway.credentials.find(api_key, self.address)
+        if credential.revoked:
+            raise errors.key_refused()
         return credential
 
     def log_on(self, session: Credential) -> None:
