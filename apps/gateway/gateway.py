@@ -23,11 +23,11 @@ from apps.gateway.database import Follower, make_pool
 from apps.gateway.draining import Drain
 from apps.gateway.history import History
 from apps.gateway.keys import Credentials
-from apps.gateway.listenkeys import ListenKeys
 from apps.gateway.limits.admission import Admission
 from apps.gateway.limits.counting import VIOLATIONS_MAX
 from apps.gateway.limits.script import ADMIT
 from apps.gateway.limits.tiers import Tier
+from apps.gateway.listenkeys import ListenKeys
 from apps.gateway.markets import MARKETS_CHANNEL, Markets
 from apps.gateway.orderlists import OrderLists
 from apps.gateway.orders import Orders
@@ -81,11 +81,12 @@ class Gateway:
         self.markets = Markets(config.shard)
         self.pool = make_pool(config.database_dsn, config.database_role)
         self.credentials = Credentials(self.pool)
+        self.listen_keys = ListenKeys(self.pool)
         self.follower = Follower(
             config.database_dsn,
             config.database_role,
             (CREDENTIALS_CHANNEL, MARKETS_CHANNEL),
-            (self.credentials, self.markets),
+            (self.credentials, self.listen_keys, self.markets),
             self.pool,
         )
         self.pipe = CorePipe(config.core_url, scripts=(APPEND_COMMANDS,))

@@ -33,7 +33,6 @@ from apps.accounts.secrets import decrypt_secret, encrypt_secret
 from apps.gateway import errors
 from apps.gateway.keys import Credential
 
-
 log = structlog.get_logger("nebannpet.gateway.listenkeys")
 
 

@@ -1,4 +1,4 @@
-"""Users, their trading accounts with families and allocation rules, API keys, listen keys, tickets, password attempts."""
+"""Users, their trading accounts with families and allocation rules, API keys, listen keys, tickets, log-ins."""
 
 from apps.accounts.models.attempts import PasswordAttempt
 from apps.accounts.models.families import AccountSettings, AllocationChange, AllocationRule, FamilyChange

@@ -14,10 +14,10 @@ from apps.gateway.policy import CONTROL_MESSAGES_PER_S, STREAMS_PER_CONNECTION_M
 from apps.gateway.socket import POLICY_VIOLATION, TRY_AGAIN, Shared, Socket
 from apps.gateway.streams.control import STREAM_NAME, Control, ControlError, parse
 from apps.gateway.streams.shared import COMBINED, MICROSECONDS
+from apps.gateway.streams.userstreams import UserStreams, is_listen_key
 
 if TYPE_CHECKING:
     from apps.gateway.gateway import Gateway
-    from apps.gateway.streams.hub import Hub
 
 encode: Final = msgspec.json.Encoder().encode
 
@@ -25,9 +25,12 @@ encode: Final = msgspec.json.Encoder().encode
 class StreamConnection:
     """A subscriber of the hub. `combined` wraps messages with their stream's name."""
 
-    def __init__(self, hub: "Hub", socket: Socket, *, combined: bool, microseconds: bool = False) -> None:
-        self._hub = hub
+    def __init__(self, gateway: "Gateway", socket: Socket, *, combined: bool, microseconds: bool = False) -> None:
+        self._hub = gateway.hub
         self._socket = socket
+        self.user_streams = UserStreams(
+            gateway, socket, is_combined=lambda: self.combined, is_alone=lambda: not self._streams
+        )
         self._form = (COMBINED if combined else 0) | (MICROSECONDS if microseconds else 0)
         self._streams: dict[str, None] = {}
         self._recent: deque[float] = deque(maxlen=CONTROL_MESSAGES_PER_S)
@@ -43,12 +46,16 @@ class StreamConnection:
         CUT_OFF.labels("gap").inc()
         self._socket.close(TRY_AGAIN, "depth messages were lost; load a snapshot and connect again")
 
-    def subscribe(self, names: list[str]) -> None:
-        """Raises ControlError when there would be too many; then none is added."""
-        new = [name for name in dict.fromkeys(names) if name not in self._streams]
-        if len(self._streams) + len(new) > STREAMS_PER_CONNECTION_MAX:
+    async def subscribe(self, names: list[str]) -> None:
+        """Raises ControlError when there would be too many, or for a listen key that is none; then none is added."""
+        of_users = self.user_streams.names
+        new = [name for name in dict.fromkeys(names) if name not in self._streams and name not in of_users]
+        if len(self._streams) + len(of_users) + len(new) > STREAMS_PER_CONNECTION_MAX:
             raise ControlError(2, f"Invalid request: at most {STREAMS_PER_CONNECTION_MAX} streams a connection")
+        await self.user_streams.begin([name for name in new if is_listen_key(name)])
         for name in new:
+            if is_listen_key(name):
+                continue
             self._streams[name] = None
             self._hub.subscribe(name, self)
 
@@ -57,9 +64,11 @@ class StreamConnection:
             if name in self._streams:
                 del self._streams[name]
                 self._hub.unsubscribe(name, self)
+            self.user_streams.end(name)
 
     def leave(self) -> None:
         self.unsubscribe(list(self._streams))
+        self.user_streams.leave()
 
     def count_frame(self) -> None:
         """A message, ping or pong came. The sixth within a second ends the connection."""
@@ -79,22 +88,23 @@ class StreamConnection:
                 raise ControlError(3, "Invalid JSON: text frames only")
             control = parse(text)
             try:
-                answer = {"result": self._obey(control), "id": control.request_id}
+                answer = {"result": await self._obey(control), "id": control.request_id}
             except ControlError as error:
                 error.request_id = control.request_id
                 raise
         except ControlError as error:
             answer = error.answer()
         self._socket.push(encode(answer).decode())
+        self.user_streams.release()
 
-    def _obey(self, control: Control) -> Any:
+    async def _obey(self, control: Control) -> Any:
         match control.method:
             case "SUBSCRIBE":
-                self.subscribe(control.params)
+                await self.subscribe(control.params)
             case "UNSUBSCRIBE":
                 self.unsubscribe(control.params)
             case "LIST_SUBSCRIPTIONS":
-                return list(self._streams)
+                return [*self._streams, *self.user_streams.names]
             case "SET_PROPERTY":
                 self._set_property(control.params)
             case "GET_PROPERTY":
@@ -119,14 +129,15 @@ async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) 
         await handshake.refuse(receive, send, error)
         return
     socket = Socket(scope, receive, send)
-    connection = StreamConnection(gateway.hub, socket, combined=path == "/stream")
-    try:
-        connection.subscribe(_named_streams(path, asked.get("streams", "")))
-    except ControlError:
-        socket.close(POLICY_VIOLATION, f"at most {STREAMS_PER_CONNECTION_MAX} streams a connection")
+    connection = StreamConnection(gateway, socket, combined=path == "/stream")
     gauge = SOCKETS.labels("streams")
     gauge.inc()
     try:
+        try:
+            await connection.subscribe(_named_streams(path, asked.get("streams", "")))
+        except ControlError as error:
+            socket.close(POLICY_VIOLATION, error.message)
+        connection.user_streams.release()
         with gateway.drain.socket(lambda time_ms: socket.push(f'{{"e":"serverShutdown","E":{time_ms}}}')):
             # Also of a client that is behind: it may be about to unsubscribe.
             await socket.run(connection.on_message, on_control_frame=connection.count_frame, reads_always=True)
@@ -138,4 +149,8 @@ async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) 
 def _named_streams(path: str, streams: str) -> list[str]:
     """Streams in the address; what is no stream name (ccxt.pro counts /ws/0, /ws/1, ...) is ignored."""
     names = streams.split("/") if path == "/stream" else path.removeprefix("/ws").split("/")
-    return [name for name in names if STREAM_NAME.fullmatch(name) and ("@" in name or name.startswith("!"))]
+    return [
+        name
+        for name in names
+        if STREAM_NAME.fullmatch(name) and ("@" in name or name.startswith("!") or is_listen_key(name))
+    ]

@@ -19,7 +19,7 @@ DROP TRIGGER accounts_listenkey_lock ON accounts_listenkey;
 
 
 class Migration(migrations.Migration):
-    dependencies = (("accounts", "0008_tier_reaches_sessions"),)
+    dependencies = (("accounts", "0009_key_networks"),)
 
     operations = (
         migrations.CreateModel(
