@@ -283,6 +283,16 @@ def too_many_subscriptions(limit: int) -> ApiError:
     )
 
 
+def from_seq_too_old() -> ApiError:
+    return ApiError(
+        400, -1130, "fromSeq is too old: events since then are not kept, or too many. Load orders and balances."
+    )
+
+
+def from_seq_ahead(seq: int) -> ApiError:
+    return ApiError(400, -1130, f"fromSeq lies ahead: the newest event is {seq}.")
+
+
 def subscription_active() -> ApiError:
     return ApiError(400, -2035, "User Data Stream subscription already active.")
 

@@ -32,6 +32,7 @@ from apps.gateway.markets import MARKETS_CHANNEL, Markets
 from apps.gateway.orderlists import OrderLists
 from apps.gateway.orders import Orders
 from apps.gateway.passthrough import Site
+from apps.gateway.pastevents import PastEvents
 from apps.gateway.pressure import MB, Limits
 from apps.gateway.publicfeed import PublicFeed
 from apps.gateway.reads import Reads
@@ -107,7 +108,9 @@ class Gateway:
         self.hub = Hub(self.markets)
         self.public.listeners.append(self.hub)
         self.markets.state_listeners.append(lambda market: self.hub.on_state(market, self.public.known(market)))
-        self.user_data = UserData(self.tail, self.reads, self.markets)
+        self.user_data = UserData(
+            self.tail, self.reads, self.markets, PastEvents(self.events_pipe, keys, of_replica=not same)
+        )
         self.site = Site(config.site_socket)
         self.edge_pipe = CorePipe(config.edge_url, scripts=(ADMIT,), server="redis-edge")
         self.drain = Drain(config.drain_s)

@@ -221,6 +221,29 @@ class Reads:
             return OpenOrders(0, ())
         return OpenOrders(rows[0][-1], tuple((_view(row[:-1]), row[-2]) for row in rows if row[0] is not None))
 
+    async def orders_by_id(self, account_id: int, order_ids: Sequence[int]) -> list[tuple[OrderView, int]]:
+        """Orders as they are now, with their markets' ids."""
+        if not order_ids:
+            return []
+        rows = await self._rows(
+            f"SELECT {_ORDER} FROM orders_order o WHERE o.account_id = %s AND o.id = ANY(%s)",  # noqa: S608
+            (account_id, list(order_ids)),
+        )
+        return [(_view(row), row[-1]) for row in rows]
+
+    async def list_members(self, account_id: int, list_ids: Sequence[int]) -> dict[int, dict[int, str]]:
+        """Client ids of the orders of each list, by order id."""
+        rows = await self._rows(
+            "SELECT l.id, o.id, o.client_order_id FROM orders_orderlist l"
+            " JOIN orders_order o ON o.id IN (l.id, l.order_id_2, l.order_id_3)"
+            " WHERE l.account_id = %s AND l.id = ANY(%s) ORDER BY o.id",
+            (account_id, list(list_ids)),
+        )
+        members: dict[int, dict[int, str]] = {}
+        for list_id, order_id, client_id in rows:
+            members.setdefault(list_id, {})[order_id] = client_id
+        return members
+
     async def all_orders(
         self, account_id: int, market: Market, *, from_id: int | None, start_ms: int | None, end_ms: int | None,
         limit: int,

@@ -11,6 +11,7 @@ promoted site's events would answer this one's commands (apps/streams/bus/replic
 import asyncio
 import struct
 import time
+from collections.abc import Iterator
 from typing import Any, Final, Protocol
 
 import structlog
@@ -46,6 +47,11 @@ def _offset_of(kind: EventKind, name: str) -> int:
 MAKER_ACCOUNT_AT: Final = _offset_of(EventKind.TRADE, "maker_account_id")
 PREVENTED_MAKER_AT: Final = _offset_of(EventKind.PREVENTED_MATCH, "maker_account_id")
 TO_ACCOUNT_AT: Final = _offset_of(EventKind.MONEY_MOVED, "to_account_id")
+OTHER_ACCOUNT_AT: Final = {
+    int(EventKind.TRADE): MAKER_ACCOUNT_AT,
+    int(EventKind.PREVENTED_MATCH): PREVENTED_MAKER_AT,
+    int(EventKind.MONEY_MOVED): TO_ACCOUNT_AT,
+}
 U64: Final = struct.Struct("<Q")
 
 
@@ -245,3 +251,30 @@ def streams_of(answer: Any) -> list[tuple[bytes, list[Any]]]:
     if not answer:
         return []
     return list(answer.items()) if isinstance(answer, dict) else [(name, entries) for name, entries in answer]
+
+
+def groups_of(body: bytes) -> Iterator[tuple[list[bytes], set[int]]]:
+    """The events of each command in one entry, and the accounts that they touch."""
+    if len(body) % EVENT_SIZE:
+        raise FrameError(f"{len(body)} bytes are not whole events")
+    current: tuple[int, int, int] | None = None
+    group: list[bytes] = []
+    accounts: set[int] = set()
+    for number, row in enumerate(ROW.iter_unpack(body)):
+        _version, kind, _flags, _reason, _market_id, _seq, ms, n, index, account_id = row
+        if (ms, n, index) != current:
+            if current is not None:
+                yield group, accounts
+            current, group, accounts = (ms, n, index), [], set()
+        start = number * EVENT_SIZE
+        group.append(body[start : start + EVENT_SIZE])
+        accounts.add(account_id)
+        if kind in OTHER_ACCOUNT_AT:
+            accounts.add(U64.unpack_from(body, start + OTHER_ACCOUNT_AT[kind])[0])
+    if current is not None:
+        yield group, accounts
+
+
+def touching(records: list[bytes], account_id: int) -> list[Any]:
+    """Those that touch the account. Raises FrameError for events this code does not know."""
+    return [event for event in map(decode_event, records) if _touches(event, account_id)]

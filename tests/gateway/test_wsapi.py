@@ -460,7 +460,9 @@ def test_a_hole_in_the_history_ends_the_stream(exchange: Exchange, alice: Client
     async def lose_and_come_again() -> Any:
         feed.on_lost()
         # Before the old stream's connection is gone.
-        return await exchange.gateway.user_data.subscribe(alice.me.account_id, seen.append, lambda: None)
+        return await exchange.gateway.user_data.subscribe(
+            alice.me.account_id, lambda told: seen.extend(told.events), lambda: None
+        )
 
     assert exchange.gateway_thread.loop is not None
     leave = asyncio.run_coroutine_threadsafe(lose_and_come_again(), exchange.gateway_thread.loop).result(40)

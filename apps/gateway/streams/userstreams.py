@@ -7,8 +7,8 @@ connection goes on with its other streams; without any it is closed. A revoked A
 import asyncio
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -16,6 +16,7 @@ from apps.accounts.listenkeys import LENGTH
 from apps.common.clock import now_ms
 from apps.gateway import errors, userevents
 from apps.gateway.errors import ApiError
+from apps.gateway.heldframes import HeldFrames
 from apps.gateway.keys import Credential, Revocable
 from apps.gateway.listenkeys import Listening
 from apps.gateway.socket import NORMAL, Socket
@@ -43,14 +44,14 @@ class _Stream:
     listening: Listening
     credential: Credential
     on_end: Callable[[], None]
-    # Texts that wait for the answer to the subscription; None once they need not.
-    held: list[str] | None = field(default_factory=list)
+    held: HeldFrames
     leave: Callable[[], None] | None = None
     timer: asyncio.TimerHandle | None = None
+    is_released: bool = False
 
 
 class UserStreams(Revocable):
-    """`send` gets a key and an event for it; `is_alone` says whether the connection has no other streams."""
+    """`is_alone` says whether the connection has no other streams."""
 
     def __init__(
         self, gateway: "Gateway", socket: Socket, *, is_combined: Callable[[], bool], is_alone: Callable[[], bool]
@@ -84,7 +85,7 @@ class UserStreams(Revocable):
         credential = await self._gateway.credentials.find(listening.api_key)
         if credential.revoked or not credential.can_read:
             raise errors.key_refused()
-        stream = _Stream(listening, credential, lambda: self._ended(listen_key))
+        stream = _Stream(listening, credential, lambda: self._ended(listen_key), HeldFrames(self._socket))
         self._streams[listen_key] = stream
         self._gateway.credentials.follow(credential, self)
         self._gateway.listen_keys.follow(listening, stream.on_end)
@@ -92,7 +93,7 @@ class UserStreams(Revocable):
         await self._find(listen_key)
         leave = await self._gateway.user_data.subscribe(
             listening.account_id,
-            lambda event: self._tell(listen_key, event),
+            lambda told: self._tell(listen_key, told.texts),
             lambda: self._socket.close(RESUBSCRIBE, "events were lost; connect again"),
         )
         if self._streams.get(listen_key) is not stream or self._socket.closed:
@@ -110,21 +111,17 @@ class UserStreams(Revocable):
     def release(self) -> None:
         """The answer to the subscription is on its way: its events may follow."""
         for stream in self._streams.values():
-            texts, stream.held = stream.held or [], None
-            for text in texts:
-                self._socket.push(text)
+            if not stream.is_released:
+                stream.is_released = True
+                stream.held.release()
 
-    def _tell(self, listen_key: str, event: dict[str, Any]) -> None:
+    def _tell(self, listen_key: str, events: list[str]) -> None:
         stream = self._streams.get(listen_key)
         if stream is None:
             return
-        text = encode(event).decode()
         if self._is_combined():
-            text = f'{{"stream":"{listen_key}","data":{text}}}'
-        if stream.held is None:
-            self._socket.push(text)
-        else:
-            stream.held.append(text)
+            events = [f'{{"stream":"{listen_key}","data":{event}}}' for event in events]
+        stream.held.add(events)
 
     def end(self, listen_key: str) -> None:
         """No more events."""
@@ -176,5 +173,5 @@ class UserStreams(Revocable):
         if left_s is not None:
             self._watch(listen_key, stream, left_s)
             return
-        self._tell(listen_key, userevents.listen_key_expired(listen_key, now_ms()))
+        self._tell(listen_key, [encode(userevents.listen_key_expired(listen_key, now_ms())).decode()])
         self.end(listen_key)

@@ -28,7 +28,7 @@ from apps.gateway.registry import Call, Endpoint, Security
 from apps.gateway.socket import POLICY_VIOLATION, Socket
 from apps.gateway.wsapi import frames
 from apps.gateway.wsapi.frames import FrameError, Request
-from apps.gateway.wsapi.session import SESSION_METHODS, SHOW_LIMITS
+from apps.gateway.wsapi.session import SESSION_METHODS, SHOW_LIMITS, session_weight
 from apps.gateway.wsapi.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ log = structlog.get_logger("nebannpet.gateway.wsapi")
 
 REVOKED: Final = 4001
 SECURITY_NAMES: Final = ("apiKey", "signature", "timestamp", "recvWindow")
-SESSION_WEIGHT: Final = 2
 
 
 class WsApiConnection(Revocable):
@@ -122,7 +121,10 @@ class WsApiConnection(Revocable):
                     raise errors.unknown_ws_method()
             except ApiError as error:
                 refused = error
-            weight = call.endpoint.weight_of(call.values) if call is not None else SESSION_WEIGHT if handler else 1
+            if call is not None:
+                weight = call.endpoint.weight_of(call.values)
+            else:
+                weight = session_weight(request.params) if handler is not None else 1
             orders = call.endpoint.orders if call is not None else None
             usage = await self.gateway.limits.admit(self.address, weight, credential=credential, orders=orders)
             tier = self.gateway.limits.tier(credential)

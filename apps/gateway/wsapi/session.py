@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from apps.common.clock import now_ms, now_us
 from apps.gateway import errors, params
-from apps.gateway.params import Integer, Param, Text
+from apps.gateway.keys import Credential
+from apps.gateway.params import Flag, Integer, Param, Text
 from apps.gateway.registry import Security
 
 if TYPE_CHECKING:
@@ -16,6 +17,11 @@ TICKET: Final = Text(
     "ticket", required=True, pattern=re.compile(r"[A-Za-z0-9_\-]{20,100}", re.ASCII), legal="^[A-Za-z0-9_-]{20,100}$"
 )
 SIGNED: Final = (Text("apiKey", pattern=re.compile(r"[A-Za-z0-9]{1,128}", re.ASCII), legal="^[A-Za-z0-9]{64}$"),)
+# Ours: the place in the engine's log from which user data goes on, and whether frames say it.
+RESUMING: Final = (Integer("fromSeq"), Flag("returnSeq", default=False))
+WEIGHT: Final = 2
+# What is missing is searched for in everybody's events.
+RESUME_WEIGHT: Final = 50
 
 # Whether answers show what is used: of a connection in its address, of a request among its parameters.
 SHOW_LIMITS: Final = "returnRateLimits"
@@ -25,6 +31,10 @@ Method = Callable[["WsApiConnection", dict[str, str]], Awaitable[Any]]
 
 def _read(declared: tuple[Param, ...], sent: dict[str, str]) -> dict[str, Any]:
     return params.read(declared, {name: text for name, text in sent.items() if name != SHOW_LIMITS})
+
+
+def session_weight(sent: dict[str, str]) -> int:
+    return RESUME_WEIGHT if "fromSeq" in sent else WEIGHT
 
 
 async def logon(connection: "WsApiConnection", sent: dict[str, str]) -> dict[str, Any]:
@@ -100,20 +110,29 @@ def status_of(connection: "WsApiConnection") -> dict[str, Any]:
 
 async def subscribe(connection: "WsApiConnection", sent: dict[str, str]) -> dict[str, int]:
     """User data of the session's account."""
-    _read((), sent)
+    values = _read(RESUMING, sent)
     if connection.session is None:
         raise errors.session_required()
-    return await connection.subscriptions.begin(connection.session, of_session=True)
+    return await _subscribe(connection, connection.session, values, of_session=True)
 
 
 async def subscribe_signed(connection: "WsApiConnection", sent: dict[str, str]) -> dict[str, int]:
     """User data of the signing key's account, without a session."""
-    _read(SIGNED, sent)
+    values = _read((*SIGNED, *RESUMING), sent)
     credential = await connection.verify_signed(sent, now_us())
     if not credential.allows(Security.USER_DATA):
         raise errors.key_refused()
     connection.follow(credential)
-    return await connection.subscriptions.begin(credential, of_session=False)
+    return await _subscribe(connection, credential, values, of_session=False)
+
+
+async def _subscribe(
+    connection: "WsApiConnection", credential: Credential, values: dict[str, Any], *, of_session: bool
+) -> dict[str, int]:
+    from_seq = values["fromSeq"]
+    return await connection.subscriptions.begin(
+        credential, of_session=of_session, from_seq=from_seq, shows_seq=from_seq is not None or values["returnSeq"]
+    )
 
 
 async def unsubscribe(connection: "WsApiConnection", sent: dict[str, str]) -> dict[str, Any]:

@@ -6,12 +6,14 @@ after the `eventStreamTerminated` that tells its end.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from apps.common.clock import now_ms
 from apps.gateway import errors, userevents
+from apps.gateway.accountfeed import Told
+from apps.gateway.heldframes import HeldFrames
 from apps.gateway.keys import Credential
 
 if TYPE_CHECKING:
@@ -45,8 +47,12 @@ class Subscriptions:
     def numbers(self) -> list[int]:
         return list(self._active)
 
-    async def begin(self, credential: Credential, *, of_session: bool) -> dict[str, int]:
-        """The answer to the request. Raises -2035, -1191, -2042, and 503 when the events cannot be loaded."""
+    async def begin(
+        self, credential: Credential, *, of_session: bool, from_seq: int | None = None, shows_seq: bool = False
+    ) -> dict[str, int]:
+        """The answer to the request. Raises -2035, -1191, -2042, 503 when the events cannot be loaded, and -1130 when
+        those after `from_seq` cannot be had. With `shows_seq` frames say from where to go on.
+        """
         account_id = credential.account_id
         if account_id in self._beginning or any(each.account_id == account_id for each in self._active.values()):
             raise errors.subscription_active()
@@ -58,26 +64,42 @@ class Subscriptions:
         self._next += 1
         self._beginning.add(account_id)
         try:
-            await self._begin(number, credential, of_session=of_session)
+            await self._begin(number, credential, of_session=of_session, from_seq=from_seq, shows_seq=shows_seq)
+        except BaseException:
+            if self._next == number + 1:
+                # Nobody has been told of it.
+                self._next = number
+            raise
         finally:
             self._beginning.discard(account_id)
-        return {"subscriptionId": number}
+        if not shows_seq:
+            return {"subscriptionId": number}
+        seq = self._connection.gateway.user_data.seq if from_seq is None else from_seq
+        return {"subscriptionId": number, "seq": seq}
 
-    async def _begin(self, number: int, credential: Credential, *, of_session: bool) -> None:
+    async def _begin(
+        self, number: int, credential: Credential, *, of_session: bool, from_seq: int | None, shows_seq: bool
+    ) -> None:
         account_id = credential.account_id
         socket = self._connection.socket
-        held: list[str] | None = []
+        held = HeldFrames(socket)
 
-        def sink(event: dict[str, Any]) -> None:
-            text = _frame(number, event)
-            if held is None:
-                socket.push(text)
-            else:
-                held.append(text)
+        def sink(told: Told) -> None:
+            frames = [_frame(number, text) for text in told.texts]
+            if shows_seq:
+                # The command is told with this one.
+                frames[-1] = f'{frames[-1][:-1]},"seq":{told.seq}}}'
+            held.add(frames)
 
-        leave = await self._connection.gateway.user_data.subscribe(
-            account_id, sink, lambda: socket.close(RESUBSCRIBE, "events were lost; connect again")
-        )
+        def lost() -> None:
+            socket.push(_terminated(number))
+            socket.close(RESUBSCRIBE, "events were lost; connect again")
+
+        user_data = self._connection.gateway.user_data
+        if from_seq is None:
+            leave = await user_data.subscribe(account_id, sink, lost)
+        else:
+            leave = await user_data.resume(account_id, from_seq, sink, lost)
         if socket.closed:
             leave()
             return
@@ -87,19 +109,12 @@ class Subscriptions:
             raise errors.session_required()
         self._active[number] = Subscription(account_id, of_session, leave)
 
-        def release() -> None:
-            nonlocal held
-            texts, held = held or [], None
-            for text in texts:
-                socket.push(text)
-
-        self._connection.after_answer(release)
+        self._connection.after_answer(held.release)
 
     def end(self, number: int) -> None:
         """No more events; the client is told behind the answer of the request that ended it."""
         self._active.pop(number).leave()
-        text = _frame(number, userevents.stream_terminated(now_ms()))
-        self._connection.after_answer(lambda: self._connection.socket.push(text))
+        self._connection.after_answer(lambda: self._connection.socket.push(_terminated(number)))
 
     def end_those_of_session(self) -> None:
         for number in [number for number, each in self._active.items() if each.of_session]:
@@ -112,5 +127,9 @@ class Subscriptions:
         self._active.clear()
 
 
-def _frame(number: int, event: dict[str, Any]) -> str:
-    return f'{{"subscriptionId":{number},"event":{encode(event).decode()}}}'
+def _frame(number: int, event: str) -> str:
+    return f'{{"subscriptionId":{number},"event":{event}}}'
+
+
+def _terminated(number: int) -> str:
+    return _frame(number, encode(userevents.stream_terminated(now_ms())).decode())

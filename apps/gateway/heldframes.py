@@ -1,0 +1,47 @@
+"""Frames of one subscription that wait: for the answer to it, then for room in the connection's queue.
+
+What a resumed subscription gets at once may be more than the queue of a slow client may hold; a client that reads gets
+all of it. Later events stand behind, so that order is kept.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+from apps.gateway.metrics import CUT_OFF
+from apps.gateway.policy import CLIENT_QUEUE_BYTES_MAX
+from apps.gateway.socket import POLICY_VIOLATION, Socket
+
+# A part of the queue, so that other messages of the connection find room too.
+ROOM_BYTES: Final = CLIENT_QUEUE_BYTES_MAX // 4
+HELD_MAX: Final = 20_000
+LOOK_AGAIN_S: Final = 0.01
+
+
+class HeldFrames:
+    def __init__(self, socket: Socket) -> None:
+        self._socket = socket
+        self._frames: deque[str] = deque()
+        self._is_held = True
+
+    def add(self, frames: Iterable[str]) -> None:
+        """Behind all that waits; straight on where nothing does."""
+        if self._is_held:
+            self._frames.extend(frames)
+            if len(self._frames) > HELD_MAX:
+                CUT_OFF.labels("slow").inc()
+                self._socket.close(POLICY_VIOLATION, "too slow")
+            return
+        for frame in frames:
+            self._socket.push(frame)
+
+    def release(self) -> None:
+        """The answer is on its way. May be called again."""
+        while self._frames and self._socket.queued_bytes < ROOM_BYTES:
+            self._socket.push(self._frames.popleft())
+        if self._frames and not self._socket.closed:
+            asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self.release)
+        else:
+            self._is_held = False
+            self._frames.clear()

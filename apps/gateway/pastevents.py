@@ -1,0 +1,88 @@
+"""Events that this process did not follow when they happened, read from the log for one account.
+
+The log keeps at least 100,000 events (apps/matching/policy.py), much more as a rule: it is trimmed behind the oldest
+snapshot. Whoever comes later has missed them for good, and loads orders and balances instead.
+"""
+
+import asyncio
+from typing import Any, Final
+
+from redis.exceptions import RedisError
+
+from apps.gateway import errors
+from apps.gateway.core import CoreAway, CorePipe, CoreUnanswered
+from apps.gateway.tail import groups_of, touching
+from apps.streams.bus.replicated import NotAReplica, check_follows
+from apps.streams.names import ShardKeys
+
+READ_COUNT: Final = 50
+TIMEOUT_S: Final = 5.0
+# One request reads no more than this: events of everybody, and of the account (they become frames of one connection).
+EVENTS_MAX: Final = 300_000
+EVENTS_OF_ACCOUNT_MAX: Final = 4_000
+
+
+class PastEvents:
+    """`pipe` leads to where this process reads the events."""
+
+    def __init__(self, pipe: CorePipe, keys: ShardKeys, *, of_replica: bool) -> None:
+        self._pipe = pipe
+        self._keys = keys
+        self._of_replica = of_replica
+
+    async def of_account(self, account_id: int, *, after: int, until: int) -> list[list[Any]]:
+        """The events of each command that touch the account, oldest first: of all commands that have an event in
+        (after, until], with those of their events that came before. `until` ends a command. -1130 where they cannot all
+        be had, 503 without redis-core.
+        """
+        if after > until:
+            raise errors.from_seq_ahead(until)
+        if until - after > EVENTS_MAX:
+            raise errors.from_seq_too_old()
+        found: list[list[Any]] = []
+        count = 0
+        next_seq = after + 1
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                while next_seq <= until:
+                    for first_seq, last_seq, body in await self._entries(next_seq):
+                        # The first entry may hold events from before.
+                        if first_seq > next_seq:
+                            raise errors.from_seq_too_old()
+                        for records, accounts in groups_of(body):
+                            if account_id in accounts:
+                                group = touching(records, account_id)
+                                if group and after < group[-1].seq <= until:
+                                    found.append(group)
+                                    count += len(group)
+                        if count > EVENTS_OF_ACCOUNT_MAX:
+                            raise errors.from_seq_too_old()
+                        next_seq = last_seq + 1
+        except (TimeoutError, CoreAway, CoreUnanswered, RedisError, NotAReplica) as error:
+            raise errors.not_executed() from error
+        return found
+
+    async def _entries(self, from_seq: int) -> list[tuple[int, int, bytes]]:
+        """(first event, last event, records) of some entries, from the one that holds `from_seq`."""
+        ask = self._pipe.execute
+        reading = ask("XRANGE", self._keys.events, f"{from_seq}-0", "+", "COUNT", READ_COUNT)
+        if self._of_replica:
+            answer, role = await asyncio.gather(reading, ask("ROLE"))
+            check_follows(role)
+        else:
+            answer = await reading
+        if not answer:
+            # The log ends before what settlement has seen: it is another log.
+            raise errors.not_executed()
+        entries = []
+        for entry_id, fields in answer:
+            values = dict(zip(fields[::2], fields[1::2], strict=True))
+            entries.append((int(values[b"f"]), int(bytes(entry_id).split(b"-")[0]), values[b"d"]))
+        return entries
+
+
+def align(seq: int, groups: list[list[Any]]) -> tuple[int, list[list[Any]]]:
+    """Where to begin so that no command is told in part: before the one that `seq` lies within."""
+    if groups and groups[0][0].seq <= seq:
+        seq = groups[0][0].seq - 1
+    return seq, groups
