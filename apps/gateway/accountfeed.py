@@ -56,16 +56,20 @@ _ENDS: Final = {int(OrderStatus.CANCELED): "CANCELED", int(OrderStatus.REJECTED)
 class Told:
     """All that one command told an account, in order; `seq` is the last event of it that touches the account."""
 
-    __slots__ = ("_texts", "events", "seq")
+    __slots__ = ("_texts", "_texts_us", "events", "seq")
 
     def __init__(self, events: list[dict[str, Any]], seq: int) -> None:
         self.events = events
         self.seq = seq
         self._texts: list[str] | None = None
+        self._texts_us: list[str] | None = None
 
-    @property
-    def texts(self) -> list[str]:
+    def texts(self, *, in_microseconds: bool = False) -> list[str]:
         """The events in JSON, encoded once for all subscribers."""
+        if in_microseconds:
+            if self._texts_us is None:
+                self._texts_us = [encode(userevents.in_microseconds(event)).decode() for event in self.events]
+            return self._texts_us
         if self._texts is None:
             self._texts = [encode(event).decode() for event in self.events]
         return self._texts

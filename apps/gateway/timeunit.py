@@ -1,4 +1,5 @@
-"""Times in microseconds for those who ask for them with the header X-MBX-TIME-UNIT (clients.md section 3). Pure.
+"""Times in microseconds for those who ask for them: with the header X-MBX-TIME-UNIT, or `timeUnit` in the address of a
+WebSocket (clients.md section 3). Pure.
 
 The exchange counts in milliseconds: answers keep their shape, and every time in them is a thousand times as large.
 Parameters that are times may come in either unit, whatever the answer's (params.Time). The wallet's endpoints know
@@ -17,7 +18,8 @@ PER_MS: Final = 1000
 FIELDS: Final = frozenset(
     {
         "serverTime", "time", "updateTime", "transactTime", "transactionTime", "workingTime", "openTime", "closeTime",
-        "goodTillDate", "currentTime", "triggerTime", "until", "resumesAt", "T",
+        "goodTillDate", "currentTime", "triggerTime", "until", "resumesAt", "T", "retryAfter",
+        "authorizedSince", "connectedSince",
     }
 )  # fmt: skip
 # A bar has no names: its first and its seventh value are times.

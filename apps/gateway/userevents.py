@@ -3,9 +3,19 @@
 from typing import Any, Final
 
 from apps.common.amounts import format_units
-from apps.gateway.dialect import CONTINGENCIES, NO_LIST, SIDE_NAMES, STATUS_NAMES, STP_NAMES, TIF_NAMES, TYPE_NAMES
+from apps.gateway.dialect import (
+    CONTINGENCIES,
+    NO_LIST,
+    NO_TRADE_GROUP,
+    SIDE_NAMES,
+    STATUS_NAMES,
+    STP_NAMES,
+    TIF_NAMES,
+    TYPE_NAMES,
+)
 from apps.gateway.markets import Market, Markets
 from apps.gateway.replies import OrderView, expiry_reason, fee_asset, reject_reason
+from apps.gateway.timeunit import PER_MS
 from apps.streams.events import ListChanged, MoneyMoved, PreventedMatch, Trade
 from apps.streams.kinds import CommandKind, ListStatus, OrderStatus, StpMode, TradeFlag
 from apps.streams.kinds import Side as SideKind
@@ -60,6 +70,7 @@ def execution_report(
         "N": asset,
         "T": event.cmd_ms,
         "t": trade.trade_id if trade is not None else -1,
+        **({"v": prevented.prevented_id} if prevented is not None else {}),
         "I": event.seq,
         "w": view.status in _WORKING and view.is_working,
         "m": trade is not None and not is_taker,
@@ -83,15 +94,17 @@ def execution_report(
 
 
 def _prevention(match: PreventedMatch, view: OrderView, market: Market) -> dict[str, Any]:
-    """What the order lost by this match (B) and in all (A), whom it met (U), and what would have printed (p*)."""
+    """What the order lost by this match (B) and in all (A), whom it met (U), and what would have printed (p*). The
+    match's id (v) stands among the fields that every report has.
+    """
     lost_lots = match.prevented_lots
     if match.stp_mode != StpMode.DECREMENT:
         lost_lots = view.lost_lots - view.prevented_lots
     is_taker = view.order_id == match.taker_order_id
     return {
-        "v": match.prevented_id,
         "A": market.quantity(view.lost_lots),
         "B": market.quantity(lost_lots),
+        "u": NO_TRADE_GROUP,
         "U": match.maker_order_id if is_taker else match.taker_order_id,
         "Cs": market.symbol,
         "pl": market.quantity(match.prevented_lots),
@@ -168,3 +181,16 @@ def stream_terminated(now_ms: int) -> dict[str, Any]:
 
 def listen_key_expired(listen_key: str, now_ms: int) -> dict[str, Any]:
     return {"e": "listenKeyExpired", "E": now_ms, "listenKey": listen_key}
+
+
+# One letter means different things in different events: u is a time here and a number there.
+_TIMES: Final = {
+    "executionReport": ("E", "T", "O", "W"), "outboundAccountPosition": ("E", "u"), "balanceUpdate": ("E", "T"),
+    "listStatus": ("E", "T"),
+}  # fmt: skip
+
+
+def in_microseconds(event: dict[str, Any]) -> dict[str, Any]:
+    """The same event with its times in microseconds."""
+    times = _TIMES.get(event["e"], ("E",))
+    return {name: value * PER_MS if name in times else value for name, value in event.items()}

@@ -29,8 +29,9 @@ class StreamConnection:
         self._hub = gateway.hub
         self._socket = socket
         self.user_streams = UserStreams(
-            gateway, socket, is_combined=lambda: self.combined, is_alone=lambda: not self._streams
-        )
+            gateway, socket, is_combined=lambda: self.combined, is_alone=lambda: not self._streams,
+            in_microseconds=microseconds,
+        )  # fmt: skip
         self._form = (COMBINED if combined else 0) | (MICROSECONDS if microseconds else 0)
         self._streams: dict[str, None] = {}
         self._recent: deque[float] = deque(maxlen=CONTROL_MESSAGES_PER_S)

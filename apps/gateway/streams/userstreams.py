@@ -10,11 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from apps.accounts.listenkeys import LENGTH
 from apps.common.clock import now_ms
 from apps.gateway import errors, userevents
+from apps.gateway.accountfeed import Told
 from apps.gateway.errors import ApiError
 from apps.gateway.heldframes import HeldFrames
 from apps.gateway.keys import Credential, Revocable
@@ -25,7 +24,6 @@ from apps.gateway.streams.control import ControlError
 if TYPE_CHECKING:
     from apps.gateway.gateway import Gateway
 
-encode: Final = msgspec.json.Encoder().encode
 # No public stream has a name like this.
 LISTEN_KEY: Final = re.compile(rf"[A-Za-z0-9]{{{LENGTH}}}", re.ASCII)
 # 'Service restart': the client should connect again.
@@ -54,12 +52,14 @@ class UserStreams(Revocable):
     """`is_alone` says whether the connection has no other streams."""
 
     def __init__(
-        self, gateway: "Gateway", socket: Socket, *, is_combined: Callable[[], bool], is_alone: Callable[[], bool]
-    ) -> None:
+        self, gateway: "Gateway", socket: Socket, *, is_combined: Callable[[], bool], is_alone: Callable[[], bool],
+        in_microseconds: bool,
+    ) -> None:  # fmt: skip
         self._gateway = gateway
         self._socket = socket
         self._is_combined = is_combined
         self._is_alone = is_alone
+        self._in_microseconds = in_microseconds
         self._streams: dict[str, _Stream] = {}
         self._asking: set[asyncio.Task[None]] = set()
 
@@ -93,7 +93,7 @@ class UserStreams(Revocable):
         await self._find(listen_key)
         leave = await self._gateway.user_data.subscribe(
             listening.account_id,
-            lambda told: self._tell(listen_key, told.texts),
+            lambda told: self._tell(listen_key, told),
             lambda: self._socket.close(RESUBSCRIBE, "events were lost; connect again"),
         )
         if self._streams.get(listen_key) is not stream or self._socket.closed:
@@ -115,10 +115,11 @@ class UserStreams(Revocable):
                 stream.is_released = True
                 stream.held.release()
 
-    def _tell(self, listen_key: str, events: list[str]) -> None:
+    def _tell(self, listen_key: str, told: Told) -> None:
         stream = self._streams.get(listen_key)
         if stream is None:
             return
+        events = told.texts(in_microseconds=self._in_microseconds)
         if self._is_combined():
             events = [f'{{"stream":"{listen_key}","data":{event}}}' for event in events]
         stream.held.add(events)
@@ -173,5 +174,5 @@ class UserStreams(Revocable):
         if left_s is not None:
             self._watch(listen_key, stream, left_s)
             return
-        self._tell(listen_key, [encode(userevents.listen_key_expired(listen_key, now_ms())).decode()])
+        self._tell(listen_key, Told([userevents.listen_key_expired(listen_key, now_ms())], 0))
         self.end(listen_key)

@@ -14,7 +14,7 @@ import structlog
 
 from apps.common.clock import now_us
 from apps.common.crashpoints import reach
-from apps.gateway import errors, params, signature
+from apps.gateway import errors, handshake, params, signature, timeunit
 from apps.gateway.asgi import Message, Receive, Scope, Send, header
 from apps.gateway.errors import ApiError
 from apps.gateway.http import address_of
@@ -42,14 +42,16 @@ SECURITY_NAMES: Final = ("apiKey", "signature", "timestamp", "recvWindow")
 
 class WsApiConnection(Revocable):
     def __init__(
-        self, gateway: "Gateway", socket: Socket, *, address: str, own_origin: bool, shows_limits: bool
-    ) -> None:
+        self, gateway: "Gateway", socket: Socket, *, address: str, own_origin: bool, shows_limits: bool = True,
+        in_microseconds: bool = False,
+    ) -> None:  # fmt: skip
         self.gateway = gateway
         self.socket = socket
         self.address: str = address
         # Only a page of ours may log on: a foreign page has no ticket, and must not even try one.
         self.own_origin = own_origin
         self.shows_limits = shows_limits
+        self.in_microseconds = in_microseconds
         self.session: Credential | None = None
         self.session_since_ms: int | None = None
         self.subscriptions = Subscriptions(self)
@@ -140,9 +142,14 @@ class WsApiConnection(Revocable):
             else:
                 assert handler is not None, "a request without endpoint is one of the session"
                 result = await handler(self, request.params)
+            if self.in_microseconds:
+                result = timeunit.in_microseconds(result)
             status, text = 200, frames.answer(request.id, result, limits)
         except ApiError as error:
-            status, text = error.status, frames.refusal(request.id, error, limits, now_ms=received_us // 1000)
+            status = error.status
+            text = frames.refusal(
+                request.id, error, limits, now_ms=received_us // 1000, in_microseconds=self.in_microseconds
+            )
         except Exception:  # the top of a request: the client gets a documented answer, the log the reason
             log.exception("a request failed", method=request.method)
             failure = errors.unknown_outcome() if trading else errors.unknown_error()
@@ -257,11 +264,18 @@ def _call(endpoint: Endpoint, sent: dict[str, str], credential: Credential | Non
 
 
 async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) -> None:
+    try:
+        asked = params.parse_pairs(scope["query_string"])
+        shows_limits = SHOW_LIMITS not in asked or Flag(SHOW_LIMITS).parse(asked[SHOW_LIMITS])
+        in_microseconds = "timeUnit" in asked and timeunit.is_microseconds(asked["timeUnit"])
+    except ApiError as error:
+        await handshake.refuse(receive, send, error)
+        return
     socket = Socket(scope, receive, send)
     origin = (header(scope, b"origin") or b"").decode("latin-1")
     connection = WsApiConnection(
         gateway, socket, address=address_of(scope), own_origin=origin in gateway.config.origins,
-        shows_limits=b"returnRateLimits=false" not in scope["query_string"].split(b"&"),
+        shows_limits=shows_limits, in_microseconds=in_microseconds,
     )  # fmt: skip
     gauge = SOCKETS.labels("ws-api")
     gauge.inc()

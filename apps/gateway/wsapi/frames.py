@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from apps.gateway import errors
+from apps.gateway import errors, timeunit
 from apps.gateway.errors import ApiError
 
 ID_LENGTH_MAX: Final = 36
@@ -142,9 +142,13 @@ def answer(request_id: str, result: Any, limits: str) -> str:
     return f'{{"id":{request_id},"status":200,"result":{encode(result).decode()}{limits}}}'
 
 
-def refusal(request_id: str, error: ApiError, limits: str = "", *, now_ms: int = 0) -> str:
+def refusal(
+    request_id: str, error: ApiError, limits: str = "", *, now_ms: int = 0, in_microseconds: bool = False
+) -> str:  # fmt: skip
     """Without headers, `data` says when a limit has room again."""
     shown = error.body()
     if error.until_ms is not None:
         shown["data"] = {"serverTime": now_ms, "retryAfter": error.until_ms}
+    if in_microseconds:
+        shown = timeunit.in_microseconds(shown)
     return f'{{"id":{request_id},"status":{error.status},"error":{encode(shown).decode()}{limits}}}'

@@ -85,14 +85,15 @@ class Subscriptions:
         held = HeldFrames(socket)
 
         def sink(told: Told) -> None:
-            frames = [_frame(number, text) for text in told.texts]
+            texts = told.texts(in_microseconds=self._connection.in_microseconds)
+            frames = [_frame(number, text) for text in texts]
             if shows_seq:
                 # The command is told with this one.
                 frames[-1] = f'{frames[-1][:-1]},"seq":{told.seq}}}'
             held.add(frames)
 
         def lost() -> None:
-            socket.push(_terminated(number))
+            socket.push(self._terminated(number))
             socket.close(RESUBSCRIBE, "events were lost; connect again")
 
         user_data = self._connection.gateway.user_data
@@ -111,10 +112,16 @@ class Subscriptions:
 
         self._connection.after_answer(held.release)
 
+    def _terminated(self, number: int) -> str:
+        event = userevents.stream_terminated(now_ms())
+        if self._connection.in_microseconds:
+            event = userevents.in_microseconds(event)
+        return _frame(number, encode(event).decode())
+
     def end(self, number: int) -> None:
         """No more events; the client is told behind the answer of the request that ended it."""
         self._active.pop(number).leave()
-        self._connection.after_answer(lambda: self._connection.socket.push(_terminated(number)))
+        self._connection.after_answer(lambda: self._connection.socket.push(self._terminated(number)))
 
     def end_those_of_session(self) -> None:
         for number in [number for number, each in self._active.items() if each.of_session]:
