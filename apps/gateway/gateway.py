@@ -115,6 +115,7 @@ class Gateway:
         self.edge_pipe = CorePipe(config.edge_url, scripts=(ADMIT,), server="redis-edge")
         self.drain = Drain(config.drain_s)
         self.limits = Admission(self.edge_pipe, config.tiers, config.violations_max)
+        self.tail.on_own_command = self.limits.credit
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self.on_failure: Callable[[], None] | None = None

@@ -11,7 +11,7 @@ promoted site's events would answer this one's commands (apps/streams/bus/replic
 import asyncio
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol
 
 import structlog
@@ -76,6 +76,8 @@ class EventTail:
         self._early: dict[CommandId, tuple[float, dict[int, list[bytes]]]] = {}
         self._last_command: CommandId = (0, 0)
         self._feeds: dict[int, set[Feed]] = {}
+        # Gets the events of each command that this process sent, once.
+        self.on_own_command: Callable[[list[bytes]], None] | None = None
         self.appends_in_flight = 0
         self.seq = 0
         self.connected = False
@@ -88,8 +90,8 @@ class EventTail:
         early = self._early.pop(command, None)
         if early is not None:
             for index, events in early[1].items():
-                if index < len(replies) and not replies[index].done():
-                    replies[index].set_result(events)
+                if index < len(replies):
+                    self._answer(replies[index], events)
         if any(not reply.done() for reply in replies):
             self._expected[command] = replies
 
@@ -203,8 +205,8 @@ class EventTail:
         entry = (ms, n)
         replies = self._expected.get(entry)
         if replies is not None:
-            if index < len(replies) and not replies[index].done():
-                replies[index].set_result(events)
+            if index < len(replies):
+                self._answer(replies[index], events)
         elif self.appends_in_flight:
             self._early.setdefault(entry, (time.monotonic(), {}))[1][index] = events
         followed = accounts & self._feeds.keys()
@@ -214,6 +216,12 @@ class EventTail:
                 touching = [record for record in records if _touches(record, account_id)]
                 for feed in tuple(self._feeds[account_id]):
                     self._feed(feed, account_id, touching)
+
+    def _answer(self, reply: "asyncio.Future[list[bytes]]", events: list[bytes]) -> None:
+        if not reply.done():
+            reply.set_result(events)
+        if self.on_own_command is not None:
+            self.on_own_command(events)
 
     @staticmethod
     def _feed(feed: Feed, account_id: int, events: list[Any]) -> None:

@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from apps.gateway.limits.admission import counted_address
-from apps.gateway.limits.counting import KEYS_MAX, Charge, Counts, Usage, Verdict
+from apps.gateway.limits.counting import FILLED_KEPT, KEYS_MAX, Charge, Counts, Credit, Usage, Verdict
 from apps.gateway.limits.script import ADMIT
 from apps.gateway.limits.tiers import PRODUCTION, tier_of, tiers
 
@@ -103,6 +103,37 @@ def test_orders_refused_do_not_ban() -> None:
     }
 
 
+def test_an_order_that_trades_gives_back_what_it_counted() -> None:
+    """The dialect's second example: five orders, the first trades, two more, its rest, the second trades, one more."""
+    counts = Counts()
+
+    def used(orders: int) -> tuple[int, int]:
+        usage = counts.admit(charge(account=7, orders=orders, ten_max=100, day_max=100, weight_max=1000), START)
+        return usage.orders_10_s, usage.orders_day
+
+    assert [used(1) for _ in range(5)] == [(n, n) for n in range(1, 6)]
+    counts.credit(Credit(7, 11, 5), START)
+    assert used(0) == (0, 0)
+    assert used(2) == (2, 2)
+    counts.credit(Credit(7, 11, 5), START)
+    assert used(0) == (2, 2)
+    counts.credit(Credit(7, 12, 5), START)
+    # There is no credit below nothing.
+    assert used(1) == (1, 1)
+    counts.credit(Credit(7, 13, 1), START)
+    assert used(0) == (0, 0)
+    assert counts.admit(charge(account=8, orders=3, weight_max=1000), START).orders_day == 3
+
+
+def test_filled_orders_are_forgotten_when_there_are_too_many(edge: redis.Redis) -> None:
+    run, counts = script(edge), Counts()
+    for order_id in range(FILLED_KEPT + 50):
+        now_ms, _ = run([], 100, (Credit(7, order_id, 1),))
+        counts.credit(Credit(7, order_id, 1), now_ms)
+    assert edge.zcard("limits:filled:7") == len(counts._account(7, now_ms).filled) == FILLED_KEPT
+    assert 0 < edge.pttl("limits:filled:7") <= DAY
+
+
 def test_memory_is_bounded() -> None:
     counts = Counts()
     for number in range(KEYS_MAX + 10):
@@ -128,11 +159,13 @@ def test_tiers() -> None:
 
 
 # -- in redis-edge ----------------------------------------------------------------------------------------------------
-def script(edge: redis.Redis) -> Callable[[list[Charge], int], tuple[int, list[Usage]]]:
+def script(edge: redis.Redis) -> Callable[..., tuple[int, list[Usage]]]:
     admit = edge.register_script(ADMIT)
 
-    def run(charges: list[Charge], violations_max: int) -> tuple[int, list[Usage]]:
-        answer: Any = admit(args=[msgspec.msgpack.encode(charges), violations_max])
+    def run(charges: list[Charge], violations_max: int, filled: list[Credit] | None = None) -> tuple[int, list[Usage]]:
+        answer: Any = admit(
+            args=[msgspec.msgpack.encode(charges), violations_max, msgspec.msgpack.encode(filled or [])]
+        )
         return msgspec.msgpack.decode(answer, type=tuple[int, list[Usage]])
 
     return run
@@ -152,7 +185,13 @@ def test_the_script_decides_as_the_rules_do(edge: redis.Redis, seed: int) -> Non
             )
             for _ in range(draw.randrange(1, 8))
         ]  # fmt: skip
-        now_ms, usages = run(charges, 5)
+        filled = tuple(
+            Credit(draw.choice((7, 8, 2**53)), draw.randrange(1, 400), draw.choice((1, 1, 1, 5)))
+            for _ in range(draw.choice((*[0] * 10, 1, 2)))
+        )
+        now_ms, usages = run(charges, 5, filled)
+        for each in filled:
+            counts.credit(each, now_ms)
         assert usages == [counts.admit(each, now_ms) for each in charges], f"seed {seed}"
         seen |= {usage.verdict for usage in usages}
         if draw.random() < 0.1:
@@ -191,7 +230,7 @@ print("ready", flush=True)
 sys.stdin.read(1)
 passed = 0
 for _ in range(300):
-    now, [usage] = msgspec.msgpack.decode(admit(args=[batch, 10**6]), type=tuple[int, list[Usage]])
+    now, [usage] = msgspec.msgpack.decode(admit(args=[batch, 10**6, b"\\x90"]), type=tuple[int, list[Usage]])
     passed += usage.verdict == 0
 print(passed)
 """

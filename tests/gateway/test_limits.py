@@ -191,6 +191,41 @@ def test_orders_of_an_account(small: GatewayThread, exchange: Exchange, alice: C
     assert [row["count"] for row in bob.ok("GET", "/api/v3/rateLimit/order")] == [0, 0]
 
 
+def test_orders_that_trade_do_not_count(small: GatewayThread, exchange: Exchange, alice: Client, bob: Client) -> None:
+    """Three orders in ten seconds and four a day are allowed; who trades may place more, taker and maker."""
+    if time.time() % 10 > 5:
+        time.sleep(10 - time.time() % 10)
+    offer: dict[str, Any] = {**GOOD, "side": "SELL", "price": "50000", "quantity": "1"}
+    with (
+        Client(url(small), alice.me, tidy=False) as taker,
+        Client(url(small), bob.me, tidy=False) as maker,
+        redis.Redis.from_url(exchange.edge_url) as edge,
+    ):
+
+        def used(client: Client) -> list[int]:
+            return [int(count or 0) for count in edge.hmget(f"limits:orders:{client.me.account_id}", "a", "b")]
+
+        # Two that wait to be filled count until the first trade of one of them.
+        for number in (1, 2):
+            placed = maker.signed("POST", ORDER, **offer)
+            assert (placed.status_code, placed.headers["x-mbx-order-count-1d"]) == (200, str(number))
+        for _ in range(6):
+            taken = taker.signed("POST", ORDER, **{**GOOD, "price": "50000"})
+            assert (taken.status_code, taken.headers["x-mbx-order-count-10s"]) == (200, "1")
+        wait_until(lambda: used(maker) == used(taker) == [0, 0])
+        # The same order trades on: nothing more comes back.
+        for _ in range(2):
+            assert maker.signed("POST", ORDER, **{**offer, "price": "50001"}).status_code == 200
+        assert taker.signed("POST", ORDER, **{**GOOD, "price": "50000"}).status_code == 200
+        wait_until(lambda: used(taker) == [0, 0])
+        assert used(maker) == [2, 2]
+        # One that does not trade counts on, also when it is cancelled.
+        assert taker.signed("POST", ORDER, **GOOD).headers["x-mbx-order-count-1d"] == "1"
+        for client in (taker, maker):
+            assert client.signed("DELETE", "/api/v3/openOrders", symbol="BTCUSDT").status_code == 200
+        assert used(taker) == [1, 1]
+
+
 def test_two_gateways_share_one_limit(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
     # Nobody gives up on redis-edge here, however busy the machine is.
     monkeypatch.setattr(admission, "LOOKS_MAX", 1000)

@@ -17,7 +17,8 @@ from apps.common.clock import now_ms
 from apps.gateway import errors
 from apps.gateway.core import CorePipe
 from apps.gateway.keys import Credential
-from apps.gateway.limits.counting import Charge, Counts, Usage, Verdict
+from apps.gateway.limits.counting import Charge, Counts, Credit, Usage, Verdict
+from apps.gateway.limits.fills import credits_of
 from apps.gateway.limits.script import ADMIT_SHA
 from apps.gateway.limits.tiers import STANDARD, Tier, tier_of
 from apps.gateway.metrics import LIMITED
@@ -29,6 +30,8 @@ log = structlog.get_logger("nebannpet.gateway.limits")
 # Several looks, because a loop that was busy itself has not read the answer yet when it looks first.
 LOOK_S: Final = 0.05
 LOOKS_MAX: Final = 4
+# What orders that traded give back goes with the next requests, and by itself where none come.
+CREDITS_WAIT_S: Final = 0.05
 # No client address, as behind a unix socket: whoever is there limits by itself.
 UNLIMITED: Final = 2**53
 
@@ -53,12 +56,13 @@ def counted_address(address: str) -> str:
 
 
 class _Batch:
-    """Requests of one loop tick. `is_open`: their verdicts are still to come."""
+    """Requests of one loop tick, and orders that traded before. `is_open`: the verdicts are still to come."""
 
-    __slots__ = ("charges", "is_open", "looks", "verdicts")
+    __slots__ = ("charges", "credits", "is_open", "looks", "verdicts")
 
     def __init__(self) -> None:
         self.charges: list[Charge] = []
+        self.credits: list[Credit] = []
         self.verdicts: list[asyncio.Future[Usage]] = []
         self.looks = 0
         self.is_open = True
@@ -94,6 +98,7 @@ class Admission:
         self._batch: _Batch | None = None
         self._sent: deque[_Batch] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._credits: list[Credit] = []
         # redis-edge owes an answer for too long: nothing more is sent before that came or the connection ended.
         self._is_late = False
         self._is_alone = False
@@ -125,12 +130,27 @@ class Admission:
         )
         loop = asyncio.get_running_loop()
         verdict: asyncio.Future[Usage] = loop.create_future()
-        if self._batch is None:
-            self._batch = _Batch()
+        batch = self._batch
+        if batch is None:
+            batch = self._batch = _Batch()
             loop.call_soon(self._flush)
-        self._batch.charges.append(charge)
-        self._batch.verdicts.append(verdict)
+        batch.charges.append(charge)
+        batch.verdicts.append(verdict)
         return verdict
+
+    def credit(self, events: list[bytes]) -> None:
+        """The events of one command that this process sent: orders that traded lower the counts of their accounts."""
+        found = credits_of(events)
+        if not found:
+            return
+        if not self._credits:
+            asyncio.get_running_loop().call_later(CREDITS_WAIT_S, self._flush_credits)
+        self._credits += found
+
+    def _flush_credits(self) -> None:
+        if self._credits and self._batch is None:
+            self._batch = _Batch()
+            self._flush()
 
     def check_before_signature(self, address: str, *, knows_key: bool) -> None:
         """Raise where the verdict on a signed request is clear already, as far as this process knows: neither a query
@@ -146,6 +166,7 @@ class Admission:
     def _flush(self) -> None:
         batch, self._batch = self._batch, None
         assert batch is not None, "a flush is planned only with a batch"
+        batch.credits, self._credits = self._credits, []
         if not self._pipe.connected or self._is_late:
             # The connection may have ended just now, and those before have not been told yet.
             for each in (*self._sent, batch):
@@ -153,7 +174,9 @@ class Admission:
                     self._decide(each)
             return
         self._sent.append(batch)
-        answer = self._pipe.execute("EVALSHA", ADMIT_SHA, 0, _encode(batch.charges), self._violations_max)
+        answer = self._pipe.execute(
+            "EVALSHA", ADMIT_SHA, 0, _encode(batch.charges), self._violations_max, _encode(batch.credits)
+        )
         answer.add_done_callback(self._answered)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._look)
@@ -188,6 +211,8 @@ class Admission:
     def _decide(self, batch: _Batch) -> None:
         self._say(alone=True)
         now = now_ms()
+        for credit in batch.credits:
+            self._counts.credit(credit, now)
         batch.answer([self._counts.admit(charge, now) for charge in batch.charges])
 
     def _say(self, *, alone: bool) -> None:

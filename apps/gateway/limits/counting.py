@@ -10,6 +10,8 @@ random requests. Here they decide while redis-edge is away, beginning with what 
    time again, at most three days. Three days after its last ban it begins anew.
 5. Orders are counted when the address has room for the request. One too many is refused and does not count; that is
    the account's matter and no violation of the address.
+6. An order that trades for the first time lowers the counts of its account again, by TAKER_CREDIT or, if it was in the
+   book, MAKER_CREDIT; never below 0, whenever it was placed. So whoever trades may go on placing orders.
 """
 
 from enum import IntEnum
@@ -28,6 +30,11 @@ BAN_MAX_MS: Final = 3 * DAY_MS
 FORGIVEN_MS: Final = 3 * DAY_MS
 # More than any client has under way before it can have read its first 429.
 VIOLATIONS_MAX: Final = 100
+# What the dialect's examples show (faqs/order_count_decrement).
+TAKER_CREDIT: Final = 1
+MAKER_CREDIT: Final = 5
+# So many orders of an account are remembered as filled; one forgotten is credited again if it trades on.
+FILLED_KEPT: Final = 120
 # Addresses or accounts remembered in one process; beyond it the one that was quiet longest is forgotten.
 KEYS_MAX: Final = 100_000
 
@@ -53,6 +60,14 @@ class Charge(msgspec.Struct, array_like=True, gc=False):
     orders: int
     orders_10_s_max: int
     orders_day_max: int
+
+
+class Credit(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """An order of the account has traded; it counts if that was not known yet."""
+
+    account_id: int
+    order_id: int
+    orders: int
 
 
 class Usage(msgspec.Struct, array_like=True, gc=False):
@@ -88,10 +103,12 @@ class _Address:
 
 
 class _Account:
-    __slots__ = ("day", "orders_10_s", "orders_day", "ten")
+    __slots__ = ("day", "filled", "orders_10_s", "orders_day", "ten")
 
     def __init__(self) -> None:
         self.ten = self.orders_10_s = self.day = self.orders_day = 0
+        # Oldest news first.
+        self.filled: dict[int, None] = {}
 
     def at(self, now_ms: int) -> "_Account":
         ten, day = now_ms // TEN_SECONDS_MS, now_ms // DAY_MS
@@ -147,6 +164,16 @@ class Counts:
         address.banned_until_ms = now_ms + min(BAN_FIRST_MS * BAN_FACTOR**address.bans, BAN_MAX_MS)
         address.bans += 1
         return Verdict.BANNED, address.banned_until_ms
+
+    def credit(self, credit: Credit, now_ms: int) -> None:
+        account = self._account(credit.account_id, now_ms)
+        if credit.order_id in account.filled:
+            return
+        account.filled[credit.order_id] = None
+        if len(account.filled) > FILLED_KEPT:
+            del account.filled[next(iter(account.filled))]
+        account.orders_10_s = max(account.orders_10_s - credit.orders, 0)
+        account.orders_day = max(account.orders_day - credit.orders, 0)
 
     def learn(self, charge: Charge, usage: Usage, now_ms: int) -> None:
         """What redis-edge said of a request: it is the authority, for the time when it is away."""

@@ -1,10 +1,12 @@
 """The rules of counting.py as one Lua script in redis-edge: atomic, by that server's clock, for all gateways.
 
-ARGV requests (msgpack: a list of Charge), refusals that make a ban   -> msgpack: server time in ms, a list of Usage
+ARGV requests (msgpack: a list of Charge), refusals that make a ban, orders that traded before the requests (msgpack: a
+list of Credit)   -> msgpack: server time in ms, a list of Usage
 
-Keys: `limits:ip:<address>` and `limits:orders:<account>`, hashes that expire some time after their last window. They
-are named by what the requests hold and not by KEYS, so redis-edge is one server and not a cluster. If it forgets them
-(it may be emptied at any moment), counting begins anew.
+Keys: `limits:ip:<address>` and `limits:orders:<account>`, hashes that expire some time after their last window, and
+`limits:filled:<account>`, its orders that have traded, by when that was heard of first. They are named by what the
+requests hold and not by KEYS, so redis-edge is one server and not a cluster. If it forgets them (it may be emptied at
+any moment), counting begins anew.
 """
 
 from hashlib import sha1
@@ -15,6 +17,7 @@ from apps.gateway.limits.counting import (
     BAN_FIRST_MS,
     BAN_MAX_MS,
     DAY_MS,
+    FILLED_KEPT,
     FIVE_MINUTES_MS,
     FORGIVEN_MS,
     MINUTE_MS,
@@ -25,6 +28,7 @@ from apps.gateway.limits.counting import (
 _CONSTANTS: Final = f"""
 local MINUTE,FIVE,SPELL,TEN,DAY={MINUTE_MS},{FIVE_MINUTES_MS},{SPELL_MS},{TEN_SECONDS_MS},{DAY_MS}
 local BAN_FIRST,BAN_FACTOR,BAN_MAX,FORGIVEN={BAN_FIRST_MS},{BAN_FACTOR},{BAN_MAX_MS},{FORGIVEN_MS}
+local FILLED_KEPT={FILLED_KEPT}
 """
 
 ADMIT: Final = (
@@ -63,6 +67,16 @@ local function account_of(id)
   return o
 end
 
+local function credit(c)
+  local id=string.format('%.0f',c[1])
+  local key='limits:filled:'..id
+  if redis.call('ZADD',key,'NX',now,string.format('%.0f',c[2]))==0 then return end
+  if redis.call('ZCARD',key)>FILLED_KEPT then redis.call('ZPOPMIN',key) end
+  redis.call('PEXPIRE',key,DAY)
+  local o=account_of(id)
+  o.a,o.b=math.max(o.a-c[3],0),math.max(o.b-c[3],0)
+end
+
 local function violation(a,verdict,until_ms)
   a.v=a.v+1
   if a.v<violations_max then return verdict,until_ms end
@@ -86,6 +100,7 @@ local function verdict_of(c,a,o,used)
   return 0,0
 end
 
+for _,c in ipairs(cmsgpack.unpack(ARGV[3])) do credit(c) end
 local answers={}
 for i,c in ipairs(cmsgpack.unpack(ARGV[1])) do
   local a=address_of(c[1])

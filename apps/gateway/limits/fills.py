@@ -1,0 +1,44 @@
+"""Which orders traded under a command, as the limits of new orders need it. Pure."""
+
+import struct
+from typing import Final
+
+from apps.gateway.limits.counting import MAKER_CREDIT, TAKER_CREDIT, Credit
+from apps.streams.kinds import EventKind, TradeFlag
+from apps.streams.records import EVENTS
+
+_LAYOUT: Final = EVENTS[EventKind.TRADE]
+KIND_AT: Final = 1
+FLAGS_AT: Final = 2
+
+
+def _offset_of(name: str) -> int:
+    return struct.calcsize("<BB" + "".join(_LAYOUT.codes[: _LAYOUT.names.index(name)]))
+
+
+_TAKER_ACCOUNT_AT: Final = _offset_of("account_id")
+_MAKER_ACCOUNT_AT: Final = _offset_of("maker_account_id")
+_MAKER_ORDER_AT: Final = _offset_of("maker_order_id")
+_TAKER_ORDER_AT: Final = _offset_of("taker_order_id")
+_U64: Final = struct.Struct("<Q").unpack_from
+
+
+def credits_of(events: list[bytes]) -> list[Credit]:
+    """Each order that traded, once. In an auction both sides were in the book."""
+    if len(events) == 1:
+        # A print never comes alone: something accepted, triggered or opened what trades.
+        return []
+    found: dict[int, Credit] = {}
+    for event in events:
+        if event[KIND_AT] != EventKind.TRADE:
+            continue
+        maker = _U64(event, _MAKER_ORDER_AT)[0]
+        if maker not in found:
+            found[maker] = Credit(_U64(event, _MAKER_ACCOUNT_AT)[0], maker, MAKER_CREDIT)
+        taker = _U64(event, _TAKER_ORDER_AT)[0]
+        if taker not in found:
+            was_resting = event[FLAGS_AT] & TradeFlag.AUCTION
+            found[taker] = Credit(
+                _U64(event, _TAKER_ACCOUNT_AT)[0], taker, MAKER_CREDIT if was_resting else TAKER_CREDIT
+            )
+    return list(found.values())
