@@ -12,7 +12,7 @@ from django.conf import settings
 
 from apps.accounts.listenkeys import hash_listen_key
 from apps.accounts.models import ApiKey, ListenKey
-from apps.accounts.services.api_keys import create_api_key, revoke_api_key
+from apps.accounts.services.api_keys import create_api_key, limit_api_key, revoke_api_key
 from apps.gateway import errors
 from apps.gateway.listenkeys import Listening
 from tests.gateway.client import Client
@@ -246,3 +246,18 @@ def test_a_revoked_api_key_ends_what_it_listens_to(exchange: Exchange, alice: Cl
     alice.tidy = False
     revoke_api_key(account_id=alice.me.account_id, key_id=ApiKey.objects.get(public_key=alice.me.api_key).pk)
     assert stream.closed_with() == 4001
+
+
+def test_a_listen_key_works_from_where_its_api_key_does(exchange: Exchange, alice: Client, stream: Socket) -> None:
+    key = make(alice)
+    stream.control("SUBSCRIBE", key)
+    key_id = ApiKey.objects.get(public_key=alice.me.api_key).pk
+    limit_api_key(account_id=alice.me.account_id, key_id=key_id, networks=["192.0.2.0/24"])
+    assert stream.closed_with() == 4001
+    with Socket(f"{exchange.ws_url}/ws") as other:
+        refused = other.control("SUBSCRIBE", key)
+        assert refused["error"] == {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}
+    refused_post = alice.raw("POST", PATH)
+    assert (refused_post.status_code, refused_post.json()["code"]) == (401, -2015)
+    limit_api_key(account_id=alice.me.account_id, key_id=key_id, networks=[])
+    wait_until(lambda: alice.raw("POST", PATH).status_code == 200)

@@ -107,6 +107,32 @@ def test_public_methods(exchange: Exchange) -> None:
             assert socket.ask(name)["status"] == 400, name
 
 
+# clients.md section 6, one by one, and what of the dialect's other methods this exchange has.
+METHODS = """
+ping time exchangeInfo depth trades.recent trades.historical trades.aggregate klines uiKlines avgPrice ticker
+ticker.24hr ticker.price ticker.book ticker.tradingDay order.place order.test order.status order.cancel
+order.cancelReplace order.amend.keepPriority openOrders.status openOrders.cancelAll orderList.place orderList.place.oco
+orderList.place.oto orderList.place.otoco orderList.status orderList.cancel openOrderLists.status allOrders
+allOrderLists myTrades account.status account.commission account.rateLimits.orders session.logon session.status
+session.logout session.subscriptions userDataStream.subscribe.signature userDataStream.subscribe
+userDataStream.unsubscribe userDataStream.start userDataStream.ping userDataStream.stop myPreventedMatches
+myAllocations myFilters
+"""
+
+
+def test_every_method_is_there(exchange: Exchange) -> None:
+    """Asked without anything: whatever is missing, it is not the method."""
+    with open_socket(exchange) as socket:
+        missing = []
+        for method in METHODS.split():
+            answer = socket.ask(method)
+            assert answer["status"] in (200, 400, 401), answer
+            if answer.get("error", {}).get("msg") == "There is no such method.":
+                missing.append(method)
+        assert missing == []
+        assert socket.ask("order.sor")["error"]["msg"] == "There is no such method."
+
+
 def test_tickets_work_once_and_only_from_our_own_pages(exchange: Exchange, alice: Client, session_key: str) -> None:
     ticket = ticket_of(alice, session_key)
     port = exchange.port

@@ -9,6 +9,7 @@ import msgspec
 from apps.gateway import handshake, params
 from apps.gateway.asgi import Message, Receive, Scope, Send
 from apps.gateway.errors import ApiError
+from apps.gateway.http import address_of
 from apps.gateway.metrics import CUT_OFF, SOCKETS
 from apps.gateway.policy import CONTROL_MESSAGES_PER_S, STREAMS_PER_CONNECTION_MAX
 from apps.gateway.socket import POLICY_VIOLATION, TRY_AGAIN, Shared, Socket
@@ -25,12 +26,14 @@ encode: Final = msgspec.json.Encoder().encode
 class StreamConnection:
     """A subscriber of the hub. `combined` wraps messages with their stream's name."""
 
-    def __init__(self, gateway: "Gateway", socket: Socket, *, combined: bool, microseconds: bool = False) -> None:
+    def __init__(
+        self, gateway: "Gateway", socket: Socket, *, address: str, combined: bool, microseconds: bool = False
+    ) -> None:  # fmt: skip
         self._hub = gateway.hub
         self._socket = socket
         self.user_streams = UserStreams(
             gateway, socket, is_combined=lambda: self.combined, is_alone=lambda: not self._streams,
-            in_microseconds=microseconds,
+            in_microseconds=microseconds, address=address,
         )  # fmt: skip
         self._form = (COMBINED if combined else 0) | (MICROSECONDS if microseconds else 0)
         self._streams: dict[str, None] = {}
@@ -130,7 +133,7 @@ async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) 
         await handshake.refuse(receive, send, error)
         return
     socket = Socket(scope, receive, send)
-    connection = StreamConnection(gateway, socket, combined=path == "/stream")
+    connection = StreamConnection(gateway, socket, address=address_of(scope), combined=path == "/stream")
     gauge = SOCKETS.labels("streams")
     gauge.inc()
     try:

@@ -53,13 +53,14 @@ class UserStreams(Revocable):
 
     def __init__(
         self, gateway: "Gateway", socket: Socket, *, is_combined: Callable[[], bool], is_alone: Callable[[], bool],
-        in_microseconds: bool,
+        in_microseconds: bool, address: str,
     ) -> None:  # fmt: skip
         self._gateway = gateway
         self._socket = socket
         self._is_combined = is_combined
         self._is_alone = is_alone
         self._in_microseconds = in_microseconds
+        self.address: str = address
         self._streams: dict[str, _Stream] = {}
         self._asking: set[asyncio.Task[None]] = set()
 
@@ -82,7 +83,7 @@ class UserStreams(Revocable):
 
     async def _begin(self, listen_key: str) -> None:
         listening = await self._find(listen_key)
-        credential = await self._gateway.credentials.find(listening.api_key)
+        credential = await self._gateway.credentials.find(listening.api_key, self.address)
         if credential.revoked or not credential.can_read:
             raise errors.key_refused()
         stream = _Stream(listening, credential, lambda: self._ended(listen_key), HeldFrames(self._socket))
