@@ -59,6 +59,7 @@ ROLES: Final = (
             Grant("orders_order", KEEP),
             Grant("orders_parkedorder", APPEND),
             Grant("orders_preventedmatch", APPEND),
+            Grant("orders_amendment", APPEND),
             Grant("orders_orderlist", KEEP),
             Grant("orders_ordershare", KEEP),
             Grant("orders_allocatedfill", APPEND),

@@ -10,6 +10,7 @@ from apps.gateway.filters import lots_of
 from apps.gateway.markets import Market, Markets
 from apps.gateway.orderform import new_client_id
 from apps.gateway.orders import own_events
+from apps.gateway.ownhistory import OwnHistory
 from apps.gateway.reads import Reads
 from apps.gateway.replies import OrderView, amended_order
 from apps.streams.commands import AmendOrder
@@ -18,11 +19,14 @@ from apps.streams.kinds import OrderStatus, Reason
 
 
 class Amendments:
-    def __init__(self, markets: Markets, batcher: Batcher, monitor: CoreMonitor, reads: Reads) -> None:
+    def __init__(
+        self, markets: Markets, batcher: Batcher, monitor: CoreMonitor, reads: Reads, history: OwnHistory
+    ) -> None:
         self._markets = markets
         self._batcher = batcher
         self._monitor = monitor
         self._reads = reads
+        self._history = history
 
     async def amend(self, values: dict[str, Any], account_id: int) -> dict[str, Any]:
         """The order is read first: the answer shows what its event does not say, and where PostgreSQL is away nothing
@@ -69,7 +73,7 @@ class Amendments:
         if gone_lots == order.filled_lots + order.prevented_lots:
             return order
         try:
-            lots, quote_units = await self._reads.filled_before(account_id, market, order.order_id, event.seq)
+            lots, quote_units = await self._history.filled_before(account_id, market, order, event.seq)
         except errors.ApiError as error:
             raise errors.unknown_outcome() from error
         return replace(

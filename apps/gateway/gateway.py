@@ -31,8 +31,10 @@ from apps.gateway.listenkeys import ListenKeys
 from apps.gateway.markets import MARKETS_CHANNEL, Markets
 from apps.gateway.orderlists import OrderLists
 from apps.gateway.orders import Orders
+from apps.gateway.ownhistory import OwnHistory
 from apps.gateway.passthrough import Site
 from apps.gateway.pastevents import PastEvents
+from apps.gateway.pasttrades import PastTrades
 from apps.gateway.pressure import MB, Limits
 from apps.gateway.publicfeed import PublicFeed
 from apps.gateway.reads import Reads
@@ -97,14 +99,16 @@ class Gateway:
         self.monitor = CoreMonitor(self.pipe, self.tail, keys, config.limits)
         self.settled = Settled(config.core_url, self.pipe, self.events_pipe, keys)
         self.reads = Reads(self.pool, self.settled, self.markets, config.shard)
+        self.own_history = OwnHistory(self.reads)
         self.batcher = Batcher(self.pipe, self.tail, keys)
         self.orders = Orders(self.markets, self.batcher, self.monitor, self.reads)
         self.replacements = Replacements(self.markets, self.batcher, self.reads, self.orders)
         self.lists = OrderLists(self.markets, self.batcher, self.monitor, self.reads)
         self.blocks = BlockOrders(self.markets, self.orders, self.reads)
-        self.amendments = Amendments(self.markets, self.batcher, self.monitor, self.reads)
+        self.amendments = Amendments(self.markets, self.batcher, self.monitor, self.reads, self.own_history)
         self.public = PublicFeed(config.edge_url, config.shard, self.markets)
         self.history = History(self.reads, self.public)
+        self.past_trades = PastTrades(self.reads, self.public)
         self.hub = Hub(self.markets)
         self.public.listeners.append(self.hub)
         self.markets.state_listeners.append(lambda market: self.hub.on_state(market, self.public.known(market)))

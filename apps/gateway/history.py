@@ -1,11 +1,10 @@
-"""Public history from PostgreSQL: candles and older aggregate trades. Memory adds what is newer than the tables."""
+"""Candles and windows of time from PostgreSQL. Memory adds what is newer than the tables."""
 
-from typing import Any
+from typing import Any, Final
 
 from psycopg import AsyncConnection
 
 from apps.gateway.book import Record
-from apps.gateway.idbounds import first_trade_at, first_trade_of_aggregate
 from apps.gateway.markets import Market
 from apps.gateway.publicfeed import PublicFeed
 from apps.gateway.reads import Reads
@@ -13,28 +12,16 @@ from apps.markets import zonedklines
 from apps.markets.klines import BARS, COLUMNS, FIRST_OPEN, bar_of_row, bars_parameters, fill, plan
 from apps.markets.marketdata import wire
 
-TRADES = COLUMNS.index("trades")
+TRADES: Final = COLUMNS.index("trades")
 # After every bar.
-FAR_MS = 2**62
-# All prints of one taker order at one price are one aggregate; its last trade id bounds the scan.
-_AGGREGATES = (
-    "SELECT agg_id, min(price_ticks), sum(quantity_lots)::bigint, min(trade_id), max(trade_id), max(time_ms),"
-    " bool_or(taker_is_buyer) FROM orders_trade WHERE market_id = %s AND trade_id >= %s AND trade_id < %s"
-    " GROUP BY agg_id ORDER BY agg_id LIMIT %s"
-)
+FAR_MS: Final = 2**62
 # Stored minutes of a window; those that memory has too are left to it.
-_WINDOW = (
+_WINDOW: Final = (
     "SELECT (array_agg(open_ticks ORDER BY open_ms))[1], max(high_ticks), min(low_ticks),"
     " (array_agg(close_ticks ORDER BY open_ms DESC))[1], sum(volume_lots)::bigint, sum(quote_units)::bigint,"
     " sum(trades)::bigint, min(first_trade_id), max(last_trade_id) FROM markets_candle"
     " WHERE market_id = %s AND interval = '1m' AND open_ms >= %s AND open_ms < %s AND trades > 0"
 )
-_TRADES = (
-    "SELECT trade_id, price_ticks, quantity_lots, time_ms, taker_is_buyer FROM orders_trade"
-    " WHERE market_id = %s AND trade_id >= %s ORDER BY trade_id LIMIT %s"
-)
-# Prints looked at for one page of aggregates, before asking for more.
-TRADES_PER_STEP = 5_000
 
 
 class History:
@@ -139,77 +126,6 @@ class History:
             "L": max(part[8] for part in parts),
         }
 
-    # -- trades -------------------------------------------------------------------------------------------------------
-    async def trades(self, market: Market, from_id: int, limit: int) -> list[Record]:
-        """Trades from an id upward; oldest first."""
-        async with self._reads.connection() as connection:
-            rows = await (await connection.execute(_TRADES, (market.id, from_id, limit))).fetchall()
-        found = [
-            {"id": trade_id, "p": price, "q": lots, "T": time_ms, "bm": not taker_is_buyer}
-            for trade_id, price, lots, time_ms, taker_is_buyer in rows
-        ]
-        state = self._public.known(market)
-        if state is not None:
-            # Memory has what is not settled yet.
-            next_id = found[-1]["id"] + 1 if found else from_id
-            found += [record for record in state.trades if record["id"] >= next_id]
-        return found[:limit]
-
-    # -- aggregate trades ---------------------------------------------------------------------------------------------
-    async def aggregates(
-        self, market: Market, *, from_id: int | None, start_ms: int | None, end_ms: int | None, limit: int
-    ) -> list[Record]:
-        """Aggregates from an id or time upward, or the last ones up to `end_ms`; oldest first."""
-        async with self._reads.connection() as connection:
-            cursor = await connection.execute(
-                "SELECT COALESCE(max(trade_id), 0) FROM orders_trade WHERE market_id = %s", (market.id,)
-            )
-            row = await cursor.fetchone()
-            stop = (row[0] if row else 0) + 1
-            if end_ms is not None:
-                stop = min(stop, await first_trade_at(connection, market.id, end_ms + 1))
-            if from_id is not None:
-                low = await first_trade_of_aggregate(connection, market.id, from_id)
-            elif start_ms is not None:
-                low = await first_trade_at(connection, market.id, start_ms)
-            else:
-                return await self._last_aggregates(connection, market, stop, limit)
-            return await self._aggregates_from(connection, market, low, stop, limit)
-
-    async def _aggregates_from(
-        self, connection: AsyncConnection[Any], market: Market, low: int, stop: int, limit: int
-    ) -> list[Record]:
-        found: list[Record] = []
-        size = TRADES_PER_STEP
-        while low < stop and len(found) < limit:
-            step = min(low + size, stop)
-            cursor = await connection.execute(_AGGREGATES, (market.id, low, step, limit - len(found) + 1))
-            part = [_aggregate(row) for row in await cursor.fetchall()]
-            if step < stop:
-                if len(part) <= 1:
-                    size *= 2
-                    continue
-                # The last one may go on beyond this step: it is counted again from its first print.
-                step = part.pop()["f"]
-            found += part
-            low = step
-        return found[:limit]
-
-    async def _last_aggregates(
-        self, connection: AsyncConnection[Any], market: Market, stop: int, limit: int
-    ) -> list[Record]:
-        """The newest `limit` before trade `stop`: an aggregate has one print or more, so look ever further back."""
-        reach = limit
-        while True:
-            low = max(stop - reach, 1)
-            found = await self._aggregates_from(connection, market, low, stop, reach)
-            if low == 1:
-                return found[-limit:]
-            if len(found) > limit:
-                # The first one may have begun before `low`; there is one more than needed.
-                return found[-limit:]
-            reach *= 2
-
 
 async def _first_open(
     connection: AsyncConnection[Any], market: Market, interval: str, live: list[tuple[Any, ...]]
@@ -218,8 +134,3 @@ async def _first_open(
     row = await (await connection.execute(FIRST_OPEN, (market.id, interval))).fetchone()
     found = [open_ms for open_ms in row or () if open_ms is not None]
     return min(found + [bar[0] for bar in live if bar[TRADES]], default=None)
-
-
-def _aggregate(row: Any) -> Record:
-    agg_id, price, lots, first, last, time_ms, taker_is_buyer = row
-    return {"a": agg_id, "p": price, "q": lots, "f": first, "l": last, "T": time_ms, "bm": not taker_is_buyer}

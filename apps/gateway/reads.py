@@ -26,14 +26,16 @@ OPEN: Final = [int(OrderStatus.NEW), int(OrderStatus.PARTIALLY_FILLED), int(Orde
 
 # Neither entered to wait for its trigger, nor to work.
 _IS_PENDING: Final = (
-    "o.order_list_id NOT IN (0, o.id) AND NOT o.is_waiting AND o.working_ms = 0 AND EXISTS"
-    f" (SELECT FROM orders_orderlist l WHERE l.id = o.order_list_id AND l.kind <> {int(ListKind.OCO)})"
+    "o.order_list_id NOT IN (0, o.id) AND NOT o.is_waiting AND o.working_ms = 0 AND COALESCE"
+    # Not EXISTS: for a long page PostgreSQL would read all lists into a hash table.
+    f"((SELECT l.kind <> {int(ListKind.OCO)} FROM orders_orderlist l WHERE l.id = o.order_list_id), FALSE)"
 )
-_MET: Final = (
-    "SELECT max(p.prevented_id) FROM orders_preventedmatch p WHERE p.taker_order_id = o.id OR p.maker_order_id = o.id"
-)
+_MET: Final = "SELECT max(p.prevented_id) FROM orders_preventedmatch p WHERE p.{}_order_id = o.id"
 _ENDED_BY_STP: Final = int(OrderStatus.EXPIRED_IN_MATCH)
-_PREVENTED_ID: Final = f"CASE WHEN o.prevented_lots > 0 OR o.status = {_ENDED_BY_STP} THEN ({_MET}) ELSE 0 END"
+_PREVENTED_ID: Final = (
+    f"CASE WHEN o.prevented_lots > 0 OR o.status = {_ENDED_BY_STP}"
+    f" THEN greatest(({_MET.format('taker')}), ({_MET.format('maker')})) ELSE 0 END"
+)
 _ORDER: Final = (
     "o.id, o.client_order_id, o.side, o.kind, o.time_in_force, o.stp_mode, o.price_ticks, o.quantity_lots, "
     "o.budget_units, o.filled_lots, o.filled_quote_units, o.status, o.created_ms, o.updated_ms, o.display_lots, "
@@ -50,23 +52,17 @@ _OPEN: Final = f"o.account_id = %s AND o.status IN ({', '.join(map(str, OPEN))})
 _OPEN_OF_ACCOUNT: Final = f"SELECT {_ORDER} FROM orders_order o WHERE {_OPEN}"  # noqa: S608
 _LIST: Final = (
     "SELECT l.id, l.client_order_id, l.kind, l.status, l.updated_ms, l.market_id,"
-    " (SELECT array_agg(o.id ORDER BY o.id) FROM orders_order o WHERE o.id IN (l.id, l.order_id_2, l.order_id_3)),"
-    " (SELECT array_agg(o.client_order_id ORDER BY o.id) FROM orders_order o"
-    " WHERE o.id IN (l.id, l.order_id_2, l.order_id_3))"
+    " l.order_id_1, (SELECT o.client_order_id FROM orders_order o WHERE o.id = l.order_id_1),"
+    " l.order_id_2, (SELECT o.client_order_id FROM orders_order o WHERE o.id = l.order_id_2),"
+    " l.order_id_3, (SELECT o.client_order_id FROM orders_order o WHERE o.id = l.order_id_3)"
     " FROM orders_orderlist l WHERE l.account_id = %s"
 )
-_TRADE: Final = (
+# As the condition of the index says it.
+_LIST_OPEN: Final = f"NOT l.status = {int(ListStatus.ALL_DONE)}"
+# Columns of a print; fee_asset_of reads the seventh to the ninth.
+TRADE: Final = (
     "t.trade_id, t.maker_order_id, t.taker_order_id, t.price_ticks, t.quantity_lots, t.quote_units, t.taker_is_buyer,"
     " t.taker_fee_units, t.maker_fee_units, t.time_ms"
-)
-# What an order lost beyond what DECREMENT took off it is all that it had left when it was ended.
-_PREVENTED: Final = (
-    "SELECT p.prevented_id, p.taker_order_id, p.maker_order_id, p.price_ticks, p.prevented_lots, p.stp_mode, p.time_ms,"
-    " greatest(t.quantity_lots - t.filled_lots - t.prevented_lots, 0),"
-    " greatest(m.quantity_lots - m.filled_lots - m.prevented_lots, 0)"
-    " FROM orders_preventedmatch p JOIN orders_order t ON t.id = p.taker_order_id"
-    " JOIN orders_order m ON m.id = p.maker_order_id"
-    " WHERE p.market_id = %s AND (p.taker_account_id = %s OR p.maker_account_id = %s)"
 )
 _SHARES: Final = (
     "SELECT s.order_id, s.account_id, s.final_lots, s.allocated_lots FROM orders_ordershare s"
@@ -81,38 +77,6 @@ _SHARED_FILLS: Final = (
 _BALANCES: Final = (
     "SELECT asset_id, available_units, held_units FROM ledger_balance WHERE shard = %s AND account_id = %s"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class OwnTrade:
-    """A print from one account's side."""
-
-    trade_id: int
-    order_id: int
-    price_ticks: int
-    quantity_lots: int
-    quote_units: int
-    is_buyer: bool
-    is_maker: bool
-    fee_units: int
-    fee_asset: str
-    time_ms: int
-    list_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class OwnPreventedMatch:
-    """Two orders of one family that would have traded; `*_rest_lots` is what was left of them when one was ended."""
-
-    prevented_id: int
-    taker_order_id: int
-    maker_order_id: int
-    price_ticks: int
-    prevented_lots: int
-    stp_mode: int
-    time_ms: int
-    taker_rest_lots: int
-    maker_rest_lots: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +115,13 @@ class Reads:
         except (psycopg.OperationalError, PoolTimeout) as error:
             raise errors.not_executed() from error
 
+    @asynccontextmanager
+    async def settled_connection(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+        """A connection that sees everything that was durable before it was asked for."""
+        await self._settled.wait()
+        async with self.connection() as connection:
+            yield connection
+
     async def _settled_rows(self, query: str, parameters: Sequence[Any]) -> list[Any]:
         await self._settled.wait()
         return await self._rows(query, parameters)
@@ -183,12 +154,18 @@ class Reads:
         if not rows:
             return None
         view, market = _view(rows[0]), self._markets.by_id[rows[0][-1]]
-        trades = await self._rows(
-            f"SELECT {_TRADE} FROM orders_trade t WHERE t.taker_account_id = %s AND t.market_id = %s"  # noqa: S608
-            " AND t.taker_order_id = %s AND t.time_ms = %s ORDER BY t.trade_id",
-            (account_id, market.id, order_id, view.created_ms),
-        )
-        fills = tuple(Fill(row[0], row[3], row[4], row[7], _fee_asset(market, row, is_taker=True)) for row in trades)
+        async with self.connection() as connection:
+            low = await first_trade_at(connection, market.id, view.created_ms)
+            cursor = await connection.execute(
+                f"SELECT {TRADE} FROM orders_trade t WHERE t.taker_account_id = %s AND t.market_id = %s"  # noqa: S608
+                " AND t.trade_id >= %s AND t.trade_id < %s AND t.taker_order_id = %s ORDER BY t.trade_id",
+                (
+                    account_id, market.id, low, await first_trade_at(connection, market.id, view.created_ms + 1),
+                    order_id,
+                ),
+            )  # fmt: skip
+            trades = await cursor.fetchall()
+        fills = tuple(Fill(row[0], row[3], row[4], row[7], fee_asset_of(market, row, is_taker=True)) for row in trades)
         return _view(rows[0], fills), market
 
     async def closed_orders(self, account_id: int, order_ids: Sequence[int]) -> dict[int, OrderView]:
@@ -261,20 +238,6 @@ class Reads:
                                 [account_id, market.id], low, high, limit)  # fmt: skip
         return [_view(row) for row in rows]
 
-    async def filled_before(self, account_id: int, market: Market, order_id: int, seq: int) -> tuple[int, int]:
-        """(lots, quote units) that an order had filled before event `seq`."""
-        await self._settled.wait()
-        lots = quote_units = 0
-        for side in ("taker", "maker"):
-            [row] = await self._rows(
-                "SELECT COALESCE(sum(t.quantity_lots), 0)::bigint, COALESCE(sum(t.quote_units), 0)::bigint"  # noqa: S608
-                f" FROM orders_trade t WHERE t.{side}_account_id = %s AND t.market_id = %s AND t.{side}_order_id = %s"
-                " AND t.seq < %s",
-                (account_id, market.id, order_id, seq),
-            )
-            lots, quote_units = lots + row[0], quote_units + row[1]
-        return lots, quote_units
-
     # -- order lists --------------------------------------------------------------------------------------------------
     async def order_list(
         self, account_id: int, list_id: int | None, client_id: str | None
@@ -300,7 +263,7 @@ class Reads:
         return [_view(row) for row in rows]
 
     async def open_lists(self, account_id: int) -> list[tuple[ListView, Market]]:
-        rows = await self._settled_rows(f"{_LIST} AND l.status <> %s ORDER BY l.id", (account_id, ListStatus.ALL_DONE))
+        rows = await self._settled_rows(f"{_LIST} AND {_LIST_OPEN} ORDER BY l.id", (account_id,))
         return [self._list_view(row) for row in rows]
 
     async def all_lists(
@@ -318,54 +281,10 @@ class Reads:
         return [self._list_view(row) for row in rows]
 
     def _list_view(self, row: Sequence[Any]) -> tuple[ListView, Market]:
-        list_id, client_id, kind, status, updated_ms, market_id, ids, client_ids = row
-        orders = tuple(zip(ids, client_ids, strict=True))
+        list_id, client_id, kind, status, updated_ms, market_id = row[:6]
+        orders = tuple((order_id, own_id) for order_id, own_id in zip(row[6::2], row[7::2], strict=True) if order_id)
         view = ListView(list_id, client_id, kind, status == ListStatus.ALL_DONE, updated_ms, orders)
         return view, self._markets.by_id[market_id]
-
-    # -- trades -------------------------------------------------------------------------------------------------------
-    async def own_trades(
-        self, account_id: int, market: Market, *, order_id: int | None, from_id: int | None, start_ms: int | None,
-        end_ms: int | None, limit: int,
-    ) -> list[OwnTrade]:  # fmt: skip
-        """The account's prints in one market, from an id or time upward; the most recent when neither is given."""
-        await self._settled.wait()
-        found: list[OwnTrade] = []
-        async with self.connection() as connection:
-            low, high = from_id, None
-            if start_ms is not None:
-                low = max(low or 0, await first_trade_at(connection, market.id, start_ms))
-            if end_ms is not None:
-                high = await first_trade_at(connection, market.id, end_ms + 1)
-            for side in ("taker", "maker"):
-                query = (
-                    f"SELECT {_TRADE}, (SELECT o.order_list_id FROM orders_order o WHERE o.id = t.{side}_order_id)"  # noqa: S608
-                    f" FROM orders_trade t WHERE t.{side}_account_id = %s AND t.market_id = %s"
-                )
-                parameters = [account_id, market.id]
-                if order_id is not None:
-                    query, parameters = query + f" AND t.{side}_order_id = %s", [*parameters, order_id]
-                rows = await _range(connection, query, "t.trade_id", parameters, low, high, limit)
-                found += [_own_trade(market, row, is_maker=side == "maker") for row in rows]
-        found.sort(key=lambda trade: trade.trade_id)
-        return found[:limit] if low is not None else found[-limit:]
-
-    async def prevented_matches(
-        self, account_id: int, market: Market, *, prevented_id: int | None, order_id: int | None, from_id: int | None,
-        limit: int,
-    ) -> list[OwnPreventedMatch]:  # fmt: skip
-        """The account's prevented matches in one market, oldest first: one by id, or those of an order."""
-        where, parameters = " AND p.prevented_id >= %s", [from_id or 0]
-        if prevented_id is not None:
-            where, parameters = where + " AND p.prevented_id = %s", [*parameters, prevented_id]
-        if order_id is not None:
-            where += " AND %s IN (p.taker_order_id, p.maker_order_id)"
-            parameters.append(order_id)
-        rows = await self._settled_rows(
-            _PREVENTED + where + " ORDER BY p.prevented_id LIMIT %s",
-            (market.id, account_id, account_id, *parameters, limit),
-        )
-        return [OwnPreventedMatch(*row) for row in rows]
 
     async def shares(self, account_id: int, market: Market, order_id: int) -> list[Share]:
         """Shares of a block order, in the order of its rule: all for its owner, else the account's own."""
@@ -407,44 +326,32 @@ class Reads:
         return found
 
 
+def bounded(
+    query: str, column: str, parameters: list[Any], low: int | None, high: int | None, limit: int, *, upward: bool
+) -> tuple[str, list[Any]]:
+    """`query` for rows of low <= column < high: the first `limit` of them upward, else the last ones, newest first."""
+    if low is not None:
+        query, parameters = f"{query} AND {column} >= %s", [*parameters, low]
+    if high is not None:
+        query, parameters = f"{query} AND {column} < %s", [*parameters, high]
+    return f"{query} ORDER BY {column} {'ASC' if upward else 'DESC'} LIMIT %s", [*parameters, limit]
+
+
 async def _range(
     connection: psycopg.AsyncConnection[Any], query: str, column: str, parameters: list[Any], low: int | None,
     high: int | None, limit: int,
 ) -> list[Any]:  # fmt: skip
     """Rows of low <= column < high, oldest first: the first `limit` from `low`, or the last ones where it is None."""
-    if low is not None:
-        query, parameters = f"{query} AND {column} >= %s", [*parameters, low]
-    if high is not None:
-        query, parameters = f"{query} AND {column} < %s", [*parameters, high]
-    cursor = await connection.execute(
-        f"{query} ORDER BY {column} {'ASC' if low is not None else 'DESC'} LIMIT %s", [*parameters, limit]
-    )
-    rows = await cursor.fetchall()
-    return rows if low is not None else rows[::-1]
+    upward = low is not None
+    text, values = bounded(query, column, parameters, low, high, limit, upward=upward)
+    rows = await (await connection.execute(text, values)).fetchall()
+    return rows if upward else rows[::-1]
 
 
 def _view(row: Sequence[Any], fills: tuple[Fill, ...] = ()) -> OrderView:
     return replace(OrderView(*row[:-1]), fills=fills)
 
 
-def _fee_asset(market: Market, row: Sequence[Any], *, is_taker: bool) -> str:
+def fee_asset_of(market: Market, row: Sequence[Any], *, is_taker: bool) -> str:
     taker_side = Side.BUY if row[6] else Side.SELL
     return fee_asset(market, taker_side=taker_side, is_taker=is_taker, fee_units=row[7] if is_taker else row[8])
-
-
-def _own_trade(market: Market, row: Sequence[Any], *, is_maker: bool) -> OwnTrade:
-    trade_id, maker_order, taker_order, price, lots, quote_units, taker_is_buyer = row[:7]
-    taker_fee, maker_fee, time_ms, list_id = row[7:]
-    return OwnTrade(
-        trade_id=trade_id,
-        order_id=maker_order if is_maker else taker_order,
-        price_ticks=price,
-        quantity_lots=lots,
-        quote_units=quote_units,
-        is_buyer=taker_is_buyer != is_maker,
-        is_maker=is_maker,
-        fee_units=maker_fee if is_maker else taker_fee,
-        fee_asset=_fee_asset(market, row, is_taker=not is_maker),
-        time_ms=time_ms,
-        list_id=list_id,
-    )

@@ -24,13 +24,12 @@ COLUMNS: Final = (
 _LIST: Final = ", ".join(COLUMNS)
 
 FIRST_OPEN: Final = "SELECT min(open_ms) FROM markets_candle WHERE market_id = %s AND interval = %s"
-# The last bar before the range comes first: empty bars at the start take its close.
+# In any order. The last bar before the range is among them: empty bars at the start take its close.
 BARS: Final = (
     f"SELECT {_LIST} FROM markets_candle"  # noqa: S608  column names are constants
     " WHERE market_id = %s AND interval = %s AND open_ms BETWEEN %s AND %s"
     f" UNION ALL (SELECT {_LIST} FROM markets_candle"
     " WHERE market_id = %s AND interval = %s AND open_ms < %s ORDER BY open_ms DESC LIMIT 1)"
-    " ORDER BY open_ms"
 )
 
 
@@ -67,7 +66,7 @@ def bar_of_row(row: Sequence[Any]) -> Bar:
 
 
 def fill(opens: Iterable[int], rows: Iterable[Sequence[Any]]) -> list[Bar]:
-    """One bar for each of `opens`, empty ones flat. `rows` as BARS gives them: oldest first, at most one before."""
+    """One bar for each of `opens`, empty ones flat. `rows` as BARS gives them: at most one before the first."""
     found = {row[0]: bar_of_row(row) for row in rows}
     bars: list[Bar] = []
     opens = list(opens)

@@ -7,7 +7,7 @@ from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
 from apps.outbox.policy import REASON_LENGTH_MAX
-from apps.streams.kinds import OrderStatus, Review
+from apps.streams.kinds import ListStatus, OrderStatus, Review
 
 OPEN_STATUSES = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_NEW)
 
@@ -63,9 +63,9 @@ class Order(models.Model):
         ]
         indexes = [
             models.Index(fields=["account_id", "market_id", "id"], name="orders_order_of_account"),
-            models.Index(fields=["account_id", "client_order_id"], name="orders_order_client_id"),
+            models.Index(fields=["account_id", "client_order_id", "id"], name="orders_order_client_id"),
             models.Index(
-                fields=["account_id", "market_id"],
+                fields=["account_id", "id"],
                 name="orders_order_open",
                 condition=models.Q(status__in=[int(status) for status in OPEN_STATUSES]),
             ),
@@ -179,8 +179,8 @@ class PreventedMatch(models.Model):
         indexes = [
             models.Index(fields=["taker_account_id", "market_id", "prevented_id"], name="orders_prevented_of_taker"),
             models.Index(fields=["maker_account_id", "market_id", "prevented_id"], name="orders_prevented_of_maker"),
-            models.Index(fields=["taker_order_id"], name="orders_prevented_taker_order"),
-            models.Index(fields=["maker_order_id"], name="orders_prevented_maker_order"),
+            models.Index(fields=["taker_order_id", "prevented_id"], name="orders_prevented_taker_order"),
+            models.Index(fields=["maker_order_id", "prevented_id"], name="orders_prevented_maker_order"),
         ]
         verbose_name_plural = "prevented matches"
 
@@ -206,12 +206,45 @@ class OrderList(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["account_id", "market_id", "id"], name="orders_orderlist_of_account"),
-            models.Index(fields=["account_id", "client_order_id"], name="orders_orderlist_client_id"),
+            models.Index(fields=["account_id", "id"], name="orders_orderlist_of_account"),
+            models.Index(fields=["account_id", "client_order_id", "id"], name="orders_orderlist_client_id"),
+            models.Index(
+                fields=["account_id", "id"],
+                name="orders_orderlist_open",
+                condition=~models.Q(status=int(ListStatus.ALL_DONE)),
+            ),
         ]
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class Amendment(models.Model):
+    """An order's quantity made smaller (matching-rules.md 10). Append-only.
+
+    `id` is ledger.policy.record_id(shard, seq). The order keeps its client order id.
+    """
+
+    id = models.BigIntegerField(primary_key=True)
+    market_id = models.IntegerField()
+    order_id = models.BigIntegerField()
+    account_id = models.BigIntegerField()
+    old_quantity_lots = models.BigIntegerField()
+    quantity_lots = models.BigIntegerField()
+    time_ms = models.BigIntegerField()
+    seq = models.BigIntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["order_id", "seq"], name="orders_amendment_of_order")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(quantity_lots__gt=0, quantity_lots__lt=models.F("old_quantity_lots")),
+                name="orders_amendment_smaller",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.order_id} at {self.seq}"
 
 
 class OrderShare(models.Model):

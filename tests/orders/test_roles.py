@@ -46,6 +46,8 @@ ALLOWED = {
     "UPDATE orders_parkedorder SET seq = seq WHERE false": set(),
     "INSERT INTO orders_preventedmatch SELECT * FROM orders_preventedmatch WHERE false": {"settlement"},
     "DELETE FROM orders_preventedmatch WHERE false": set(),
+    "INSERT INTO orders_amendment SELECT * FROM orders_amendment WHERE false": {"settlement"},
+    "UPDATE orders_amendment SET seq = seq WHERE false": set(),
     "INSERT INTO orders_allocatedfill SELECT * FROM orders_allocatedfill WHERE false": {"settlement"},
     "UPDATE orders_allocatedfill SET seq = seq WHERE false": set(),
     "UPDATE orders_orderlist SET seq = seq WHERE false": {"settlement"},

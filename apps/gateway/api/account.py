@@ -8,8 +8,8 @@ from apps.gateway import commission, errors
 from apps.gateway.dialect import NO_LIST, NO_TRADE_GROUP, STP_NAMES
 from apps.gateway.exchangeinfo import OF_ACCOUNT, filters
 from apps.gateway.limits.tiers import order_rows
+from apps.gateway.ownhistory import OwnPreventedMatch, OwnTrade
 from apps.gateway.params import Flag, Integer, Symbol, Text, Time
-from apps.gateway.reads import OwnPreventedMatch, OwnTrade
 from apps.gateway.registry import Call, Security, endpoint
 from apps.gateway.replies import order_status
 from apps.streams.kinds import StpMode
@@ -104,6 +104,38 @@ async def get_order(gateway: "Gateway", call: Call) -> dict[str, Any]:
 
 @endpoint(
     "GET",
+    "/api/v3/order/amendments",
+    weight=4,
+    security=Security.USER_DATA,
+    params=(
+        SYMBOL, Integer("orderId", required=True, minimum=1), Integer("fromExecutionId"),
+        Integer("limit", minimum=1, cap=1000, default=500),
+    ),
+    ws="order.amendments",
+    error_codes=(-1121, -2013),
+)  # fmt: skip
+async def order_amendments(gateway: "Gateway", call: Call) -> list[dict[str, Any]]:
+    """Oldest first. An amended order keeps its client order id."""
+    market = gateway.markets.get(call.values["symbol"])
+    order = await gateway.reads.order(call.account_id, market, call.values["orderId"], None)
+    found = await gateway.own_history.amendments(order.order_id, call.values["fromExecutionId"], call.values["limit"])
+    return [
+        {
+            "symbol": market.symbol,
+            "orderId": order.order_id,
+            "executionId": each.seq,
+            "origClientOrderId": order.client_id,
+            "newClientOrderId": order.client_id,
+            "origQty": market.quantity(each.old_lots),
+            "newQty": market.quantity(each.new_lots),
+            "time": each.time_ms,
+        }
+        for each in found
+    ]
+
+
+@endpoint(
+    "GET",
     "/api/v3/openOrders",
     weight=lambda values: 6 if values["symbol"] is not None else 80,
     security=Security.USER_DATA,
@@ -144,12 +176,14 @@ async def all_orders(gateway: "Gateway", call: Call) -> list[dict[str, Any]]:
     security=Security.USER_DATA,
     params=(SYMBOL, Integer("orderId", minimum=1), Integer("fromId"), *RANGE),
     ws="myTrades",
-    error_codes=(-1121, -1127),
+    error_codes=(-1121, -1127, -1128),
 )
 async def my_trades(gateway: "Gateway", call: Call) -> list[dict[str, Any]]:
     market = gateway.markets.get(call.values["symbol"])
+    if _has_times(call.values) and not (call.values["orderId"] is None and call.values["fromId"] is None):
+        raise errors.bad_combination()
     _check_range(call.values)
-    found = await gateway.reads.own_trades(
+    found = await gateway.own_history.trades(
         call.account_id, market, order_id=call.values["orderId"], from_id=call.values["fromId"],
         start_ms=call.values["startTime"], end_ms=call.values["endTime"], limit=call.values["limit"],
     )  # fmt: skip
@@ -168,11 +202,14 @@ async def order_limits(gateway: "Gateway", call: Call) -> list[dict[str, Any]]:
 @endpoint(
     "GET", "/api/v3/myAllocations", weight=20, security=Security.USER_DATA,
     params=(SYMBOL, *RANGE, Integer("fromAllocationId"), Integer("orderId", minimum=1)),
-    ws="myAllocations", error_codes=(-1121,),
+    ws="myAllocations", error_codes=(-1121, -1127, -1128),
 )  # fmt: skip
 async def my_allocations(gateway: "Gateway", call: Call) -> list[Any]:
     """Of smart order routing, which this exchange has not; shares of block orders are in blockAllocations."""
     gateway.markets.get(call.values["symbol"])
+    if _has_times(call.values) and not (call.values["orderId"] is None and call.values["fromAllocationId"] is None):
+        raise errors.bad_combination()
+    _check_range(call.values)
     return []
 
 
@@ -186,7 +223,7 @@ async def my_allocations(gateway: "Gateway", call: Call) -> list[Any]:
         Integer("limit", minimum=1, cap=1000, default=500),
     ),
     ws="myPreventedMatches",
-    error_codes=(-1102, -1106, -1121),
+    error_codes=(-1102, -1106, -1121, -1128),
 )  # fmt: skip
 async def my_prevented_matches(gateway: "Gateway", call: Call) -> list[dict[str, Any]]:
     """One match by its id, or those of an order."""
@@ -198,10 +235,14 @@ async def my_prevented_matches(gateway: "Gateway", call: Call) -> list[dict[str,
         raise errors.missing_one_of("preventedMatchId", "orderId")
     if from_id is not None and order_id is None:
         raise errors.not_required("fromPreventedMatchId")
-    found = await gateway.reads.prevented_matches(
-        call.account_id, market, prevented_id=prevented_id, order_id=order_id, from_id=from_id,
-        limit=call.values["limit"],
-    )  # fmt: skip
+    if prevented_id is not None:
+        if order_id is not None:
+            raise errors.bad_combination()
+        found = await gateway.own_history.prevented_match(call.account_id, market, prevented_id)
+    else:
+        found = await gateway.own_history.prevented_matches_of(
+            call.account_id, market, order_id, from_id=from_id or 0, limit=call.values["limit"]
+        )
     return [_prevented_match(each, market) for each in found]
 
 
@@ -214,6 +255,10 @@ async def my_filters(gateway: "Gateway", call: Call) -> dict[str, list[dict[str,
     market = gateway.markets.get(call.values["symbol"])
     of_account = [each for each in filters(market) if each["filterType"] in OF_ACCOUNT]
     return {"exchangeFilters": [], "symbolFilters": of_account, "assetFilters": []}
+
+
+def _has_times(values: Mapping[str, Any]) -> bool:
+    return values["startTime"] is not None or values["endTime"] is not None
 
 
 def _check_range(values: Mapping[str, Any]) -> None:

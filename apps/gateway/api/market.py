@@ -100,8 +100,8 @@ async def depth(gateway: "Gateway", call: Call) -> dict[str, Any]:
 )
 async def trades(gateway: "Gateway", call: Call) -> list[dict[str, Any]]:
     market = gateway.markets.get(call.values["symbol"])
-    recent = gateway.public.state(market).trades
-    return [publicanswers.trade(market, record) for record in list(recent)[-call.values["limit"] :]]
+    recent = await gateway.past_trades.recent_trades(market, call.values["limit"])
+    return [publicanswers.trade(market, record) for record in recent]
 
 
 @endpoint(
@@ -113,9 +113,9 @@ async def historical_trades(gateway: "Gateway", call: Call) -> list[dict[str, An
     market = gateway.markets.get(call.values["symbol"])
     from_id, limit = call.values["fromId"], call.values["limit"]
     if from_id is None:
-        found = list(gateway.public.state(market).trades)[-limit:]
+        found = await gateway.past_trades.recent_trades(market, limit)
     else:
-        found = await gateway.history.trades(market, from_id, limit)
+        found = await gateway.past_trades.trades(market, from_id, limit)
     return [publicanswers.trade(market, record) for record in found]
 
 
@@ -125,17 +125,17 @@ async def historical_trades(gateway: "Gateway", call: Call) -> list[dict[str, An
     weight=4,
     ws="trades.aggregate",
     params=(SYMBOL, Integer("fromId"), START, END, _limit(1000, 500)),
-    error_codes=(-1121,),
+    error_codes=(-1121, -1128),
 )
 async def agg_trades(gateway: "Gateway", call: Call) -> list[dict[str, Any]]:
     market = gateway.markets.get(call.values["symbol"])
     from_id, start_ms, end_ms, limit = (call.values[name] for name in ("fromId", "startTime", "endTime", "limit"))
     if from_id is None and start_ms is None and end_ms is None:
-        recent = list(gateway.public.state(market).aggs)[-limit:]
+        recent = await gateway.past_trades.recent_aggregates(market, limit)
     else:
         if from_id is not None and (start_ms is not None or end_ms is not None):
             raise errors.bad_combination()
-        recent = await gateway.history.aggregates(
+        recent = await gateway.past_trades.aggregates(
             market, from_id=from_id, start_ms=start_ms, end_ms=end_ms, limit=limit
         )
     return [publicanswers.aggregate(market, record) for record in recent]

@@ -1,7 +1,7 @@
 """One batch of events into PostgreSQL, in one transaction, exactly once (T13).
 
 Order of work: watermark compare-and-set -> entries (COPY) -> balances -> house totals -> trades (COPY) -> orders,
-parked orders and prevented matches ->
+parked orders, prevented matches and amendments ->
 outbox rows and markets -> commit. Whatever fails, nothing of the batch is there; whatever is there, the watermark says.
 """
 
@@ -12,7 +12,7 @@ import psycopg
 from apps.common.crashpoints import reach
 from apps.ledger.record import write_balances, write_entries, write_house_totals
 from apps.orders.errors import OtherSettlement
-from apps.orders.settlement import allocations, lists, orders, outcomes, parked, prevented, terms, trades
+from apps.orders.settlement import allocations, amendments, lists, orders, outcomes, parked, prevented, terms, trades
 from apps.orders.settlement.columns import Batch
 from apps.orders.settlement.entries import Position
 from apps.orders.settlement.money import money_of
@@ -64,6 +64,7 @@ def settle(connection: psycopg.Connection[Any], shard: str, batch: Batch, market
         allocations.write(cursor, shard, batch, money.fill_terms)
         parked.write(cursor, batch.of(EventKind.ORDER_PARKED))
         prevented.write(cursor, shard, batch.of(EventKind.PREVENTED_MATCH))
+        amendments.write(cursor, shard, batch.of(EventKind.ORDER_AMENDED))
         terms.save(cursor, shard, applied)
         outcomes.write(cursor, shard, batch)
         reach("settlement.commit.before")
