@@ -24,10 +24,10 @@ from apps.streams.shards import last_order_id, order_ids_after
 
 OPEN: Final = [int(OrderStatus.NEW), int(OrderStatus.PARTIALLY_FILLED), int(OrderStatus.PENDING_NEW)]
 
-# Neither entered to wait for its trigger, nor to work.
+# Neither entered to wait for its trigger, nor to work. Not by EXISTS: for a long page PostgreSQL would read all lists
+# into a hash table.
 _IS_PENDING: Final = (
-    "o.order_list_id NOT IN (0, o.id) AND NOT o.is_waiting AND o.working_ms = 0 AND COALESCE"
-    # Not EXISTS: for a long page PostgreSQL would read all lists into a hash table.
+    "o.order_list_id NOT IN (0, o.id) AND NOT o.is_waiting AND o.working_ms = 0 AND COALESCE"  # noqa: S608
     f"((SELECT l.kind <> {int(ListKind.OCO)} FROM orders_orderlist l WHERE l.id = o.order_list_id), FALSE)"
 )
 _MET: Final = "SELECT max(p.prevented_id) FROM orders_preventedmatch p WHERE p.{}_order_id = o.id"
