@@ -45,6 +45,10 @@ def parameters(endpoint: Endpoint, name: str) -> dict[str, str]:
     """A valid request of this endpoint that takes the parameter `name`."""
     known = {param.name for param in endpoint.params}
     params = {key: value for key, value in BASE.items() if key in known}
+    params |= {
+        param.name: "1" for param in endpoint.params
+        if param.required and isinstance(param, Integer) and param.name not in params
+    }  # fmt: skip
     if name == "quoteOrderQty":
         params["type"] = "MARKET"
         for unused in ("timeInForce", "price", "quantity"):
