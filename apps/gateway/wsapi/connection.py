@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("nebannpet.gateway.wsapi")
 
 REVOKED: Final = 4001
+BANNED: Final = 418
 SECURITY_NAMES: Final = ("apiKey", "signature", "timestamp", "recvWindow")
 
 
@@ -162,6 +163,9 @@ class WsApiConnection(Revocable):
         todo, self._after_answers = self._after_answers, []
         for action in todo:
             action()
+        if status == BANNED:
+            CUT_OFF.labels("banned").inc()
+            self.socket.close(POLICY_VIOLATION, "The address is banned for a while.")
 
     def _shows_limits(self, sent: dict[str, str]) -> tuple[bool, dict[str, str]]:
         """Whether the answer shows what is used, and the other parameters."""
