@@ -8,4 +8,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("", include("apps.accounts.urls")),
     path("", include("apps.markets.urls")),
+    path("", include("apps.gateway.urls")),
 ]

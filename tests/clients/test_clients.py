@@ -15,12 +15,13 @@ import pytest
 
 from tests.clients.covered import COVERED
 from tests.clients.recorder import Recorder
-from tests.clients.running import Place, run_checks
+from tests.clients.running import Place, run, run_checks
 from tests.dialect import Account
-from tests.stack import Stack
+from tests.stack import BASE_DIR, Stack
 
 pytestmark = pytest.mark.timeout(400)
 
+EXAMPLES = BASE_DIR / "docs" / "examples"
 FUNDS = ("BTC=80", "USDT=5000000", "ETH=500")
 LEVELS = 15
 TRADES = 6
@@ -92,22 +93,45 @@ def test_client(running: Running, environment: str, folder: str) -> None:
     assert not missing, f"{environment} never saw answered: {sorted(missing)}"
 
 
-def test_books_of_a_market_that_trades(running: Running) -> None:
+@pytest.fixture(scope="module")
+def trading(running: Running) -> Iterator[Running]:
+    """The same exchange with its simulator at work."""
+    running.stack.start_process("simulator")
+    yield running
+    running.stack.stop_process("simulator")
+
+
+def test_books_of_a_market_that_trades(trading: Running) -> None:
     """ccxt.pro's watchOrderBook and python-binance's DepthCacheManager, for a few seconds each."""
-    follow_books(running, live_s=3)
+    follow_books(trading, live_s=3)
 
 
 @pytest.mark.long
-def test_books_of_a_market_that_trades_for_long(running: Running) -> None:
-    follow_books(running, live_s=60)
+def test_books_of_a_market_that_trades_for_long(trading: Running) -> None:
+    follow_books(trading, live_s=60)
 
 
 def follow_books(running: Running, live_s: int) -> None:
-    running.stack.start_process("simulator")
-    try:
-        for environment, folder in (("ccxt", "live_ccxt"), ("python-binance", "live_python_binance")):
-            with running.recorder.watch() as record:
-                print(run_checks(environment, folder, running.place, running.account, running.other, live_s=live_s))
-            assert record.distinct_faults() == []
-    finally:
-        running.stack.stop_process("simulator")
+    for environment, folder in (("ccxt", "live_ccxt"), ("python-binance", "live_python_binance")):
+        with running.recorder.watch() as record:
+            print(run_checks(environment, folder, running.place, running.account, running.other, live_s=live_s))
+        assert record.distinct_faults() == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "program"),
+    [
+        ("ccxt", "ccxt_bot"),
+        ("ccxt", "ccxt_pro_bot"),
+        ("python-binance", "python_binance_bot"),
+        ("python-binance", "python_binance_streams_bot"),
+        ("binance-connector", "binance_connector_bot"),
+        ("binance-sdk-spot", "binance_sdk_spot_bot"),
+    ],
+)
+def test_the_programs_of_the_bot_page(trading: Running, environment: str, program: str) -> None:
+    """As they stand, with nothing between them and the exchange: an order placed and cancelled, and the book."""
+    place = Place(trading.stack.base_url, trading.stack.ws_url, trading.stack.base_url)
+    said = run(environment, str(EXAMPLES / f"{program}.py"), place=place, account=trading.account)
+    for word in ("placed ", "canceled canceled" if environment == "ccxt" else "canceled CANCELED", "book "):
+        assert word in said
