@@ -146,7 +146,7 @@ def endpoint(
 
 def load() -> Registry:
     """Import every installed app's endpoints once; needs Django's app registry."""
-    for name in ("market", "ticker", "account", "order", "orderlist", "userstream", "wallet"):
+    for name in ("market", "ticker", "account", "order", "orderlist", "userstream", "wallet", "description"):
         import_module(f"apps.gateway.api.{name}")
     for config in django_apps.get_app_configs():
         if config.name.startswith("apps.") and find_spec(f"{config.name}.api") and find_spec(f"{config.name}.api.sapi"):
