@@ -23,7 +23,7 @@ class ErrorCode:
 _TABLE: Final = (
     (-1000, (400, 404, 405, 408, 500), "Unknown path, method or failure; the text says which."),
     (-1001, (503,), "Not executed, and it will not be: try again after Retry-After seconds."),
-    (-1003, (400, 418, 429), "Too much request weight or too many requests; 418 while the address is banned."),
+    (-1003, (418, 429), "Too much request weight or too many requests; 418 while the address is banned."),
     (-1007, (504,), "The outcome is unknown: ask for the order, or send it again with the same client order id."),
     (-1013, (400,), "A filter of the market, named in the text, refuses the order."),
     (-1014, (400,), "These parameters do not go together."),
