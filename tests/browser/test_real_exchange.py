@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage
+from tests.browser.conftest import PHONE, OpenPage
 from tests.dialect import Account, Dialect, demo_account
 from tests.stack import Stack
 
@@ -224,6 +224,16 @@ def test_logging_out_elsewhere_ends_trading_here_within_5_seconds(page: Page, st
     expect(page.locator("#page-notices")).to_contain_text("You are signed out", timeout=5_000)
     expect(page.locator("#order-submit")).to_be_hidden()
     wait_live(page)
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_the_api_page_fits_a_phone(stack: Stack, open_page: OpenPage, complaints: list[str], scheme: str) -> None:
+    page = open_page(f"{stack.base_url}/docs/api", viewport=PHONE, color_scheme=scheme)
+    page.locator("#post-api-v3-order summary").click()
+    expect(page.locator("#post-api-v3-order").get_by_text("timeInForce").first).to_be_visible()
+    page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+    assert complaints == []
 
 
 def test_the_market_list_shows_every_market(stack: Stack, maker: Dialect, open_page: OpenPage) -> None:

@@ -111,7 +111,7 @@ _PARAMETERS: Final = {
     "type": "Kind of the order.",
     "side": "Whether to buy or sell.",
     "timeInForce": "How long it stays; kinds with LIMIT in their name need it, but for LIMIT_MAKER.",
-    "goodTillDate": "End of a GTD order, in milliseconds since 1970.",
+    "goodTillDate": "End of a GTD order.",
     "quantity": "How much of the base asset.",
     "quoteOrderQty": "How much of the quote asset a market order spends or brings.",
     "price": "The limit.",

@@ -1,0 +1,126 @@
+"""The API page shows what the gateway validates by, and every stream that it names exists."""
+
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+from django.test import Client as SiteClient
+from django.test import override_settings
+
+from apps.gateway.openapi import page
+from apps.gateway.openapi.codes import ERROR_CODES
+from apps.gateway.openapi.sockets import SESSION_TEXTS, STREAMS
+from apps.gateway.registry import load
+from apps.gateway.wsapi.session import SESSION_METHODS
+from tests.gateway.client import Client
+from tests.gateway.exchange import Exchange
+from tests.gateway.sockets import Socket
+
+PATH = "/docs/api"
+
+
+@pytest.fixture(scope="module")
+def html() -> str:
+    with override_settings(ALLOWED_HOSTS=["testserver"]):
+        answer = SiteClient().get(PATH)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def test_every_endpoint_method_parameter_and_code_is_shown(html: str) -> None:
+    shown = unescape(html)
+    for endpoint in load().all():
+        assert f'<code class="wrap-anywhere">{endpoint.path}</code>' in shown
+        assert endpoint.ws is None or f"<code>{endpoint.ws}</code>" in shown
+        for param in endpoint.params:
+            assert f"<code>{param.name}</code>" in shown
+    for number in ERROR_CODES:
+        assert f'id="error{number}"' in shown
+    for name in SESSION_METHODS:
+        assert f"<code>{name}</code>" in shown
+        assert name in SESSION_TEXTS
+
+
+def test_it_has_what_the_openapi_document_has(html: str) -> None:
+    assert html.count('class="api-endpoint"') == len(load().all())
+    assert "LIMIT | LIMIT_MAKER" in unescape(html), "outlines of answers"
+
+
+def test_anchors_lead_somewhere_and_only_once(html: str) -> None:
+    ids = re.findall(r' id="([^"]+)"', html)
+    assert len(set(ids)) == len(ids)
+    assert set(re.findall(r'href="#([^"]+)"', html)) <= set(ids)
+
+
+def test_nothing_inline_and_nothing_foreign(html: str) -> None:
+    assert " style=" not in html
+    assert "<style" not in html
+    assert html.count("<script") == html.count("<script ")
+    assert 'src="http' not in html
+    assert 'rel="stylesheet" href="http' not in html
+
+
+@override_settings(ALLOWED_HOSTS=["testserver"])
+def test_it_only_answers_reads_and_is_linked() -> None:
+    client = SiteClient()
+    assert client.post(PATH).status_code == 405
+    assert f'<a href="{PATH}">' in client.get(PATH).content.decode()
+
+
+@override_settings(ALLOWED_HOSTS=["testserver"])
+@pytest.mark.parametrize(("factor", "shown"), [(1, "6000"), (100, "600000")])
+def test_limits_are_those_in_force(factor: int, shown: str) -> None:
+    with override_settings(RATE_LIMIT_FACTOR=factor):
+        text = SiteClient().get(PATH).content.decode()
+    assert f">{shown}</td>" in text
+    assert ("times those of production" in text) is (factor != 1)
+
+
+def test_outlines() -> None:
+    schema: dict[str, Any] = {
+        "type": "object",
+        "required": ["a"],
+        "properties": {
+            "a": {"$ref": "#/components/schemas/Money"},
+            "b": {"type": "array", "items": {"enum": ["x", "y"]}},
+        },
+    }
+    assert page.outline(schema) == "{\n  a: a decimal text with 8 decimals\n  b?: [x | y, ...]\n}"
+    assert page.outline({"type": "object", "additionalProperties": False}) == "{}"
+    assert page.outline({"anyOf": [{"enum": ["a"]}, {"enum": ["b"]}]}) == "a\nor b"
+
+
+def names() -> list[str]:
+    """Streams of the page, with a market for the placeholder."""
+    found = []
+    for stream in STREAMS:
+        name = stream.name.replace("<symbol>", "ethusdt").replace("<interval>", "1m")
+        first, *others = name.split(", ")
+        found += [first, *(re.sub(r"\d+$", other, first) for other in others)]
+    return found
+
+
+def test_every_stream_delivers(exchange: Exchange, alice: Client, bob: Client) -> None:
+    """marketState tells changes only, which has a test of its own (test_market_state_stream.py)."""
+    wanted = {name for name in names() if not name.endswith("@marketState")}
+    assert {"ethusdt@depth5", "ethusdt@depth20", "!bookTicker", "ethusdt@kline_1m"} <= wanted
+    fields = {
+        name: set(re.findall(r"\b\w+\b", re.sub(r"\{.*\}", "", stream.fields)))
+        for stream in STREAMS
+        for name in wanted
+        if re.fullmatch(re.sub(r"<\w+>", r"\\w+", re.escape(stream.name).replace(r"\<", "<").replace(r"\>", ">")), name)
+    }
+    with Socket(f"{exchange.ws_url}/stream?streams={'/'.join(sorted(wanted))}") as socket:
+        # The answer comes after the streams are subscribed to.
+        assert len(socket.control("LIST_SUBSCRIPTIONS")["result"]) == len(wanted)
+        for client, side in ((alice, "SELL"), (bob, "BUY")):
+            client.limit(side, "3000", "0.1", symbol="ETHUSDT")
+        alice.limit("SELL", "3001", "0.1", symbol="ETHUSDT")
+        missing = set(wanted)
+        while missing:
+            message = socket.until(lambda each: isinstance(each, dict) and each.get("stream") in missing)
+            missing.discard(message["stream"])
+            data = message["data"][0] if isinstance(message["data"], list) else message["data"]
+            if message["stream"] in fields:
+                assert set(data) == fields[message["stream"]], message
