@@ -135,6 +135,7 @@ _PARAMETERS: Final = {
     "omitZeroBalances": "Whether to leave out what the account has nothing of.",
     "fromAllocationId": "From this id upward.",
     "preventedMatchId": "One match.",
+    "fromExecutionId": "From this amendment upward.",
     "fromPreventedMatchId": "From this match upward; with orderId.",
     "asset": "One asset.",
     "needBtcValuation": "Whether to value it in bitcoin.",
