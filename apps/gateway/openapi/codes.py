@@ -108,7 +108,8 @@ def _codes_of(param: Param) -> set[int]:
     if isinstance(param, Integer | Choice | Amounts | Symbols | TimeZone | Permissions):
         found.add(-1130)
     if isinstance(param, Symbols):
-        found.add(-1151)
+        # Named twice, or sent together with a single symbol.
+        found |= {-1106, -1151}
     return found
 
 
