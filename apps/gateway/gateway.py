@@ -109,7 +109,7 @@ class Gateway:
         self.public = PublicFeed(config.edge_url, config.shard, self.markets)
         self.history = History(self.reads, self.public)
         self.past_trades = PastTrades(self.reads, self.public)
-        self.hub = Hub(self.markets)
+        self.hub = Hub(self.markets, self.public.known)
         self.public.listeners.append(self.hub)
         self.markets.state_listeners.append(lambda market: self.hub.on_state(market, self.public.known(market)))
         self.user_data = UserData(
@@ -130,7 +130,7 @@ class Gateway:
         self._stack.push_async_callback(self.site.close)
         work = [
             self.follower.run, self.pipe.run, self.tail.run, self.monitor.run, self.settled.run, self.public.run,
-            self.edge_pipe.run,
+            self.edge_pipe.run, self.hub.run,
         ]  # fmt: skip
         if self.events_pipe is not self.pipe:
             work.append(self.events_pipe.run)

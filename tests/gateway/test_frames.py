@@ -106,6 +106,31 @@ def test_bad_control_messages(text: str, code: int) -> None:
     assert refused.value.answer()["error"]["code"] == code
 
 
+@pytest.mark.parametrize(
+    ("request_", "code", "text"),
+    [
+        ({"method": "GET_PROPERTY", "params": ["speed"]}, 0, "Unknown property"),
+        ({"method": "SET_PROPERTY", "params": ["speed", True]}, 0, "Unknown property"),
+        ({"method": "SET_PROPERTY", "params": ["combined", "yes"]}, 1, "Invalid value type: expected Boolean"),
+        ({"method": "SET_PROPERTY", "params": ["combined", 1]}, 1, "Invalid value type: expected Boolean"),
+        ({"method": "SET_PROPERTY", "params": ["combined"]}, 1, "Invalid value type: expected Boolean"),
+        ({"method": "GET_PROPERTY", "params": []}, 2, "Invalid request: property name must be a string"),
+        ({"method": "GET_PROPERTY"}, 2, "Invalid request: property name must be a string"),
+        ({"method": "SET_PROPERTY", "params": [1, True]}, 2, "Invalid request: property name must be a string"),
+        ({"method": "GET_PROPERTY", "params": ["combined", True]}, 2, "Invalid request: too many parameters"),
+        ({"method": "SET_PROPERTY", "params": ["combined", True, 1]}, 2, "Invalid request: too many parameters"),
+        ({"method": "LIST_SUBSCRIPTIONS", "params": ["a"]}, 2, "Invalid request: too many parameters"),
+        ({"params": ["a@trade"]}, 2, "Invalid request: missing field `method`"),
+        ({"method": "subscribe", "params": ["a@trade"]}, 2, "Invalid request: unknown variant subscribe, expected one "
+         "of `SUBSCRIBE`, `UNSUBSCRIBE`, `LIST_SUBSCRIPTIONS`, `SET_PROPERTY`, `GET_PROPERTY`"),
+    ],
+)  # fmt: skip
+def test_refusals_of_control_messages_in_the_words_of_the_dialect(request_: object, code: int, text: str) -> None:
+    with pytest.raises(ControlError) as refused:
+        control.parse(json.dumps({**request_, "id": "a1"}))  # type: ignore[dict-item]
+    assert refused.value.answer() == {"error": {"code": code, "msg": text}, "id": "a1"}
+
+
 def test_control_ids_keep_their_type() -> None:
     for request_id in (1, "1", None, -5):
         text = json.dumps({"method": "LIST_SUBSCRIPTIONS", "id": request_id})

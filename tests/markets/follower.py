@@ -22,6 +22,7 @@ class Followed:
     tops: list[dict[str, Any]] = field(default_factory=list)
     klines: list[dict[str, Any]] = field(default_factory=list)
     tickers: list[dict[str, Any]] = field(default_factory=list)
+    windows: list[dict[str, Any]] = field(default_factory=list)
     states: list[dict[str, Any]] = field(default_factory=list)
 
     def book(self, kind: str, side: Side) -> list[tuple[int, int]]:
@@ -87,9 +88,11 @@ class Follower:
             assert record["a"] == (market.aggs[-1] if market.aggs else 0) + 1, "aggregates are told once, in order"
             market.aggs.append(record["a"])
         else:
-            {"top": market.tops, "kline": market.klines, "ticker": market.tickers, "state": market.states}[kind].append(
-                record
-            )
+            told = {
+                "top": market.tops, "kline": market.klines, "ticker": market.tickers, "window": market.windows,
+                "state": market.states,
+            }  # fmt: skip
+            told[kind].append(record)
 
     def _depth(self, market: Followed, kind: str, record: dict[str, Any]) -> None:
         assert record["U"] == market.u[kind] + 1, f"{kind}: a gap after {market.u[kind]}: {record['U']}"

@@ -1,15 +1,18 @@
 """Bars, the 24-hour window and the live bars against straightforward sums over all prints."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.markets.intervals import DAY_MS, INTERVALS, MINUTE_MS, bar_open_ms
+from apps.markets.liveintervals import LIVE, SAME_IN_ZONE, ZONE_OFFSET_MS, ZONED, live_close_ms, live_open_ms
 from apps.markets.marketdata.bars import Bar, flat_bar, trade_bar
 from apps.markets.marketdata.candlewriter import SecondBars
 from apps.markets.marketdata.livebars import CLOSE_GRACE_MS, LiveBars
-from apps.markets.marketdata.ticker import Ticker, window_start_ms
+from apps.markets.marketdata.ticker import WINDOWS, Ticker, window_start_ms
 
 START_MS = 1_795_000_000_000
 
@@ -86,6 +89,47 @@ def test_ticker_window_is_the_sum_of_its_minutes(tape: list[Print], later_ms: in
     assert DAY_MS - MINUTE_MS <= now_ms - start_ms < DAY_MS
 
 
+@given(tapes(), st.sampled_from(sorted(WINDOWS)))
+def test_other_windows_begin_with_a_minute_up_to_a_minute_early(tape: list[Print], window: str) -> None:
+    minutes = WINDOWS[window]
+    ticker = Ticker(closed_minutes=minutes)
+    for print_ in tape:
+        ticker.add(print_.bar())
+    now_ms = tape[-1].time_ms if tape else START_MS
+    record = ticker.window_record(7, window, now_ms)
+    assert (record["t"], record["w"], record["O"] % MINUTE_MS) == ("window", window, 0)
+    assert minutes * MINUTE_MS <= now_ms - record["O"] < (minutes + 1) * MINUTE_MS
+    inside = [print_ for print_ in tape if print_.time_ms >= record["O"]]
+    assert (record["n"], record["v"]) == (len(inside), sum(print_.lots for print_ in inside))
+
+
+def ms(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp()) * 1000
+
+
+@pytest.mark.parametrize(
+    ("name", "opens", "ends"),
+    [
+        ("6h", "2026-11-22T12:00:00+00:00", "2026-11-22T18:00:00+00:00"),
+        ("6h@+08:00", "2026-11-22T16:00:00+00:00", "2026-11-22T22:00:00+00:00"),
+        ("1d", "2026-11-22T00:00:00+00:00", "2026-11-23T00:00:00+00:00"),
+        ("1d@+08:00", "2026-11-23T00:00:00+08:00", "2026-11-24T00:00:00+08:00"),
+        ("1w@+08:00", "2026-11-23T00:00:00+08:00", "2026-11-30T00:00:00+08:00"),
+        ("1M@+08:00", "2026-11-01T00:00:00+08:00", "2026-12-01T00:00:00+08:00"),
+    ],
+)
+def test_bars_at_utc_plus_8(name: str, opens: str, ends: str) -> None:
+    """A Sunday evening in UTC, which is Monday there."""
+    open_ms = live_open_ms(name, ms("2026-11-22T17:30:00+00:00"))
+    assert (open_ms, live_close_ms(name, open_ms)) == (ms(opens), ms(ends) - 1)
+
+
+def test_which_bars_differ_at_utc_plus_8() -> None:
+    assert tuple(f"{name}@+08:00" for name in ("6h", "12h", "1d", "3d", "1w", "1M")) == ZONED
+    for name in SAME_IN_ZONE:
+        assert bar_open_ms(name, START_MS + ZONE_OFFSET_MS) - ZONE_OFFSET_MS == bar_open_ms(name, START_MS)
+
+
 @given(tapes())
 def test_live_bars_agree_with_the_written_ones(tape: list[Print]) -> None:
     live, collected = LiveBars(7), SecondBars()
@@ -95,8 +139,13 @@ def test_live_bars_agree_with_the_written_ones(tape: list[Print]) -> None:
         collected.add(7, print_.bar())
         closed += [record for record in live.tick(print_.time_ms) if record["x"]]
     written = {(interval, bar.open_ms): bar for _, interval, bar in collected.rows()}
-    for interval, bar in live.current.items():
+    for interval in INTERVALS if tape else ():
+        bar = live.current[interval]
         assert bar == written[interval, bar.open_ms]
+    for name in ZONED if tape else ():
+        bar = live.current[name]
+        inside = [print_ for print_ in tape if live_open_ms(name, print_.time_ms) == bar.open_ms]
+        assert bar == summed(inside, bar.open_ms)
     for record in closed:
         bar = written.get((record["i"], record["o"]))
         if bar is not None:
@@ -113,7 +162,7 @@ def test_a_bar_closes_once_and_an_empty_one_follows() -> None:
     minute = START_MS - START_MS % MINUTE_MS
     live.add(bar_at(1, 100, minute + 500))
     first = {record["i"]: record for record in live.tick(minute + 900)}
-    assert set(first) == set(INTERVALS)
+    assert set(first) == set(LIVE)
     assert not any(record["x"] for record in first.values())
     assert live.tick(minute + 999 + CLOSE_GRACE_MS) == []
     closed, opened = live.tick(minute + 1_000 + CLOSE_GRACE_MS)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from apps.gateway import errors, publicanswers
+from apps.gateway import bookchecksum, errors, publicanswers
 from apps.gateway.chosen import STATUS, SYMBOL_OR_ALL, check_status, chosen, has_status
 from apps.gateway.exchangeinfo import PERMISSIONS, exchange_info
 from apps.gateway.marketstate import state_of
@@ -78,6 +78,13 @@ async def market_state(gateway: "Gateway", call: Call) -> dict[str, Any]:
     """Ours: why a market does not trade, and until when."""
     market = gateway.markets.get(call.values["symbol"])
     return {"symbol": market.symbol, **state_of(market, gateway.public.known(market))}
+
+
+@endpoint("GET", "/api/v3/bookChecksum", weight=5, ws="bookChecksum", params=(SYMBOL,), error_codes=(-1121,))
+async def book_checksum(gateway: "Gateway", call: Call) -> dict[str, Any]:
+    """Ours: by which a client proves the book that it keeps; also the stream of that name."""
+    market = gateway.markets.get(call.values["symbol"])
+    return bookchecksum.answer(market, gateway.public.state(market))
 
 
 def _depth_weight(values: Mapping[str, Any]) -> int:

@@ -1,4 +1,7 @@
-"""One stream connection: `/ws`, `/ws/<stream>`, `/ws/<anything>`, `/stream`, `/stream?streams=a/b`."""
+"""One stream connection: `/ws`, `/ws/<stream>`, `/ws/<anything>`, `/stream`, `/stream?streams=a/b`.
+
+With `timeUnit=MICROSECOND` in the address all times in its messages are microseconds.
+"""
 
 import time
 from collections import deque
@@ -16,6 +19,7 @@ from apps.gateway.socket import POLICY_VIOLATION, TRY_AGAIN, Shared, Socket
 from apps.gateway.streams.control import STREAM_NAME, Control, ControlError, parse
 from apps.gateway.streams.shared import COMBINED, MICROSECONDS
 from apps.gateway.streams.userstreams import UserStreams, is_listen_key
+from apps.gateway.timeunit import is_microseconds
 
 if TYPE_CHECKING:
     from apps.gateway.gateway import Gateway
@@ -110,30 +114,24 @@ class StreamConnection:
             case "LIST_SUBSCRIPTIONS":
                 return [*self._streams, *self.user_streams.names]
             case "SET_PROPERTY":
-                self._set_property(control.params)
+                self._form = self._form & ~COMBINED | (COMBINED if control.params[1] else 0)
             case "GET_PROPERTY":
-                if control.params != ["combined"]:
-                    raise ControlError(0, "Unknown property")
                 return self.combined
         return None
-
-    def _set_property(self, parameters: list[Any]) -> None:
-        if len(parameters) != 2 or parameters[0] != "combined":
-            raise ControlError(0, "Unknown property")
-        if not isinstance(parameters[1], bool):
-            raise ControlError(1, "Invalid value type: expected Boolean")
-        self._form = self._form & ~COMBINED | (COMBINED if parameters[1] else 0)
 
 
 async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) -> None:
     path = scope["path"]
     try:
         asked = params.parse_pairs(scope["query_string"])
+        microseconds = is_microseconds(asked["timeUnit"]) if "timeUnit" in asked else False
     except ApiError as error:
         await handshake.refuse(receive, send, error)
         return
     socket = Socket(scope, receive, send)
-    connection = StreamConnection(gateway, socket, address=address_of(scope), combined=path == "/stream")
+    connection = StreamConnection(
+        gateway, socket, address=address_of(scope), combined=path == "/stream", microseconds=microseconds
+    )
     gauge = SOCKETS.labels("streams")
     gauge.inc()
     try:
@@ -152,7 +150,8 @@ async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) 
 
 def _named_streams(path: str, streams: str) -> list[str]:
     """Streams in the address; what is no stream name (ccxt.pro counts /ws/0, /ws/1, ...) is ignored."""
-    names = streams.split("/") if path == "/stream" else path.removeprefix("/ws").split("/")
+    # A plus sign in a query means a space, and of stream names only @kline_1d@+08:00 and its like have one.
+    names = streams.replace(" ", "+").split("/") if path == "/stream" else path.removeprefix("/ws").split("/")
     return [
         name
         for name in names

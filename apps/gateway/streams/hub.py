@@ -1,5 +1,7 @@
 """Topics and who listens to them. Each message is built once per topic and form, whatever the number of clients."""
 
+import asyncio
+import time
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
@@ -9,11 +11,16 @@ from apps.gateway.markets import Market, Markets
 from apps.gateway.socket import Behind, Shared
 from apps.gateway.streams import messages
 from apps.gateway.streams.shared import DepthMessage, Make, SharedMessage
+from apps.markets.liveintervals import SAME_IN_ZONE, ZONE
 
 PARTIAL_LEVELS: Final = (5, 10, 20)
 # What streams of books are called at the speeds of marketdata's two chains.
 FAST: Final = ("@100ms",)
 SLOW: Final = ("", "@1000ms")
+# The checksum of a book comes with each message of its fast chain.
+CHECKSUM: Final = "@bookChecksum"
+AVERAGE: Final = "@avgPrice"
+SECOND_S: Final = 1.0
 ALL_TICKERS: Final = ("!ticker@arr",)
 ALL_MINI_TICKERS: Final = ("!miniTicker@arr", "!miniTicker@arr@1000ms", "!miniTicker@arr@3000ms")
 
@@ -28,14 +35,28 @@ class Subscriber(Protocol):
 
 
 class Hub:
-    def __init__(self, markets: Markets) -> None:
+    """`state_of` is what memory knows of a market's public data; None before its snapshot."""
+
+    def __init__(self, markets: Markets, state_of: Callable[[Market], PublicMarket | None]) -> None:
         self._markets = markets
+        self._state_of = state_of
         # dict instead of set: clients are served in the order of their subscriptions, the same every time.
         self._topics: dict[str, dict[Subscriber, None]] = {}
+        # Average prices as told last, by topic.
+        self._averages: dict[str, str] = {}
         # What the arrays of all markets' tickers will hold at the end of this entry, by topic.
         self._arrays: dict[str, list[Make]] = {}
 
+    async def run(self) -> None:
+        """What changes by time alone, once a second for ever."""
+        while True:
+            await asyncio.sleep(SECOND_S - time.time() % SECOND_S)
+            self.on_second(now_ms())
+
     def subscribe(self, topic: str, subscriber: Subscriber) -> None:
+        if topic.endswith(AVERAGE):
+            # Whoever is new hears of it at the next second, changed or not.
+            self._averages.pop(topic, None)
         self._topics.setdefault(topic, {})[subscriber] = None
 
     def unsubscribe(self, topic: str, subscriber: Subscriber) -> None:
@@ -67,6 +88,7 @@ class Hub:
                 self.publish(f"{name}@aggTrade", lambda unit: messages.aggregate(market, record, now, unit))
             case "depth":
                 self._depth(market, state, record, FAST)
+                self.publish(name + CHECKSUM, lambda unit: messages.book_checksum(market, state, record, unit))
             case "depth1s":
                 self._depth(market, state, record, SLOW)
             case "top":
@@ -77,13 +99,20 @@ class Hub:
             case "kline":
                 # A closed bar must arrive; a running one may be replaced by what it became.
                 behind = Behind.ALL if record["x"] else Behind.NEWEST
-                topic = f"{name}@kline_{record['i']}"
-                self.publish(topic, lambda unit: messages.kline(market, record, now, unit), behind)
+                interval = record["i"]
+                for zone in ("", ZONE) if interval in SAME_IN_ZONE else ("",):
+                    topic = f"{name}@kline_{interval}{zone}"
+                    self.publish(topic, lambda unit: messages.kline(market, record, now, unit), behind)
             case "ticker":
                 self._tickers(f"{name}@ticker", ALL_TICKERS, lambda unit: messages.ticker(
                     market, state, record, now, unit
                 ))  # fmt: skip
                 self._tickers(f"{name}@miniTicker", ALL_MINI_TICKERS, lambda unit: messages.mini_ticker(
+                    market, record, now, unit
+                ))  # fmt: skip
+            case "window":
+                window = f"ticker_{record['w']}"
+                self._tickers(f"{name}@{window}", (f"!{window}@arr",), lambda unit: messages.window_ticker(
                     market, record, now, unit
                 ))  # fmt: skip
             case "auction" | "distance":
@@ -106,6 +135,18 @@ class Hub:
         for array in arrays:
             if array in self._topics:
                 self._arrays.setdefault(array, []).append(make)
+
+    def on_second(self, now_ms: int) -> None:
+        """Average prices that have changed: trades grow old without any news."""
+        for market in self._markets.by_id.values():
+            topic = market.symbol.lower() + AVERAGE
+            state = self._state_of(market) if topic in self._topics else None
+            if state is None:
+                continue
+            message = messages.average(market, state, now_ms)
+            if self._averages.get(topic) != message["w"]:
+                self._averages[topic] = message["w"]
+                self.publish(topic, _average(market, state, now_ms), Behind.NEWEST)
 
     def on_state(self, market: Market, state: PublicMarket | None) -> None:
         """A market's state changed (T10). A stream of our own; clients that do not know it never ask for it."""
@@ -130,6 +171,10 @@ class Hub:
 
 def _partial(market: Market, state: PublicMarket, limit: int) -> Callable[[int], Any]:
     return lambda unit: messages.partial_depth(market, state, limit)
+
+
+def _average(market: Market, state: PublicMarket, now_ms: int) -> Make:
+    return lambda unit: messages.average(market, state, now_ms, unit)
 
 
 def _array(rows: list[Make]) -> Make:

@@ -7,9 +7,11 @@ from typing import Any
 
 from apps.common.amounts import format_units
 from apps.gateway.book import PublicMarket, Record
+from apps.gateway.bookchecksum import checksum
 from apps.gateway.markets import Market
 from apps.gateway.marketstate import state_of
-from apps.gateway.publicanswers import best, levels, percent, weighted_price
+from apps.gateway.publicanswers import average_price, best, levels, percent, weighted_price
+from apps.markets.liveintervals import ZONE
 
 
 def trade(market: Market, record: Record, now_ms: int, unit: int = 1) -> dict[str, Any]:
@@ -48,10 +50,11 @@ def kline(market: Market, record: Record, now_ms: int, unit: int = 1) -> dict[st
     return {
         "e": "kline", "E": now_ms * unit, "s": market.symbol,
         "k": {
-            "t": record["o"] * unit, "T": (record["c"] + 1) * unit - 1, "s": market.symbol, "i": record["i"],
-            "f": record["f"], "L": record["l"], "o": opened, "c": close, "h": high, "l": low,
-            "v": market.quantity(record["v"]), "n": record["n"], "x": record["x"], "q": format_units(record["q"]),
-            "V": market.quantity(record["bv"]), "Q": format_units(record["bq"]), "B": "0",
+            "t": record["o"] * unit, "T": (record["c"] + 1) * unit - 1, "s": market.symbol,
+            "i": record["i"].removesuffix(ZONE), "f": record["f"], "L": record["l"], "o": opened,
+            "c": close, "h": high, "l": low, "v": market.quantity(record["v"]), "n": record["n"], "x": record["x"],
+            "q": format_units(record["q"]), "V": market.quantity(record["bv"]), "Q": format_units(record["bq"]),
+            "B": "0",
         },
     }  # fmt: skip
 
@@ -75,6 +78,35 @@ def mini_ticker(market: Market, record: Record, now_ms: int, unit: int = 1) -> d
         "e": "24hrMiniTicker", "E": now_ms * unit, "s": market.symbol, "c": market.price(record["c"]),
         "o": market.price(record["o"]), "h": market.price(record["h"]), "l": market.price(record["l"]),
         "v": market.quantity(record["v"]), "q": format_units(record["q"]),
+    }  # fmt: skip
+
+
+def window_ticker(market: Market, record: Record, now_ms: int, unit: int = 1) -> dict[str, Any]:
+    """`<symbol>@ticker_1h` and its like; its fields are not quite in the order of `ticker`."""
+    return {
+        "e": f"{record['w']}Ticker", "E": now_ms * unit, "s": market.symbol,
+        "p": format_units((record["c"] - record["o"]) * market.tick_size),
+        "P": percent(record["c"] - record["o"], record["o"]), "o": market.price(record["o"]),
+        "h": market.price(record["h"]), "l": market.price(record["l"]), "c": market.price(record["c"]),
+        "w": weighted_price(market, record["q"], record["v"]), "v": market.quantity(record["v"]),
+        "q": format_units(record["q"]), "O": record["O"] * unit, "C": record["C"] * unit, "F": record["F"],
+        "L": record["L"], "n": record["n"],
+    }  # fmt: skip
+
+
+def average(market: Market, state: PublicMarket, now_ms: int, unit: int = 1) -> dict[str, Any]:
+    """Before the first trade the initial price stands for the last price, as in REST."""
+    value, lots = state.average_price_ticks(now_ms) or (market.initial_price_ticks, 1)
+    return {
+        "e": "avgPrice", "E": now_ms * unit, "s": market.symbol, "i": "5m",
+        "w": average_price(market, value, lots), "T": (state.trades[-1]["T"] if state.trades else now_ms) * unit,
+    }  # fmt: skip
+
+
+def book_checksum(market: Market, state: PublicMarket, record: Record, unit: int = 1) -> dict[str, Any]:
+    """Ours: `c` is the checksum of the book at depth id `u` (bookchecksum.py)."""
+    return {
+        "e": "bookChecksum", "E": record["T"] * unit, "s": market.symbol, "u": state.u, "c": checksum(market, state),
     }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from psycopg import sql
 
 from apps.markets.intervals import INTERVALS
 from apps.markets.klines import COLUMNS, bar_of_row
+from apps.markets.liveintervals import ZONED, ZONED_SOURCE, live_open_ms
 from apps.markets.marketdata import wire
 from apps.markets.marketdata.bars import Bar
 
@@ -40,6 +41,10 @@ SELECT trade_id, agg_id, price_ticks, quantity_lots, time_ms, taker_is_buyer, se
   FROM orders_trade WHERE market_id = %s ORDER BY trade_id DESC LIMIT %s
 """
 SETTLED_SEQ: Final = "SELECT seq FROM matching_watermark WHERE shard = %s AND reader = 'settlement'"
+BARS_SINCE: Final = f"""
+SELECT {_LIST} FROM markets_candle
+ WHERE market_id = %s AND interval = %s AND open_ms >= %s ORDER BY open_ms
+"""  # noqa: S608  column names are constants
 NEWEST_BARS: Final = f"""
 SELECT wanted.interval, newest.*
   FROM unnest(%s::text[]) AS wanted(interval)
@@ -47,10 +52,6 @@ SELECT wanted.interval, newest.*
     SELECT {_LIST} FROM markets_candle AS c
      WHERE c.market_id = %s AND c.interval = wanted.interval ORDER BY c.open_ms DESC LIMIT 1) AS newest
 """  # noqa: S608  column names are constants
-MINUTES_SINCE: Final = f"""
-SELECT {_LIST} FROM markets_candle
- WHERE market_id = %s AND interval = '1m' AND open_ms >= %s ORDER BY open_ms
-"""  # noqa: S608
 CLOSE_BEFORE: Final = """
 SELECT close_ticks FROM markets_candle
  WHERE market_id = %s AND interval = '1m' AND open_ms < %s ORDER BY open_ms DESC LIMIT 1
@@ -138,9 +139,25 @@ def newest_bars(connection: Connection, market_id: int) -> dict[str, Bar]:
     return {interval: bar_of_row(row) for interval, *row in rows}
 
 
+def zoned_bars(connection: Connection, market_id: int, now_ms: int) -> dict[str, Bar]:
+    """{name: running bar} of the bars at UTC+8; one that has no trades yet is missing."""
+    opens = {name: live_open_ms(name, now_ms) for name in ZONED}
+    rows = connection.execute(BARS_SINCE, (market_id, ZONED_SOURCE, min(opens.values()))).fetchall()
+    bars: dict[str, Bar] = {}
+    for part in map(bar_of_row, rows):
+        for name, open_ms in opens.items():
+            if part.open_ms < open_ms:
+                continue
+            if name in bars:
+                bars[name].merge(part)
+            else:
+                bars[name] = part.starting_at(open_ms)
+    return bars
+
+
 def minutes_since(connection: Connection, market_id: int, start_ms: int) -> tuple[list[Bar], int]:
     """(one-minute bars from `start_ms` on, oldest first; last price before, 0 where there is none)."""
-    rows = connection.execute(MINUTES_SINCE, (market_id, start_ms)).fetchall()
+    rows = connection.execute(BARS_SINCE, (market_id, "1m", start_ms)).fetchall()
     before = connection.execute(CLOSE_BEFORE, (market_id, start_ms)).fetchone()
     return [bar_of_row(row) for row in rows], int(before[0]) if before else 0
 

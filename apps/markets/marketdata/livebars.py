@@ -7,7 +7,7 @@ added to the bar before and that bar is told again. PostgreSQL's candles (candle
 from collections.abc import Mapping
 from typing import Final
 
-from apps.markets.intervals import INTERVALS, bar_close_ms, bar_open_ms
+from apps.markets.liveintervals import LIVE, live_close_ms, live_open_ms
 from apps.markets.marketdata import wire
 from apps.markets.marketdata.bars import Bar, flat_bar
 
@@ -40,10 +40,10 @@ class LiveBars:
         """Called about once a second: bars that changed, bars that ended (`x`), and the empty ones that follow."""
         news = self._fold()
         for interval, bar in self.current.items():
-            if bar_close_ms(interval, bar.open_ms) + CLOSE_GRACE_MS < now_ms:
+            if live_close_ms(interval, bar.open_ms) + CLOSE_GRACE_MS < now_ms:
                 news.append(self._record(interval, bar, closed=True))
                 self.previous[interval] = bar
-                self.current[interval] = flat_bar(bar_open_ms(interval, now_ms - CLOSE_GRACE_MS), bar.close)
+                self.current[interval] = flat_bar(live_open_ms(interval, now_ms - CLOSE_GRACE_MS), bar.close)
                 self._changed.add(interval)
         news += [self._record(interval, self.current[interval], closed=False) for interval in sorted(self._changed)]
         self._changed.clear()
@@ -58,8 +58,8 @@ class LiveBars:
         if second is None:
             return []
         closed: list[wire.Record] = []
-        for interval in INTERVALS:
-            open_ms = bar_open_ms(interval, second.open_ms)
+        for interval in LIVE:
+            open_ms = live_open_ms(interval, second.open_ms)
             bar, before = self.current.get(interval), self.previous.get(interval)
             if bar is None or open_ms > bar.open_ms:
                 if bar is not None:
@@ -88,4 +88,4 @@ class LiveBars:
         return self._record(interval, before, closed=True)
 
     def _record(self, interval: str, bar: Bar, *, closed: bool) -> wire.Record:
-        return wire.kline(self.market_id, interval, bar, closed=closed)
+        return wire.kline(self.market_id, interval, bar, closed=closed, close_ms=live_close_ms(interval, bar.open_ms))

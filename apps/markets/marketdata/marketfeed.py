@@ -8,7 +8,7 @@ from apps.markets.marketdata.bars import Bar, trade_bar
 from apps.markets.marketdata.book import Book
 from apps.markets.marketdata.livebars import LiveBars
 from apps.markets.marketdata.tape import Tape
-from apps.markets.marketdata.ticker import Ticker
+from apps.markets.marketdata.ticker import WINDOWS, Ticker
 from apps.streams.events import MarketStateChanged, OrderAccepted, OrderClosed, OrderRested, PreventedMatch, Trade
 from apps.streams.kinds import AcceptedFlag, ClosedFlag, EventKind, MarketState, Side, StpMode, TradeFlag
 
@@ -27,11 +27,13 @@ class MarketFeed:
         self.tape = Tape()
         self.bars = LiveBars(market_id)
         self.ticker = Ticker()
+        self.windows = {name: Ticker(closed_minutes=minutes) for name, minutes in WINDOWS.items()}
         self.bars_seq = 0
         self.state: wire.Record | None = None
         self.auction: wire.Record | None = None
         self.distance: wire.Record | None = None
         self.told_ticker: wire.Record | None = None
+        self.told_windows: dict[str, wire.Record] = {}
         self.snapshot_due = True
 
     def apply(self, event: Any) -> list[wire.Record]:
@@ -82,14 +84,18 @@ class MarketFeed:
         return [record]
 
     def second_news(self, now_ms: int) -> list[wire.Record]:
-        """Bars and ticker, once a second."""
+        """Bars, ticker and windows, once a second."""
         news = self.bars.tick(now_ms)
         bid, ask = self.book.top()
         ticker = self.ticker.record(self.market_id, now_ms, bid=bid, ask=ask)
-        told = self.told_ticker
-        if told is None or any(ticker[name] != told[name] for name in ticker if name not in ("O", "C")):
+        if _is_news(ticker, self.told_ticker):
             self.told_ticker = ticker
             news.append(ticker)
+        for name, window in self.windows.items():
+            record = window.window_record(self.market_id, name, now_ms)
+            if _is_news(record, self.told_windows.get(name)):
+                self.told_windows[name] = record
+                news.append(record)
         if news:
             self.snapshot_due = True
         return news
@@ -139,6 +145,8 @@ class MarketFeed:
         if event.seq > self.bars_seq:
             bar = self._bar(record)
             self.ticker.add(bar)
+            for window in self.windows.values():
+                window.add(bar)
             news += self.bars.add(bar)
         self.snapshot_due = True
         return news
@@ -178,3 +186,8 @@ class MarketFeed:
             self.auction = None
         self.snapshot_due = True
         return self.state
+
+
+def _is_news(record: wire.Record, told: wire.Record | None) -> bool:
+    """Whether more than the window's place in time has changed."""
+    return told is None or any(record[name] != told[name] for name in record if name not in ("O", "C"))

@@ -11,7 +11,7 @@ from apps.common.clock import now_ms
 from apps.markets.marketdata import database
 from apps.markets.marketdata.livebars import LiveBars
 from apps.markets.marketdata.marketfeed import MarketFeed
-from apps.markets.marketdata.ticker import Ticker, window_start_ms
+from apps.markets.marketdata.ticker import WINDOWS, Ticker, window_start_ms
 from apps.markets.policy import RECENT_TRADES_MAX
 
 log = structlog.get_logger(__name__)
@@ -24,8 +24,16 @@ def load_history(connection: database.Connection, feed: MarketFeed, *, candles_s
     """Bars, window and last prints of a market, which count every print up to `candles_seq`."""
     market_id = feed.market_id
     feed.bars_seq = candles_seq
-    feed.bars = LiveBars(market_id, database.newest_bars(connection, market_id))
+    feed.bars = LiveBars(
+        market_id,
+        database.newest_bars(connection, market_id) | database.zoned_bars(connection, market_id, time_ms),
+    )
     feed.ticker = Ticker(*database.minutes_since(connection, market_id, window_start_ms(time_ms)))
+    for window, closed_minutes in WINDOWS.items():
+        start_ms = window_start_ms(time_ms, closed_minutes)
+        feed.windows[window] = Ticker(
+            *database.minutes_since(connection, market_id, start_ms), closed_minutes=closed_minutes
+        )
     feed.tape.load(database.recent_trades(connection, market_id, RECENT_TRADES_MAX))
     if feed.tape.trades:
         feed.ticker.last_lots = feed.tape.trades[-1]["q"]

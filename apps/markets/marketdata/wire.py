@@ -10,12 +10,14 @@ Layout
     depth    U u b a T                 b, a: [[price, lots], ...], absolute, 0 removes; U = previous u + 1
     depth1s  as depth                  the same book each 1000 ms, a chain of its own
     top      u bp bq ap aq             best bid and ask; 0 0 for an empty side
-    kline    i o c p v q n bv bq f l x p: [open, high, low, close]; f, l: -1 without trades; x: the bar is closed
+    kline    i o c p v q n bv bq f l x i: of liveintervals.LIVE; p: [open, high, low, close]; f, l: -1 without trades;
+                                       x: the bar is closed
     ticker   o h l c v q n F L O C Q x b B a A
                                        rolling 24 h: open, high, low, last price, volume, quote volume, trades, first
                                        and last trade id, window from O to C, Q last quantity, x last price before the
                                        window, best bid b B and ask a A. Weighted average price = q / (v x unit_factor)
                                        ticks: both are here so that the reader divides once. All 0 before any trade.
+    window   w o h l c v q n F L O C   the same of the last hour, 4 hours or day (w: 1h 4h 1d), from a full minute
     state    state cause until reopens rule
                                        kinds.MarketState, kinds.HaltCause, end of this state (0: no timer), when the
                                        market opens by itself (0: it does not), the circuit breaker that halted it
@@ -92,9 +94,12 @@ def top(market_id: int, *, seq: int, bid: tuple[int, int], ask: tuple[int, int])
     return {"t": "top", "m": market_id, "u": seq, "bp": bid[0], "bq": bid[1], "ap": ask[0], "aq": ask[1]}
 
 
-def kline(market_id: int, interval: str, bar: Bar, *, closed: bool) -> Record:
+def kline(market_id: int, interval: str, bar: Bar, *, closed: bool, close_ms: int | None = None) -> Record:
+    """`close_ms` is known of the stored intervals."""
+    if close_ms is None:
+        close_ms = bar_close_ms(interval, bar.open_ms)
     return {
-        "t": "kline", "m": market_id, "i": interval, "o": bar.open_ms, "c": bar_close_ms(interval, bar.open_ms),
+        "t": "kline", "m": market_id, "i": interval, "o": bar.open_ms, "c": close_ms,
         "p": [bar.open, bar.high, bar.low, bar.close], "v": bar.volume_lots, "q": bar.quote_units, "n": bar.trades,
         "bv": bar.taker_base_lots, "bq": bar.taker_quote_units, "f": bar.first_trade_id, "l": bar.last_trade_id,
         "x": closed,
