@@ -1,4 +1,4 @@
-"""A long past for the tables that history is read from: orders, trades and what belongs to them, written by COPY.
+"""A long past for the tables that history is read from: orders, trades and what belongs to them; and its readers.
 
 Rows are a function of their numbers, so that tests know what an answer has to be. Accounts are very unequal: one has
 half of everything, one next to nothing. All of them trade in one market and a little in a second one.
@@ -8,11 +8,25 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
+from msgspec import structs
+from psycopg_pool import AsyncConnectionPool
+
+from apps.gateway.book import PublicMarket
+from apps.gateway.history import History
+from apps.gateway.markets import Asset, Market
+from apps.gateway.ownhistory import OwnHistory
+from apps.gateway.pasttrades import PastTrades
+from apps.gateway.reads import Reads
+from apps.streams.kinds import MarketState
+from tests.orders.tape import market_settings
 
 FIRST_MS: Final = 1_790_000_000_000
 # Between one trade and the next.
 STEP_MS: Final = 500
-MARKET: Final = 1
+MARKET: Final = Market(
+    **structs.asdict(market_settings()), base=Asset(1, "BTC", "BTC"), quote=Asset(5, "USDT", "USDT"),
+    state=MarketState.OPEN,
+)  # fmt: skip
 BUSY, QUIET = 1001, 1009
 
 _ORDERS: Final = """
@@ -67,14 +81,9 @@ SELECT 1 + n %% 2, i.name, n / 2 * i.ms + %(first)s / i.ms * i.ms, 5000, 5006, 5
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Filled:
-    """`size` orders and as many trades; time n is FIRST_MS + n x STEP_MS."""
-
-    size: int
-
-    def time_ms(self, number: int) -> int:
-        return FIRST_MS + number * STEP_MS
+def time_ms(number: int) -> int:
+    """Of order and trade `number`."""
+    return FIRST_MS + number * STEP_MS
 
 
 def account(n: str = "n") -> str:
@@ -82,7 +91,7 @@ def account(n: str = "n") -> str:
     return _ACCOUNT.format(n=n)
 
 
-def fill(connection: psycopg.Connection[Any], size: int, *, low: int = 1) -> Filled:
+def fill(connection: psycopg.Connection[Any], size: int, *, low: int = 1) -> None:
     """Rows `low` to `size` of every table, and their statistics."""
     values = {"first": FIRST_MS, "step": STEP_MS, "low": low, "high": size, "bars": size // 4}
     for statement in (_ORDERS, _TRADES, _LISTS, _PREVENTED, _AMENDMENTS):
@@ -90,4 +99,59 @@ def fill(connection: psycopg.Connection[Any], size: int, *, low: int = 1) -> Fil
     if low == 1:
         connection.execute(_CANDLES, values)
     connection.execute("ANALYZE")
-    return Filled(size)
+
+
+def fill_fast(connection: psycopg.Connection[Any], size: int, *, low: int) -> None:
+    """The same for millions of rows: indexes that are no constraints are made once, afterwards."""
+    rows = connection.execute(
+        "SELECT indexname, indexdef FROM pg_indexes i WHERE tablename IN ('orders_order', 'orders_trade')"
+        " AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conname = i.indexname)"
+    ).fetchall()
+    for name, _ in rows:
+        connection.execute(f"DROP INDEX {name}")  # type: ignore[call-overload]
+    connection.execute("SET maintenance_work_mem = '256MB'")
+    fill(connection, size, low=low)
+    for _, definition in rows:
+        connection.execute(definition)
+    connection.execute("ANALYZE")
+
+
+# -- readers ----------------------------------------------------------------------------------------------------------
+class Settled:
+    """Everything is settled here."""
+
+    async def wait(self, timeout_s: float = 0) -> None:
+        return None
+
+
+class Memory:
+    """Public data that a gateway has in memory: nothing, unless a test says so."""
+
+    def __init__(self) -> None:
+        self.market = PublicMarket(MARKET.id)
+
+    def known(self, market: Market) -> PublicMarket:
+        return self.market
+
+    state = known
+
+
+class AllMarkets:
+    by_id = {1: MARKET, 2: MARKET}
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The gateway's readers over the filled tables."""
+
+    reads: Reads
+    own: OwnHistory
+    bars: History
+    public: PastTrades
+    memory: Memory
+
+
+def readers(pool: AsyncConnectionPool[Any]) -> Past:
+    reads, memory = Reads(pool, Settled(), AllMarkets(), "spot"), Memory()  # type: ignore[arg-type]
+    bars, public = History(reads, memory), PastTrades(reads, memory)  # type: ignore[arg-type]
+    return Past(reads, OwnHistory(reads), bars, public, memory)

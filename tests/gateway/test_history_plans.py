@@ -7,7 +7,6 @@ any parameters, since a statement that is repeated gets a plan for all of them.
 import itertools
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
@@ -15,24 +14,12 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
-from apps.gateway.book import PublicMarket
 from apps.gateway.database import INDEX_ORDER
-from apps.gateway.history import History
-from apps.gateway.markets import Asset, Market
-from apps.gateway.ownhistory import OwnHistory
-from apps.gateway.pasttrades import PastTrades
-from apps.gateway.reads import Reads
-from apps.streams.kinds import MarketState
-from tests.gateway.filled import BUSY, FIRST_MS, QUIET, STEP_MS, Filled, fill
-from tests.gateway.test_userdata import REAL
+from tests.gateway.filled import BUSY, FIRST_MS, MARKET, QUIET, Past, fill, readers, time_ms
 
 SIZE = 200_000
 DATABASE = "history_tests"
 HOUR = 3_600_000
-MARKET = Market(
-    **{name: getattr(REAL, name) for name in REAL.__struct_fields__ if name not in ("base", "quote", "state")},
-    base=Asset(1, "BTC", "Bitcoin"), quote=Asset(2, "USDT", "Tether"), state=MarketState.OPEN,
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -47,56 +34,17 @@ def dsn(postgres: str, migrated: str) -> Iterator[str]:
         owner.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")
 
 
-class Settled:
-    """Everything is settled here."""
-
-    async def wait(self, timeout_s: float = 0) -> None:
-        return None
-
-
-class Memory:
-    """Public data that a gateway has in memory: nothing, unless a test says so."""
-
-    def __init__(self) -> None:
-        self.market = PublicMarket(MARKET.id)
-
-    def known(self, market: Market) -> PublicMarket:
-        return self.market
-
-    state = known
-
-
-class AllMarkets:
-    by_id = {1: MARKET, 2: MARKET}
-
-
-@dataclass
-class Asked:
+@pytest.fixture
+def asked() -> list[tuple[str, Any]]:
     """Statements that were executed, with their parameters."""
-
-    statements: list[tuple[str, Any]] = field(default_factory=list)
-
-
-@dataclass
-class Past:
-    """The gateway's readers over the filled tables."""
-
-    asked: Asked
-    reads: Reads
-    own: OwnHistory
-    bars: History
-    public: PastTrades
-    memory: Memory
-    filled: Filled = field(default_factory=lambda: Filled(SIZE))
+    return []
 
 
 @pytest.fixture
-async def past(dsn: str) -> Any:
-    asked = Asked()
-
+async def past(dsn: str, asked: list[tuple[str, Any]]) -> Any:
     class Cursor(psycopg.AsyncCursor[Any]):
         async def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
-            asked.statements.append((query, params))
+            asked.append((query, params))
             return await super().execute(query, params, **options)
 
     pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
@@ -107,26 +55,13 @@ async def past(dsn: str) -> Any:
         kwargs={"autocommit": True, "cursor_factory": Cursor, "options": INDEX_ORDER},
     )
     async with pool:
-        reads = Reads(pool, Settled(), AllMarkets(), "spot")  # type: ignore[arg-type]
-        memory = Memory()
-        yield Past(
-            asked,
-            reads,
-            OwnHistory(reads),
-            History(reads, memory),
-            PastTrades(reads, memory),
-            memory,  # type: ignore[arg-type]
-        )
-
-
-def at(number: int) -> int:
-    return FIRST_MS + number * STEP_MS
+        yield readers(pool)
 
 
 async def ask_everything(past: Past) -> None:
     """Every list that an endpoint can ask for, in each of its forms, for a busy account and a quiet one."""
     middle = SIZE // 2
-    times = ((None, None), (at(middle), None), (None, at(middle)), (at(middle), at(middle) + HOUR))
+    times = ((None, None), (time_ms(middle), None), (None, time_ms(middle)), (time_ms(middle), time_ms(middle) + HOUR))
     for account in (BUSY, QUIET):
         for start, end in times:
             await past.reads.all_orders(account, MARKET, from_id=None, start_ms=start, end_ms=end, limit=500)
@@ -161,7 +96,7 @@ async def ask_everything(past: Past) -> None:
     await past.public.aggregates(MARKET, from_id=middle, start_ms=None, end_ms=None, limit=500)
     for interval in ("1m", "1h"):
         for start, end in times:
-            await past.bars.klines(MARKET, interval, start_ms=start, end_ms=end, limit=500, now_ms=at(SIZE))
+            await past.bars.klines(MARKET, interval, start_ms=start, end_ms=end, limit=500, now_ms=time_ms(SIZE))
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -183,14 +118,16 @@ def faults(plan: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
-async def test_every_query_is_an_index_range_scan(past: Past, dsn: str, mode: str) -> None:
+async def test_every_query_is_an_index_range_scan(
+    past: Past, asked: list[tuple[str, Any]], dsn: str, mode: str
+) -> None:
     await ask_everything(past)
-    asked = {(query, len(params or ())): (query, params) for query, params in past.asked.statements}
-    assert len(asked) >= 30
+    different = dict(asked)
+    assert len(different) >= 30
     options = f"{INDEX_ORDER} -c plan_cache_mode={mode}".strip()
     with psycopg.connect(dsn, autocommit=True, prepare_threshold=0, options=options) as connection:
         plans = {}
-        for query, params in asked.values():
+        for query, params in different.items():
             row = connection.execute(f"EXPLAIN (FORMAT JSON) {query}", params).fetchone()
             assert row is not None
             plans[query] = row[0][0]["Plan"]
@@ -225,12 +162,12 @@ async def test_lists_by_time_id_and_limit(past: Past) -> None:
     middle = mine[len(mine) // 2]
     for bounds, expected in (
         ({"from_id": middle}, [n for n in mine if n >= middle][:5]),
-        ({"start_ms": at(middle)}, [n for n in mine if n >= middle][:5]),
-        ({"start_ms": at(middle) + 1}, [n for n in mine if n > middle][:5]),
-        ({"end_ms": at(middle)}, [n for n in mine if n <= middle][-5:]),
-        ({"end_ms": at(middle) - 1}, [n for n in mine if n < middle][-5:]),
-        ({"start_ms": at(middle), "end_ms": at(middle + 4)}, [n for n in mine if middle <= n <= middle + 4]),
-        ({"start_ms": at(SIZE) + 1}, []), ({"end_ms": FIRST_MS}, []), ({"from_id": SIZE + 1}, []),
+        ({"start_ms": time_ms(middle)}, [n for n in mine if n >= middle][:5]),
+        ({"start_ms": time_ms(middle) + 1}, [n for n in mine if n > middle][:5]),
+        ({"end_ms": time_ms(middle)}, [n for n in mine if n <= middle][-5:]),
+        ({"end_ms": time_ms(middle) - 1}, [n for n in mine if n < middle][-5:]),
+        ({"start_ms": time_ms(middle), "end_ms": time_ms(middle + 4)}, [n for n in mine if middle <= n <= middle + 4]),
+        ({"start_ms": time_ms(SIZE) + 1}, []), ({"end_ms": FIRST_MS}, []), ({"from_id": SIZE + 1}, []),
     ):  # fmt: skip
         values: dict[str, Any] = {"from_id": None, "start_ms": None, "end_ms": None, "limit": 5, **bounds}
         assert [view.order_id for view in await orders(BUSY, MARKET, **values)] == expected, bounds
@@ -262,19 +199,19 @@ async def test_trades_of_both_sides(past: Past) -> None:
 async def test_aggregates_are_whole_from_either_end(past: Past) -> None:
     last = SIZE - SIZE // 10
     aggregates = past.public.aggregates
-    for end, start in ((at(SIZE), None), (None, at(SIZE - 3000))):
+    for end, start in ((time_ms(SIZE), None), (None, time_ms(SIZE - 3000))):
         found = await aggregates(MARKET, from_id=None, start_ms=start, end_ms=end, limit=1000)
         assert len(found) == 1000
         for one, following in itertools.pairwise(found):
             assert (following["a"], following["f"]) == (one["a"] + 1, one["l"] + 1)
         assert all(each["q"] == 10 * (each["l"] - each["f"] + 1) for each in found)
         assert {each["l"] - each["f"] for each in found} == {0, 1}
-    assert (await aggregates(MARKET, from_id=None, start_ms=None, end_ms=at(SIZE), limit=3))[-1]["l"] == last
+    assert (await aggregates(MARKET, from_id=None, start_ms=None, end_ms=time_ms(SIZE), limit=3))[-1]["l"] == last
     first = await aggregates(MARKET, from_id=5, start_ms=None, end_ms=None, limit=3)
     assert [each["a"] for each in first] == [5, 6, 7]
     assert await aggregates(MARKET, from_id=last, start_ms=None, end_ms=None, limit=3) == []
     assert await past.public.recent_aggregates(MARKET, 4) == await aggregates(
-        MARKET, from_id=None, start_ms=None, end_ms=at(SIZE), limit=4
+        MARKET, from_id=None, start_ms=None, end_ms=time_ms(SIZE), limit=4
     )
 
 
@@ -283,13 +220,13 @@ async def test_recent_trades_come_from_the_tables_where_memory_is_short(past: Pa
     trades = past.public.recent_trades
     assert [each["id"] for each in await trades(MARKET, 3)] == [last - 2, last - 1, last]
     memory = past.memory.market.trades
-    memory.extend({"id": last + n, "p": 5000, "q": 1, "T": at(SIZE) + n, "bm": False} for n in (1, 2))
+    memory.extend({"id": last + n, "p": 5000, "q": 1, "T": time_ms(SIZE) + n, "bm": False} for n in (1, 2))
     assert [each["id"] for each in await trades(MARKET, 4)] == [last - 1, last, last + 1, last + 2]
     assert [each["id"] for each in await trades(MARKET, 2)] == [last + 1, last + 2]
     assert [each["id"] for each in await past.public.trades(MARKET, last, 10)] == [last, last + 1, last + 2]
     # A gap between the tables and memory is never shown as if it were none.
     memory.clear()
-    memory.append({"id": last + 5, "p": 5000, "q": 1, "T": at(SIZE) + 5, "bm": False})
+    memory.append({"id": last + 5, "p": 5000, "q": 1, "T": time_ms(SIZE) + 5, "bm": False})
     assert [each["id"] for each in await past.public.trades(MARKET, last, 10)] == [last]
 
 
@@ -300,11 +237,11 @@ async def test_answers_stay_the_same_while_trades_follow(past: Past, dsn: str) -
     async def answers() -> list[Any]:
         return [
             await past.own.trades(BUSY, MARKET, **{**every, "from_id": middle}),
-            await past.own.trades(BUSY, MARKET, **{**every, "start_ms": at(middle)}),
-            await past.own.trades(BUSY, MARKET, **{**every, "end_ms": at(middle)}),
+            await past.own.trades(BUSY, MARKET, **{**every, "start_ms": time_ms(middle)}),
+            await past.own.trades(BUSY, MARKET, **{**every, "end_ms": time_ms(middle)}),
             await past.own.trades(BUSY, MARKET, **{**every, "order_id": middle + 2}),
             await past.reads.all_orders(BUSY, MARKET, from_id=middle, start_ms=None, end_ms=None, limit=500),
-            await past.public.aggregates(MARKET, from_id=None, start_ms=None, end_ms=at(middle), limit=500),
+            await past.public.aggregates(MARKET, from_id=None, start_ms=None, end_ms=time_ms(middle), limit=500),
             await past.public.aggregates(MARKET, from_id=middle, start_ms=None, end_ms=None, limit=500),
             await past.public.trades(MARKET, middle, 500),
         ]

@@ -17,6 +17,7 @@ TABLES = {
     "orders_trade": "*",
     "orders_parkedorder": "*",
     "orders_preventedmatch": "*",
+    "orders_amendment": "*",
     "orders_orderlist": "*",
     "orders_ordershare": "*",
     "orders_allocatedfill": "*",
