@@ -35,7 +35,7 @@ test: setup-test  ## the whole test suite, without the tests marked 'long'
 	$(PY) -m pytest -n 2 --dist loadfile -m "not stack and not long"
 	$(PY) -m pytest -n 2 --dist loadfile -m "stack and not long"
 
-long: setup-test  ## only the tests marked 'long' (hours)
+long: setup-test $(call client_stamp,freqtrade)  ## only the tests marked 'long' (hours)
 	$(PY) -m pytest -m long --timeout 0
 
 chaos: setup-test  ## break a running exchange by seed and judge it: SEED=1 RUNS=1 SECONDS=60 KILLS=0 FAULTS=a,b
@@ -98,7 +98,7 @@ $(call client_stamp,$(1)): | $(RUN_STAMP)
 	  install --no-compile --require-hashes --no-deps -r tests/clients/requirements/$(1).txt
 	@touch $$@
 endef
-$(foreach name,$(CLIENTS),$(eval $(call client_environment,$(name))))
+$(foreach name,$(CLIENTS) freqtrade,$(eval $(call client_environment,$(name))))
 
 $(NODE_STAMP): package-lock.json | $(RUN_STAMP)
 	@if command -v npm >/dev/null 2>&1; then \

@@ -15,5 +15,7 @@ ENVIRONMENTS: Final = BASE_DIR / ".venv" / "clients"
 def python_of(name: str) -> Path:
     """The interpreter of a client's environment; AssertionError says how to make it."""
     interpreter = ENVIRONMENTS / name / ("Scripts" if os.name == "nt" else "bin") / "python"
-    assert interpreter.exists(), f"There is no environment of {name}: run `make setup-clients`."
+    assert interpreter.exists(), (
+        f"There is no environment of {name}: run `make setup-clients`; `make long` makes that of freqtrade."
+    )
     return interpreter
