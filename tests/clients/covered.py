@@ -33,7 +33,12 @@ ACCOUNT: Final = frozenset(
     }
 )  # fmt: skip
 WALLET: Final = frozenset(
-    {"GET /sapi/v1/account/status", "GET /sapi/v1/spot/delist-schedule", "GET /api/v3/myAllocations"}
+    {
+        "GET /sapi/v1/account/status",
+        "GET /sapi/v1/asset/assetDetail",
+        "GET /sapi/v1/spot/delist-schedule",
+        "GET /api/v3/myAllocations",
+    }
 )
 WS_ORDERS: Final = frozenset(
     {
@@ -72,6 +77,14 @@ WS_LISTS: Final = frozenset(
 WS_ACCOUNT: Final = frozenset({"ws account.rateLimits.orders", "ws myPreventedMatches"})
 MORE_STREAMS: Final = frozenset({"stream aggTrade", "stream 24hrTicker", "stream depthN"})
 AMEND: Final = frozenset({"PUT /api/v3/order/amend/keepPriority"})
+LISTEN_KEY: Final = frozenset(f"{method} /api/v3/userDataStream" for method in ("POST", "PUT", "DELETE"))
+WS_LISTEN_KEY: Final = frozenset({"ws userDataStream.start", "ws userDataStream.ping", "ws userDataStream.stop"})
+SESSION: Final = frozenset(
+    {
+        "ws session.logon", "ws session.status", "ws session.subscriptions", "ws session.logout",
+        "ws userDataStream.subscribe", "ws order.amendments", "ws myFilters",
+    }
+)  # fmt: skip
 COMMON: Final = PUBLIC | ORDERS | LISTS | WS_PUBLIC | WS_ORDERS | WS_ACCOUNT | STREAMS | MORE_STREAMS
 SDK_WITHOUT: Final = frozenset(name for name in ACCOUNT if "/sapi/" in name)
 COVERED: Final[dict[str, frozenset[str]]] = {
@@ -80,15 +93,17 @@ COVERED: Final[dict[str, frozenset[str]]] = {
         | {"POST /api/v3/orderList/oco", "GET /api/v3/openOrderList", "DELETE /api/v3/orderList"}
     ),
     "python-binance": (
-        COMMON | ACCOUNT | WALLET | WS_LISTS | USER_DATA | AMEND
+        COMMON | ACCOUNT | WALLET | LISTEN_KEY | WS_LISTS | USER_DATA | AMEND
         | {"stream 24hrMiniTicker[]", "ws ticker.tradingDay", "ws account.commission", "ws order.test"}
         | {"ws userDataStream.unsubscribe", "ws myAllocations"}
     ),
-    "binance-connector": COMMON | CONTROL | ACCOUNT | WALLET | {"ws order.test"},
+    "binance-connector": (
+        COMMON | CONTROL | ACCOUNT | WALLET | LISTEN_KEY | WS_LISTEN_KEY | {"ws order.test", "stream executionReport"}
+    ),
     "binance-sdk-spot": (
-        COMMON | CONTROL | (ACCOUNT - SDK_WITHOUT) | WS_LISTS | USER_DATA | AMEND
+        COMMON | CONTROL | SESSION | (ACCOUNT - SDK_WITHOUT) | WS_LISTS | USER_DATA | AMEND
         | {"GET /api/v3/myAllocations", "ws order.amend.keepPriority", "ws order.test", "ws account.commission"}
-        | {"ws allOrderLists", "ws myAllocations", "ws session.status", "ws ticker.tradingDay"}
-        | {"event listStatus", "stream 24hrMiniTicker[]"}
+        | {"ws allOrderLists", "ws myAllocations", "ws ticker.tradingDay"}
+        | {"GET /api/v3/myFilters", "GET /api/v3/order/amendments", "event listStatus", "stream 24hrMiniTicker[]"}
     ),
 }  # fmt: skip

@@ -24,7 +24,14 @@ class Place:
 
 
 def run_checks(
-    environment: str, folder: str, place: Place, account: Account, other: Account, *extra: str, live_s: int = 5
+    environment: str,
+    folder: str,
+    place: Place,
+    account: Account,
+    other: Account,
+    *extra: str,
+    live_s: int = 5,
+    **more: str,
 ) -> str:
     """All checks of suites/`folder`; AssertionError with their output if one fails."""
     return run(
@@ -32,7 +39,7 @@ def run_checks(
         "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib",
         "-c", str(HERE / "suites" / "pytest.ini"), "--rootdir", str(HERE / "suites"), str(HERE / "suites" / folder),
         *extra,
-        place=place, account=account, other=other, LIVE_SECONDS=str(live_s),
+        place=place, account=account, other=other, LIVE_SECONDS=str(live_s), **more,
     )  # fmt: skip
 
 

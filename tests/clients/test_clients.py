@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from tests.clients.covered import COVERED
 from tests.clients.recorder import Recorder
@@ -22,15 +24,27 @@ from tests.stack import BASE_DIR, Stack
 pytestmark = pytest.mark.timeout(400)
 
 EXAMPLES = BASE_DIR / "docs" / "examples"
-FUNDS = ("BTC=80", "USDT=5000000", "ETH=500")
 LEVELS = 15
 TRADES = 6
-NAMES = ("client-a", "client-b")
-# Both in one process: starting Django takes longer than making an account.
-MAKE_ACCOUNTS = f"""
+# Its first account also gets keys of which it keeps the private half.
+# All in one process: starting Django takes longer than making an account.
+MAKE_ACCOUNTS = """
+import json
+from io import StringIO
 from django.core.management import call_command
-for name in {NAMES!r}:
-    call_command("demo_account", name, fund={list(FUNDS)!r})
+from apps.accounts.services.api_keys import register_public_key
+accounts = []
+for name in ("client-a", "client-b"):
+    said = StringIO()
+    call_command("demo_account", name, fund=["BTC=80", "USDT=5000000", "ETH=500"], stdout=said)
+    accounts.append(json.loads(said.getvalue()))
+keys = [
+    register_public_key(
+        account_id=accounts[0]["account_id"], label=str(number), pem=pem, can_read=True, can_trade=True
+    ).public_key
+    for number, pem in enumerate({pems!r})
+]
+print(json.dumps([accounts, keys]))
 """
 
 
@@ -40,10 +54,21 @@ class Running:
     recorder: Recorder
     account: Account
     other: Account
+    keys: dict[str, str]
 
     @property
     def place(self) -> Place:
         return Place(self.recorder.base_url, self.recorder.ws_url, self.stack.base_url)
+
+
+def public_pem(key: ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey) -> str:
+    encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    return key.public_key().public_bytes(encoding, form).decode()
+
+
+def private_pem(key: ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey) -> str:
+    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    return key.private_bytes(encoding, form, serialization.NoEncryption()).decode()
 
 
 def wait_for_a_market(base_url: str) -> None:
@@ -65,15 +90,22 @@ def wait_for_a_market(base_url: str) -> None:
 def running() -> Iterator[Running]:
     """The simulator has filled books and history and then stands still: what a check does is all that happens."""
     with Stack(SIMULATOR="1") as stack:
-        made = stack.manage("shell", "-v", "0", "-c", MAKE_ACCOUNTS)
+        private = [ed25519.Ed25519PrivateKey.generate(), rsa.generate_private_key(65537, 2048)]
+        made = json.loads(
+            stack.manage("shell", "-v", "0", "-c", MAKE_ACCOUNTS.format(pems=[*map(public_pem, private)]))
+        )
         account, other = (
             Account(row["email"], row["password"], row["api_key"], row["api_secret"], row["account_id"])
-            for row in map(json.loads, made.strip().splitlines())
+            for row in made[0]
         )
+        (ed25519_key, rsa_key), (ed25519_pem, rsa_pem) = made[1], map(private_pem, private)
+        keys = {
+            "ED25519_API_KEY": ed25519_key, "ED25519_PEM": ed25519_pem, "RSA_API_KEY": rsa_key, "RSA_PEM": rsa_pem,
+        }  # fmt: skip
         wait_for_a_market(stack.base_url)
         stack.stop_process("simulator")
         with Recorder(stack.base_url) as recorder:
-            yield Running(stack, recorder, account, other)
+            yield Running(stack, recorder, account, other, keys)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +119,7 @@ def running() -> Iterator[Running]:
 )
 def test_client(running: Running, environment: str, folder: str) -> None:
     with running.recorder.watch() as record:
-        print(run_checks(environment, folder, running.place, running.account, running.other))
+        print(run_checks(environment, folder, running.place, running.account, running.other, **running.keys))
     assert record.distinct_faults() == []
     missing = COVERED[environment] - record.calls.keys()
     assert not missing, f"{environment} never saw answered: {sorted(missing)}"

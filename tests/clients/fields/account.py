@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from tests.clients.fields.kinds import ASSET, EMPTY, FLAG, INT, MONEY, SYMBOL, TEXT, TIME, words
+from tests.clients.fields.kinds import ASSET, EMPTY, FLAG, INT, MONEY, SYMBOL, TEXT, TIME, any_of, words
+from tests.clients.fields.market import FILTERS
 from tests.clients.fields.orders import DISCOUNT, FULL_RATES
 
 BALANCE: Final = {"asset": ASSET, "free": MONEY, "locked": MONEY}
@@ -50,6 +51,13 @@ API_RESTRICTIONS: Final = {
     "enableInternalTransfer": FLAG, "enableMargin": FLAG, "enableFutures": FLAG, "permitsUniversalTransfer": FLAG,
     "enableVanillaOptions": FLAG, "enableFixApiTrade": FLAG, "enableFixReadOnly": FLAG,
     "enableSpotAndMarginTrading": FLAG, "enablePortfolioMarginTrading": FLAG, "tradingAuthorityExpirationTime?": TIME,
+}  # fmt: skip
+_ASSET_DETAIL: Final = {
+    "minWithdrawAmount": MONEY, "depositStatus": FLAG, "withdrawFee": MONEY, "withdrawStatus": FLAG,
+}  # fmt: skip
+ASSET_DETAILS: Final = {f"{code}?": _ASSET_DETAIL for code in ("BTC", "ETH", "BNB", "LTC", "USDT", "USDC")}
+MY_FILTERS: Final = {
+    "exchangeFilters": [EMPTY], "symbolFilters": [any_of(*FILTERS.values())], "assetFilters": [EMPTY],
 }  # fmt: skip
 ACCOUNT_STATUS: Final = {"data": TEXT}
 SYSTEM_STATUS: Final = {"status": INT, "msg": words("normal system_maintenance")}

@@ -94,6 +94,12 @@ def keys() -> tuple[str, str]:
     return os.environ["API_KEY"], os.environ["API_SECRET"]
 
 
+@pytest.fixture(scope="session", params=["ED25519", "RSA"])
+def private_key(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """(API key, private key as PEM) of the same account, of either kind."""
+    return os.environ[f"{request.param}_API_KEY"], os.environ[f"{request.param}_PEM"]
+
+
 @pytest.fixture(scope="session")
 def until() -> Callable[[Callable[[], Any], str], Any]:
     return wait_for

@@ -197,6 +197,14 @@ def test_errors(bot: Any, other: Any, base_url: str, keys: tuple[str, str]) -> N
             stranger.privateGetAccount()
 
 
+def test_public_key(base_url: str, private_key: tuple[str, str], other: Any) -> None:
+    """Ed25519 and RSA: the private key takes the place of the secret."""
+    signer = pointed(ccxt.binance({"apiKey": private_key[0], "secret": private_key[1]}), base_url)
+    signer.load_markets()
+    order = signer.create_order(SYMBOL, "limit", "buy", 0.01, float(other.away(-20)))
+    assert signer.cancel_order(order["id"], SYMBOL)["status"] == "canceled"
+
+
 async def test_asyncio(base_url: str, keys: tuple[str, str], other: Any) -> None:
     """The same calls over aiohttp."""
     bot = pointed(ccxt.async_support.binance({"apiKey": keys[0], "secret": keys[1]}), base_url)

@@ -136,10 +136,20 @@ def test_account(client: Any) -> None:
     assert client.trade_fee(symbol=SYMBOL)[0]["takerCommission"] == "0.00100000"
     assert {each["asset"] for each in client.user_asset()} >= {"BTC"}
     assert client.delist_schedule_symbols() == []
+    assert {"BTC", "USDT"} <= set(client.asset_detail())
     assert client.get_order_rate_limit()[0]["count"] > 0
     assert client.query_prevented_matches(SYMBOL, orderId=1) == []
     assert client.query_allocations(SYMBOL) == []
     assert client.query_commission_rates(SYMBOL)["symbol"] == SYMBOL
+
+
+def test_public_key(base_url: str, private_key: tuple[str, str], other: Any) -> None:
+    """Ed25519 and RSA: only the owner has the private half."""
+    signer = Spot(private_key[0], base_url=base_url, private_key=private_key[1])
+    order = signer.new_order(
+        symbol=SYMBOL, side="BUY", type="LIMIT", timeInForce="GTC", quantity=0.01, price=other.away(-20)
+    )
+    assert signer.cancel_order(SYMBOL, orderId=order["orderId"])["status"] == "CANCELED"
 
 
 def test_errors(client: Any, base_url: str, keys: tuple[str, str], other: Any) -> None:

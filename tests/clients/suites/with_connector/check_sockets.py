@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from binance.spot import Spot
 from binance.websocket.spot.websocket_api import SpotWebsocketAPIClient
 from binance.websocket.spot.websocket_stream import SpotWebsocketStreamClient
 
@@ -68,6 +69,27 @@ def name_of(message: Any, is_combined: bool) -> str:
     if "lastUpdateId" in data:
         return "depth5"
     return str(data.get("e", "bookTicker"))
+
+
+def test_user_data_by_listen_key(base_url: str, ws_url: str, keys: tuple[str, str], other: Any) -> None:
+    """SUBSCRIBE [listenKey] on /ws: events come as they are, in order."""
+    rest, inbox = Spot(*keys, base_url=base_url), Inbox()
+    key = rest.new_listen_key()["listenKey"]
+    client = SpotWebsocketStreamClient(stream_url=ws_url, on_message=inbox)
+    try:
+        client.user_data(key)
+        assert inbox.until(lambda message: "result" in message)["result"] is None
+        order = rest.new_order(
+            symbol=SYMBOL, side="BUY", type="LIMIT", timeInForce="GTC", quantity=0.01, price=other.away(-20)
+        )
+        rest.cancel_order(SYMBOL, orderId=order["orderId"])
+        for kind in ("NEW", "CANCELED"):
+            report = inbox.until(lambda message: message["e"] == "executionReport")
+            assert (report["x"], report["i"]) == (kind, order["orderId"])
+        assert rest.renew_listen_key(key) == {}
+        assert rest.close_listen_key(key) == {}
+    finally:
+        client.stop()
 
 
 @pytest.fixture
@@ -142,6 +164,12 @@ def test_websocket_api(api: tuple[Any, Inbox], other: Any, keys: tuple[str, str]
     assert answer()
     client.get_open_oco_orders()
     assert answer() == []
+    client.user_data_start()
+    key = answer()["listenKey"]
+    client.user_data_ping(key)
+    assert answer() == {}
+    client.user_data_stop(key)
+    assert answer() == {}
     client.cancel_order(SYMBOL, orderId=999_999_999)
     refused = inbox.until(lambda _: True)
     assert (refused["status"], refused["error"]["code"]) == (400, -2011)

@@ -207,6 +207,7 @@ def test_account(client: Any) -> None:
     assert client.get_trade_fee(symbol=SYMBOL)[0]["takerCommission"] == "0.00100000"
     assert {each["coin"] for each in client.get_all_coins_info()} >= {"BTC", "USDT"}
     assert client.get_spot_delist_schedule() == []
+    assert {"BTC", "USDT"} <= set(client.get_asset_details())
     assert client.get_current_order_count()[0]["count"] > 0
     assert client.get_allocations(symbol=SYMBOL) == []
     assert client.get_prevented_matches(symbol=SYMBOL, orderId=1) == []
@@ -250,6 +251,26 @@ def test_errors(client: Any, base_url: str, keys: tuple[str, str], other: Any) -
         client.get_account()
     client.timestamp_offset = 0
     assert refused.value.code == -1021
+
+
+def test_public_key(base_url: str, private_key: tuple[str, str], other: Any) -> None:
+    """Ed25519 and RSA: only the owner has the private half."""
+    signer = Client(private_key[0], private_key=private_key[1], ping=False)
+    signer.API_URL = base_url + "/api"
+    assert signer.get_account()["accountType"] == "SPOT"
+    order = signer.order_limit_buy(symbol=SYMBOL, quantity="0.01", price=other.away(-20))
+    assert signer.cancel_order(symbol=SYMBOL, orderId=order["orderId"])["status"] == "CANCELED"
+
+
+def test_listen_key(client: Any) -> None:
+    """Of old; newer programs subscribe by signature."""
+    key = client.stream_get_listen_key()
+    assert client.stream_get_listen_key() == key
+    assert client.stream_keepalive(key) == {}
+    assert client.stream_close(key) == {}
+    with pytest.raises(BinanceAPIException) as refused:
+        client.stream_keepalive(key)
+    assert refused.value.code == -1125
 
 
 def test_websocket_api(client: Any, other: Any) -> None:

@@ -56,6 +56,8 @@ def test_resting_and_cancelled(client: Any, other: Any) -> None:
     assert [each.order_id for each in client.get_open_orders(SYMBOL).data()] == [order.order_id]
     amended = client.order_amend_keep_priority(SYMBOL, 0.009, order_id=order.order_id).data()
     assert amended.amended_order.qty == "0.00900000"
+    (change,) = client.order_amendments(SYMBOL, order.order_id).data()
+    assert (change.orig_qty, change.new_qty) == ("0.01000000", "0.00900000")
     replaced = client.order_cancel_replace(
         **limit, quantity=0.02, cancel_replace_mode="STOP_ON_FAILURE", cancel_order_id=order.order_id
     ).data()
@@ -128,6 +130,17 @@ def test_account(client: Any) -> None:
     assert client.rate_limit_order().data()[0].count > 0
     assert client.my_prevented_matches(SYMBOL, order_id=1).data() == []
     assert client.my_allocations(SYMBOL).data() == []
+    assert client.my_filters(SYMBOL).data().symbol_filters
+
+
+def test_public_key(base_url: str, private_key: tuple[str, str], other: Any) -> None:
+    """Ed25519 and RSA: only the owner has the private half."""
+    signer = Spot(
+        ConfigurationRestAPI(private_key[0], base_path=base_url, timeout=20_000, private_key=private_key[1])
+    ).rest_api
+    price = float(other.away(-20))
+    order = signer.new_order(SYMBOL, "BUY", "LIMIT", "GTC", quantity=0.01, price=price).data()
+    assert signer.delete_order(SYMBOL, order_id=order.order_id).data().status == "CANCELED"
 
 
 def test_errors(client: Any, base_url: str, keys: tuple[str, str], other: Any) -> None:

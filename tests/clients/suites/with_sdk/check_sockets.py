@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -133,6 +134,35 @@ async def test_orders_and_user_data(api: Any, other: Any) -> None:
         ended = names[-1] == "ListStatus" and event.L == "ALL_DONE"
     assert {"ExecutionReport", "OutboundAccountPosition", "ListStatus"} <= set(names)
     await subscribed.stream.unsubscribe()
+
+
+async def test_session(ws_url: str, other: Any) -> None:
+    """After session.logon with an Ed25519 key nothing is signed any more; user data by .subscribe."""
+    key, pem = os.environ["ED25519_API_KEY"], os.environ["ED25519_PEM"]
+    client = Spot(
+        config_ws_api=ConfigurationWebSocketAPI(key, stream_url=ws_url + "/ws-api/v3", timeout=20_000, private_key=pem)
+    ).websocket_api
+    await client.create_connection()
+    try:
+        assert result(await client.session_logon()).api_key == key
+        assert result(await client.session_status()).authorized_since is not None
+        subscribed = await client.user_data_stream_subscribe()
+        first = asyncio.get_running_loop().create_future()
+        subscribed.stream.on("message", lambda message: first.done() or first.set_result(message))
+        price = float(await asyncio.to_thread(other.away, -20))
+        order = result(
+            await client.order_place(
+                symbol=SYMBOL, side="BUY", type="LIMIT", time_in_force="GTC", quantity=0.01, price=price
+            )
+        )
+        assert (await asyncio.wait_for(first, PATIENCE_S)).actual_instance is not None
+        assert result(await client.order_amendments(SYMBOL, order.order_id)) == []
+        await client.my_filters(SYMBOL)  # as of exchangeInfo, its model of this answer has no `result`
+        assert result(await client.session_subscriptions())
+        assert result(await client.order_cancel(SYMBOL, order_id=order.order_id)).status == "CANCELED"
+        assert result(await client.session_logout()).api_key is None
+    finally:
+        await client.close_connection(close_session=True)
 
 
 async def test_errors(api: Any, caplog: pytest.LogCaptureFixture) -> None:
