@@ -39,7 +39,8 @@ def small(exchange: Exchange) -> Iterator[GatewayThread]:
     ],
 )
 def test_too_much_weight(small: GatewayThread, environment: str, script: str, said: str) -> None:
-    place = Place(small.base_url, "", small.base_url)
+    url = f"http://127.0.0.1:{small.port}"
+    place = Place(url, "", url)
     *kind, wait_s = run(
         environment, str(HERE / "suites" / "limited" / f"{script}.py"), place=place, account=NOBODY
     ).split()

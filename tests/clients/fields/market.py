@@ -140,6 +140,7 @@ MARKET_STATE: Final = {  # ours
     "haltAbove": MONEY_OR_NULL,
     "haltBelow": MONEY_OR_NULL,
 }
+BOOK_CHECKSUM: Final = {"symbol": SYMBOL, "lastUpdateId": ID, "levels": INT, "checksum": ID}  # ours
 
 
 def one_or_many(table: object) -> object:

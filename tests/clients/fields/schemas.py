@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from tests.clients.fields import kinds
 from tests.clients.fields.kinds import ASSET, CHANGE, FLAG, ID, MONEY, SYMBOL, TIME, AnyOf, Kind, OneOf, Row, any_of
-from tests.clients.fields.market import FILTERS
 from tests.clients.fields.orders import ACK, FULL, RESULT
 from tests.clients.fields.tables import REST
 
@@ -35,9 +34,6 @@ def _block(answer: dict[str, Any]) -> dict[str, Any]:
 # Answers that no client of tests/clients asks for.
 OTHERS: Final[dict[str, Any]] = {
     "POST /api/v3/cancelAllAfter": {"currentTime": TIME, "triggerTime": ID},
-    "GET /api/v3/myFilters": {
-        "exchangeFilters": [kinds.EMPTY], "symbolFilters": [any_of(*FILTERS.values())], "assetFilters": [kinds.EMPTY],
-    },
     "GET /api/v3/blockAllocations": [ALLOCATION],
     "POST /api/v3/blockOrder": any_of(_block(FULL), _block(RESULT), _block(ACK)),
 }  # fmt: skip

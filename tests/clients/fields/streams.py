@@ -42,6 +42,7 @@ MARKET_EVENTS: Final[dict[str, Table]] = {
         "a": MONEY, "A": MONEY, "O": TIME, "C": TIME, "F": LIST_ID, "L": LIST_ID, "n": INT,
     },
     "avgPrice": {**_HEAD, "i": TEXT, "w": MONEY, "T": TIME},
+    "bookChecksum": {**_HEAD, "u": ID, "c": ID},  # ours
     "depthUpdate": {**_HEAD, "U": ID, "u": ID, "b": LEVELS, "a": LEVELS},
 }  # fmt: skip
 _WINDOW_TICKER: Final = {

@@ -42,6 +42,7 @@ ANSWERS: Final[tuple[tuple[str, str, Any], ...]] = (
     ("GET /api/v3/exchangeInfo", "exchangeInfo", market.EXCHANGE_INFO),
     ("GET /api/v3/marketState", "marketState", market.MARKET_STATE),
     ("GET /api/v3/depth", "depth", market.DEPTH),
+    ("GET /api/v3/bookChecksum", "bookChecksum", market.BOOK_CHECKSUM),
     ("GET /api/v3/trades", "trades.recent", market.TRADES),
     ("GET /api/v3/historicalTrades", "trades.historical", market.TRADES),
     ("GET /api/v3/aggTrades", "trades.aggregate", market.AGG_TRADES),
