@@ -62,6 +62,13 @@ class Process:
     prepare: Callable[[], None] = _nothing
     grace_s: float = USUAL_GRACE_S
     is_drained: Callable[[], bool] | None = None
+    # The process of which this is one more.
+    original: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """The name that it has in STOP_ORDER."""
+        return self.original or self.name
 
 
 def server_process(name: str, server: Postgres | Redis) -> Process:
@@ -86,23 +93,29 @@ def manage_launch(*arguments: str, niceness: int = 0) -> Launch:
 
 
 def application_processes(
-    paths: Paths, *, chosen: tuple[str, ...], simulator: bool, standby: bool = False
+    paths: Paths, *, chosen: tuple[str, ...], simulator: bool, standby: bool = False, gateways: int = 1
 ) -> list[Process]:
-    """Those of `chosen`, in start order; simulator and standby only if they are on."""
+    """Those of `chosen`, in start order; simulator and standby only if they are on. Further gateways have numbers."""
     unknown = [name for name in chosen if name not in APPLICATION]
     if unknown:
         raise ConfigurationError(f"PROCESSES names {', '.join(unknown)}; known are {', '.join(APPLICATION)}.")
     off = {name for name, on in (("simulator", simulator), ("standby", standby)) if not on}
     wanted = [name for name in APPLICATION if name in chosen and name not in off]
-    return [_application_process(name, paths.health_socket(name)) for name in wanted]
+    found = []
+    for kind in wanted:
+        names = [kind, *(f"{kind}-{number}" for number in range(2, gateways + 1) if kind == "gateway")]
+        found += [_application_process(name, kind, paths.health_socket(name)) for name in names]
+    return found
 
 
-def _application_process(name: str, health_socket: Path) -> Process:
+def _application_process(name: str, kind: str, health_socket: Path) -> Process:
     def is_ready() -> bool:
         return is_healthy(health_socket)
 
-    command = COMMANDS.get(name, (f"run_{name}",))
-    launch = manage_launch(*command, niceness=READER_NICENESS if name in READERS else 0)
+    command = COMMANDS.get(kind, (f"run_{kind}",))
+    if name != kind:
+        command = (*command, "--name", name)
+    launch = manage_launch(*command, niceness=READER_NICENESS if kind in READERS else 0)
 
     def is_drained() -> bool:
         return has_drained(health_socket)
@@ -111,6 +124,7 @@ def _application_process(name: str, health_socket: Path) -> Process:
         name,
         launch,
         is_ready,
-        grace_s=GRACE_S.get(name, USUAL_GRACE_S),
-        is_drained=is_drained if name in DRAINS else None,
+        grace_s=GRACE_S.get(kind, USUAL_GRACE_S),
+        is_drained=is_drained if kind in DRAINS else None,
+        original=kind,
     )

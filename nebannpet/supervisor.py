@@ -47,8 +47,9 @@ READY_TIMEOUT_S = 120.0
 
 class Supervisor:
     def __init__(
-        self, *, paths: Paths, address: str, simulator: bool, standby: bool, demo_data: bool, dsn: str, console: Console
-    ) -> None:
+        self, *, paths: Paths, address: str, simulator: bool, standby: bool, demo_data: bool, dsn: str,
+        console: Console, gateways: int = 1,
+    ) -> None:  # fmt: skip
         self._paths = paths
         self._address = address
         self._demo_data = demo_data
@@ -83,7 +84,11 @@ class Supervisor:
         self._application = [
             self._child(process)
             for process in application_processes(
-                paths, chosen=env.words("PROCESSES", APPLICATION), simulator=simulator, standby=standby
+                paths,
+                chosen=env.words("PROCESSES", APPLICATION),
+                simulator=simulator,
+                standby=standby,
+                gateways=gateways,
             )
         ]
         self._children = {child.name: child for child in (*self._servers, *self._application)}
@@ -194,7 +199,7 @@ class Supervisor:
     async def _stop_all(self) -> None:
         started_at = time.monotonic()
         for group in STOP_ORDER:
-            members = [child for child in self._children.values() if child.name in group]
+            members = [child for child in self._children.values() if child.process.kind in group]
             await asyncio.gather(*(child.stop() for child in members))
         self._write_process_table()
         self._pipe.close()
@@ -237,6 +242,7 @@ def main() -> int:
                     demo_data=settings.DEMO_DATA,
                     dsn=settings.DATABASE_DSN,
                     console=console,
+                    gateways=settings.WEB_CONCURRENCY,
                 )
                 asyncio.run(supervisor.run())
             except StartError as error:

@@ -13,6 +13,8 @@ from typing import Any
 import django
 import pytest
 import redis
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -31,6 +33,9 @@ os.environ |= {
     "NEBANNPET_DATA": str(DATA_DIR),
     "SIMULATOR": "0",
 }
+# How fast a machine makes or runs examples is no matter of any test.
+hypothesis_settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("any speed")
 # Test modules import models at the top, so the apps must be loaded before they are collected.
 django.setup()
 

@@ -50,9 +50,10 @@ def format_units(units: int, decimals: int = ASSET_DECIMALS) -> str:
     """Plain decimal with exactly `decimals` digits after the point ("0.10000000"), as the API pads everywhere."""
     if decimals == 0:
         return str(units)
-    sign = "-" if units < 0 else ""
-    digits = str(abs(units)).rjust(decimals + 1, "0")
-    return f"{sign}{digits[:-decimals]}.{digits[-decimals:]}"
+    if units < 0:
+        return f"-{format_units(-units, decimals)}"
+    digits = str(units).rjust(decimals + 1, "0")
+    return f"{digits[:-decimals]}.{digits[-decimals:]}"
 
 
 def ceil_div(numerator: int, denominator: int) -> int:

@@ -5,12 +5,13 @@ Events that arrive before it begins wait. Several subscribers may share one.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from apps.common.clock import now_ms
 from apps.gateway import userevents

@@ -1,7 +1,8 @@
 """Amend an order's quantity down; it keeps its place and its client order id (matching-rules.md 10)."""
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from apps.gateway import errors
 from apps.gateway.batcher import Batcher

@@ -52,6 +52,8 @@ class PublicMarket:
     # Of the call phase, None outside one; nearest prices that would halt the market, None before the first.
     auction: Record | None = None
     distance: Record | None = None
+    # Answers built from this state (prebuilt.py).
+    answers: dict[Any, Any] = field(default_factory=dict)
     # Sums by second over the last five minutes: (second, lots, units), oldest first.
     _recent: deque[list[int]] = field(default_factory=deque)
 
@@ -78,6 +80,7 @@ class PublicMarket:
 
     def apply(self, record: Record) -> bool:
         """Take one record; False where it is known already. Raises Gap."""
+        self.answers.clear()
         match record["t"]:
             case "depth":
                 return self._depth(record)

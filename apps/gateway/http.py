@@ -1,7 +1,8 @@
 """One REST request: read, route, authenticate, validate, answer. Always JSON, always a documented code."""
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 import structlog
@@ -9,11 +10,12 @@ import structlog
 from apps.common.clock import now_us
 from apps.common.crashpoints import reach
 from apps.gateway import errors, params, signature, timeunit
-from apps.gateway.asgi import Receive, Scope, Send, header
+from apps.gateway.asgi import Receive, Scope, Send, headers_of
 from apps.gateway.errors import ApiError
 from apps.gateway.limits.admission import check
-from apps.gateway.metrics import REQUESTS, SECONDS
+from apps.gateway.metrics import count_request
 from apps.gateway.policy import REQUEST_BODY_TIMEOUT_S, REQUEST_BYTES_MAX
+from apps.gateway.protocol import HTTP_PORT, HttpPort
 from apps.gateway.registry import Call, Endpoint, Security
 
 if TYPE_CHECKING:
@@ -29,6 +31,30 @@ JSON_HEADERS: Final = [
     (b"x-content-type-options", b"nosniff"),
 ]
 encode: Final = msgspec.json.Encoder().encode
+Headers = list[tuple[bytes, bytes]]
+
+
+def _lines(headers: Headers) -> bytes:
+    return b"".join([b"%b: %b\r\n" % each for each in headers])
+
+
+_HEADS: Final = {
+    int(status): f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode("ascii") + _lines(JSON_HEADERS)
+    for status in HTTPStatus
+}
+
+
+_NOTHING: Final[dict[str, Any]] = {}
+
+
+class _Request(NamedTuple):
+    """A request whose body is here. `headers`: those that came once."""
+
+    endpoint: Endpoint
+    scope: Scope
+    headers: dict[bytes, bytes]
+    body: bytes
+    received_us: int
 
 
 class ClientGone(Exception):
@@ -40,16 +66,22 @@ async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) 
     started_us = now_us()
     trading = False
     endpoint: Endpoint | None = None
-    headers: list[tuple[bytes, bytes]] = []
+    headers: Headers = []
     in_microseconds = False
+    port: HttpPort | None = scope.get("extensions", _NOTHING).get(HTTP_PORT)
     try:
         call: Call | None = None
         credential: Credential | None = None
         refused: ApiError | None = None
         try:
             endpoint = _route(gateway, scope)
-            in_microseconds = _asks_for_microseconds(scope)
-            sent, credential = await _read(gateway, endpoint, scope, receive, started_us)
+            sent_headers = headers_of(scope)
+            in_microseconds = _asks_for_microseconds(scope, sent_headers)
+            body = port.body() if port is not None else None
+            if body is None:
+                body = await _read_body(receive)
+            request = _Request(endpoint, scope, sent_headers, body, started_us)
+            sent, credential = await _read(gateway, request)
             values = params.read(endpoint.params, sent)
             call = Call(endpoint=endpoint, values=values, credential=credential, received_ms=started_us // 1000)
         except ApiError as error:
@@ -62,8 +94,8 @@ async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) 
         answer = await call.endpoint.handler(gateway, call)
         status, payload = 200, encode(timeunit.in_microseconds(answer) if in_microseconds else answer)
     except ApiError as error:
-        body = error.body()
-        status, payload = error.status, encode(timeunit.in_microseconds(body) if in_microseconds else body)
+        shown = error.body()
+        status, payload = error.status, encode(timeunit.in_microseconds(shown) if in_microseconds else shown)
         if error.retry_after_s is not None:
             headers.append((b"retry-after", str(error.retry_after_s).encode()))
     except ClientGone:
@@ -74,11 +106,15 @@ async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) 
         failure = errors.unknown_outcome() if trading else errors.unknown_error()
         status, payload = failure.status, encode({"code": failure.number, "msg": failure.message})
     name = f"{endpoint.method} {endpoint.path}" if endpoint is not None else "none"
-    REQUESTS.labels(name, str(status)).inc()
-    SECONDS.labels(name).observe((now_us() - started_us) / 1e6)
+    count_request(name, status, (now_us() - started_us) / 1e6)
     if trading:
         reach("gateway.reply.before")
-    await _answer(send, status, payload, headers, head=scope["method"] == "HEAD")
+    headers.append((b"content-length", str(len(payload)).encode()))
+    if scope["method"] == "HEAD":
+        payload = b""
+    if port is None or not port.answer(_HEADS[status] + _lines(headers), payload):
+        await send({"type": "http.response.start", "status": status, "headers": [*JSON_HEADERS, *headers]})
+        await send({"type": "http.response.body", "body": payload})
     if trading:
         reach("gateway.reply.after")
 
@@ -94,8 +130,8 @@ def _route(gateway: "Gateway", scope: Scope) -> Endpoint:
     return endpoint
 
 
-def _asks_for_microseconds(scope: Scope) -> bool:
-    unit = header(scope, timeunit.HEADER) if scope["path"].startswith("/api/") else None
+def _asks_for_microseconds(scope: Scope, headers: dict[bytes, bytes]) -> bool:
+    unit = headers.get(timeunit.HEADER) if scope["path"].startswith("/api/") else None
     return unit is not None and timeunit.is_microseconds(unit.decode("latin-1"))
 
 
@@ -120,51 +156,48 @@ async def _read_body(receive: Receive) -> bytes:
         raise errors.request_too_slow() from error
 
 
-async def _read(
-    gateway: "Gateway", endpoint: Endpoint, scope: Scope, receive: Receive, received_us: int
-) -> "tuple[dict[str, str], Credential | None]":
+async def _read(gateway: "Gateway", request: _Request) -> "tuple[dict[str, str], Credential | None]":
     """The parameters and who sent them. A caller without rights learns nothing about parameters: validate later."""
     if not gateway.follower.started.is_set():
         raise errors.not_executed()
-    query = scope["query_string"]
-    if len(query) > REQUEST_BYTES_MAX:
+    query, body = request.scope["query_string"], request.body
+    if len(query) > REQUEST_BYTES_MAX or len(body) > REQUEST_BYTES_MAX:
         raise errors.request_too_large(REQUEST_BYTES_MAX)
-    body = await _read_body(receive)
     if body:
-        kind = header(scope, b"content-type")
-        if endpoint.method == "GET" or (kind is not None and kind.split(b";")[0].strip().lower() != FORM):
+        kind = request.headers.get(b"content-type")
+        if request.endpoint.method == "GET" or (kind is not None and kind.split(b";")[0].strip().lower() != FORM):
             raise errors.body_not_a_form()
-    sent = {**params.parse_pairs(body), **params.parse_pairs(query)}
+    sent = params.parse_pairs(query)
+    if body:
+        sent = {**params.parse_pairs(body), **sent}
     credential: Credential | None = None
-    if endpoint.security is not Security.NONE:
-        credential = await _authenticate(gateway, endpoint, scope, query, body, sent, received_us)
+    if request.endpoint.security is not Security.NONE:
+        credential = await _authenticate(gateway, request, sent)
     return sent, credential
 
 
-async def _authenticate(
-    gateway: "Gateway", endpoint: Endpoint, scope: Scope, query: bytes, body: bytes, sent: dict[str, str],
-    received_us: int,
-) -> "Credential":  # fmt: skip
-    raw_key = header(scope, b"x-mbx-apikey")
+async def _authenticate(gateway: "Gateway", request: _Request, sent: dict[str, str]) -> "Credential":
+    raw_key = request.headers.get(b"x-mbx-apikey")
     if not raw_key:
         raise errors.key_malformed()
     key = raw_key.decode("latin-1")
-    address = address_of(scope)
+    address = address_of(request.scope)
     gateway.limits.check_before_signature(address, knows_key=gateway.credentials.knows(key))
     credential = await gateway.credentials.find(key, address)
     if credential.revoked:
         raise errors.key_refused()
     sent_signature = sent.get("signature")
-    if endpoint.security is Security.USER_STREAM and "signature" not in sent:
-        gateway.credentials.check(credential, endpoint)
+    if request.endpoint.security is Security.USER_STREAM and "signature" not in sent:
+        gateway.credentials.check(credential, request.endpoint)
         return credential
     if not sent_signature:
         raise errors.missing("signature")
     assert credential.verifier is not None, "API keys can verify"
-    if not credential.verifier.matches(signature.signed_bytes(query, body), sent_signature):
+    signed = signature.signed_bytes(request.scope["query_string"], request.body)
+    if not credential.verifier.matches(signed, sent_signature):
         raise errors.bad_signature()
-    signature.check_time(sent.get("timestamp"), sent.get("recvWindow"), now_us=received_us)
-    gateway.credentials.check(credential, endpoint)
+    signature.check_time(sent.get("timestamp"), sent.get("recvWindow"), now_us=request.received_us)
+    gateway.credentials.check(credential, request.endpoint)
     return credential
 
 
@@ -175,7 +208,7 @@ def address_of(scope: Scope) -> str:
 
 async def _admit(
     gateway: "Gateway", scope: Scope, call: Call | None, credential: "Credential | None", received_ms: int,
-    headers: list[tuple[bytes, bytes]],
+    headers: Headers,
 ) -> None:  # fmt: skip
     """Count the request and add the dialect's headers; 429 or 418 beyond a limit. One without a call counts 1.
 
@@ -200,11 +233,3 @@ async def _admit(
             (b"x-mbx-order-count-1d", str(usage.orders_day).encode()),
         )
     check(usage, gateway.limits.tier(credential), call, is_wallet=is_wallet, at_ms=received_ms)
-
-
-async def _answer(
-    send: Send, status: int, payload: bytes, headers: list[tuple[bytes, bytes]], *, head: bool = False
-) -> None:
-    length = (b"content-length", str(len(payload)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [*JSON_HEADERS, length, *headers]})
-    await send({"type": "http.response.body", "body": b"" if head else payload})

@@ -1,5 +1,6 @@
 """Prometheus metrics of the gateway."""
 
+from functools import lru_cache
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -19,3 +20,22 @@ REFUSED_ORDERS: Final = Counter(
 CUT_OFF: Final = Counter("nebannpet_gateway_cut_off_total", "Clients cut off.", ["reason"])
 WS_REQUESTS: Final = Counter("nebannpet_gateway_ws_requests_total", "WebSocket API requests.", ["method", "status"])
 LIMITED: Final = Counter("nebannpet_gateway_limited_total", "Requests refused by a rate limit.", ["limit"])
+
+
+def count_request(endpoint: str, status: int, seconds: float) -> None:
+    """One answered REST request."""
+    requests, times = _of_request(endpoint, status)
+    requests.inc()
+    times.observe(seconds)
+
+
+@lru_cache(maxsize=4096)
+def _of_request(endpoint: str, status: int) -> tuple[Counter, Histogram]:
+    """Both with their labels, whose look-up takes longer than to count."""
+    return REQUESTS.labels(endpoint, str(status)), SECONDS.labels(endpoint)
+
+
+@lru_cache(maxsize=4096)
+def ws_requests(method: str, status: int) -> Counter:
+    """The counter of WebSocket API requests that ended so."""
+    return WS_REQUESTS.labels(method, str(status))

@@ -42,21 +42,27 @@ def parse_pairs(raw: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
     if not raw:
         return found
-    for pair in raw.split(b"&"):
+    escaped = b"%" in raw or b"+" in raw
+    for pair in _text(raw).split("&"):
         if not pair:
             continue
-        name, _, value = pair.partition(b"=")
-        key = _decode(name)
-        if key in found:
+        name, _, value = pair.partition("=")
+        if escaped:
+            name, value = _unescaped(name), _unescaped(value)
+        if name in found:
             raise errors.duplicate_parameter()
-        found[key] = _decode(value)
+        found[name] = value
     return found
 
 
-def _decode(raw: bytes) -> str:
+def _unescaped(text: str) -> str:
+    if "%" not in text and "+" not in text:
+        return text
+    return _text(unquote_to_bytes(text.replace("+", " ")))
+
+
+def _text(raw: bytes) -> str:
     try:
-        if b"%" in raw or b"+" in raw:
-            raw = unquote_to_bytes(raw.replace(b"+", b" "))
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise errors.malformed_encoding() from error

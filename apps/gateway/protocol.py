@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from ipaddress import ip_address, ip_network
 from typing import Any, ClassVar, Final, Protocol
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 from websockets.protocol import State
@@ -36,6 +36,8 @@ from apps.gateway.policy import (
 PORT: Final = "nebannpet.port"
 # In the scope of a request: whether its client is gone, so that nothing more need be sent.
 GONE: Final = "nebannpet.gone"
+# There too: an HttpPort.
+HTTP_PORT: Final = "nebannpet.http-port"
 
 
 class Addresses:
@@ -69,11 +71,49 @@ class Addresses:
         return self._all_exempt or not address or any(ip_address(address) in network for network in self._exempt)
 
 
+class HttpPort:
+    """What a request offers beside ASGI, of which each message costs as much as a small handler."""
+
+    __slots__ = ("_cycle", "_protocol")
+
+    def __init__(self, protocol: "GatewayHttpProtocol", cycle: RequestResponseCycle) -> None:
+        self._protocol = protocol
+        self._cycle = cycle
+
+    def body(self) -> bytes | None:
+        """All of it; None while something of it is still to come."""
+        return None if self._cycle.more_body else bytes(self._cycle.body)
+
+    def answer(self, head: bytes, body: bytes) -> bool:
+        """Send the whole answer in one write: `head` is the status line and whole header lines. False where it has to
+        go through ASGI, because the network takes nothing at the moment.
+        """
+        protocol, cycle = self._protocol, self._cycle
+        if protocol.flow.write_paused:
+            return False
+        if cycle.disconnected:
+            return True
+        lines = [head]
+        for name, value in cycle.default_headers:
+            lines += (name, b": ", value, b"\r\n")
+        lines.append(b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n")
+        lines.append(body)
+        cycle.response_started = cycle.response_complete = True
+        cycle.message_event.set()
+        protocol.transport.write(b"".join(lines))
+        if not cycle.keep_alive:
+            protocol.transport.close()
+        cycle.on_response()
+        return True
+
+
 class GatewayHttpProtocol(HttpToolsProtocol):
     """A connection waits for a head from its start, and from the first byte of each later request."""
 
     addresses: ClassVar[Addresses]
 
+    # Part of a head is here, or the first one is waited for.
+    _in_head = True
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
@@ -112,10 +152,13 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         if self._is_refused:
             self._refuse()
             return
-        head = self._head_timer
         super().data_received(data)
-        # Only what lies wholly within one head counts: where this chunk began a new one, the chunk itself is the bound.
-        if head is not None and head is self._head_timer:
+        if not self._in_head or self.transport.is_closing():
+            return
+        if self._head_timer is None:
+            # This chunk began it. Only what lies wholly within one head counts; the chunk itself is the bound.
+            self._expect_head()
+        else:
             self._head_bytes += len(data)
             if self._head_bytes > REQUEST_HEAD_BYTES_MAX:
                 self._cut_off("large head")
@@ -156,16 +199,20 @@ class GatewayHttpProtocol(HttpToolsProtocol):
     # -- heads --------------------------------------------------------------------------------------------------------
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        extensions: Any = {GONE: self.transport.is_closing}
-        self.scope["extensions"] = extensions
-        self._expect_head()
+        self._in_head = True
 
     def on_headers_complete(self) -> None:
+        self._in_head = False
         self._stop_timer()
+        before = self.cycle
+        # Before uvicorn starts the application, which sees them when it runs.
+        extensions: Any = {GONE: self.transport.is_closing}
+        self.scope["extensions"] = extensions
         super().on_headers_complete()
+        if self.cycle is not before:
+            extensions[HTTP_PORT] = HttpPort(self, self.cycle)
 
     def _expect_head(self) -> None:
-        self._stop_timer()
         self._head_bytes = 0
         self._head_timer = self.loop.call_later(REQUEST_HEAD_TIMEOUT_S, self._cut_off, "slow head")
 

@@ -5,8 +5,9 @@ id, `origClientOrderId` the order's.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from apps.common.amounts import format_units
 from apps.gateway import errors
@@ -38,8 +39,7 @@ from apps.streams.kinds import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Fill:
+class Fill(msgspec.Struct, frozen=True):
     """One print from the order's own side; a negative fee is a rebate, then in the asset the taker received."""
 
     trade_id: int
@@ -49,8 +49,7 @@ class Fill:
     fee_asset: str
 
 
-@dataclass(frozen=True, slots=True)
-class Prevented:
+class Prevented(msgspec.Struct, frozen=True):
     """One prevented match from the taker's side; lots that either order lost by it, 0 where it lost none."""
 
     prevented_id: int
@@ -60,8 +59,7 @@ class Prevented:
     maker_lots: int
 
 
-@dataclass(frozen=True, slots=True)
-class OrderView:
+class OrderView(msgspec.Struct, frozen=True):
     """What every answer about an order needs; times in milliseconds."""
 
     order_id: int
@@ -119,8 +117,7 @@ class OrderView:
 _ENDS_OF_REVIEW: Final = frozenset({Reason.PARK_EXPIRED, Reason.REJECTED_BY_STAFF})
 
 
-@dataclass(frozen=True, slots=True)
-class Duplicate:
+class Duplicate(msgspec.Struct, frozen=True):
     """The engine knows this order already."""
 
     order_id: int

@@ -5,8 +5,9 @@ that had ended becomes one of an open order, which every report then replaces.
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from apps.gateway.markets import Markets
 from apps.gateway.replies import OrderView

@@ -9,6 +9,8 @@ milliseconds only, as in the dialect.
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 from apps.gateway import errors
 
 HEADER: Final = b"x-mbx-time-unit"
@@ -35,6 +37,8 @@ def is_microseconds(unit: str) -> bool:
 
 def in_microseconds(answer: Any) -> Any:
     """The same answer with its times in microseconds."""
+    if isinstance(answer, msgspec.Raw):
+        answer = msgspec.json.decode(answer)
     if isinstance(answer, list) and answer and isinstance(answer[0], list):
         return [
             [value * PER_MS if place in _OF_BAR else value for place, value in enumerate(bar)] for bar in answer

@@ -28,6 +28,8 @@ ARCHIVE_KEEP_DAYS = env.integer("ARCHIVE_KEEP_DAYS", 0, minimum=0, maximum=36_50
 ENGINE = env.choice("ENGINE", ("best", "native", "plain"), "best")
 # A second worker follows the log and takes over; a worker that follows counts as healthy then.
 STANDBY = env.flag("STANDBY", False)
+# Gateway processes that share HOST:PORT.
+WEB_CONCURRENCY = env.integer("WEB_CONCURRENCY", 1, minimum=1, maximum=64)
 
 # The process this is ('site', 'matching', ...): set by manage.py from the command's name; empty for other commands.
 PROCESS = env.text("NEBANNPET_PROCESS", "")

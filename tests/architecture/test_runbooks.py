@@ -136,7 +136,12 @@ def wrong_with(line: str) -> str:
 
 
 def _wrong_with_compose(words: list[str]) -> str:
-    files = ("docker-compose.yml", "docker-compose.two-site.yml")
+    files = ["docker-compose.yml", "docker-compose.two-site.yml"]
+    while words[0] == "-f":
+        if not (BASE_DIR / words[1]).is_file():
+            return f"there is no {words[1]}"
+        files.append(words[1])
+        words = words[2:]
     services = {name for file in files for name in yaml.safe_load((BASE_DIR / file).read_text())["services"]}
     if words[0] in {"stop", "start", "restart", "logs"}:
         named = {word for word in words[1:] if not word.startswith("-")}
@@ -155,6 +160,8 @@ def _wrong_with_compose(words: list[str]) -> str:
         ("manage.py engine_status --json", True),
         ("NEBANNPET_DATA=/elsewhere .venv/bin/python manage.py restore BACKUP", True),
         ("make run", True),
+        ("docker compose -f docker-compose.yml -f docker-compose.scale.yml restart gateway-2", True),
+        ("docker compose -f docker-compose.none.yml up", False),
         ("ls -l data", True),
         ("docker compose restart matching", True),
         ("manage.py engine_statuz", False),

@@ -11,24 +11,21 @@ directory. An order waits for two of them, command and events. The targets are f
 (median) ones; how long the slowest took is reported beside it, since a disk that stalls shows in every p99.
 """
 
-import contextlib
 import json
 import os
 import random
 import subprocess
 import sys
-import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from decimal import Decimal
-from pathlib import Path
 
 import psutil
 
 from tests.benchmarks.calibration import beside
+from tests.benchmarks.fsync import fsyncs_beside
 from tests.benchmarks.order_client import Order, Outcome
 from tests.benchmarks.page_client import PAGES_PER_S
 from tests.benchmarks.registry import RUNS, Row, Series, benchmark
@@ -46,8 +43,6 @@ QUANTITY = "0.01"
 LEVELS = 100
 P50_TARGET_MS = 5.0
 P99_TARGET_MS = 10.0
-FSYNC_EVERY_S = 0.05
-FSYNC_BYTES = 4096
 # Clients need this long from their start to their first request.
 LEAD_S = 2.0
 MEASURED = ("gateway", "site", "matching", "settlement", "marketdata", "redis-core", "postgres")
@@ -193,7 +188,7 @@ def _measure(stack: Stack, accounts: list[Account], *, seconds: float, seed: int
     orders = _client("order_client")
     before = {name: _cpu_s(stack.pid(name)) for name in MEASURED}
     try:
-        with _fsyncs_beside(stack.data_dir) as fsync_s:
+        with fsyncs_beside(stack.data_dir) as fsync_s:
             outcome = json.loads(orders.communicate(json.dumps(plan))[0])
         cpu_s = {name: _cpu_s(stack.pid(name)) - before[name] for name in MEASURED}
         read = json.loads(pages.communicate()[0])
@@ -202,30 +197,6 @@ def _measure(stack: Stack, accounts: list[Account], *, seconds: float, seed: int
             client.kill()
             client.wait()
     return Run(Outcome(**outcome), read["milliseconds"], read["failed"], cpu_s, sorted(fsync_s), load)
-
-
-@contextlib.contextmanager
-def _fsyncs_beside(directory: Path) -> Iterator[list[float]]:
-    """Seconds of appends with fdatasync to a file in `directory`, one each FSYNC_EVERY_S while the block runs."""
-    seconds: list[float] = []
-    done = threading.Event()
-    block = os.urandom(FSYNC_BYTES)
-
-    def append() -> None:
-        with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
-            while not done.wait(FSYNC_EVERY_S):
-                started = time.perf_counter()
-                file.write(block)
-                os.fdatasync(file.fileno())
-                seconds.append(time.perf_counter() - started)
-
-    thread = threading.Thread(target=append)
-    thread.start()
-    try:
-        yield seconds
-    finally:
-        done.set()
-        thread.join()
 
 
 def _client(module: str, *arguments: str) -> "subprocess.Popen[str]":

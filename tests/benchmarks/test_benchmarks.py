@@ -2,11 +2,13 @@
 
 import pytest
 
+from apps.gateway.serverframes import text_frame
 from apps.matching.engine import Engine
 from tests.benchmarks import page
 from tests.benchmarks.bench_machine import LOAD
 from tests.benchmarks.bench_parts import without_client_ids
 from tests.benchmarks.book_oracle import BookOracle
+from tests.benchmarks.closed_client import frame_length, http_length
 from tests.benchmarks.frames import frames
 from tests.benchmarks.peers import PEERS, Peer
 from tests.benchmarks.registry import Row, Series, load
@@ -63,3 +65,13 @@ def test_commands_without_client_ids_do_the_same_otherwise() -> None:
     assert [found.open_orders for found in counted] == [counted[0].open_orders] * 2
     assert counted[0].remembered_client_ids > 500
     assert counted[1].remembered_client_ids == 0
+
+
+def test_the_closed_loop_knows_where_an_answer_ends() -> None:
+    answer = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx: y\r\n\r\n12345"
+    assert http_length(answer + b"HTTP/1.1") == len(answer)
+    assert http_length(answer[:20]) == 0
+    for payload in (b"", b"x" * 125, b"x" * 126, b"x" * 70_000):
+        frame = text_frame(payload)
+        assert frame_length(frame + b"\x81") == len(frame)
+    assert frame_length(b"\x81") == 0

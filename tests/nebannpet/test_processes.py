@@ -78,3 +78,13 @@ def test_chosen_processes_keep_the_start_order() -> None:
 def test_unknown_process_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="PROCESSES names tea"):
         application_processes(Paths(Path()), chosen=("tea",), simulator=True)
+
+
+def test_gateways_share_a_port_under_names_of_their_own() -> None:
+    made = application_processes(Paths(Path()), chosen=("gateway", "matching"), simulator=False, gateways=3)
+    assert names(made) == ["matching", "gateway", "gateway-2", "gateway-3"]
+    assert [process.launch.argv[2:] for process in made[1:]] == [
+        ("run_gateway",), ("run_gateway", "--name", "gateway-2"), ("run_gateway", "--name", "gateway-3"),
+    ]  # fmt: skip
+    assert {process.kind for process in made[1:]} == {"gateway"}
+    assert all(process.is_drained is not None for process in made[1:])

@@ -8,6 +8,7 @@ from apps.gateway.chosen import STATUS, SYMBOL_OR_ALL, check_status, chosen, has
 from apps.gateway.exchangeinfo import PERMISSIONS, exchange_info
 from apps.gateway.marketstate import state_of
 from apps.gateway.params import Choice, Integer, Permissions, Symbol, Time, TimeZone
+from apps.gateway.prebuilt import prebuilt
 from apps.gateway.registry import Call, endpoint
 from apps.markets.intervals import INTERVALS
 
@@ -96,10 +97,11 @@ def _depth_weight(values: Mapping[str, Any]) -> int:
     "GET", "/api/v3/depth", weight=_depth_weight, ws="depth", params=(SYMBOL, _limit(5000, 100), STATUS),
     error_codes=(-1121, -1122, -1220),
 )  # fmt: skip
-async def depth(gateway: "Gateway", call: Call) -> dict[str, Any]:
-    market = gateway.markets.get(call.values["symbol"])
+async def depth(gateway: "Gateway", call: Call) -> Any:
+    market, limit = gateway.markets.get(call.values["symbol"]), call.values["limit"]
     check_status(market, call.values["symbolStatus"])
-    return publicanswers.depth(market, gateway.public.state(market), call.values["limit"])
+    state = gateway.public.state(market)
+    return prebuilt(market, state, ("depth", limit), lambda market, state: publicanswers.depth(market, state, limit))
 
 
 @endpoint(

@@ -8,6 +8,7 @@ from apps.gateway.book import PublicMarket
 from apps.gateway.chosen import STATUS, SYMBOL_OR_ALL, check_status, chosen, has_status
 from apps.gateway.markets import Market
 from apps.gateway.params import Choice, TimeZone
+from apps.gateway.prebuilt import prebuilt
 from apps.gateway.registry import Call, endpoint
 
 if TYPE_CHECKING:
@@ -24,10 +25,15 @@ def _one_or_all(one: int, several: int) -> Callable[[Mapping[str, Any]], int]:
 
 
 async def _each(
-    gateway: "Gateway", call: Call, shape: Callable[[Market, PublicMarket], dict[str, Any]]
-) -> dict[str, Any] | list[dict[str, Any]]:
+    gateway: "Gateway", call: Call, name: str, build: Callable[[Market, PublicMarket], dict[str, Any]]
+) -> Any:
     """One object for `symbol`, a list otherwise. Without names, markets that have no public data yet are left out."""
     status = call.values["symbolStatus"]
+
+    def shape(market: Market, state: PublicMarket) -> Any:
+        # Before a market's first trade an answer may tell the time of the request.
+        return prebuilt(market, state, name, build) if state.ticker is not None else build(market, state)
+
     if call.values["symbol"] is not None:
         market = chosen(gateway, call.values)[0]
         check_status(market, status)
@@ -56,7 +62,7 @@ def _day_weight(values: Mapping[str, Any]) -> int:
 )
 async def ticker_24hr(gateway: "Gateway", call: Call) -> Any:
     shape = publicanswers.ticker if call.values["type"] else publicanswers.mini_ticker
-    return await _each(gateway, call, lambda market, state: shape(market, state, call.received_ms))
+    return await _each(gateway, call, shape.__name__, lambda market, state: shape(market, state, call.received_ms))
 
 
 @endpoint(
@@ -71,7 +77,7 @@ async def ticker_price(gateway: "Gateway", call: Call) -> Any:
     def shape(market: Market, state: PublicMarket) -> dict[str, Any]:
         return {"symbol": market.symbol, "price": market.price(publicanswers.last_price_ticks(market, state))}
 
-    return await _each(gateway, call, shape)
+    return await _each(gateway, call, "price", shape)
 
 
 @endpoint(
@@ -84,7 +90,7 @@ async def ticker_price(gateway: "Gateway", call: Call) -> Any:
 )
 async def ticker_book(gateway: "Gateway", call: Call) -> Any:
     return await _each(
-        gateway, call, lambda market, state: {"symbol": market.symbol, **publicanswers.best(market, state)}
+        gateway, call, "book", lambda market, state: {"symbol": market.symbol, **publicanswers.best(market, state)}
     )
 
 

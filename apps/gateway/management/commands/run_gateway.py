@@ -1,6 +1,7 @@
 """The gateway process: the trading API on PORT and the pass-through to the site."""
 
 import asyncio
+import contextlib
 import gc
 import signal
 from typing import Any
@@ -8,11 +9,12 @@ from typing import Any
 import uvicorn
 import uvloop
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.gateway.app import GatewayApp
 from apps.gateway.gateway import Gateway, GatewayConfig
 from apps.gateway.limits.tiers import tiers
+from apps.gateway.listening import shared_sockets
 from apps.gateway.policy import WS_FRAME_BYTES_MAX, WS_PING_S, WS_PONG_TIMEOUT_S
 from apps.gateway.pressure import Limits
 from apps.gateway.protocol import Addresses, GatewayWebSocketProtocol, http_protocol
@@ -23,18 +25,23 @@ from nebannpet.processes import DRAIN_DEFAULT_S, DRAIN_SIGNAL
 
 KEEP_ALIVE_S = 65
 GRACEFUL_S = 3
+# A gateway that is not ready by then serves all the same, and says 503: the others may be no better off.
+READY_S = 10
 
 
 class Command(BaseCommand):
     help = "Serve the trading API on HOST:PORT and pass other paths on to the site."
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--name", default="gateway", help="tells gateways of one machine apart (default gateway)")
+
     def handle(self, *args: Any, **options: Any) -> None:
-        gateway_failed = uvloop.run(_serve())
+        gateway_failed = uvloop.run(_serve(options["name"]))
         if gateway_failed:
             raise CommandError("The gateway stopped because its background work failed; the log says why.")
 
 
-async def _serve() -> bool:
+async def _serve(name: str) -> bool:
     """Serve until SIGTERM or SIGINT; True when it ended because of a failure of our own."""
     gateway = Gateway(gateway_config())
     server = uvicorn.Server(server_config(GatewayApp(gateway), host=settings.HOST, port=settings.PORT))
@@ -52,12 +59,19 @@ async def _serve() -> bool:
         ok, details = gateway.health()
         return Health(ok=ok and server.started, details=details)
 
-    with serve_health("gateway", check):
+    # With one process only nobody may share the port: a second exchange on it is a mistake.
+    sockets = shared_sockets(settings.HOST, settings.PORT) if settings.WEB_CONCURRENCY > 1 else None
+    with serve_health(name, check):
         async with gateway:
+            if sockets is not None:
+                # From here on the kernel sends clients here, and the others may know what this one does not know yet.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(READY_S):
+                        await gateway.ready()
             # What was loaded by now stays for good: the collector need not walk it in the middle of an order.
             gc.freeze()
             # Not `serve`, which would take the signals: it closes sockets at the first one.
-            await server._serve()
+            await server._serve(sockets)
     return failed
 
 
