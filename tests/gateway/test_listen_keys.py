@@ -261,3 +261,16 @@ def test_a_listen_key_works_from_where_its_api_key_does(exchange: Exchange, alic
     assert (refused_post.status_code, refused_post.json()["code"]) == (401, -2015)
     limit_api_key(account_id=alice.me.account_id, key_id=key_id, networks=[])
     wait_until(lambda: alice.raw("POST", PATH).status_code == 200)
+
+
+def test_times_in_microseconds(exchange: Exchange, alice: Client) -> None:
+    key = make(alice)
+    with (
+        Socket(f"{exchange.ws_url}/ws/{key}") as milli,
+        Socket(f"{exchange.ws_url}/ws/{key}?timeUnit=microsecond") as micro,
+    ):
+        placed = alice.limit("BUY", "40000", "0.1")
+        for kind, times in (("executionReport", "ETOW"), ("outboundAccountPosition", "Eu")):
+            one, other = (socket.until(lambda m, kind=kind: m.get("e") == kind) for socket in (milli, micro))
+            assert {name: value * 1000 if name in times else value for name, value in one.items()} == other
+        assert other["u"] == placed["transactTime"] * 1000
