@@ -1,4 +1,7 @@
-"""A REST client that can also do everything wrong: it sends exactly the bytes it is told and signs what it is told."""
+"""A REST client that can also do everything wrong: it sends exactly the bytes it is told and signs what it is told.
+
+Every answer it gets is held against the recorded field tables, refusals too.
+"""
 
 import hashlib
 import hmac
@@ -11,6 +14,9 @@ from urllib.parse import urlencode
 import httpx
 
 from apps.accounts.services.demo import DemoAccount
+from apps.gateway import timeunit
+from tests.clients.fields.kinds import any_of, problems
+from tests.clients.fields.tables import ERROR, LIMIT_ERROR, REPLACE_ERROR, REST
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 LIMIT = {"symbol": "BTCUSDT", "type": "LIMIT", "timeInForce": "GTC"}
@@ -20,13 +26,33 @@ READ_AGAIN_S = 20.0
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
+# Paths of one endpoint or another; the documents that the gateway serves have no table.
+PATHS = frozenset(name.split(" ")[1] for name in REST)
+REFUSAL = any_of(ERROR, REPLACE_ERROR, LIMIT_ERROR)
+
+
+def hold_against_tables(answer: httpx.Response) -> None:
+    """Raise where an answer of an endpoint does not fit its table."""
+    request = answer.request
+    unit = request.headers.get(timeunit.HEADER.decode(), "")
+    if request.url.path not in PATHS or request.method == "HEAD" or timeunit.UNITS.get(unit, False):
+        return
+    answer.read()
+    name = f"{request.method} {request.url.path}"
+    table = REST[name] if answer.status_code == 200 else REFUSAL
+    faults = problems(table, answer.json())
+    assert not faults, (name, answer.status_code, faults)
+
+
 class Client:
     """`tidy` cancels the account's open orders at the end, so that the next test finds empty books."""
 
     def __init__(self, base_url: str, account: DemoAccount | None = None, *, tidy: bool = True) -> None:
         self.account = account
         self.tidy = tidy
-        self.http = httpx.Client(base_url=base_url, timeout=60, verify=NO_TLS)
+        self.http = httpx.Client(
+            base_url=base_url, timeout=60, verify=NO_TLS, event_hooks={"response": [hold_against_tables]}
+        )
 
     def __enter__(self) -> Self:
         return self

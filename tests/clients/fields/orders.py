@@ -16,6 +16,7 @@ from tests.clients.fields.kinds import (
     TEXT,
     TIME,
     TIME_OR_NONE,
+    TIME_OR_ZERO,
     any_of,
     words,
 )  # fmt: skip
@@ -41,7 +42,11 @@ _AMOUNTS: Final = {
 }  # fmt: skip
 RESULT: Final = {**ACK, **_AMOUNTS, "workingTime": TIME_OR_NONE, **CONDITIONAL}
 FILL: Final = {"price": MONEY, "qty": MONEY, "commission": CHANGE, "commissionAsset": ASSET, "tradeId": ID}
-FULL: Final = {**RESULT, "fills": [FILL]}
+PREVENTED: Final = {
+    "preventedMatchId": ID, "makerOrderId": ID, "price": MONEY, "takerPreventedQuantity?": MONEY,
+    "makerPreventedQuantity?": MONEY,
+}  # fmt: skip
+FULL: Final = {**RESULT, "fills": [FILL], "preventedMatches?": [PREVENTED]}
 PLACED: Final = any_of(FULL, RESULT, ACK)
 QUERIED: Final = {
     "symbol": SYMBOL, "orderId": ID, "orderListId": LIST_ID, "clientOrderId": CLIENT_ID, **_AMOUNTS, **CONDITIONAL,
@@ -111,3 +116,16 @@ PREVENTED_MATCHES: Final = [
         "takerPreventedQuantity?": MONEY, "makerPreventedQuantity?": MONEY, "transactTime": TIME,
     }
 ]  # fmt: skip
+# Ours: block orders and their shares, and the end of the account's cancel timer.
+SHARES: Final = [
+    {
+        "symbol": SYMBOL, "orderId": ID, "accountId": ID, "quantity": MONEY, "executedQty": MONEY, "fills": [FILL],
+    }
+]  # fmt: skip
+_BLOCK: Final = {"allocationId": ID, "allocations": [{"accountId": ID, "quantity": MONEY}]}
+_WITHOUT_ID: Final = {name: table for name, table in FULL.items() if name != "allocationId?"}
+BLOCK_PLACED: Final = any_of(
+    {**_WITHOUT_ID, **_BLOCK}, {**{name: table for name, table in _WITHOUT_ID.items() if name != "fills"}, **_BLOCK},
+    {**ACK, **_BLOCK},
+)  # fmt: skip
+CANCEL_TIMER: Final = {"currentTime": TIME, "triggerTime": TIME_OR_ZERO}
