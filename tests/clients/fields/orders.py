@@ -67,10 +67,6 @@ TESTED: Final = any_of(
         "discount": DISCOUNT,
     },
 )
-REPLACED: Final = {
-    "cancelResult": words("SUCCESS"), "newOrderResult": words("SUCCESS"), "cancelResponse": CANCELED,
-    "newOrderResponse": PLACED,
-}  # fmt: skip
 AMENDED: Final = {
     "transactTime": TIME,
     "executionId": ID,
@@ -102,6 +98,11 @@ ORDER_LIST: Final = {
 LIST_PLACED: Final = {**ORDER_LIST, "orderReports": [PLACED]}
 LIST_CANCELED: Final = {**ORDER_LIST, "orderReports": [CANCELED]}
 CANCELED_OR_LIST: Final = any_of(CANCELED, LIST_CANCELED)
+REPLACED: Final = {
+    "cancelResult": words("SUCCESS"), "newOrderResult": words("SUCCESS"),
+    "cancelResponse": any_of(CANCELED, LIST_CANCELED),
+    "newOrderResponse": PLACED,
+}  # fmt: skip
 MY_TRADES: Final = [
     {
         "symbol": SYMBOL, "id": ID, "orderId": ID, "orderListId": LIST_ID, "price": MONEY, "qty": MONEY,

@@ -24,7 +24,7 @@ REPLACE_ERROR: Final = {
     "data": {
         "cancelResult": words("SUCCESS FAILURE NOT_ATTEMPTED"),
         "newOrderResult": words("SUCCESS FAILURE NOT_ATTEMPTED"),
-        "cancelResponse": any_of(orders.CANCELED_OR_LIST, ERROR),
+        "cancelResponse": any_of(orders.CANCELED_OR_LIST, ERROR, NULL),
         "newOrderResponse": any_of(orders.PLACED, ERROR, NULL),
     },
 }
