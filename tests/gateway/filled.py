@@ -39,7 +39,7 @@ SELECT n, CASE WHEN n %% 10 = 0 THEN 2 ELSE 1 END, {account}, 'id' || (n %% 1000
        CASE WHEN n %% 50 = 0 THEN 0 ELSE 10 END, 100, CASE WHEN n %% 97 = 0 THEN 1 ELSE 0 END, 0, FALSE, 0,
        CASE WHEN n %% 50 = 0 THEN 1 ELSE 3 END, 0,
        %(first)s + n * %(step)s, %(first)s + n * %(step)s, n
-  FROM generate_series(%(low)s, %(high)s) n
+  FROM generate_series(%(low)s::bigint, %(high)s) n
 """
 # Every third print belongs to the aggregate of the one before it, and has its time and price.
 _TRADES: Final = """
@@ -50,7 +50,7 @@ SELECT n, CASE WHEN n %% 10 = 0 THEN 2 ELSE 1 END, t, t - t / 3, n, n, {account}
        10, 1000, n %% 2 = 0, 1, 1,
        %(first)s + %(step)s * CASE WHEN t %% 3 > 0 THEN n WHEN n %% 10 = 0 THEN n - 10 WHEN n %% 10 = 1 THEN n - 2
                                    ELSE n - 1 END, n
-  FROM generate_series(%(low)s, %(high)s) n,
+  FROM generate_series(%(low)s::bigint, %(high)s) n,
        LATERAL (SELECT CASE WHEN n %% 10 = 0 THEN n / 10 ELSE n - n / 10 END) AS own(t)
 """
 _ACCOUNT: Final = "CASE WHEN {n} %% 2 = 0 THEN 1001 WHEN {n} %% 4001 = 1 THEN 1009 ELSE 1002 + {n} %% 7 END"
@@ -59,25 +59,25 @@ INSERT INTO orders_orderlist (id, market_id, account_id, client_order_id, kind, 
     status, created_ms, updated_ms, seq)
 SELECT n, 1, {account}, 'list' || n, 1, n, n + 1, 0, CASE WHEN n %% 50 = 1 THEN 1 ELSE 3 END,
        %(first)s + n * %(step)s, %(first)s + n * %(step)s, n
-  FROM generate_series(%(low)s, %(high)s) n WHERE n %% 20 = 1
+  FROM generate_series(%(low)s::bigint, %(high)s) n WHERE n %% 20 = 1
 """
 _PREVENTED: Final = """
 INSERT INTO orders_preventedmatch (id, market_id, prevented_id, taker_order_id, maker_order_id, taker_account_id,
     maker_account_id, price_ticks, prevented_lots, stp_mode, time_ms, seq)
 SELECT n, 1, n / 97, n, n - 1, {account}, {account}, 5000, 1, 4, %(first)s + n * %(step)s, n
-  FROM generate_series(%(low)s, %(high)s) n WHERE n %% 97 = 0
+  FROM generate_series(%(low)s::bigint, %(high)s) n WHERE n %% 97 = 0
 """
 _AMENDMENTS: Final = """
 INSERT INTO orders_amendment (id, market_id, order_id, account_id, old_quantity_lots, quantity_lots, time_ms, seq)
 SELECT n, 1, n - n %% 3, {account}, 20 - n %% 3, 19 - n %% 3, %(first)s + n * %(step)s, n
-  FROM generate_series(%(low)s, %(high)s) n WHERE n %% 20 < 3
+  FROM generate_series(%(low)s::bigint, %(high)s) n WHERE n %% 20 < 3
 """
 _CANDLES: Final = """
 INSERT INTO markets_candle (market_id, interval, open_ms, open_ticks, high_ticks, low_ticks, close_ticks, volume_lots,
     quote_units, trades, taker_base_lots, taker_quote_units, first_trade_id, last_trade_id, simulated)
 SELECT 1 + n %% 2, i.name, n / 2 * i.ms + %(first)s / i.ms * i.ms, 5000, 5006, 5000, 5001, 120, 12000, 12, 60, 6000, n,
        n, FALSE
-  FROM generate_series(0, %(bars)s) n, (VALUES ('1m', 60000::bigint), ('1h', 3600000)) AS i(name, ms)
+  FROM generate_series(0::bigint, %(bars)s) n, (VALUES ('1m', 60000::bigint), ('1h', 3600000)) AS i(name, ms)
 """
 
 

@@ -107,7 +107,6 @@ EXCHANGE_INFO: Final = {
     "symbols": [SYMBOL_INFO],
 }
 LEVELS: Final = [row(MONEY, MONEY)]
-BOOK_CHECKSUM: Final = {"symbol": SYMBOL, "lastUpdateId": ID, "levels": INT, "checksum": INT}  # ours
 DEPTH: Final = {"lastUpdateId": ID, "bids": LEVELS, "asks": LEVELS}
 TRADES: Final = [
     {"id": ID, "price": MONEY, "qty": MONEY, "quoteQty": MONEY, "time": TIME, "isBuyerMaker": FLAG, "isBestMatch": FLAG}
