@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.clients.fields import kinds
-from tests.clients.fields.kinds import ASSET, CHANGE, FLAG, ID, MONEY, SYMBOL, TIME, AnyOf, Kind, OneOf, Row, any_of
-from tests.clients.fields.orders import ACK, FULL, RESULT
+from tests.clients.fields.kinds import FLAG, MONEY, AnyOf, Kind, OneOf, Row
 from tests.clients.fields.tables import REST
 
 FILE: Final = Path(__file__).resolve().parents[3] / "apps/gateway/openapi/answers.json"
@@ -17,26 +16,9 @@ JSON_TYPES: Final = {str: "string", int: "integer", bool: "boolean"}
 # Patterns of integers are about their range, which a schema says in numbers.
 RANGES: Final = {
     r"\d{1,16}": {"minimum": 0}, r"-1|\d{1,16}": {"minimum": -1}, r"1\d{12}": {"minimum": 10**12},
-    r"-1|1\d{12}": {"minimum": -1},
+    r"-1|1\d{12}": {"minimum": -1}, r"0|1\d{12}": {"minimum": 0},
 }  # fmt: skip
 
-ALLOCATION: Final = {
-    "symbol": SYMBOL, "orderId": ID, "accountId": ID, "quantity": MONEY, "executedQty": MONEY,
-    "fills": [{"tradeId": ID, "price": MONEY, "qty": MONEY, "commission": CHANGE, "commissionAsset": ASSET}],
-}  # fmt: skip
-_BLOCK: Final = {"allocationId": ID, "allocations": [{"accountId": ID, "quantity": MONEY}]}
-
-
-def _block(answer: dict[str, Any]) -> dict[str, Any]:
-    return {**{name: table for name, table in answer.items() if name != "allocationId?"}, **_BLOCK}
-
-
-# Answers that no client of tests/clients asks for.
-OTHERS: Final[dict[str, Any]] = {
-    "POST /api/v3/cancelAllAfter": {"currentTime": TIME, "triggerTime": ID},
-    "GET /api/v3/blockAllocations": [ALLOCATION],
-    "POST /api/v3/blockOrder": any_of(_block(FULL), _block(RESULT), _block(ACK)),
-}  # fmt: skip
 DETAIL: Final = {"minWithdrawAmount": MONEY, "depositStatus": FLAG, "withdrawFee": MONEY, "withdrawStatus": FLAG}
 
 
@@ -78,7 +60,7 @@ NAMES: Final = _named_kinds()
 
 
 def recorded() -> dict[str, Any]:
-    answers = {name: schema_of(table) for name, table in {**OTHERS, **REST}.items()}
+    answers = {name: schema_of(table) for name, table in REST.items()}
     answers.setdefault("GET /sapi/v1/asset/assetDetail", {"type": "object", "additionalProperties": schema_of(DETAIL)})
     answers["GET /api/openapi.json"] = {"type": "object", "required": ["openapi", "info", "paths", "components"]}
     used = json.dumps(answers)
