@@ -16,6 +16,9 @@ import httpx
 
 from tests.stack import Stack
 
+AGAIN_S = 40.0
+PAUSE_S = 0.1
+
 
 class Unknown(Exception):
     """No answer: it is not known whether the request was executed."""
@@ -42,7 +45,7 @@ def demo_account(stack: Stack, name: str, **funds: str) -> Account:
 class Dialect:
     """One account's REST client. `timeout_s` covers the whole request."""
 
-    def __init__(self, base_url: str, account: Account | None = None, *, timeout_s: float = 10.0) -> None:
+    def __init__(self, base_url: str, account: Account | None = None, *, timeout_s: float = 40.0) -> None:
         self.account = account
         headers = {"X-MBX-APIKEY": account.api_key} if account else {}
         self._http = httpx.Client(base_url=base_url, headers=headers, timeout=timeout_s)
@@ -76,9 +79,16 @@ class Dialect:
         except httpx.HTTPError as error:
             raise Unknown(str(error)) from error
 
+    def answered(self, method: str, path: str, **params: Any) -> tuple[int, Any]:
+        """The first answer but 503, which says that nothing was done and asks to try again, as on a busy machine."""
+        deadline = time.monotonic() + AGAIN_S
+        while (found := self.signed(method, path, **params))[0] == 503 and time.monotonic() < deadline:
+            time.sleep(PAUSE_S)
+        return found
+
     def ok(self, method: str, path: str, **params: Any) -> Any:
         """Body of a signed request that must succeed."""
-        status, body = self.signed(method, path, **params)
+        status, body = self.answered(method, path, **params)
         assert status == 200, (method, path, params, status, body)
         return body
 

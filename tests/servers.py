@@ -72,7 +72,7 @@ def living_processes(data_dir: Path) -> list[str]:
     return found
 
 
-def wait_until_none_lives(data_dir: Path, *, timeout_s: float = 10.0) -> list[str]:
+def wait_until_none_lives(data_dir: Path, *, timeout_s: float = 60.0) -> list[str]:
     """What is still there after at most `timeout_s`; empty is good."""
     deadline = time.monotonic() + timeout_s
     while (left := living_processes(data_dir)) and time.monotonic() < deadline:

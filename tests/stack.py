@@ -192,7 +192,7 @@ class Stack:
         before = self.processes()[name]
         os.kill(self.pid(name), number)
         if number == signal.SIGKILL:
-            self._wait_for(name, lambda now: now["restarts"] > before["restarts"], 10.0)
+            self._wait_for(name, lambda now: now["restarts"] > before["restarts"], 60.0)
 
     def stop_process(self, name: str) -> None:
         """An orderly stop of one process, as an operator does it; it stays down until `start_process`."""

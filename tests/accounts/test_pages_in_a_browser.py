@@ -59,7 +59,7 @@ def visit(live_server: Any) -> Iterator[Visit]:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=path, headless=True, args=CHROMIUM_ARGUMENTS)
             page = browser.new_context(**({"viewport": DESKTOP, "color_scheme": "dark"} | options)).new_page()
-            page.set_default_timeout(10_000)
+            page.set_default_timeout(40_000)
             watch = Watch(page)
             result = steps(page, live_server.url)
             browser.close()

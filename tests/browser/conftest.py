@@ -26,7 +26,7 @@ PHONE = {"width": 390, "height": 844}
 OpenPage = Callable[..., Page]
 
 # Longer than any period at which the page refreshes something by itself.
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=40_000)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def open_page(browser: Browser, complaints: list[str]) -> Iterator[OpenPage]:
     def open_(url: str, **options: object) -> Page:
         context = browser.new_context(**({"viewport": DESKTOP, "color_scheme": "dark"} | options))
         contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(40_000)
         page = context.new_page()
         page.on("console", take)
         page.on("pageerror", lambda error: complaints.append(f"script error: {error}"))

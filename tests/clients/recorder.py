@@ -3,11 +3,15 @@
 It listens on a port of its own, speaks HTTP and WebSocket in its own thread, changes nothing (raw path, query, body,
 statuses, close codes and pings go through) and keeps, for each client that announced itself by `watch`, the calls that
 were answered and everything that fitted no table.
+
+On one thing it insists, as a patient user would: what is answered with 503 (nothing was done, try again; where
+settlement is half a second behind on a busy machine) it asks again for some seconds.
 """
 
 import asyncio
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +33,9 @@ WS_ONLY: Final = HOP_BY_HOP | {
     "sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions", "sec-websocket-protocol",
 }  # fmt: skip
 FAULTS_SHOWN: Final = 5
+# Shorter than the five seconds for which a signature is good by default.
+AGAIN_S: Final = 4.0
+PAUSE_S: Final = 0.1
 
 
 @dataclass(slots=True)
@@ -103,15 +110,20 @@ class Recorder:
             return await self._socket(request)
         record, body = self._record, await request.read()
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
-        async with self._session.request(
-            request.method,
-            URL(self._exchange_url + request.raw_path, encoded=True),
-            headers=headers,
-            data=body or None,
-            allow_redirects=False,
-            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-        ) as answer:
-            content = await answer.read()
+        deadline_s = time.monotonic() + AGAIN_S
+        while True:
+            async with self._session.request(
+                request.method,
+                URL(self._exchange_url + request.raw_path, encoded=True),
+                headers=headers,
+                data=body or None,
+                allow_redirects=False,
+                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+            ) as answer:
+                content = await answer.read()
+            if answer.status != 503 or time.monotonic() > deadline_s:
+                break
+            await asyncio.sleep(PAUSE_S)
         self._check_rest(record, f"{request.method} {request.path}", answer.status, answer.content_type, content)
         passed = [(name, value) for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP]
         response = web.Response(status=answer.status, body=content)
@@ -144,18 +156,26 @@ class Recorder:
         await client.prepare(request)
         check = _ApiFrames(self._record) if request.path.startswith("/ws-api/") else _StreamFrames(self._record)
         tasks = [
-            asyncio.create_task(_pump(client, upstream, check.sent)),
-            asyncio.create_task(_pump(upstream, client, check.received)),
+            asyncio.create_task(_pump(client, upstream, check.sent, _never)),
+            asyncio.create_task(_pump(upstream, client, check.received, check.to_ask_again)),
         ]
         await asyncio.wait(tasks)
         return client
 
 
-async def _pump(source: Any, target: Any, seen: Any) -> None:
+def _never(text: str) -> None:
+    """Nothing goes back to where it came from."""
+
+
+async def _pump(source: Any, target: Any, seen: Any, to_ask_again: Any) -> None:
     """Everything from one side to the other until it closes; then the other is closed with the same code."""
     while True:
         message = await source.receive()
         if message.type == WSMsgType.TEXT:
+            if (request := to_ask_again(message.data)) is not None:
+                await asyncio.sleep(PAUSE_S)
+                await source.send_str(request)
+                continue
             seen(message.data)
             if not target.closed:
                 await target.send_str(message.data)
@@ -181,6 +201,9 @@ class _StreamFrames:
     def sent(self, text: str) -> None:
         """Control requests are the client's affair."""
 
+    def to_ask_again(self, text: str) -> str | None:
+        return None
+
     def received(self, text: str) -> None:
         value = json.loads(text)
         if isinstance(value, dict) and "id" in value and ("result" in value or "error" in value):
@@ -199,10 +222,22 @@ class _ApiFrames:
     def __init__(self, record: Record) -> None:
         self._record = record
         self._methods: dict[str, str] = {}
+        # Each request and until when it is asked again.
+        self._requests: dict[str, tuple[str, float]] = {}
 
     def sent(self, text: str) -> None:
         request = json.loads(text)
-        self._methods[json.dumps(request.get("id"))] = request.get("method", "")
+        name = json.dumps(request.get("id"))
+        self._methods[name] = request.get("method", "")
+        self._requests[name] = (text, time.monotonic() + AGAIN_S)
+
+    def to_ask_again(self, text: str) -> str | None:
+        """The request whose answer this is, where it is asked again."""
+        value = json.loads(text)
+        if value.get("status") != 503:
+            return None
+        request, until_s = self._requests.get(json.dumps(value.get("id")), ("", 0.0))
+        return request if time.monotonic() < until_s else None
 
     def received(self, text: str) -> None:
         value = json.loads(text)

@@ -13,7 +13,7 @@ from apps.streams.shards import last_order_id, order_ids_after
 from tests.dialect import Account, Dialect, demo_account
 from tests.stack import Stack
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(480)]
 
 SECOND = "matching,settlement,marketdata,outbox,gateway"
 PATIENCE_S = 60.0
@@ -81,7 +81,7 @@ def test_each_has_its_own_markets_balances_and_ids(venues: dict[str, Venue]) -> 
         assert [fill["tradeId"] for fill in taken["fills"]] == [1]
     assert {row["symbol"] for row in drill.maker.public("/api/v3/exchangeInfo")["symbols"]} == {"LTCUSDC"}
     assert "LTCUSDC" not in {row["symbol"] for row in spot.maker.public("/api/v3/exchangeInfo")["symbols"]}
-    assert drill.maker.signed("GET", "/api/v3/openOrders", symbol="LTCUSDT") == (
+    assert drill.maker.answered("GET", "/api/v3/openOrders", symbol="LTCUSDT") == (
         400, {"code": -1121, "msg": "Invalid symbol."}
     )  # fmt: skip
     assert drill.taker.balances()["LTC"] == ("0.09990000", "0.00000000")
@@ -101,8 +101,8 @@ def test_reads_of_one_never_show_the_other(venues: dict[str, Venue]) -> None:
         history = venue.maker.ok("GET", "/api/v3/allOrders", symbol=venue.symbol, startTime=1_000_000)
         assert own in [row["orderId"] for row in history]
         asked = {"symbol": venue.symbol, "orderId": placed[other.shard]}
-        assert venue.maker.signed("GET", "/api/v3/order", **asked)[1]["code"] == -2013
-        assert venue.maker.signed("DELETE", "/api/v3/order", **asked)[1]["code"] == -2011
+        assert venue.maker.answered("GET", "/api/v3/order", **asked)[1]["code"] == -2013
+        assert venue.maker.answered("DELETE", "/api/v3/order", **asked)[1]["code"] == -2011
         venue.maker.ok("DELETE", "/api/v3/openOrders", symbol=venue.symbol)
 
 

@@ -21,7 +21,8 @@ from tests.clients.fields.tables import ERROR, LIMIT_ERROR, REPLACE_ERROR, REST
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 LIMIT = {"symbol": "BTCUSDT", "type": "LIMIT", "timeInForce": "GTC"}
 
-READ_AGAIN_S = 20.0
+AGAIN_S = 40.0
+PAUSE_S = 0.1
 # The gateway speaks plain HTTP here; without this each client reads the machine's certificates.
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
@@ -62,7 +63,7 @@ class Client:
     ) -> None:
         if self.account is not None and self.tidy:
             for order in self.ok("GET", "/api/v3/openOrders"):
-                self.signed("DELETE", "/api/v3/order", symbol=order["symbol"], orderId=order["orderId"])
+                self.answered("DELETE", "/api/v3/order", symbol=order["symbol"], orderId=order["orderId"])
         self.http.close()
 
     @property
@@ -86,12 +87,16 @@ class Client:
     def signed(self, method: str, path: str, **params: Any) -> httpx.Response:
         return self.raw(method, f"{path}?{self.query(**params)}")
 
+    def answered(self, method: str, path: str, **params: Any) -> httpx.Response:
+        """The first answer but 503, which says that nothing was done and asks to try again, as on a busy machine."""
+        deadline = time.monotonic() + AGAIN_S
+        while (answer := self.signed(method, path, **params)).status_code == 503 and time.monotonic() < deadline:
+            time.sleep(PAUSE_S)
+        return answer
+
     def ok(self, method: str, path: str, **params: Any) -> Any:
-        """What a client does that means it: a private read that settlement kept waiting (503) is asked again."""
-        deadline = time.monotonic() + READ_AGAIN_S
-        answer = self.signed(method, path, **params)
-        while method == "GET" and answer.status_code == 503 and time.monotonic() < deadline:
-            answer = self.signed(method, path, **params)
+        """What a client does that means it."""
+        answer = self.answered(method, path, **params)
         assert answer.status_code == 200, (method, path, params, answer.status_code, answer.text)
         return answer.json()
 
@@ -100,7 +105,7 @@ class Client:
 
     def refused(self, method: str, path: str, **params: Any) -> tuple[int, int, str]:
         """(HTTP status, code, text) of a refusal."""
-        answer = self.signed(method, path, **params)
+        answer = self.answered(method, path, **params)
         body = answer.json()
         assert set(body) == {"code", "msg"}, body
         return answer.status_code, body["code"], body["msg"]

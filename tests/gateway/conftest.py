@@ -17,6 +17,7 @@ from tests.gateway.exchange import Exchange
 
 DATABASE: Final = "gateway_tests"
 TEMPLATE: Final = "gateway_template"
+PATIENCE_S: Final = 30
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +35,17 @@ def migrated(postgres: str, django_db_blocker: Any) -> str:
             connection.close()
             connection.settings_dict["NAME"] = name_before
     return TEMPLATE
+
+
+def be_patient(patch: pytest.MonkeyPatch) -> None:
+    """Widen the time limits that make a gateway refuse, or leave unanswered, what a busy machine only delays."""
+    for limit in (
+        "coremonitor.CORE_SILENT_MAX_S", "coremonitor.POLL_AGE_MAX_S",
+        "database.POOL_TIMEOUT_S", "database.QUERY_TIMEOUT_S", "pastevents.TIMEOUT_S", "userdata.LOAD_TIMEOUT_S",
+    ):  # fmt: skip
+        patch.setattr(f"apps.gateway.{limit}", PATIENCE_S)
+    # A test that waits for this one in vain waits as long as it was when the last order came in.
+    patch.setattr("apps.gateway.batcher.REPLY_TIMEOUT_S", 8)
 
 
 @pytest.fixture(scope="package")
@@ -58,11 +70,19 @@ def exchange(
         connection.settings_dict["NAME"] = DATABASE
         try:
             # A password for each of hundreds of accounts; how passwords are kept has tests in tests/accounts.
+            # A busy machine holds threads up for seconds, and no order is refused for that: what is about these limits
+            # sets them.
             with (
-                override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]),
-                Exchange(redis_core_url, redis_edge_url, tmp_path_factory.mktemp("snapshots")) as running,
+                override_settings(
+                    PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
+                    ENGINE_SILENT_MAX_S=PATIENCE_S,
+                    EVENTS_BEHIND_MAX_S=PATIENCE_S,
+                ),
+                pytest.MonkeyPatch.context() as patch,
             ):
-                yield running
+                be_patient(patch)
+                with Exchange(redis_core_url, redis_edge_url, tmp_path_factory.mktemp("snapshots")) as running:
+                    yield running
         finally:
             connection.close()
             connection.settings_dict["NAME"] = name_before

@@ -45,7 +45,8 @@ from apps.streams.kinds import Reason
 from tests.ports import free_port
 
 SHARD = "spot"
-LEASE_MS = 1_000
+# The engine's thread may be held up for a while; whoever wants it to have no lease pauses it.
+LEASE_MS = 60_000
 TRADER_FUNDS = {"BTC": "10", "ETH": "100", "USDT": "1000000"}
 TRADERS_AT_ONCE = 12
 
@@ -256,12 +257,14 @@ class Exchange:
 
     @contextlib.contextmanager
     def engine_paused(self, *, keep_lease: bool = False) -> Iterator[None]:
-        """The engine answers nothing until the block ends; it loses its lease after LEASE_MS unless it may keep it."""
+        """The engine answers nothing until the block ends, and has no lease meanwhile unless it may keep it."""
         self.engine.pause_asked.set()
         assert self.engine.paused.wait(30)
         try:
             if keep_lease:
-                self._bus().take_lease("test", ttl_ms=60_000)
+                self._bus().take_lease("test", ttl_ms=LEASE_MS)
+            else:
+                self._bus().release_lease("test")
             yield
         finally:
             self.engine.pause_asked.clear()

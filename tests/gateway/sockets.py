@@ -10,7 +10,13 @@ from typing import Any, Self
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from tests.gateway.client import AGAIN_S, PAUSE_S
+
 WAIT_S = 40.0
+
+
+def _nothing_done(answer: Any) -> bool:
+    return answer.get("error", {}).get("code") == -1001
 
 
 class Socket:
@@ -46,13 +52,26 @@ class Socket:
                 return message
 
     def control(self, method: str, *params: Any) -> Any:
-        """Answer of a stream control message."""
+        """Answer of a stream control message; one that says that nothing was done (-1001) is asked again."""
+        deadline = time.monotonic() + AGAIN_S
+        while _nothing_done(answer := self.control_once(method, *params)) and time.monotonic() < deadline:
+            # Five messages a second are all that a client may send.
+            time.sleep(0.5)
+        return answer
+
+    def control_once(self, method: str, *params: Any) -> Any:
         number = next(self._ids)
         self.send({"method": method, "params": list(params), "id": number})
         return self.until(lambda message: isinstance(message, dict) and message.get("id", "") == number)
 
     def ask(self, method: str, **params: Any) -> Any:
-        """Answer of a WebSocket API request."""
+        """Answer of a WebSocket API request; 503 says that nothing was done and asks to try again, as Client does."""
+        deadline = time.monotonic() + AGAIN_S
+        while (answer := self.ask_once(method, **params)).get("status") == 503 and time.monotonic() < deadline:
+            time.sleep(PAUSE_S)
+        return answer
+
+    def ask_once(self, method: str, **params: Any) -> Any:
         number = next(self._ids)
         self.send({"id": number, "method": method, "params": params})
         return self.until(lambda message: message.get("id") == number)

@@ -236,7 +236,7 @@ def test_postgres_away_ends_no_stream(
     wait_until(lambda: asked > 5)
     assert stream.control("LIST_SUBSCRIPTIONS")["result"] == [key]
     with Socket(f"{exchange.ws_url}/ws") as other:
-        assert other.control("SUBSCRIBE", key)["error"]["code"] == -1001
+        assert other.control_once("SUBSCRIBE", key)["error"]["code"] == -1001
     alice.limit("BUY", "40000", "0.1")
     stream.until(report)
 

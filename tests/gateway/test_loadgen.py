@@ -86,8 +86,12 @@ def test_refusals_are_counted_by_code(exchange: Exchange) -> None:
 
 
 @pytest.mark.parametrize("over", ["rest", "ws-api"])
-def test_a_stall_is_seen_by_every_request_that_it_delays(exchange: Exchange, alice: Client, over: str) -> None:
+def test_a_stall_is_seen_by_every_request_that_it_delays(
+    exchange: Exchange, alice: Client, over: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With one connection a client that waited for answers would have seen it once."""
+    # Orders get their answers however long the stall is on a busy machine.
+    monkeypatch.setattr("apps.gateway.batcher.REPLY_TIMEOUT_S", 50.0)
     found: list[Outcome] = []
     start_ns = time.monotonic_ns() + 500_000_000
     plan = plan_of(
@@ -96,7 +100,7 @@ def test_a_stall_is_seen_by_every_request_that_it_delays(exchange: Exchange, ali
     load = threading.Thread(target=lambda: found.append(run(plan)))
     with exchange.engine_paused(keep_lease=True):
         load.start()
-        time.sleep((start_ns + 1_500_000_000 - time.monotonic_ns()) / 1e9)
+        time.sleep(max(start_ns + 1_500_000_000 - time.monotonic_ns(), 0) / 1e9)
     load.join(60)
     [outcome] = found
     orders = outcome.kinds["orders"]
@@ -109,7 +113,7 @@ def test_requests_without_an_answer_end(exchange: Exchange, alice: Client) -> No
     for over in ("rest", "ws-api"):
         with exchange.engine_paused(keep_lease=True):
             outcome = run(
-                plan_of(exchange, orders_per_s=5, keys=(pair(alice),), over=over, timeout_ms=300, connections=1)
+                plan_of(exchange, orders_per_s=5, keys=(pair(alice),), over=over, timeout_ms=1_000, connections=1)
             )
         orders = outcome.kinds["orders"]
         shown(outcome)

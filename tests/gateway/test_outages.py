@@ -13,7 +13,6 @@ from django.conf import settings
 
 from apps.gateway import coremonitor
 from apps.gateway.core import CLIENT_NAME
-from apps.gateway.policy import REPLY_TIMEOUT_S
 from apps.ledger.services import credit
 from apps.markets.services.listing import create_asset
 from apps.streams.names import ShardKeys
@@ -43,7 +42,11 @@ def change(exchange: Exchange, target: Any, name: str, value: Any) -> Callable[[
     return lambda: exchange.gateway_thread.call(lambda: setattr(target, name, before))
 
 
-def test_stopped_engine_is_a_clear_503_at_once(exchange: Exchange, alice: Client, core: Any) -> None:
+def test_stopped_engine_is_a_clear_503_at_once(
+    exchange: Exchange, alice: Client, core: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whoever waited for an answer of the engine would wait far longer than any busy machine takes.
+    monkeypatch.setattr("apps.gateway.batcher.REPLY_TIMEOUT_S", 60.0)
     order = alice.limit("BUY", "40000", "0.1")
     appended = core.xlen(KEYS.commands)
     with exchange.engine_paused():
@@ -52,11 +55,11 @@ def test_stopped_engine_is_a_clear_503_at_once(exchange: Exchange, alice: Client
         for method, params in (("POST", GOOD), ("DELETE", {"symbol": "BTCUSDT", "orderId": order["orderId"]})):
             started_s = time.monotonic()
             answer = alice.signed(method, ORDER, **params)
-            assert time.monotonic() - started_s < REPLY_TIMEOUT_S / 2
+            assert time.monotonic() - started_s < 30
             assert (answer.status_code, answer.json(), answer.headers["retry-after"]) == (503, NOT_EXECUTED, "1")
         # What needs no engine works.
         assert alice.get("/api/v3/depth", symbol="BTCUSDT").status_code == 200
-        assert alice.signed("GET", "/api/v3/openOrders").status_code == 200
+        assert len(alice.ok("GET", "/api/v3/openOrders")) == 1
         assert core.xlen(KEYS.commands) == appended
     wait_until(lambda: alice.get("/sapi/v1/system/status").json()["status"] == 0)
     assert alice.ok("DELETE", ORDER, symbol="BTCUSDT", orderId=order["orderId"])["status"] == "CANCELED"
@@ -65,11 +68,10 @@ def test_stopped_engine_is_a_clear_503_at_once(exchange: Exchange, alice: Client
 def test_an_answer_that_does_not_come_is_unknown(exchange: Exchange, alice: Client, monkeypatch: Any) -> None:
     """Appended, but the engine does not answer in time: 504, and a repeat with the same id finds the order."""
     monkeypatch.setattr("apps.gateway.batcher.REPLY_TIMEOUT_S", 0.3)
-    with exchange.engine_paused():
+    with exchange.engine_paused(keep_lease=True):
         answer = alice.signed("POST", ORDER, **GOOD, newClientOrderId="maybe")
         assert (answer.status_code, answer.json()) == (504, UNKNOWN)
     monkeypatch.undo()
-    wait_until(lambda: alice.get("/sapi/v1/system/status").json()["status"] == 0)
     again = alice.ok("POST", ORDER, **GOOD, newClientOrderId="maybe")
     [only] = alice.ok("GET", "/api/v3/openOrders")
     assert only["orderId"] == again["orderId"]
@@ -93,17 +95,20 @@ def test_lost_connections_to_redis_core_come_back(exchange: Exchange, alice: Cli
     assert len(ours) == 3
     for number in ours:
         core.client_kill_filter(_id=number)
-    answers = []
-    deadline = time.monotonic() + 40
-    while time.monotonic() < deadline:
-        answer = alice.signed("POST", ORDER, **GOOD)
+    answers: list[int] = []
+
+    def taken() -> bool:
+        answer = alice.signed("POST", ORDER, **GOOD, newClientOrderId=f"try{len(answers)}")
         answers.append(answer.status_code)
-        if answer.status_code == 200:
-            break
-        assert answer.status_code in (503, 504), answer.text
-        time.sleep(0.05)
-    assert answers[-1] == 200
-    assert len(alice.ok("GET", "/api/v3/openOrders")) == 1 + answers.count(504)
+        assert answer.status_code in (200, 503, 504), answer.text
+        return answer.status_code == 200
+
+    wait_until(taken)
+    names = [order["clientOrderId"] for order in alice.ok("GET", "/api/v3/openOrders")]
+    # 504 leaves it open whether the order was made; 503 says that it was not.
+    unknown = {f"try{number}" for number, status in enumerate(answers) if status == 504}
+    assert set(names) - unknown == {f"try{len(answers) - 1}"}
+    assert len(names) == len(set(names))
 
 
 def test_reads_wait_for_settlement_and_say_so_when_it_hangs(exchange: Exchange, alice: Client) -> None:
@@ -116,7 +121,7 @@ def test_reads_wait_for_settlement_and_say_so_when_it_hangs(exchange: Exchange, 
         started_s = time.monotonic()
         answer = alice.signed("GET", ORDER, symbol="BTCUSDT", orderId=order["orderId"])
         assert (answer.status_code, answer.json()) == (503, NOT_EXECUTED)
-        assert 0.4 < time.monotonic() - started_s < 10
+        assert time.monotonic() - started_s > 0.4
         blocker.rollback()
     shown = wait_until(
         lambda: (a := alice.signed("GET", ORDER, symbol="BTCUSDT", orderId=order["orderId"])).status_code == 200 and a
@@ -138,13 +143,13 @@ def test_postgresql_away(exchange: Exchange, alice: Client, bob: Client) -> None
         change(exchange, gateway.credentials, "refresh", broken),
     ]
     try:
-        assert alice.signed("POST", ORDER, **GOOD).status_code == 200
+        assert alice.answered("POST", ORDER, **GOOD).status_code == 200
         answer = stranger.signed("GET", "/api/v3/account")
         assert (answer.status_code, answer.json()) == (503, NOT_EXECUTED)
         assert alice.signed("GET", "/api/v3/account").status_code == 503
         call(lambda: setattr(gateway.credentials, "_fresh_s", time.monotonic() - 61))
         assert alice.signed("POST", ORDER, **GOOD).json() == NOT_EXECUTED
-        assert alice.signed("DELETE", ORDER, symbol="BTCUSDT", orderId=order["orderId"]).status_code == 200
+        assert alice.answered("DELETE", ORDER, symbol="BTCUSDT", orderId=order["orderId"]).status_code == 200
     finally:
         for undo in restore:
             undo()
@@ -180,7 +185,9 @@ def test_a_repeat_that_cannot_be_read_is_unknown_and_not_refused(exchange: Excha
     with psycopg.connect(settings.DATABASE_DSN) as blocker:
         blocker.execute("LOCK TABLE orders_order IN SHARE MODE")
         alice.limit("BUY", "40000", "0.1", newClientOrderId="once")
-        again = alice.signed("POST", ORDER, **LIMIT, side="BUY", price="40000", quantity="0.1", newClientOrderId="once")
+        again = alice.answered(
+            "POST", ORDER, **LIMIT, side="BUY", price="40000", quantity="0.1", newClientOrderId="once"
+        )
         assert (again.status_code, again.json()["code"]) == (504, -1007)
         blocker.rollback()
     assert len(alice.ok("GET", "/api/v3/openOrders")) == 1

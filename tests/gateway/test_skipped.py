@@ -67,8 +67,8 @@ def test_skipped_commands_over_the_websocket_api(
     with open_socket(exchange) as socket:
         assert socket.ask("userDataStream.subscribe.signature", **signed(alice))["status"] == 200
         with exchange.commands_skipped(reason):
-            placed = socket.ask("order.place", **signed(alice, **order("ETHUSDT", price="2500")))
-            canceled = socket.ask("order.cancel", **signed(alice, symbol="ETHUSDT", orderId=resting))
+            placed = socket.ask_once("order.place", **signed(alice, **order("ETHUSDT", price="2500")))
+            canceled = socket.ask_once("order.cancel", **signed(alice, symbol="ETHUSDT", orderId=resting))
         assert (placed["status"], placed["error"]) == place
         assert (canceled["status"], canceled["error"]) == cancel
         alice.ok("DELETE", ORDER, symbol="ETHUSDT", orderId=resting)

@@ -98,10 +98,15 @@ def test_a_local_book_by_the_published_rules(exchange: Exchange, alice: Client, 
 def test_partial_books_equal_the_diffs_at_their_id(exchange: Exchange, alice: Client) -> None:
     with Socket(f"{exchange.ws_url}/stream?streams=ethusdt@depth5@100ms/ethusdt@depth@100ms") as stream:
         alice.limit("BUY", "2000.00", "1", symbol="ETHUSDT")
-        diff = stream.until(is_stream("ethusdt@depth@100ms"))["data"]
-        partial = stream.until(is_stream("ethusdt@depth5@100ms"))["data"]
+        # Before it may come what the test before this one left.
+        is_diff, is_partial = is_stream("ethusdt@depth@100ms"), is_stream("ethusdt@depth5@100ms")
+        placed = ["2000.00000000", "1.00000000"]
+        diff = stream.until(lambda message: is_diff(message) and placed in message["data"]["b"])["data"]
+        partial = stream.until(lambda message: is_partial(message) and message["data"]["lastUpdateId"] >= diff["u"])[
+            "data"
+        ]
         assert partial["lastUpdateId"] == diff["u"]
-        assert ["2000.00000000", "1.00000000"] in partial["bids"]
+        assert placed in partial["bids"]
 
 
 @pytest.mark.parametrize("path", ["/ws", "/ws/0", "/ws/anything", "/ws/btcusdt@nothing", "/stream", "/ws/x/y"])
@@ -188,7 +193,13 @@ def open_raw(exchange: Exchange, path: str) -> socket.socket:
         f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
     )
-    assert raw.recv(4096).startswith(b"HTTP/1.1 101")
+    # Not a byte more: what follows is the first frame.
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        byte = raw.recv(1)
+        assert byte, head
+        head += byte
+    assert head.startswith(b"HTTP/1.1 101")
     return raw
 
 
@@ -264,9 +275,18 @@ def test_without_pongs_the_connection_ends(exchange: Exchange, monkeypatch: pyte
     config, state = exchange.gateway_thread.server.config, exchange.gateway_thread.server.server_state
     monkeypatch.setattr(config, "ws_ping_interval", 0.2)
     monkeypatch.setattr(config, "ws_ping_timeout", 0.2)
+    hub = exchange.gateway.hub
+    subscribe, subscribed = hub.subscribe, []
+
+    def noted(topic: str, subscriber: Any) -> None:
+        subscribed.append(topic)
+        subscribe(topic, subscriber)
+
+    monkeypatch.setattr(hub, "subscribe", noted)
     wait_until(lambda: not state.connections)
     raw = open_raw(exchange, "/ws/silent@trade")
-    wait_until(lambda: "silent@trade" in exchange.gateway.hub._topics)
+    # It may be over before this thread looks.
+    wait_until(lambda: subscribed == ["silent@trade"])
     wait_until(lambda: "silent@trade" not in exchange.gateway.hub._topics)
     wait_until(lambda: not state.connections)
     raw.close()

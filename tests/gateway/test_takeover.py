@@ -4,10 +4,10 @@ The gateway's own parts without HTTP: pipe, batcher, tail and monitor, as `Order
 """
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,18 +30,29 @@ from apps.streams.events import OrderAccepted
 from apps.streams.kinds import CommandKind, OrderKind, Side, StpMode, TimeInForce
 from apps.streams.names import ShardKeys
 from apps.streams.records import FRAME_SIZE
+from tests.gateway.conftest import PATIENCE_S, be_patient
 from tests.gateway.exchange import SHARD
 from tests.gateway.test_core import eventually
 from tests.gateway.test_pressure import LIMITS
-from tests.matching.conftest import FakeAuthority, RunningWorker, collector_as_before, slow_machine
+from tests.matching.conftest import FakeAuthority, RunningWorker, collector_as_before, patient_lease, slow_machine
 from tests.matching.log import all_events, append_all
 from tests.matching.traffic import ACCOUNTS, MARKET_ID, opening
 from tests.matching.waiting import until
 from tests.streams.redis_server import RedisServer, running_redis
 
-__all__ = ["collector_as_before", "slow_machine"]
+__all__ = ["collector_as_before", "patient_lease", "slow_machine"]
 KEYS = ShardKeys(SHARD)
 Start = Callable[[str], RunningWorker]
+CALM = replace(LIMITS, engine_silent_s_max=PATIENCE_S, events_behind_s_max=PATIENCE_S)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No order is refused or given up because a busy machine is slow; what is about such a limit sets it."""
+    monkeypatch.setattr("apps.gateway.coremonitor.LEASE_GAP_MAX_S", PATIENCE_S)
+    monkeypatch.setattr("apps.gateway.core.PIPE_SILENT_MAX_S", PATIENCE_S)
+    be_patient(monkeypatch)
+    monkeypatch.setattr("apps.gateway.batcher.REPLY_TIMEOUT_S", PATIENCE_S)
 
 
 @pytest.fixture
@@ -92,12 +103,13 @@ class Trader:
     def __init__(self, url: str) -> None:
         self.pipe = CorePipe(url, scripts=(APPEND_COMMANDS,))
         self.tail = EventTail(url, KEYS)
-        self.monitor = CoreMonitor(self.pipe, self.tail, KEYS, LIMITS)
+        self.monitor = CoreMonitor(self.pipe, self.tail, KEYS, CALM)
         self.batcher = Batcher(self.pipe, self.tail, KEYS)
         self.listener = Listener()
         self.answered: list[str] = []
         self.failed: Counter[int] = Counter()
-        self.slowest_s = 0.0
+        # Client ids of orders without an answer, oldest first.
+        self.under_way: dict[str, None] = {}
         self._numbers = iter(range(10**6))
 
     @asynccontextmanager
@@ -112,7 +124,7 @@ class Trader:
 
     async def place(self) -> None:
         client_id = f"c{next(self._numbers)}"
-        began_s = time.monotonic()
+        self.under_way[client_id] = None
         try:
             self.monitor.check_new_order()
             events = await self.batcher.send(
@@ -128,7 +140,8 @@ class Trader:
             [accepted] = [event for event in map(decode_event, events) if isinstance(event, OrderAccepted)]
             assert accepted.client_id == client_id
             self.answered.append(client_id)
-        self.slowest_s = max(self.slowest_s, time.monotonic() - began_s)
+        finally:
+            del self.under_way[client_id]
 
     async def trade(self, over: asyncio.Event) -> None:
         """One client after the other's pace: an order every few milliseconds until `over`."""
@@ -141,12 +154,16 @@ class Trader:
         over = asyncio.Event()
         clients = [asyncio.create_task(self.trade(over)) for _ in range(4)]
         try:
-            await asyncio.sleep(0.3)
+            await self._more_answers()
             await asyncio.to_thread(doing)
-            await asyncio.sleep(0.5)
+            await self._more_answers()
         finally:
             over.set()
             await asyncio.gather(*clients)
+
+    async def _more_answers(self) -> None:
+        enough = len(self.answered) + 30
+        await eventually(lambda: len(self.answered) >= enough)
 
 
 def check_history(bus: RedisBus, trader: Trader) -> None:
@@ -233,7 +250,7 @@ def test_a_takeover_and_a_lost_connection_of_the_tail_lose_nothing(
 
 
 def test_orders_wait_out_a_short_gap_and_are_refused_in_a_long_one(
-    server: RedisServer, bus: RedisBus, start: Start
+    server: RedisServer, bus: RedisBus, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = opened(bus, start)
 
@@ -244,6 +261,9 @@ def test_orders_wait_out_a_short_gap_and_are_refused_in_a_long_one(
             await eventually(lambda: not trader.monitor.lease)
             assert trader.monitor.alive()
             waiting = asyncio.create_task(trader.place())
+            # It has been let in, and nothing that comes later will be.
+            await asyncio.sleep(0)
+            monkeypatch.setattr("apps.gateway.coremonitor.LEASE_GAP_MAX_S", 0.1)
             await eventually(lambda: not trader.monitor.alive())
             assert not waiting.done()
             await trader.place()
@@ -265,7 +285,7 @@ def test_a_frozen_redis_core_ends_every_request_and_nothing_is_sent_twice(
     server: RedisServer, bus: RedisBus, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """fault-F10. What was sent just before has an unknown outcome, what comes later is refused at once, and trading
-    goes on by itself. The limits are shortened, so that a freeze of five seconds is well beyond all of them.
+    goes on by itself. The freeze lasts until all of that is over, so nothing of it is owed to its end.
     """
     monkeypatch.setattr("apps.streams.bus.link.ANSWER_TIMEOUT_S", 2.0)
     monkeypatch.setattr("apps.gateway.core.PIPE_SILENT_MAX_S", 1.6)
@@ -275,20 +295,19 @@ def test_a_frozen_redis_core_ends_every_request_and_nothing_is_sent_twice(
     monkeypatch.setattr("apps.gateway.coremonitor.CORE_SILENT_MAX_S", 1.0)
     opened(bus, start)
 
-    def freeze() -> None:
-        with server.frozen():
-            time.sleep(5.0)
-
     async def run() -> Trader:
         trader = Trader(server.url)
+
+        def freeze() -> None:
+            with server.frozen():
+                met = set(trader.under_way)
+                until(lambda: not met & set(trader.under_way), what="an answer to every request that the freeze met")
+                until(lambda: trader.failed[504] > 0, what="unknown outcomes")
+                refused = trader.failed[503]
+                until(lambda: trader.failed[503] >= refused + 4, what="refusals at once")
+
         async with trader.running():
             await trader.trade_while(freeze)
-            assert trader.slowest_s < 5.0, "a request outlived the watchdog"
-            answered, deadline_s = len(trader.answered), time.monotonic() + 40
-            while len(trader.answered) == answered:
-                assert time.monotonic() < deadline_s, trader.failed
-                await trader.place()
-                await asyncio.sleep(0.01)
         return trader
 
     trader = asyncio.run(run())

@@ -54,7 +54,7 @@ class Book:
         return max(bids) >= min(asks)
 
 
-def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = 60.0) -> None:
+def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = 100.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, f"{what}: not within {timeout_s:.0f} s"
@@ -64,7 +64,7 @@ def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = 60.0) 
 def get(stack: Stack, path: str, **params: str | int) -> object:
     """The parsed answer, or None while the gateway is away."""
     try:
-        answer = httpx.get(f"{stack.base_url}/api/v3/{path}", params=params, timeout=20)
+        answer = httpx.get(f"{stack.base_url}/api/v3/{path}", params=params, timeout=40)
     except httpx.TransportError:
         return None
     return answer.json() if answer.status_code == 200 else None
@@ -105,16 +105,16 @@ def test_every_market_lives(stack: Stack) -> None:
 def test_a_local_book_stays_right_while_market_data_is_killed(stack: Stack, stream: str) -> None:
     """The rules of clients.md section 5, as python-binance and ccxt follow them: a gap fails."""
     with connect(f"{stack.ws_url}/ws/{stream}", open_timeout=40, proxy=None) as socket:
-        events = [json.loads(socket.recv(timeout=20))]
+        events = [json.loads(socket.recv(timeout=60))]
         snapshot = get(stack, "depth", symbol="BTCUSDT", limit=5000)
         assert isinstance(snapshot, dict)
         book = Book(snapshot)
         stack.kill("marketdata")
         killed_at = len(events)
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 100
         while len(events) < killed_at + 8 or events[-1]["u"] <= snapshot["lastUpdateId"]:
             assert time.monotonic() < deadline, f"{len(events)} events only"
-            events.append(json.loads(socket.recv(timeout=20)))
+            events.append(json.loads(socket.recv(timeout=60)))
     for event in events:
         book.take(event)
     stack.wait_ready("marketdata")
@@ -132,7 +132,7 @@ def test_the_market_comes_back_after_a_crash(stack: Stack, victim: str) -> None:
 
 def test_halting_from_the_command_line(stack: Stack) -> None:
     assert "LTCUSDT: Halted since event" in stack.manage("market", "LTCUSDT", "halt", "--reason", "test")
-    wait_for(lambda: _status(stack) == "HALT", "exchangeInfo shows the halt", 10)
+    wait_for(lambda: _status(stack) == "HALT", "exchangeInfo shows the halt")
     assert "LTCUSDT: Open since event" in stack.manage("market", "LTCUSDT", "open", "--reason", "test is over")
     opened_ms = time.time_ns() // 1_000_000
     wait_for(lambda: is_live(stack, "LTCUSDT", opened_ms), "LTCUSDT trades again")

@@ -89,6 +89,20 @@ def slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def patient_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that a busy machine holds up for seconds loses no lease; a test that needs a short one says so."""
+    monkeypatch.setattr("apps.matching.lease.LEASE_TTL_MS", 20_000)
+    monkeypatch.setattr("apps.matching.lease.LEASE_STOP_S", 19.0)
+
+
+@pytest.fixture
+def usual_lease(patient_lease: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For workers that are to lose their lease by themselves."""
+    monkeypatch.setattr("apps.matching.lease.LEASE_TTL_MS", policy.LEASE_TTL_MS)
+    monkeypatch.setattr("apps.matching.lease.LEASE_STOP_S", policy.LEASE_STOP_S)
+
+
+@pytest.fixture(autouse=True)
 def quick_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker without work looks for the end of its test more often than a trading one looks for SIGTERM."""
     monkeypatch.setattr(policy, "READ_BLOCK_MS", 50)

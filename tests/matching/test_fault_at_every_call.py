@@ -119,7 +119,8 @@ for _name in READS | WRITES:
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(usual_lease: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is killed leaves its lease to run out."""
     monkeypatch.setattr(policy, "BACK_OFF_FIRST_S", 0.01)
     monkeypatch.setattr(policy, "BACK_OFF_LAST_S", 0.02)
     monkeypatch.setattr(policy, "YIELD_S", 0.1)

@@ -51,6 +51,7 @@ class Rig:
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
     sent: dict[EntryId, int] = field(default_factory=dict)
     unknown: int = 0
+    sender: threading.Thread | None = None
 
     def open_exchange(self) -> None:
         """Markets and money; and a reader that needs all commands, so that the whole log can be judged at the end."""
@@ -155,18 +156,20 @@ def sending(rig: Rig) -> Iterator[threading.Event]:
     """A client that sends until the test sets the event."""
     rig.open_exchange()
     stop = threading.Event()
-    thread = threading.Thread(target=rig.send, args=(stop, 99))
-    thread.start()
+    rig.sender = threading.Thread(target=rig.send, args=(stop, 99))
+    rig.sender.start()
     yield stop
     stop.set()
-    thread.join(60)
+    rig.sender.join(60)
 
 
 def finish(rig: Rig, sending: threading.Event, worker: subprocess.Popen[bytes]) -> None:
     """Stop the client, let the worker finish all of it, stop the worker cleanly, judge the history."""
     sending.set()
+    if rig.sender is not None:
+        rig.sender.join(60)
+        assert not rig.sender.is_alive()
     bus = rig.bus()
-    time.sleep(0.05)
     until(lambda: bus.head().cmd >= max(rig.sent), what="the last answer")
     bus.close()
     worker.send_signal(signal.SIGTERM)
@@ -284,7 +287,8 @@ def test_a_short_silence_of_redis_core_costs_no_epoch(cut_rig: Rig, own_redis: O
         cut_rig.wait_for_answers(100)
         assert own_redis.process is not None
         os.kill(own_redis.process.pid, signal.SIGSTOP)
-        time.sleep(2)
+        # Longer than a lease, and far shorter than an answer is waited for.
+        time.sleep(1.7)
         os.kill(own_redis.process.pid, signal.SIGCONT)
         cut_rig.wait_for_answers(200)
     finally:

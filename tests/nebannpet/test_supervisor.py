@@ -119,7 +119,7 @@ def test_stop_during_the_start(tmp_path: Path) -> None:
     os.kill(stack.supervisor_pid, signal.SIGTERM)
     starting.join()
     stack.stop_processes()
-    assert wait_until_none_lives(tmp_path, timeout_s=10) == []
+    assert wait_until_none_lives(tmp_path) == []
 
 
 def _start_ignoring_the_end(stack: Stack) -> None:

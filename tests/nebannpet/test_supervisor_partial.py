@@ -26,7 +26,7 @@ class Prepared:
         self._monkeypatch = monkeypatch
         self._directory = directory
         self.shown = io.StringIO()
-        monkeypatch.setattr(module, "READY_TIMEOUT_S", 1.0)
+        monkeypatch.setattr(module, "READY_TIMEOUT_S", 5.0)
 
     def supervisor(self, *, servers: dict[str, str], application: dict[str, str], dsn: str) -> Supervisor:
         self._monkeypatch.setenv("DATABASE_URL", "set, so that no PostgreSQL is started")
@@ -61,7 +61,7 @@ class Prepared:
         ]
 
     async def says(self, text: str) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while text not in self.shown.getvalue():  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
@@ -76,19 +76,19 @@ async def test_process_that_never_starts_leaves_the_others_running(prepared: Pre
         servers={"redis-core": WORKS}, application={"matching": FAILS, "site": WORKS}, dsn=postgres
     )
     running = asyncio.create_task(supervisor.run())
-    await prepared.says("not ready after 1 s: matching. Their logs:")
+    await prepared.says("not ready after 5 s: matching. Their logs:")
     await prepared.says("The others run: http://localhost:1")
     await prepared.says("broken")
     assert not running.done()
     signal.raise_signal(signal.SIGTERM)
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, 60)
     await prepared.says("stopped after")
 
 
 async def test_server_that_never_starts_stops_everything(prepared: Prepared, postgres: str) -> None:
     supervisor = prepared.supervisor(servers={"redis-core": FAILS}, application={"site": WORKS}, dsn=postgres)
-    with pytest.raises(StartError, match="not ready after 1 s: redis-core"):
-        await asyncio.wait_for(supervisor.run(), 20)
+    with pytest.raises(StartError, match="not ready after 5 s: redis-core"):
+        await asyncio.wait_for(supervisor.run(), 60)
     assert "starting processes" not in prepared.shown.getvalue()
 
 
@@ -100,7 +100,7 @@ async def test_database_that_does_not_answer_stops_everything(
         servers={}, application={"site": WORKS}, dsn=f"host={tmp_path} dbname=nobody connect_timeout=1"
     )
     with pytest.raises(StartError, match="DATABASE_URL does not answer"):
-        await asyncio.wait_for(supervisor.run(), 20)
+        await asyncio.wait_for(supervisor.run(), 60)
     assert "starting processes" not in prepared.shown.getvalue()
 
 
@@ -113,7 +113,7 @@ async def test_second_shard_without_the_first_says_what_to_start(
     )
     del supervisor._preparation._environment["DATABASE_URL"]
     with pytest.raises(StartError, match="first shard's supervisor keeps, are down; start that first"):
-        await asyncio.wait_for(supervisor.run(), 20)
+        await asyncio.wait_for(supervisor.run(), 60)
     assert "starting processes" not in prepared.shown.getvalue()
 
 
@@ -125,4 +125,4 @@ async def test_demo_logins_that_cannot_be_made_stop_nothing(prepared: Prepared, 
     await prepared.says("Ctrl-C stops everything")
     assert not running.done()
     signal.raise_signal(signal.SIGINT)
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, 60)

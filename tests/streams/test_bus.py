@@ -194,8 +194,8 @@ def test_one_holder_has_the_lease_until_it_ends(bus: Bus) -> None:
     assert bus.lease_holder() is None
     assert bus.take_lease("a", ttl_ms=60_000)
     assert not bus.take_lease("b", ttl_ms=60_000)
-    assert bus.take_lease("a", ttl_ms=800)
-    assert bus.lease_holder() == "a"
+    # Once more for a machine that was busy for so long.
+    until(lambda: bus.take_lease("a", ttl_ms=800) and bus.lease_holder() == "a")
     until(lambda: bus.lease_holder() is None)
     assert bus.take_lease("b", ttl_ms=60_000)
     bus.release_lease("a")
@@ -289,6 +289,11 @@ def test_the_free_disk_is_reported_and_forgotten(bus: Bus) -> None:
     assert bus.disk_free() is None
     bus.report_disk(5 * 10**12, ttl_ms=60_000)
     assert bus.disk_free() == 5 * 10**12
-    bus.report_disk(0, ttl_ms=800)
-    assert bus.disk_free() == 0
+
+    def reported() -> bool:
+        bus.report_disk(0, ttl_ms=800)
+        return bus.disk_free() == 0
+
+    # Once more for a machine that was busy for so long.
+    until(reported)
     until(lambda: bus.disk_free() is None)

@@ -22,6 +22,10 @@ from apps.gateway.loadgen.transport import MS_NS, UNANSWERED, UNSENT, Done, Tran
 from apps.gateway.loadgen.wsapi import WsPools
 
 OK: Final = 200
+UNAVAILABLE: Final = 503
+# After a run the exchange may be behind for a while; then its orders are asked for again.
+AGAIN_S: Final = 30.0
+PAUSE_S: Final = 0.5
 # Requests that are due at once are sent so many at a time, so that answers are read in between.
 BURST: Final = 16
 OPEN: Final = frozenset({"NEW", "PARTIALLY_FILLED"})
@@ -188,6 +192,12 @@ def tidy(client: httpx.Client, plan: Plan, signers: list[Signer], prefix: str) -
 
 
 def _signed(client: httpx.Client, signer: Signer, method: str, path: str, **params: str) -> httpx.Response:
+    """The answer. One that says that nothing was done (503), as while settlement catches up, is asked again."""
     text = "&".join(f"{name}={value}" for name, value in params.items())
-    query = signer.query(f"{text}&recvWindow={RECV_WINDOW_MS}&timestamp={time.time_ns() // MS_NS}")
-    return client.request(method, f"{path}?{query}", headers={"X-MBX-APIKEY": signer.key})
+    deadline_s = time.monotonic() + AGAIN_S
+    while True:
+        query = signer.query(f"{text}&recvWindow={RECV_WINDOW_MS}&timestamp={time.time_ns() // MS_NS}")
+        answer = client.request(method, f"{path}?{query}", headers={"X-MBX-APIKEY": signer.key})
+        if answer.status_code != UNAVAILABLE or time.monotonic() > deadline_s:
+            return answer
+        time.sleep(PAUSE_S)

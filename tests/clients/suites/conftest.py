@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from decimal import ROUND_DOWN, Decimal
 from typing import Any, TypeVar
+from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
@@ -19,7 +20,7 @@ import pytest
 
 SYMBOL = "BTCUSDT"
 TICK = Decimal("0.01")
-WAIT_S = 30.0
+WAIT_S = 60.0
 T = TypeVar("T")
 
 
@@ -35,6 +36,17 @@ class Other:
             return json.load(answer)
 
     def order(self, side: str, quantity: str, price: str, time_in_force: str = "GTC") -> Any:
+        deadline = time.monotonic() + WAIT_S
+        while True:
+            try:
+                return self._order(side, quantity, price, time_in_force)
+            except HTTPError as refused:
+                # Nothing was done, try again.
+                if refused.code != 503 or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)
+
+    def _order(self, side: str, quantity: str, price: str, time_in_force: str) -> Any:
         text = urlencode(
             {
                 "symbol": SYMBOL, "side": side, "type": "LIMIT", "timeInForce": time_in_force, "quantity": quantity,
