@@ -45,7 +45,7 @@ P50_TARGET_MS = 5.0
 P99_TARGET_MS = 10.0
 # Clients need this long from their start to their first request.
 LEAD_S = 2.0
-MEASURED = ("gateway", "site", "matching", "settlement", "marketdata", "redis-core", "postgres")
+MEASURED = ("gateway", "site", "matching", "settlement", "marketdata", "redis-core", "redis-edge", "postgres")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +186,11 @@ def _measure(stack: Stack, accounts: list[Account], *, seconds: float, seed: int
     }
     pages = _client("page_client", str(stack.port), str(start_s), str(seconds))
     orders = _client("order_client")
-    before = {name: _cpu_s(stack.pid(name)) for name in MEASURED}
+    before = {name: cpu_of_tree_s(stack.pid(name)) for name in MEASURED}
     try:
         with fsyncs_beside(stack.data_dir) as fsync_s:
             outcome = json.loads(orders.communicate(json.dumps(plan))[0])
-        cpu_s = {name: _cpu_s(stack.pid(name)) - before[name] for name in MEASURED}
+        cpu_s = {name: cpu_of_tree_s(stack.pid(name)) - before[name] for name in MEASURED}
         read = json.loads(pages.communicate()[0])
     finally:
         for client in (pages, orders):
@@ -206,7 +206,7 @@ def _client(module: str, *arguments: str) -> "subprocess.Popen[str]":
     )  # fmt: skip
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_of_tree_s(pid: int) -> float:
     """User and system time of a process and its living children (PostgreSQL's backends)."""
     process = psutil.Process(pid)
     times = [each.cpu_times() for each in (process, *process.children(recursive=True))]

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apps.gateway.limits.counting import Usage
+from apps.gateway.limits.tiers import PRODUCTION, order_rows, weight_row
 from apps.gateway.streams import control
 from apps.gateway.streams.control import ControlError
 from apps.gateway.wsapi import frames
@@ -135,3 +137,12 @@ def test_control_ids_keep_their_type() -> None:
     for request_id in (1, "1", None, -5):
         text = json.dumps({"method": "LIST_SUBSCRIPTIONS", "id": request_id})
         assert control.parse(text).request_id == request_id
+
+
+def test_rate_limits_of_an_answer_are_the_tier_s_rows_with_what_is_used() -> None:
+    usage = Usage(verdict=0, until_ms=0, weight=7, requests=9, orders_10_s=2, orders_day=3)
+    rows = [*order_rows(PRODUCTION, (2, 3)), weight_row(PRODUCTION, 7)]
+    text = frames.rate_limits(PRODUCTION, usage, shows_orders=True)
+    assert json.loads(f'{{"x":0{text}}}')["rateLimits"] == rows
+    text = frames.rate_limits(PRODUCTION, usage, shows_orders=False)
+    assert json.loads(f'{{"x":0{text}}}')["rateLimits"] == rows[2:]

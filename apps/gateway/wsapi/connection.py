@@ -20,8 +20,7 @@ from apps.gateway.errors import ApiError
 from apps.gateway.http import address_of
 from apps.gateway.keys import Credential, Revocable
 from apps.gateway.limits.admission import check
-from apps.gateway.limits.tiers import order_rows, weight_row
-from apps.gateway.metrics import CUT_OFF, SOCKETS, WS_REQUESTS
+from apps.gateway.metrics import CUT_OFF, SOCKETS, ws_requests
 from apps.gateway.params import Flag
 from apps.gateway.policy import LOGONS_FAILED_MAX, WSAPI_GARBAGE_MAX, WSAPI_IN_FLIGHT_MAX, WSAPI_REQUESTS_PER_S
 from apps.gateway.registry import Call, Endpoint, Security
@@ -132,8 +131,7 @@ class WsApiConnection(Revocable):
             usage = await self.gateway.limits.admit(self.address, weight, credential=credential, orders=orders)
             tier = self.gateway.limits.tier(credential)
             if shows:
-                counts = order_rows(tier, (usage.orders_10_s, usage.orders_day)) if orders else []
-                limits = frames.rate_limits([*counts, weight_row(tier, usage.weight)])
+                limits = frames.rate_limits(tier, usage, shows_orders=bool(orders))
             check(usage, tier, call, is_wallet=False, at_ms=received_us // 1000)
             if refused is not None:
                 raise refused
@@ -156,7 +154,7 @@ class WsApiConnection(Revocable):
             failure = errors.unknown_outcome() if trading else errors.unknown_error()
             status, text = failure.status, frames.refusal(request.id, failure, limits)
         known = endpoint is not None or request.method in SESSION_METHODS
-        WS_REQUESTS.labels(request.method if known else "unknown", str(status)).inc()
+        ws_requests(request.method if known else "unknown", status).inc()
         if trading:
             reach("gateway.reply.before")
         self.socket.push(text)

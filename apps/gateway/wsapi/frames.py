@@ -6,6 +6,7 @@ A repeated key, nesting, or a value of a kind that no parameter has is refused. 
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -13,6 +14,8 @@ import msgspec
 
 from apps.gateway import errors, timeunit
 from apps.gateway.errors import ApiError
+from apps.gateway.limits.counting import Usage
+from apps.gateway.limits.tiers import Tier, order_rows, weight_row
 
 ID_LENGTH_MAX: Final = 36
 INTEGER_ID: Final = re.compile(r"-?(0|[1-9]\d{0,18})", re.ASCII)
@@ -132,9 +135,17 @@ def signed_messages(params: dict[str, str]) -> tuple[bytes, bytes]:
     return raw.encode("utf-8", "replace"), encoded.encode("ascii")
 
 
-def rate_limits(rows: list[dict[str, Any]]) -> str:
+def rate_limits(tier: Tier, usage: Usage, *, shows_orders: bool) -> str:
     """The field `rateLimits` of an answer."""
-    return f',"rateLimits":{encode(rows).decode()}'
+    weight, ten_seconds, day = _rows(tier)
+    orders = f"{ten_seconds}{usage.orders_10_s}}},{day}{usage.orders_day}}}," if shows_orders else ""
+    return f',"rateLimits":[{orders}{weight}{usage.weight}}}]'
+
+
+@lru_cache(maxsize=64)
+def _rows(tier: Tier) -> list[str]:
+    """Weight, orders of ten seconds and of a day, as JSON up to the count, which comes last."""
+    return [encode(row).decode()[:-1] + ',"count":' for row in (weight_row(tier), *order_rows(tier))]
 
 
 def answer(request_id: str, result: Any, limits: str) -> str:
