@@ -5,9 +5,13 @@ from typing import Final
 # A signed order is under 1 KB; everything larger is a mistake or an attack (threat-T22).
 REQUEST_BYTES_MAX: Final = 16 * 1024
 REQUEST_BODY_TIMEOUT_S: Final = 10.0
+# The connection itself ends a moment later, so that an API answer about it arrives. Longer bodies, which only the site
+# takes, have a second more for each so many bytes that came.
+BODY_GRACE_S: Final = 1.0
+BODY_BYTES_PER_S_MIN: Final = 16 * 1024
 # Address and headers together; browsers with many cookies stay below 16 KB.
 REQUEST_HEAD_BYTES_MAX: Final = 64 * 1024
-REQUEST_HEAD_TIMEOUT_S: Final = 20.0
+REQUEST_HEAD_TIMEOUT_S: Final = 5.0
 
 RECV_WINDOW_DEFAULT_MS: Final = 5_000
 RECV_WINDOW_MAX_MS: Final = 60_000

@@ -1,8 +1,8 @@
 """uvicorn's protocols with bounds against clients that send without end or do not read.
 
 HTTP: the head of a request (address and headers) is bounded in bytes and in time; uvicorn would keep all of it, for
-ever. A client that does not read its answer is cut off, because it holds one of the site's connections as long. One
-address may have so many connections only.
+ever. So is the time in which a body comes. A client that does not read its answer is cut off, because it holds one of
+the site's connections as long. One address may have so many connections only.
 
 WebSocket: `scope["extensions"]["nebannpet.port"]` takes finished frames, which many connections share, and says when
 the network takes more. No connection outlives its end by more than CLOSE_TIMEOUT_S, whether or not the client reads (a
@@ -24,9 +24,12 @@ from websockets.protocol import State
 from apps.gateway import errors
 from apps.gateway.metrics import CUT_OFF
 from apps.gateway.policy import (
+    BODY_BYTES_PER_S_MIN,
+    BODY_GRACE_S,
     CLOSE_TIMEOUT_S,
     PONG_BYTES_MAX,
     REFUSED_CONNECTION_S,
+    REQUEST_BODY_TIMEOUT_S,
     REQUEST_HEAD_BYTES_MAX,
     REQUEST_HEAD_TIMEOUT_S,
     SEND_TIMEOUT_S,
@@ -116,6 +119,10 @@ class GatewayHttpProtocol(HttpToolsProtocol):
     _in_head = True
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
+    # When the body began that is on its way, and how much of it came.
+    _body_since_s: float | None = None
+    _body_bytes = 0
+    _body_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
     # The address this connection is counted under; None once it is not counted (any more).
     _counted: str | None = None
@@ -134,11 +141,13 @@ class GatewayHttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._stop_body_timer()
         self._stop_write_timer()
         self._leave()
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
+        self._body_since_s = None
         self._stop_write_timer()
         self._leave()
         super().handle_websocket_upgrade()
@@ -153,9 +162,15 @@ class GatewayHttpProtocol(HttpToolsProtocol):
             self._refuse()
             return
         super().data_received(data)
-        if not self._in_head or self.transport.is_closing():
+        if self.transport.is_closing():
             return
-        if self._head_timer is None:
+        if self._body_since_s is not None:
+            # Most bodies came whole, and never get here.
+            if self._body_timer is None:
+                self._body_timer = self.loop.call_later(REQUEST_BODY_TIMEOUT_S + BODY_GRACE_S, self._check_body)
+        elif not self._in_head:
+            return
+        elif self._head_timer is None:
             # This chunk began it. Only what lies wholly within one head counts; the chunk itself is the bound.
             self._expect_head()
         else:
@@ -204,6 +219,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._stop_timer()
+        self._body_since_s, self._body_bytes = self.loop.time(), 0
         before = self.cycle
         # Before uvicorn starts the application, which sees them when it runs.
         extensions: Any = {GONE: self.transport.is_closing}
@@ -211,6 +227,35 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.cycle is not before:
             extensions[HTTP_PORT] = HttpPort(self, self.cycle)
+
+    # -- bodies -------------------------------------------------------------------------------------------------------
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._body_since_s = None
+        self._stop_body_timer()
+        super().on_message_complete()
+
+    def _check_body(self) -> None:
+        self._body_timer = None
+        if self._body_since_s is None:
+            return
+        allowed_s = REQUEST_BODY_TIMEOUT_S + BODY_GRACE_S + self._body_bytes / BODY_BYTES_PER_S_MIN
+        left_s = self._body_since_s + allowed_s - self.loop.time()
+        if self.flow.read_paused:
+            # The client waits for us.
+            left_s = max(left_s, BODY_GRACE_S)
+        if left_s > 0:
+            self._body_timer = self.loop.call_later(left_s, self._check_body)
+        else:
+            self._cut_off("slow body")
+
+    def _stop_body_timer(self) -> None:
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
 
     def _expect_head(self) -> None:
         self._head_bytes = 0

@@ -217,6 +217,43 @@ def test_a_body_that_does_not_come(exchange: Exchange, monkeypatch: pytest.Monke
         assert slow.recv(100).startswith(b"HTTP/1.1 408")
 
 
+def read_to_the_end(client: socket.socket) -> bytes:
+    got = b""
+    with contextlib.suppress(ConnectionResetError):
+        while part := client.recv(4096):
+            got += part
+    return got
+
+
+@pytest.mark.parametrize("path", ["/api/v3/order", "/accounts/login/"])
+def test_a_connection_whose_body_does_not_come_is_closed(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """Answered or not: otherwise the rest of the body could come for ever. For paths of the site too."""
+    monkeypatch.setattr("apps.gateway.http.REQUEST_BODY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("apps.gateway.protocol.REQUEST_BODY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("apps.gateway.protocol.BODY_GRACE_S", 0.2)
+    request = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nsymbol=".encode()
+    with socket.create_connection(("127.0.0.1", exchange.port), timeout=40) as slow:
+        slow.sendall(request)
+        if path.startswith("/api/"):
+            assert read_to_the_end(slow).startswith(b"HTTP/1.1 408")
+        else:
+            read_to_the_end(slow)
+
+
+def test_a_long_body_that_comes_steadily_has_its_time(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apps.gateway.protocol.REQUEST_BODY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("apps.gateway.protocol.BODY_GRACE_S", 0.01)
+    monkeypatch.setattr("apps.gateway.protocol.BODY_BYTES_PER_S_MIN", 10)
+    head = b"POST /api/v3/order HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    with socket.create_connection(("127.0.0.1", exchange.port), timeout=40) as steady:
+        steady.sendall(head + b"Content-Length: 1000\r\n\r\n" + b"a" * 999)
+        time.sleep(0.3)
+        steady.sendall(b"b")
+        assert steady.recv(4096).startswith(b"HTTP/1.1 401")
+
+
 def test_a_head_without_end_is_cut_off(exchange: Exchange) -> None:
     """It is kept in memory until it is whole, so it must not become large."""
     sent = 0
