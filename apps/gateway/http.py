@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("nebannpet.gateway.http")
 
+TOO_SLOW: Final = 408
 FORM: Final = b"application/x-www-form-urlencoded"
 JSON_HEADERS: Final = [
     (b"content-type", b"application/json;charset=UTF-8"),
@@ -98,6 +99,8 @@ async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) 
         status, payload = error.status, encode(timeunit.in_microseconds(shown) if in_microseconds else shown)
         if error.retry_after_s is not None:
             headers.append((b"retry-after", str(error.retry_after_s).encode()))
+        if status == TOO_SLOW and port is not None:
+            port.end_after_answer()
     except ClientGone:
         return
     except Exception:  # the top of a request: the client gets a documented answer, the log the reason

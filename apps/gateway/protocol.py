@@ -87,6 +87,10 @@ class HttpPort:
         """All of it; None while something of it is still to come."""
         return None if self._cycle.more_body else bytes(self._cycle.body)
 
+    def end_after_answer(self) -> None:
+        """The rest of this request is not waited for, so nothing can follow it on its connection."""
+        self._cycle.keep_alive = False
+
     def answer(self, head: bytes, body: bytes) -> bool:
         """Send the whole answer in one write: `head` is the status line and whole header lines. False where it has to
         go through ASGI, because the network takes nothing at the moment.

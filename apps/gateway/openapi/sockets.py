@@ -37,5 +37,6 @@ STREAMS: Final = (
     Stream("<symbol>@miniTicker", "a second, when something changed", "e E s c o h l v q"),
     Stream("!ticker@arr", "a second: a list of what changed", "e E s p P w x c Q b B a A o h l v q O C F L n"),
     Stream("!miniTicker@arr", "a second; also @1000ms, @3000ms", "e E s c o h l v q"),
+    Stream("<symbol>@bookChecksum", "with each message of @depth@100ms (ours)", "e E s u c"),
     Stream("<symbol>@marketState", "each change (ours)", "e E s state cause rule until resumesAt ..."),
 )
