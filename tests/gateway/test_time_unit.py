@@ -42,7 +42,9 @@ def test_every_time_of_an_answer(alice: Client, bob: Client) -> None:
 def test_public_times_and_the_header(public: Client, alice: Client, bob: Client) -> None:
     alice.limit("SELL", "50000.00", "0.1")
     trade_id = bob.market("BUY", quantity="0.1")["fills"][0]["tradeId"]
-    wait_until(lambda: public.get("/api/v3/trades", symbol="BTCUSDT", limit=1).json()[0]["id"] == trade_id)
+    wait_until(
+        lambda: [row["id"] for row in public.get("/api/v3/trades", symbol="BTCUSDT", limit=1).json()] == [trade_id]
+    )
     [milli] = public.get("/api/v3/trades", symbol="BTCUSDT", limit=1).json()
     [micro] = public.raw("GET", "/api/v3/trades?symbol=BTCUSDT&limit=1", **MICRO).json()
     assert micro == {**milli, "time": milli["time"] * 1000}
