@@ -12,6 +12,7 @@ from django.db import connection
 from django.test import override_settings
 from psycopg.conninfo import make_conninfo
 
+from apps.gateway.settled import Settled
 from tests.gateway.client import Client
 from tests.gateway.exchange import Exchange
 
@@ -44,6 +45,8 @@ def be_patient(patch: pytest.MonkeyPatch) -> None:
         "database.POOL_TIMEOUT_S", "database.QUERY_TIMEOUT_S", "pastevents.TIMEOUT_S", "userdata.LOAD_TIMEOUT_S",
     ):  # fmt: skip
         patch.setattr(f"apps.gateway.{limit}", PATIENCE_S)
+    # How long a private read waits for settlement. Its default is taken when the method is made.
+    patch.setattr(Settled.wait, "__defaults__", (PATIENCE_S,))
     # A test that waits for this one in vain waits as long as it was when the last order came in.
     patch.setattr("apps.gateway.batcher.REPLY_TIMEOUT_S", 8)
 

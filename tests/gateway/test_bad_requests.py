@@ -138,10 +138,10 @@ def test_rights_of_a_key(exchange: Exchange, alice: Client) -> None:
 
 
 def test_a_revoked_key_is_refused_within_a_second(exchange: Exchange) -> None:
-    """Where the machine stands still in between it may take longer, but not three times in a row."""
+    """Where the machine stands still in between it may take longer, but not five times in a row."""
     took_s: list[float] = []
     while not took_s or took_s[-1] >= 1.0:
-        assert len(took_s) < 3, took_s
+        assert len(took_s) < 5, took_s
         with Client(exchange.base_url, exchange.account(), tidy=False) as client:
             client.ok("GET", "/api/v3/account")
             key = ApiKey.objects.get(public_key=client.me.api_key)

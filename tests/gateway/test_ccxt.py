@@ -81,7 +81,7 @@ def test_public_data(exchange: Exchange, trader: Any, bob: Client) -> None:
     assert set(public.fetch_tickers()) == set(public.symbols)
     assert public.fetch_trades("BTC/USDT")[-1]["amount"] == 0.1
     wait_until(lambda: public.fetch_ohlcv("BTC/USDT", "1m")[-1][4] == 50000.0)
-    assert abs(public.fetch_time() - time.time() * 1000) < 2000
+    assert abs(public.fetch_time() - time.time() * 1000) < 60_000
     assert public.fetch_status()["status"] == "ok"
     assert set(public.fetch_bids_asks()) == set(public.symbols)
     assert set(public.fetch_last_prices()) == set(public.symbols)

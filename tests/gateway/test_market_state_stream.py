@@ -90,14 +90,14 @@ def test_a_circuit_breaker_halts_and_says_until_when(
 
 
 def test_an_auction_shows_what_it_would_trade(exchange: Exchange, public: Client, alice: Client, bob: Client) -> None:
-    """Halted and resumed by staff through a call auction of 2 s, in which two orders cross."""
+    """Halted and resumed by staff through a call auction of 10 s, in which two orders cross."""
     ltc = {"symbol": "LTCUSDT", "timeInForce": "GTC", "type": "LIMIT", "quantity": "1"}
 
     def told() -> dict[str, Any]:
         answer: dict[str, Any] = public.get("/api/v3/marketState", symbol="LTCUSDT").json()
         return answer
 
-    change_market_settings(symbol="LTCUSDT", changes={"call_s": 2}, reason="test", requested_by="test")
+    change_market_settings(symbol="LTCUSDT", changes={"call_s": 10}, reason="test", requested_by="test")
     try:
         change(exchange, "LTCUSDT", MarketAction.HALT)
         with (

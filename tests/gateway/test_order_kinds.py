@@ -74,7 +74,7 @@ def test_fok_fills_whole_or_not_at_all(alice: Client, bob: Client) -> None:
 
 def test_gtd_ends_at_its_time(exchange: Exchange, alice: Client) -> None:
     """`goodTillDate` in milliseconds is ours; LIMIT_MAKER, which takes no timeInForce, takes it too."""
-    end = int(time.time() * 1000) + 3_000
+    end = int(time.time() * 1000) + 8_000
     order = alice.limit("BUY", "40000.00", "0.1", timeInForce="GTD", goodTillDate=end)
     assert (order["status"], order["timeInForce"], order["goodTillDate"]) == ("NEW", "GTD", end)
     maker = alice.ok("POST", ORDER, **MAKER, side="BUY", price="40000", quantity="0.1", goodTillDate=end)

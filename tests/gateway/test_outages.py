@@ -13,6 +13,8 @@ from django.conf import settings
 
 from apps.gateway import coremonitor
 from apps.gateway.core import CLIENT_NAME
+from apps.gateway.policy import SETTLED_TIMEOUT_S
+from apps.gateway.settled import Settled
 from apps.ledger.services import credit
 from apps.markets.services.listing import create_asset
 from apps.streams.names import ShardKeys
@@ -111,6 +113,13 @@ def test_lost_connections_to_redis_core_come_back(exchange: Exchange, alice: Cli
     assert len(names) == len(set(names))
 
 
+@pytest.fixture
+def usual_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of private reads with settlement."""
+    monkeypatch.setattr(Settled.wait, "__defaults__", (SETTLED_TIMEOUT_S,))
+
+
+@pytest.mark.usefixtures("usual_patience")
 def test_reads_wait_for_settlement_and_say_so_when_it_hangs(exchange: Exchange, alice: Client) -> None:
     """Settlement is held by a lock on its table: 503 after 500 ms, never a stale answer; afterwards all is there."""
     from django.conf import settings
@@ -180,6 +189,7 @@ def test_an_unexpected_failure_promises_nothing(exchange: Exchange, alice: Clien
         restore()
 
 
+@pytest.mark.usefixtures("usual_patience")
 def test_a_repeat_that_cannot_be_read_is_unknown_and_not_refused(exchange: Exchange, alice: Client) -> None:
     """The first order was executed, so 'not executed' would be a lie while settlement hangs."""
     with psycopg.connect(settings.DATABASE_DSN) as blocker:

@@ -84,7 +84,9 @@ def test_klines(public: Client, traded: int) -> None:
     assert [bar[0] for bar in bars] == list(range(bars[0][0], bars[-1][0] + 1, 60_000))
     first = public.get("/api/v3/klines", symbol="BTCUSDT", interval="1m", startTime=0, limit=1).json()
     assert [bar[0] for bar in first] == [bars[0][0]]
-    assert public.get("/api/v3/uiKlines", symbol="BTCUSDT", interval="1m", limit=1).json()[0][0] == bars[-1][0]
+    newest = {"symbol": "BTCUSDT", "interval": "1m", "limit": 1}
+    # A minute may begin between the two.
+    wait_until(lambda: public.get("/api/v3/uiKlines", **newest).json() == public.get("/api/v3/klines", **newest).json())
     seconds = public.get("/api/v3/klines", symbol="BTCUSDT", interval="1s", limit=5).json()
     assert [bar[0] for bar in seconds] == list(range(seconds[0][0], seconds[0][0] + 1000 * len(seconds), 1000))
     assert public.get("/api/v3/klines", symbol="BTCUSDT", interval="1M").json()[-1][4] == "50100.00000000"
@@ -141,7 +143,7 @@ def test_symbol_and_symbols_together(public: Client) -> None:
 def test_exchange_info(public: Client) -> None:
     info = public.get("/api/v3/exchangeInfo").json()
     assert info["timezone"] == "UTC"
-    assert abs(info["serverTime"] - time.time() * 1000) < 5_000
+    assert abs(info["serverTime"] - time.time() * 1000) < 60_000
     assert len(info["symbols"]) == 5
     [btc] = public.get("/api/v3/exchangeInfo", symbol="BTCUSDT").json()["symbols"]
     assert btc in info["symbols"]
@@ -168,7 +170,7 @@ def test_exchange_info(public: Client) -> None:
 
 def test_ping_time_and_drop_in_answers(public: Client) -> None:
     assert public.get("/api/v3/ping").json() == {}
-    assert abs(public.get("/api/v3/time").json()["serverTime"] - time.time() * 1000) < 2_000
+    assert abs(public.get("/api/v3/time").json()["serverTime"] - time.time() * 1000) < 60_000
     assert public.get("/sapi/v1/system/status").json() == {"status": 0, "msg": "normal"}
     assert public.get("/fapi/v1/exchangeInfo").json() == public.get("/dapi/v1/exchangeInfo").json() == {"symbols": []}
     for path in ("/sapi/v1/margin/allPairs", "/sapi/v1/margin/isolated/allPairs"):
