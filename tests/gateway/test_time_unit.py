@@ -48,7 +48,8 @@ def test_public_times_and_the_header(public: Client, alice: Client, bob: Client)
     [milli] = public.get("/api/v3/trades", symbol="BTCUSDT", limit=1).json()
     [micro] = public.raw("GET", "/api/v3/trades?symbol=BTCUSDT&limit=1", **MICRO).json()
     assert micro == {**milli, "time": milli["time"] * 1000}
-    bar = public.raw("GET", "/api/v3/klines?symbol=BTCUSDT&interval=1d&limit=1", **MICRO).json()[0]
+    day = "/api/v3/klines?symbol=BTCUSDT&interval=1d&limit=1"
+    [bar] = wait_until(lambda: public.raw("GET", day, **MICRO).json())
     assert (bar[0] % 86_400_000_000, bar[6] - bar[0]) == (0, 86_399_999_000)
     now = int(time.time() * 1_000_000)
     for unit, per_ms in (("MICROSECOND", 1000), ("microsecond", 1000), ("MILLISECOND", 1), ("millisecond", 1)):
