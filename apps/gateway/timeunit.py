@@ -24,8 +24,8 @@ FIELDS: Final = frozenset(
         "authorizedSince", "connectedSince",
     }
 )  # fmt: skip
-# A bar has no names: its first and its seventh value are times.
-_OF_BAR: Final = (0, 6)
+# A bar has no names: its first and its seventh value are times, the latter the last moment before the next bar.
+_OPENS, _CLOSES = 0, 6
 
 
 def is_microseconds(unit: str) -> bool:
@@ -40,10 +40,15 @@ def in_microseconds(answer: Any) -> Any:
     if isinstance(answer, msgspec.Raw):
         answer = msgspec.json.decode(answer)
     if isinstance(answer, list) and answer and isinstance(answer[0], list):
-        return [
-            [value * PER_MS if place in _OF_BAR else value for place, value in enumerate(bar)] for bar in answer
-        ]  # fmt: skip
+        return [_bar(bar) for bar in answer]
     return _converted(answer)
+
+
+def _bar(bar: list[Any]) -> list[Any]:
+    converted = list(bar)
+    converted[_OPENS] = bar[_OPENS] * PER_MS
+    converted[_CLOSES] = (bar[_CLOSES] + 1) * PER_MS - 1
+    return converted
 
 
 def _converted(value: Any) -> Any:

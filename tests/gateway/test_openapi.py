@@ -69,8 +69,9 @@ def test_an_operation_says_what_the_registry_says(endpoint: Endpoint) -> None:
     for param in endpoint.params:
         assert named[param.name]["required"] is param.required
         assert named[param.name]["description"].endswith(".")
-    signed = endpoint.security is not Security.NONE
-    assert operation["security"] == ([{"apiKey": [], "signature": []}] if signed else [])
+    signed = endpoint.security in (Security.USER_DATA, Security.TRADE)
+    by_name_only = endpoint.security is Security.USER_STREAM
+    assert operation["security"] == [{"apiKey": [], "signature": []}] * signed + [{"apiKey": []}] * by_name_only
     references = [each["$ref"].split("/")[-1] for each in operation["parameters"] if "$ref" in each]
     assert references == ["timestamp", "recvWindow"] * signed
     assert operation.get("x-websocket-method") == endpoint.ws

@@ -102,8 +102,17 @@ def document_json() -> bytes:
     return msgspec.json.encode(build(registry.load()))
 
 
+_SIGNED: Final[list[dict[str, Any]]] = [{"apiKey": [], "signature": []}]
+_SCHEMES: Final[dict[Security, list[dict[str, Any]]]] = {
+    Security.NONE: [],
+    Security.USER_STREAM: [{"apiKey": []}],
+    Security.USER_DATA: _SIGNED,
+    Security.TRADE: _SIGNED,
+}
+
+
 def _operation(endpoint: Endpoint, answers: dict[str, Any]) -> dict[str, Any]:
-    signed = endpoint.security is not Security.NONE
+    signed = endpoint.security in (Security.USER_DATA, Security.TRADE)
     parameters = [described(param, endpoint.path) for param in endpoint.params]
     if signed:
         parameters += [{"$ref": "#/components/parameters/timestamp"}, {"$ref": "#/components/parameters/recvWindow"}]
@@ -113,7 +122,7 @@ def _operation(endpoint: Endpoint, answers: dict[str, Any]) -> dict[str, Any]:
         "summary": summary(endpoint),
         "description": f"Weight: {weight_text(endpoint)}.",
         "parameters": parameters,
-        "security": [{"apiKey": [], "signature": []}] if signed else [],
+        "security": _SCHEMES[endpoint.security],
         "responses": _responses(endpoint, answers),
         "x-security": endpoint.security.value,
         "x-weight": endpoint.weight if isinstance(endpoint.weight, int) else weight_text(endpoint),

@@ -15,7 +15,11 @@ from apps.gateway.params import Choice, Param
 from apps.gateway.registry import Endpoint, Security
 from apps.gateway.wsapi.session import SESSION_METHODS
 
-RIGHTS: Final = {Security.USER_DATA: "signed, right to read", Security.TRADE: "signed, right to trade"}
+RIGHTS: Final = {
+    Security.USER_STREAM: "API key, right to read",
+    Security.USER_DATA: "signed, right to read",
+    Security.TRADE: "signed, right to trade",
+}
 # A choice with more words than this shows the first and the last ones.
 WORDS_MAX: Final = 24
 OUTLINE_DEPTH: Final = "  "
