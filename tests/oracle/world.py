@@ -192,6 +192,9 @@ class RememberedId:
     open: bool = True
 
 
+Ids = dict[tuple[int, str], RememberedId]  # by account and client id
+
+
 class World:
     def __init__(self, closed_ids_kept: int = 1_000_000) -> None:
         self.now = 0
@@ -205,10 +208,10 @@ class World:
         self.blocks: list[Order] = []  # those of them that are divided
         self.last_order_id = 0
         self.allocation_rules: dict[tuple[int, int], AllocationSettings] = {}  # by owner and rule
-        self.ids: dict[tuple[int, str], RememberedId] = {}
-        self.list_ids: dict[tuple[int, str], RememberedId] = {}
+        self.ids: Ids = {}
+        self.list_ids: Ids = {}
         self.lists: list[OrderList] = []  # open ones
-        self.closed_ids: list[tuple[tuple[int, str], RememberedId]] = []
+        self.closed_ids: list[tuple[Ids, tuple[int, str], RememberedId]] = []
         self.closed_ids_kept = closed_ids_kept
         self.holds: dict[str, KeyedHold] = {}
         self.relayed: dict[int, int] = {}  # source -> last relay_seq
@@ -283,21 +286,22 @@ class World:
         if order.shares:
             self.blocks.remove(order)
         order.resting = False
-        if not order.client_id:
-            return
-        key = (order.account.account_id, order.client_id)
-        entry = self.ids[key]
-        entry.open = False
-        self.closed_ids.append((key, entry))
-        if len(self.closed_ids) > self.closed_ids_kept:
-            old_key, old_entry = self.closed_ids.pop(0)
-            if self.ids.get(old_key) is old_entry:
-                del self.ids[old_key]
+        if order.client_id:
+            self.close_id(self.ids, (order.account.account_id, order.client_id))
 
     def forget_list(self, orders: OrderList) -> None:
-        key = (orders.orders[0].account.account_id, orders.client_id)
-        if orders.client_id and key in self.list_ids:
-            self.list_ids[key].open = False
+        """The list is done; its own id is a closed one as those of orders are."""
+        if orders.client_id:
+            self.close_id(self.list_ids, (orders.orders[0].account.account_id, orders.client_id))
+
+    def close_id(self, ids: Ids, key: tuple[int, str]) -> None:
+        entry = ids[key]
+        entry.open = False
+        self.closed_ids.append((ids, key, entry))
+        if len(self.closed_ids) > self.closed_ids_kept:
+            old_ids, old_key, old_entry = self.closed_ids.pop(0)
+            if old_ids.get(old_key) is old_entry:
+                del old_ids[old_key]
 
     # What must always hold
 
