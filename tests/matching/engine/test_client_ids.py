@@ -138,6 +138,24 @@ def test_an_id_used_twice_in_the_ring_stays_until_its_newer_order_leaves() -> No
     )
 
 
+def test_the_id_of_a_list_that_is_done_takes_a_place_of_its_own() -> None:
+    table = Table(closed_ids_kept=2)
+    table.place("b0", "alice", client_id="x0", **LIMIT)
+    table.answer(["cancel", "b0"])
+    oco = "oco l1 / buy s1 alice market 0.1 stop 55000 / bid m1 alice 49500 0.1 maker"
+    table.play(
+        f"""
+        {oco}
+        bid  again alice 50000 0.1 as x0 -> duplicate of b0
+        cancel m1
+        bid  o1 alice 50000 0.1 as x1
+        cancel o1
+        bid  again0 alice 50000 0.1 as x0 -> rested
+        {oco} -> duplicate of list s1
+        """
+    )
+
+
 def test_the_ring_survives_a_snapshot() -> None:
     table = Table(closed_ids_kept=2)
     for number in range(3):
