@@ -8,7 +8,7 @@ from apps.gateway import errors, handshake, http
 from apps.gateway.asgi import Receive, Scope, Send
 from apps.gateway.errors import ApiError
 from apps.gateway.gateway import Gateway
-from apps.gateway.limits.admission import refuse
+from apps.gateway.limits.admission import counted_address, refuse
 from apps.gateway.policy import CONNECTION_WEIGHT, CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS_MAX
 from apps.gateway.registry import API_PREFIXES, SITE_API_PREFIXES
 from apps.gateway.streams import connection as streams
@@ -48,14 +48,15 @@ class GatewayApp:
         except ApiError as error:
             await handshake.refuse(receive, send, error)
             return
-        self._sockets[address] += 1
+        customer = counted_address(address)
+        self._sockets[customer] += 1
         try:
             serve = wsapi.serve if scope["path"] == WS_API else streams.serve
             await serve(self._gateway, scope, receive, send)
         finally:
-            self._sockets[address] -= 1
-            if not self._sockets[address]:
-                del self._sockets[address]
+            self._sockets[customer] -= 1
+            if not self._sockets[customer]:
+                del self._sockets[customer]
 
     async def _admit(self, address: str) -> None:
         """Opening a connection counts like a request. Raises what refuses it."""
@@ -63,7 +64,7 @@ class GatewayApp:
         usage = await limits.admit(address, CONNECTION_WEIGHT)
         if usage.verdict:
             raise refuse(usage, limits.standard, is_wallet=False, at_ms=now_ms())
-        if self._sockets[address] >= CONNECTIONS_PER_ADDRESS_MAX:
+        if self._sockets[counted_address(address)] >= CONNECTIONS_PER_ADDRESS_MAX:
             raise errors.too_many_connections(CONNECTIONS_PER_ADDRESS_MAX)
         if self._sockets.total() >= CONNECTIONS_MAX:
             raise errors.not_executed()

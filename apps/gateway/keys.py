@@ -156,6 +156,9 @@ class Credentials:
                     self._revoked.popitem(last=False)
                 for follower in tuple(self._followers.get((kind, row_id), ())):
                     follower.on_revoked()
+            else:
+                # Of an account that was switched off and is on again.
+                self._revoked.pop((kind, row_id), None)
             self._version = version
         self._fresh_s = time.monotonic()
 

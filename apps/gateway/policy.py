@@ -11,6 +11,9 @@ BODY_GRACE_S: Final = 1.0
 BODY_BYTES_PER_S_MIN: Final = 16 * 1024
 # Address and headers together; browsers with many cookies stay below 16 KB.
 REQUEST_HEAD_BYTES_MAX: Final = 64 * 1024
+# Requests of one connection that wait for the answers before them. Nothing is read meanwhile, so only what came in one
+# piece or behind a body can be as much.
+PIPELINE_MAX: Final = 15_000
 REQUEST_HEAD_TIMEOUT_S: Final = 5.0
 
 RECV_WINDOW_DEFAULT_MS: Final = 5_000

@@ -22,11 +22,13 @@ from websockets.frames import Frame
 from websockets.protocol import State
 
 from apps.gateway import errors
+from apps.gateway.limits.admission import counted_address
 from apps.gateway.metrics import CUT_OFF
 from apps.gateway.policy import (
     BODY_BYTES_PER_S_MIN,
     BODY_GRACE_S,
     CLOSE_TIMEOUT_S,
+    PIPELINE_MAX,
     PONG_BYTES_MAX,
     REFUSED_CONNECTION_S,
     REQUEST_BODY_TIMEOUT_S,
@@ -59,16 +61,18 @@ class Addresses:
         self._connections: Counter[str] = Counter()
 
     def enter(self, address: str) -> bool:
-        """Count one more, unless it has as many as it may."""
-        if self._connections[address] >= self.limit and not self._is_exempt(address):
+        """Count one more, unless its customer has as many as one may."""
+        customer = counted_address(address)
+        if self._connections[customer] >= self.limit and not self._is_exempt(address):
             return False
-        self._connections[address] += 1
+        self._connections[customer] += 1
         return True
 
     def leave(self, address: str) -> None:
-        self._connections[address] -= 1
-        if not self._connections[address]:
-            del self._connections[address]
+        customer = counted_address(address)
+        self._connections[customer] -= 1
+        if not self._connections[customer]:
+            del self._connections[customer]
 
     def _is_exempt(self, address: str) -> bool:
         return self._all_exempt or not address or any(ip_address(address) in network for network in self._exempt)
@@ -122,6 +126,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
     # Part of a head is here, or the first one is waited for.
     _in_head = True
     _head_bytes = 0
+    _trailer_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
     # When the body began that is on its way, and how much of it came.
     _body_since_s: float | None = None
@@ -151,6 +156,10 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
+        if self.pipeline or (self.cycle is not None and not self.cycle.response_complete):
+            # The answer to the request before would come in the middle of the WebSocket.
+            self.send_400_response("An upgrade must wait for the answer to the request before.")
+            return
         self._body_since_s = None
         self._stop_write_timer()
         self._leave()
@@ -167,6 +176,9 @@ class GatewayHttpProtocol(HttpToolsProtocol):
             return
         super().data_received(data)
         if self.transport.is_closing():
+            return
+        if len(self.pipeline) > PIPELINE_MAX:
+            self._cut_off("pipeline")
             return
         if self._body_since_s is not None:
             # Most bodies came whole, and never get here.
@@ -220,8 +232,18 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._in_head = True
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """uvicorn would take the trailers of a body for headers of the request, without bound."""
+        if self._in_head:
+            super().on_header(name, value)
+        else:
+            self._trailer_bytes += len(name) + len(value) + 1
+            if self._trailer_bytes > REQUEST_HEAD_BYTES_MAX:
+                self._cut_off("large trailers")
+
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._trailer_bytes = 0
         self._stop_timer()
         self._body_since_s, self._body_bytes = self.loop.time(), 0
         before = self.cycle
@@ -231,6 +253,12 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.cycle is not before:
             extensions[HTTP_PORT] = HttpPort(self, self.cycle)
+
+    def on_response_complete(self) -> None:
+        """uvicorn reads on after each answer, and so without bound from a client that never waits for one."""
+        super().on_response_complete()
+        if self.pipeline:
+            self.flow.pause_reading()
 
     # -- bodies -------------------------------------------------------------------------------------------------------
     def on_body(self, body: bytes) -> None:

@@ -127,6 +127,10 @@ class Socket:
             self.queued_bytes += slot.take(message, len(frame))
             self._check()
 
+    def join_no_more(self) -> None:
+        """What comes from now on stands alone: what waits does not reach it, as after the end of a subscription."""
+        self._waiting.clear()
+
     def _add(self, entry: bytes | _Slot, size: int) -> None:
         self._queue.append(entry)
         self.queued_bytes += size

@@ -37,8 +37,7 @@ def is_microseconds(unit: str) -> bool:
 
 def in_microseconds(answer: Any) -> Any:
     """The same answer with its times in microseconds."""
-    if isinstance(answer, msgspec.Raw):
-        answer = msgspec.json.decode(answer)
+    answer = _decoded(answer)
     if isinstance(answer, list) and answer and isinstance(answer[0], list):
         return [_bar(bar) for bar in answer]
     return _converted(answer)
@@ -51,7 +50,13 @@ def _bar(bar: list[Any]) -> list[Any]:
     return converted
 
 
+def _decoded(value: Any) -> Any:
+    """What was built before, as one answer or as a row of a list."""
+    return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
+
+
 def _converted(value: Any) -> Any:
+    value = _decoded(value)
     if isinstance(value, Mapping):
         return {
             name: each * PER_MS if name in FIELDS and isinstance(each, int) and each > 0 else _converted(each)

@@ -52,6 +52,9 @@ def plan(
     if start_ms is None:
         oldest = max(first_open_ms, shifted_open_ms(interval, newest, 1 - limit))
         return bar_opens(interval, oldest, newest)
+    if start_ms > newest:
+        # No bar starts there, and far enough ahead no calendar has a month.
+        return []
     oldest = bar_open_ms(interval, start_ms)
     if oldest < start_ms:
         oldest = shifted_open_ms(interval, start_ms, 1)

@@ -102,6 +102,14 @@ def test_load_balancers_and_unix_sockets_have_no_limit() -> None:
         assert [addresses.enter(limited) for _ in range(2)] == [True, False]
         addresses.leave(limited)
         assert addresses.enter(limited)
+    # A customer of IPv6 has a network of addresses.
+    assert [addresses.enter(each) for each in ("2001:db8:1::1", "2001:db8:1::2", "2001:db8:2::1")] == [
+        True,
+        False,
+        True,
+    ]
+    addresses.leave("2001:db8:1::2")
+    assert addresses.enter("2001:db8:1::3")
     everybody = Addresses(1, exempt=["*"])
     assert [everybody.enter("192.0.2.8") for _ in range(2)] == [True, True]
 

@@ -147,7 +147,8 @@ def test_its_order_book_socket(exchange: Exchange, alice: Client, bob: Client) -
         for number, stream in ((1, "trade"), (2, "depth@100ms")):
             socket.send(json.dumps({"method": "SUBSCRIBE", "params": [f"btcusdt@{stream}"], "id": number}))
             assert receive(socket) == {"result": None, "id": number}
-        bob.limit("SELL", "42000.00", "0.01")
+        # A part stays, so that the book is another one however soon it trades.
+        bob.limit("SELL", "42000.00", "0.0234")
         alice.limit("BUY", "42000.00", "0.01")
         seen: set[str] = set()
         while seen != {"trade", "depthUpdate"}:

@@ -54,3 +54,6 @@ def test_times_of_a_built_answer_come_in_microseconds_too() -> None:
     assert in_microseconds(msgspec.Raw(b'{"closeTime":5,"price":"1.00000000"}')) == {
         "closeTime": 5000, "price": "1.00000000",
     }  # fmt: skip
+    assert in_microseconds([msgspec.Raw(b'{"closeTime":5}'), {"closeTime": 6}]) == [
+        {"closeTime": 5000}, {"closeTime": 6000},
+    ]  # fmt: skip

@@ -90,6 +90,10 @@ def test_klines(public: Client, traded: int) -> None:
     seconds = public.get("/api/v3/klines", symbol="BTCUSDT", interval="1s", limit=5).json()
     assert [bar[0] for bar in seconds] == list(range(seconds[0][0], seconds[0][0] + 1000 * len(seconds), 1000))
     assert public.get("/api/v3/klines", symbol="BTCUSDT", interval="1M").json()[-1][4] == "50100.00000000"
+    for far_ms in (253_400_000_000_000, 300_000_000_000_000):
+        assert public.get("/api/v3/klines", symbol="BTCUSDT", interval="1M", startTime=far_ms * 1000).json() == []
+        zoned = {"symbol": "BTCUSDT", "interval": "1M", "timeZone": "-12:00", "startTime": far_ms * 1000}
+        assert public.get("/api/v3/uiKlines", **zoned).json() == []
     refused = public.get("/api/v3/klines", symbol="BTCUSDT", interval="7m")
     assert (refused.status_code, refused.json()) == (400, {"code": -1120, "msg": "Invalid interval."})
     # No bars before the first trade; whether there was one depends on the tests before this.

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256, SHA512
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from django.contrib.auth import get_user_model
 
 from apps.accounts.services.api_keys import register_public_key, revoke_api_key
 from apps.gateway import signature
@@ -56,10 +57,12 @@ def rsa_key() -> RSAPrivateKey:
 
 
 @pytest.fixture
-def signer(alice: Client) -> Callable[[Private], Signer]:
-    def make(private: Private) -> Signer:
+def signer(alice: Client) -> Callable[..., Signer]:
+    def make(private: Private, *, can_read: bool = True) -> Signer:
         pem = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-        key = register_public_key(account_id=alice.me.account_id, label="mine", pem=pem, can_read=True, can_trade=True)
+        key = register_public_key(
+            account_id=alice.me.account_id, label="mine", pem=pem, can_read=can_read, can_trade=True
+        )
         return Signer(key.public_key, key.pk, private)
 
     return make
@@ -223,3 +226,37 @@ def test_a_revoked_key_ends_what_it_shares_a_connection_with_and_no_other_key(
         assert socket.ask("account.status", **reader.frame())["error"]["code"] == -2015
         assert socket.ask("session.logon", **owner.frame())["status"] == 200
         assert socket.ask("account.status")["status"] == 200
+
+
+def test_a_key_that_may_not_read_gets_no_user_data(exchange: Exchange, signer: Callable[..., Signer]) -> None:
+    trader = signer(Ed25519PrivateKey.generate(), can_read=False)
+    with Socket(f"{exchange.ws_url}/ws-api/v3") as socket:
+        assert socket.ask("session.logon", **trader.frame())["status"] == 200
+        for method, sent in (
+            ("userDataStream.subscribe", {}),
+            ("userDataStream.subscribe", {"fromSeq": 0}),
+            ("userDataStream.subscribe.signature", trader.frame()),
+        ):
+            assert socket.ask(method, **sent)["error"]["code"] == -2015
+        assert socket.ask("session.subscriptions")["result"] == []
+
+
+def test_an_account_switched_off_and_on_again_has_its_keys_back(
+    exchange: Exchange, alice: Client, signer: Callable[..., Signer]
+) -> None:
+    owner = signer(Ed25519PrivateKey.generate())
+    user = get_user_model().objects.filter(trading_accounts__pk=alice.me.account_id)
+    with Socket(f"{exchange.ws_url}/ws-api/v3") as socket:
+        assert socket.ask("session.logon", **owner.frame())["status"] == 200
+        user.update(is_active=False)
+        assert socket.closed_with(40) == 4001
+    user.update(is_active=True)
+
+    def stays() -> bool:
+        with Socket(f"{exchange.ws_url}/ws-api/v3") as socket:
+            if socket.ask("session.logon", **owner.frame())["status"] != 200:
+                return False
+            assert socket.ask("userDataStream.subscribe")["status"] == 200
+            return True
+
+    wait_until(stays)

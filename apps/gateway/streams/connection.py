@@ -72,6 +72,8 @@ class StreamConnection:
             if name in self._streams:
                 del self._streams[name]
                 self._hub.unsubscribe(name, self)
+                # Subscribed again, a book must not seem to go on where it was left.
+                self._socket.join_no_more()
             self.user_streams.end(name)
 
     def leave(self) -> None:

@@ -120,8 +120,6 @@ async def subscribe_signed(connection: "WsApiConnection", sent: dict[str, str]) 
     """User data of the signing key's account, without a session."""
     values = _read((*SIGNED, *RESUMING), sent)
     credential = await connection.verify_signed(sent, now_us())
-    if not credential.allows(Security.USER_DATA):
-        raise errors.key_refused()
     connection.follow(credential)
     return await _subscribe(connection, credential, values, of_session=False)
 
@@ -129,6 +127,8 @@ async def subscribe_signed(connection: "WsApiConnection", sent: dict[str, str]) 
 async def _subscribe(
     connection: "WsApiConnection", credential: Credential, values: dict[str, Any], *, of_session: bool
 ) -> dict[str, int]:
+    if not credential.allows(Security.USER_DATA):
+        raise errors.key_refused()
     from_seq = values["fromSeq"]
     return await connection.subscriptions.begin(
         credential, of_session=of_session, from_seq=from_seq, shows_seq=from_seq is not None or values["returnSeq"]

@@ -136,7 +136,3 @@ class Subscriptions:
 
 def _frame(number: int, event: str) -> str:
     return f'{{"subscriptionId":{number},"event":{event}}}'
-
-
-def _terminated(number: int) -> str:
-    return _frame(number, encode(userevents.stream_terminated(now_ms())).decode())

@@ -90,8 +90,9 @@ BUGS: tuple[Bug, ...] = (
         (
             (
                 BATCHER,
-                "        except CoreUnanswered:\n            self._fail(batch, errors.unknown_outcome)\n",
-                "        except CoreUnanswered:\n            await self._append(batch)\n",
+                "            batch.fail(errors.unknown_outcome)\n",
+                "            self._batch, later = batch, self._batch\n            self._flush()\n"
+                "            self._batch = later\n",
             ),
         ),
         (
@@ -105,8 +106,8 @@ BUGS: tuple[Bug, ...] = (
         (
             (
                 BATCHER,
-                "        except CoreUnanswered:\n            self._fail(batch, errors.unknown_outcome)\n",
-                "        except CoreUnanswered:\n            self._fail(batch, errors.not_executed)\n",
+                "            batch.fail(errors.unknown_outcome)\n",
+                "            batch.fail(errors.not_executed)\n",
             ),
         ),
         (rig("--faults", "network:gateway/redis-core/drop-answers", "--count", "4"),),

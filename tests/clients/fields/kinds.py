@@ -71,6 +71,8 @@ INT: Final = Kind("an integer", (int,))
 ID: Final = Kind("an id: an integer from 0", (int,), re.compile(r"\d{1,16}"))
 LIST_ID: Final = Kind("a list id: an integer, -1 without a list", (int,), re.compile(r"-1|\d{1,16}"))
 TIME: Final = Kind("a time in milliseconds", (int,), re.compile(r"1\d{12}"))
+# Of an end that a client chose.
+FUTURE: Final = Kind("a time in milliseconds", (int,), re.compile(r"[1-9]\d{12}"))
 TIME_OR_ZERO: Final = Kind("a time in milliseconds, or 0", (int,), re.compile(r"0|1\d{12}"))
 TIME_OR_NONE: Final = Kind("a time in milliseconds, or -1", (int,), re.compile(r"-1|1\d{12}"))
 MONEY: Final = Kind("a decimal text with 8 decimals", (str,), re.compile(r"(0|[1-9]\d*)\.\d{8}"))

@@ -8,6 +8,7 @@ from tests.clients.fields.kinds import (
     CLIENT_ID,
     EMPTY,
     FLAG,
+    FUTURE,
     ID,
     INT,
     LIST_ID,
@@ -30,7 +31,7 @@ ORDER_STATUS: Final = words(
 CONDITIONAL: Final = {
     "stopPrice?": MONEY, "icebergQty?": MONEY, "trailingDelta?": INT, "trailingTime?": TIME_OR_NONE, "strategyId?": ID,
     "strategyType?": INT, "preventedMatchId?": ID, "preventedQuantity?": MONEY, "expiryReason?": TEXT,
-    "goodTillDate?": TIME, "rejectReason?": TEXT, "allocationId?": ID, "parkedUntil?": TIME,
+    "goodTillDate?": FUTURE, "rejectReason?": TEXT, "allocationId?": ID, "parkedUntil?": TIME,
 }  # fmt: skip  # the last four are ours
 ACK: Final = {
     "symbol": SYMBOL, "orderId": ID, "orderListId": LIST_ID, "clientOrderId": CLIENT_ID, "transactTime": TIME,
@@ -75,7 +76,7 @@ AMENDED: Final = {
         "clientOrderId": CLIENT_ID, "price": MONEY, "qty": MONEY, "executedQty": MONEY, "preventedQty": MONEY,
         "quoteOrderQty": MONEY, "cumulativeQuoteQty": MONEY, "status": ORDER_STATUS, "timeInForce": TIMES_IN_FORCE,
         "type": ORDER_TYPES, "side": SIDES, "workingTime": TIME_OR_NONE, "selfTradePreventionMode": STP_MODES,
-        "stopPrice?": MONEY, "icebergQty?": MONEY, "goodTillDate?": TIME,
+        "stopPrice?": MONEY, "icebergQty?": MONEY, "goodTillDate?": FUTURE,
     },
 }  # fmt: skip
 AMENDMENTS: Final = [
