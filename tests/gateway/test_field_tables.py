@@ -13,7 +13,7 @@ import pytest
 from apps.gateway.registry import Security, load
 from apps.gateway.timeunit import FIELDS
 from apps.gateway.wsapi.session import SESSION_METHODS
-from tests.clients.fields.kinds import TIME, TIME_OR_NONE, TIME_OR_NULL, TIME_OR_ZERO, AnyOf, Row, Table
+from tests.clients.fields.kinds import FUTURE, TIME, TIME_OR_NONE, TIME_OR_NULL, TIME_OR_ZERO, AnyOf, Row, Table
 from tests.clients.fields.tables import REST, WS
 from tests.gateway.client import LIMIT, Client, hold_against_tables
 from tests.gateway.exchange import Exchange
@@ -32,7 +32,7 @@ def test_every_call_has_a_table() -> None:
 
 
 def names_of_times(table: Table, name: str = "") -> Iterator[str]:
-    if table in (TIME, TIME_OR_NONE, TIME_OR_NULL, TIME_OR_ZERO):
+    if table in (TIME, FUTURE, TIME_OR_NONE, TIME_OR_NULL, TIME_OR_ZERO):
         yield name
     elif isinstance(table, AnyOf):
         for each in table.tables:

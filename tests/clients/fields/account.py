@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tests.clients.fields.kinds import ASSET, EMPTY, FLAG, INT, MONEY, SYMBOL, TEXT, TIME, any_of, words
+from tests.clients.fields.kinds import ASSET, EMPTY, FLAG, INT, MONEY, SYMBOL, TEXT, TIME, Named, any_of, words
 from tests.clients.fields.market import FILTERS
 from tests.clients.fields.orders import DISCOUNT, FULL_RATES
 
@@ -55,7 +55,7 @@ API_RESTRICTIONS: Final = {
 _ASSET_DETAIL: Final = {
     "minWithdrawAmount": MONEY, "depositStatus": FLAG, "withdrawFee": MONEY, "withdrawStatus": FLAG,
 }  # fmt: skip
-ASSET_DETAILS: Final = {f"{code}?": _ASSET_DETAIL for code in ("BTC", "ETH", "BNB", "LTC", "USDT", "USDC")}
+ASSET_DETAILS: Final = Named(ASSET, _ASSET_DETAIL)
 MY_FILTERS: Final = {
     "exchangeFilters": [EMPTY], "symbolFilters": [any_of(*FILTERS.values())], "assetFilters": [EMPTY],
 }  # fmt: skip

@@ -50,7 +50,15 @@ class AnyOf:
     tables: tuple["Table", ...]
 
 
-Table = Kind | OneOf | Row | AnyOf | dict[str, Any] | list[Any]
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An object whose names are of one kind, such as assets, with the same table behind each."""
+
+    names: Kind
+    table: "Table"
+
+
+Table = Kind | OneOf | Row | AnyOf | Named | dict[str, Any] | list[Any]
 
 
 def words(text: str) -> OneOf:
@@ -113,6 +121,13 @@ def _problems(table: Table, value: Any, path: str) -> Iterator[str]:
         else:
             for index, (place, item) in enumerate(zip(table.places, value, strict=True)):
                 yield from _problems(place, item, f"{path}[{index}]")
+    elif isinstance(table, Named):
+        if type(value) is not dict:
+            yield f"{path} is {value!r:.60}, not an object"
+        else:
+            for name, item in value.items():
+                yield from _problems(table.names, name, f"a name in {path}")
+                yield from _problems(table.table, item, f"{path}.{name}")
     elif isinstance(table, list):
         if type(value) is not list:
             yield f"{path} is {value!r:.60}, not a list"
