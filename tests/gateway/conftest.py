@@ -22,8 +22,11 @@ PATIENCE_S: Final = 30
 
 
 @pytest.fixture(scope="session")
-def migrated(postgres: str, django_db_blocker: Any) -> str:
-    """A database with all tables and nothing else, to copy: files of other packages run between those of this one."""
+def migrated(postgres: str, django_db_setup: None, django_db_blocker: Any) -> str:
+    """A database with all tables and nothing else, to copy: files of other packages run between those of this one.
+
+    After Django's own: made later, by the first test that asks for it, that would take the connection over.
+    """
     name_before = connection.settings_dict["NAME"]
     with psycopg.connect(postgres, autocommit=True) as owner:
         owner.execute(f"CREATE DATABASE {TEMPLATE}")
