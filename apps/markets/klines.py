@@ -11,7 +11,7 @@ A bar without trades has the close of the bar before it as open, high, low and c
 before the first one. The newest bar is the running one. SQL parameters are psycopg's `%s`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from apps.markets.intervals import bar_open_ms, bar_opens, shifted_open_ms
@@ -71,10 +71,17 @@ def bar_of_row(row: Sequence[Any]) -> Bar:
 def fill(opens: Iterable[int], rows: Iterable[Sequence[Any]]) -> list[Bar]:
     """One bar for each of `opens`, empty ones flat. `rows` as BARS gives them: at most one before the first."""
     found = {row[0]: bar_of_row(row) for row in rows}
-    bars: list[Bar] = []
     opens = list(opens)
     before = [bar for open_ms, bar in found.items() if opens and open_ms < opens[0]]
-    close = before[-1].close if before else None
+    return without_gaps(opens, found, before[-1].close if before else None)
+
+
+def without_gaps(opens: Iterable[int], found: Mapping[int, Bar], close: int | None) -> list[Bar]:
+    """The bar of each of `opens`, flat at the last close where none was found; none before the first close.
+
+    `close`: that of the last bar before all of these, None where there is none.
+    """
+    bars: list[Bar] = []
     for open_ms in opens:
         bar = found.get(open_ms)
         if bar is None:

@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from apps.markets.intervals import DAY_MS, FIXED_MS, WEEK_MS, bar_close_ms, bar_open_ms
-from apps.markets.klines import bar_of_row, plan
-from apps.markets.marketdata.bars import Bar, flat_bar
+from apps.markets.klines import bar_of_row, plan, without_gaps
+from apps.markets.marketdata.bars import Bar
 
 # (place of the bar among the opens, from 1; then klines.COLUMNS from open_ticks on), one row a bar that has anything.
 # Parameters: opens, market, interval, first open, end.
@@ -81,13 +81,4 @@ def join(opens: Sequence[int], sums: Iterable[Sequence[Any]], live: Iterable[Bar
             found[open_ms].merge(part)
         else:
             found[open_ms] = replace(part, open_ms=open_ms)
-    bars: list[Bar] = []
-    for open_ms in opens:
-        bar = found.get(open_ms)
-        if bar is None:
-            if close is None:
-                continue
-            bar = flat_bar(open_ms, close)
-        close = bar.close
-        bars.append(bar)
-    return bars
+    return without_gaps(opens, found, close)
