@@ -54,7 +54,7 @@ class Amendments:
             if isinstance(event, AmendRejected):
                 raise _refusal(event.reason, order, new_lots)
             if isinstance(event, OrderAmended) and event.order_id == order.order_id:
-                return amended_order(event, await self._as_amended(order, account_id, market, event), market)
+                return amended_order(event, await self._as_amended(order, event), market)
         raise errors.amend_refused(errors.UNKNOWN)
 
     async def _order(
@@ -67,14 +67,14 @@ class Amendments:
                 raise
             raise errors.amend_refused(errors.UNKNOWN) from error
 
-    async def _as_amended(self, order: OrderView, account_id: int, market: Market, event: OrderAmended) -> OrderView:
+    async def _as_amended(self, order: OrderView, event: OrderAmended) -> OrderView:
         """The order at the moment of the amendment. What it had filled only grows, so equal sums are the same fills."""
         order = replace(order, quantity_lots=event.quantity_lots)
         gone_lots = event.quantity_lots - event.left_lots
         if gone_lots == order.filled_lots + order.prevented_lots:
             return order
         try:
-            lots, quote_units = await self._history.filled_before(account_id, market, order, event.seq)
+            lots, quote_units = await self._history.filled_before(order.order_id, event.seq)
         except errors.ApiError as error:
             raise errors.unknown_outcome() from error
         return replace(

@@ -1,9 +1,7 @@
 """An account's trades, prevented matches and amendments from PostgreSQL, as far as all that was durable is settled.
 
-Every list is an index range scan in the order of its answer: no sort, however long the account's history is. An order's
-trades lie between the first print at its time of entry and the last one at its last change, so that range is what is
-scanned, and no index by order is needed. One statement reads both of an account's sides, so that no print of the one
-comes in between.
+Every list is an index range scan in the order of its answer: no sort, however long the account's history is; of one
+order only its own prints are read. One statement reads both sides, so that no print of the one comes in between.
 """
 
 from collections.abc import Sequence
@@ -13,20 +11,18 @@ from typing import Any, Final
 from apps.gateway.idbounds import first_trade_at
 from apps.gateway.markets import Market
 from apps.gateway.reads import TRADE, Reads, bounded, fee_asset_of
-from apps.gateway.replies import OrderView
 
 _OF_SIDE: Final = {
     side: f"SELECT {TRADE}, (SELECT o.order_list_id FROM orders_order o WHERE o.id = t.{side}_order_id),"  # noqa: S608
-    f" {str(side == 'maker').upper()} FROM orders_trade t WHERE t.{side}_account_id = %s AND t.market_id = %s"
+    f" {str(side == 'maker').upper()} FROM orders_trade t WHERE"
     for side in ("taker", "maker")
 }
 _FILLED_BEFORE: Final = " UNION ALL ".join(
     "SELECT COALESCE(sum(t.quantity_lots), 0)::bigint, COALESCE(sum(t.quote_units), 0)::bigint"  # noqa: S608
-    f" FROM orders_trade t WHERE t.{side}_account_id = %s AND t.market_id = %s AND t.trade_id >= %s"
-    f" AND t.{side}_order_id = %s AND t.seq < %s"
+    f" FROM orders_trade t WHERE t.{side}_order_id = %s AND t.seq < %s"
     for side in ("taker", "maker")
 )
-_TIMES: Final = "SELECT created_ms, updated_ms FROM orders_order WHERE id = %s AND account_id = %s AND market_id = %s"
+_IS_OWN: Final = "SELECT 1 FROM orders_order WHERE id = %s AND account_id = %s AND market_id = %s"
 # What an order lost beyond what DECREMENT took off it is all that it had left when it was ended.
 _PREVENTED: Final = (
     "SELECT p.prevented_id, p.taker_order_id, p.maker_order_id, p.price_ticks, p.prevented_lots, p.stp_mode, p.time_ms,"
@@ -102,17 +98,16 @@ class OwnHistory:
                 high = await first_trade_at(connection, market.id, end_ms + 1)
             upward = low is not None
             if order_id is not None:
-                row = await (await connection.execute(_TIMES, (order_id, account_id, market.id))).fetchone()
-                if row is None:
+                cursor = await connection.execute(_IS_OWN, (order_id, account_id, market.id))
+                if await cursor.fetchone() is None:
                     return []
-                low = max(low or 0, await first_trade_at(connection, market.id, row[0]))
-                after = await first_trade_at(connection, market.id, row[1] + 1)
-                high = after if high is None else min(high, after)
             parts, parameters = [], []
             for side, query in _OF_SIDE.items():
-                where, own = query, [account_id, market.id]
                 if order_id is not None:
-                    where, own = f"{query} AND t.{side}_order_id = %s", [*own, order_id]
+                    # An order is of one account and market; naming them too would invite another index.
+                    where, own = f"{query} t.{side}_order_id = %s", [order_id]
+                else:
+                    where, own = f"{query} t.{side}_account_id = %s AND t.market_id = %s", [account_id, market.id]
                 part, own = bounded(where, "t.trade_id", own, low, high, limit, upward=upward)
                 parts.append(f"({part})")
                 parameters += own
@@ -120,12 +115,10 @@ class OwnHistory:
         found = sorted((_own_trade(market, row) for row in rows), key=lambda trade: trade.trade_id)
         return found[:limit] if upward else found[-limit:]
 
-    async def filled_before(self, account_id: int, market: Market, order: OrderView, seq: int) -> tuple[int, int]:
+    async def filled_before(self, order_id: int, seq: int) -> tuple[int, int]:
         """(lots, quote units) that an order had filled before event `seq`."""
         async with self._reads.settled_connection() as connection:
-            low = await first_trade_at(connection, market.id, order.created_ms)
-            own = (account_id, market.id, low, order.order_id, seq)
-            rows = await (await connection.execute(_FILLED_BEFORE, own * 2)).fetchall()
+            rows = await (await connection.execute(_FILLED_BEFORE, (order_id, seq) * 2)).fetchall()
         return sum(row[0] for row in rows), sum(row[1] for row in rows)
 
     async def prevented_match(self, account_id: int, market: Market, prevented_id: int) -> list[OwnPreventedMatch]:

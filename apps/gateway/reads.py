@@ -15,7 +15,7 @@ from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from apps.gateway import errors
-from apps.gateway.idbounds import first_order_at, first_trade_at
+from apps.gateway.idbounds import first_order_at
 from apps.gateway.listreplies import ListView
 from apps.gateway.markets import Market, Markets
 from apps.gateway.replies import Fill, OrderView, fee_asset
@@ -155,17 +155,11 @@ class Reads:
         if not rows:
             return None
         view, market = _view(rows[0]), self._markets.by_id[rows[0][-1]]
-        async with self.connection() as connection:
-            low = await first_trade_at(connection, market.id, view.created_ms)
-            cursor = await connection.execute(
-                f"SELECT {TRADE} FROM orders_trade t WHERE t.taker_account_id = %s AND t.market_id = %s"  # noqa: S608
-                " AND t.trade_id >= %s AND t.trade_id < %s AND t.taker_order_id = %s ORDER BY t.trade_id",
-                (
-                    account_id, market.id, low, await first_trade_at(connection, market.id, view.created_ms + 1),
-                    order_id,
-                ),
-            )  # fmt: skip
-            trades = await cursor.fetchall()
+        trades = await self._rows(
+            f"SELECT {TRADE} FROM orders_trade t WHERE t.taker_order_id = %s AND t.time_ms = %s"  # noqa: S608
+            " ORDER BY t.trade_id",
+            (order_id, view.created_ms),
+        )
         fills = tuple(Fill(row[0], row[3], row[4], row[7], fee_asset_of(market, row, is_taker=True)) for row in trades)
         return _view(rows[0], fills), market
 

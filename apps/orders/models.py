@@ -104,6 +104,8 @@ class Trade(models.Model):
         indexes = [
             models.Index(fields=["maker_account_id", "market_id", "trade_id"], name="orders_trade_of_maker"),
             models.Index(fields=["taker_account_id", "market_id", "trade_id"], name="orders_trade_of_taker"),
+            models.Index(fields=["maker_order_id", "trade_id"], name="orders_trade_of_maker_order"),
+            models.Index(fields=["taker_order_id", "trade_id"], name="orders_trade_of_taker_order"),
             # Rows arrive in the order of seq, so that block ranges find a stretch of it at next to no cost.
             BrinIndex(fields=["seq"], name="orders_trade_seq"),
             BrinIndex(fields=["time_ms"], name="orders_trade_time"),

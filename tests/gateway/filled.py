@@ -41,12 +41,13 @@ SELECT n, CASE WHEN n %% 10 = 0 THEN 2 ELSE 1 END, {account}, 'id' || (n %% 1000
        %(first)s + n * %(step)s, %(first)s + n * %(step)s, n
   FROM generate_series(%(low)s::bigint, %(high)s) n
 """
+# Order n is the maker of print n and the taker of the one before it.
 # Every third print belongs to the aggregate of the one before it, and has its time and price.
 _TRADES: Final = """
 INSERT INTO orders_trade (id, market_id, trade_id, agg_id, maker_order_id, taker_order_id, maker_account_id,
     taker_account_id, price_ticks, quantity_lots, quote_units, taker_is_buyer, taker_fee_units, maker_fee_units,
     time_ms, seq)
-SELECT n, CASE WHEN n %% 10 = 0 THEN 2 ELSE 1 END, t, t - t / 3, n, n, {account}, {other}, 5000 + (t - t / 3) %% 7,
+SELECT n, CASE WHEN n %% 10 = 0 THEN 2 ELSE 1 END, t, t - t / 3, n, n + 1, {account}, {other}, 5000 + (t - t / 3) %% 7,
        10, 1000, n %% 2 = 0, 1, 1,
        %(first)s + %(step)s * CASE WHEN t %% 3 > 0 THEN n WHEN n %% 10 = 0 THEN n - 10 WHEN n %% 10 = 1 THEN n - 2
                                    ELSE n - 1 END, n

@@ -86,7 +86,8 @@ async def ask_everything(past: Past) -> None:
     order = (await past.reads.all_orders(BUSY, MARKET, from_id=middle, start_ms=None, end_ms=None, limit=1))[0]
     await past.reads.order(BUSY, MARKET, None, order.client_id)
     await past.reads.order(BUSY, MARKET, order.order_id, None)
-    await past.own.filled_before(BUSY, MARKET, order, SIZE)
+    await past.own.filled_before(order.order_id, SIZE)
+    assert await past.reads.order_with_fills(BUSY, order.order_id) is not None
     assert await past.reads.order_list(1002 + 21 % 7, None, "list21") is not None
     await past.public.recent_trades(MARKET, 500)
     await past.public.recent_aggregates(MARKET, 500)
@@ -152,6 +153,42 @@ def test_a_scan_or_a_sort_would_be_found() -> None:
     assert faults({"Node Type": "Result"}) == ["no table"]
 
 
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+async def test_of_one_order_only_its_own_trades_are_read(
+    past: Past, asked: list[tuple[str, Any]], dsn: str, mode: str
+) -> None:
+    """However much its account traded while it was open: row by row, what the index names is what is answered."""
+    await ask_about_one_order(past, BUSY, SIZE // 2 + 2)
+    options = f"{INDEX_ORDER} -c plan_cache_mode={mode}".strip()
+    # Where a time begins is found by single look-ups, which the other test looks at.
+    of_trades = [(query, params) for query, params in asked if "_order_id = %s" in query and "orders_trade" in query]
+    assert len(of_trades) >= 6
+    with psycopg.connect(dsn, autocommit=True, prepare_threshold=0, options=options) as connection:
+        for query, params in of_trades:
+            row = connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}", params).fetchone()
+            assert row is not None
+            plan = row[0][0]["Plan"]
+            scans = [node for node in nodes(plan) if node.get("Relation Name") == "orders_trade"]
+            assert scans
+            assert not faults(plan), query
+            for scan in scans:
+                assert "order_id = " in scan["Index Cond"], (query, scan)
+                assert scan["Actual Rows"] <= 1, "each order has one print on each side"
+                assert scan.get("Rows Removed by Filter", 0) <= 1
+
+
+async def ask_about_one_order(past: Past, account: int, order_id: int) -> None:
+    every: dict[str, Any] = {"order_id": order_id, "from_id": None, "start_ms": None, "end_ms": None, "limit": 500}
+    for bounds in ({}, {"from_id": 1}, {"start_ms": time_ms(order_id - 1), "end_ms": time_ms(order_id)}):
+        found = await past.own.trades(account, MARKET, **{**every, **bounds})
+        assert [(trade.order_id, trade.is_maker) for trade in found] == [(order_id, False), (order_id, True)]
+    [newest] = await past.own.trades(account, MARKET, **{**every, "limit": 1})
+    assert newest.is_maker
+    assert await past.own.trades(account + 1, MARKET, **every) == [], "nobody else's order"
+    await past.own.filled_before(order_id, SIZE)
+    assert await past.reads.order_with_fills(account, order_id) is not None
+
+
 async def test_lists_by_time_id_and_limit(past: Past) -> None:
     """Most recent without a bound, from a bound upward with one, oldest first, nothing of anybody else."""
     orders = past.reads.all_orders
@@ -190,9 +227,10 @@ async def test_trades_of_both_sides(past: Past) -> None:
     upward = [row for row in mine if row[0] >= middle][:6]
     found = await past.own.trades(BUSY, MARKET, **{**every, "from_id": middle})
     assert [(trade.trade_id, trade.is_maker) for trade in found] == upward
-    [only] = await past.own.trades(BUSY, MARKET, **{**every, "order_id": SIZE // 2 + 2})
-    assert (only.trade_id, only.is_maker) == (trade_id(SIZE // 2 + 2), True)
-    for bounds in ({"order_id": SIZE // 2 + 2, "from_id": only.trade_id + 1}, {"order_id": SIZE + 5}):
+    order = SIZE // 2 + 2
+    found = await past.own.trades(BUSY, MARKET, **{**every, "order_id": order})
+    assert [(t.trade_id, t.is_maker) for t in found] == [(trade_id(order - 1), False), (trade_id(order), True)]
+    for bounds in ({"order_id": order, "from_id": trade_id(order) + 1}, {"order_id": SIZE + 5}):
         assert await past.own.trades(BUSY, MARKET, **{**every, **bounds}) == []
 
 
