@@ -21,6 +21,7 @@ from schemathesis import Case, GenerationMode
 
 from apps.common.clock import now_ms
 from apps.gateway.openapi.document import document_json
+from apps.gateway.policy import REQUEST_BYTES_MAX
 from apps.gateway.registry import Security, load
 from tests.gateway.client import Client
 from tests.gateway.exchange import Exchange
@@ -142,6 +143,9 @@ def test_an_undocumented_answer_is_found(exchange: Exchange, public: Client) -> 
     path, time, wrong_symbol = "/api/v3/depth", public.get("/api/v3/time"), public.get("/api/v3/depth", symbol="NOPE")
     Forms(document()).check("GET", "/api/v3/time", time)
     Forms(document()).check("GET", path, wrong_symbol)
+    too_long = public.get(path, symbol="A" * REQUEST_BYTES_MAX)
+    assert too_long.status_code == 413
+    Forms(document()).check("GET", path, too_long)
     for plant in (
         lambda paths: paths["/api/v3/time"]["get"]["responses"].pop("200"),
         lambda paths: paths["/api/v3/time"]["get"]["responses"]["200"].update(

@@ -79,7 +79,7 @@ _TABLE: Final = (
 ERROR_CODES: Final = {number: ErrorCode(number, statuses, meaning) for number, statuses, meaning in _TABLE}
 
 # Statuses that a request has by itself, before any endpoint is looked at.
-NOT_OF_ENDPOINTS: Final = frozenset({404, 405, 413})
+NOT_OF_ENDPOINTS: Final = frozenset({404, 405})
 # Answers to REST requests of any endpoint: limits, time limits, unread parameters, form, failures.
 _ALWAYS: Final = frozenset({-1000, -1001, -1003, -1100, -1101, -1104, -1105})
 _SIGNED: Final = frozenset({-1021, -1022, -1102, -1131, -2014, -2015})

@@ -24,7 +24,7 @@ HTTP_NAMES: Final = {
 DESCRIPTION: Final = f"""Orders, market data and account of this exchange in the Binance Spot dialect.
 
 Parameters go into the query string or, for POST, PUT and DELETE, into a form body
-(`application/x-www-form-urlencoded`) or both; together at most {REQUEST_BYTES_MAX} bytes each. A parameter that is sent
+(`application/x-www-form-urlencoded`) or both, each of at most {REQUEST_BYTES_MAX} bytes. A parameter that is sent
 twice, empty or unknown is refused. Amounts are plain decimals, in answers always texts with 8 decimals.
 
 Signed endpoints take the key's name in `X-MBX-APIKEY`, a `timestamp` in milliseconds or microseconds, perhaps a
