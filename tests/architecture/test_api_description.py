@@ -1,15 +1,22 @@
-"""The API's description keeps up with the API: every endpoint, parameter, answer and error code has its words.
+"""The API's description keeps up with the API: every endpoint, parameter, answer, code and stream has its words.
 
 What the description says is held against validation in tests/gateway/test_openapi.py.
 """
 
 import ast
 import inspect
+from pathlib import Path
+
+import pytest
 
 from apps.gateway import errors
+from apps.gateway.openapi import page
 from apps.gateway.openapi.codes import ERROR_CODES
 from apps.gateway.openapi.document import build
+from apps.gateway.openapi.sockets import SESSION_TEXTS, STREAM_TEXTS
 from apps.gateway.registry import load
+from apps.gateway.streams import names
+from apps.gateway.wsapi.session import SESSION_METHODS
 from tests.clients.fields import schemas
 
 
@@ -20,6 +27,30 @@ def test_every_endpoint_and_parameter_has_its_sentence() -> None:
 
 def test_the_recorded_answers_are_those_of_the_tables() -> None:
     assert schemas.FILE.read_text() == schemas.text(), "run: .venv/bin/python -m tests.clients.fields.schemas"
+
+
+def test_every_stream_and_session_method_has_its_sentence() -> None:
+    assert [row.name for row in page.streams()] == list(STREAM_TEXTS), "in the order of the table"
+    assert all(row.meaning.endswith(".") and row.pace and row.fields for row in page.streams())
+    assert list(SESSION_TEXTS) == list(SESSION_METHODS)
+
+
+def test_a_stream_without_its_sentence_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names, "TABLE", (*names.TABLE, ("<symbol>@new",)))
+    with pytest.raises(AssertionError, match="<symbol>@new needs a sentence"):
+        page.streams()
+
+
+def test_the_document_has_the_table_of_streams() -> None:
+    rows = [
+        f"| {', '.join(f'`{name}`' for name in (row.name, *row.others))} | {row.meaning} | {row.pace} |"
+        for row in page.streams()
+    ]
+    table = "\n".join(["| stream | what | how often |", "|---|---|---|", *rows])
+    text = (Path(__file__).parents[2] / "docs/streams.md").read_text()
+    assert table in text, f"docs/streams.md needs this table:\n{table}"
+    for name, values in page.stream_placeholders():
+        assert f"`{name}` is one of `{values}`" in text
 
 
 def refusals_in_source() -> set[tuple[int, int]]:

@@ -10,8 +10,9 @@ from django.test import override_settings
 
 from apps.gateway.openapi import page
 from apps.gateway.openapi.codes import ERROR_CODES
-from apps.gateway.openapi.sockets import SESSION_TEXTS, STREAMS
+from apps.gateway.openapi.sockets import SESSION_TEXTS
 from apps.gateway.registry import load
+from apps.gateway.streams import messages, names
 from apps.gateway.wsapi.session import SESSION_METHODS
 from tests.gateway.client import Client
 from tests.gateway.exchange import Exchange
@@ -91,36 +92,38 @@ def test_outlines() -> None:
     assert page.outline({"anyOf": [{"enum": ["a"]}, {"enum": ["b"]}]}) == "a\nor b"
 
 
-def names() -> list[str]:
-    """Streams of the page, with a market for the placeholder."""
-    found = []
-    for stream in STREAMS:
-        name = stream.name.replace("<symbol>", "ethusdt").replace("<interval>", "1m")
-        first, *others = name.split(", ")
-        found += [first, *(re.sub(r"\d+$", other, first) for other in others)]
-    return found
+def fields_of(row: page.StreamRow) -> set[str]:
+    return set(re.sub(r"\{.*\}", "", row.fields).split())
 
 
-def test_every_stream_delivers(exchange: Exchange, alice: Client, bob: Client) -> None:
+def test_every_stream_is_shown(html: str) -> None:
+    shown = unescape(html)
+    for forms in names.TABLE:
+        for form in forms:
+            assert f'<code class="wrap-anywhere">{form}</code>' in shown
+    for name, values in names.PLACEHOLDERS.items():
+        assert f"<code>{name}</code> is one of <code>{' '.join(values)}</code>" in shown
+
+
+def test_every_stream_delivers_its_fields(exchange: Exchange, alice: Client, bob: Client) -> None:
     """marketState tells changes only, which has a test of its own (test_market_state_stream.py)."""
-    wanted = {name for name in names() if not name.endswith("@marketState")}
-    assert {"ethusdt@depth5", "ethusdt@depth20", "!bookTicker", "ethusdt@kline_1m"} <= wanted
     fields = {
-        name: set(re.findall(r"\b\w+\b", re.sub(r"\{.*\}", "", stream.fields)))
-        for stream in STREAMS
-        for name in wanted
-        if re.fullmatch(re.sub(r"<\w+>", r"\\w+", re.escape(stream.name).replace(r"\<", "<").replace(r"\>", ">")), name)
+        name: fields_of(row)
+        for row in page.streams()
+        for form in (row.name, *row.others)
+        for name in names.names_of(form, "ETHUSDT")
     }
-    with Socket(f"{exchange.ws_url}/stream?streams={'/'.join(sorted(wanted))}") as socket:
+    market = exchange.gateway.markets.get("ETHUSDT")
+    assert set(messages.market_state(market, None, 0)) == fields.pop("ethusdt@marketState")
+    with Socket(f"{exchange.ws_url}/stream?streams={'/'.join(sorted(fields))}") as socket:
         # The answer comes after the streams are subscribed to.
-        assert len(socket.control("LIST_SUBSCRIPTIONS")["result"]) == len(wanted)
+        assert len(socket.control("LIST_SUBSCRIPTIONS")["result"]) == len(fields)
         for client, side in ((alice, "SELL"), (bob, "BUY")):
             client.limit(side, "3000", "0.1", symbol="ETHUSDT")
         alice.limit("SELL", "3001", "0.1", symbol="ETHUSDT")
-        missing = set(wanted)
+        missing = set(fields)
         while missing:
             message = socket.until(lambda each: isinstance(each, dict) and each.get("stream") in missing)
             missing.discard(message["stream"])
             data = message["data"][0] if isinstance(message["data"], list) else message["data"]
-            if message["stream"] in fields:
-                assert set(data) == fields[message["stream"]], message
+            assert set(data) == fields[message["stream"]], message

@@ -8,11 +8,12 @@ from apps.gateway import registry
 from apps.gateway.openapi.codes import ERROR_CODES, codes_of
 from apps.gateway.openapi.document import recorded_answers
 from apps.gateway.openapi.parameters import choices_of, default_of, description, kind_text
-from apps.gateway.openapi.sockets import SESSION_TEXTS
+from apps.gateway.openapi.sockets import SESSION_TEXTS, STREAM_TEXTS
 from apps.gateway.openapi.texts import SECTIONS, name_of, section_of, summary, weight_text
 from apps.gateway.orderform import SHAPES
 from apps.gateway.params import Choice, Param
 from apps.gateway.registry import Endpoint, Security
+from apps.gateway.streams import names
 from apps.gateway.wsapi.session import SESSION_METHODS
 
 RIGHTS: Final = {
@@ -51,6 +52,17 @@ class EndpointRow:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamRow:
+    """`others`: further names of the same."""
+
+    name: str
+    others: tuple[str, ...]
+    meaning: str
+    pace: str
+    fields: str
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     anchor: str
     title: str
@@ -72,6 +84,20 @@ def sections() -> tuple[Section, ...]:
 
 def session_methods() -> list[tuple[str, str]]:
     return [(name, SESSION_TEXTS[name]) for name in SESSION_METHODS]
+
+
+def streams() -> list[StreamRow]:
+    """Every market stream, in the order of their table. AssertionError for one without its sentence."""
+    rows = []
+    for name, *others in names.TABLE:
+        assert name in STREAM_TEXTS, f"{name} needs a sentence in apps/gateway/openapi/sockets.py"
+        rows.append(StreamRow(name, tuple(others), *STREAM_TEXTS[name]))
+    return rows
+
+
+def stream_placeholders() -> list[tuple[str, str]]:
+    """What stands for what in names of streams."""
+    return [(name, " ".join(values)) for name, values in names.PLACEHOLDERS.items()]
 
 
 def order_kinds() -> list[dict[str, str]]:

@@ -1,12 +1,15 @@
-"""What WebSockets offer beside the endpoints: methods of a session, and streams. Tests hold both against the code."""
+"""Sentences about what WebSockets offer beside the endpoints: methods of a session, and streams.
+
+A test finds one without its sentence, and a sentence without its method or stream.
+"""
 
 from typing import Final, NamedTuple
 
 
-class Stream(NamedTuple):
+class StreamText(NamedTuple):
     """`fields`: names of its message; the letters are the dialect's."""
 
-    name: str
+    meaning: str
     pace: str
     fields: str
 
@@ -19,24 +22,45 @@ SESSION_TEXTS: Final = {
     "userDataStream.subscribe": "Events of the session's account.",
     "userDataStream.subscribe.signature": "Events of the signing key's account, without a session.",
     "userDataStream.unsubscribe": "End one subscription, or all of them.",
-    "userDataStream.start": "Begin a user data stream by listen key.",
-    "userDataStream.ping": "Keep a listen key for another hour.",
-    "userDataStream.stop": "End a user data stream.",
 }
 
-STREAMS: Final = (
-    Stream("<symbol>@trade", "each trade", "e E s t p q T m M"),
-    Stream("<symbol>@aggTrade", "each taker order and price", "e E s a p q f l T m M"),
-    Stream("<symbol>@kline_<interval>", "a second, and at its end", "e E s k{t T s i f L o c h l v n x q V Q B}"),
-    Stream("<symbol>@depth", "1000 ms", "e E s U u b a"),
-    Stream("<symbol>@depth@100ms", "100 ms", "e E s U u b a"),
-    Stream("<symbol>@depth5, 10, 20", "1000 ms; with @100ms as often", "lastUpdateId bids asks"),
-    Stream("<symbol>@bookTicker", "each change of the best prices", "u s b B a A"),
-    Stream("!bookTicker", "the same of all markets", "u s b B a A"),
-    Stream("<symbol>@ticker", "a second, when something changed", "e E s p P w x c Q b B a A o h l v q O C F L n"),
-    Stream("<symbol>@miniTicker", "a second, when something changed", "e E s c o h l v q"),
-    Stream("!ticker@arr", "a second: a list of what changed", "e E s p P w x c Q b B a A o h l v q O C F L n"),
-    Stream("!miniTicker@arr", "a second; also @1000ms, @3000ms", "e E s c o h l v q"),
-    Stream("<symbol>@bookChecksum", "with each message of @depth@100ms (ours)", "e E s u c"),
-    Stream("<symbol>@marketState", "each change (ours)", "e E s state cause rule until resumesAt ..."),
-)
+# By the stream's first form in apps/gateway/streams/names.py.
+STREAM_TEXTS: Final = {
+    "<symbol>@trade": StreamText("Each trade.", "at once", "e E s t p q T m M"),
+    "<symbol>@aggTrade": StreamText("A taker order's trades at one price.", "at once", "e E s a p q f l T m M"),
+    "<symbol>@bookTicker": StreamText("Best prices and quantities.", "at once", "u s b B a A"),
+    "!bookTicker": StreamText("Best prices and quantities of all markets.", "at once", "u s b B a A"),
+    "<symbol>@depth": StreamText("Changes of the book.", "1000 ms", "e E s U u b a"),
+    "<symbol>@depth@100ms": StreamText("Changes of the book.", "100 ms", "e E s U u b a"),
+    "<symbol>@depth<levels>": StreamText("The best levels as they are.", "1000 ms", "lastUpdateId bids asks"),
+    "<symbol>@depth<levels>@100ms": StreamText("The best levels as they are.", "100 ms", "lastUpdateId bids asks"),
+    "<symbol>@bookChecksum": StreamText("Ours: the checksum of the book.", "with @depth@100ms", "e E s u c"),
+    "<symbol>@kline_<interval>": StreamText(
+        "A candle that begins in UTC.", "1 s, and at its end", "e E s k{t T s i f L o c h l v n x q V Q B}"
+    ),
+    "<symbol>@kline_<interval>@+08:00": StreamText(
+        "A candle that begins at UTC+8.", "1 s, and at its end", "e E s k{t T s i f L o c h l v n x q V Q B}"
+    ),
+    "<symbol>@ticker": StreamText(
+        "What traded in 24 hours.", "1 s, when it changed", "e E s p P w x c Q b B a A o h l v q O C F L n"
+    ),
+    "!ticker@arr": StreamText(
+        "The same as a list of the markets that changed.", "1 s", "e E s p P w x c Q b B a A o h l v q O C F L n"
+    ),
+    "<symbol>@miniTicker": StreamText(
+        "What traded in 24 hours, in short.", "1 s, when it changed", "e E s c o h l v q"
+    ),
+    "!miniTicker@arr": StreamText("The same as a list of the markets that changed.", "1 s", "e E s c o h l v q"),
+    "<symbol>@ticker_<window>": StreamText(
+        "What traded in a window that begins with a full minute.", "1 s, when it changed",
+        "e E s p P o h l c w v q O C F L n",
+    ),
+    "!ticker_<window>@arr": StreamText(
+        "The same as a list of the markets that changed.", "1 s", "e E s p P o h l c w v q O C F L n"
+    ),
+    "<symbol>@avgPrice": StreamText("Average price of five minutes.", "1 s, when it changed", "e E s i w T"),
+    "<symbol>@marketState": StreamText(
+        "Ours: state, cause and end, distance to a halt, what an auction would trade.", "as it changes",
+        "e E s status marketState cause rule until resumesAt indicativePrice indicativeQty haltAbove haltBelow",
+    ),
+}  # fmt: skip

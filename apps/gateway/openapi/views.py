@@ -7,7 +7,6 @@ from django.views.decorators.http import require_safe
 
 from apps.gateway.limits.tiers import PRODUCTION, STANDARD, tiers
 from apps.gateway.openapi import page
-from apps.gateway.openapi.sockets import STREAMS
 from apps.gateway.policy import (
     CONTROL_MESSAGES_PER_S,
     RECV_WINDOW_DEFAULT_MS,
@@ -28,7 +27,8 @@ def api_page(request: HttpRequest) -> HttpResponse:
         "sections": page.sections(),
         "order_kinds": page.order_kinds(),
         "session_methods": page.session_methods(),
-        "streams": STREAMS,
+        "streams": page.streams(),
+        "stream_placeholders": page.stream_placeholders(),
         "errors": page.error_rows(),
         "limits": tiers(settings.RATE_LIMIT_FACTOR)[STANDARD],
         "factor": settings.RATE_LIMIT_FACTOR,

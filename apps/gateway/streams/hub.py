@@ -9,20 +9,11 @@ from apps.common.clock import now_ms
 from apps.gateway.book import PublicMarket, Record
 from apps.gateway.markets import Market, Markets
 from apps.gateway.socket import Behind, Shared
-from apps.gateway.streams import messages
+from apps.gateway.streams import messages, names
 from apps.gateway.streams.shared import DepthMessage, Make, SharedMessage
 from apps.markets.liveintervals import SAME_IN_ZONE, ZONE
 
-PARTIAL_LEVELS: Final = (5, 10, 20)
-# What streams of books are called at the speeds of marketdata's two chains.
-FAST: Final = ("@100ms",)
-SLOW: Final = ("", "@1000ms")
-# The checksum of a book comes with each message of its fast chain.
-CHECKSUM: Final = "@bookChecksum"
-AVERAGE: Final = "@avgPrice"
 SECOND_S: Final = 1.0
-ALL_TICKERS: Final = ("!ticker@arr",)
-ALL_MINI_TICKERS: Final = ("!miniTicker@arr", "!miniTicker@arr@1000ms", "!miniTicker@arr@3000ms")
 
 
 class Subscriber(Protocol):
@@ -54,7 +45,7 @@ class Hub:
             self.on_second(now_ms())
 
     def subscribe(self, topic: str, subscriber: Subscriber) -> None:
-        if topic.endswith(AVERAGE):
+        if topic.endswith(names.AVERAGE):
             # Whoever is new hears of it at the next second, changed or not.
             self._averages.pop(topic, None)
         self._topics.setdefault(topic, {})[subscriber] = None
@@ -83,16 +74,16 @@ class Hub:
         name = market.symbol.lower()
         match record["t"]:
             case "trade":
-                self.publish(f"{name}@trade", lambda unit: messages.trade(market, record, now, unit))
+                self.publish(name + names.TRADE, lambda unit: messages.trade(market, record, now, unit))
             case "agg":
-                self.publish(f"{name}@aggTrade", lambda unit: messages.aggregate(market, record, now, unit))
+                self.publish(name + names.AGGREGATE, lambda unit: messages.aggregate(market, record, now, unit))
             case "depth":
-                self._depth(market, state, record, FAST)
-                self.publish(name + CHECKSUM, lambda unit: messages.book_checksum(market, state, record, unit))
+                self._depth(market, state, record, names.FAST)
+                self.publish(name + names.CHECKSUM, lambda unit: messages.book_checksum(market, state, record, unit))
             case "depth1s":
-                self._depth(market, state, record, SLOW)
+                self._depth(market, state, record, names.SLOW)
             case "top":
-                for topic in (f"{name}@bookTicker", "!bookTicker"):
+                for topic in (name + names.BEST, names.ALL_BEST):
                     # Of all markets in one stream, none may take another's place.
                     behind = Behind.ALL if topic[0] == "!" else Behind.NEWEST
                     self.publish(topic, lambda unit: messages.book_ticker(market, record), behind)
@@ -101,18 +92,18 @@ class Hub:
                 behind = Behind.ALL if record["x"] else Behind.NEWEST
                 interval = record["i"]
                 for zone in ("", ZONE) if interval in SAME_IN_ZONE else ("",):
-                    topic = f"{name}@kline_{interval}{zone}"
+                    topic = f"{name}{names.BARS}{interval}{zone}"
                     self.publish(topic, lambda unit: messages.kline(market, record, now, unit), behind)
             case "ticker":
-                self._tickers(f"{name}@ticker", ALL_TICKERS, lambda unit: messages.ticker(
+                self._tickers(name + names.TICKER, names.ALL_TICKERS, lambda unit: messages.ticker(
                     market, state, record, now, unit
                 ))  # fmt: skip
-                self._tickers(f"{name}@miniTicker", ALL_MINI_TICKERS, lambda unit: messages.mini_ticker(
+                self._tickers(name + names.MINI_TICKER, names.ALL_MINI_TICKERS, lambda unit: messages.mini_ticker(
                     market, record, now, unit
                 ))  # fmt: skip
             case "window":
-                window = f"ticker_{record['w']}"
-                self._tickers(f"{name}@{window}", (f"!{window}@arr",), lambda unit: messages.window_ticker(
+                window, of_all = names.window(record["w"])
+                self._tickers(name + window, (of_all,), lambda unit: messages.window_ticker(
                     market, record, now, unit
                 ))  # fmt: skip
             case "auction" | "distance":
@@ -124,11 +115,11 @@ class Hub:
     def _depth(self, market: Market, state: PublicMarket, record: Record, speeds: tuple[str, ...]) -> None:
         name = market.symbol.lower()
         for speed in speeds:
-            topic = f"{name}@depth{speed}"
+            topic = f"{name}{names.DEPTH}{speed}"
             if topic in self._topics:
                 self._deliver(DepthMessage(topic, market, record))
-            for limit in PARTIAL_LEVELS:
-                self.publish(f"{name}@depth{limit}{speed}", _partial(market, state, limit), Behind.NEWEST)
+            for limit in names.PARTIAL_LEVELS:
+                self.publish(f"{name}{names.DEPTH}{limit}{speed}", _partial(market, state, limit), Behind.NEWEST)
 
     def _tickers(self, topic: str, arrays: tuple[str, ...], make: Make) -> None:
         self.publish(topic, make, Behind.NEWEST)
@@ -139,7 +130,7 @@ class Hub:
     def on_second(self, now_ms: int) -> None:
         """Average prices that have changed: trades grow old without any news."""
         for market in self._markets.by_id.values():
-            topic = market.symbol.lower() + AVERAGE
+            topic = market.symbol.lower() + names.AVERAGE
             state = self._state_of(market) if topic in self._topics else None
             if state is None:
                 continue
@@ -151,7 +142,7 @@ class Hub:
     def on_state(self, market: Market, state: PublicMarket | None) -> None:
         """A market's state changed (T10). A stream of our own; clients that do not know it never ask for it."""
         now = now_ms()
-        topic = f"{market.symbol.lower()}@marketState"
+        topic = market.symbol.lower() + names.STATE
         self.publish(topic, lambda unit: messages.market_state(market, state, now, unit), Behind.NEWEST)
 
     def on_entry_end(self) -> None:
@@ -163,8 +154,8 @@ class Hub:
 
     def on_reload(self, market: Market) -> None:
         """The depth chains of this market are broken: their clients must start again from a snapshot."""
-        for speed in (*FAST, *SLOW):
-            topic = f"{market.symbol.lower()}@depth{speed}"
+        for speed in (*names.FAST, *names.SLOW):
+            topic = f"{market.symbol.lower()}{names.DEPTH}{speed}"
             for subscriber in tuple(self._topics.get(topic, ())):
                 subscriber.cut_off_chain(topic)
 
