@@ -38,8 +38,11 @@ class Drain:
 
     @contextlib.contextmanager
     def socket(self, tell: Tell) -> Iterator[None]:
-        """One open socket."""
+        """One open socket. It may have been on its way here when the drain began, and is told as well."""
         self._open[tell] = None
+        if self.is_draining:
+            self._all_gone.clear()
+            tell(now_ms())
         try:
             yield
         finally:

@@ -1,8 +1,9 @@
 """uvicorn's protocols with bounds against clients that send without end or do not read.
 
 HTTP: the head of a request (address and headers) is bounded in bytes and in time; uvicorn would keep all of it, for
-ever. So is the time in which a body comes. A client that does not read its answer is cut off, because it holds one of
-the site's connections as long. One address may have so many connections only.
+ever. So is the time in which a body comes, and the time between two requests. A client that does not read its answer
+is cut off, because it holds one of the site's connections as long. One that says that it sends no more gets the answers
+it waits for. One address may have so many connections only.
 
 WebSocket: `scope["extensions"]["nebannpet.port"]` takes finished frames, which many connections share, and says when
 the network takes more. No connection outlives its end by more than CLOSE_TIMEOUT_S, whether or not the client reads (a
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterable
 from ipaddress import ip_address, ip_network
 from typing import Any, ClassVar, Final, Protocol
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
@@ -118,8 +120,28 @@ class HttpPort:
         return True
 
 
+class _Flow(FlowControl):
+    """uvicorn's, and tells its protocol when reading stops and goes on."""
+
+    def __init__(self, transport: asyncio.Transport, protocol: "GatewayHttpProtocol") -> None:
+        super().__init__(transport)
+        self._protocol = protocol
+
+    def pause_reading(self) -> None:
+        if not self.read_paused:
+            super().pause_reading()
+            self._protocol.reading_paused()
+
+    def resume_reading(self) -> None:
+        if self.read_paused:
+            super().resume_reading()
+            self._protocol.reading_resumed()
+
+
 class GatewayHttpProtocol(HttpToolsProtocol):
-    """A connection waits for a head from its start, and from the first byte of each later request."""
+    """A connection waits for a head from its start, and from the first byte of each later request. Only time in which
+    the client is read from counts; `_head_left_s` is what it still has while it is not.
+    """
 
     addresses: ClassVar[Addresses]
 
@@ -128,6 +150,9 @@ class GatewayHttpProtocol(HttpToolsProtocol):
     _head_bytes = 0
     _trailer_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
+    _head_left_s: float | None = None
+    # The client has sent all it will send.
+    _is_half_closed = False
     # When the body began that is on its way, and how much of it came.
     _body_since_s: float | None = None
     _body_bytes = 0
@@ -139,6 +164,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.flow = _Flow(transport, self)
         address = self.client[0] if self.client else ""
         if self.addresses.enter(address):
             self._counted = address
@@ -149,9 +175,10 @@ class GatewayHttpProtocol(HttpToolsProtocol):
             self.loop.call_later(REFUSED_CONNECTION_S, transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_timer()
+        self._stop_head_timer()
         self._stop_body_timer()
         self._stop_write_timer()
+        self._stop_idle_timer()
         self._leave()
         super().connection_lost(exc)
 
@@ -186,7 +213,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
                 self._body_timer = self.loop.call_later(REQUEST_BODY_TIMEOUT_S + BODY_GRACE_S, self._check_body)
         elif not self._in_head:
             return
-        elif self._head_timer is None:
+        elif self._head_timer is None and self._head_left_s is None:
             # This chunk began it. Only what lies wholly within one head counts; the chunk itself is the bound.
             self._expect_head()
         else:
@@ -207,6 +234,25 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         self.transport.write(head.encode("ascii") + body)
         self.transport.close()
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client sends no more; by shutdown(SHUT_WR) it may do so and wait for the answers to its whole requests.
+        True keeps the connection until they are sent. Called again where reading goes on after that.
+        """
+        if self._is_half_closed:
+            return True
+        if self.cycle is None or (self.cycle.more_body and not self.pipeline):
+            return False
+        if self.pipeline and self.cycle.more_body:
+            # It was the last to come, and is not whole.
+            self.pipeline.popleft()
+        elif self.cycle.response_complete:
+            return False
+        self._is_half_closed = True
+        self._stop_head_timer()
+        self._stop_body_timer()
+        self._body_since_s = None
+        return True
+
     # -- clients that do not read -------------------------------------------------------------------------------------
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -222,6 +268,16 @@ class GatewayHttpProtocol(HttpToolsProtocol):
             self._write_timer.cancel()
             self._write_timer = None
 
+    # -- between requests ---------------------------------------------------------------------------------------------
+    def _unset_keepalive_if_required(self) -> None:
+        """uvicorn stops its timer at any byte, and starts it with an answer only. So a connection would stay for ever
+        after an empty line between requests, or the rest of a body that was answered before. Here it runs on until a
+        request begins.
+        """
+
+    def _stop_idle_timer(self) -> None:
+        super()._unset_keepalive_if_required()
+
     def timeout_keep_alive_handler(self) -> None:
         """A plain close waits until the client has read what is buffered, which may be never."""
         super().timeout_keep_alive_handler()
@@ -231,6 +287,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head = True
+        self._stop_idle_timer()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """uvicorn would take the trailers of a body for headers of the request, without bound."""
@@ -244,7 +301,9 @@ class GatewayHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._trailer_bytes = 0
-        self._stop_timer()
+        self._stop_head_timer()
+        # The answer before may have started it while this head was on its way.
+        self._stop_idle_timer()
         self._body_since_s, self._body_bytes = self.loop.time(), 0
         before = self.cycle
         # Before uvicorn starts the application, which sees them when it runs.
@@ -256,9 +315,12 @@ class GatewayHttpProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """uvicorn reads on after each answer, and so without bound from a client that never waits for one."""
+        was_last = not self.pipeline
         super().on_response_complete()
         if self.pipeline:
             self.flow.pause_reading()
+        elif was_last and self._is_half_closed:
+            self.timeout_keep_alive_handler()
 
     # -- bodies -------------------------------------------------------------------------------------------------------
     def on_body(self, body: bytes) -> None:
@@ -291,15 +353,29 @@ class GatewayHttpProtocol(HttpToolsProtocol):
 
     def _expect_head(self) -> None:
         self._head_bytes = 0
-        self._head_timer = self.loop.call_later(REQUEST_HEAD_TIMEOUT_S, self._cut_off, "slow head")
+        self._head_left_s = REQUEST_HEAD_TIMEOUT_S
+        if not self.flow.read_paused:
+            self.reading_resumed()
 
-    def _stop_timer(self) -> None:
+    def reading_paused(self) -> None:
+        if self._head_timer is not None:
+            self._head_left_s = self._head_timer.when() - self.loop.time()
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def reading_resumed(self) -> None:
+        if self._head_left_s is not None:
+            self._head_timer = self.loop.call_later(self._head_left_s, self._cut_off, "slow head")
+            self._head_left_s = None
+
+    def _stop_head_timer(self) -> None:
+        self._head_left_s = None
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
 
     def _cut_off(self, why: str) -> None:
-        self._stop_timer()
+        self._stop_head_timer()
         CUT_OFF.labels(why).inc()
         self.transport.abort()
 

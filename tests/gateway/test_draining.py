@@ -98,3 +98,14 @@ async def test_clients_that_stay_are_not_waited_for_for_ever() -> None:
         drain.begin()
         await asyncio.wait_for(drain.over(), 40)
         assert drain.sockets == 1
+
+
+async def test_a_socket_that_was_on_its_way_when_the_drain_began_is_told_too() -> None:
+    drain, told = Drain(3600), []
+    drain.begin()
+    with drain.socket(told.append):
+        assert (len(told), drain.sockets) == (1, 1)
+        over = asyncio.create_task(drain.over())
+        await asyncio.sleep(0)
+        assert not over.done()
+    await asyncio.wait_for(over, 40)
