@@ -83,7 +83,7 @@ async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) 
                 body = await _read_body(receive)
             request = _Request(endpoint, scope, sent_headers, body, started_us)
             sent, credential = await _read(gateway, request)
-            values = params.read(endpoint.params, sent)
+            values = endpoint.reader.read(sent)
             call = Call(endpoint=endpoint, values=values, credential=credential, received_ms=started_us // 1000)
         except ApiError as error:
             refused = error

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
 from apps.common.amounts import AMOUNT_MAX
 from apps.gateway import errors
 from apps.gateway.dialect import (
@@ -60,12 +62,15 @@ ORDER_PARAMS: Final[tuple[Param, ...]] = (
 class Shape:
     """Which parameters a type needs and which it takes besides; any other one is refused by name.
 
-    `trigger`: it needs a stop price, a trailing distance, or both.
+    `trigger`: it needs a stop price, a trailing distance, or both. `rests`: it may, so it has a time in force.
+    `response_type`: of an answer whose form was not chosen.
     """
 
     required: tuple[str, ...]
     optional: tuple[str, ...] = ()
     trigger: bool = False
+    rests: bool = True
+    response_type: str = "ACK"
 
 
 # An order's terms, in the order in which a missing or superfluous one is named.
@@ -74,26 +79,26 @@ TERMS: Final = (
     "strategyId", "strategyType",
 )  # fmt: skip
 _TRIGGER: Final = ("stopPrice", "trailingDelta")
-_STOP: Final = Shape(("quantity",), _TRIGGER, trigger=True)
+_STOP: Final = Shape(("quantity",), _TRIGGER, trigger=True, rests=False)
 _STOP_LIMIT: Final = Shape(
     ("timeInForce", "quantity", "price"), (*_TRIGGER, "goodTillDate", "icebergQty"), trigger=True
 )
 SHAPES: Final = {
-    OrderKind.LIMIT: Shape(("timeInForce", "quantity", "price"), ("goodTillDate", "icebergQty")),
+    OrderKind.LIMIT: Shape(("timeInForce", "quantity", "price"), ("goodTillDate", "icebergQty"), response_type="FULL"),
     OrderKind.LIMIT_MAKER: Shape(("quantity", "price"), ("goodTillDate", "icebergQty")),
-    OrderKind.MARKET: Shape((), ("quantity", "quoteOrderQty")),
+    OrderKind.MARKET: Shape((), ("quantity", "quoteOrderQty"), rests=False, response_type="FULL"),
     OrderKind.STOP_LOSS: _STOP,
     OrderKind.STOP_LOSS_LIMIT: _STOP_LIMIT,
     OrderKind.TAKE_PROFIT: _STOP,
     OrderKind.TAKE_PROFIT_LIMIT: _STOP_LIMIT,
 }
-# They never rest, so they have no time in force.
-TAKERS: Final = frozenset({OrderKind.MARKET, OrderKind.STOP_LOSS, OrderKind.TAKE_PROFIT})
 RESTING: Final = frozenset({TimeInForce.GTC, TimeInForce.GTD})
+# Looked up once: a member of an enumeration costs a call each time (Python 3.11).
+_MARKET: Final = OrderKind.MARKET
+_GTD: Final = TimeInForce.GTD
 
 
-@dataclass(frozen=True, slots=True)
-class OrderForm:
+class OrderForm(msgspec.Struct, frozen=True):
     """A parsed order. `client_id_given` is false where we made one up, so that the order cannot be a repeat."""
 
     market: Market
@@ -120,15 +125,15 @@ def parse_order(
     `named` is what the request calls a parameter, for refusals: the orders of a list have names of their own.
     """
     kind: OrderKind = values["type"]
-    _check_shape(values, SHAPES[kind], named)
+    shape = SHAPES[kind]
+    _check_shape(values, shape, named)
     stp_mode: StpMode | None = values["selfTradePreventionMode"]
     if stp_mode is None:
         raise errors.stp_mode_not_allowed()
-    time_in_force = _time_in_force(values, kind, named)
-    price, quantity, budget, display, stop_price, trailing = (
-        values[name] for name in ("price", "quantity", "quoteOrderQty", "icebergQty", "stopPrice", "trailingDelta")
-    )
-    if kind is OrderKind.MARKET:
+    time_in_force = _time_in_force(values, shape, named)
+    price, quantity, budget = values["price"], values["quantity"], values["quoteOrderQty"]
+    display, stop_price, trailing = values["icebergQty"], values["stopPrice"], values["trailingDelta"]
+    if kind is _MARKET:
         _check_market(quantity, budget)
     given = values["newClientOrderId"]
     command = PlaceOrder(
@@ -153,9 +158,7 @@ def parse_order(
             raise errors.unsupported_combination()
         if command.display_lots > command.quantity_lots:
             raise errors.iceberg_exceeds_quantity()
-    # The dialect's default: FULL for these two, ACK for all others.
-    response_type = "FULL" if kind in (OrderKind.LIMIT, OrderKind.MARKET) else "ACK"
-    return OrderForm(market, command, values["newOrderRespType"] or response_type, given is not None)
+    return OrderForm(market, command, values["newOrderRespType"] or shape.response_type, given is not None)
 
 
 def _check_shape(values: Mapping[str, Any], shape: Shape, named: Callable[[str], str]) -> None:
@@ -169,17 +172,18 @@ def _check_shape(values: Mapping[str, Any], shape: Shape, named: Callable[[str],
         raise errors.missing_one_of(named("stopPrice"), named("trailingDelta"))
 
 
-def _time_in_force(values: Mapping[str, Any], kind: OrderKind, named: Callable[[str], str]) -> TimeInForce:
+def _time_in_force(values: Mapping[str, Any], shape: Shape, named: Callable[[str], str]) -> TimeInForce:
     """As asked. A type that takes none is GTC, or GTD where it has an end; one that never rests has none."""
     end = values["goodTillDate"]
     asked: TimeInForce | None = values["timeInForce"]
     if asked is None:
-        if kind in TAKERS:
+        if not shape.rests:
             return TimeInForce.NONE
         return TimeInForce.GTC if end is None else TimeInForce.GTD
-    if asked is TimeInForce.GTD and end is None:
-        raise errors.missing(named("goodTillDate"))
-    if asked is not TimeInForce.GTD and end is not None:
+    if asked is _GTD:
+        if end is None:
+            raise errors.missing(named("goodTillDate"))
+    elif end is not None:
         raise errors.not_required(named("goodTillDate"))
     return asked
 

@@ -1,7 +1,7 @@
 """Orders as one story for REST and WebSocket API: check, append, wait for the durable events, answer."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from apps.common.clock import now_ms
 from apps.gateway import errors
@@ -15,8 +15,12 @@ from apps.gateway.reads import Reads
 from apps.gateway.replies import Duplicate, OrderView, new_order, placed
 from apps.streams.codec import decode_event, encode_command
 from apps.streams.commands import CancelAll, CancelOrder, PlaceOrder, SetCancelTimer
-from apps.streams.events import CancelTimerSet, InternalReject, ListRejected, OrderRejected
+from apps.streams.events import CancelTimerSet, InternalReject
 from apps.streams.kinds import EventKind, Reason, TimerFlag
+
+# Kind and reason of a record, as numbers.
+_REJECTED: Final = frozenset({int(EventKind.ORDER_REJECTED), int(EventKind.LIST_REJECTED)})
+_STALE: Final = int(Reason.STALE_SETTINGS)
 
 
 class Orders:
@@ -140,9 +144,4 @@ def own_events(records: list[bytes], account_id: int) -> list[Any]:
 
 
 def is_stale(records: list[bytes]) -> bool:
-    return any(
-        record[1] in (EventKind.ORDER_REJECTED, EventKind.LIST_REJECTED)
-        and isinstance(event := decode_event(record), OrderRejected | ListRejected)
-        and event.reason == Reason.STALE_SETTINGS
-        for record in records
-    )
+    return any(record[1] in _REJECTED and record[3] == _STALE for record in records)

@@ -5,7 +5,7 @@ An endpoint is one async function `(gateway, call) -> answer`, declared once and
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from importlib import import_module
 from importlib.util import find_spec
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.apps import apps as django_apps
 
-from apps.gateway.params import Param
+from apps.gateway.params import Param, Reader
 
 if TYPE_CHECKING:
     from apps.gateway.errors import ApiError
@@ -80,6 +80,10 @@ class Endpoint:
     survives_order_limit: Callable[[Mapping[str, Any]], bool] | None = None
     # Passes for known keys even when PostgreSQL is away for long (architecture.md section 2).
     is_cancel: bool = False
+    reader: Reader = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reader", Reader(self.params))
 
     def weight_of(self, values: Mapping[str, Any]) -> int:
         return self.weight if isinstance(self.weight, int) else self.weight(values)

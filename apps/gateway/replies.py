@@ -12,24 +12,13 @@ import msgspec
 from apps.common.amounts import format_units
 from apps.gateway import errors
 from apps.gateway.dialect import NO_LIST, NOTHING, SIDE_NAMES, STATUS_NAMES, STP_NAMES, TIF_NAMES, TYPE_NAMES
+from apps.gateway.eventrows import row_of
 from apps.gateway.markets import Market
-from apps.streams.codec import decode_event
-from apps.streams.events import (
-    InternalReject,
-    OrderAccepted,
-    OrderAmended,
-    OrderClosed,
-    OrderDuplicate,
-    OrderParked,
-    OrderRejected,
-    OrderTriggered,
-    PendingEntered,
-    PreventedMatch,
-    Trade,
-)
+from apps.streams.events import OrderAmended, OrderClosed
 from apps.streams.kinds import (
     AcceptedFlag,
     EnteredFlag,
+    EventKind,
     OrderStatus,
     Reason,
     Side,
@@ -37,6 +26,24 @@ from apps.streams.kinds import (
     TimeInForce,
     TradeFlag,
 )
+
+# As plain numbers: on Python 3.11 a member of an enumeration costs a call, and a flag joined to a number several.
+_ACCEPTED: Final = int(EventKind.ORDER_ACCEPTED)
+_DUPLICATE: Final = int(EventKind.ORDER_DUPLICATE)
+_REFUSED: Final = frozenset({int(EventKind.ORDER_REJECTED), int(EventKind.INTERNAL_REJECT)})
+_TRADE: Final = int(EventKind.TRADE)
+_CLOSED: Final = int(EventKind.ORDER_CLOSED)
+_PREVENTED: Final = int(EventKind.PREVENTED_MATCH)
+_PARKED: Final = int(EventKind.ORDER_PARKED)
+_PENDING_ENTERED: Final = int(EventKind.PENDING_ENTERED)
+_TRIGGERED: Final = int(EventKind.ORDER_TRIGGERED)
+_WAITING, _PENDING = int(AcceptedFlag.WAITING), int(AcceptedFlag.PENDING)
+_TAKER_DONE, _MAKER_DONE = int(TradeFlag.TAKER_DONE), int(TradeFlag.MAKER_DONE)
+_TAKER_IS_BUYER: Final = int(TradeFlag.TAKER_IS_BUYER)
+_BUY, _SELL = int(Side.BUY), int(Side.SELL)
+_PENDING_NEW, _NEW = int(OrderStatus.PENDING_NEW), int(OrderStatus.NEW)
+_PARTIALLY_FILLED, _FILLED = int(OrderStatus.PARTIALLY_FILLED), int(OrderStatus.FILLED)
+_EXPIRED, _EXPIRED_IN_MATCH = int(OrderStatus.EXPIRED), int(OrderStatus.EXPIRED_IN_MATCH)
 
 
 class Fill(msgspec.Struct, frozen=True):
@@ -103,18 +110,18 @@ class OrderView(msgspec.Struct, frozen=True):
     @property
     def is_working(self) -> bool:
         """Not in review, nor waiting for its trigger or its turn, and it did not end in one of them."""
-        waits = self.status == OrderStatus.PENDING_NEW or self.is_waiting or self.is_pending
+        waits = self.status == _PENDING_NEW or self.is_waiting or self.is_pending
         return not waits and self.reason not in _ENDS_OF_REVIEW
 
     @property
     def lost_lots(self) -> int:
         """preventedQuantity: what self-trade prevention took, which is all the rest where it ended the order."""
-        if self.status == OrderStatus.EXPIRED_IN_MATCH:
+        if self.status == _EXPIRED_IN_MATCH:
             return self.shown_lots - self.filled_lots
         return self.prevented_lots
 
 
-_ENDS_OF_REVIEW: Final = frozenset({Reason.PARK_EXPIRED, Reason.REJECTED_BY_STAFF})
+_ENDS_OF_REVIEW: Final = frozenset({int(Reason.PARK_EXPIRED), int(Reason.REJECTED_BY_STAFF)})
 
 
 class Duplicate(msgspec.Struct, frozen=True):
@@ -125,8 +132,8 @@ class Duplicate(msgspec.Struct, frozen=True):
 
 def fee_asset(market: Market, *, taker_side: int, is_taker: bool, fee_units: int) -> str:
     """Who pays in what: the buyer in base, the seller in quote; a rebate comes in what the taker received."""
-    taker_receives = market.base.code if taker_side == Side.BUY else market.quote.code
-    maker_receives = market.quote.code if taker_side == Side.BUY else market.base.code
+    taker_receives = market.base.code if taker_side == _BUY else market.quote.code
+    maker_receives = market.quote.code if taker_side == _BUY else market.base.code
     return taker_receives if is_taker or fee_units < 0 else maker_receives
 
 
@@ -135,50 +142,56 @@ def placed(records: list[bytes], market: Market) -> OrderView | Duplicate:
 
     Timers may have run under the same command before the order, so the order's own events are picked by its id.
     """
-    events = [decode_event(record) for record in records]
+    events = [row_of(record) for record in records]
     for event in events:
-        if isinstance(event, OrderAccepted):
+        kind = event.KIND
+        if kind == _ACCEPTED:
             return view_of(event, events, market)
-        if isinstance(event, OrderRejected | InternalReject):
+        if kind in _REFUSED:
             raise errors.refusal(event.reason)
-        if isinstance(event, OrderDuplicate):
+        if kind == _DUPLICATE:
             return Duplicate(event.order_id)
     raise AssertionError("a place command ends in accepted, rejected, duplicate or skipped")
 
 
-def view_of(accepted: OrderAccepted, events: Sequence[Any], market: Market, list_id: int = 0) -> OrderView:
-    """An order that this command accepted, as it is after the command: what the command triggered may have met it."""
+def view_of(accepted: Any, events: Sequence[Any], market: Market, list_id: int = 0) -> OrderView:
+    """An order that this command accepted, as it is after the command: what the command triggered may have met it.
+
+    `accepted` and `events`: records, or rows (eventrows.py).
+    """
     own = accepted.order_id
     fills: list[Fill] = []
-    met: list[PreventedMatch] = []
-    ended: dict[int, OrderClosed] = {}
+    met: list[Any] = []
+    ended: dict[int, Any] = {}
     quote_units, lots, prevented_lots, reason = 0, 0, 0, 0
-    is_waiting, is_pending = bool(accepted.flags & AcceptedFlag.WAITING), bool(accepted.flags & AcceptedFlag.PENDING)
+    is_waiting, is_pending = bool(accepted.flags & _WAITING), bool(accepted.flags & _PENDING)
     working_ms = 0
-    status = OrderStatus.PENDING_NEW if is_pending else OrderStatus.NEW
+    status = _PENDING_NEW if is_pending else _NEW
     for event in events:
-        if isinstance(event, OrderClosed):
+        kind = event.KIND
+        if kind == _TRADE:
+            is_taker = event.taker_order_id == own
+            if is_taker or event.maker_order_id == own:
+                fills.append(_fill(event, market, is_taker=is_taker))
+                lots += event.quantity_lots
+                quote_units += market.quote_units(event.price_ticks, event.quantity_lots)
+                done = event.flags & (_TAKER_DONE if is_taker else _MAKER_DONE)
+                status = _FILLED if done else _PARTIALLY_FILLED
+        elif kind == _CLOSED:
             ended[event.order_id] = event
             if event.order_id == own:
-                status, reason = OrderStatus(event.status), event.reason
-        elif isinstance(event, Trade) and own in (event.taker_order_id, event.maker_order_id):
-            is_taker = event.taker_order_id == own
-            fills.append(_fill(event, market, is_taker=is_taker))
-            lots += event.quantity_lots
-            quote_units += market.quote_units(event.price_ticks, event.quantity_lots)
-            done = event.flags & (TradeFlag.TAKER_DONE if is_taker else TradeFlag.MAKER_DONE)
-            status = OrderStatus.FILLED if done else OrderStatus.PARTIALLY_FILLED
-        elif isinstance(event, PreventedMatch) and own in (event.taker_order_id, event.maker_order_id):
+                status, reason = event.status, event.reason
+        elif kind == _PREVENTED and own in (event.taker_order_id, event.maker_order_id):
             if event.taker_order_id == own:
                 met.append(event)
             if event.stp_mode == StpMode.DECREMENT and accepted.quantity_lots:
                 prevented_lots += event.prevented_lots
-        elif isinstance(event, OrderParked) and event.order_id == own:
-            status = OrderStatus.PENDING_NEW
-        elif isinstance(event, PendingEntered) and event.order_id == own:
-            status, is_pending, is_waiting = OrderStatus.NEW, False, bool(event.flags & EnteredFlag.WAITING)
+        elif kind == _PARKED and event.order_id == own:
+            status = _PENDING_NEW
+        elif kind == _PENDING_ENTERED and event.order_id == own:
+            status, is_pending, is_waiting = _NEW, False, bool(event.flags & EnteredFlag.WAITING)
             working_ms = event.cmd_ms
-        elif isinstance(event, OrderTriggered) and event.order_id == own:
+        elif kind == _TRIGGERED and event.order_id == own:
             is_waiting, working_ms = False, event.cmd_ms
     return OrderView(
         order_id=own,
@@ -211,14 +224,14 @@ def view_of(accepted: OrderAccepted, events: Sequence[Any], market: Market, list
     )
 
 
-def _fill(event: Trade, market: Market, *, is_taker: bool) -> Fill:
-    taker_side = Side.BUY if event.flags & TradeFlag.TAKER_IS_BUYER else Side.SELL
+def _fill(event: Any, market: Market, *, is_taker: bool) -> Fill:
+    taker_side = _BUY if event.flags & _TAKER_IS_BUYER else _SELL
     fee_units = event.taker_fee_units if is_taker else event.maker_fee_units
     asset = fee_asset(market, taker_side=taker_side, is_taker=is_taker, fee_units=fee_units)
     return Fill(event.trade_id, event.price_ticks, event.quantity_lots, fee_units, asset)
 
 
-def _prevented(event: PreventedMatch, ended: dict[int, OrderClosed], taker_rest_lots: int) -> Prevented:
+def _prevented(event: Any, ended: dict[int, Any], taker_rest_lots: int) -> Prevented:
     """Modes that expire an order take all that it had left, and they end the sweep where it is the taker's."""
     if event.stp_mode == StpMode.DECREMENT:
         taker_lots = maker_lots = event.prevented_lots
@@ -240,9 +253,13 @@ def new_order(view: OrderView, market: Market, response_type: str) -> dict[str, 
     }
     if response_type == "ACK":
         return answer
-    answer |= _numbers(view, market) | _stop_price(view, market)
-    answer |= {"workingTime": working_time(view)}
-    answer |= _iceberg(view, market) | _conditional(view, market)
+    answer |= _numbers(view, market)
+    if view.stop_price_ticks:
+        answer["stopPrice"] = market.price(view.stop_price_ticks)
+    answer["workingTime"] = working_time(view)
+    if view.display_lots:
+        answer["icebergQty"] = market.quantity(view.display_lots)
+    answer |= _conditional(view, market)
     answer["selfTradePreventionMode"] = STP_NAMES[view.stp_mode]
     if response_type == "FULL":
         answer["fills"] = [
@@ -288,9 +305,9 @@ def _conditional(view: OrderView, market: Market) -> dict[str, Any]:
         found["trailingDelta"] = view.trailing_bips
     if view.expires_ms:
         found["goodTillDate"] = view.expires_ms
-    if view.status == OrderStatus.EXPIRED:
+    if view.status == _EXPIRED:
         found["expiryReason"] = expiry_reason(view, view.reason)
-    if (word := reject_reason(view.reason)) != "NONE":
+    if view.reason and (word := reject_reason(view.reason)) != "NONE":
         found["rejectReason"] = word
     if view.lost_lots:
         if view.prevented_id:

@@ -1,6 +1,7 @@
 """WebSocket API frames and stream control messages as texts. No servers."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from apps.gateway.limits.tiers import PRODUCTION, order_rows, weight_row
 from apps.gateway.streams import control
 from apps.gateway.streams.control import ControlError
 from apps.gateway.wsapi import frames
-from apps.gateway.wsapi.frames import FrameError
+from apps.gateway.wsapi.frames import FrameError, Request
 
 
 @pytest.mark.parametrize(
@@ -146,3 +147,23 @@ def test_rate_limits_of_an_answer_are_the_tier_s_rows_with_what_is_used() -> Non
     assert json.loads(f'{{"x":0{text}}}')["rateLimits"] == rows
     text = frames.rate_limits(PRODUCTION, usage, shows_orders=False)
     assert json.loads(f'{{"x":0{text}}}')["rateLimits"] == rows[2:]
+
+
+_VALUES = st.sampled_from(["1", "0", "-1", "1.0", "1e5", "true", "null", "[1]", "{}", '["a"]', '"a:b, c"', '"\\u0041"'])
+_FIELDS = st.lists(st.tuples(st.sampled_from(["a", "b", "c d", "\\u0061"]), st.just('"x"') | st.just("12") | _VALUES))
+_IDS = st.sampled_from(["1", '"q"', "0", "-1", "1.5", "null", "9" * 19, "1" + "0" * 19, '"' + "a" * 37 + '"'])
+
+
+def _outcome(parse: Callable[[str], Request], text: str) -> object:
+    try:
+        return parse(text)
+    except FrameError as refusal:
+        return refusal.request_id, refusal.error.body()
+
+
+@given(_IDS, _FIELDS, st.sampled_from(["", " ", "\n"]))
+def test_a_plain_frame_is_read_as_a_close_look_reads_it(number: str, pairs: list[tuple[str, str]], space: str) -> None:
+    """A repeated name too, which the quick decoder would not see."""
+    params = f",{space}".join(f'"{name}":{space}{value}' for name, value in pairs)
+    text = f'{{"id":{space}{number},"method":"order.place","params":{{{params}}}}}'
+    assert _outcome(frames.parse, text) == _outcome(frames.parse_closely, text)

@@ -37,7 +37,7 @@ log = structlog.get_logger("nebannpet.gateway.wsapi")
 
 REVOKED: Final = 4001
 BANNED: Final = 418
-SECURITY_NAMES: Final = ("apiKey", "signature", "timestamp", "recvWindow")
+API_KEY: Final = "apiKey"
 
 
 class WsApiConnection(Revocable):
@@ -256,10 +256,12 @@ class WsApiConnection(Revocable):
 
 def _call(endpoint: Endpoint, sent: dict[str, str], credential: Credential | None, received_us: int) -> Call:
     """Validate."""
-    plain = {name: text for name, text in sent.items() if name not in SECURITY_NAMES}
+    if API_KEY in sent:
+        # The other parameters of security no endpoint knows anyway.
+        sent = {name: text for name, text in sent.items() if name != API_KEY}
     return Call(
         endpoint=endpoint,
-        values=params.read(endpoint.params, plain),
+        values=endpoint.reader.read(sent),
         credential=credential,
         received_ms=received_us // 1000,
     )
