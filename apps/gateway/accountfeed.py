@@ -4,12 +4,11 @@ An `AccountFeed` knows the account's open orders, as of one event when it begins
 Events that arrive before it begins wait. Several subscribers may share one.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-import msgspec
 import structlog
 from msgspec.structs import replace
 
@@ -17,6 +16,7 @@ from apps.common.clock import now_ms
 from apps.gateway import userevents
 from apps.gateway.markets import Markets
 from apps.gateway.replies import OrderView
+from apps.gateway.told import Listener, Told
 from apps.streams.events import (
     Allocated,
     ListChanged,
@@ -46,37 +46,11 @@ from apps.streams.kinds import (
 
 log = structlog.get_logger("nebannpet.gateway.accountfeed")
 
-encode: Final = msgspec.json.Encoder().encode
 # Client ids of the members of each list, by order id.
 Members = Mapping[int, Mapping[int, str]]
 NO_LISTS: Final[Members] = MappingProxyType({})
 # x of the report of an end, where it is not EXPIRED.
 _ENDS: Final = {int(OrderStatus.CANCELED): "CANCELED", int(OrderStatus.REJECTED): "REJECTED"}
-
-
-class Told:
-    """All that one command told an account, in order; `seq` is the last event of it that touches the account."""
-
-    __slots__ = ("_texts", "_texts_us", "events", "seq")
-
-    def __init__(self, events: list[dict[str, Any]], seq: int) -> None:
-        self.events = events
-        self.seq = seq
-        self._texts: list[str] | None = None
-        self._texts_us: list[str] | None = None
-
-    def texts(self, *, in_microseconds: bool = False) -> list[str]:
-        """The events in JSON, encoded once for all subscribers."""
-        if in_microseconds:
-            if self._texts_us is None:
-                self._texts_us = [encode(userevents.in_microseconds(event)).decode() for event in self.events]
-            return self._texts_us
-        if self._texts is None:
-            self._texts = [encode(event).decode() for event in self.events]
-        return self._texts
-
-
-Sink = Callable[[Told], None]
 
 
 @dataclass(slots=True)
@@ -88,7 +62,7 @@ class Known:
 
 
 class AccountFeed:
-    """Follows one account. `sinks` get what each command told; the value is called when the history has a hole."""
+    """Follows one account for its listeners."""
 
     def __init__(self, account_id: int, markets: Markets) -> None:
         self.account_id = account_id
@@ -97,26 +71,40 @@ class AccountFeed:
         # Client ids of the orders of each open list, by order id.
         self._members: dict[int, dict[int, str]] = {}
         self._waiting: list[list[Any]] | None = []
-        # The last event that was taken.
+        # Every event up to this one has been told or was there before; the account's next one may be much later.
         self.seq = 0
         # Events are missing: nobody may join any more.
         self.lost = False
         self._told: list[dict[str, Any]] = []
-        self.sinks: dict[Sink, Callable[[], None]] = {}
+        self.listeners: list[Listener] = []
+        # Who listened here listens to that one now.
+        self.successor: AccountFeed | None = None
 
     def load(
         self, seq: int, orders: Iterable[tuple[OrderView, int]], members: Members = NO_LISTS,
-        past: Iterable[list[Any]] = (),
+        past: Iterable[list[Any]] = (), until: int = 0,
     ) -> None:  # fmt: skip
         """Start from the open orders as of event `seq` and the lists that they belong to; then take `past`, the events
-        of each command since, and what came meanwhile.
+        of each command since, which is all that there was until event `until`, and what came meanwhile.
         """
         self.seq = seq
         self._orders = {view.order_id: Known(view, market_id) for view, market_id in orders}
         self._members = {list_id: dict(of_list) for list_id, of_list in members.items()}
         waiting, self._waiting = self._waiting, None
-        for events in (*past, *(waiting or ())):
+        for events in past:
             self.on_events(events)
+        self.seq = max(self.seq, until)
+        for events in waiting or ():
+            self.on_events(events)
+
+    def take_over(self, other: "AccountFeed", *, told_to: int) -> None:
+        """Who listened to `other` listens here from now on: that has told them everything until event `told_to`, no
+        less than this feed has told its own listeners.
+        """
+        for listener in other.listeners:
+            listener.after_seq = max(listener.after_seq, told_to)
+        self.listeners += other.listeners
+        other.listeners, other.successor = [], self
 
     # -- from the tail ------------------------------------------------------------------------------------------------
     def on_events(self, events: list[Any]) -> None:
@@ -170,14 +158,15 @@ class AccountFeed:
             self._tell(userevents.account_position(self._markets, balances, time_ms, now_ms()))
         if self._told:
             told, self._told = Told(self._told, self.seq), []
-            for sink in tuple(self.sinks):
-                sink(told)
+            for listener in tuple(self.listeners):
+                if told.seq > listener.after_seq:
+                    listener.tell(told)
 
     def on_lost(self) -> None:
         """Events are missing: end every stream, so that clients subscribe again and load what they missed."""
         self.lost = True
-        for end in tuple(self.sinks.values()):
-            end()
+        for listener in tuple(self.listeners):
+            listener.end()
 
     def _tell(self, event: dict[str, Any]) -> None:
         """Once the whole command is known."""

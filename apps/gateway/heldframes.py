@@ -1,7 +1,7 @@
 """Frames of one subscription that wait: for the answer to it, then for room in the connection's queue.
 
 What a resumed subscription gets at once may be more than the queue of a slow client may hold; a client that reads gets
-all of it. Later events stand behind, so that order is kept.
+all of it. Later events stand behind, so that order is kept. A subscription that ends drops what waits.
 """
 
 import asyncio
@@ -15,7 +15,9 @@ from apps.gateway.socket import POLICY_VIOLATION, Socket
 
 # A part of the queue, so that other messages of the connection find room too.
 ROOM_BYTES: Final = CLIENT_QUEUE_BYTES_MAX // 4
+# The past of one resumption (pastevents.EVENTS_OF_ACCOUNT_MAX), in frames of half a kilobyte, and as much again.
 HELD_MAX: Final = 20_000
+HELD_BYTES_MAX: Final = 8 * 1024 * 1024
 LOOK_AGAIN_S: Final = 0.01
 
 
@@ -23,25 +25,43 @@ class HeldFrames:
     def __init__(self, socket: Socket) -> None:
         self._socket = socket
         self._frames: deque[str] = deque()
+        self._bytes = 0
         self._is_held = True
+        self._is_dropped = False
 
     def add(self, frames: Iterable[str]) -> None:
         """Behind all that waits; straight on where nothing does."""
-        if self._is_held:
-            self._frames.extend(frames)
-            if len(self._frames) > HELD_MAX:
-                CUT_OFF.labels("slow").inc()
-                self._socket.close(POLICY_VIOLATION, "too slow")
+        if self._is_dropped or self._socket.closed:
+            return
+        if not self._is_held:
+            for frame in frames:
+                self._socket.push(frame)
             return
         for frame in frames:
-            self._socket.push(frame)
+            self._frames.append(frame)
+            self._bytes += len(frame)
+        if len(self._frames) > HELD_MAX or self._bytes > HELD_BYTES_MAX:
+            CUT_OFF.labels("slow").inc()
+            self._socket.close(POLICY_VIOLATION, "too slow")
+            self.drop()
 
     def release(self) -> None:
         """The answer is on its way. May be called again."""
         while self._frames and self._socket.queued_bytes < ROOM_BYTES:
-            self._socket.push(self._frames.popleft())
+            frame = self._frames.popleft()
+            self._bytes -= len(frame)
+            self._socket.push(frame)
         if self._frames and not self._socket.closed:
             asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self.release)
         else:
             self._is_held = False
-            self._frames.clear()
+            self._clear()
+
+    def drop(self) -> None:
+        """Nothing of what waits is sent, and nothing more comes."""
+        self._is_dropped = True
+        self._clear()
+
+    def _clear(self) -> None:
+        self._frames.clear()
+        self._bytes = 0

@@ -1,24 +1,38 @@
 """User data of an account, complete and in order, for any number of subscribers.
 
 Who subscribes hears of what happens from then on; several share one feed, whose open orders are loaded from PostgreSQL
-as of one event. Who resumes (`fromSeq`, ours) has a feed of its own, that begins as things stood then: the orders are
-loaded, what happened since is undone (rewinding.py), and then told from the log.
+as of one event. Who resumes (`fromSeq`, ours) begins with a feed of its own, as things stood then: the orders are
+loaded, what happened since is undone (rewinding.py), and then told from the log. Then this feed and the shared one are
+one.
+
+Invariant: what happened up to the place that a subscription begins at (`seq`), and all that it is told afterwards, is
+complete and nothing twice, wherever settlement (PostgreSQL) and this process's tail of the log stand.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from apps.gateway import errors
-from apps.gateway.accountfeed import AccountFeed, Members, Sink
+from apps.gateway.accountfeed import AccountFeed, Members
 from apps.gateway.markets import Markets
 from apps.gateway.pastevents import PastEvents, align
 from apps.gateway.reads import OpenOrders, Reads
 from apps.gateway.replies import OrderView
 from apps.gateway.rewinding import missing, rewind
 from apps.gateway.tail import EventTail
+from apps.gateway.told import Listener, Sink
 
 # A subscription waits longer than a read: it happens once a connection. Still a clear 503 at once (T16).
 LOAD_TIMEOUT_S: Final = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """Exactly what happens after event `seq` is told, until `leave` is called."""
+
+    seq: int
+    leave: Callable[[], None]
 
 
 class UserData:
@@ -33,37 +47,40 @@ class UserData:
 
     @property
     def seq(self) -> int:
-        """The newest event that subscribers have been told of."""
+        """The newest event that this process has seen."""
         return self._tail.seq
 
-    async def subscribe(self, account_id: int, sink: Sink, end: Callable[[], None]) -> Callable[[], None]:
-        """Deliver the account's events to `sink` from now on; returns what ends it. 503 when they cannot be loaded.
+    async def subscribe(self, account_id: int, tell: Sink, end: Callable[[], None]) -> Subscribed:
+        """Deliver the account's events to `tell` from now on. 503 when they cannot be loaded.
 
         `end` is called when the history has a hole. Nothing is delivered before this returns.
         """
         feed = self._feeds.get(account_id)
         if feed is None or feed.lost:
-            feed = self._followed(account_id)
-            try:
-                opened = await self._reads.open_orders_at(account_id, LOAD_TIMEOUT_S)
-                members = await self._members(account_id, [view for view, _ in opened.orders])
-            except BaseException:
-                self._tail.unfollow(account_id, feed)
-                raise
+            feed = await self._loaded(account_id)
+        seq = self._told_to(feed)
+        return Subscribed(seq, self._listen(feed, Listener(tell, end, seq)))
+
+    async def _loaded(self, account_id: int) -> AccountFeed:
+        """The account's shared feed."""
+        feed = self._followed(account_id)
+        try:
+            opened = await self._reads.open_orders_at(account_id, LOAD_TIMEOUT_S)
+            members = await self._members(account_id, [view for view, _ in opened.orders])
             self._check(feed)
             other = self._feeds.get(account_id)
             if other is None or other.lost:
                 feed.load(opened.seq, opened.orders, members)
                 self._feeds[account_id] = feed
-            else:
-                self._tail.unfollow(account_id, feed)
-                feed = other
-        feed.sinks[sink] = end
-        return lambda: self._leave(feed, sink)
+                return feed
+        except BaseException:
+            self._tail.unfollow(account_id, feed)
+            raise
+        # Somebody was faster.
+        self._tail.unfollow(account_id, feed)
+        return other
 
-    async def resume(
-        self, account_id: int, from_seq: int, sink: Sink, end: Callable[[], None]
-    ) -> Callable[[], None]:  # fmt: skip
+    async def resume(self, account_id: int, from_seq: int, tell: Sink, end: Callable[[], None]) -> Subscribed:
         """The same, beginning with what commands told after event `from_seq`; that is delivered before this returns.
 
         Raises -1130 where the log does not reach back to it, or it lies ahead.
@@ -75,13 +92,32 @@ class UserData:
             seq, groups = align(from_seq, groups)
             orders = await self._orders_at(account_id, opened, groups)
             members = await self._members(account_id, [view for view, _ in orders])
+            self._check(feed)
+            leave = self._listen(feed, Listener(tell, end, from_seq))
+            feed.load(seq, orders, members, groups, opened.seq)
         except BaseException:
             self._tail.unfollow(account_id, feed)
             raise
-        self._check(feed)
-        feed.sinks[sink] = end
-        feed.load(seq, orders, members, groups)
-        return lambda: self._leave(feed, sink)
+        self._share(feed)
+        return Subscribed(from_seq, leave)
+
+    def _told_to(self, feed: AccountFeed) -> int:
+        """Up to which event the account's past has been told to the feed's listeners: as far as the tail has read, or
+        as PostgreSQL was when the feed was loaded.
+        """
+        return max(self._tail.seq, feed.seq)
+
+    def _share(self, feed: AccountFeed) -> None:
+        """`feed` has told the past. It and the shared one become one: the one that is behind goes on, and tells what is
+        still to come to those alone who have not heard it from the other.
+        """
+        account_id, other = feed.account_id, self._feeds.get(feed.account_id)
+        stays = feed
+        if other is not None and not other.lost:
+            stays, goes = (other, feed) if self._told_to(other) <= self._told_to(feed) else (feed, other)
+            stays.take_over(goes, told_to=self._told_to(goes))
+            self._tail.unfollow(account_id, goes)
+        self._feeds[account_id] = stays
 
     async def _orders_at(
         self, account_id: int, opened: OpenOrders, groups: list[list[Any]]
@@ -101,15 +137,23 @@ class UserData:
         self._tail.follow(account_id, feed)
         return feed
 
-    def _check(self, feed: AccountFeed) -> None:
+    @staticmethod
+    def _check(feed: AccountFeed) -> None:
         """Raise for a feed that has missed events while it was loaded."""
         if feed.lost:
-            self._tail.unfollow(feed.account_id, feed)
             raise errors.not_executed()
 
-    def _leave(self, feed: AccountFeed, sink: Sink) -> None:
-        feed.sinks.pop(sink, None)
-        if not feed.sinks:
+    def _listen(self, feed: AccountFeed, listener: Listener) -> Callable[[], None]:
+        """What ends it."""
+        feed.listeners.append(listener)
+        return lambda: self._leave(feed, listener)
+
+    def _leave(self, feed: AccountFeed, listener: Listener) -> None:
+        while feed.successor is not None:
+            feed = feed.successor
+        if listener in feed.listeners:
+            feed.listeners.remove(listener)
+        if not feed.listeners:
             self._tail.unfollow(feed.account_id, feed)
             if self._feeds.get(feed.account_id) is feed:
                 del self._feeds[feed.account_id]

@@ -9,6 +9,7 @@ from msgspec import structs
 from apps.gateway.accountfeed import AccountFeed
 from apps.gateway.markets import Asset, Market, Markets
 from apps.gateway.replies import order_status, placed
+from apps.gateway.told import Listener
 from apps.streams.codec import encode_event
 from apps.streams.events import (
     Allocated,
@@ -52,7 +53,7 @@ def told(account_id: int, mode: StpMode) -> list[tuple[str, str, str]]:
     feed = AccountFeed(account_id, MARKETS)
     feed.load(0, ())
     messages: list[dict[str, Any]] = []
-    feed.sinks[lambda told: messages.extend(told.events)] = lambda: None
+    feed.listeners.append(Listener(lambda told: messages.extend(told.events), lambda: None))
     numbers = {"taker_available": 5 * 10**8, "taker_held": 10**8, "maker_available": 3 * 10**8, "maker_held": 2 * 10**8}
     feed.on_events(
         [
@@ -90,7 +91,7 @@ def test_a_sub_account_hears_how_a_block_order_moved_its_balances(
     feed = AccountFeed(MAKER, MARKETS)
     feed.load(0, ())
     messages: list[dict[str, Any]] = []
-    feed.sinks[lambda told: messages.extend(told.events)] = lambda: None
+    feed.listeners.append(Listener(lambda told: messages.extend(told.events), lambda: None))
     share = Allocated(
         market_id=1, seq=1, cmd_ms=9, cmd_n=0, cmd_index=0, account_id=MAKER, order_id=3, owner_account_id=TAKER,
         trade_id=0, price_ticks=0, quantity_lots=1, fee_units=0, final_lots=2, allocated_lots=1, base_available=10**8,
@@ -125,7 +126,7 @@ def reports(*commands: tuple[Any, ...]) -> list[tuple[str, str, bool]]:
     feed = AccountFeed(TAKER, cast(Markets, SimpleNamespace(by_id={1: REAL}, asset_code=lambda asset_id: "USDT")))
     feed.load(0, ())
     messages: list[dict[str, Any]] = []
-    feed.sinks[lambda told: messages.extend(told.events)] = lambda: None
+    feed.listeners.append(Listener(lambda told: messages.extend(told.events), lambda: None))
     for events in commands:
         feed.on_events(list(events))
     return [(each["x"], each["X"], each["w"]) for each in messages if each["e"] == "executionReport"]
@@ -177,7 +178,7 @@ def test_a_stop_is_told_when_it_is_accepted_and_again_when_it_is_triggered() -> 
     feed = AccountFeed(7, markets)
     feed.load(0, ())
     messages: list[dict[str, Any]] = []
-    feed.sinks[lambda told: messages.extend(told.events)] = lambda: None
+    feed.listeners.append(Listener(lambda told: messages.extend(told.events), lambda: None))
     head = {"market_id": 1, "cmd_n": 0, "cmd_index": 0, "account_id": 7, "order_id": 3, "side": Side.SELL}
     accepted = OrderAccepted(
         seq=1, cmd_ms=9, flags=AcceptedFlag.WAITING, price_ticks=48, quantity_lots=5, budget_units=0, display_lots=0,
@@ -220,7 +221,7 @@ def test_a_list_is_told_behind_the_reports_of_its_orders() -> None:
     feed = AccountFeed(TAKER, cast(Markets, SimpleNamespace(by_id={1: REAL}, asset_code=lambda number: str(number))))
     feed.load(0, ())
     told: list[dict[str, Any]] = []
-    feed.sinks[lambda each: told.extend(each.events)] = lambda: None
+    feed.listeners.append(Listener(lambda each: told.extend(each.events), lambda: None))
     feed.on_events([changed(10, ListStatus.EXEC_STARTED), member(11, 0), member(12, AcceptedFlag.PENDING)])
     assert [message["e"] for message in told] == [
         "executionReport", "executionReport", "listStatus", "outboundAccountPosition",

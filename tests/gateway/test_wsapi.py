@@ -492,13 +492,13 @@ def test_a_hole_in_the_history_ends_the_stream(exchange: Exchange, alice: Client
         )
 
     assert exchange.gateway_thread.loop is not None
-    leave = asyncio.run_coroutine_threadsafe(lose_and_come_again(), exchange.gateway_thread.loop).result(40)
+    subscribed = asyncio.run_coroutine_threadsafe(lose_and_come_again(), exchange.gateway_thread.loop).result(40)
     assert page.until(lambda m: "event" in m)["event"]["e"] == "eventStreamTerminated"
     assert page.closed_with() == 1012
     assert exchange.gateway.user_data._feeds[alice.me.account_id] is not feed
     alice.limit("BUY", "40000", "0.1")
     wait_until(lambda: [event["e"] for event in seen] == ["executionReport", "outboundAccountPosition"])
-    exchange.gateway_thread.call(leave)
+    exchange.gateway_thread.call(subscribed.leave)
     wait_until(lambda: not exchange.gateway.user_data._feeds and not exchange.gateway.tail._feeds)
 
 

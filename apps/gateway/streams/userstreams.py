@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final
 from apps.accounts.listenkeys import LENGTH
 from apps.common.clock import now_ms
 from apps.gateway import errors, userevents
-from apps.gateway.accountfeed import Told
 from apps.gateway.errors import ApiError
 from apps.gateway.heldframes import HeldFrames
 from apps.gateway.keys import Credential, Revocable
 from apps.gateway.listenkeys import Listening
 from apps.gateway.socket import NORMAL, Socket
 from apps.gateway.streams.control import ControlError
+from apps.gateway.told import Told
 
 if TYPE_CHECKING:
     from apps.gateway.gateway import Gateway
@@ -92,15 +92,15 @@ class UserStreams(Revocable):
         self._gateway.listen_keys.follow(listening, stream.on_end)
         # It may have ended just before it was followed.
         await self._find(listen_key)
-        leave = await self._gateway.user_data.subscribe(
+        subscribed = await self._gateway.user_data.subscribe(
             listening.account_id,
             lambda told: self._tell(listen_key, told),
             lambda: self._socket.close(RESUBSCRIBE, "events were lost; connect again"),
         )
         if self._streams.get(listen_key) is not stream or self._socket.closed:
-            leave()
+            subscribed.leave()
             raise errors.listen_key_unknown()
-        stream.leave = leave
+        stream.leave = subscribed.leave
         self._watch(listen_key, stream, listening.left_s)
 
     async def _find(self, listen_key: str) -> Listening:
@@ -125,11 +125,13 @@ class UserStreams(Revocable):
             events = [f'{{"stream":"{listen_key}","data":{event}}}' for event in events]
         stream.held.add(events)
 
-    def end(self, listen_key: str) -> None:
-        """No more events."""
+    def end(self, listen_key: str, *, drops: bool = True) -> None:
+        """No more events. Unless it `drops` them, those that wait for a slow client are sent."""
         stream = self._streams.pop(listen_key, None)
         if stream is None:
             return
+        if drops:
+            stream.held.drop()
         if stream.leave is not None:
             stream.leave()
         if stream.timer is not None:
@@ -176,4 +178,4 @@ class UserStreams(Revocable):
             self._watch(listen_key, stream, left_s)
             return
         self._tell(listen_key, Told([userevents.listen_key_expired(listen_key, now_ms())], 0))
-        self.end(listen_key)
+        self.end(listen_key, drops=False)

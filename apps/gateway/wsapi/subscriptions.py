@@ -12,9 +12,9 @@ import msgspec
 
 from apps.common.clock import now_ms
 from apps.gateway import errors, userevents
-from apps.gateway.accountfeed import Told
 from apps.gateway.heldframes import HeldFrames
 from apps.gateway.keys import Credential
+from apps.gateway.told import Told
 
 if TYPE_CHECKING:
     from apps.gateway.wsapi.connection import WsApiConnection
@@ -33,6 +33,8 @@ class Subscription:
     # Begun by the connection's session, and ends with it.
     of_session: bool
     leave: Callable[[], None]
+    # What is still to be sent.
+    held: HeldFrames
 
 
 class Subscriptions:
@@ -64,7 +66,7 @@ class Subscriptions:
         self._next += 1
         self._beginning.add(account_id)
         try:
-            await self._begin(number, credential, of_session=of_session, from_seq=from_seq, shows_seq=shows_seq)
+            seq = await self._begin(number, credential, of_session=of_session, from_seq=from_seq, shows_seq=shows_seq)
         except BaseException:
             if self._next == number + 1:
                 # Nobody has been told of it.
@@ -72,14 +74,12 @@ class Subscriptions:
             raise
         finally:
             self._beginning.discard(account_id)
-        if not shows_seq:
-            return {"subscriptionId": number}
-        seq = self._connection.gateway.user_data.seq if from_seq is None else from_seq
-        return {"subscriptionId": number, "seq": seq}
+        return {"subscriptionId": number, "seq": seq} if shows_seq else {"subscriptionId": number}
 
     async def _begin(
         self, number: int, credential: Credential, *, of_session: bool, from_seq: int | None, shows_seq: bool
-    ) -> None:
+    ) -> int:
+        """Exactly what happens after this event is told."""
         account_id = credential.account_id
         socket = self._connection.socket
         held = HeldFrames(socket)
@@ -98,19 +98,19 @@ class Subscriptions:
 
         user_data = self._connection.gateway.user_data
         if from_seq is None:
-            leave = await user_data.subscribe(account_id, sink, lost)
+            subscribed = await user_data.subscribe(account_id, sink, lost)
         else:
-            leave = await user_data.resume(account_id, from_seq, sink, lost)
+            subscribed = await user_data.resume(account_id, from_seq, sink, lost)
         if socket.closed:
-            leave()
-            return
+            subscribed.leave()
+            return subscribed.seq
         if of_session and self._connection.session is not credential:
             # It has ended meanwhile.
-            leave()
+            subscribed.leave()
             raise errors.session_required()
-        self._active[number] = Subscription(account_id, of_session, leave)
-
+        self._active[number] = Subscription(account_id, of_session, subscribed.leave, held)
         self._connection.after_answer(held.release)
+        return subscribed.seq
 
     def _terminated(self, number: int) -> str:
         event = userevents.stream_terminated(now_ms())
@@ -120,7 +120,9 @@ class Subscriptions:
 
     def end(self, number: int) -> None:
         """No more events; the client is told behind the answer of the request that ended it."""
-        self._active.pop(number).leave()
+        ended = self._active.pop(number)
+        ended.leave()
+        ended.held.drop()
         self._connection.after_answer(lambda: self._connection.socket.push(self._terminated(number)))
 
     def end_those_of_session(self) -> None:
@@ -131,6 +133,7 @@ class Subscriptions:
         """The connection has ended."""
         for each in self._active.values():
             each.leave()
+            each.held.drop()
         self._active.clear()
 
 
