@@ -1,7 +1,8 @@
 """The part of Markdown that the project's documents use, as HTML: for the pages of the site that show one of them.
 
-Headings with anchors, paragraphs, lists of one level, fenced code, tables, and inside a line `code`, **bold** and
-[links](address). Everything else is text. All text is escaped, so a document can bring no markup of its own.
+Headings with anchors, paragraphs, lists of one level with dashes or numbers, fenced code, tables, and inside a line
+`code`, **bold** and [links](address). Everything else is text. All text is escaped, so a document can bring no markup
+of its own.
 """
 
 import re
@@ -12,6 +13,9 @@ from typing import Final
 _INLINE: Final = re.compile(r"`([^`]+)`|\*\*([^*]+)\*\*|\[([^\]]+)\]\(([^)\s]+)\)")
 _HEADING: Final = re.compile(r"(#{1,4}) (.+)")
 _RULE: Final = re.compile(r"\|[\s|:-]+\|")
+_ITEM: Final = re.compile(r"(-|\d{1,2}\.) ", re.ASCII)
+DASH: Final = "-"
+NUMBER: Final = "1."
 
 
 def to_html(text: str) -> str:
@@ -45,16 +49,36 @@ def _ends(lines: list[str], number: int, start: int) -> bool:
     line = lines[number]
     if not line.strip() or line.startswith("```") or _HEADING.fullmatch(line):
         return True
-    return number > start and line.startswith("- ") != lines[start].startswith("- ") and not line.startswith("  ")
+    return number > start and _marker(line) != _marker(lines[start]) and not line.startswith("  ")
+
+
+def _marker(line: str) -> str | None:
+    """What kind of list item the line begins, if any."""
+    found = _ITEM.match(line)
+    return None if found is None else DASH if found[1] == DASH else NUMBER
 
 
 def _block(lines: list[str]) -> str:
     if lines[0].startswith("|"):
         return _table(lines)
-    if lines[0].startswith("- "):
-        items = re.split(r"(?:^|\n)- ", "\n".join(lines))[1:]
-        return "<ul>" + "".join(f"<li>{_inline(' '.join(item.split()))}</li>" for item in items) + "</ul>"
+    if _marker(lines[0]) is not None:
+        return _list(lines)
     return f"<p>{_inline(' '.join(lines))}</p>"
+
+
+def _list(lines: list[str]) -> str:
+    """A numbered list goes on from its first number: code between two steps does not begin it anew."""
+    items: list[str] = []
+    for line in lines:
+        if _marker(line) is None:
+            items[-1] += f" {line.strip()}"
+        else:
+            items.append(line.split(" ", 1)[1])
+    rows = "".join(f"<li>{_inline(' '.join(item.split()))}</li>" for item in items)
+    if _marker(lines[0]) == DASH:
+        return f"<ul>{rows}</ul>"
+    first = int(lines[0].split(".")[0])
+    return f'<ol start="{first}">{rows}</ol>' if first != 1 else f"<ol>{rows}</ol>"
 
 
 def _table(lines: list[str]) -> str:

@@ -100,7 +100,7 @@ def test_every_stream_is_shown(html: str) -> None:
     shown = unescape(html)
     for forms in names.TABLE:
         for form in forms:
-            assert f'<code class="wrap-anywhere">{form}</code>' in shown
+            assert f'<code class="api-name">{form}</code>' in shown
     for name, values in names.PLACEHOLDERS.items():
         assert f"<code>{name}</code> is one of <code>{' '.join(values)}</code>" in shown
 

@@ -11,6 +11,13 @@ from apps.gateway.markdown import to_html
         ("# Use it", '<h1 id="use-it">Use it</h1>'),
         ("one\ntwo\n\nthree", "<p>one two</p>\n<p>three</p>"),
         ("- a\n- b\n  goes on\n- c", "<ul><li>a</li><li>b goes on</li><li>c</li></ul>"),
+        ("1. a\n   goes on\n2. b", "<ol><li>a goes on</li><li>b</li></ol>"),
+        (
+            "2. a:\n\n```\nx\n```\n\n3. b\n- c",
+            '<ol start="2"><li>a:</li></ol>\n<pre class="code" tabindex="0"><code>x</code></pre>\n'
+            '<ol start="3"><li>b</li></ol>\n<ul><li>c</li></ul>',
+        ),
+        ("on 12. and 13.", "<p>on 12. and 13.</p>"),
         ("so:\n- a", "<p>so:</p>\n<ul><li>a</li></ul>"),
         (
             "```\na < b\n\n# no heading\n```\nend",

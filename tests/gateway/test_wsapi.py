@@ -468,6 +468,23 @@ def test_a_flood_is_cut_off(exchange: Exchange) -> None:
         assert socket.closed_with() == 1008
 
 
+def test_one_request_too_many_at_once_is_refused_and_the_connection_goes_on(exchange: Exchange, alice: Client) -> None:
+    """64 cancels wait for an engine that stands still; the next request is not kept, and not the end either."""
+    with open_socket(exchange) as socket:
+        with exchange.engine_paused(keep_lease=True):
+            for n in range(64):
+                sent = signed(alice, symbol="BTCUSDT", origClientOrderId=f"none{n}")
+                socket.send({"id": n, "method": "order.cancel", "params": sent})
+            socket.send({"id": "more", "method": "ping"})
+            refused = socket.until(lambda message: message["id"] == "more")
+            assert (refused["status"], refused["error"]["code"]) == (429, -1003)
+            assert [message["id"] for message in socket.seen] == ["more"]
+        answers = [socket.receive() for _ in range(64)]
+        assert {message["id"] for message in answers} == set(range(64))
+        assert {message["error"]["code"] for message in answers} == {-2011}
+        assert socket.ask("ping")["status"] == 200
+
+
 def test_order_of_frames_is_the_order_in_the_log(page: Socket) -> None:
     """Place and cancel sent without waiting: the cancel always finds the order."""
     for n in range(30):

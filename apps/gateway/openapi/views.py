@@ -8,10 +8,12 @@ from django.views.decorators.http import require_safe
 from apps.gateway.limits.tiers import PRODUCTION, STANDARD, tiers
 from apps.gateway.openapi import page
 from apps.gateway.policy import (
+    CONNECTIONS_PER_ADDRESS_MAX,
     CONTROL_MESSAGES_PER_S,
     RECV_WINDOW_DEFAULT_MS,
     RECV_WINDOW_MAX_MS,
     STREAMS_PER_CONNECTION_MAX,
+    WSAPI_GARBAGE_MAX,
     WSAPI_IN_FLIGHT_MAX,
     WSAPI_REQUESTS_PER_S,
 )
@@ -39,5 +41,7 @@ def api_page(request: HttpRequest) -> HttpResponse:
         "control_messages_per_s": CONTROL_MESSAGES_PER_S,
         "requests_per_s": WSAPI_REQUESTS_PER_S,
         "requests_at_once": WSAPI_IN_FLIGHT_MAX,
+        "garbage_max": WSAPI_GARBAGE_MAX,
+        "connections_max": CONNECTIONS_PER_ADDRESS_MAX,
     }
     return render(request, "gateway/api.html", context)
