@@ -14,6 +14,8 @@ LENGTH: Final = 64
 ALPHABET: Final = string.ascii_letters + string.digits
 # Rows of keys that are over are kept so long that every gateway has seen their end.
 KEPT_S: Final = 24 * 60 * 60
+# At most so many of them go with each new key: more than come, and the request stays a short one.
+FORGOTTEN_MAX: Final = 10
 
 # Parameter: the API key's id. One transaction at a time makes or finds its listen key.
 LOCK_SQL: Final = "SELECT pg_advisory_xact_lock(x'6c697374'::int, hashtext(%s::text))"
@@ -25,9 +27,12 @@ UPDATE accounts_listenkey SET expires_at = now() + make_interval(secs => %s)
 RETURNING box
 """
 
-# Parameters: the API key's id, seconds.
+# Parameters: the API key's id, seconds, how many at most. The oldest ones go.
 FORGET_SQL: Final = """
-DELETE FROM accounts_listenkey WHERE api_key_id = %s AND expires_at < now() - make_interval(secs => %s)
+DELETE FROM accounts_listenkey WHERE id = ANY (ARRAY(
+    SELECT id FROM accounts_listenkey
+     WHERE api_key_id = %s AND expires_at < now() - make_interval(secs => %s) ORDER BY expires_at LIMIT %s
+))
 """
 
 # Parameters: hash, box, account, API key's id, lifetime in seconds.
@@ -43,9 +48,10 @@ UPDATE accounts_listenkey SET expires_at = now() + make_interval(secs => %s)
 RETURNING id
 """
 
-# Parameters: hash, account. Returns a row if the account had this valid key.
+# Parameters: hash, account. Returns a row if the account had this valid key. By its time it is over then too, so that
+# the search for a valid one (PROLONG_OWN_SQL) never passes those that were ended.
 END_SQL: Final = """
-UPDATE accounts_listenkey SET revoked_at = now()
+UPDATE accounts_listenkey SET revoked_at = now(), expires_at = now()
  WHERE key_hash = %s AND account_id = %s AND revoked_at IS NULL AND expires_at > now()
 RETURNING id
 """

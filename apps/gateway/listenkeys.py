@@ -4,6 +4,8 @@ The end of one arrives by LISTEN or the 500 ms poll, like the revocation of an A
 them can be asked or changed (503), and streams that run go on.
 """
 
+import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from apps.accounts.listenkeys import (
     ENDS_SQL,
     FIND_SQL,
     FORGET_SQL,
+    FORGOTTEN_MAX,
     KEPT_S,
     LATEST_END_SQL,
     LIFETIME_S,
@@ -32,6 +35,7 @@ from apps.accounts.listenkeys import (
 from apps.accounts.secrets import decrypt_secret, encrypt_secret
 from apps.gateway import errors
 from apps.gateway.keys import Credential
+from apps.gateway.policy import UNKNOWN_KEY_S, UNKNOWN_KEYS_MAX
 
 log = structlog.get_logger("nebannpet.gateway.listenkeys")
 
@@ -53,6 +57,8 @@ class ListenKeys:
         self._pool = pool
         self._followers: dict[int, set[Callable[[], None]]] = {}
         self._version = -1
+        # Texts that were no valid key, and when that was asked. None of them ever becomes one.
+        self._unknown: OrderedDict[str, float] = OrderedDict()
 
     # -- following ----------------------------------------------------------------------------------------------------
     async def start(self, connection: psycopg.AsyncConnection[Any]) -> None:
@@ -98,7 +104,7 @@ class ListenKeys:
             row = await (await connection.execute(PROLONG_OWN_SQL, (LIFETIME_S, credential.id))).fetchone()
             if row is not None:
                 return _opened(credential, row[0])
-            await connection.execute(FORGET_SQL, (credential.id, KEPT_S))
+            await connection.execute(FORGET_SQL, (credential.id, KEPT_S, FORGOTTEN_MAX))
             listen_key = new_listen_key()
             box = encrypt_secret(credential.api_key, listen_key.encode("ascii"))
             await connection.execute(
@@ -121,10 +127,19 @@ class ListenKeys:
             raise errors.listen_key_unknown()
 
     async def find(self, listen_key: str) -> Listening | None:
-        """None unless it is valid."""
+        """None unless it is valid. One that is not is remembered for a while: asked again it costs no query."""
+        seen_s = self._unknown.get(listen_key)
+        if seen_s is not None and time.monotonic() - seen_s < UNKNOWN_KEY_S:
+            return None
         async with self._connection() as connection:
             row = await (await connection.execute(FIND_SQL, (hash_listen_key(listen_key),))).fetchone()
-        return None if row is None else Listening(*row)
+        if row is not None:
+            return Listening(*row)
+        self._unknown[listen_key] = time.monotonic()
+        self._unknown.move_to_end(listen_key)
+        if len(self._unknown) > UNKNOWN_KEYS_MAX:
+            self._unknown.popitem(last=False)
+        return None
 
 
 def _opened(credential: Credential, box: bytes) -> str:

@@ -81,6 +81,8 @@ REFUSED_CONNECTION_S: Final = 2.0
 CONNECTION_LIFETIME_S: Final = 24 * 3600.0
 # Request weight of opening a WebSocket, as in the dialect.
 CONNECTION_WEIGHT: Final = 2
+# Of each listen key that a stream connection names, as of a request about one.
+LISTEN_KEY_WEIGHT: Final = 2
 CONNECTIONS_MAX: Final = 10_000
 CONNECTIONS_PER_ADDRESS_MAX: Final = 300
 WSAPI_IN_FLIGHT_MAX: Final = 64

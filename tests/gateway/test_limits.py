@@ -72,6 +72,18 @@ def url(thread: GatewayThread) -> str:
     return f"http://127.0.0.1:{thread.port}"
 
 
+def test_listen_keys_that_are_named_count(small: GatewayThread) -> None:
+    """Two each, before anybody looks for them."""
+    with Socket(f"ws://127.0.0.1:{small.port}/ws") as socket:
+        names = [f"{number:064}" for number in range(24)]
+        assert socket.control_once("SUBSCRIBE", *names)["error"]["code"] == -1125
+        refused = socket.control_once("SUBSCRIBE", names[0])["error"]
+        assert refused["code"] == -1003
+        assert refused["msg"].startswith("Too much request weight used; current limit is 50 ")
+        # Names of public streams cost nothing.
+        assert socket.control_once("SUBSCRIBE", "btcusdt@trade")["result"] is None
+
+
 def test_too_much_weight_is_429_with_retry_after(small: GatewayThread, exchange: Exchange) -> None:
     with Client(url(small)) as client:
         used = [int(client.get("/api/v3/exchangeInfo").headers["x-mbx-used-weight-1m"]) for _ in range(2)]

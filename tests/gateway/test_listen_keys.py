@@ -10,10 +10,18 @@ import psycopg
 import pytest
 from django.conf import settings
 
-from apps.accounts.listenkeys import hash_listen_key
+from apps.accounts.listenkeys import (
+    FORGET_SQL,
+    FORGOTTEN_MAX,
+    KEPT_S,
+    LIFETIME_S,
+    PROLONG_OWN_SQL,
+    hash_listen_key,
+)
 from apps.accounts.models import ApiKey, ListenKey
 from apps.accounts.services.api_keys import create_api_key, limit_api_key, revoke_api_key
 from apps.gateway import errors
+from apps.gateway.database import INDEX_ORDER
 from apps.gateway.listenkeys import Listening
 from tests.gateway.client import Client
 from tests.gateway.exchange import Exchange, wait_until
@@ -170,6 +178,80 @@ def test_a_listen_key_that_is_none(exchange: Exchange, alice: Client, stream: So
     with Socket(f"{exchange.ws_url}/ws/{'x' * 64}") as other:
         assert other.closed_with() == 1008
     assert not exchange.gateway_thread.call(lambda: exchange.gateway.user_data._feeds)
+
+
+def test_listen_keys_that_are_none_are_counted_and_remembered(
+    exchange: Exchange, alice: Client, stream: Socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each counts 2, valid or not; one that was asked lately costs no query, and few of them are remembered."""
+    asked: list[tuple[int, int]] = []
+    limits, listen_keys = exchange.gateway.limits, exchange.gateway.listen_keys
+    admit, connection = limits.admit, listen_keys._connection
+
+    def counted(address: str, weight: int, **more: Any) -> Any:
+        asked.append((weight, queries))
+        return admit(address, weight, **more)
+
+    queries = 0
+
+    def query() -> Any:
+        nonlocal queries
+        queries += 1
+        return connection()
+
+    monkeypatch.setattr(limits, "admit", counted)
+    monkeypatch.setattr(listen_keys, "_connection", query)
+    monkeypatch.setattr("apps.gateway.listenkeys.UNKNOWN_KEY_S", 1000.0)
+    monkeypatch.setattr("apps.gateway.listenkeys.UNKNOWN_KEYS_MAX", 2)
+    for name in ("y" * 64, "y" * 64, "z" * 64):
+        assert stream.control_once("SUBSCRIBE", name, name, "btcusdt@trade")["error"]["code"] == -1125
+    # Before any query.
+    assert asked == [(2, 0), (2, 1), (2, 1)]
+    assert queries == 2
+    with Socket(f"{exchange.ws_url}/ws") as other:
+        for name in ("w" * 64, "z" * 64, "y" * 64):
+            assert other.control_once("SUBSCRIBE", name)["error"]["code"] == -1125
+        # The third name put the first one out.
+        assert queries == 4
+        # A good one is no stranger afterwards, and what the limits refuse is not looked for.
+        key = make(alice)
+        assert other.control_once("SUBSCRIBE", key)["result"] is None
+
+
+def test_any_number_of_ended_listen_keys_costs_nothing(exchange: Exchange, alice: Client) -> None:
+    """The valid one is found, and the oldest ones go, by an index that passes none of the others."""
+    first = make(alice)
+    assert alice.raw("DELETE", f"{PATH}?listenKey={first}").status_code == 200
+    assert left_s(first) <= 0
+    row = ListenKey.objects.get(key_hash=hash_listen_key(first))
+    with psycopg.connect(settings.DATABASE_DSN, options=INDEX_ORDER) as connection:
+        connection.execute(
+            "INSERT INTO accounts_listenkey"
+            " (key_hash, box, account_id, api_key_id, created_at, revoked_at, expires_at, version)"
+            " SELECT sha256((%s || n)::bytea), '', %s, %s, now(), at, at, 0"
+            " FROM (SELECT n, now() - make_interval(secs => 100 * n) AS at FROM generate_series(1, 2000) n) ended",
+            (first, row.account_id, row.api_key_id),
+        )
+        connection.commit()
+        for query, parameters in (
+            (PROLONG_OWN_SQL, (LIFETIME_S, row.api_key_id)), (FORGET_SQL, (row.api_key_id, KEPT_S, FORGOTTEN_MAX)),
+        ):  # fmt: skip
+            [plan] = connection.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {query}", parameters).fetchone() or []
+            connection.rollback()
+            [scan] = [node for node in nodes(plan[0]["Plan"]) if node.get("Index Name") == "accounts_listenkey_of_key"]
+            assert "expires_at" in scan["Index Cond"]
+            assert scan.get("Rows Removed by Filter", 0) == 0
+            assert scan["Actual Rows"] <= FORGOTTEN_MAX
+    make(alice)
+    left = ListenKey.objects.filter(api_key_id=row.api_key_id)
+    assert left.count() == 2 + 2000 - FORGOTTEN_MAX
+    assert left.earliest("expires_at").expires_at.timestamp() == pytest.approx(time.time() - 199_000, abs=600)
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from nodes(below)
 
 
 def test_an_ended_listen_key_ends_its_streams_at_every_gateway(

@@ -16,7 +16,9 @@ from apps.gateway import errors, userevents
 from apps.gateway.errors import ApiError
 from apps.gateway.heldframes import HeldFrames
 from apps.gateway.keys import Credential, Revocable
+from apps.gateway.limits.admission import refuse
 from apps.gateway.listenkeys import Listening
+from apps.gateway.policy import LISTEN_KEY_WEIGHT
 from apps.gateway.socket import NORMAL, Socket
 from apps.gateway.streams.control import ControlError
 from apps.gateway.told import Told
@@ -71,15 +73,25 @@ class UserStreams(Revocable):
     async def begin(self, listen_keys: list[str]) -> None:
         """Subscribe; all of them or none. Events wait for `release`. Raises ControlError."""
         begun: list[str] = []
+        new = [listen_key for listen_key in dict.fromkeys(listen_keys) if listen_key not in self._streams]
+        if not new:
+            return
         try:
-            for listen_key in dict.fromkeys(listen_keys):
-                if listen_key not in self._streams:
-                    begun.append(listen_key)
-                    await self._begin(listen_key)
+            await self._admit(len(new))
+            for listen_key in new:
+                begun.append(listen_key)
+                await self._begin(listen_key)
         except ApiError as error:
             for listen_key in begun:
                 self.end(listen_key)
             raise ControlError(error.number, error.message) from error
+
+    async def _admit(self, count: int) -> None:
+        """Whoever names listen keys, good ones or not, has the database asked. Raises what the limits refuse."""
+        limits = self._gateway.limits
+        usage = await limits.admit(self.address, LISTEN_KEY_WEIGHT * count)
+        if usage.verdict:
+            raise refuse(usage, limits.standard, is_wallet=False, at_ms=now_ms())
 
     async def _begin(self, listen_key: str) -> None:
         listening = await self._find(listen_key)
