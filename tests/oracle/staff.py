@@ -194,7 +194,7 @@ def set_class_state(world: World, command: SetClassState, *, readable: bool) -> 
 
 
 def skipped(world: World, command: Any, reason: Reason) -> None:
-    """A command that is recorded as one that fails: an event, and a count that stops markets at the third."""
+    """A command that is recorded as one that fails: an event, and a count that stops markets."""
     world.emit(
         InternalReject,
         reason=reason,
@@ -210,7 +210,6 @@ def skipped(world: World, command: Any, reason: Reason) -> None:
     if market is not None:
         market.skips += 1
         if market.skips > SKIPS_ALLOWED:
-            market.skips = 0
             poison(world, market)
         return
     world.skips += 1

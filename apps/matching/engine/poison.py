@@ -1,8 +1,8 @@
 """Poison: a market whose commands keep failing takes no more orders (architecture.md section 3, Poison; fault-F22).
 
 A command whose application failed is skipped with reason INTERNAL. Each such skip is counted for its market, or for the
-shard where the command names no market that exists. The third one stops new orders: of that market, or of all. Cancels
-and money commands go on, so that everybody can leave.
+shard where the command names no market that exists. The third one, and in a market each later one, stops new orders: of
+that market, or of all. Cancels and money commands go on, so that everybody can leave.
 
 The counts are part of the state, so every replay and the standby stop at the same command. A staff command that moves
 the market sets its count to nothing; the shard's count starts anew after each third skip.

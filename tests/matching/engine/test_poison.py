@@ -155,6 +155,16 @@ def test_only_staff_sets_a_count_to_nothing(cause: HaltCause) -> None:
     assert rows(table)[MARKET][2] == 0
 
 
+def test_a_market_that_was_opened_without_staff_stops_at_each_further_skip() -> None:
+    table = Table()
+    for _ in range(SKIPS_MAX):
+        skip(table, ORDER)
+    for count in (SKIPS_MAX + 1, SKIPS_MAX + 2):
+        set_state(table, MarketState.OPEN, cause=HaltCause.NONE)
+        assert kinds(skip(table, ORDER)) == [EventKind.INTERNAL_REJECT, EventKind.MARKET_STATE_CHANGED]
+        assert rows(table)[MARKET] == (MarketState.CANCEL_ONLY, HaltCause.POISON, count)
+
+
 def test_the_cause_poison_is_the_engines_own() -> None:
     table = Table()
     before = table.state_but_seq()
