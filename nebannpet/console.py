@@ -28,6 +28,7 @@ COLOURS = {
     "marketdata": "96",
     "outbox": "95",
     "reconcile": "37",
+    "celery": "90",
     "simulator": "92",
 }
 NAME_WIDTH = max(len(name) for name in COLOURS)

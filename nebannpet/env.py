@@ -5,11 +5,18 @@ Every variable of the project is read through here, so a typing error never turn
 
 import os
 import re
+from dataclasses import dataclass
+from email.utils import parseaddr
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Literal
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off"})
+
+
+# Where no port is given: submission (RFC 6409) and submissions (RFC 8314).
+MAIL_PORTS = {"smtp": 587, "smtps": 465}
 
 
 class ConfigurationError(Exception):
@@ -76,4 +83,54 @@ def origin(name: str, default: str | None = None) -> str:
     parts = urlsplit(value)
     if not parts.hostname or value != f"{parts.scheme}://{parts.netloc}":
         raise ConfigurationError(f"{name} must look like https://exchange.example, without a path, not {value!r}.")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class EmailServer:
+    """Where e-mail is handed in. `starttls` insists on it: a server that does not offer it gets nothing."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    security: Literal["starttls", "tls", "none"]
+
+
+def email_server(name: str) -> EmailServer | None:
+    """smtp://user:password@host:port (STARTTLS) or smtps://... (TLS at once); None when it is not set.
+
+    `?tls=off` speaks in clear to a relay on this machine, and then without a password. The value is never echoed.
+    """
+    if not text(name, ""):
+        return None
+    value = url(name, tuple(MAIL_PORTS))
+    parts = urlsplit(value)
+    try:
+        port = parts.port or MAIL_PORTS[parts.scheme]
+    except ValueError as error:
+        raise ConfigurationError(f"{name} must have a port between 1 and 65535, or none.") from error
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if not parts.hostname or parts.path not in ("", "/") or parts.fragment or options not in ({}, {"tls": "off"}):
+        raise ConfigurationError(f"{name} must look like smtp://user:password@mail.example:587, nothing after it.")
+    if (parts.username is None) != (parts.password is None):
+        raise ConfigurationError(f"{name} must have both a user and a password, or neither.")
+    if options and (parts.scheme == "smtps" or parts.password is not None):
+        raise ConfigurationError(f"{name}: tls=off goes only with smtp:// and without a password.")
+    security: Literal["starttls", "tls", "none"] = "tls" if parts.scheme == "smtps" else "starttls"
+    return EmailServer(
+        host=parts.hostname,
+        port=port,
+        user=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        security="none" if options else security,
+    )
+
+
+def sender(name: str, default: str | None = None) -> str:
+    """The address that e-mail comes from: name@host, or Name <name@host>."""
+    value = text(name, default)
+    address = parseaddr(value)[1]
+    if re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", address) is None or not value.isprintable():
+        raise ConfigurationError(f"{name} must look like Nebannpet <no-reply@exchange.example>, not {value!r}.")
     return value

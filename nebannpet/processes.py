@@ -19,11 +19,13 @@ MANAGE = str(BASE_DIR / "manage.py")
 DRAIN_SIGNAL = signal.SIGUSR1
 DRAIN_DEFAULT_S = 2
 DRAINS = ("gateway",)
-GRACE_S = {"matching": 30.0, "standby": 30.0}
+# Celery finishes the e-mail that it is sending.
+GRACE_S = {"matching": 30.0, "standby": 30.0, "celery": 15.0}
 USUAL_GRACE_S = 5.0
 # The engine first, its readers next, what brings it work last. The simulator trades through the public API.
 APPLICATION = (
-    "matching", "standby", "settlement", "archive", "marketdata", "outbox", "reconcile", "site", "gateway", "simulator",
+    "matching", "standby", "settlement", "archive", "marketdata", "outbox", "reconcile", "celery", "site", "gateway",
+    "simulator",
 )  # fmt: skip
 
 # Each group stops together, after the one before it: first what brings work, then the engine, then its readers, which
@@ -31,7 +33,7 @@ APPLICATION = (
 STOP_ORDER = (
     ("simulator",),
     ("gateway",),
-    ("site", "outbox"),
+    ("site", "outbox", "celery"),
     ("standby",),
     ("matching",),
     ("settlement", "archive", "marketdata", "reconcile"),
@@ -42,7 +44,7 @@ STOP_ORDER = (
 COMMANDS = {"standby": ("run_matching", "--name", "standby")}
 
 # They give way to the order path (embedded/launching.py), as PostgreSQL does.
-READERS = ("settlement", "archive", "marketdata", "simulator")
+READERS = ("settlement", "archive", "marketdata", "celery", "simulator")
 
 
 def _nothing() -> None:

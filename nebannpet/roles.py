@@ -108,6 +108,8 @@ ROLES: Final = (
         reads_record=True,
     ),
     Role("reconcile", (Grant("orders_reconciliation", APPEND),), everywhere=READ, reads_record=True),
+    # It sends what others queued; rendered messages lie in their rows.
+    Role("celery", (Grant("notifications_outgoingemail", KEEP),)),
     # A thread of the process `reconcile` (apps/orders/daily.py). A session that goes takes its trading tickets with it.
     Role(
         "daily",

@@ -126,6 +126,7 @@ INSTALLED_APPS = [
     "nebannpet",
     "apps.matching",
     "apps.outbox",
+    "apps.notifications",
     "apps.ledger",
     "apps.accounts",
     "apps.markets",
@@ -185,6 +186,11 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_TRUSTED_ORIGINS = [PUBLIC_ORIGIN]
+
+# -- E-mail (apps/notifications) --------------------------------------------------------------------------------------
+# Without a server, which only development allows, messages stay in the database: the mailbox at /dev/mail.
+EMAIL_SERVER = env.email_server("EMAIL_URL")
+DEFAULT_FROM_EMAIL = env.sender("DEFAULT_FROM", "Nebannpet <no-reply@localhost>")
 
 # -- Headers ----------------------------------------------------------------------------------------------------------
 # No inline script or style and nothing from elsewhere, on every page, the staff admin included.

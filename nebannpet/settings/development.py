@@ -11,8 +11,11 @@ DEMO_DATA = env.flag("DEMO_DATA", True)
 # Known to everyone who can read this file; production refuses it.
 SECRET_KEY = env.text("SECRET_KEY", "development-only-secret-key-that-production-settings-refuse-to-start-with")
 # Encrypts API key secrets and other credentials at rest: 32 bytes as 64 hexadecimal digits. Empty: a random one is
-# made in the data directory at first use (apps/accounts/secrets.py). Production requires it.
+# made in the data directory at first use (nebannpet/masterkey.py). Production requires it.
 CREDENTIALS_KEY = env.text("CREDENTIALS_KEY", "")
+
+# The page /dev/mail, which shows every e-mail to everyone.
+DEV_MAILBOX = True
 
 # Rate limits of the API are so many times production's (apps/gateway/limits/tiers.py).
 RATE_LIMIT_FACTOR = env.integer("RATE_LIMIT_FACTOR", 100, minimum=1, maximum=10_000)

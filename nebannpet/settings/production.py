@@ -10,7 +10,7 @@ SECRET_LENGTH_MIN = 50
 
 def _refusals() -> list[str]:
     found = []
-    for name in ("SECRET_KEY", "CREDENTIALS_KEY", "ALLOWED_HOSTS", "PUBLIC_ORIGIN"):
+    for name in ("SECRET_KEY", "CREDENTIALS_KEY", "ALLOWED_HOSTS", "PUBLIC_ORIGIN", "EMAIL_URL", "DEFAULT_FROM"):
         if not env.text(name, ""):
             found.append(f"{name} is not set.")
     for name in ("DATABASE_URL", "REDIS_CORE_URL", "REDIS_EDGE_URL"):
@@ -42,6 +42,7 @@ if _found := _refusals():
 DEBUG = False
 SIMULATOR = False
 DEMO_DATA = False
+DEV_MAILBOX = False
 SECRET_KEY = env.text("SECRET_KEY")
 CREDENTIALS_KEY = env.text("CREDENTIALS_KEY")
 RATE_LIMIT_FACTOR = env.integer("RATE_LIMIT_FACTOR", 1, minimum=1, maximum=10_000)

@@ -10,7 +10,7 @@ from tests.accounts.people import PASSWORD
 
 pytestmark = pytest.mark.django_db
 
-PAGES = ["/", "/account/sign-up", "/account/log-in", "/no/such/page", "/admin/login/"]
+PAGES = ["/", "/dev/mail", "/account/sign-up", "/account/log-in", "/no/such/page", "/admin/login/"]
 ACCOUNT_PAGES = ["/account/", "/account/api-keys", "/account/password"]
 ADMIN_PAGES = [
     "/admin/",

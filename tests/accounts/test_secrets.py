@@ -9,7 +9,8 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
 from apps.accounts.errors import SecretUnreadable
-from apps.accounts.secrets import BOX_OVERHEAD, decrypt_secret, encrypt_secret
+from apps.accounts.secrets import decrypt_secret, encrypt_secret
+from apps.common.boxes import BOX_OVERHEAD
 
 KEY = "A" * 64
 SECRET = b"s3cret" * 10

@@ -5,7 +5,8 @@ import re
 from tests.architecture.sources import BASE_DIR, python_files
 
 README = (BASE_DIR / "README.md").read_text()
-READ_BY = re.compile(r"env\.(?:text|integer|flag|choice|words|directory|url|origin)\(\s*\"([A-Z_]+)\"")
+READERS = "text|integer|flag|choice|words|directory|url|origin|email_server|sender"
+READ_BY = re.compile(rf"env\.(?:{READERS})\(\s*\"([A-Z_]+)\"")
 
 
 def test_every_variable_is_in_the_table() -> None:

@@ -1,6 +1,8 @@
-"""Credits accounts through the outbox, one for each line "account asset units key" of standard input.
+"""Credits accounts through the outbox, one for each line "credit account asset units key" of standard input, and queues
+an e-mail for each line "mail address".
 
-Answers one line each: "queued", or "refused" and why. Runs in the exchange's environment, as a deposit detector would.
+Answers one line each: "queued" with the row's key, or "refused" and why. Runs in the exchange's environment, as a
+deposit detector would.
 """
 
 import os
@@ -11,20 +13,34 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nebannpet.settings")
 django.setup()
 
-from django.db import Error, close_old_connections, connection  # noqa: E402
+from django.db import Error, close_old_connections, connection, transaction  # noqa: E402
 
 from apps.ledger.services import credit  # noqa: E402
 from apps.markets.models import Asset  # noqa: E402
+from apps.notifications.models import Topic  # noqa: E402
+from apps.notifications.services import send_email  # noqa: E402
+
+
+def queue_credit(account: str, asset: str, units: str, key: str) -> str:
+    asset_id = Asset.objects.get(code=asset).pk
+    credit(account_id=int(account), asset_id=asset_id, amount_units=int(units), key=key)
+    return key
+
+
+def queue_mail(address: str) -> str:
+    with transaction.atomic():
+        return send_email(to=address, template="test_message", context={}, topic=Topic.SERVICE).message_id
+
+
+KINDS = {"credit": queue_credit, "mail": queue_mail}
 
 
 def main() -> None:
     for line in sys.stdin:
-        account, asset, units, key = line.split()
+        kind, *words = line.split()
         try:
             close_old_connections()
-            asset_id = Asset.objects.get(code=asset).pk
-            credit(account_id=int(account), asset_id=asset_id, amount_units=int(units), key=key)
-            answer = "queued"
+            answer = f"queued {KINDS[kind](*words)}"
         except Error as error:
             connection.close()
             answer = f"refused {type(error).__name__}"

@@ -2,9 +2,6 @@
 
 `tests/flows/test_isolation.py` stops each process of a running exchange and proves every cell; `docs/isolation.md`
 carries the same table, and a test keeps the two equal. Write it anew with: python -m tests.flows.isolation
-
-Celery, named by T16, is no process of this release (nothing uses it yet), so there is no row for it: it gets one when
-it comes.
 """
 
 import enum
@@ -28,10 +25,11 @@ class Outcome(enum.StrEnum):
 MEANING: Final = {
     Outcome.WORKS: "as always",
     Outcome.REFUSED: "a clear refusal at once, never a time-out: 503 with code -1001 and Retry-After from the API, a "
-    "plain page with status 502 or 503 from the site, an error of the database for a deposit; nothing was done",
+    "plain page with status 502 or 503 from the site, an error of the database for a deposit or an e-mail; nothing was "
+    "done",
     Outcome.STALE: "answers with what was known before the stop; nothing newer arrives",
     Outcome.QUIET: "the connection stays open and is silent",
-    Outcome.QUEUED: "recorded in PostgreSQL, credited when the process is back",
+    Outcome.QUEUED: "recorded in PostgreSQL, credited or sent when the process is back",
     Outcome.GONE: "the connection is closed or refused at once",
 }
 
@@ -50,6 +48,7 @@ FEATURES: Final = {
     "markets": "the markets page",
     "static": "a static file",
     "deposit": "credit an account through the outbox",
+    "mail": "queue an e-mail, which Celery sends",
 }
 
 # Some columns depend on others: with no new trade, depth and candles are right although nothing moves, and open streams
@@ -58,25 +57,26 @@ FEATURES: Final = {
 # Trading counts as stopped once the exchange itself says so (GET /sapi/v1/system/status), a good second after the
 # last worker's lease; an order of that second waits in the log for the next worker, and is answered 504 without one.
 TABLE: Final = """
-stopped          trade   cancel  read    depth   klines  stream  user    join    login   account markets static  deposit
-matching         works   works   works   works   works   works   works   works   works   works   works   works   works
-standby          works   works   works   works   works   works   works   works   works   works   works   works   works
-matching+standby refused refused works   works   works   quiet   quiet   works   works   works   works   works   queued
-settlement       works   works   refused works   works   works   works   refused works   works   works   works   queued
-archive          works   works   works   works   works   works   works   works   works   works   works   works   works
-marketdata       works   works   works   stale   stale   quiet   works   works   works   works   works   works   works
-outbox           works   works   works   works   works   works   works   works   works   works   works   works   queued
-reconcile        works   works   works   works   works   works   works   works   works   works   works   works   works
-site             works   works   works   works   works   works   works   works   refused refused refused refused works
-gateway          gone    gone    gone    gone    gone    gone    gone    gone    gone    gone    gone    gone    works
-redis-edge       works   works   works   stale   works   quiet   works   works   works   works   works   works   works
-redis-core       refused refused refused works   works   quiet   quiet   refused works   works   works   works   queued
-postgres         works   works   refused works   refused works   works   refused refused refused refused works   refused
-~matching        works   works   works   works   works   works   works   works   works   works   works   works   works
-~matching+standby refused refused works   works   works   quiet   quiet   works   works   works   works   works   queued
-~settlement      works   works   refused works   works   works   works   refused works   works   works   works   queued
-~redis-core      refused refused refused works   works   quiet   quiet   refused works   works   works   works   queued
-"""
+stopped           trade   cancel  read    depth klines  stream user  join    login   account markets static  deposit mail
+matching          works   works   works   works works   works  works works   works   works   works   works   works   works
+standby           works   works   works   works works   works  works works   works   works   works   works   works   works
+matching+standby  refused refused works   works works   quiet  quiet works   works   works   works   works   queued  works
+settlement        works   works   refused works works   works  works refused works   works   works   works   queued  works
+archive           works   works   works   works works   works  works works   works   works   works   works   works   works
+marketdata        works   works   works   stale stale   quiet  works works   works   works   works   works   works   works
+outbox            works   works   works   works works   works  works works   works   works   works   works   queued  works
+reconcile         works   works   works   works works   works  works works   works   works   works   works   works   works
+celery            works   works   works   works works   works  works works   works   works   works   works   works   queued
+site              works   works   works   works works   works  works works   refused refused refused refused works   works
+gateway           gone    gone    gone    gone  gone    gone   gone  gone    gone    gone    gone    gone    works   works
+redis-edge        works   works   works   stale works   quiet  works works   works   works   works   works   works   queued
+redis-core        refused refused refused works works   quiet  quiet refused works   works   works   works   queued  works
+postgres          works   works   refused works refused works  works refused refused refused refused works   refused refused
+~matching         works   works   works   works works   works  works works   works   works   works   works   works   works
+~matching+standby refused refused works   works works   quiet  quiet works   works   works   works   works   queued  works
+~settlement       works   works   refused works works   works  works refused works   works   works   works   queued  works
+~redis-core       refused refused refused works works   quiet  quiet refused works   works   works   works   queued  works
+"""  # noqa: E501  a table
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,13 @@ import itertools
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, LiteralString, Self
 
 import httpx
 import psycopg
@@ -59,6 +60,7 @@ class Probes:
         self._resting: list[int] = []
         self._newest_price = ""
         self.queued: list[str] = []
+        self.queued_mails: list[str] = []
         self._open_clients = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -73,6 +75,7 @@ class Probes:
             [sys.executable, "-m", "tests.flows.depositor"],
             cwd=BASE_DIR, env=self._stack.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
+        self._depositor_lock = threading.Lock()
         self._sockets: list[Socket] = []
         self._pool = ThreadPoolExecutor(16, "probe")
         return self
@@ -151,7 +154,7 @@ class Probes:
         self._round_traded = found["trade"] is Outcome.WORKS
         others = (
             "cancel", "read", "depth", "klines", "stream", "user", "join", "login", "account", "markets",
-            "static", "deposit",
+            "static", "deposit", "mail",
         )  # fmt: skip
         return found | dict(zip(others, self._pool.map(self._said, others), strict=True))
 
@@ -320,28 +323,46 @@ class Probes:
 
     def _try_deposit(self) -> Outcome:
         key = f"isolation:{self.bob.account_id}:{next(self._deposits)}"
-        assert self._depositor.stdin is not None
-        assert self._depositor.stdout is not None
-        self._depositor.stdin.write(f"{self.bob.account_id} USDT 100 {key}\n")
-        self._depositor.stdin.flush()
-        answer = self._depositor.stdout.readline().split()
+        return self._queue("deposit", f"credit {self.bob.account_id} USDT 100 {key}", self.is_credited, self.queued)
+
+    def _try_mail(self) -> Outcome:
+        return self._queue("mail", "mail isolation@example.org", self.is_sent, self.queued_mails)
+
+    def _queue(self, feature: str, request: str, is_done: Callable[[str], bool], queued: list[str]) -> Outcome:
+        """Ask the depositor; then wait for what it queued, or note that it waits."""
+        answer = self._asked(request)
         if answer[:1] == ["refused"]:
             return Outcome.REFUSED
-        if answer != ["queued"]:
+        if len(answer) != 2 or answer[0] != "queued":
             raise Surprise(f"the depositor says {answer}")
-        deadline = time.monotonic() + self._patience_s["deposit"]
+        deadline = time.monotonic() + self._patience_s[feature]
         while time.monotonic() < deadline:
-            if self.is_credited(key):
+            if is_done(answer[1]):
                 return Outcome.WORKS
             time.sleep(POLL_S)
-        self.queued.append(key)
+        queued.append(answer[1])
         return Outcome.QUEUED
 
+    def _asked(self, request: str) -> list[str]:
+        """Its answer in words. Two features ask it at the same time."""
+        assert self._depositor.stdin is not None
+        assert self._depositor.stdout is not None
+        with self._depositor_lock:
+            self._depositor.stdin.write(request + "\n")
+            self._depositor.stdin.flush()
+            return self._depositor.stdout.readline().split()
+
     def is_credited(self, key: str) -> bool:
+        return self._state("SELECT state FROM outbox_outboxrow WHERE key = %s", key) == "done"
+
+    def is_sent(self, message_id: str) -> bool:
+        return self._state("SELECT state FROM notifications_outgoingemail WHERE message_id = %s", message_id) == "sent"
+
+    def _state(self, query: LiteralString, key: str) -> str:
         with psycopg.connect(self._stack.dsn) as connection:
-            row = connection.execute("SELECT state FROM outbox_outboxrow WHERE key = %s", [key]).fetchone()
-        assert row is not None, f"the deposit {key} was acknowledged and is gone"
-        return bool(row[0] == "done")
+            row = connection.execute(query, [key]).fetchone()
+        assert row is not None, f"{key} was acknowledged and is gone"
+        return str(row[0])
 
 
 def _limit(side: str, price: str) -> dict[str, str]:

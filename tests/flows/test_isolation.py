@@ -94,7 +94,7 @@ def start(stack: Stack, names: list[str], *, paused: bool) -> None:
 
 
 def works_again(stack: Stack, probes: Probes) -> None:
-    """Every process and every feature, within the time; and what was queued is credited. Prepares the next row."""
+    """Every process and every feature, in time; and what was queued is credited or sent. Prepares the next row."""
     deadline = time.monotonic() + RECOVERS_WITHIN_S
     for name in stack.processes():
         stack.wait_ready(name, timeout_s=RECOVERS_WITHIN_S)
@@ -105,8 +105,10 @@ def works_again(stack: Stack, probes: Probes) -> None:
             probes.prepare()
         except Exception as error:  # noqa: BLE001  shown when the time is over
             found = {"prepare": repr(error)}
-        if found == ALL_WORK and all(map(probes.is_credited, probes.queued)):
+        done = all(map(probes.is_credited, probes.queued)) and all(map(probes.is_sent, probes.queued_mails))
+        if found == ALL_WORK and done:
             probes.queued.clear()
+            probes.queued_mails.clear()
             return
         assert time.monotonic() < deadline, found
 

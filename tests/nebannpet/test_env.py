@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from nebannpet import env
-from nebannpet.env import ConfigurationError
+from nebannpet.env import ConfigurationError, EmailServer
 
 NAME = "NEBANNPET_TESTED"
 
@@ -57,12 +57,54 @@ def test_flag(text: str, value: bool, monkeypatch: pytest.MonkeyPatch) -> None:
         (lambda: env.origin(NAME), "https://exchange.example/path"),
         (lambda: env.origin(NAME), "https://"),
         (lambda: env.origin(NAME), "exchange.example"),
+        (lambda: env.email_server(NAME), "mail.example:587"),
+        (lambda: env.email_server(NAME), "http://mail.example"),
+        (lambda: env.email_server(NAME), "smtp://"),
+        (lambda: env.email_server(NAME), "smtp://user@mail.example"),
+        (lambda: env.email_server(NAME), "smtp://mail.example:0x10"),
+        (lambda: env.email_server(NAME), "smtp://mail.example:70000"),
+        (lambda: env.email_server(NAME), "smtp://mail.example/path"),
+        (lambda: env.email_server(NAME), "smtp://mail.example?tls=maybe"),
+        (lambda: env.email_server(NAME), "smtp://mail.example?TLS=off"),
+        (lambda: env.email_server(NAME), "smtp://user:password@mail.example?tls=off"),
+        (lambda: env.email_server(NAME), "smtps://mail.example?tls=off"),
+        (lambda: env.sender(NAME), "Nebannpet"),
+        (lambda: env.sender(NAME), "Nebannpet <no-reply>"),
+        (lambda: env.sender(NAME), "a@b\nBcc: c@d"),
     ],
 )
 def test_refusals(read: Callable[[], object], text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(NAME, text)
     with pytest.raises(ConfigurationError, match=NAME):
         read()
+
+
+@pytest.mark.parametrize(
+    ("text", "server"),
+    [
+        ("smtp://u%40x:p%2Fw@mail.example", EmailServer("mail.example", 587, "u@x", "p/w", "starttls")),
+        ("smtps://u:p@mail.example", EmailServer("mail.example", 465, "u", "p", "tls")),
+        ("smtp://127.0.0.1:25?tls=off", EmailServer("127.0.0.1", 25, "", "", "none")),
+        ("", None),
+    ],
+)
+def test_email_server(text: str, server: EmailServer | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(NAME, text)
+    assert env.email_server(NAME) == server
+
+
+@pytest.mark.parametrize("text", ["a@exchange.example", "Nebannpet <no-reply@exchange.example>"])
+def test_sender(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(NAME, text)
+    assert env.sender(NAME) == text
+
+
+def test_refused_mail_server_does_not_show_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    for text in ("smtp://user:hunter2@mail.example/path", "smtp://user:hunter2@mail.example:hunter2"):
+        monkeypatch.setenv(NAME, text)
+        with pytest.raises(ConfigurationError) as caught:
+            env.email_server(NAME)
+        assert "hunter2" not in str(caught.value)
 
 
 def test_url_with_a_password_is_not_echoed(monkeypatch: pytest.MonkeyPatch) -> None:

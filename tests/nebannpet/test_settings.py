@@ -15,6 +15,8 @@ GOOD = {
     "CREDENTIALS_KEY": secrets.token_hex(32),
     "ALLOWED_HOSTS": "exchange.example",
     "PUBLIC_ORIGIN": "https://exchange.example",
+    "EMAIL_URL": "smtps://user:password@mail.example",
+    "DEFAULT_FROM": "Nebannpet <no-reply@exchange.example>",
     "DATABASE_URL": "postgresql://user:password@database.example/nebannpet",
     "REDIS_CORE_URL": "rediss://core.example/0",
     "REDIS_EDGE_URL": "rediss://edge.example/0",
@@ -50,6 +52,9 @@ def test_production_starts_with_everything_in_place() -> None:
         ({"ALLOWED_HOSTS": ""}, "ALLOWED_HOSTS is not set"),
         ({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS must name the hosts"),
         ({"PUBLIC_ORIGIN": "http://exchange.example"}, "PUBLIC_ORIGIN must be https"),
+        ({"EMAIL_URL": ""}, "EMAIL_URL is not set"),
+        ({"EMAIL_URL": "mail.example"}, "EMAIL_URL must start with smtp:// or smtps://"),
+        ({"DEFAULT_FROM": ""}, "DEFAULT_FROM is not set"),
         ({"DATABASE_URL": ""}, "DATABASE_URL is not set"),
         ({"REDIS_CORE_URL": ""}, "REDIS_CORE_URL is not set"),
         ({"REDIS_EDGE_URL": ""}, "REDIS_EDGE_URL is not set"),
@@ -70,7 +75,7 @@ def test_production_refuses(change: dict[str, str], named: str) -> None:
 
 def test_all_refusals_are_named_at_once() -> None:
     done = run({"NEBANNPET_ENV": "production"}, MANAGE, "check")
-    missing = ("SECRET_KEY", "CREDENTIALS_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_CORE_URL", "REDIS_EDGE_URL")
+    missing = ("SECRET_KEY", "CREDENTIALS_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_CORE_URL", "EMAIL_URL")
     assert all(f"{name} is not set" in done.stderr for name in missing)
 
 

@@ -1,0 +1,18 @@
+"""Telling Celery that a row waits. A nudge may be lost: the sweep finds what waits (tasks.py)."""
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+
+def nudge(email_id: int) -> None:
+    """Where redis-edge is away this is a line in the log, at once: the row is there, and is swept later."""
+    # Processes that never send e-mail load this app too, and need no Celery in their memory.
+    from kombu.exceptions import OperationalError
+
+    from apps.notifications.tasks import deliver_email
+
+    try:
+        deliver_email.delay(email_id)
+    except OperationalError as error:
+        log.warning("e-mail waits for the next sweep", email=email_id, error=str(error))

@@ -1,0 +1,26 @@
+"""Limits of e-mail, each with its reason."""
+
+from typing import Final
+
+# After the n-th failure the next attempt is so many seconds away: soon at first, because most refusals are a mail
+# server's greylisting or restart; 16 hours in all, so that a night's outage of it is survived.
+PAUSES_S: Final = (30, 2 * 60, 10 * 60, 30 * 60, 3600, 2 * 3600, 4 * 3600, 8 * 3600)
+ATTEMPTS_MAX: Final = len(PAUSES_S) + 1
+
+# One step of the talk with the mail server. An attempt takes about eight of them at most.
+SMTP_STEP_TIMEOUT_S: Final = 10
+# Nobody else tries a message for so long after an attempt began; longer than any attempt, shorter than a person waits.
+CLAIM_S: Final = 180
+# architecture.md section 6: stuck rows are nudged again so often, at most so many at once.
+SWEEP_EVERY_S: Final = 30
+SWEEP_ROWS_MAX: Final = 500
+# What was sent or given up loses its content after a week: it may hold links, and nobody needs it any more.
+CONTENT_KEPT_S: Final = 7 * 24 * 3600
+
+# RFC 5321, 4.5.3.1.3.
+ADDRESS_LENGTH_MAX: Final = 254
+# RFC 5322, 2.1.1: a line has at most 998 characters; mail programs show far fewer.
+SUBJECT_LENGTH_MAX: Final = 150
+REASON_LENGTH_MAX: Final = 200
+ERROR_LENGTH_MAX: Final = 500
+MAILBOX_ROWS_SHOWN: Final = 100
