@@ -285,8 +285,17 @@ def too_many_subscriptions(limit: int) -> ApiError:
 
 def from_seq_too_old() -> ApiError:
     return ApiError(
-        400, -1130, "fromSeq is too old: events since then are not kept, or too many. Load orders and balances."
+        400,
+        -1130,
+        "fromSeq is too old: events since then are not kept, or too many. Subscribe with returnSeq, then load account,"
+        " openOrders, allOrders and myTrades.",
     )
+
+
+def too_many_readings() -> ApiError:
+    """Nothing happened; without fromSeq a subscription would begin at once."""
+    text = "Too many subscriptions are reading what was missed (fromSeq). Please try again."
+    return ApiError(503, -1008, text, retry_after_s=RETRY_AFTER_S)
 
 
 def from_seq_ahead(seq: int) -> ApiError:

@@ -112,8 +112,9 @@ class Gateway:
         self.hub = Hub(self.markets, self.public.known)
         self.public.listeners.append(self.hub)
         self.markets.state_listeners.append(lambda market: self.hub.on_state(market, self.public.known(market)))
+        self.past_pipe = CorePipe(config.core_read_url, server="past events of redis-core:")
         self.user_data = UserData(
-            self.tail, self.reads, self.markets, PastEvents(self.events_pipe, keys, of_replica=not same)
+            self.tail, self.reads, self.markets, PastEvents(self.past_pipe, keys, of_replica=not same)
         )
         self.site = Site(config.site_socket)
         self.edge_pipe = CorePipe(config.edge_url, scripts=(ADMIT,), server="redis-edge")
@@ -130,7 +131,7 @@ class Gateway:
         self._stack.push_async_callback(self.site.close)
         work = [
             self.follower.run, self.pipe.run, self.tail.run, self.monitor.run, self.settled.run, self.public.run,
-            self.edge_pipe.run, self.hub.run,
+            self.edge_pipe.run, self.past_pipe.run, self.hub.run,
         ]  # fmt: skip
         if self.events_pipe is not self.pipe:
             work.append(self.events_pipe.run)

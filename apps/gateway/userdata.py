@@ -45,11 +45,6 @@ class UserData:
         self._past = past
         self._feeds: dict[int, AccountFeed] = {}
 
-    @property
-    def seq(self) -> int:
-        """The newest event that this process has seen."""
-        return self._tail.seq
-
     async def subscribe(self, account_id: int, tell: Sink, end: Callable[[], None]) -> Subscribed:
         """Deliver the account's events to `tell` from now on. 503 when they cannot be loaded.
 
@@ -83,21 +78,22 @@ class UserData:
     async def resume(self, account_id: int, from_seq: int, tell: Sink, end: Callable[[], None]) -> Subscribed:
         """The same, beginning with what commands told after event `from_seq`; that is delivered before this returns.
 
-        Raises -1130 where the log does not reach back to it, or it lies ahead.
+        Raises -1130 where the log does not reach back to it, or it lies ahead, and -1008 where too many do so.
         """
-        feed = self._followed(account_id)
-        try:
-            opened = await self._reads.open_orders_at(account_id, LOAD_TIMEOUT_S)
-            groups = await self._past.of_account(account_id, after=from_seq, until=opened.seq)
-            seq, groups = align(from_seq, groups)
-            orders = await self._orders_at(account_id, opened, groups)
-            members = await self._members(account_id, [view for view, _ in orders])
-            self._check(feed)
-            leave = self._listen(feed, Listener(tell, end, from_seq))
-            feed.load(seq, orders, members, groups, opened.seq)
-        except BaseException:
-            self._tail.unfollow(account_id, feed)
-            raise
+        async with self._past.turn():
+            feed = self._followed(account_id)
+            try:
+                opened = await self._reads.open_orders_at(account_id, LOAD_TIMEOUT_S)
+                groups = await self._past.of_account(account_id, after=from_seq, until=opened.seq)
+                seq, groups = align(from_seq, groups)
+                orders = await self._orders_at(account_id, opened, groups)
+                members = await self._members(account_id, [view for view, _ in orders])
+                self._check(feed)
+                leave = self._listen(feed, Listener(tell, end, from_seq))
+                feed.load(seq, orders, members, groups, opened.seq)
+            except BaseException:
+                self._tail.unfollow(account_id, feed)
+                raise
         self._share(feed)
         return Subscribed(from_seq, leave)
 

@@ -171,6 +171,24 @@ class GatewayThread(threading.Thread):
         return asyncio.run_coroutine_threadsafe(run(), self.loop).result(timeout=40)
 
 
+@contextlib.contextmanager
+def held(thread: GatewayThread, owner: Any, name: str) -> Iterator[threading.Event]:
+    """Calls of this coroutine method in the gateway's loop wait until the block ends; the event says that one does."""
+    method, waits = getattr(owner, name), threading.Event()
+    go = thread.call(asyncio.Event)
+
+    async def wait_first(*arguments: Any, **named: Any) -> Any:
+        waits.set()
+        await go.wait()
+        return await method(*arguments, **named)
+
+    setattr(owner, name, wait_first)
+    try:
+        yield waits
+    finally:
+        thread.call(lambda: (setattr(owner, name, method), go.set()))
+
+
 class Exchange:
     """Everything running, with the demonstration's assets and markets."""
 

@@ -1,12 +1,14 @@
 """User data resumed with `fromSeq`: what comes again is what came before, whoever gives it, from every place."""
 
+import asyncio
 import random
 from typing import Any
 
 import pytest
 
+from apps.gateway.wsapi.session import session_weight
 from tests.gateway.client import Client
-from tests.gateway.exchange import Exchange, wait_until
+from tests.gateway.exchange import Exchange, held, wait_until
 from tests.gateway.sockets import Socket
 from tests.gateway.test_wsapi import open_socket, signed
 
@@ -189,7 +191,8 @@ def test_places_that_cannot_be_resumed_from(exchange: Exchange, alice: Client, m
         too_old = (
             400,
             -1130,
-            "fromSeq is too old: events since then are not kept, or too many. Load orders and balances.",
+            "fromSeq is too old: events since then are not kept, or too many. Subscribe with returnSeq, then load"
+            " account, openOrders, allOrders and myTrades.",
         )
         monkeypatch.setattr("apps.gateway.pastevents.EVENTS_OF_ACCOUNT_MAX", 0)
         assert refused(fromSeq=0) == too_old
@@ -198,14 +201,14 @@ def test_places_that_cannot_be_resumed_from(exchange: Exchange, alice: Client, m
         assert refused(fromSeq=0) == too_old
         monkeypatch.undo()
         # The log does not begin there any more.
-        ask = exchange.gateway.events_pipe.execute
+        ask = exchange.gateway.past_pipe.execute
 
         def trimmed(command: str, *arguments: Any) -> Any:
             if command == "XRANGE":
                 arguments = (arguments[0], f"{seq}-0", *arguments[2:])
             return ask(command, *arguments)
 
-        monkeypatch.setattr(exchange.gateway.events_pipe, "execute", trimmed)
+        monkeypatch.setattr(exchange.gateway.past_pipe, "execute", trimmed)
         assert refused(fromSeq=0) == too_old
         monkeypatch.undo()
         assert not exchange.gateway_thread.call(lambda: exchange.gateway.tail._feeds)
@@ -237,3 +240,99 @@ def test_a_long_absence_does_not_cut_a_client_that_reads(
         subscribe(socket, alice, fromSeq=began)
         assert without_time(frames(socket, last_seq)) == without_time(told)
     wait_until(lambda: not exchange.gateway_thread.call(lambda: exchange.gateway.tail._feeds))
+
+
+# -- What it costs ----------------------------------------------------------------------------------------------------
+def test_the_past_is_read_on_a_connection_of_its_own(
+    exchange: Exchange, alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In pieces, each of some events or one entry; orders go another way."""
+    began = exchange.seq()
+    for _ in range(3):
+        last = alice.limit("BUY", "40000.00", "0.1")
+    exchange.wait_settled()
+    pipes = {
+        "orders": exchange.gateway.pipe,
+        "events": exchange.gateway.events_pipe,
+        "past": exchange.gateway.past_pipe,
+    }
+    asked: dict[str, list[tuple[Any, ...]]] = {name: [] for name in pipes}
+    for name, pipe in pipes.items():
+
+        def recorded(*arguments: Any, name: str = name, execute: Any = pipe.execute) -> Any:
+            asked[name].append(arguments)
+            return execute(*arguments)
+
+        monkeypatch.setattr(pipe, "execute", recorded)
+    monkeypatch.setattr("apps.gateway.pastevents.READ_EVENTS", 1)
+    with open_socket(exchange) as socket:
+        subscribe(socket, alice, fromSeq=began)
+        socket.until(lambda m: m.get("event", {}).get("i") == last["orderId"])
+    reads = {name: [each for each in commands if each[0] == "XRANGE"] for name, commands in asked.items()}
+    assert (len(reads["past"]) >= 3, reads["orders"], reads["events"]) == (True, [], [])
+    assert gateway.past_pipe not in (gateway.pipe, gateway.events_pipe)
+    monkeypatch.setattr("apps.gateway.pastevents.READ_EVENTS", 2_000)
+    with open_socket(exchange) as socket:
+        count = len(asked["past"])
+        subscribe(socket, alice, fromSeq=began)
+        assert len(asked["past"]) == count + 1
+
+
+def test_few_read_the_past_at_a_time(
+    exchange: Exchange, alice: Client, bob: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two that come while one reads, one may wait for its turn, and the other is told so; so is who waits long."""
+    past, user_data = exchange.gateway.user_data._past, exchange.gateway.user_data
+    monkeypatch.setattr(past, "_turns", asyncio.Semaphore(1))
+    monkeypatch.setattr("apps.gateway.pastevents.WAITING_MAX", 1)
+    monkeypatch.setattr("apps.gateway.pastevents.TURN_TIMEOUT_S", 60)
+    refused = {
+        "code": -1008,
+        "msg": "Too many subscriptions are reading what was missed (fromSeq). Please try again.",
+    }
+    method, seq = "userDataStream.subscribe.signature", exchange.seq()
+    with open_socket(exchange) as first, open_socket(exchange) as second, open_socket(exchange) as third:
+        with held(exchange.gateway_thread, user_data, "_orders_at") as reads:
+            first.send({"id": 1, "method": method, "params": signed(alice, fromSeq=seq)})
+            assert reads.wait(40)
+            second.send({"id": 1, "method": method, "params": signed(bob, fromSeq=seq)})
+            wait_until(lambda: past._waiting == 1)
+            answer = third.ask_once(method, **signed(bob, fromSeq=seq))
+            assert (answer["status"], answer["error"]) == (503, refused)
+            # Who does not look back need not wait.
+            assert third.ask(method, **signed(alice))["status"] == 200
+        assert first.receive()["result"]["seq"] == second.receive()["result"]["seq"] == seq
+        assert past._waiting == 0
+        monkeypatch.setattr("apps.gateway.pastevents.TURN_TIMEOUT_S", 0.05)
+        with held(exchange.gateway_thread, user_data, "_orders_at") as reads, open_socket(exchange) as fourth:
+            fourth.send({"id": 1, "method": method, "params": signed(alice, fromSeq=seq)})
+            assert reads.wait(40)
+            answer = third.ask_once(method, **signed(bob, fromSeq=seq))
+            assert (answer["status"], answer["error"]) == (503, refused)
+            assert past._waiting == 0
+        assert subscribe(third, bob, fromSeq=seq)["seq"] == seq
+
+
+def test_the_weight_grows_with_the_distance(exchange: Exchange, alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert session_weight({}, 10**6) == 2
+    for text, weight in (
+        ("1000000", 50), ("999751", 50), ("999750", 51), ("700000", 1250),
+        # Refused without a look at the log.
+        ("699999", 50), ("1000001", 50), ("-1", 50), ("", 50), ("9" * 30, 50),
+    ):  # fmt: skip
+        assert session_weight({"fromSeq": text}, 10**6) == weight, text
+    monkeypatch.setattr("apps.gateway.wsapi.session.EVENTS_PER_WEIGHT", 1)
+    weights: list[int] = []
+    admit = exchange.gateway.limits.admit
+
+    def counted(address: str, weight: int, **more: Any) -> Any:
+        weights.append(weight)
+        return admit(address, weight, **more)
+
+    order = alice.limit("BUY", "40000.00", "0.1")
+    wait_until(lambda: exchange.gateway.tail.seq == exchange.seq())
+    with open_socket(exchange) as socket:
+        monkeypatch.setattr(exchange.gateway.limits, "admit", counted)
+        subscribe(socket, alice, fromSeq=exchange.seq() - 2)
+        assert set(weights) == {52}
+        socket.until(lambda m: m.get("event", {}).get("i") == order["orderId"])

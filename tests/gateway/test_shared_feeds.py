@@ -2,8 +2,6 @@
 each is told everything after its place, once.
 """
 
-import asyncio
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,28 +10,10 @@ from typing import Any
 import pytest
 
 from tests.gateway.client import Client
-from tests.gateway.exchange import Exchange, GatewayThread, wait_until
+from tests.gateway.exchange import Exchange, GatewayThread, held, wait_until
 from tests.gateway.sockets import Socket
 from tests.gateway.test_resuming import frames, subscribe, without_time
 from tests.gateway.test_wsapi import open_socket, signed
-
-
-@contextmanager
-def held(thread: GatewayThread, owner: Any, name: str) -> Iterator[threading.Event]:
-    """Calls of this coroutine method in the gateway's loop wait until the block ends; the event says that one does."""
-    method, waits = getattr(owner, name), threading.Event()
-    go = thread.call(asyncio.Event)
-
-    async def wait_first(*arguments: Any, **named: Any) -> Any:
-        waits.set()
-        await go.wait()
-        return await method(*arguments, **named)
-
-    setattr(owner, name, wait_first)
-    try:
-        yield waits
-    finally:
-        thread.call(lambda: (setattr(owner, name, method), go.set()))
 
 
 @contextmanager

@@ -25,6 +25,7 @@ _TABLE: Final = (
     (-1001, (503,), "Not executed, and it will not be: try again after Retry-After seconds."),
     (-1003, (418, 429), "Too much request weight or too many requests; 418 while the address is banned."),
     (-1007, (504,), "The outcome is unknown: ask for the order, or send it again with the same client order id."),
+    (-1008, (503,), "Too many resume with `fromSeq` at a time: try again after a second."),
     (-1013, (400,), "A filter of the market, named in the text, refuses the order."),
     (-1014, (400,), "These parameters do not go together."),
     (-1015, (429,), "Too many new orders."),

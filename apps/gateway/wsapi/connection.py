@@ -126,7 +126,7 @@ class WsApiConnection(Revocable):
             if call is not None:
                 weight = call.endpoint.weight_of(call.values)
             else:
-                weight = session_weight(request.params) if handler is not None else 1
+                weight = session_weight(request.params, self.gateway.tail.seq) if handler is not None else 1
             orders = call.endpoint.orders if call is not None else None
             usage = await self.gateway.limits.admit(self.address, weight, credential=credential, orders=orders)
             tier = self.gateway.limits.tier(credential)

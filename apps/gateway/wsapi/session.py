@@ -8,6 +8,7 @@ from apps.common.clock import now_ms, now_us
 from apps.gateway import errors, params
 from apps.gateway.keys import Credential
 from apps.gateway.params import Flag, Integer, Param, Text
+from apps.gateway.pastevents import EVENTS_MAX
 from apps.gateway.registry import Security
 
 if TYPE_CHECKING:
@@ -18,10 +19,12 @@ TICKET: Final = Text(
 )
 SIGNED: Final = (Text("apiKey", pattern=re.compile(r"[A-Za-z0-9]{1,128}", re.ASCII), legal="^[A-Za-z0-9]{64}$"),)
 # Ours: the place in the engine's log from which user data goes on, and whether frames say it.
-RESUMING: Final = (Integer("fromSeq"), Flag("returnSeq", default=False))
+FROM_SEQ: Final = Integer("fromSeq")
+RESUMING: Final = (FROM_SEQ, Flag("returnSeq", default=False))
 WEIGHT: Final = 2
-# What is missing is searched for in everybody's events.
+# What is missing is searched for in everybody's events: 1 more for each so many of them.
 RESUME_WEIGHT: Final = 50
+EVENTS_PER_WEIGHT: Final = 250
 
 # Whether answers show what is used: of a connection in its address, of a request among its parameters.
 SHOW_LIMITS: Final = "returnRateLimits"
@@ -33,8 +36,15 @@ def _read(declared: tuple[Param, ...], sent: dict[str, str]) -> dict[str, Any]:
     return params.read(declared, {name: text for name, text in sent.items() if name != SHOW_LIMITS})
 
 
-def session_weight(sent: dict[str, str]) -> int:
-    return RESUME_WEIGHT if "fromSeq" in sent else WEIGHT
+def session_weight(sent: dict[str, str], newest_seq: int) -> int:
+    """`newest_seq`: where a resumption ends. One that will be refused reads nothing."""
+    if "fromSeq" not in sent:
+        return WEIGHT
+    try:
+        distance = newest_seq - FROM_SEQ.parse(sent["fromSeq"])
+    except errors.ApiError:
+        return RESUME_WEIGHT
+    return RESUME_WEIGHT + (distance // EVENTS_PER_WEIGHT if 0 < distance <= EVENTS_MAX else 0)
 
 
 async def logon(connection: "WsApiConnection", sent: dict[str, str]) -> dict[str, Any]:
