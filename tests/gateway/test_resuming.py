@@ -251,11 +251,8 @@ def test_the_past_is_read_on_a_connection_of_its_own(
     for _ in range(3):
         last = alice.limit("BUY", "40000.00", "0.1")
     exchange.wait_settled()
-    pipes = {
-        "orders": exchange.gateway.pipe,
-        "events": exchange.gateway.events_pipe,
-        "past": exchange.gateway.past_pipe,
-    }
+    gateway = exchange.gateway
+    pipes = {"orders": gateway.pipe, "events": gateway.events_pipe, "past": gateway.past_pipe}
     asked: dict[str, list[tuple[Any, ...]]] = {name: [] for name in pipes}
     for name, pipe in pipes.items():
 
