@@ -102,6 +102,9 @@ class Child:
         running, task = self._running, self._task
         if is_drained is None or self.state is not State.READY or running is None or task is None:
             return
+        if running.returncode is not None:
+            # It died a moment ago, and its last lines are still being read.
+            return
         self._become(State.DRAINING)
         self._signal(DRAIN_SIGNAL)
         deadline = time.monotonic() + self._drain_s

@@ -22,6 +22,7 @@ from nebannpet.children import Child, DeathPipe, State
 from nebannpet.console import Console
 from nebannpet.control import Control, process_table
 from nebannpet.env import ConfigurationError
+from nebannpet.openfiles import raise_limit
 from nebannpet.paths import Paths
 from nebannpet.preflight import (
     EXIT_CONFIGURATION,
@@ -148,12 +149,13 @@ class Supervisor:
         missing = await self._start_group("processes", others)
         missing += await self._start_group("the simulated market", simulator)
         self._started = True
-        self._write_process_table()
         if missing:
             # What fails does not take the rest down (requirements T16); its restarts go on.
             self._console.say(f"{self._describe_missing(missing)}. The others run: {self._address}")
         else:
             self._console.say(f"ready after {time.monotonic() - started_at:.1f} s: {self._address}")
+        # After the console has it: whoever sees it here may look there.
+        self._write_process_table()
         if self._demo_data and env.flag("DEMO_LOGINS", True):
             await self._preparation.show_demo_logins()
         self._console.say("Ctrl-C stops everything")
@@ -230,6 +232,8 @@ def main() -> int:
         check_data_directory(paths)
         with lock_data_directory(paths, address):
             check_port(settings.HOST, settings.PORT)
+            # Every child has it too.
+            raise_limit()
             remove_stale_run_files(paths)
             console = Console(paths.logs_dir)
             console.say(f"data directory {paths.data_dir}; logs in {paths.logs_dir}")

@@ -1,6 +1,7 @@
 """Everything one gateway process holds, wired together. The order of the fields is the order of dependence."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -37,6 +38,7 @@ from apps.gateway.pastevents import PastEvents
 from apps.gateway.pasttrades import PastTrades
 from apps.gateway.pressure import MB, Limits
 from apps.gateway.publicfeed import PublicFeed
+from apps.gateway.readiness import Readiness
 from apps.gateway.reads import Reads
 from apps.gateway.replacing import Replacements
 from apps.gateway.settled import Settled
@@ -123,6 +125,11 @@ class Gateway:
         self.tail.on_own_command = self.limits.credit
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
+        self._readiness = Readiness(
+            (self.follower.started, self.tail.started, self.monitor.started),
+            {"engine": self.monitor.alive, "books": self.public.has_every_book},
+        )
+        self._starting: asyncio.Task[None] | None = None
         self.on_failure: Callable[[], None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -139,7 +146,13 @@ class Gateway:
             task = asyncio.create_task(run(), name=f"{type(run.__self__).__name__}.run")  # type: ignore[attr-defined]
             task.add_done_callback(self._ended)
             self._tasks.append(task)
+        self._starting = asyncio.create_task(self._readiness.run(), name="Readiness.run")
+        self._starting.add_done_callback(self._started)
         return self
+
+    def _started(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._ended(task)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Background work never ends by itself: without it this process would answer from an unknown state."""
@@ -153,7 +166,8 @@ class Gateway:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # Until they have ended: a library may swallow a cancellation (asyncio.wait_for of Python 3.11 does).
-        left = set(self._tasks)
+        assert self._starting is not None, "it was entered"
+        left = {*self._tasks, self._starting}
         while left:
             for task in left:
                 task.cancel()
@@ -161,16 +175,16 @@ class Gateway:
         await self._stack.aclose()
 
     async def ready(self) -> None:
-        """Keys and markets are loaded, the events are followed, and it is known whether the engine takes orders."""
-        await self.follower.started.wait()
-        await self.tail.started.wait()
-        await self.monitor.started.wait()
+        """What readiness.py says was reached."""
+        await self._readiness.reached.wait()
 
     def health(self) -> tuple[bool, dict[str, Any]]:
         """Ready to serve: started, and what it follows was fresh moments ago. A stopped engine is not our illness."""
         readings = self.monitor.readings
+        refreshed_s = self.follower.refreshed_s
         details: dict[str, Any] = {
-            "database_age_s": round(time.monotonic() - self.follower.refreshed_s, 1) if self.started else None,
+            "database_age_s": round(time.monotonic() - refreshed_s, 1) if math.isfinite(refreshed_s) else None,
+            "missing": self._readiness.missing(),
             "core": self.pipe.connected,
             "events": self.tail.connected,
             "edge": self.public.connected,
@@ -194,4 +208,4 @@ class Gateway:
 
     @property
     def started(self) -> bool:
-        return all(part.started.is_set() for part in (self.follower, self.tail, self.monitor))
+        return self._readiness.reached.is_set()

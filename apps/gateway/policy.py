@@ -84,6 +84,8 @@ CONNECTION_WEIGHT: Final = 2
 # Of each listen key that a stream connection names, as of a request about one.
 LISTEN_KEY_WEIGHT: Final = 2
 CONNECTIONS_MAX: Final = 10_000
+# Beside them: plain HTTP, and what the process has open for itself.
+OTHER_FILES: Final = 2_000
 CONNECTIONS_PER_ADDRESS_MAX: Final = 300
 WSAPI_IN_FLIGHT_MAX: Final = 64
 WSAPI_REQUESTS_PER_S: Final = 500

@@ -64,6 +64,14 @@ class PublicFeed:
     def known(self, market: Market) -> PublicMarket | None:
         return self._states.get(market.id)
 
+    def has_every_book(self) -> bool:
+        """Whether `state` would answer for each market."""
+        states = self._states
+        return all(
+            (state := states.get(market_id)) is not None and state.position >= state.known_until
+            for market_id in self._markets.by_id
+        )
+
     async def run(self) -> None:
         while True:
             connection = connection_of(self._url)

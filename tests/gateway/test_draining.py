@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from websockets.exceptions import InvalidStatus
 
 from apps.gateway.draining import Drain
 from nebannpet.children import State
+from nebannpet.openfiles import ENOUGH
 from tests.gateway.exchange import Exchange, wait_until
 from tests.gateway.process import GatewayProcess
 from tests.gateway.sockets import Socket
+from tests.openfiles import few_open_files
 
 PATHS = ("/ws/btcusdt@depth@100ms", "/stream?streams=btcusdt@trade", "/ws-api/v3")
 
@@ -37,7 +40,8 @@ def test_the_supervisor_drains_a_real_gateway_first(
 ) -> None:
     # The sockets of this test are open longer than the usual two seconds on a busy machine.
     monkeypatch.setenv("DRAIN_S", "60")
-    with GatewayProcess(exchange, tmp_path).running() as gateway:
+    with few_open_files() as hard, GatewayProcess(exchange, tmp_path).running() as gateway:
+        assert psutil.Process(gateway.child.pid).rlimit(psutil.RLIMIT_NOFILE)[0] == min(hard, ENOUGH)
         address = f"ws://127.0.0.1:{gateway.port}"
         sockets = [Socket(address + path) for path in PATHS]
         status, told = gateway.health()

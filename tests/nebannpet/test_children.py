@@ -33,13 +33,17 @@ class Made:
         self.states: list[State] = []
         self.child: Child
 
-    def start(self, code: str, *, prepare: Callable[[], None] | None = None, grace_s: float = 5.0) -> Child:
+    def start(
+        self, code: str, *, prepare: Callable[[], None] | None = None, grace_s: float = 5.0,
+        is_drained: Callable[[], bool] | None = None,
+    ) -> Child:  # fmt: skip
         process = Process(
             "tested",
             Launch((sys.executable, "-c", code), signal.SIGTERM, signal.SIGKILL),
             is_ready=lambda: "up" in self.shown.getvalue(),
             prepare=prepare or (lambda: None),
             grace_s=grace_s,
+            is_drained=is_drained,
         )
         self.child = Child(
             process,
@@ -158,6 +162,21 @@ async def test_paused_child_is_stopped_in_order(made: Made) -> None:
     os.kill(child.pid, signal.SIGSTOP)
     await asyncio.wait_for(child.stop(), 40)
     assert "did not stop within" not in made.shown.getvalue()
+
+
+async def test_stop_of_one_that_died_a_moment_ago(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While its last lines are read it still counts as ready, and there is nobody any more to drain."""
+    monkeypatch.setattr(children, "LAST_LINES_S", 3600.0)
+    # It leaves a process behind that keeps its output open.
+    child = made.start(f"import subprocess; subprocess.Popen(['sleep', '3']); {SLEEPS}", is_drained=lambda: False)
+    await asyncio.wait_for(child.ready.wait(), 40)
+    assert child.pid is not None
+    os.kill(child.pid, signal.SIGKILL)
+    await made.until(lambda: child._running is not None and child._running.returncode is not None)
+    assert child.state is State.READY
+    await asyncio.wait_for(child.stop(), 40)
+    assert child.state is State.STOPPED
+    assert State.DRAINING not in made.states
 
 
 async def test_stop_right_after_start(made: Made) -> None:

@@ -23,6 +23,8 @@ import pytest
 import redis
 
 from nebannpet.launch import CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+from nebannpet.openfiles import ENOUGH
+from tests.openfiles import few_open_files
 from tests.servers import Servers, living_processes, wait_until_none_lives
 from tests.stack import Stack
 
@@ -32,7 +34,7 @@ DSN = "host={} dbname=nebannpet user=nebannpet"
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    with Stack(PROCESSES="site", DEMO_DATA="0") as started:
+    with few_open_files(), Stack(PROCESSES="site", DEMO_DATA="0") as started:
         yield started
 
 
@@ -46,6 +48,11 @@ def test_everything_runs_and_says_where(stack: Stack) -> None:
     assert "ready after" in stack.console()
     assert stack.base_url in stack.console()
     assert "\x1b" not in stack.console()
+
+
+def test_children_may_open_as_many_files_as_the_system_lets_them(stack: Stack) -> None:
+    soft, hard = psutil.Process(stack.pid("site")).rlimit(psutil.RLIMIT_NOFILE)
+    assert soft == min(hard, ENOUGH)
 
 
 def test_site_serves_pages_and_static_files_with_the_policy(stack: Stack) -> None:

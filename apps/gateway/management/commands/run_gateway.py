@@ -1,11 +1,11 @@
 """The gateway process: the trading API on PORT and the pass-through to the site."""
 
 import asyncio
-import contextlib
 import gc
 import signal
 from typing import Any
 
+import structlog
 import uvicorn
 import uvloop
 from django.conf import settings
@@ -15,13 +15,24 @@ from apps.gateway.app import GatewayApp
 from apps.gateway.gateway import Gateway, GatewayConfig
 from apps.gateway.limits.tiers import tiers
 from apps.gateway.listening import shared_sockets
-from apps.gateway.policy import WS_FRAME_BYTES_MAX, WS_PING_S, WS_PONG_TIMEOUT_S
+from apps.gateway.policy import (
+    CONNECTIONS_MAX,
+    OTHER_FILES,
+    SITE_CONNECTIONS_MAX,
+    SITE_SOCKETS_MAX,
+    WS_FRAME_BYTES_MAX,
+    WS_PING_S,
+    WS_PONG_TIMEOUT_S,
+)
 from apps.gateway.pressure import Limits
 from apps.gateway.protocol import Addresses, GatewayWebSocketProtocol, http_protocol
 from nebannpet import env
 from nebannpet.env import ConfigurationError
 from nebannpet.health import Health, serve_health
+from nebannpet.openfiles import raise_limit
 from nebannpet.processes import DRAIN_DEFAULT_S, DRAIN_SIGNAL
+
+log = structlog.get_logger("nebannpet.gateway")
 
 KEEP_ALIVE_S = 65
 GRACEFUL_S = 3
@@ -30,6 +41,8 @@ GRACEFUL_S = 3
 COLLECT_EVERY = (10_000, 20, 50)
 # A gateway that is not ready by then serves all the same, and says 503: the others may be no better off.
 READY_S = 10
+# A socket of the site is two files, the client's and ours to the site.
+FILES_NEEDED = CONNECTIONS_MAX + 2 * SITE_SOCKETS_MAX + SITE_CONNECTIONS_MAX + OTHER_FILES
 
 
 class Command(BaseCommand):
@@ -46,6 +59,7 @@ class Command(BaseCommand):
 
 async def _serve(name: str) -> bool:
     """Serve until SIGTERM or SIGINT; True when it ended because of a failure of our own."""
+    say_when_files_are_few(raise_limit())
     gateway = Gateway(gateway_config())
     server = uvicorn.Server(server_config(GatewayApp(gateway), host=settings.HOST, port=settings.PORT))
     failed = False
@@ -54,9 +68,10 @@ async def _serve(name: str) -> bool:
         nonlocal failed
         failed = True
         server.should_exit = True
+        stopping.set()
 
+    stopping = handle_signals(gateway, server)
     gateway.on_failure = stop
-    handle_signals(gateway, server)
 
     def check() -> Health:
         ok, details = gateway.health()
@@ -68,23 +83,41 @@ async def _serve(name: str) -> bool:
         async with gateway:
             if sockets is not None:
                 # From here on the kernel sends clients here, and the others may know what this one does not know yet.
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(READY_S):
-                        await gateway.ready()
+                await ready_or_stopping(gateway, stopping)
             # What was loaded by now stays for good: the collector need not walk it in the middle of an order.
             gc.freeze()
             gc.set_threshold(*COLLECT_EVERY)
-            # Not `serve`, which would take the signals: it closes sockets at the first one.
-            await server._serve(sockets)
+            if not stopping.is_set():
+                # Not `serve`, which would take the signals: it closes sockets at the first one.
+                await server._serve(sockets)
     return failed
 
 
-def handle_signals(gateway: Gateway, server: uvicorn.Server) -> None:
+def say_when_files_are_few(limit: int) -> None:
+    """Beyond the limit of open files clients are not refused but left waiting, and so is what this process opens."""
+    if limit < FILES_NEEDED:
+        log.warning(
+            "the limit of open files is too low for all connections that may come: raise the hard limit (ulimit -Hn)",
+            limit=limit, needed=FILES_NEEDED, connections_max=CONNECTIONS_MAX,
+        )  # fmt: skip
+
+
+async def ready_or_stopping(gateway: Gateway, stopping: asyncio.Event) -> None:
+    """For READY_S at most: a process that is asked to stop before it is ready has nobody to wait for."""
+    waits = [asyncio.create_task(gateway.ready()), asyncio.create_task(stopping.wait())]
+    await asyncio.wait(waits, timeout=READY_S, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)
+
+
+def handle_signals(gateway: Gateway, server: uvicorn.Server) -> asyncio.Event:
     """DRAIN_SIGNAL begins the drain; SIGTERM and SIGINT begin it too, and end the process after it, or at the second.
 
-    For the running event loop. The process ends by itself after that, with code 0.
+    For the running event loop. The process ends by itself after that, with code 0. Set once it was asked to end.
     """
     loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
     leaving: list[asyncio.Task[None]] = []
 
     async def leave() -> None:
@@ -93,6 +126,7 @@ def handle_signals(gateway: Gateway, server: uvicorn.Server) -> None:
         server.should_exit = True
 
     def on_stop() -> None:
+        stopping.set()
         if leaving:
             server.should_exit = server.force_exit = True
         else:
@@ -101,6 +135,7 @@ def handle_signals(gateway: Gateway, server: uvicorn.Server) -> None:
     loop.add_signal_handler(DRAIN_SIGNAL, gateway.drain.begin)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_stop)
+    return stopping
 
 
 def gateway_config() -> GatewayConfig:
