@@ -78,6 +78,15 @@ def test_limits_are_those_in_force(factor: int, shown: str) -> None:
     assert ("times those of production" in text) is (factor != 1)
 
 
+@override_settings(ALLOWED_HOSTS=["testserver"])
+@pytest.mark.parametrize("gateways", [1, 4])
+def test_limits_of_connections_are_those_of_each_process(gateways: int) -> None:
+    with override_settings(WEB_CONCURRENCY=gateways):
+        text = SiteClient().get(PATH).content.decode()
+    assert text.count("address, in each gateway process</td>") == 2
+    assert ("and 1200 are the most" in text) is (gateways == 4)
+
+
 def test_outlines() -> None:
     schema: dict[str, Any] = {
         "type": "object",
