@@ -9,7 +9,6 @@ from apps.gateway.limits.tiers import PRODUCTION, STANDARD, tiers
 from apps.gateway.openapi import page
 from apps.gateway.policy import (
     CONNECTIONS_PER_ADDRESS_MAX,
-    CONNECTIONS_PER_ADDRESS_MAX,
     CONTROL_MESSAGES_PER_S,
     RECV_WINDOW_DEFAULT_MS,
     RECV_WINDOW_MAX_MS,
@@ -43,8 +42,7 @@ def api_page(request: HttpRequest) -> HttpResponse:
         "requests_per_s": WSAPI_REQUESTS_PER_S,
         "requests_at_once": WSAPI_IN_FLIGHT_MAX,
         "gateways": settings.WEB_CONCURRENCY,
-        "sockets_per_address": CONNECTIONS_PER_ADDRESS_MAX,
-        "sockets_in_all": CONNECTIONS_PER_ADDRESS_MAX * settings.WEB_CONCURRENCY,
+        "connections_in_all": CONNECTIONS_PER_ADDRESS_MAX * settings.WEB_CONCURRENCY,
         "http_connections_per_address": settings.HTTP_CONNECTIONS_PER_ADDRESS_MAX,
         "garbage_max": WSAPI_GARBAGE_MAX,
         "connections_max": CONNECTIONS_PER_ADDRESS_MAX,
