@@ -10,7 +10,13 @@ from django.core.exceptions import ValidationError
 from apps.accounts.backends import throttle_refusal
 from apps.accounts.errors import InvalidEmail, TooManyAttempts
 from apps.accounts.models import User
-from apps.accounts.policy import API_KEY_LABEL_LENGTH_MAX, EMAIL_LENGTH_MAX, PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN
+from apps.accounts.policy import (
+    API_KEY_LABEL_LENGTH_MAX,
+    API_KEY_NETWORKS_MAX,
+    EMAIL_LENGTH_MAX,
+    PASSWORD_LENGTH_MAX,
+    PASSWORD_LENGTH_MIN,
+)
 from apps.accounts.rules import normalise_email
 from apps.accounts.services.passwords import confirm_password
 
@@ -22,6 +28,8 @@ _EMAIL_WIDGET_ATTRS = {
 }
 
 
+# As many networks as a key may have, each in its longest spelling.
+NETWORKS_TEXT_MAX = API_KEY_NETWORKS_MAX * 45
 # Code of the validation error of a refused attempt; views answer it with 429.
 THROTTLED = "throttled"
 
@@ -103,6 +111,14 @@ class ApiKeyForm(forms.Form):
     )
     can_read = forms.BooleanField(label="Read: balances, orders, trades", required=False, initial=True)
     can_trade = forms.BooleanField(label="Trade: place and cancel orders", required=False)
+    networks = forms.CharField(
+        label="Works only from",
+        required=False,
+        max_length=NETWORKS_TEXT_MAX,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        help_text="Addresses and networks with spaces between them, such as 203.0.113.7 2001:db8::/32. Empty: from "
+        "everywhere. Staff can change it later.",
+    )
     password = forms.CharField(
         label="Your password",
         max_length=PASSWORD_LENGTH_MAX,
@@ -115,6 +131,9 @@ class ApiKeyForm(forms.Form):
         super().__init__(*args, **kwargs)
         self._user = user
         self._address = address
+
+    def clean_networks(self) -> list[str]:
+        return str(self.cleaned_data["networks"]).replace(",", " ").split()
 
     def clean_password(self) -> str:
         return _confirmed(self._user, self.cleaned_data["password"], self._address)

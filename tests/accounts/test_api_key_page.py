@@ -45,6 +45,9 @@ def test_secret_is_on_the_answer_to_creation_and_nowhere_else(alice_client: Clie
         ({"label": "a\x00b"}, "label"),
         ({"label": "a\u202eb"}, "__all__"),
         ({"can_read": "", "can_trade": ""}, "can_read"),
+        ({"networks": "203.0.113.7 nowhere"}, "networks"),
+        ({"networks": "0.0.0.0/0"}, "networks"),
+        ({"networks": " ".join(f"10.0.0.{n}" for n in range(31))}, "networks"),
         ({"password": "wrong"}, "password"),
         ({"password": ""}, "password"),
     ],
@@ -56,6 +59,13 @@ def test_refused_creation_names_the_field(
     assert response.status_code == 422
     assert response.context["form"].errors.keys() == {field}
     assert not ApiKey.objects.exists()
+
+
+def test_a_key_for_some_addresses_only(alice_client: Client, csrf_post: Post) -> None:
+    typed = "203.0.113.7, 2001:DB8::/32  198.51.100.0/24"
+    assert csrf_post(alice_client, PAGE, PAGE, _fields(networks=typed)).status_code == 200
+    assert ApiKey.objects.get().allowed_networks == ["203.0.113.7", "2001:db8::/32", "198.51.100.0/24"]
+    assert "203.0.113.7, 2001:db8::/32, 198.51.100.0/24" in alice_client.get(PAGE).content.decode()
 
 
 def test_extra_fields_do_not_choose_account_or_key(

@@ -1,19 +1,25 @@
 """Limiting a key to networks: what is taken, what the database holds, and that followers hear of it."""
 
 from collections.abc import Callable
+from io import StringIO
+from typing import Any
 
 import pytest
 from django.contrib.admin.sites import site
-from django.db import connection
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError, connection, transaction
 
 from apps.accounts.admin import ApiKeyAdmin
 from apps.accounts.credentials import API_KEY_SQL, CREDENTIAL_CHANGES_SQL
 from apps.accounts.errors import ApiKeyNotFound, InvalidNetwork
-from apps.accounts.models import ApiKey, User
+from apps.accounts.models import ApiKey, KeyNetworksChange, User
 from apps.accounts.policy import API_KEY_NETWORKS_MAX
 from apps.accounts.rules import normalise_network
 from apps.accounts.selectors import main_account_id
 from apps.accounts.services.api_keys import create_api_key, limit_api_key, revoke_api_key
+from apps.outbox.errors import ReasonMissing
+
+BY = {"reason": "tests", "requested_by": "tests"}
 
 
 @pytest.fixture
@@ -41,14 +47,15 @@ def test_one_spelling(text: str, expected: str) -> None:
 )  # fmt: skip
 def test_what_is_no_network_changes_nothing(key: ApiKey, text: str) -> None:
     with pytest.raises(InvalidNetwork):
-        limit_api_key(account_id=key.account_id, key_id=key.pk, networks=["203.0.113.7", text])
+        limit_api_key(account_id=key.account_id, key_id=key.pk, networks=["203.0.113.7", text], **BY)
     key.refresh_from_db()
     assert key.allowed_networks == []
 
 
 def test_a_limit_is_news_for_followers(key: ApiKey) -> None:
     version = key.version
-    limit_api_key(account_id=key.account_id, key_id=key.pk, networks=["203.0.113.7", "2001:db8::/32", "203.0.113.7/32"])
+    networks = ["203.0.113.7", "2001:db8::/32", "203.0.113.7/32"]
+    limit_api_key(account_id=key.account_id, key_id=key.pk, networks=networks, **BY)
     key.refresh_from_db()
     assert key.allowed_networks == ["203.0.113.7", "2001:db8::/32"]
     assert key.version > version
@@ -58,7 +65,7 @@ def test_a_limit_is_news_for_followers(key: ApiKey) -> None:
         cursor.execute(API_KEY_SQL, (key.public_key,))
         [row] = cursor.fetchall()
     assert (change[1], change[10], row[12]) == (key.pk, key.allowed_networks, key.allowed_networks)
-    limit_api_key(account_id=key.account_id, key_id=key.pk, networks=[])
+    limit_api_key(account_id=key.account_id, key_id=key.pk, networks=[], **BY)
     key.refresh_from_db()
     assert key.allowed_networks == []
 
@@ -68,14 +75,14 @@ def test_whose_key_and_how_many(key: ApiKey, make_user: Callable[..., User]) -> 
     assert other is not None
     many = [f"203.0.113.{number}" for number in range(API_KEY_NETWORKS_MAX + 1)]
     with pytest.raises(InvalidNetwork, match="30"):
-        limit_api_key(account_id=key.account_id, key_id=key.pk, networks=many)
-    limit_api_key(account_id=key.account_id, key_id=key.pk, networks=many[:-1])
+        limit_api_key(account_id=key.account_id, key_id=key.pk, networks=many, **BY)
+    limit_api_key(account_id=key.account_id, key_id=key.pk, networks=many[:-1], **BY)
     for account_id, key_id in ((other, key.pk), (key.account_id, key.pk + 1000)):
         with pytest.raises(ApiKeyNotFound):
-            limit_api_key(account_id=account_id, key_id=key_id, networks=[])
+            limit_api_key(account_id=account_id, key_id=key_id, networks=[], **BY)
     revoke_api_key(account_id=key.account_id, key_id=key.pk)
     with pytest.raises(ApiKeyNotFound):
-        limit_api_key(account_id=key.account_id, key_id=key.pk, networks=[])
+        limit_api_key(account_id=key.account_id, key_id=key.pk, networks=[], **BY)
     key.refresh_from_db()
     assert len(key.allowed_networks) == API_KEY_NETWORKS_MAX
 
@@ -83,7 +90,84 @@ def test_whose_key_and_how_many(key: ApiKey, make_user: Callable[..., User]) -> 
 def test_staff_sees_from_where_it_works(key: ApiKey) -> None:
     admin = ApiKeyAdmin(ApiKey, site)
     assert admin.networks(key) == "everywhere"
-    limit_api_key(account_id=key.account_id, key_id=key.pk, networks=["203.0.113.7", "203.0.114.0/24"])
+    limit_api_key(account_id=key.account_id, key_id=key.pk, networks=["203.0.113.7", "203.0.114.0/24"], **BY)
     key.refresh_from_db()
     assert admin.networks(key) == "203.0.113.7, 203.0.114.0/24"
     assert "networks" in (*admin.fields, *admin.list_display)  # type: ignore[misc]
+
+
+def recorded() -> list[tuple[list[str], str, str]]:
+    """Oldest first."""
+    return list(KeyNetworksChange.objects.order_by("id").values_list("networks", "reason", "requested_by"))
+
+
+def command(*arguments: str) -> str:
+    out = StringIO()
+    call_command("limit_api_key", *arguments, stdout=out)
+    return out.getvalue().strip()
+
+
+def test_the_command_limits_shows_and_takes_away(key: ApiKey) -> None:
+    of_key = f"bot of account {key.account_id} works from: "
+    assert command(key.public_key) == f"{of_key}everywhere"
+    assert recorded() == []
+    limited = command(key.public_key, "203.0.113.7", "2001:DB8::/32", "--reason", "office only")
+    assert limited == f"{of_key}203.0.113.7, 2001:db8::/32" == command(key.public_key)
+    assert command(key.public_key, "--everywhere", "--reason", "the office moves") == f"{of_key}everywhere"
+    changes = recorded()
+    assert [row[:2] for row in changes] == [
+        (["203.0.113.7", "2001:db8::/32"], "office only"), ([], "the office moves"),
+    ]  # fmt: skip
+    assert all(row[2].startswith("command line: ") for row in changes)
+    revoke_api_key(account_id=key.account_id, key_id=key.pk)
+    assert command(key.public_key) == f"{of_key}revoked: nowhere"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["203.0.113.7"], "reason of 1 to"), (["203.0.113.7", "--reason", " "], "reason of 1 to"),
+        (["203.0.113.7", "--reason", "x" * 201], "reason of 1 to"),
+        (["203.0.113.7/24", "--reason", "x"], "is not an IP address"),
+        (["203.0.113.7", "--everywhere", "--reason", "x"], "exclude one another"),
+    ],
+)  # fmt: skip
+def test_a_refused_command_changes_nothing(key: ApiKey, arguments: list[str], message: str) -> None:
+    with pytest.raises(CommandError, match=message) as refused:
+        command(key.public_key, *arguments)
+    assert "Nothing was changed." in str(refused.value)
+    key.refresh_from_db()
+    assert (key.allowed_networks, recorded()) == ([], [])
+
+
+def test_the_command_names_an_unknown_and_a_revoked_key(key: ApiKey) -> None:
+    with pytest.raises(CommandError, match="no such API key"):
+        command("A" * 64, "203.0.113.7", "--reason", "x")
+    revoke_api_key(account_id=key.account_id, key_id=key.pk)
+    with pytest.raises(CommandError, match="no such API key"):
+        command(key.public_key, "203.0.113.7", "--reason", "x")
+    assert recorded() == []
+
+
+def test_a_key_can_be_made_with_its_networks(key: ApiKey) -> None:
+    made = create_api_key(
+        account_id=key.account_id, label="office", can_read=True, can_trade=False, networks=["203.0.113.7/32"]
+    ).key
+    assert made.allowed_networks == ["203.0.113.7"]
+    assert recorded() == [(["203.0.113.7"], "chosen when it was made", "its owner")]
+    with pytest.raises(InvalidNetwork):
+        create_api_key(account_id=key.account_id, label="x", can_read=True, can_trade=False, networks=["nowhere"])
+    assert ApiKey.objects.count() == 2
+
+
+def test_what_is_recorded_stays(key: ApiKey) -> None:
+    limit_api_key(account_id=key.account_id, key_id=key.pk, networks=["203.0.113.7"], **BY)
+    with pytest.raises(ReasonMissing):
+        limit_api_key(account_id=key.account_id, key_id=key.pk, networks=[], reason="", requested_by="tests")
+    changes: tuple[Any, ...] = (
+        lambda: KeyNetworksChange.objects.update(reason="x"), lambda: KeyNetworksChange.objects.all().delete()
+    )  # fmt: skip
+    for change in changes:
+        with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+            change()
+    assert recorded() == [(["203.0.113.7"], "tests", "tests")]

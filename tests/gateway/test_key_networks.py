@@ -17,7 +17,7 @@ REFUSED = {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action
 
 def limit(client: Client, *networks: str) -> None:
     key = ApiKey.objects.get(public_key=client.me.api_key)
-    limit_api_key(account_id=key.account_id, key_id=key.pk, networks=networks)
+    limit_api_key(account_id=key.account_id, key_id=key.pk, networks=networks, reason="tests", requested_by="tests")
 
 
 def test_refused_from_elsewhere_and_at_once(exchange: Exchange, alice: Client, bob: Client) -> None:

@@ -334,14 +334,15 @@ def test_a_listen_key_works_from_where_its_api_key_does(exchange: Exchange, alic
     key = make(alice)
     stream.control("SUBSCRIBE", key)
     key_id = ApiKey.objects.get(public_key=alice.me.api_key).pk
-    limit_api_key(account_id=alice.me.account_id, key_id=key_id, networks=["192.0.2.0/24"])
+    why = {"reason": "tests", "requested_by": "tests"}
+    limit_api_key(account_id=alice.me.account_id, key_id=key_id, networks=["192.0.2.0/24"], **why)
     assert stream.closed_with() == 4001
     with Socket(f"{exchange.ws_url}/ws") as other:
         refused = other.control("SUBSCRIBE", key)
         assert refused["error"] == {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}
     refused_post = alice.raw("POST", PATH)
     assert (refused_post.status_code, refused_post.json()["code"]) == (401, -2015)
-    limit_api_key(account_id=alice.me.account_id, key_id=key_id, networks=[])
+    limit_api_key(account_id=alice.me.account_id, key_id=key_id, networks=[], **why)
     wait_until(lambda: alice.raw("POST", PATH).status_code == 200)
 
 

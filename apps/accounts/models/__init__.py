@@ -2,7 +2,7 @@
 
 from apps.accounts.models.attempts import PasswordAttempt
 from apps.accounts.models.families import AccountSettings, AllocationChange, AllocationRule, FamilyChange
-from apps.accounts.models.keys import ApiKey
+from apps.accounts.models.keys import ApiKey, KeyNetworksChange
 from apps.accounts.models.listenkeys import ListenKey
 from apps.accounts.models.tickets import TradingTicket
 from apps.accounts.models.users import TradingAccount, User
@@ -13,6 +13,7 @@ __all__ = [
     "AllocationRule",
     "ApiKey",
     "FamilyChange",
+    "KeyNetworksChange",
     "ListenKey",
     "PasswordAttempt",
     "TradingAccount",

@@ -16,7 +16,7 @@ from apps.accounts.errors import (
     NoTradingAccount,
     TooManyApiKeys,
 )
-from apps.accounts.models import ApiKey, TradingAccount
+from apps.accounts.models import ApiKey, KeyNetworksChange, TradingAccount
 from apps.accounts.policy import (
     API_KEY_LABEL_LENGTH_MAX,
     API_KEY_LENGTH,
@@ -27,6 +27,7 @@ from apps.accounts.policy import (
 from apps.accounts.publickeys import read_public_key
 from apps.accounts.rules import normalise_network
 from apps.accounts.secrets import encrypt_secret
+from apps.outbox.requests import required_reason
 
 _ALPHABET = string.ascii_letters + string.digits
 
@@ -39,11 +40,14 @@ class NewApiKey:
     secret: str
 
 
-def create_api_key(*, account_id: int, label: str, can_read: bool, can_trade: bool) -> NewApiKey:
-    """A new HMAC key with a random 64-character secret, usable at once.
+def create_api_key(
+    *, account_id: int, label: str, can_read: bool, can_trade: bool, networks: Sequence[str] = ()
+) -> NewApiKey:
+    """A new HMAC key with a random 64-character secret, usable at once, from these networks or from everywhere.
 
-    Raises InvalidApiKeyRequest, TooManyApiKeys, NoTradingAccount.
+    Raises InvalidApiKeyRequest, InvalidNetwork, TooManyApiKeys, NoTradingAccount.
     """
+    allowed = _normalised(networks)
     public_key, secret = _random_text(API_KEY_LENGTH), _random_text(API_SECRET_LENGTH)
     key = _add(
         account_id=account_id,
@@ -52,6 +56,7 @@ def create_api_key(*, account_id: int, label: str, can_read: bool, can_trade: bo
         can_trade=can_trade,
         public_key=public_key,
         kind=ApiKey.Kind.HMAC,
+        allowed_networks=allowed,
         secret_box=encrypt_secret(public_key, secret.encode("ascii")),
         verify_key=b"",
     )
@@ -76,7 +81,7 @@ def register_public_key(*, account_id: int, label: str, pem: str, can_read: bool
     )
 
 
-def _add(*, account_id: int, label: str, can_read: bool, can_trade: bool, **proof: Any) -> ApiKey:
+def _add(*, account_id: int, label: str, can_read: bool, can_trade: bool, **rest: Any) -> ApiKey:
     """Locks the trading account's row, so that parallel requests cannot pass the limit together."""
     clean_label = label.strip()
     if not clean_label or len(clean_label) > API_KEY_LABEL_LENGTH_MAX or not clean_label.isprintable():
@@ -90,23 +95,36 @@ def _add(*, account_id: int, label: str, can_read: bool, can_trade: bool, **proo
             raise TooManyApiKeys(
                 f"An account can have {API_KEYS_PER_ACCOUNT_MAX} keys. Revoke one that you no longer use."
             )
-        return ApiKey.objects.create(
-            account_id=account_id, label=clean_label, can_read=can_read, can_trade=can_trade, **proof
+        key = ApiKey.objects.create(
+            account_id=account_id, label=clean_label, can_read=can_read, can_trade=can_trade, **rest
         )
+        if key.allowed_networks:
+            KeyNetworksChange.objects.create(
+                key=key, networks=key.allowed_networks, reason="chosen when it was made", requested_by="its owner"
+            )
+        return key
 
 
-def limit_api_key(*, account_id: int, key_id: int, networks: Sequence[str]) -> None:
+def limit_api_key(*, account_id: int, key_id: int, networks: Sequence[str], reason: str, requested_by: str) -> None:
     """Let a key work from these addresses and networks only, or from everywhere where there are none.
 
-    Followers hear of it at commit, and end the key's open connections from elsewhere. Raises InvalidNetwork, and
-    ApiKeyNotFound for an unknown key, a revoked one and a key of another account; then nothing has changed.
+    Who asked and why is kept. Followers hear of it at commit, and end the key's open connections from elsewhere. Raises
+    InvalidNetwork, ReasonMissing, and ApiKeyNotFound for an unknown key, a revoked one and a key of another account;
+    then nothing has changed.
     """
+    wanted, clean_reason = _normalised(networks), required_reason(reason)
+    with transaction.atomic():
+        # The row stays locked by this, so changes of one key are written in the order in which they count.
+        found = ApiKey.objects.filter(pk=key_id, account_id=account_id, revoked_at=None)
+        if not found.update(allowed_networks=wanted):
+            raise ApiKeyNotFound("There is no such API key in your account.")
+        KeyNetworksChange.objects.create(key_id=key_id, networks=wanted, reason=clean_reason, requested_by=requested_by)
+
+
+def _normalised(networks: Sequence[str]) -> list[str]:
     if len(networks) > API_KEY_NETWORKS_MAX:
         raise InvalidNetwork(f"A key can be limited to {API_KEY_NETWORKS_MAX} addresses and networks at most.")
-    wanted = list(dict.fromkeys(normalise_network(network) for network in networks))
-    changed = ApiKey.objects.filter(pk=key_id, account_id=account_id, revoked_at=None).update(allowed_networks=wanted)
-    if not changed:
-        raise ApiKeyNotFound("There is no such API key in your account.")
+    return list(dict.fromkeys(normalise_network(network) for network in networks))
 
 
 def revoke_api_key(*, account_id: int, key_id: int) -> None:

@@ -11,7 +11,7 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from apps.accounts.errors import ApiKeyNotFound, InvalidApiKeyRequest, TooManyApiKeys
+from apps.accounts.errors import ApiKeyNotFound, InvalidApiKeyRequest, InvalidNetwork, TooManyApiKeys
 from apps.accounts.forms import ApiKeyForm, PasswordForm
 from apps.accounts.models import User
 from apps.accounts.policy import API_KEYS_PER_ACCOUNT_MAX
@@ -62,7 +62,10 @@ def api_keys_page(request: HttpRequest) -> HttpResponse:
                 label=form.cleaned_data["label"],
                 can_read=form.cleaned_data["can_read"],
                 can_trade=form.cleaned_data["can_trade"],
+                networks=form.cleaned_data["networks"],
             )
+        except InvalidNetwork as error:
+            form.add_error("networks", error.message)
         except (InvalidApiKeyRequest, TooManyApiKeys) as error:
             form.add_error(None, error.message)
         else:
