@@ -6,7 +6,8 @@ grants of the schema exactly those of this table; it may run again at any time.
 
 The record is written by settlement alone: entries and trades can only be added (the owner's triggers refuse the rest
 to everyone), balances, orders and the watermark are settlement's to update, and nobody deletes. The site adds outbox
-rows but cannot change one; the relay numbers them; settlement says how they ended.
+rows but cannot change one; the relay numbers them; settlement says how they ended. What was done is recorded for the
+audit log by who does it, who can only insert; the sequencer in `outbox` adds entries, and nobody changes one.
 """
 
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ EDIT: Final = "SELECT, INSERT, UPDATE, DELETE"
 
 # Tables that hold the record of money, or decide who writes it. Beyond reading, only named grants apply to them.
 RECORD_PREFIXES: Final = ("ledger_", "orders_", "outbox_", "matching_")
+# Only named grants apply to the audit log, for reading too: entries say who did what.
+AUDIT_PREFIX: Final = "audit_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,14 @@ ROLES: Final = (
             Grant("outbox_outboxrow", READ, ("relay_seq", "numbered_at")),
             Grant("outbox_relaycounter", KEEP),
             Grant("matching_watermark", READ),
+            # The sequencer of the audit log is a thread of this process.
+            Grant("audit_record", APPEND),
+            Grant("audit_entry", APPEND),
+            Grant("audit_node", APPEND),
+            Grant("audit_checkpoint", APPEND),
+            Grant("audit_progress", KEEP),
+            Grant("audit_writer", READ),
+            Grant("audit_tally", "SELECT, DELETE"),
         ),
     ),
     # The archive reads the log on redis-core and writes files; PostgreSQL is nothing it needs.
@@ -103,6 +114,8 @@ ROLES: Final = (
             Grant("outbox_outboxrow", APPEND),
             Grant("orders_orderreview", APPEND),
             Grant("orders_feetierchange", APPEND),
+            Grant("audit_record", APPEND),
+            *(Grant(f"audit_{name}", READ) for name in ("entry", "node", "checkpoint")),
         ),
         everywhere=EDIT,
         reads_record=True,
@@ -118,6 +131,7 @@ ROLES: Final = (
             Grant("orders_feetierchange", APPEND),
             Grant("django_session", "SELECT, DELETE"),
             Grant("accounts_tradingticket", READ, ("revoked_at",)),
+            Grant("audit_record", "INSERT"),
         ),
         everywhere=READ,
         reads_record=True,
@@ -158,6 +172,8 @@ def _apply_one(cursor: psycopg.Cursor[Any], role: Role, tables: set[str], *, exi
     cursor.execute(sql.SQL("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {}").format(name))
     for table in sorted(tables):
         of_record = table.startswith(RECORD_PREFIXES)
+        if table.startswith(AUDIT_PREFIX):
+            continue
         privileges = (READ if role.reads_record else "") if of_record else role.everywhere
         if privileges:
             _grant(cursor, name, Grant(table, privileges))

@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path
 handler500 = "nebannpet.errorpages.server_error"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
+    path("", include("apps.audit.urls")),
     path("", include("apps.notifications.urls")),
     path("", include("apps.accounts.urls")),
     path("", include("apps.markets.urls")),

@@ -11,8 +11,9 @@ from django.shortcuts import redirect
 from apps.accounts.familyforms import AllocationRuleForm, FamilyForm
 from apps.accounts.models import AccountSettings, AllocationChange, AllocationRule, FamilyChange
 from apps.accounts.services.allocations import remove_allocation_rule
+from apps.audit.recordadmin import RecordAdmin
 from apps.common.errors import DomainError
-from apps.outbox.admin import ASKED_ONCE, ReasonActionForm, RecordAdmin, RequestAdmin, staff_name, tell_answers
+from apps.outbox.admin import ASKED_ONCE, ReasonActionForm, RequestAdmin, staff_name, tell_answers
 
 
 @admin.register(AccountSettings)

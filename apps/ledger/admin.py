@@ -2,9 +2,9 @@
 
 from django.contrib import admin
 
+from apps.audit.recordadmin import RecordAdmin
 from apps.common.amounts import format_units
 from apps.ledger.models import Balance, Entry, HouseTotal
-from apps.outbox.admin import RecordAdmin
 
 
 @admin.register(Entry)

@@ -4,10 +4,11 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from apps.audit.recordadmin import RecordAdmin
 from apps.notifications.errors import ContentUnreadable, NotSendable
 from apps.notifications.models import OutgoingEmail
 from apps.notifications.services import send_again
-from apps.outbox.admin import ReasonActionForm, RecordAdmin, staff_name
+from apps.outbox.admin import ReasonActionForm, staff_name
 
 
 @admin.register(OutgoingEmail)

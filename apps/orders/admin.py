@@ -12,12 +12,13 @@ from django.contrib import admin, messages
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 
+from apps.audit.recordadmin import RecordAdmin
 from apps.common.amounts import format_units
 from apps.common.errors import DomainError
 from apps.markets.models import Market
 from apps.orders.models import Order, OrderReview, ParkedOrder, PreventedMatch, Reconciliation, Trade
 from apps.orders.services import review_parked_order
-from apps.outbox.admin import ReasonActionForm, RecordAdmin, named, staff_name
+from apps.outbox.admin import ReasonActionForm, named, staff_name
 from apps.outbox.models import OutboxRow
 from apps.streams.kinds import OrderKind, OrderStatus, Reason, Review, Side, StpMode
 

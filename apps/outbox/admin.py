@@ -1,27 +1,21 @@
-"""Staff pages that only show. Also the base of the ledger's and the orders' pages: tables there have no end.
-
-And what every page shares on which staff asks something of the engine: a list of the requests, and the answer.
-"""
+"""The outbox for staff; and what every page shares on which staff asks something of the engine."""
 
 import time
 from collections.abc import Iterable
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
-from django.core.paginator import Paginator
-from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.utils.functional import cached_property
 
+from apps.audit.recordadmin import RecordAdmin
 from apps.outbox.models import OutboxRow, OutboxState
 from apps.outbox.policy import ANSWER_WAIT_S, REASON_LENGTH_MAX
 from apps.outbox.requests import StaffRequest
 from apps.outbox.selectors import wait_done
 from apps.streams.kinds import CommandKind, Reason
 
-COUNT_MAX: Final = 10_000
 # What a refusal means for whoever asked; the others are said by their names.
 MEANINGS: Final = {
     Reason.BOOK_CROSSED: "its book is crossed after an auction phase; only an auction opens it",
@@ -32,55 +26,6 @@ MEANINGS: Final = {
     Reason.ACCOUNT_HAS_ORDERS: "the account has open orders, or a share in an open block order; cancel them first",
     Reason.ALLOCATION_FAMILY: "a rule names only accounts of its owner's family",
 }
-
-
-class BoundedPaginator(Paginator):  # type: ignore[type-arg]
-    """Counts at most COUNT_MAX rows: nobody turns to page 40,000, and counting a ledger reads all of it."""
-
-    @cached_property
-    def count(self) -> int:
-        rows: Any = self.object_list  # a queryset here; Paginator also takes lists
-        return int(rows.order_by()[:COUNT_MAX].count())
-
-
-class RecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """No add, change or delete; the newest first; search by whole numbers and exact texts, which indexes answer.
-
-    list_filter names only fields with choices, booleans, dates, or own filters: others read the whole table to list
-    their values.
-    """
-
-    ordering = ("-pk",)
-    list_per_page = 50
-    show_full_result_count = False
-    paginator = BoundedPaginator
-    # Named only so that the search box is shown; get_search_results does the work.
-    search_fields = ("pk",)
-    search_numbers: ClassVar[tuple[str, ...]] = ()
-    search_texts: ClassVar[tuple[str, ...]] = ()
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        wanted = Q(pk__in=[])
-        for name in self.search_texts:
-            wanted |= Q(**{name: term})
-        if term.isascii() and term.isdigit() and int(term) < 2**63:
-            for name in self.search_numbers:
-                wanted |= Q(**{name: int(term)})
-        return queryset.filter(wanted), False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 def named(vocabulary: type[CommandKind] | type[Reason], value: int) -> str:

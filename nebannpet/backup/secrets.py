@@ -3,7 +3,8 @@
 API secrets stand encrypted in PostgreSQL under CREDENTIALS_KEY. In production that key comes from the environment and
 is never in a backup: who steals one of the two has nothing. Keep it in another place; without it a restored exchange
 has all money and orders, but every API key must be made anew. In development the key is a file that `make run` made in
-the data directory; that file and the demo logins are in the backup, so that a restored demonstration works at once.
+the data directory; that file, the key of the audit log's checkpoints (apps/audit/keys.py), which is handled alike, and
+the demo logins are in the backup, so that a restored demonstration works at once.
 
 A fingerprint of the key tells at a restore whether the key in the environment is the right one. It is a one-way hash of
 32 random bytes, from which nothing can be guessed.
@@ -19,6 +20,7 @@ from nebannpet.backup.files import NewSet
 from nebannpet.paths import Paths
 
 KEY_FILE: Final = "secrets/credentials.key"
+AUDIT_KEY_FILE: Final = "secrets/audit-checkpoint.key"
 LOGINS_FILE: Final = "secrets/demo-logins.json"
 _PERSON: Final = b"nebannpet key id"
 
@@ -36,10 +38,15 @@ def key_path(paths: Paths) -> Path:
     return paths.data_dir / "credentials.key"
 
 
+def audit_key_path(paths: Paths) -> Path:
+    """Where `make run` makes the key of the audit log's checkpoints (AUDIT_KEY_FILE of the development settings)."""
+    return paths.data_dir / "audit-checkpoint.key"
+
+
 def copy_secrets(paths: Paths, key_in_environment: str, into: NewSet) -> None:
-    """The development key and the demo logins, where there are any."""
-    for source, name in ((key_path(paths), KEY_FILE), (paths.demo_logins, LOGINS_FILE)):
-        if source.exists() and not (name == KEY_FILE and key_in_environment):
+    """The development keys and the demo logins, where there are any."""
+    for source, name in _files(paths):
+        if source.exists() and not (name in (KEY_FILE, AUDIT_KEY_FILE) and key_in_environment):
             into.copy(source, name)
 
 
@@ -60,7 +67,7 @@ def check_key(paths: Paths, key_in_environment: str, set_: Path, wanted: str) ->
 
 def restore_secrets(paths: Paths, set_: Path) -> None:
     """Files that are already here stay as they are."""
-    for name, target in ((KEY_FILE, key_path(paths)), (LOGINS_FILE, paths.demo_logins)):
+    for target, name in _files(paths):
         source = set_ / name
         if source.exists() and not target.exists():
             fresh = target.with_suffix(".restoring")
@@ -70,6 +77,15 @@ def restore_secrets(paths: Paths, set_: Path) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             fresh.replace(target)
+
+
+def _files(paths: Paths) -> tuple[tuple[Path, str], ...]:
+    """(where it is here, its name in the set)"""
+    return (
+        (key_path(paths), KEY_FILE),
+        (audit_key_path(paths), AUDIT_KEY_FILE),
+        (paths.demo_logins, LOGINS_FILE),
+    )
 
 
 def _read(path: Path) -> str:

@@ -22,6 +22,8 @@ PATHS = Paths(DATA_DIR, SHARD)
 HOST = env.text("HOST", "127.0.0.1")
 PORT = env.integer("PORT", 8000, minimum=1, maximum=65535)
 PUBLIC_ORIGIN = env.origin("PUBLIC_ORIGIN", f"http://localhost:{PORT}")
+# Name of the audit log and of the key that signs its checkpoints: host and path, without a scheme (docs/audit.md).
+AUDIT_ORIGIN = env.text("AUDIT_ORIGIN", f"{PUBLIC_ORIGIN.partition('://')[2]}/audit")
 # Days after which segments of the archive may go (apps/orders/archive/retention.py); 0 keeps everything.
 ARCHIVE_KEEP_DAYS = env.integer("ARCHIVE_KEEP_DAYS", 0, minimum=0, maximum=36_500)
 # Which engine matches (apps/matching/engines.py): the compiled one where it is built, unless this says otherwise.
@@ -125,6 +127,7 @@ INSTALLED_APPS = [
     "django_prometheus",
     "nebannpet",
     "apps.matching",
+    "apps.audit",
     "apps.outbox",
     "apps.notifications",
     "apps.ledger",
@@ -143,6 +146,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "apps.audit.middleware.RequestIdMiddleware",
     "apps.accounts.middleware.SessionLifetimeMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

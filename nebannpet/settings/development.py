@@ -2,7 +2,7 @@
 
 from nebannpet import env
 from nebannpet.settings.base import *  # noqa: F403
-from nebannpet.settings.base import HOST, PUBLIC_ORIGIN
+from nebannpet.settings.base import DATA_DIR, HOST, PUBLIC_ORIGIN
 
 DEBUG = env.flag("DEBUG", False)
 SIMULATOR = env.flag("SIMULATOR", True)
@@ -13,6 +13,9 @@ SECRET_KEY = env.text("SECRET_KEY", "development-only-secret-key-that-production
 # Encrypts API key secrets and other credentials at rest: 32 bytes as 64 hexadecimal digits. Empty: a random one is
 # made in the data directory at first use (nebannpet/masterkey.py). Production requires it.
 CREDENTIALS_KEY = env.text("CREDENTIALS_KEY", "")
+# Signs the audit log's checkpoints (apps/audit/keys.py). Without a name it is made in the data directory.
+AUDIT_KEY_FILE = env.directory("AUDIT_KEY_FILE", DATA_DIR / "audit-checkpoint.key")
+AUDIT_KEY_IS_MADE = not env.text("AUDIT_KEY_FILE", "")
 
 # The page /dev/mail, which shows every e-mail to everyone.
 DEV_MAILBOX = True

@@ -1,5 +1,7 @@
 """Production: refuses to start with DEBUG, demo data, default or weak secrets, or a missing address, and says which."""
 
+from pathlib import Path
+
 from nebannpet import env
 from nebannpet.env import ConfigurationError
 from nebannpet.settings.base import *  # noqa: F403
@@ -10,7 +12,10 @@ SECRET_LENGTH_MIN = 50
 
 def _refusals() -> list[str]:
     found = []
-    for name in ("SECRET_KEY", "CREDENTIALS_KEY", "ALLOWED_HOSTS", "PUBLIC_ORIGIN", "EMAIL_URL", "DEFAULT_FROM"):
+    for name in (
+        "SECRET_KEY", "CREDENTIALS_KEY", "AUDIT_KEY_FILE", "ALLOWED_HOSTS", "PUBLIC_ORIGIN", "EMAIL_URL",
+        "DEFAULT_FROM",
+    ):  # fmt: skip
         if not env.text(name, ""):
             found.append(f"{name} is not set.")
     for name in ("DATABASE_URL", "REDIS_CORE_URL", "REDIS_EDGE_URL"):
@@ -45,6 +50,8 @@ DEMO_DATA = False
 DEV_MAILBOX = False
 SECRET_KEY = env.text("SECRET_KEY")
 CREDENTIALS_KEY = env.text("CREDENTIALS_KEY")
+AUDIT_KEY_FILE = env.directory("AUDIT_KEY_FILE", Path())
+AUDIT_KEY_IS_MADE = False
 RATE_LIMIT_FACTOR = env.integer("RATE_LIMIT_FACTOR", 1, minimum=1, maximum=10_000)
 ALLOWED_HOSTS = list(env.words("ALLOWED_HOSTS"))
 

@@ -13,6 +13,7 @@ GOOD = {
     "NEBANNPET_ENV": "production",
     "SECRET_KEY": secrets.token_urlsafe(50),
     "CREDENTIALS_KEY": secrets.token_hex(32),
+    "AUDIT_KEY_FILE": "/run/secrets/audit-checkpoint.key",
     "ALLOWED_HOSTS": "exchange.example",
     "PUBLIC_ORIGIN": "https://exchange.example",
     "EMAIL_URL": "smtps://user:password@mail.example",
@@ -47,6 +48,7 @@ def test_production_starts_with_everything_in_place() -> None:
             "SECRET_KEY is a default or too weak",
         ),
         ({"CREDENTIALS_KEY": ""}, "CREDENTIALS_KEY is not set"),
+        ({"AUDIT_KEY_FILE": ""}, "AUDIT_KEY_FILE is not set"),
         ({"CREDENTIALS_KEY": "00" * 31 + "01"}, "CREDENTIALS_KEY must be"),
         ({"CREDENTIALS_KEY": "abc"}, "CREDENTIALS_KEY must be"),
         ({"ALLOWED_HOSTS": ""}, "ALLOWED_HOSTS is not set"),
@@ -75,7 +77,10 @@ def test_production_refuses(change: dict[str, str], named: str) -> None:
 
 def test_all_refusals_are_named_at_once() -> None:
     done = run({"NEBANNPET_ENV": "production"}, MANAGE, "check")
-    missing = ("SECRET_KEY", "CREDENTIALS_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_CORE_URL", "EMAIL_URL")
+    missing = (
+        "SECRET_KEY", "CREDENTIALS_KEY", "AUDIT_KEY_FILE", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_CORE_URL",
+        "REDIS_EDGE_URL", "EMAIL_URL",
+    )  # fmt: skip
     assert all(f"{name} is not set" in done.stderr for name in missing)
 
 

@@ -248,6 +248,7 @@ def test_production_on_foreign_servers(servers: Servers, tmp_path: Path) -> None
             STATIC_ROOT=str(tmp_path / "static"),
             SECRET_KEY=secrets.token_urlsafe(50),
             CREDENTIALS_KEY=secrets.token_hex(32),
+            AUDIT_KEY_FILE=str(tmp_path / "audit-checkpoint.key"),
             ALLOWED_HOSTS="exchange.example",
             PUBLIC_ORIGIN="https://exchange.example",
             DATABASE_URL=servers.postgres.url.replace("/nebannpet?", "/production_exchange?"),

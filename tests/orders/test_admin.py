@@ -13,10 +13,10 @@ from django.utils import timezone
 from msgspec import structs
 
 from apps.accounts.models import User
+from apps.audit.recordadmin import RecordAdmin
 from apps.markets.models import Asset, Market
 from apps.orders.models import Reconciliation
 from apps.orders.services import review_parked_order
-from apps.outbox.admin import RecordAdmin
 from apps.streams.kinds import Review, Side, StpMode
 from tests.orders.recorded import ALICE, Recorded
 from tests.orders.tape import BTC, USDT, market_settings

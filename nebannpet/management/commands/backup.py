@@ -52,6 +52,7 @@ class Command(BaseCommand):
             )
         if settings.CREDENTIALS_KEY:
             self.stdout.write("CREDENTIALS_KEY is not in it: keep it elsewhere, without it all API keys are lost")
+            self.stdout.write("the file of AUDIT_KEY_FILE is not in it either: keep it in that place, too")
 
 
 def _end(number: int, frame: FrameType | None) -> None:

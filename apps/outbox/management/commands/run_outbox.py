@@ -1,25 +1,50 @@
-"""manage.py run_outbox: the relay from outbox rows to the engine's command stream."""
+"""manage.py run_outbox: the relay from outbox rows to the engine's command stream, and the audit log's sequencer."""
 
 import signal
 import threading
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
+from apps.audit.errors import KeyUnusable
+from apps.audit.keys import load_key
+from apps.audit.process import SequencerProcess
+from apps.outbox import session
 from apps.outbox.process import RelayProcess
 from apps.streams.bus.redis import RedisBus
-from nebannpet.health import serve_health
+from nebannpet.health import Health, serve_health
 
 
 class Command(BaseCommand):
-    help = "Send outbox rows to the engine, in order and without losing one. Stops on SIGTERM."
+    help = (
+        "Send outbox rows to the engine, in order and without losing one, and put audit records into the audit log's"
+        " tree. Stops on SIGTERM."
+    )
 
     def handle(self, *args: object, **options: object) -> None:
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        process = RelayProcess(
+        try:
+            key = load_key(settings.AUDIT_KEY_FILE, make=settings.AUDIT_KEY_IS_MADE)
+        except KeyUnusable as error:
+            raise CommandError(error.message) from error
+        relay = RelayProcess(
             shard=settings.SHARD, open_bus=lambda: RedisBus(settings.REDIS_CORE_URL, settings.SHARD), stop=stop
         )
-        with serve_health("outbox", process.check):
-            process.run()
+        sequencer = SequencerProcess(connect=session.connect, key=key, origin=settings.AUDIT_ORIGIN, stop=stop)
+
+        def check() -> Health:
+            """The relay's: a damaged audit log is said and counted, but money must not wait for it."""
+            relayed = relay.check()
+            return Health(relayed.ok, {**relayed.details, "audit": sequencer.status, "audit_entries": sequencer.size})
+
+        # By itself, so that neither waits for the other's statements.
+        thread = threading.Thread(target=sequencer.run, name="audit sequencer")
+        with serve_health("outbox", check):
+            thread.start()
+            try:
+                relay.run()
+            finally:
+                stop.set()
+                thread.join()

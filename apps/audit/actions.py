@@ -1,0 +1,41 @@
+"""Every action that the audit log knows, with what it means. A name stands in entries for ever: never change one."""
+
+from typing import Final
+
+# Actions of which only the sequencer tells; the database refuses them from anybody else.
+OWN_ACTIONS: Final = "audit."
+
+ACTIONS: Final = {
+    # Users and what lets them in.
+    "user.created": "A user was made: by sign-up, by staff or by a command.",
+    "user.sign-up-repeated": "Somebody tried to sign up with the address of an existing user.",
+    "user.log-in": "A user logged in.",
+    "user.log-in-failures": "How many log-ins failed, or were refused unseen by the throttle, within one minute.",
+    "user.log-out": "A user logged out, or a session ended by its limits.",
+    "user.password-changed": "A user has a new password.",
+    "user.rights-changed": "Staff or a command changed what a user may do, or switched the user on or off.",
+    "api-key.created": "An API key was made.",
+    "api-key.limited": "An API key works only from other addresses than before.",
+    "api-key.revoked": "An API key was revoked.",
+    "trading-session.revoked": "Staff ended a trading session of a page.",
+    # What staff asks of the engine.
+    "market.created": "A market was listed.",
+    "market.settings": "Other settings were asked for a market.",
+    "market.state": "A market was to go to another state: open, halted, auction, cancel-only, post-only, closed.",
+    "asset.created": "An asset was listed.",
+    "asset.class": "An asset was to be counted to another class.",
+    "class.state": "All markets of a class were to go to another state.",
+    "account.family": "An account was to be counted to another family.",
+    "account.allocation": "An allocation rule was to be made, changed or removed.",
+    "account.fee-tier": "An account moved to another fee tier by its volume.",
+    "order.review": "Staff decided on a parked order.",
+    # Staff pages and commands.
+    "admin.added": "Staff added a row in the admin.",
+    "admin.changed": "Staff changed a row in the admin.",
+    "admin.deleted": "Staff deleted a row in the admin.",
+    "demo.account": "A demo account was made or renewed and funded.",
+    # The log itself.
+    "audit.key": "Checkpoints are signed with this key, from the step on in which this was recorded.",
+    "audit.gap": "INCIDENT: records that a writer counted are not there. They were removed before they were sequenced.",
+    "audit.counter-back": "INCIDENT: a writer's counter is behind what was sequenced of it.",
+}

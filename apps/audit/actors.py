@@ -1,0 +1,91 @@
+"""Who did it: a kind and an id. And who is at work right now, as the middleware or the process knows."""
+
+import getpass
+from contextvars import ContextVar
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from django.conf import settings
+from django.http import HttpRequest
+
+
+class ActorKind(StrEnum):
+    """`operator` is somebody with a shell on the server, by the name of the system's user."""
+
+    USER = "user"
+    STAFF = "staff"
+    API_KEY = "api-key"
+    PROCESS = "process"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """`id` is a user's number, a staff member's login name, a public API key, or a process's or operator's name."""
+
+    kind: ActorKind
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the middleware knows of the request at work."""
+
+    id: str
+    http: HttpRequest
+
+
+# The texts in which staff requests name who asked (apps/outbox/requests.py).
+_STAFF: Final = "staff: "
+_COMMAND_LINE: Final = "command line: "
+
+current_request: ContextVar[Request | None] = ContextVar("audit_request", default=None)
+
+
+def user(user_id: int) -> Actor:
+    return Actor(ActorKind.USER, str(user_id))
+
+
+def process(name: str) -> Actor:
+    return Actor(ActorKind.PROCESS, name)
+
+
+def staff_text(name: str) -> str:
+    """How a staff member is named in texts that `named` reads."""
+    return _STAFF + name
+
+
+def operator_text() -> str:
+    """How whoever runs a command is named in texts that `named` reads."""
+    return _COMMAND_LINE + getpass.getuser()
+
+
+def named(text: str) -> Actor:
+    """The actor of a text that staff_text or operator_text made; any other text is the name of a process."""
+    if text.startswith(_STAFF):
+        return Actor(ActorKind.STAFF, text.removeprefix(_STAFF))
+    if text.startswith(_COMMAND_LINE):
+        return Actor(ActorKind.OPERATOR, text.removeprefix(_COMMAND_LINE))
+    return process(text)
+
+
+def acting() -> Actor | None:
+    """Who is logged in where a request is at work, None for somebody unknown; else the process, or the operator."""
+    request = current_request.get()
+    if request is not None:
+        found = getattr(request.http, "user", None)
+        if found is None or not found.is_authenticated:
+            return None
+        if found.is_staff:
+            return Actor(ActorKind.STAFF, found.get_username())
+        return user(found.pk)
+    if settings.PROCESS:
+        return process(settings.PROCESS)
+    return named(operator_text())
+
+
+def request_id() -> str:
+    """Id of the request at work, empty outside of one."""
+    request = current_request.get()
+    return request.id if request is not None else ""

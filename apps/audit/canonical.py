@@ -1,0 +1,70 @@
+"""Canonical JSON: one value, one text. What is hashed is its UTF-8 (docs/audit.md, "Format").
+
+Keys are ASCII and sorted, nothing is spaced, nothing is escaped that JSON lets stand: for such values this is RFC
+8785, so that other languages make the same bytes. There are no floats; whole numbers stay below 2^53, so money and
+other big numbers are strings of digits.
+"""
+
+import json
+from typing import Any, Final
+
+from apps.audit.errors import InvalidEntry
+from apps.audit.policy import INTEGER_MAX
+
+# Keys that hold what must never be written down. "secret_box" and "new_password" contain them.
+_SECRET_WORDS: Final = ("password", "secret", "token", "private", "passphrase", "seed", "cookie", "session_key")
+
+
+def canonical(value: Any) -> str:
+    """InvalidEntry for what has no canonical form, and for a key that names a secret."""
+    _check(value)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def amounts(values: dict[str, Any]) -> dict[str, Any]:
+    """The same with every whole number as a string of its digits, through all levels: for settings and money."""
+    return {name: _as_text(value) for name, value in values.items()}
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, dict):
+        return amounts(value)
+    if isinstance(value, list | tuple):
+        return [_as_text(each) for each in value]
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _check(value: Any) -> None:
+    if value is None or isinstance(value, bool):
+        return
+    if isinstance(value, str):
+        _check_text(value)
+    elif isinstance(value, int):
+        if abs(value) > INTEGER_MAX:
+            raise InvalidEntry(f"{value} is too big for a number in JSON: write it as a string of digits.")
+    elif isinstance(value, list | tuple):
+        for each in value:
+            _check(each)
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            _check_key(key)
+            _check(each)
+    else:
+        raise InvalidEntry(f"A {type(value).__name__} has no canonical form: use strings, whole numbers, lists, dicts.")
+
+
+def _check_key(key: Any) -> None:
+    if not isinstance(key, str) or not key.isascii():
+        raise InvalidEntry(f"{key!r} cannot be a key: keys are ASCII texts.")
+    found = next((word for word in _SECRET_WORDS if word in key.lower()), None)
+    if found is not None:
+        raise InvalidEntry(f"{key!r} names a {found}, and secrets are never recorded.")
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidEntry("A text has half of a surrogate pair in it.") from error
+    if "\0" in text:
+        raise InvalidEntry("A text has a NUL in it, which PostgreSQL does not keep.")

@@ -1,0 +1,31 @@
+from apps.common.errors import DomainError
+
+
+class InvalidEntry(DomainError):
+    """What was to be recorded cannot stand in the log: unknown action, a float, a secret, too long."""
+
+    code = "audit_invalid_entry"
+
+
+class NoSuchProof(DomainError):
+    """The parameters name no entry or no tree of this log."""
+
+    code = "audit_no_such_proof"
+
+
+class KeyUnusable(DomainError):
+    """The file of the checkpoint key is missing, readable by others, or holds no Ed25519 key."""
+
+    code = "audit_key_unusable"
+
+
+class NotACheckpoint(DomainError):
+    """The text is no signed checkpoint, or not one of this log and key."""
+
+    code = "audit_not_a_checkpoint"
+
+
+class LogDamaged(DomainError):
+    """The stored log is not what its newest checkpoint signed. Nothing is sequenced until that is explained."""
+
+    code = "audit_log_damaged"

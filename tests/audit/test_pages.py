@@ -1,0 +1,109 @@
+"""Public pages: checkpoint, key, proofs, clear refusals. And the staff page, for who may see it."""
+
+import json
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+
+from apps.accounts.models import User
+from apps.audit.models import Entry, Record
+from apps.audit.notes import read_verifier_key, verify
+from apps.audit.tree import is_consistent, root_by_inclusion
+from tests.audit.log import ORIGIN, sequence, write
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_before_the_first_entry_they_say_so(client: Client) -> None:
+    for path in ("/audit/checkpoint", "/audit/key"):
+        answer = client.get(path)
+        assert (answer.status_code, answer["Content-Type"]) == (404, "text/plain; charset=utf-8")
+        assert b"no entry yet" in answer.content
+    answer = client.get("/audit/proof/inclusion", {"index": "0", "size": "1"})
+    assert answer.status_code == 400
+
+
+def test_everything_that_is_published_fits_together(client: Client) -> None:
+    write(4)
+    sequence()
+    older = client.get("/audit/checkpoint").content.decode()
+    write(6)
+    sequence()
+    answer = client.get("/audit/checkpoint")
+    assert answer["Content-Type"] == "text/plain; charset=utf-8"
+    key = read_verifier_key(client.get("/audit/key").content.decode())
+    newest, old = verify(answer.content.decode(), key), verify(older, key)
+    assert (newest.origin, old.size, newest.size) == (ORIGIN, 5, 11)
+    proof = client.get("/audit/proof/consistency", {"from": "5", "to": "11"}).json()
+    assert (proof["from_root"], proof["root"]) == (old.root.hex(), newest.root.hex())
+    hashes = [bytes.fromhex(each) for each in proof["hashes"]]
+    assert is_consistent(5, 11, old.root, newest.root, hashes)
+    for index in range(11):
+        shown = client.get("/audit/proof/inclusion", {"index": str(index), "size": "11"}).json()
+        hashes = [bytes.fromhex(each) for each in shown["hashes"]]
+        assert root_by_inclusion(index, 11, bytes.fromhex(shown["leaf_hash"]), hashes) == newest.root
+        assert (shown["index"], shown["size"], shown["root"]) == (index, 11, newest.root.hex())
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "message"),
+    [
+        ("inclusion", {}, "'index' must be given once"),
+        ("inclusion", {"index": "0"}, "'size' must be given once"),
+        ("inclusion", {"index": ["0", "1"], "size": "2"}, "'index' must be given once"),
+        ("inclusion", {"index": "-1", "size": "2"}, "'index' must be given once, as a whole number"),
+        ("inclusion", {"index": "٣", "size": "2"}, "'index' must be given once, as a whole number"),
+        ("inclusion", {"index": "01", "size": "2"}, "'index' must be given once, as a whole number"),
+        ("inclusion", {"index": "1" * 19, "size": "2"}, "'index' must be given once, as a whole number"),
+        ("inclusion", {"index": "2", "size": "2"}, "'index' must be from 0 to 1"),
+        ("inclusion", {"index": "0", "size": "0"}, "'size' must be from 1 to 2"),
+        ("inclusion", {"index": "0", "size": "3"}, "'size' must be from 1 to 2"),
+        ("inclusion", {"index": "0", "size": "2", "x": "1"}, "no parameter 'x'"),
+        ("consistency", {"from": "0", "to": "2"}, "'from' must be from 1 to 'to', which is 2"),
+        ("consistency", {"from": "2", "to": "1"}, "'from' must be from 1 to 'to', which is 1"),
+        ("consistency", {"from": "1", "to": "3"}, "'to' must be from 1 to 2"),
+        ("consistency", {"from": "1.0", "to": "2"}, "'from' must be given once, as a whole number"),
+    ],
+)
+def test_bad_parameters_are_named(client: Client, path: str, query: dict[str, Any], message: str) -> None:
+    write()
+    sequence()
+    answer = client.get(f"/audit/proof/{path}", query)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "audit_no_such_proof"
+    assert message in answer.json()["error"]["message"]
+    assert client.post(f"/audit/proof/{path}").status_code == 405
+
+
+def test_staff_with_the_right_sees_entries_and_where_they_stand(client: Client) -> None:
+    user = User.objects.create_user("auditor@example.org", "correct horse battery", is_staff=True)
+    client.force_login(user)
+    write(2, object="market:<script>")
+    sequence()
+    write(1, object="market:LATER")
+    assert client.get("/admin/audit/record/").status_code == 403
+    user.user_permissions.add(Permission.objects.get(codename="view_record"))
+    page = client.get("/admin/audit/record/").content.decode()
+    assert "market:LATER" in page
+    assert "&lt;script&gt;" in page
+    assert "<script>market" not in page
+    record = Record.objects.filter(object="market:<script>").order_by("id").first()
+    assert record is not None
+    entry = Entry.objects.get(record=record)
+    shown = client.get(f"/admin/audit/record/{record.pk}/change/").content.decode()
+    assert f"entry {entry.index}, in the checkpoint of" in shown
+    assert "ann@exchange.example" in shown
+    assert "pending" in client.get(f"/admin/audit/record/{Record.objects.latest('id').pk}/change/").content.decode()
+    for query, found in (
+        ({"q": "market:LATER"}, 1), ({"q": "ann@exchange.example"}, 3), ({"q": str(entry.index)}, 1), ({"q": "ann"}, 0),
+        ({"action": "market.state"}, 3), ({"action": "api-key.revoked"}, 0), ({"actor": "staff"}, 3),
+        ({"place": "pending"}, 1), ({"last": "hour"}, Record.objects.count()),
+    ):  # fmt: skip
+        answer = client.get("/admin/audit/record/", query)
+        assert answer.context["cl"].result_count == found, query
+    for path in ("add/", f"{record.pk}/delete/"):
+        assert client.get(f"/admin/audit/record/{path}").status_code == 403
+    assert client.post(f"/admin/audit/record/{record.pk}/change/", {"reason": "x"}).status_code == 403
+    assert json.loads(record.after or "") == {"state": "halted 0"}
