@@ -13,7 +13,7 @@ BACKWARD = "DROP TRIGGER ledger_refuse_change ON accounts_keynetworkschange"
 
 
 class Migration(migrations.Migration):
-    dependencies = (("accounts", "0010_listen_keys"), ("ledger", "0002_triggers"))
+    dependencies = (("accounts", "0011_listen_keys_of_a_key"), ("ledger", "0002_triggers"))
 
     operations = (
         migrations.CreateModel(
