@@ -24,6 +24,7 @@ from websockets.frames import Frame
 from websockets.protocol import State
 
 from apps.gateway import errors
+from apps.gateway.clientframes import frame_at
 from apps.gateway.limits.admission import counted_address
 from apps.gateway.metrics import CUT_OFF
 from apps.gateway.policy import (
@@ -38,6 +39,7 @@ from apps.gateway.policy import (
     REQUEST_HEAD_TIMEOUT_S,
     SEND_TIMEOUT_S,
     WRITE_BYTES_MAX,
+    WS_FRAME_BYTES_MAX,
 )
 
 PORT: Final = "nebannpet.port"
@@ -385,14 +387,27 @@ def http_protocol(addresses: Addresses) -> type[GatewayHttpProtocol]:
     return type("HttpProtocol", (GatewayHttpProtocol,), {"addresses": addresses})
 
 
+# Looked up once: a member of an enumeration costs a call each time (Python 3.11).
+_OPEN: Final = State.OPEN
+OnText = Callable[[str | None], None]
+
+
 class Port(Protocol):
     """What a connection offers beside ASGI."""
 
     def attach(
         self, *, on_writable: Callable[[], None], on_lost: Callable[[], None],
-        on_control_frame: Callable[[], None] | None,
+        on_control_frame: Callable[[], None] | None, on_text: OnText | None,
     ) -> None:  # fmt: skip
-        """Call these from now on: the network takes more, the connection ended, a ping or pong came."""
+        """Call these from now on: the network takes more, the connection ended, a ping or pong came, a message came.
+
+        Without `on_text` messages go the way of ASGI. One that is not text is None.
+        """
+
+    def hold(self) -> None:
+        """Let the client wait: no message before `go_on`."""
+
+    def go_on(self) -> None: ...
 
     def detach(self) -> None: ...
 
@@ -416,17 +431,39 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
         self._on_writable: Callable[[], None] = _nothing
         self._on_lost: Callable[[], None] = _nothing
         self._on_control_frame: Callable[[], None] = _nothing
+        self._on_text: OnText | None = None
+        # What came and was not looked at: the beginning of a frame, or all that came while messages are held.
+        self._left = b""
+        self._is_held = False
+        self._is_by_frames = True
 
     # -- Port ---------------------------------------------------------------------------------------------------------
     def attach(
         self, *, on_writable: Callable[[], None], on_lost: Callable[[], None],
-        on_control_frame: Callable[[], None] | None,
+        on_control_frame: Callable[[], None] | None, on_text: OnText | None,
     ) -> None:  # fmt: skip
         self._on_writable, self._on_lost = on_writable, on_lost
         self._on_control_frame = on_control_frame or _nothing
+        self._on_text = on_text
+        self._hand_out_queued()
 
     def detach(self) -> None:
         self._on_writable = self._on_lost = self._on_control_frame = _nothing
+        self._on_text = None
+        self._is_held = False
+        self._read_on()
+
+    def hold(self) -> None:
+        self._is_held = True
+        if not self.read_paused and not self.transport.is_closing():
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    def go_on(self) -> None:
+        if self._is_held:
+            self._is_held = False
+            self._hand_out_queued()
+            self._take(b"")
 
     def is_writable(self) -> bool:
         return self.writable.is_set() and not self.transport.is_closing()
@@ -462,6 +499,51 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
         self._on_lost()
 
+    def data_received(self, data: bytes) -> None:
+        if self.handshake_complete and self._is_by_frames:
+            self._take(data)
+            return
+        # The request comes first and alone. Who sends more before the answer may have sent a part of a frame.
+        self._is_by_frames = not self.handshake_initiated
+        super().data_received(data)
+        self._hand_out_queued()
+
+    def _take(self, data: bytes) -> None:
+        """Frame by frame, so that the state machine below stands between two frames whenever a text goes past it."""
+        data = self._left + data if self._left else data
+        start = 0
+        while not self._is_held and not self.transport.is_closing():
+            end, text = frame_at(data, start, WS_FRAME_BYTES_MAX)
+            if not end:
+                break
+            on_text = self._on_text
+            # Not within a message of several frames, nor after the end.
+            if text is None or on_text is None or self.conn.current_size is not None or self.conn.state is not _OPEN:
+                super().data_received(data[start:end])
+                self._hand_out_queued()
+            else:
+                on_text(text)
+            start = end
+        self._left = data[start:]
+
+    def _hand_out_queued(self) -> None:
+        """What went through the state machine: uvicorn queues it, and reads no more until it is fetched."""
+        if self._on_text is None:
+            return
+        while not self._is_held and not self.queue.empty():
+            message = self.queue.get_nowait()
+            if message["type"] == "websocket.receive":
+                self._on_text(message.get("text"))
+            else:
+                self._on_lost()
+        if not self._is_held:
+            self._read_on()
+
+    def _read_on(self) -> None:
+        if self.read_paused and not self.transport.is_closing():
+            self.read_paused = False
+            self.transport.resume_reading()
+
     def resume_writing(self) -> None:
         super().resume_writing()
         self._on_writable()
@@ -495,6 +577,7 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def _end_soon(self) -> None:
         """The close frame may never be read; a plain close would wait for that."""
+        self._hand_out_queued()
         self.loop.call_later(CLOSE_TIMEOUT_S, self.transport.abort)
 
     async def run_asgi(self) -> None:

@@ -26,7 +26,7 @@ from apps.gateway.policy import (
     UNREAD_BYTES_MAX,
     WRITE_BYTES_MAX,
 )
-from apps.gateway.protocol import PORT, Port
+from apps.gateway.protocol import PORT, OnText, Port
 from apps.gateway.serverframes import text_frame
 
 log = structlog.get_logger("nebannpet.gateway.socket")
@@ -95,8 +95,9 @@ class Socket:
         self._is_accepted = False
         self._flush_planned = False
         self._stall: asyncio.TimerHandle | None = None
-        self._room = asyncio.Event()
-        self._room.set()
+        # Whether a client that is behind has to wait with what it asks for, and whether it does.
+        self._holds = False
+        self._is_holding = False
         self._end: asyncio.Future[tuple[int, str] | None] = self._loop.create_future()
         self.queued_bytes = 0
 
@@ -141,7 +142,7 @@ class Socket:
 
     def _check(self) -> None:
         if self._stall is not None and self.queued_bytes > UNREAD_BYTES_MAX:
-            self._room.clear()
+            self._hold()
         if self.queued_bytes <= CLIENT_QUEUE_BYTES_MAX and len(self._queue) <= CLIENT_QUEUE_MESSAGES_MAX:
             return
         if len(self._queue) == 1:
@@ -154,6 +155,12 @@ class Socket:
         if self.queued_bytes > CLIENT_QUEUE_BYTES_MAX // 2 or len(self._queue) > CLIENT_QUEUE_MESSAGES_MAX:
             CUT_OFF.labels("slow").inc()
             self.close(POLICY_VIOLATION, "too slow")
+
+    def _hold(self) -> None:
+        """A client that does not read its answers is not read from either: TCP tells it to wait."""
+        if self._holds and not self._is_holding and self._port is not None:
+            self._is_holding = True
+            self._port.hold()
 
     def close(self, code: int, reason: str) -> None:
         """End the connection; a client that does not keep up does not get what is still queued."""
@@ -185,8 +192,9 @@ class Socket:
             port.write(chunk[0] if len(chunk) == 1 else b"".join(chunk))
         if not port.is_writable() and self._stall is None:
             self._stall = self._loop.call_later(SEND_TIMEOUT_S, self._stalled)
-        if self.queued_bytes <= UNREAD_BYTES_MAX:
-            self._room.set()
+        if self._is_holding and self.queued_bytes <= UNREAD_BYTES_MAX:
+            self._is_holding = False
+            port.go_on()
 
     def _frame_of(self, slot: _Slot) -> bytes:
         topic = slot.message.topic
@@ -213,26 +221,32 @@ class Socket:
     # -- the connection -----------------------------------------------------------------------------------------------
     async def run(
         self,
-        on_message: Callable[[Message], Awaitable[None]],
+        on_message: Callable[[Message], Awaitable[None]] | None = None,
         *,
+        on_text: OnText | None = None,
         on_control_frame: Callable[[], None] | None = None,
-        reads_always: bool = False,
     ) -> None:
-        """Accept, then read and write until one side ends it. Messages are handled one after the other.
+        """Accept, then read and write until one side ends it.
 
-        `on_control_frame` hears of each ping and pong of the client. Unless `reads_always`, a client that does not read
-        its answers is not read from either: TCP tells it to wait.
+        `on_message` handles messages one after the other. `on_text` gets them when they come, None for what is no text,
+        and must not wait; it is not called while the client does not read its answers, nor for what came after `close`.
+        `on_control_frame` hears of each ping and pong of the client.
         """
         if (await self._receive())["type"] != "websocket.connect":
             return
         port = self._port
         assert port is not None, "this server's protocol is GatewayWebSocketProtocol"
         await self._send({"type": "websocket.accept"})
-        port.attach(on_writable=self._on_writable, on_lost=self._on_lost, on_control_frame=on_control_frame)
+        self._holds = on_text is not None
+        port.attach(
+            on_writable=self._on_writable, on_lost=self._on_lost, on_control_frame=on_control_frame, on_text=on_text
+        )
         self._is_accepted = True
         self._flush()
-        reading = asyncio.create_task(self._read(on_message, reads_always=reads_always))
-        reading.add_done_callback(self._reading_ended)
+        reading: asyncio.Task[None] | None = None
+        if on_message is not None:
+            reading = asyncio.create_task(self._read(on_message))
+            reading.add_done_callback(self._reading_ended)
         lifetime = self._loop.call_later(
             CONNECTION_LIFETIME_S, self.close, NORMAL, "24 hours are over; please connect again"
         )
@@ -240,8 +254,9 @@ class Socket:
             ending = await self._end
         finally:
             lifetime.cancel()
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+            if reading is not None:
+                reading.cancel()
+                await asyncio.gather(reading, return_exceptions=True)
             self._flush()
             if self._stall is not None:
                 self._stall.cancel()
@@ -256,10 +271,8 @@ class Socket:
             log.error("a socket failed", exc_info=error)
             self.close(1011, "internal error")
 
-    async def _read(self, on_message: Callable[[Message], Awaitable[None]], *, reads_always: bool) -> None:
+    async def _read(self, on_message: Callable[[Message], Awaitable[None]]) -> None:
         while True:
-            if not reads_always:
-                await self._room.wait()
             message = await self._receive()
             if message["type"] == "websocket.disconnect":
                 self._on_lost()

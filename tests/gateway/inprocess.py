@@ -69,7 +69,7 @@ class _Ends:
     """In the place of the gateway's socket: frames go in and texts come out, both as Python values."""
 
     def __init__(self, *_: Any) -> None:
-        self.incoming: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        self.incoming: asyncio.Queue[str | None] = asyncio.Queue()
         self.waiting: dict[int, asyncio.Future[Any]] = {}
         self.closed = False
         _Ends.newest = self
@@ -87,9 +87,9 @@ class _Ends:
             future.set_exception(AssertionError(f"cut off: {code} {reason}"))
         self.waiting.clear()
 
-    async def run(self, on_message: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
-        while (message := await self.incoming.get()) is not None:
-            await on_message(message)
+    async def run(self, *, on_text: Callable[[str | None], None]) -> None:
+        while (text := await self.incoming.get()) is not None:
+            on_text(text)
 
 
 class InProcess:
@@ -130,7 +130,7 @@ class InProcess:
 
         async def ask(number: int, frame: str) -> Any:
             future = ends.waiting[number] = asyncio.get_running_loop().create_future()
-            ends.incoming.put_nowait({"type": "websocket.receive", "text": frame})
+            ends.incoming.put_nowait(frame)
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 return await future
 

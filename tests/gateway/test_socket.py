@@ -22,12 +22,31 @@ class FakePort:
         self.takes = True
         self.written: list[bytes] = []
         self.closed: tuple[int, str] | None = None
+        self.holds = False
+        self.held: list[str] = []
         self._on_writable: Callable[[], None]
+        self._on_text: Callable[[str], None]
 
-    def attach(self, *, on_writable: Callable[[], None], on_lost: Any, on_control_frame: Any) -> None:
-        self._on_writable = on_writable
+    def attach(
+        self, *, on_writable: Callable[[], None], on_lost: Any, on_control_frame: Any, on_text: Any
+    ) -> None:  # fmt: skip
+        self._on_writable, self._on_text = on_writable, on_text
 
     def detach(self) -> None: ...
+
+    def hold(self) -> None:
+        self.holds = True
+
+    def go_on(self) -> None:
+        self.holds = False
+        while self.held:
+            self._on_text(self.held.pop(0))
+
+    def say(self, text: str) -> None:
+        """A message of the client."""
+        self.held.append(text)
+        if not self.holds:
+            self.go_on()
 
     def is_writable(self) -> bool:
         return self.takes
@@ -74,12 +93,15 @@ async def turn() -> None:
 
 
 class Client:
-    """An accepted connection on a FakePort."""
+    """An accepted connection on a FakePort, with messages by ASGI or `at_once`."""
+
+    def __init__(self, *, at_once: bool = False) -> None:
+        self.at_once = at_once
 
     async def __aenter__(self) -> "Client":
         self.port = FakePort()
         self.incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self.got: list[str] = []
+        self.got: list[Any] = []
 
         async def send(message: dict[str, Any]) -> None:
             assert message["type"] == "websocket.accept"
@@ -89,7 +111,8 @@ class Client:
 
         self.socket = Socket({"extensions": {PORT: self.port}}, self.incoming.get, send)
         self.incoming.put_nowait({"type": "websocket.connect"})
-        self.running = asyncio.create_task(self.socket.run(on_message))
+        run = self.socket.run(on_text=self.got.append) if self.at_once else self.socket.run(on_message)
+        self.running = asyncio.create_task(run)
         await turn()
         return self
 
@@ -234,16 +257,22 @@ async def test_nothing_taken_for_long_ends_it(monkeypatch: pytest.MonkeyPatch) -
 
 
 async def test_who_does_not_read_answers_is_not_asked_for_more() -> None:
-    async with Client() as client:
+    async with Client(at_once=True) as client:
         await client.stall()
-        # One request is being waited for already.
-        client.incoming.put_nowait({"type": "websocket.receive", "text": "1"})
-        await turn()
+        client.port.say("1")
         client.socket.push(json.dumps("x" * policy.UNREAD_BYTES_MAX))
-        for text in ("2", "3"):
-            client.incoming.put_nowait({"type": "websocket.receive", "text": text})
-            await turn()
-        assert client.got == ["1", "2"]
+        await turn()
+        client.port.say("2")
+        assert client.got == ["1"]
         client.port.resume()
         await turn()
-        assert client.got == ["1", "2", "3"]
+        assert client.got == ["1", "2"]
+
+
+async def test_messages_of_streams_are_read_from_who_is_behind_too() -> None:
+    async with Client() as client:
+        await client.stall()
+        client.socket.push(json.dumps("x" * policy.UNREAD_BYTES_MAX))
+        client.incoming.put_nowait({"type": "websocket.receive", "text": "1"})
+        await turn()
+        assert client.got == ["1"]

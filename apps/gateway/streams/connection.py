@@ -143,8 +143,8 @@ async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) 
             socket.close(POLICY_VIOLATION, error.message)
         connection.user_streams.release()
         with gateway.drain.socket(lambda time_ms: socket.push(f'{{"e":"serverShutdown","E":{time_ms}}}')):
-            # Also of a client that is behind: it may be about to unsubscribe.
-            await socket.run(connection.on_message, on_control_frame=connection.count_frame, reads_always=True)
+            # A client that is behind is read from all the same: it may be about to unsubscribe.
+            await socket.run(connection.on_message, on_control_frame=connection.count_frame)
     finally:
         gauge.dec()
         connection.leave()

@@ -1,7 +1,7 @@
 """One WebSocket API connection: session by ticket, signed requests, user data.
 
 Requests of one connection start in the order they came and run side by side; orders keep their order in the log,
-because each is handed to the batcher before the next frame is read. A flood or garbage cuts the connection off.
+because each begins and is admitted in the order of the frames. A flood or garbage cuts the connection off.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import structlog
 from apps.common.clock import now_us
 from apps.common.crashpoints import reach
 from apps.gateway import errors, handshake, params, signature, timeunit
-from apps.gateway.asgi import Message, Receive, Scope, Send, header
+from apps.gateway.asgi import Receive, Scope, Send, header
 from apps.gateway.errors import ApiError
 from apps.gateway.http import address_of
 from apps.gateway.keys import Credential, Revocable
@@ -64,7 +64,10 @@ class WsApiConnection(Revocable):
         self.connected_ms = now_us() // 1000
 
     # -- frames -------------------------------------------------------------------------------------------------------
-    async def on_message(self, message: Message) -> None:
+    def on_text(self, text: str | None) -> None:
+        """A message came; None for one that is no text. Requests start in the order of their frames."""
+        if self.socket.closed:
+            return
         now = time.monotonic()
         if len(self._recent) == WSAPI_REQUESTS_PER_S and now - self._recent[0] < 1.0:
             CUT_OFF.labels("flood").inc()
@@ -72,7 +75,6 @@ class WsApiConnection(Revocable):
             return
         self._recent.append(now)
         try:
-            text = message.get("text")
             if text is None:
                 raise FrameError(errors.malformed_frame("text frames only"))
             request = frames.parse(text)
@@ -84,11 +86,10 @@ class WsApiConnection(Revocable):
             self._count_refused()
             self.socket.push(frames.refusal(request.id, errors.too_many_requests()))
             return
+        # Tasks begin in the order in which they were made, and so do their commands come into the log.
         task = asyncio.create_task(self._answer(request))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        # Let it run up to its first wait, so that commands are appended in the order of their frames.
-        await asyncio.sleep(0)
 
     def _count_refused(self) -> None:
         """A frame that becomes no request counts all the same; nobody waits for the verdict."""
@@ -285,7 +286,7 @@ async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) 
     gauge.inc()
     try:
         with gateway.drain.socket(lambda time_ms: socket.push(f'{{"event":{{"e":"serverShutdown","E":{time_ms}}}}}')):
-            await socket.run(connection.on_message)
+            await socket.run(on_text=connection.on_text)
     finally:
         gauge.dec()
         connection.leave()
