@@ -97,7 +97,6 @@ class CorePipe:
         self._server = server
         self._scripts = tuple(scripts)
         self._unanswered: deque[asyncio.Future[Any]] = deque()
-        self._connection: Any = None
         self._transport: asyncio.WriteTransport | None = None
         # When the server last answered, or was given something to answer after a rest.
         self._heard_s = 0.0
@@ -113,7 +112,8 @@ class CorePipe:
             self._heard_s = time.monotonic()
         # From here on the outcome is unknown until answered.
         self._unanswered.append(future)
-        self._transport.writelines(self._connection.pack_command(*arguments))
+        # The stubs take the tuple for one of one argument.
+        self._transport.write(hiredis.pack_command(arguments))  # type: ignore[arg-type]
         return future
 
     async def run(self) -> None:
@@ -135,7 +135,7 @@ class CorePipe:
                 said = reason
             finally:
                 self.connected = False
-                self._connection = self._transport = None
+                self._transport = None
                 self._fail_all()
                 with contextlib.suppress(OSError, RedisError):
                     await connection.disconnect(nowait=True)
@@ -146,7 +146,7 @@ class CorePipe:
         line = _Line(self._on_answer)
         transport = connection._writer.transport
         transport.set_protocol(line)
-        self._connection, self._transport = connection, transport
+        self._transport = transport
         self.connected = True
         while not line.lost.done():
             await asyncio.wait({line.lost}, timeout=PIPE_SILENT_MAX_S / 10)

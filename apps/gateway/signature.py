@@ -4,6 +4,7 @@ import hmac
 import re
 from base64 import b64decode
 from binascii import Error as Base64Error
+from functools import lru_cache
 from typing import Final, Protocol
 
 from cryptography.exceptions import InvalidSignature
@@ -131,6 +132,7 @@ def check_time(timestamp: str | None, recv_window: str | None, *, now_us: int) -
         raise errors.too_late()
 
 
+@lru_cache(maxsize=256)
 def recv_window_us(text: str) -> int:
     """Microseconds of a recvWindow in milliseconds with up to three decimals; at most 60000."""
     if text == "":

@@ -20,6 +20,9 @@ _TAKER_ACCOUNT_AT: Final = _offset_of("account_id")
 _MAKER_ACCOUNT_AT: Final = _offset_of("maker_account_id")
 _MAKER_ORDER_AT: Final = _offset_of("maker_order_id")
 _TAKER_ORDER_AT: Final = _offset_of("taker_order_id")
+# Plain numbers: on Python 3.11 a member of an enumeration costs a call, and a flag joined to a number several.
+_TRADE: Final = int(EventKind.TRADE)
+_AUCTION: Final = int(TradeFlag.AUCTION)
 _U64: Final = struct.Struct("<Q").unpack_from
 
 
@@ -30,14 +33,14 @@ def credits_of(events: list[bytes]) -> list[Credit]:
         return []
     found: dict[int, Credit] = {}
     for event in events:
-        if event[KIND_AT] != EventKind.TRADE:
+        if event[KIND_AT] != _TRADE:
             continue
         maker = _U64(event, _MAKER_ORDER_AT)[0]
         if maker not in found:
             found[maker] = Credit(_U64(event, _MAKER_ACCOUNT_AT)[0], maker, MAKER_CREDIT)
         taker = _U64(event, _TAKER_ORDER_AT)[0]
         if taker not in found:
-            was_resting = event[FLAGS_AT] & TradeFlag.AUCTION
+            was_resting = event[FLAGS_AT] & _AUCTION
             found[taker] = Credit(
                 _U64(event, _TAKER_ACCOUNT_AT)[0], taker, MAKER_CREDIT if was_resting else TAKER_CREDIT
             )

@@ -159,9 +159,10 @@ class WsApiConnection(Revocable):
         if trading:
             reach("gateway.reply.before")
         self.socket.push(text)
-        todo, self._after_answers = self._after_answers, []
-        for action in todo:
-            action()
+        if self._after_answers:
+            todo, self._after_answers = self._after_answers, []
+            for action in todo:
+                action()
         if status == BANNED:
             CUT_OFF.labels("banned").inc()
             self.socket.close(POLICY_VIOLATION, "The address is banned for a while.")
