@@ -374,9 +374,9 @@ def _numbers(view: OrderView, market: Market) -> dict[str, Any]:
     return {
         "price": market.price(view.price_ticks),
         "origQty": market.quantity(view.shown_lots),
-        "executedQty": market.quantity(view.filled_lots),
-        "origQuoteOrderQty": format_units(view.budget_units),
-        "cummulativeQuoteQty": format_units(view.filled_quote_units),
+        "executedQty": market.quantity(view.filled_lots) if view.filled_lots else NOTHING,
+        "origQuoteOrderQty": format_units(view.budget_units) if view.budget_units else NOTHING,
+        "cummulativeQuoteQty": format_units(view.filled_quote_units) if view.filled_quote_units else NOTHING,
         "status": STATUS_NAMES[view.status],
         "timeInForce": TIF_NAMES[view.time_in_force],
         "type": TYPE_NAMES[view.kind],

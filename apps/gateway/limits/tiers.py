@@ -13,9 +13,12 @@ DEMO: Final = "demo"
 DEMO_FACTOR: Final = 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Tier:
-    """At most so much in one window. Windows are fixed: a minute begins at second 0, a day at midnight UTC."""
+    """At most so much in one window. Windows are fixed: a minute begins at second 0, a day at midnight UTC.
+
+    There are a few, each made once, so that what is kept by tier finds it by its identity.
+    """
 
     weight_per_minute: int
     wallet_weight_per_minute: int
