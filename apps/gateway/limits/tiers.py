@@ -5,20 +5,15 @@ DEMO_FACTOR times production everywhere, so that a load test measures the exchan
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 STANDARD: Final = "standard"
 DEMO: Final = "demo"
 DEMO_FACTOR: Final = 100
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Tier:
-    """At most so much in one window. Windows are fixed: a minute begins at second 0, a day at midnight UTC.
-
-    There are a few, each made once, so that what is kept by tier finds it by its identity.
-    """
+class Tier(NamedTuple):
+    """At most so much in one window. Windows are fixed: a minute begins at second 0, a day at midnight UTC."""
 
     weight_per_minute: int
     wallet_weight_per_minute: int
