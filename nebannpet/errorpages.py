@@ -1,4 +1,4 @@
-"""The page of a failed request: 503 where the database is away or too slow, 500 for a fault of ours (T16)."""
+"""The page of a failed request: 503 where the database is away or too many log in, 500 for a fault of ours (T16)."""
 
 import sys
 from typing import Final
@@ -8,15 +8,18 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.defaults import server_error as fault_of_ours
 
+from apps.accounts.errors import TooBusy
+
 RETRY_AFTER_S: Final = 5
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django calls this while it handles the exception, wherever it was raised: a view, a middleware, a template."""
-    if not isinstance(sys.exception(), OperationalError | InterfaceError):
+    error = sys.exception()
+    if not isinstance(error, OperationalError | InterfaceError | TooBusy):
         return fault_of_ours(request)
     # Without a request: its context processors would ask the database who is logged in.
-    answer = render(None, "503.html", status=503)
+    answer = render(None, "503.html", {"busy": isinstance(error, TooBusy)}, status=503)
     answer["Retry-After"] = str(RETRY_AFTER_S)
     answer["Cache-Control"] = "no-store"
     return answer

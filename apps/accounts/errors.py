@@ -67,6 +67,24 @@ class TooManyAttempts(DomainError):
     code = "TOO_MANY_ATTEMPTS"
 
 
+class LinkDead(DomainError):
+    """Unknown, altered, used, expired, or overtaken by a later change."""
+
+    code = "LINK_DEAD"
+
+
+class AddressTaken(DomainError):
+    """Told only to who has proved to read the mail of the address."""
+
+    code = "ADDRESS_TAKEN"
+
+
+class TooBusy(DomainError):
+    """No turn for hashing a password came within HASH_QUEUE_S: a page with status 503."""
+
+    code = "TOO_BUSY"
+
+
 class ChangePending(DomainError):
     """An earlier request about the same account or rule waits for the engine."""
 

@@ -34,7 +34,7 @@ NETWORKS_TEXT_MAX = API_KEY_NETWORKS_MAX * 45
 THROTTLED = "throttled"
 
 
-def _confirmed(user: User, password: str, address: str) -> str:
+def confirmed(user: User, password: str, address: str) -> str:
     """`password` if it is the user's; ValidationError, and after too many failures one with the code THROTTLED."""
     try:
         if confirm_password(user=user, password=password, address=address):
@@ -44,7 +44,7 @@ def _confirmed(user: User, password: str, address: str) -> str:
     raise ValidationError("That is not your password.")
 
 
-def _new_password_field(label: str) -> forms.CharField:
+def new_password_field(label: str) -> forms.CharField:
     return forms.CharField(
         label=label,
         max_length=PASSWORD_LENGTH_MAX,
@@ -57,11 +57,23 @@ def _new_password_field(label: str) -> forms.CharField:
     )
 
 
-class SignUpForm(forms.Form):
-    email = forms.CharField(
-        label="E-mail", max_length=EMAIL_LENGTH_MAX, widget=forms.EmailInput(attrs=_EMAIL_WIDGET_ATTRS)
+def current_password_field(label: str, help_text: str = "") -> forms.CharField:
+    return forms.CharField(
+        label=label,
+        max_length=PASSWORD_LENGTH_MAX,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+        help_text=help_text,
     )
-    password = _new_password_field("Password")
+
+
+def email_field(label: str) -> forms.CharField:
+    return forms.CharField(label=label, max_length=EMAIL_LENGTH_MAX, widget=forms.EmailInput(attrs=_EMAIL_WIDGET_ATTRS))
+
+
+class SignUpForm(forms.Form):
+    email = email_field("E-mail")
+    password = new_password_field("Password")
 
     def clean_email(self) -> str:
         try:
@@ -91,12 +103,7 @@ class LogInForm(AuthenticationForm):
         super().__init__(*args, **kwargs)
         self.fields["username"].label = "E-mail"
         self.fields["username"].widget = forms.EmailInput(attrs={**_EMAIL_WIDGET_ATTRS, "autofocus": True})
-        self.fields["password"] = forms.CharField(
-            label="Password",
-            max_length=PASSWORD_LENGTH_MAX,
-            strip=False,
-            widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
-        )
+        self.fields["password"] = current_password_field("Password")
 
     def get_invalid_login_error(self) -> ValidationError:
         refusal = throttle_refusal(self.request)
@@ -119,13 +126,7 @@ class ApiKeyForm(forms.Form):
         help_text="Addresses and networks with spaces between them, such as 203.0.113.7 2001:db8::/32. Empty: from "
         "everywhere. Staff can change it later.",
     )
-    password = forms.CharField(
-        label="Your password",
-        max_length=PASSWORD_LENGTH_MAX,
-        strip=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
-        help_text="A key can trade without you, so we ask again.",
-    )
+    password = current_password_field("Your password", "A key can trade without you, so we ask again.")
 
     def __init__(self, *args: Any, user: User, address: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -136,7 +137,7 @@ class ApiKeyForm(forms.Form):
         return str(self.cleaned_data["networks"]).replace(",", " ").split()
 
     def clean_password(self) -> str:
-        return _confirmed(self._user, self.cleaned_data["password"], self._address)
+        return confirmed(self._user, self.cleaned_data["password"], self._address)
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
@@ -146,13 +147,8 @@ class ApiKeyForm(forms.Form):
 
 
 class PasswordForm(forms.Form):
-    current = forms.CharField(
-        label="Current password",
-        max_length=PASSWORD_LENGTH_MAX,
-        strip=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
-    )
-    new = _new_password_field("New password")
+    current = current_password_field("Current password")
+    new = new_password_field("New password")
 
     def __init__(self, *args: Any, user: User, address: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -160,7 +156,7 @@ class PasswordForm(forms.Form):
         self._address = address
 
     def clean_current(self) -> str:
-        return _confirmed(self._user, self.cleaned_data["current"], self._address)
+        return confirmed(self._user, self.cleaned_data["current"], self._address)
 
     def clean_new(self) -> str:
         new: str = self.cleaned_data["new"]

@@ -2,13 +2,19 @@
 
 from django.urls import path
 
-from apps.accounts.views import account, entry, tickets
+from apps.accounts.views import account, entry, links, tickets
 
 app_name = "accounts"
 
 urlpatterns = [
     path("", entry.landing, name="landing"),
     path("account/sign-up", entry.sign_up_page, name="sign-up"),
+    path("account/check-mail", links.check_mail, name="check-mail"),
+    path("account/confirm/<str:token>", links.confirm_sign_up_page, name="confirm-sign-up"),
+    path("account/forgot-password", links.forgot_password_page, name="forgot-password"),
+    path("account/reset-password/<str:token>", links.reset_password_page, name="reset-password"),
+    path("account/email", links.email_page, name="email"),
+    path("account/email/<str:token>", links.confirm_email_page, name="confirm-email"),
     path("account/log-in", entry.LogInPage.as_view(), name="log-in"),
     path("account/log-out", entry.log_out, name="log-out"),
     path("account/", account.overview, name="overview"),

@@ -9,13 +9,12 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.db import connection
 
 from apps.accounts.credentials import API_KEY_SQL, CREDENTIAL_CHANGES_SQL, LATEST_VERSION_SQL
-from apps.accounts.models import User
 from apps.accounts.selectors import main_account_id
 from apps.accounts.services.api_keys import create_api_key, revoke_api_key
-from apps.accounts.services.signup import sign_up
 from apps.accounts.services.tickets import issue_ticket
 from apps.accounts.tickets import CONSUME_TICKET_SQL, hash_ticket
 from nebannpet import roles
+from tests.accounts.mailbox import signed_up
 from tests.accounts.people import PASSWORD
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -39,8 +38,7 @@ def gateway() -> Iterator[psycopg.Connection]:
 
 
 def test_site_writes_and_gateway_follows(gateway: psycopg.Connection) -> None:
-    sign_up(email="alice@example.org", password=PASSWORD)
-    user = User.objects.get()
+    user = signed_up("alice@example.org", PASSWORD)
     account_id = main_account_id(user_id=user.pk)
     assert account_id is not None
     key = create_api_key(account_id=account_id, label="x", can_read=True, can_trade=True).key

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.stack
 # (architecture.md section 2); the machine of the tests may be slow.
 REVOKED_WITHIN_S = 30.0
 SOCKET_CLOSED_WITHIN_S = 40.0
+MAIL_WITHIN_S = 60.0
 REFUSED = (401, -2015)
 
 
@@ -43,6 +44,17 @@ class Browser:
         found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', self.http.get(page).text)
         assert found is not None, f"{page} has no form"
         return self.http.post(path, data={**fields, "csrfmiddlewaretoken": found.group(1)})
+
+    def sign_up(self, email: str, password: str) -> None:
+        """With the link out of the development mailbox, once Celery has delivered it there."""
+        self.submit("/account/sign-up", "/account/sign-up", email=email, password=password)
+        _seconds_until(lambda: "sent</span>" in self.http.get("/dev/mail").text, MAIL_WITHIN_S)
+        message = re.search(r"/dev/mail/\d+", self.http.get("/dev/mail").text)
+        assert message is not None
+        link = re.search(r"/account/confirm/[\w-]{43}", self.http.get(message.group(0)).text)
+        assert link is not None
+        page = self.submit(link.group(0), link.group(0), password=password)
+        assert page.url.path == "/account/", page.text
 
     def log_in(self, email: str, password: str) -> None:
         page = self.submit("/account/log-in", "/account/log-in", username=email, password=password)
@@ -111,8 +123,7 @@ def _set_active(stack: Stack, email: str, active: bool) -> None:
 
 def test_key_from_sign_up_to_revocation(stack: Stack) -> None:
     browser = Browser(stack)
-    browser.submit("/account/sign-up", "/account/sign-up", email="carol@example.org", password=PASSWORD)
-    browser.log_in("carol@example.org", PASSWORD)
+    browser.sign_up("carol@example.org", PASSWORD)
     key, secret = browser.new_key(PASSWORD)
     with Dialect(stack.base_url, Account("carol@example.org", PASSWORD, key, secret, 0)) as client:
         _seconds_until(lambda: _answer(client) == (200, None), REVOKED_WITHIN_S)

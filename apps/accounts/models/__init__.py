@@ -1,8 +1,9 @@
-"""Users, their trading accounts with families and allocation rules, API keys, listen keys, tickets, log-ins."""
+"""Users, their trading accounts with families and allocation rules, API keys, listen keys, tickets, log-ins, links."""
 
 from apps.accounts.models.attempts import PasswordAttempt
 from apps.accounts.models.families import AccountSettings, AllocationChange, AllocationRule, FamilyChange
 from apps.accounts.models.keys import ApiKey, KeyNetworksChange
+from apps.accounts.models.links import MailedLink
 from apps.accounts.models.listenkeys import ListenKey
 from apps.accounts.models.tickets import TradingTicket
 from apps.accounts.models.users import TradingAccount, User
@@ -15,6 +16,7 @@ __all__ = [
     "FamilyChange",
     "KeyNetworksChange",
     "ListenKey",
+    "MailedLink",
     "PasswordAttempt",
     "TradingAccount",
     "TradingTicket",

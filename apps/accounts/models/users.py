@@ -3,10 +3,12 @@
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import PermissionsMixin
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models.functions import Lower
+from django.utils import timezone
 
 from apps.accounts.errors import InvalidEmail
 from apps.accounts.policy import EMAIL_LENGTH_MAX
@@ -17,9 +19,13 @@ class UserManager(BaseUserManager["User"]):
     """Makes a user and its main trading account in one transaction; there is no user without one."""
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Raises InvalidEmail, and IntegrityError when the address is taken."""
-        user = self.model(email=normalise_email(email), **fields)
-        user.set_password(password)
+        """Whoever calls this vouches for the address. Raises InvalidEmail, and IntegrityError when it is taken."""
+        return self.create_hashed(email, make_password(password), **fields)
+
+    def create_hashed(self, email: str, password_hash: str, **fields: Any) -> "User":
+        """The same with a password that is hashed already."""
+        known = {"email_verified_at": timezone.now(), **fields}
+        user = self.model(email=normalise_email(email), password=password_hash, **known)
         with transaction.atomic(using=self._db):
             user.save(using=self._db)
             user.trading_accounts.create(label="Main", is_main=True)

@@ -6,6 +6,9 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from apps.accounts.models import User
+from apps.accounts.services.links import use_up_all_of
+from apps.notifications.models import Topic
+from apps.notifications.services import send_email
 
 
 def close_session(*, request: HttpRequest) -> None:
@@ -21,10 +24,14 @@ def change_password(*, request: HttpRequest, user: User, new_password: str) -> N
     """Set a new password, keep this session under a new key, end all others and every trading socket of the user.
 
     Other sessions end because their stored hash of the password no longer fits; the sockets, this page's too, by the
-    trigger accounts_user_changed (the page asks for a new ticket). Raises Django's ValidationError.
+    trigger accounts_user_changed (the page asks for a new ticket). Mailed links of the user end, and the owner is told.
+    Raises Django's ValidationError and TooBusy.
     """
     validate_password(new_password, user)
     with transaction.atomic():
+        # Links before the user's row, as where a link is followed: so the two never wait for each other.
+        use_up_all_of(user.pk)
         user.set_password(new_password)
         user.save(update_fields=("password",))
         update_session_auth_hash(request, user)
+        send_email(to=user.email, template="password_changed", context={}, topic=Topic.SECURITY, user_id=user.pk)

@@ -18,7 +18,7 @@ from apps.accounts.policy import API_KEYS_PER_ACCOUNT_MAX
 from apps.accounts.selectors import api_keys_of, count_api_keys, main_account
 from apps.accounts.services.api_keys import NewApiKey, create_api_key, revoke_api_key
 from apps.accounts.services.sessions import change_password
-from apps.accounts.views.forms import form_status
+from apps.accounts.views.forms import client_address, form_status
 
 
 @login_required
@@ -37,7 +37,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 @csrf_protect
 @require_http_methods(["GET", "POST"])
 def password_page(request: HttpRequest) -> HttpResponse:
-    form = PasswordForm(request.POST or None, user=_user(request), address=_address(request))
+    form = PasswordForm(request.POST or None, user=_user(request), address=client_address(request))
     if request.method == "POST" and form.is_valid():
         change_password(request=request, user=_user(request), new_password=form.cleaned_data["new"])
         messages.success(request, "Your password is changed. All other sessions are logged out.")
@@ -53,7 +53,7 @@ def password_page(request: HttpRequest) -> HttpResponse:
 def api_keys_page(request: HttpRequest) -> HttpResponse:
     """List; and with POST, create. The answer to a creation is the only page that ever carries the secret."""
     account_id = main_account(user_id=_user(request).pk).pk
-    form = ApiKeyForm(request.POST or None, user=_user(request), address=_address(request))
+    form = ApiKeyForm(request.POST or None, user=_user(request), address=client_address(request))
     new: NewApiKey | None = None
     if request.method == "POST" and form.is_valid():
         try:
@@ -69,7 +69,7 @@ def api_keys_page(request: HttpRequest) -> HttpResponse:
         except (InvalidApiKeyRequest, TooManyApiKeys) as error:
             form.add_error(None, error.message)
         else:
-            form = ApiKeyForm(user=_user(request), address=_address(request))
+            form = ApiKeyForm(user=_user(request), address=client_address(request))
     context = {
         "form": form,
         "new": new,
@@ -96,7 +96,3 @@ def revoke_api_key_action(request: HttpRequest, key_id: int) -> HttpResponse:
 
 def _user(request: HttpRequest) -> User:
     return cast(User, request.user)
-
-
-def _address(request: HttpRequest) -> str:
-    return str(request.META.get("REMOTE_ADDR", ""))

@@ -2,6 +2,7 @@
 
 from django.contrib import messages
 from django.contrib.auth.views import LoginView
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.decorators import method_decorator
@@ -10,16 +11,11 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from apps.accounts.forms import LogInForm, SignUpForm
+from apps.accounts.errors import TooManyAttempts
+from apps.accounts.forms import THROTTLED, LogInForm, SignUpForm
 from apps.accounts.services.sessions import close_session
 from apps.accounts.services.signup import sign_up
-from apps.accounts.views.forms import form_status
-
-# One text for both outcomes; see services/signup.py.
-SIGN_UP_DONE = (
-    "Thank you. If this address had no account yet, it has one now: log in with the password you chose. "
-    "If log-in fails, the address had an account already, with its own password."
-)
+from apps.accounts.views.forms import client_address, form_status
 
 
 @require_GET
@@ -36,9 +32,16 @@ def sign_up_page(request: HttpRequest) -> HttpResponse:
         return redirect("accounts:overview")
     form = SignUpForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        sign_up(email=form.cleaned_data["email"], password=form.cleaned_data["password"])
-        messages.info(request, SIGN_UP_DONE)
-        return redirect("accounts:log-in")
+        try:
+            sign_up(
+                email=form.cleaned_data["email"],
+                password=form.cleaned_data["password"],
+                client=client_address(request),
+            )
+        except TooManyAttempts as error:
+            form.add_error(None, ValidationError(error.message, THROTTLED))
+        else:
+            return redirect("accounts:check-mail")
     return render(request, "accounts/sign_up.html", {"form": form}, status=form_status(form))
 
 

@@ -1,0 +1,66 @@
+"""Forms around mailed links: what was typed, checked; the services decide."""
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth import password_validation
+from django.core.exceptions import ValidationError
+
+from apps.accounts.errors import InvalidEmail
+from apps.accounts.forms import confirmed, current_password_field, email_field, new_password_field
+from apps.accounts.models import User
+from apps.accounts.rules import normalise_email
+
+
+class AddressForm(forms.Form):
+    """Of somebody who forgot their password."""
+
+    email = email_field("E-mail")
+
+    def clean_email(self) -> str:
+        return normalised(self.cleaned_data["email"])
+
+
+class ProvePasswordForm(forms.Form):
+    """The view says whether it is the right one."""
+
+    password = current_password_field("The password you chose")
+
+
+class NewPasswordForm(forms.Form):
+    new = new_password_field("New password")
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._user = user
+
+    def clean_new(self) -> str:
+        new: str = self.cleaned_data["new"]
+        password_validation.validate_password(new, self._user)
+        return new
+
+
+class EmailForm(forms.Form):
+    email = email_field("New e-mail")
+    password = current_password_field("Your password")
+
+    def __init__(self, *args: Any, user: User, address: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._user = user
+        self._address = address
+
+    def clean_email(self) -> str:
+        email = normalised(self.cleaned_data["email"])
+        if email == self._user.email:
+            raise ValidationError("That is your address already.")
+        return email
+
+    def clean_password(self) -> str:
+        return confirmed(self._user, self.cleaned_data["password"], self._address)
+
+
+def normalised(email: str) -> str:
+    try:
+        return normalise_email(email)
+    except InvalidEmail as error:
+        raise ValidationError(error.message) from error

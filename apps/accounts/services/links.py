@@ -1,0 +1,115 @@
+"""Making, finding and using up mailed links."""
+
+import hashlib
+import secrets
+from datetime import timedelta
+from typing import Final
+
+from django.conf import settings
+from django.db import connection
+from django.db.models.functions import Now
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.accounts.errors import LinkDead, TooManyAttempts
+from apps.accounts.models import MailedLink
+from apps.accounts.policy import (
+    CHANGE_LINK_S,
+    LINKS_KEPT_S,
+    LINKS_PER_ADDRESS_MAX,
+    LINKS_PER_NETWORK_MAX,
+    LINKS_WINDOW_S,
+    RESET_LINK_S,
+    SIGN_UP_LINK_S,
+)
+from apps.accounts.services.throttle import network_of
+
+Purpose = MailedLink.Purpose
+LIFETIME_S: Final = {
+    Purpose.SIGN_UP: SIGN_UP_LINK_S,
+    Purpose.RESET: RESET_LINK_S,
+    Purpose.CHANGE: CHANGE_LINK_S,
+}
+PAGES: Final = {
+    Purpose.SIGN_UP: "accounts:confirm-sign-up",
+    Purpose.RESET: "accounts:reset-password",
+    Purpose.CHANGE: "accounts:confirm-email",
+}
+
+
+def issue_link(
+    *, purpose: Purpose, address: str, user_id: int | None, client: str, password_hash: str = ""
+) -> str | None:
+    """The whole address of a new link, or None when this mailbox has had enough; then nothing may be sent.
+
+    Runs in the caller's transaction. The limits go by what was typed and by the client's network, never by what is
+    stored, so they tell nothing (threat-T4). Raises TooManyAttempts for the network.
+    """
+    now = timezone.now()
+    network = network_of(client)
+    # They make the counts exact for parallel requests.
+    _lock("links by network", network)
+    _lock("links by address", address)
+    from_network = MailedLink.objects.filter(network=network)
+    from_network.filter(created_at__lt=now - timedelta(seconds=LINKS_KEPT_S)).delete()
+    recently = now - timedelta(seconds=LINKS_WINDOW_S)
+    if from_network.filter(created_at__gt=recently).count() >= LINKS_PER_NETWORK_MAX:
+        raise TooManyAttempts("Too many requests from your network. Wait an hour and try again.")
+    if MailedLink.objects.filter(address=address, created_at__gt=recently).count() >= LINKS_PER_ADDRESS_MAX:
+        return None
+    token = secrets.token_urlsafe(32)
+    MailedLink.objects.create(
+        purpose=purpose,
+        address=address,
+        user_id=user_id,
+        password=password_hash,
+        token_hash=_hash(token),
+        network=network,
+        expires_at=now + timedelta(seconds=LIFETIME_S[purpose]),
+    )
+    return f"{settings.PUBLIC_ORIGIN}{reverse(PAGES[purpose], args=[token])}"
+
+
+def find_link(*, purpose: Purpose, token: str, user_id: int | None = None, lock: bool = False) -> MailedLink:
+    """The link, if it can be followed now, and by `user_id` if given. Raises LinkDead.
+
+    `lock`, to use it up: until the end of the transaction nobody else uses a link of the same address or user.
+    """
+    links = MailedLink.objects.filter(token_hash=_hash(token), purpose=purpose, used_at=None, expires_at__gt=Now())
+    if user_id is not None:
+        links = links.filter(user=user_id)
+    link = links.first()
+    if link is not None and lock:
+        _lock("links by address", link.address)
+        _lock("links by user", str(link.user_id))
+        link = links.select_for_update().first()
+    if link is None:
+        raise LinkDead("This link does not work: it was used, is too old, or is not complete. Ask for a new one.")
+    return link
+
+
+def use_up(link: MailedLink) -> None:
+    """This link and all that compete with it: those of the same sign-up, or all of the same user."""
+    rivals = (
+        MailedLink.objects.filter(user=link.user_id)
+        if link.user_id
+        else MailedLink.objects.filter(purpose=link.purpose, address=link.address)
+    )
+    rivals.filter(used_at=None).update(used_at=Now())
+
+
+def use_up_all_of(user_id: int) -> None:
+    """After a change of the password, older links of the user let nobody in."""
+    _lock("links by user", str(user_id))
+    MailedLink.objects.filter(user=user_id, used_at=None).update(used_at=Now())
+
+
+def _lock(what: str, which: str) -> None:
+    """Until the end of the transaction. Whoever takes several takes network, address, user, in this order."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s), hashtext(%s))", [what, which])
+
+
+def _hash(token: str) -> bytes:
+    """A token has 256 random bits, so a plain hash cannot be searched."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

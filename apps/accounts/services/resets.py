@@ -1,0 +1,62 @@
+"""A forgotten password (requirement A1)."""
+
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.password_validation import validate_password
+from django.db import transaction
+from django.db.models.functions import Coalesce, Now
+
+from apps.accounts.errors import LinkDead
+from apps.accounts.models import User
+from apps.accounts.rules import normalise_email
+from apps.accounts.services.links import Purpose, find_link, issue_link, use_up
+from apps.notifications.models import Topic
+from apps.notifications.services import send_email
+
+
+def request_reset(*, email: str, client: str) -> None:
+    """Mail a link to set a new password; to an address without an account, that it has none (threat-T4).
+
+    The same queries and one message in both cases. Raises InvalidEmail and TooManyAttempts.
+    """
+    address = normalise_email(email)
+    with transaction.atomic():
+        user = User.objects.filter(email=address, is_active=True).first()
+        user_id = None if user is None else user.pk
+        link = issue_link(purpose=Purpose.RESET, address=address, user_id=user_id, client=client)
+        if link is not None:
+            send_email(
+                to=address,
+                template="reset_unknown" if user is None else "reset",
+                context={"link": "" if user is None else link},
+                topic=Topic.SECURITY,
+                user_id=user_id,
+            )
+
+
+def reset_password(*, token: str, new_password: str) -> None:
+    """Set it, prove the address by the way, end all sessions and trading sockets, and tell the owner.
+
+    Sessions end because their stored hash of the password no longer fits, sockets by the trigger accounts_user_changed.
+    Raises LinkDead, Django's ValidationError and TooBusy.
+    """
+    user = owner_of_reset(token=token)
+    validate_password(new_password, user)
+    password_hash = make_password(new_password)
+    with transaction.atomic():
+        link = find_link(purpose=Purpose.RESET, token=token, lock=True)
+        changed = User.objects.filter(mailed_links=link.pk, email=link.address, is_active=True).update(
+            password=password_hash, email_verified_at=Coalesce("email_verified_at", Now())
+        )
+        if not changed:
+            raise LinkDead("This link does not work any more. Ask for a new one.")
+        use_up(link)
+        send_email(to=link.address, template="password_changed", context={}, topic=Topic.SECURITY, user_id=link.user_id)
+
+
+def owner_of_reset(*, token: str) -> User:
+    """Whose password the link sets. Raises LinkDead, also when the address is not theirs any more."""
+    link = find_link(purpose=Purpose.RESET, token=token)
+    user = User.objects.filter(mailed_links=link.pk, email=link.address, is_active=True).first()
+    if user is None:
+        raise LinkDead("This link does not work any more. Ask for a new one.")
+    return user

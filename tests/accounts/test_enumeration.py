@@ -1,0 +1,123 @@
+"""No answer and no cost tells whether an address has an account (threat-T4): 50 known and 50 unknown ones."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from apps.accounts.hashers import PlatformArgon2PasswordHasher
+from apps.accounts.models import MailedLink, User
+from apps.notifications.models import OutgoingEmail
+from tests.accounts.mailbox import submit
+from tests.accounts.people import PASSWORD
+
+pytestmark = pytest.mark.django_db
+COUNT = 50
+PAGES = {
+    "/account/sign-up": {"password": "another good password"},
+    "/account/forgot-password": {},
+}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All that somebody outside, or a stopwatch, could tell two answers apart by."""
+
+    status: int
+    location: str
+    length: int
+    headers: frozenset[str]
+    queries: int
+    hashes: int
+    links: int
+    emails: int
+
+
+@pytest.fixture
+def hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """One entry for each hash, which then costs nothing: the cost is tested elsewhere."""
+    made: list[str] = []
+    monkeypatch.setattr(PlatformArgon2PasswordHasher, "encode", lambda *_: made.append("encode") or "argon2$x")
+    monkeypatch.setattr(PlatformArgon2PasswordHasher, "verify", lambda *_: made.append("verify") or False)
+    return made
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_known_and_unknown_addresses(path: str, hashes: list[str]) -> None:
+    seen: dict[bool, set[Seen]] = {True: set(), False: set()}
+    for known in (True, False):
+        for number in range(COUNT):
+            email = f"person{number:02}@{'known' if known else 'fresh'}.example"
+            if known:
+                User.objects.create_user(email, PASSWORD)
+            seen[known].add(_ask(path, email, hashes, network=number if known else COUNT + number))
+    assert seen[True] == seen[False]
+    (answer,) = seen[True]
+    assert (answer.status, answer.location, answer.links, answer.emails) == (302, "/account/check-mail", 1, 1)
+    assert answer.hashes == (1 if "password" in PAGES[path] else 0)
+
+
+def _ask(path: str, email: str, hashes: list[str], *, network: int) -> Seen:
+    client = Client(REMOTE_ADDR=f"203.0.113.{network}")
+    before = MailedLink.objects.count(), OutgoingEmail.objects.count()
+    client.get(path)
+    hashes.clear()
+    with CaptureQueriesContext(connection) as queries:
+        fields = {**PAGES[path], "email": email, "csrfmiddlewaretoken": client.cookies["csrftoken"].value}
+        response: Any = client.post(path, fields)
+    return Seen(
+        status=response.status_code,
+        location=response["location"],
+        length=len(response.content),
+        headers=frozenset(response.headers),
+        queries=len(queries),
+        hashes=len(hashes),
+        links=MailedLink.objects.count() - before[0],
+        emails=OutgoingEmail.objects.count() - before[1],
+    )
+
+
+def test_the_new_address_of_an_account(alice_client: Client, make_user: Callable[..., User]) -> None:
+    make_user("known@example.org")
+    seen = set()
+    for email in ("known@example.org", "fresh@example.org"):
+        with CaptureQueriesContext(connection) as queries:
+            response = submit(alice_client, "/account/email", email=email, password=PASSWORD)
+        page = alice_client.get("/account/").content.decode()
+        assert "Follow the link that we sent" in page
+        seen.add((response.status_code, response["location"], len(response.content), len(queries)))
+    assert len(seen) == 1
+    assert OutgoingEmail.objects.count() == 2
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_one_mailbox_gets_five_an_hour_and_the_answer_stays_the_same(
+    known: bool, make_user: Callable[..., User]
+) -> None:
+    email = "person@example.org"
+    if known:
+        make_user(email)
+    answers = set()
+    for number in range(7):
+        client = Client(REMOTE_ADDR=f"203.0.113.{number}")
+        response = submit(client, "/account/forgot-password", email=email)
+        answers.add((response.status_code, response["location"], len(response.content)))
+    assert len(answers) == 1
+    assert OutgoingEmail.objects.filter(to=email).count() == 5
+
+
+def test_one_network_is_refused_after_fifty() -> None:
+    client = Client(REMOTE_ADDR="203.0.113.1")
+    for number in range(50):
+        assert submit(client, "/account/forgot-password", email=f"a{number}@example.org").status_code == 302
+    for path, fields in PAGES.items():
+        response = submit(client, path, email="b@example.org", **fields)
+        assert response.status_code == 429
+        assert "Wait an hour" in response.content.decode()
+    assert OutgoingEmail.objects.count() == 50
+    other = Client(REMOTE_ADDR="203.0.113.2")
+    assert submit(other, "/account/forgot-password", email="b@example.org").status_code == 302
