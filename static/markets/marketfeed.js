@@ -3,12 +3,15 @@
  *
  * Interest is declared by `subscribe` and survives reconnects. A subscription's `onReady` runs each time the server has
  * confirmed it, also after a reconnect: that is the moment to fetch a snapshot, because nothing after it is missed.
+ *
+ * The server ends a connection at the sixth message within a second, pongs and probes counted. So what changes is joined
+ * into one message, and each waits for the answer to the one before and CONTROL_GAP_MS more: however quickly somebody
+ * clicks, and however the network delays and bunches what is sent, three a second arrive at most.
  */
 
 import { ReconnectingSocket } from "./socket.js";
 
-/** The server takes five control messages a second; one each 250 ms stays below that. */
-const CONTROL_GAP_MS = 250;
+export const CONTROL_GAP_MS = 400;
 
 export class MarketFeed {
   constructor(url, onPhase) {
@@ -16,8 +19,11 @@ export class MarketFeed {
     this.confirmations = new Map();
     this.wanted = new Set();
     this.unwanted = new Set();
+    // What this connection was asked for, and not asked to end.
+    this.sent = new Set();
     this.nextId = 1;
     this.timer = null;
+    this.unanswered = null;
     this.socket = new ReconnectingSocket({
       url,
       probe: { method: "LIST_SUBSCRIPTIONS", id: 0 },
@@ -44,7 +50,8 @@ export class MarketFeed {
 
   unsubscribe(stream) {
     if (!this.subscriptions.delete(stream)) return;
-    if (!this.wanted.delete(stream)) this.unwanted.add(stream);
+    this.wanted.delete(stream);
+    if (this.sent.has(stream)) this.unwanted.add(stream);
     this.flushSoon();
   }
 
@@ -56,16 +63,19 @@ export class MarketFeed {
   forgetConnection() {
     this.confirmations.clear();
     this.unwanted.clear();
+    this.sent.clear();
+    this.unanswered = null;
     window.clearTimeout(this.timer);
     this.timer = null;
   }
 
   flushSoon() {
-    if (this.timer === null) this.timer = window.setTimeout(() => this.flush(), 0);
+    if (this.timer === null && this.unanswered === null) this.timer = window.setTimeout(() => this.flush(), 0);
   }
 
   flush() {
     this.timer = null;
+    if (this.unanswered !== null) return;
     const subscribing = this.wanted.size > 0;
     const streams = [...(subscribing ? this.wanted : this.unwanted)];
     if (streams.length === 0) return;
@@ -74,8 +84,9 @@ export class MarketFeed {
     if (!this.socket.send({ method, params: streams, id })) return;
     this.nextId += 1;
     if (subscribing) this.confirmations.set(id, streams);
+    for (const stream of streams) this.sent[subscribing ? "add" : "delete"](stream);
     (subscribing ? this.wanted : this.unwanted).clear();
-    this.timer = window.setTimeout(() => this.flush(), CONTROL_GAP_MS);
+    this.unanswered = id;
   }
 
   receive(message) {
@@ -83,6 +94,10 @@ export class MarketFeed {
     if (message.stream !== undefined) {
       this.subscriptions.get(message.stream)?.onData(message.data);
       return;
+    }
+    if (this.unanswered !== null && message.id === this.unanswered) {
+      this.unanswered = null;
+      this.timer = window.setTimeout(() => this.flush(), CONTROL_GAP_MS);
     }
     const confirmed = this.confirmations.get(message.id) ?? [];
     this.confirmations.delete(message.id);

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from zlib import crc32
 
@@ -145,6 +145,39 @@ def test_the_reference_client_notices_a_wrong_book_and_starts_over(
         _, book = next(books)
         assert len(opened) == 2
         assert "399.00000000" not in book["b"]
+
+
+def test_the_reference_client_waits_longer_each_time_until_a_book_is_proved(
+    example: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nobody listens, where the connection ends at once, and after a proved book: from the start again."""
+    pauses: list[float] = []
+    connects = itertools.chain([OSError] * 7, [[]] * 2, [[(1, {})]], itertools.repeat(OSError))
+
+    def connect(_: str) -> Any:
+        found = next(connects)
+        if found is OSError:
+            raise OSError
+        return contextlib.nullcontext(found)
+
+    class Enough(Exception):
+        pass
+
+    def sleep(pause_s: float) -> None:
+        pauses.append(pause_s)
+        if len(pauses) == 12:
+            raise Enough
+
+    monkeypatch.setattr(example, "connect", connect)
+    # What a connection brings here is what the client would have proved from it.
+    monkeypatch.setattr(example, "json", SimpleNamespace(loads=lambda proved: proved))
+    monkeypatch.setattr(example, "read", lambda proved, _: proved)
+    monkeypatch.setattr(example, "time", SimpleNamespace(sleep=sleep))
+    with pytest.raises(Enough):
+        list(example.follow("http://localhost", SYMBOL))
+    limits = [1, 2, 4, 8, 16, 30, 30, 30, 30, 1, 2, 4]
+    assert [limit / 2 <= pause_s <= limit for limit, pause_s in zip(limits, pauses, strict=True)] == [True] * 12
+    assert len(set(pauses)) > 3
 
 
 def test_the_reference_client_runs_as_it_stands(exchange: Exchange, alice: Client) -> None:

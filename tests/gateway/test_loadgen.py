@@ -120,6 +120,10 @@ def test_requests_without_an_answer_end(exchange: Exchange, alice: Client) -> No
         assert orders.due == 5
         assert orders.unsent + orders.unanswered + sum(orders.errors.values()) == 5
         assert orders.unanswered
+        # Each of them is in the percentiles, with no less than its time limit.
+        assert orders.latency.total == 5
+        waited = sum(count for bucket, count in orders.latency.counts.items() if top_of(bucket) >= 1_000_000)
+        assert waited >= orders.unsent + orders.unanswered
 
 
 def test_processes_share_a_run(exchange: Exchange, alice: Client, bob: Client) -> None:

@@ -1,6 +1,7 @@
 """loadgen without an exchange: which plans it refuses, what traffic it makes, and that its percentiles are right."""
 
 import random
+import time
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -10,12 +11,14 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from django.core.management import CommandError, call_command
 
+from apps.gateway.loadgen.driver import Load
 from apps.gateway.loadgen.histogram import Histogram, bucket_of, top_of
 from apps.gateway.loadgen.market import Market
 from apps.gateway.loadgen.outcome import ERRORS_MAX, OTHER_ERRORS, Outcome, Tally, decimal
 from apps.gateway.loadgen.plan import ApiKeyPair, Plan, PlanError, is_private
 from apps.gateway.loadgen.signing import Signer
 from apps.gateway.loadgen.traffic import ORDERS, SECOND_NS, traffic
+from apps.gateway.loadgen.transport import MS_NS, UNANSWERED, UNSENT
 
 KEYS = tuple(ApiKeyPair(key=name * 64, secret="s" * 64) for name in "ab")
 GOOD = Plan(url="http://localhost:8000", orders_per_s=10, reads_per_s=5, seconds=4, keys=KEYS, fills_percent=50)
@@ -198,7 +201,22 @@ def test_tallies_add_up() -> None:
     report = whole.report()
     for text in ("orders: 2 x 400 -2010 x", "2 were never sent", "2 were sent and not answered", "NEW 12", "11.9"):
         assert text in report
+    assert report.splitlines()[1].split()[:4] == ["orders", "20", "12", "4"]
+    assert "count in the percentiles" in report
     assert whole.summary()["reconnects"] == 2
+
+
+@pytest.mark.parametrize("status", [UNSENT, UNANSWERED])
+def test_what_is_never_answered_took_its_time_limit_at_least(status: int) -> None:
+    """A connection that breaks at once must not make the percentiles better, nor one that is given up late."""
+    load = Load(replace(GOOD, timeout_ms=700), [], MARKET)
+    request = next(request for _, request in traffic(GOOD, MARKET, "x-"))
+    for due_ago_ms in (1, 5_000):
+        load._count(request, time.monotonic_ns() - due_ago_ms * MS_NS, status, b"")
+    tally = load.outcome.tally(request.kind)
+    assert (tally.without_answer, tally.latency.total) == (2, 2)
+    assert 700_000 <= tally.latency.at(500) < 1_000_000
+    assert tally.latency.highest_us >= 5_000_000
 
 
 def test_different_errors_are_bounded() -> None:

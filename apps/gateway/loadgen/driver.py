@@ -123,14 +123,16 @@ class Load:
 
     def _count(self, request: Request, due_ns: int, status: int, body: bytes) -> None:
         tally = self.outcome.tally(request.kind)
-        if status == UNSENT:
-            tally.unsent += 1
-            return
-        if status == UNANSWERED:
-            tally.unanswered += 1
-            return
         now_ns = time.monotonic_ns()
-        tally.latency.add((now_ns - due_ns) // 1000)
+        took_us = (now_ns - due_ns) // 1000
+        if status in (UNSENT, UNANSWERED):
+            # Left out, those that took longest would make the percentiles better. One whose connection broke never
+            # came back either, however soon that was known.
+            tally.latency.add(max(took_us, self._plan.timeout_ms * 1000))
+            tally.unsent += status == UNSENT
+            tally.unanswered += status == UNANSWERED
+            return
+        tally.latency.add(took_us)
         tally.took_ms = (now_ns - self._start_ns) // MS_NS
         if status != OK:
             tally.error(error_text(status, body))

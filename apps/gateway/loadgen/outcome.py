@@ -18,7 +18,8 @@ class Tally:
     """Of one kind of request: `latency` is of every answer, refusals included; `errors` counts them by code and text.
 
     `took_ms` is the time from the start of the run to the last answer.
-    `unsent` never found a connection within the time limit, `unanswered` were sent and got no answer.
+    `unsent` never found a connection within the time limit, `unanswered` were sent and got no answer. Both are in
+    `latency` with their time limit at least.
     """
 
     due: int = 0
@@ -48,6 +49,10 @@ class Tally:
     @property
     def failed(self) -> int:
         return self.due - self.succeeded
+
+    @property
+    def without_answer(self) -> int:
+        return self.unsent + self.unanswered
 
 
 @dataclass(slots=True)
@@ -110,16 +115,18 @@ class Outcome:
     def report(self) -> str:
         """For people: one line a kind, then what went wrong."""
         names = "".join(f"{name:>10}" for name in PER_MILLE)
-        lines = [f"{'':10}{'due':>10}{'ok':>10}{'ok/s':>10}{names}   (ms)"]
+        lines = [f"{'':10}{'due':>10}{'ok':>10}{'no answer':>10}{'ok/s':>10}{names}   (ms)"]
         for kind, tally in self.kinds.items():
             rate = decimal(rate_per_ks(tally.succeeded, tally.took_ms), 1)
             shown = "".join(f"{decimal(tally.latency.at(share), 2):>10}" for share in PER_MILLE.values())
-            lines.append(f"{kind:10}{tally.due:>10}{tally.succeeded:>10}{rate:>10}{shown}")
+            lines.append(f"{kind:10}{tally.due:>10}{tally.succeeded:>10}{tally.without_answer:>10}{rate:>10}{shown}")
         late = "".join(f"{decimal(self.late.at(share), 2):>10}" for share in PER_MILLE.values())
-        lines.append(f"{'late':10}{'':30}{late}")
+        lines.append(f"{'late':10}{'':40}{late}")
         if self.statuses:
             found = ", ".join(f"{status} {count}" for status, count in sorted(self.statuses.items()))
             lines.append(f"orders answered: {found}")
+        if any(tally.without_answer for tally in self.kinds.values()):
+            lines.append("Requests without an answer count in the percentiles, with their time limit at least.")
         for kind, tally in self.kinds.items():
             if tally.unsent:
                 lines.append(f"{kind}: {tally.unsent} were never sent: no connection was free in time")

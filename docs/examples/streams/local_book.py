@@ -4,9 +4,11 @@ python local_book.py http://localhost:8000 BTCUSDT        needs: pip install web
 """
 
 import json
+import random
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from decimal import Decimal
 from urllib.request import urlopen
 from zlib import crc32
@@ -26,15 +28,20 @@ def checksum(book: Book, update_id: int) -> int:
 
 
 def follow(address: str, symbol: str) -> Iterator[tuple[int, Book]]:
-    """(update id, book) whenever a checksum has proved it; after a gap or a difference it starts over by itself."""
+    """(update id, book) whenever a checksum has proved it. After a gap, a difference or a lost connection it starts
+    over by itself, and waits before: longer each time until a book is proved again, and never all clients at once.
+    """
     name, snapshot = symbol.lower(), f"{address}/api/v3/depth?symbol={symbol}&limit=5000"
     streams = f"{address.replace('http', 'ws', 1)}/stream?streams={name}@depth@100ms/{name}@bookChecksum"
+    failures = 0
     while True:
-        try:
-            with connect(streams) as socket:
-                yield from read(map(json.loads, socket), snapshot)
-        except (WebSocketException, OSError):
-            time.sleep(1)
+        with suppress(WebSocketException, OSError), connect(streams) as socket:
+            for proved in read(map(json.loads, socket), snapshot):
+                failures = 0
+                yield proved
+        pause_s = min(30, 2**failures)
+        time.sleep(random.uniform(pause_s / 2, pause_s))
+        failures = min(failures + 1, 5)
 
 
 def read(messages: Iterator[dict[str, dict]], snapshot: str) -> Iterator[tuple[int, Book]]:
