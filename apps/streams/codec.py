@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +16,7 @@ from apps.streams.commands import (
     SetAllocation,
     SetAsset,
     SetMarket,
+    Strategy,
 )
 from apps.streams.events import Event
 from apps.streams.kinds import CommandKind
@@ -30,6 +31,7 @@ from apps.streams.records import (
     EVENTS,
     FRAME_SIZE,
     MAX_PARTS,
+    STRATEGY,
     FrameError,
     Layout,
 )
@@ -40,6 +42,9 @@ SETTINGS_BODIES: Final = {
     CommandKind.SET_MARKET: MarketSettings,
     CommandKind.SET_ALLOCATION: AllocationSettings,
 }
+
+
+_put_strategy: Final = PlaceOrder.__dict__["strategy"].__set__  # a slot has it although the class is frozen
 
 
 def _pack(layout: Layout, version: int, record: Any) -> bytes:
@@ -66,29 +71,41 @@ def _unpack(layout: Layout, data: bytes | memoryview, offset: int) -> Any:
 
 
 def encode_command(command: Command) -> bytes:
-    """One 128-byte frame. Runs of several frames have functions of their own."""
+    """One 128-byte frame, two of an order with a strategy. Runs with a head have functions of their own."""
+    if isinstance(command, PlaceOrder) and command.strategy is not None:
+        return _with_strategy(command, command.strategy)
     return _pack(COMMANDS[command.KIND], COMMAND_VERSION, command)
+
+
+def _with_strategy(order: PlaceOrder, strategy: Strategy) -> bytes:
+    first = _pack(COMMANDS[order.KIND], COMMAND_VERSION, replace(order, parts=2))
+    return (first + STRATEGY.pack(*astuple(strategy))).ljust(2 * FRAME_SIZE, b"\0")
+
+
+def _behind(head: Command, rest: bytes) -> bytes:
+    """The run of a head and whole frames behind it; FrameError for more of them than a run holds."""
+    parts = 1 + len(rest) // FRAME_SIZE
+    if parts > MAX_PARTS:
+        raise FrameError(f"the command needs {parts} frames, at most {MAX_PARTS} are allowed")
+    return encode_command(replace(head, parts=parts)) + rest
 
 
 def encode_replace(head: ReplaceOrder, order: PlaceOrder) -> bytes:
     """Frame run of a cancel-replace."""
-    return encode_command(replace(head, parts=2)) + encode_command(order)
+    return _behind(head, encode_command(order))
 
 
 def encode_list(head: PlaceList, orders: Sequence[PlaceOrder]) -> bytes:
     """Frame run of an order list."""
-    head = replace(head, parts=1 + len(orders))
-    return encode_command(head) + b"".join(encode_command(order) for order in orders)
+    return _behind(head, b"".join(map(encode_command, orders)))
 
 
 def encode_block(head: PlaceBlock, order: PlaceOrder, requested_lots: Sequence[int] = ()) -> bytes:
     """Frame run of a block order; FrameError for more requested lots than a run holds."""
-    body = struct.pack(f"<{len(requested_lots)}q", *requested_lots)
-    parts = 2 - (-len(body) // FRAME_SIZE)
-    if parts > MAX_PARTS:
-        raise FrameError(f"{len(requested_lots)} requested lots need {parts} frames, at most {MAX_PARTS} are allowed")
-    head = replace(head, parts=parts, requested_count=len(requested_lots))
-    return (encode_command(head) + encode_command(order) + body).ljust(parts * FRAME_SIZE, b"\0")
+    lots = struct.pack(f"<{len(requested_lots)}q", *requested_lots)
+    frames = -(-len(lots) // FRAME_SIZE)
+    head = replace(head, requested_count=len(requested_lots))
+    return _behind(head, encode_command(order) + lots.ljust(frames * FRAME_SIZE, b"\0"))
 
 
 def encode_set_asset(settings: AssetSettings, *, relay_seq: int, source: int) -> bytes:
@@ -150,7 +167,18 @@ def decode_command(run: bytes | memoryview, offset: int = 0) -> Any:
     layout = COMMANDS.get(kind)  # type: ignore[call-overload]
     if version != COMMAND_VERSION or layout is None:
         raise FrameError(f"unknown command version {version}, kind {kind}")
-    return _unpack(layout, run, offset)
+    command = _unpack(layout, run, offset)
+    if kind == CommandKind.PLACE_ORDER:
+        _put_strategy(command, _strategy(run, offset) if run[offset + 2] == 2 else None)
+    return command
+
+
+def _strategy(run: bytes | memoryview, offset: int) -> Strategy:
+    """Of the order whose first frame starts at `offset`."""
+    if len(run) < offset + 2 * FRAME_SIZE:
+        raise FrameError(f"the order at byte {offset} has no second frame")
+    strategy_id, strategy_type, given = STRATEGY.unpack_from(run, offset + FRAME_SIZE)
+    return Strategy(strategy_id=strategy_id, strategy_type=strategy_type, given=given)
 
 
 def iter_runs(frames: bytes | bytearray | memoryview) -> Iterator[tuple[int, int]]:

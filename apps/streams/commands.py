@@ -34,12 +34,24 @@ class Tick(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlaceOrder(Command):
-    """A new order. Exactly one of quantity_lots and budget_units is positive; budget only for MARKET.
+class Strategy:
+    """Second frame of a new order that its account has labelled: which of its strategies it belongs to.
 
-    display_lots (iceberg) and expires_ms (GTD) are 0 where not used. Conditional kinds have stop_price_ticks, their
-    trigger price; with trailing_bips, the distance of a trailing stop in basis points, it is the activation price and
-    may be 0.
+    `given` says which of both there is (AcceptedFlag.STRATEGY_ID, STRATEGY_TYPE); the other is 0.
+    """
+
+    strategy_id: I64 = 0
+    strategy_type: U32 = 0
+    given: U8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceOrder(Command):
+    """A new order, in one frame, or in two where it has a strategy.
+
+    Exactly one of quantity_lots and budget_units is positive; budget only for MARKET. display_lots (iceberg) and
+    expires_ms (GTD) are 0 where not used. Conditional kinds have stop_price_ticks, their trigger price; with
+    trailing_bips, the distance of a trailing stop in basis points, it is the activation price and may be 0.
     """
 
     KIND = CommandKind.PLACE_ORDER
@@ -57,11 +69,15 @@ class PlaceOrder(Command):
     time_in_force: U8 = 0
     stp_mode: U8 = 1
     client_id: Text36 = ""
+    # Stands in no byte of the first frame: the codec writes and reads it (`parts` is 2 then).
+    strategy: Strategy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelOrder(Command):
-    """Cancel by order_id, or by client_id where order_id is 0; both given must name the same order."""
+    """Cancel by order_id, or by client_id where order_id is 0; both given must name the same order. Flags: CancelFlag,
+    for an order of that status only.
+    """
 
     KIND = CommandKind.CANCEL_ORDER
 
@@ -91,8 +107,8 @@ class AmendOrder(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplaceOrder(Command):
-    """Cancel one order and place another: two parts, this head and a whole PlaceOrder frame of the same account and
-    market (codec.encode_replace). The order to cancel is found as by CancelOrder.
+    """Cancel one order and place another: this head and a whole PlaceOrder of the same account and market
+    (codec.encode_replace). The order to cancel is found, and may be restricted by its status, as by CancelOrder.
     """
 
     KIND = CommandKind.REPLACE_ORDER
@@ -105,8 +121,8 @@ class ReplaceOrder(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceList(Command):
-    """Orders that depend on one another: this head and two or three whole PlaceOrder frames of the same account and
-    market (codec.encode_list), above before below, working before pending. `list_kind` is a ListKind.
+    """Orders that depend on one another: this head and two or three whole PlaceOrders of the same account and market
+    (codec.encode_list), above before below, working before pending. `list_kind` is a ListKind.
     """
 
     KIND = CommandKind.PLACE_LIST
@@ -117,9 +133,9 @@ class PlaceList(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceBlock(Command):
-    """An order for several sub-accounts: this head, a whole PlaceOrder frame of the same account and market, then the
-    lots that each account of a pro-rata rule requested, as int64 in the rule's order, 16 a frame (codec.encode_block).
-    Other rules have none, so requested_count is 0.
+    """An order for several sub-accounts: this head, a whole PlaceOrder of the same account and market, then the lots
+    that each account of a pro-rata rule requested, as int64 in the rule's order, 16 a frame (codec.encode_block). Other
+    rules have none, so requested_count is 0.
     """
 
     KIND = CommandKind.PLACE_BLOCK

@@ -36,7 +36,8 @@ class OrderAccepted(Event):
     """The order has an id and its funds are held: available/held of the asset it pays with (buy: quote, sell: base).
 
     A market buy by quantity holds nothing. Comes before the order's trades. Flag WAITING: the order has to be triggered
-    first.
+    first. Flags STRATEGY_ID and STRATEGY_TYPE: the account gave it that, and it stands at the end; nothing tells it
+    again.
     """
 
     KIND = EventKind.ORDER_ACCEPTED
@@ -57,6 +58,8 @@ class OrderAccepted(Event):
     time_in_force: U8
     stp_mode: U8
     client_id: Text36
+    strategy_id: I64 = 0
+    strategy_type: U32 = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -270,6 +270,7 @@ class Reason(IntEnum):
     ALLOCATION_WEIGHTS = 78  # requested lots that do not fit the rule, or add up to nothing
     ALLOCATION_FAMILY = 79  # a rule names an account outside the family of its owner
     BLOCK_UNCHANGEABLE = 80  # a block order can be neither amended nor replaced
+    CANCEL_RESTRICTED = 81  # the order to cancel has not the status that the cancel asks for
 
 
 class Source(IntEnum):
@@ -301,12 +302,21 @@ class AccountFlag(IntFlag):
     KEEP_FAMILY = 1  # only the fee tier changes; family_id is not read
 
 
+class CancelFlag(IntFlag):
+    """Flags of CANCEL_ORDER and REPLACE_ORDER, one at most: the status that the order to cancel must have."""
+
+    ONLY_NEW = 1
+    ONLY_PARTIALLY_FILLED = 2
+
+
 class AcceptedFlag(IntFlag):
-    """Flags of ORDER_ACCEPTED."""
+    """Flags of ORDER_ACCEPTED; the last two also say what an order's second frame gives (commands.Strategy)."""
 
     RESTED = 1  # nothing could match: the whole order stands in the book, `level_lots` says how its level now looks
     WAITING = 2  # it is open but in no book until its ORDER_TRIGGERED
     PENDING = 4  # it is open but in no book, and holds nothing, until its PENDING_ENTERED
+    STRATEGY_ID = 8
+    STRATEGY_TYPE = 16
 
 
 class EnteredFlag(IntFlag):

@@ -2,8 +2,9 @@
 
 Layout
     A command is a run of 1-8 consecutive frames of 128 bytes, little-endian, zero-padded; the first frame starts with
-    the 32-byte command header and says how many parts the run has. An event is one record of 192 bytes that starts
-    with the 40-byte event header. The classes of commands.py and events.py *are* the table: their annotated fields, in
+    the 32-byte command header and says how many parts the run has. A new order with a strategy has a second frame,
+    STRATEGY, without a header, wherever it stands. An event is one record of 192 bytes that starts with the 40-byte
+    event header. The classes of commands.py and events.py *are* the table: their annotated fields, in
     order, give the struct format, the numpy dtype and the documentation. The compiled engine reads the same table.
 
 Invariants
@@ -16,7 +17,7 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any, Final, get_args, get_type_hints
 
-from apps.streams.commands import COMMAND_RECORDS
+from apps.streams.commands import COMMAND_RECORDS, Strategy
 from apps.streams.events import EVENT_RECORDS
 
 FRAME_SIZE: Final = 128
@@ -60,10 +61,16 @@ class Layout:
         return [*rows, ("padding", f"V{padding}")] if padding else rows
 
 
-def _layout(record: type[Any], size: int) -> Layout:
+def _columns(record: type[Any]) -> dict[str, str]:
+    """Name and struct code of each field that stands in bytes."""
     hints = get_type_hints(record, include_extras=True)
-    names = tuple(field.name for field in fields(record))
-    codes = tuple(str(get_args(hints[name])[1]) for name in names)
+    names = [field.name for field in fields(record) if hasattr(hints[field.name], "__metadata__")]
+    return {name: str(get_args(hints[name])[1]) for name in names}
+
+
+def _layout(record: type[Any], size: int) -> Layout:
+    columns = _columns(record)
+    names, codes = tuple(columns), tuple(columns.values())
     packed = "<BB" + "".join(codes)
     padding = size - struct.calcsize(packed)
     assert padding >= 0, f"{record.__name__} is {-padding} bytes too long"
@@ -83,6 +90,8 @@ def _layout(record: type[Any], size: int) -> Layout:
 
 COMMANDS: Final = {record.KIND: _layout(record, FRAME_SIZE) for record in COMMAND_RECORDS}
 EVENTS: Final = {record.KIND: _layout(record, EVENT_SIZE) for record in EVENT_RECORDS}
+STRATEGY_COLUMNS: Final = tuple(_columns(Strategy).items())
+STRATEGY: Final = struct.Struct("<" + "".join(code for _, code in STRATEGY_COLUMNS))
 
 COMMAND_HEADER: Final = struct.Struct("<BBBBIQQII")
 CONTROL_HEAD_SIZE: Final = COMMAND_HEADER.size + 12

@@ -134,10 +134,12 @@ def report(title: str, steps: list[Step], left: Make, right: Make) -> str:
 
 def describe(run: bytes) -> str:
     try:
-        frames = [run[at : at + FRAME_SIZE] for at in range(0, len(run), FRAME_SIZE)]
-        head: Any = decode_command(frames[0])
-        orders = frames[1:] if head.KIND in WITH_ORDERS else []
-        return " + ".join([repr(head), *(repr(decode_command(f)) for f in orders if f[1] == CommandKind.PLACE_ORDER)])
+        head: Any = decode_command(run)
+        found, at = [repr(head)], FRAME_SIZE
+        while head.KIND in WITH_ORDERS and at < len(run) and run[at + 1] == CommandKind.PLACE_ORDER:
+            found.append(repr(decode_command(run, at)))
+            at += FRAME_SIZE * max(1, run[at + 2])
+        return " + ".join(found)
     except (UnicodeDecodeError, ValueError):
         return run.hex()
 

@@ -63,11 +63,11 @@ def in_family(world: World, rule: AllocationSettings) -> bool:
 
 
 def requested(run: bytes, head: PlaceBlock) -> list[int] | None:
-    """The lots behind the two frames; None where the frames do not hold just these."""
-    size = 8 * head.requested_count
-    if len(run) != FRAME_SIZE * (2 - (-size // FRAME_SIZE)):
+    """The lots in the last frames of the run; None where it has not so many."""
+    frames = -(-8 * head.requested_count // FRAME_SIZE)
+    if len(run) < FRAME_SIZE * (2 + frames):
         return None
-    return list(struct.unpack_from(f"<{head.requested_count}q", run, 2 * FRAME_SIZE))
+    return list(struct.unpack_from(f"<{head.requested_count}q", run, len(run) - frames * FRAME_SIZE))
 
 
 def shares_of(world: World, order: Order, head: PlaceBlock, lots: list[int]) -> Reason:

@@ -53,12 +53,16 @@ def leg_price(leg: PlaceOrder) -> int:
     return leg.stop_price_ticks if leg.order_kind in CONDITIONAL_KINDS else leg.price_ticks
 
 
-def place_list(world: World, head: PlaceList, legs: list[PlaceOrder] | None, *, readable: bool) -> None:
-    """`legs` is None where the frames are not the orders that the list must have."""
-    same = legs is not None and all((o.market_id, o.account_id) == (head.market_id, head.account_id) for o in legs)
-    if not readable or legs is None or not same:
+def place_list(
+    world: World, head: PlaceList, frames: list[tuple[PlaceOrder, bool]] | None, *, readable: bool
+) -> None:  # fmt: skip
+    """`frames` are the orders, and whether each can be read; None where they are not those that the list must have."""
+    legs = [order for order, _ in frames or ()]
+    same = all((o.market_id, o.account_id) == (head.market_id, head.account_id) for o in legs)
+    if not readable or frames is None or not same:
         reject(world, head, Reason.MALFORMED, 0)
         return
+    clean = [order_readable for _, order_readable in frames]
     count = range(len(legs))
     if head.market_id not in world.markets:
         reject(world, head, Reason.UNKNOWN_MARKET, 0)
@@ -66,7 +70,7 @@ def place_list(world: World, head: PlaceList, legs: list[PlaceOrder] | None, *, 
     if head.account_id not in world.accounts:
         reject(world, head, Reason.UNKNOWN_ACCOUNT, 0)
         return
-    if refused(world, head, count, lambda i: checks.format_of(world, legs[i], readable=True, is_block=False)):
+    if refused(world, head, count, lambda i: checks.format_of(world, legs[i], readable=clean[i], is_block=False)):
         return
     if not makes_a_list(head.list_kind, legs):
         reject(world, head, Reason.LIST_LEGS, 0)

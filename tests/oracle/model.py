@@ -1,16 +1,17 @@
 """The model behind the interface of an engine: process(frames) -> events, skip(run, reason) -> events."""
 
+import struct
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from apps.streams.commands import MoneyCommand, Relayed
+from apps.streams.commands import MoneyCommand, PlaceOrder, Relayed, Strategy
 from apps.streams.kinds import CommandKind, ListKind, MarketState, Reason
 from apps.streams.records import COMMANDS, CONTROL_HEAD_SIZE, FRAME_SIZE
 from tests.oracle import auction, blocks, breakers, lists, money, orders, parking, staff, turns
 from tests.oracle.world import World
 
 ONE_FRAME_COMMANDS: dict[CommandKind, Callable[..., object]] = {
-    CommandKind.PLACE_ORDER: orders.place_order,
     CommandKind.CANCEL_ORDER: orders.cancel_order,
     CommandKind.CANCEL_ALL: orders.cancel_all,
     CommandKind.AMEND_ORDER: orders.amend_order,
@@ -36,6 +37,29 @@ def decode(frame: bytes) -> tuple[Any, bool]:
     for position, text in zip(places, texts, strict=True):
         values[position] = text.decode("ascii") if readable else ""
     return layout.record(**dict(zip(layout.names, values, strict=True))), readable
+
+
+def decode_order(run: bytes, at: int) -> tuple[PlaceOrder, bool, int]:
+    """(new order, whether all of it can be read, where it ends) of the frame at that byte."""
+    order, readable = decode(run[at : at + FRAME_SIZE])
+    if order.parts != 2 or len(run) < at + 2 * FRAME_SIZE:
+        return order, readable and order.parts == 1, at + FRAME_SIZE
+    strategy_id, strategy_type, given = struct.unpack_from("<qIB", run, at + FRAME_SIZE)
+    has_id, has_type, nothing_else = given & 8, given & 16, given & ~24 == 0
+    sound = (has_id or has_type) and nothing_else and (has_id or not strategy_id) and (has_type or not strategy_type)
+    strategy = Strategy(strategy_id=strategy_id, strategy_type=strategy_type, given=given)
+    return replace(order, strategy=strategy), readable and bool(sound), at + 2 * FRAME_SIZE
+
+
+def orders_behind(run: bytes, count: int, *, tail: int = 0) -> list[tuple[PlaceOrder, bool]] | None:
+    """(order, whether it can be read) of each order behind a head; None unless they fill the run but for its tail."""
+    found, at = [], FRAME_SIZE
+    for _ in range(count):
+        if at >= len(run) - tail or run[at + 1] != CommandKind.PLACE_ORDER or run[at + 2] not in (1, 2):
+            return None
+        order, readable, at = decode_order(run, at)
+        found.append((order, readable))
+    return found if at == len(run) - tail else None
 
 
 class Oracle:
@@ -77,30 +101,24 @@ class Oracle:
         if isinstance(command, Relayed) and not money.is_next(world, command.relay_seq, command.source):
             return
         one_frame = len(run) == FRAME_SIZE
-        if kind in ONE_FRAME_COMMANDS:
+        if kind == CommandKind.PLACE_ORDER:
+            order, readable, end = decode_order(run, 0)
+            orders.place_order(world, order, readable=readable and end == len(run))
+        elif kind in ONE_FRAME_COMMANDS:
             ONE_FRAME_COMMANDS[kind](world, command, readable=readable and one_frame)
         elif isinstance(command, MoneyCommand):
             money.move_money(world, command, readable=readable and one_frame)
-        elif kind in (CommandKind.REPLACE_ORDER, CommandKind.PLACE_BLOCK):
-            order = None
-            if len(run) >= 2 * FRAME_SIZE and run[FRAME_SIZE + 1] == CommandKind.PLACE_ORDER:
-                order, order_readable = decode(run[FRAME_SIZE:])
-                readable = readable and order_readable
-            if kind == CommandKind.PLACE_BLOCK:
-                orders.place_block(world, command, order, run, readable=readable)
-            else:
-                readable = readable and len(run) == 2 * FRAME_SIZE
-                orders.replace_order(world, command, order, readable=readable)
+        elif kind == CommandKind.REPLACE_ORDER:
+            orders.replace_order(world, command, orders_behind(run, 1), readable=readable)
+        elif kind == CommandKind.PLACE_BLOCK:
+            lots = blocks.requested(run, command)
+            tail = 0 if lots is None else FRAME_SIZE * -(-8 * len(lots) // FRAME_SIZE)
+            orders.place_block(world, command, orders_behind(run, 1, tail=tail), lots)
         elif kind == CommandKind.REVIEW_ORDER:
             parking.review_order(world, command, orders.run, readable=readable and one_frame)
         elif kind == CommandKind.PLACE_LIST:
-            legs = None
-            if command.list_kind in list(ListKind) and len(run) == FRAME_SIZE * (1 + lists.LEGS[command.list_kind]):
-                frames = [run[at : at + FRAME_SIZE] for at in range(FRAME_SIZE, len(run), FRAME_SIZE)]
-                if all(frame[1] == CommandKind.PLACE_ORDER for frame in frames):
-                    decoded = [decode(frame) for frame in frames]
-                    legs = [leg for leg, _ in decoded]
-                    readable = readable and all(clean for _, clean in decoded)
+            known = command.list_kind in list(ListKind)
+            legs = orders_behind(run, lists.LEGS[command.list_kind]) if known else None
             lists.place_list(world, command, legs, readable=readable)
         elif kind == CommandKind.TICK:
             for market_id in sorted(world.markets):

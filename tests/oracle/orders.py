@@ -10,6 +10,7 @@ from apps.streams.commands import (
     PlaceOrder,
     ReplaceOrder,
     SetCancelTimer,
+    Strategy,
 )
 from apps.streams.events import (
     AllCanceled,
@@ -24,6 +25,7 @@ from apps.streams.events import (
 )
 from apps.streams.kinds import (
     AcceptedFlag,
+    CancelFlag,
     MarketState,
     OrderKind,
     OrderStatus,
@@ -52,9 +54,13 @@ def place_order(world: World, command: PlaceOrder, *, readable: bool) -> None:
         last_checks_and_sweep(world, command, order)
 
 
-def place_block(world: World, head: PlaceBlock, command: PlaceOrder | None, run: bytes, *, readable: bool) -> None:
-    """`command` is None where the second frame is no new order."""
-    lots = blocks.requested(run, head)
+# A new order behind a head, and whether all of it can be read; None where the frames hold something else.
+Behind = list[tuple[PlaceOrder, bool]] | None
+
+
+def place_block(world: World, head: PlaceBlock, behind: Behind, lots: list[int] | None) -> None:
+    """`lots` are those requested, None where the run has other frames."""
+    command, readable = behind[0] if behind else (None, False)
     same = command is not None and (command.market_id, command.account_id) == (head.market_id, head.account_id)
     if command is None or not same or lots is None:
         unread = PlaceOrder(market_id=head.market_id, account_id=head.account_id, side=0, order_kind=0)
@@ -181,6 +187,7 @@ def as_order(world: World, command: PlaceOrder) -> Order:
         display=command.display_lots,
         expires_ms=command.expires_ms,
         client_id=command.client_id,
+        strategy=command.strategy,
         stop=command.stop_price_ticks,
         trailing=command.trailing_bips,
     )
@@ -218,9 +225,10 @@ def accept(world: World, order: Order, remembered: tuple[Any, ...]) -> None:
     if rests:
         stand_in_book(world, order)
     available, held = world.balance(order.account, order.pays_with)
+    label = order.strategy or Strategy(given=0)
     world.emit(
         OrderAccepted,
-        flags=AcceptedFlag.RESTED if rests else accepted_as(order),
+        flags=(AcceptedFlag.RESTED if rests else accepted_as(order)) + label.given,
         market_id=order.market.market_id,
         account_id=order.account.account_id,
         order_id=order.order_id,
@@ -239,6 +247,8 @@ def accept(world: World, order: Order, remembered: tuple[Any, ...]) -> None:
         time_in_force=order.time_in_force,
         stp_mode=order.stp_mode,
         client_id=order.client_id,
+        strategy_id=label.strategy_id,
+        strategy_type=label.strategy_type,
     )
     shares.tell_held(world, order)
 
@@ -264,6 +274,18 @@ def rest(world: World, order: Order) -> None:
 
 
 # Cancels
+
+# By the flags of the cancel; it has one at most.
+REQUIRED_STATUS = {
+    0: None, CancelFlag.ONLY_NEW: OrderStatus.NEW, CancelFlag.ONLY_PARTIALLY_FILLED: OrderStatus.PARTIALLY_FILLED,
+}  # fmt: skip
+
+
+def status_of(order: Order) -> OrderStatus:
+    """What the API says of an open order."""
+    if order.waiting in (Waiting.PARKED, Waiting.PENDING):
+        return OrderStatus.PENDING_NEW
+    return OrderStatus.PARTIALLY_FILLED if order.filled else OrderStatus.NEW
 
 
 def names_an_order(command: CancelOrder | AmendOrder | ReplaceOrder) -> bool:
@@ -301,7 +323,7 @@ def reject_cancel(
 
 def cancel_order(world: World, command: CancelOrder | ReplaceOrder, *, readable: bool) -> bool:
     """Whether an order was cancelled."""
-    if not readable or not names_an_order(command):
+    if not readable or not names_an_order(command) or command.flags not in REQUIRED_STATUS:
         reject_cancel(world, command, Reason.MALFORMED)
         return False
     order = find(world, command)
@@ -310,6 +332,9 @@ def cancel_order(world: World, command: CancelOrder | ReplaceOrder, *, readable:
         return False
     if order.shares and isinstance(command, ReplaceOrder):
         reject_cancel(world, command, Reason.BLOCK_UNCHANGEABLE)
+        return False
+    if REQUIRED_STATUS[command.flags] not in (None, status_of(order)):
+        reject_cancel(world, command, Reason.CANCEL_RESTRICTED)
         return False
     by_user = Reason.CANCELED_BY_USER
     close(world, order, OrderStatus.CANCELED, by_user, cancel_client_id=command.cancel_client_id)
@@ -330,10 +355,12 @@ def cancel_all(world: World, command: CancelAll, *, readable: bool) -> None:
     world.emit(AllCanceled, market_id=command.market_id, account_id=command.account_id, count=len(orders))
 
 
-def replace_order(world: World, head: ReplaceOrder, command: PlaceOrder | None, *, readable: bool) -> None:
-    """`command` is None where the second frame is no new order; its account and market are those of the head."""
+def replace_order(world: World, head: ReplaceOrder, behind: Behind, *, readable: bool) -> None:
+    """The new order's account and market must be those of the head. `readable` is the head."""
+    command, order_readable = behind[0] if behind else (None, False)
     if (
         not readable
+        or head.flags not in REQUIRED_STATUS
         or command is None
         or not names_an_order(head)
         or head.mode not in list(ReplaceMode)
@@ -341,7 +368,7 @@ def replace_order(world: World, head: ReplaceOrder, command: PlaceOrder | None, 
     ):
         reject_cancel(world, head, Reason.MALFORMED)
         return
-    order = first_checks(world, command, readable=True)
+    order = first_checks(world, command, readable=order_readable)
     if order is None:
         return
     if not cancel_order(world, head, readable=True) and head.mode == ReplaceMode.STOP_ON_FAILURE:

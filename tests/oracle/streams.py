@@ -41,6 +41,7 @@ from apps.streams.commands import (
     SetCancelTimer,
     SetClassState,
     SetMarketState,
+    Strategy,
     Tick,
     Transfer,
 )
@@ -106,6 +107,7 @@ class History:
 
     def __init__(self, seed: int) -> None:
         self.random = random = Random(seed)
+        self.extras = Random(f"extras {seed}")  # apart, so that labels change nothing else of a history
         self.now_ms = START_MS
         self.relay_seq = 0
         self.open: dict[int, Placed] = {}
@@ -359,7 +361,19 @@ class History:
         if random.random() < 0.01:
             name = random.choice([name for name in fields if name != "client_id"])
             fields[name] = random.choice((0, 77, 200))
-        return PlaceOrder(**(fields | fixed))
+        return PlaceOrder(**(fields | {"strategy": self.strategy()} | fixed))
+
+    def strategy(self) -> Strategy | None:
+        """Of one order in five; now and then one that no producer sends."""
+        extras = self.extras
+        if extras.random() < 0.8:
+            return None
+        given = extras.choice((8, 16, 24, 24))
+        strategy_id = extras.choice((0, 1, 2**40, 2**63 - 1, -(2**63))) if given & 8 else 0
+        strategy_type = extras.choice((0, 1_000_000, 2**32 - 1)) if given & 16 else 0
+        if extras.random() < 0.03:
+            given = extras.choice((0, 1, 8, 16, 32, 25))
+        return Strategy(strategy_id=strategy_id, strategy_type=strategy_type, given=given)
 
     def conditional_fields(self, around: int, side: int, lots: int) -> dict[str, Any]:
         """A stop near the last price, mostly on the side where it does not trigger at once."""
@@ -414,7 +428,8 @@ class History:
                 frames[2 * FRAME_SIZE] ^= 1
             return bytes(frames)
         layout = COMMANDS[CommandKind.PLACE_ORDER]
-        values = dict(zip(("version", "kind", *layout.names), layout.struct.unpack(frames), strict=True))
+        values = dict(zip(("version", "kind", *layout.names), layout.struct.unpack_from(frames), strict=True))
+        strategy = frames[FRAME_SIZE:]
         draw = self.random.random()
         if draw < 0.2:
             values["price_ticks"] += 1
@@ -422,7 +437,11 @@ class History:
             values["settings_version"] += 1
         elif draw < 0.4:
             values["stp_mode"] = 2
-        return layout.struct.pack(*values.values())
+        elif draw < 0.6:  # the same order by another strategy, or by none
+            label = self.strategy()
+            strategy = encode_command(PlaceOrder(side=0, order_kind=1, strategy=label))[FRAME_SIZE:]
+            values["parts"] = 1 + bool(strategy)
+        return layout.struct.pack(*values.values()) + strategy
 
     def target(self) -> dict[str, Any]:
         """An order by id, by client id or by both, mostly a real one of its account."""
@@ -444,7 +463,12 @@ class History:
         return target
 
     def cancel(self) -> bytes:
-        return encode_command(CancelOrder(**self.target(), cancel_client_id=self.random.choice(("", "x1"))))
+        cancel = CancelOrder(**self.target(), flags=self.restriction(), cancel_client_id=self.random.choice(("", "x1")))
+        return encode_command(cancel)
+
+    def restriction(self) -> int:
+        """Which status a cancel asks for; mostly none."""
+        return self.extras.choices((0, 1, 2, 3, 128), (70, 14, 14, 1, 1))[0]
 
     def cancel_everything(self) -> bytes:
         market_id = self.random.choice((0, 0, 1, 2, 9))
@@ -466,7 +490,10 @@ class History:
         if random.random() < 0.03:
             order = self.new_order()
         mode = random.choice((*ReplaceMode, *ReplaceMode, *ReplaceMode, 0))
-        return encode_replace(ReplaceOrder(**target, mode=mode, cancel_client_id=random.choice(("", "x2"))), order)
+        head = ReplaceOrder(
+            **target, flags=self.restriction(), mode=mode, cancel_client_id=random.choice(("", "x2"))
+        )  # fmt: skip
+        return encode_replace(head, order)
 
     def cancel_timer(self) -> bytes:
         timeout_ms = self.random.choice((0, 1, 300, 2_000, 2_000, 86_400_000, 86_400_001))

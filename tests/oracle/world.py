@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from apps.streams.codec import encode_event
+from apps.streams.commands import Strategy
 from apps.streams.kinds import CONDITIONAL_KINDS, ListKind, MarketState, OrderKind, Side, Waiting
 from apps.streams.messages import AllocationSettings, MarketSettings
 
@@ -114,6 +115,7 @@ class Order:
     display: int
     expires_ms: int
     client_id: str
+    strategy: Strategy | None = None
     stop: int = 0
     trailing: int = 0
     best: int = 0  # of a trailing stop that is active

@@ -1,7 +1,7 @@
 """The binary contract: sizes, frozen numbers, round trips, and every way in which bytes can be refused."""
 
 import struct
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, get_args, get_type_hints
 
 import numpy as np
@@ -15,14 +15,28 @@ from apps.streams.codec import (
     decode_event,
     decode_events,
     decode_settings,
+    encode_block,
     encode_command,
     encode_event,
+    encode_list,
+    encode_replace,
     encode_set_asset,
     encode_set_market,
     iter_runs,
     stamp,
 )
-from apps.streams.commands import COMMAND_RECORDS, CancelOrder, Command, PlaceOrder, SetMarket, Tick
+from apps.streams.commands import (
+    COMMAND_RECORDS,
+    CancelOrder,
+    Command,
+    PlaceBlock,
+    PlaceList,
+    PlaceOrder,
+    ReplaceOrder,
+    SetMarket,
+    Strategy,
+    Tick,
+)
 from apps.streams.events import EVENT_RECORDS, Event, OrderAccepted
 from apps.streams.messages import AssetSettings, MarketSettings
 from apps.streams.records import (
@@ -85,7 +99,8 @@ FROZEN: dict[type, dict[str, int]] = {
     kinds.Source: {"DIRECT": 0, "OUTBOX": 1},
     kinds.Counterparty: {"NONE": 0, "EXTERNAL": 1},
     kinds.TickFlag: {"SNAPSHOT": 1, "TAKEOVER": 2},
-    kinds.AcceptedFlag: {"RESTED": 1, "WAITING": 2, "PENDING": 4},
+    kinds.AcceptedFlag: {"RESTED": 1, "WAITING": 2, "PENDING": 4, "STRATEGY_ID": 8, "STRATEGY_TYPE": 16},
+    kinds.CancelFlag: {"ONLY_NEW": 1, "ONLY_PARTIALLY_FILLED": 2},
     kinds.EnteredFlag: {"WAITING": 1},
     kinds.ListKind: {"OCO": 1, "OTO": 2, "OTOCO": 3},
     kinds.ListStatus: {"EXEC_STARTED": 1, "UPDATED": 2, "ALL_DONE": 3},
@@ -100,7 +115,7 @@ FROZEN_LAYOUTS = {
     "CancelOrder": "<BBBBIQQIIQ36s36s",
     "Credit": "<BBBBIQQIIQHHIqQ64s",
     "Trade": "<BBBBIQQIIQQQQQQqqqqqqqqqqqqqq",
-    "OrderAccepted": "<BBBBIQQIIQQqqqqqqqqqIBBBB36s",
+    "OrderAccepted": "<BBBBIQQIIQQqqqqqqqqqIBBBB36sqI",
     "OrderClosed": "<BBBBIQQIIQQqqqqqqqBBBB36s36sB",
     "PreventedMatch": "<BBBBIQQIIQQQQQqqBBqqqqqqq",
     "AmendOrder": "<BBBBIQQIIQq36s36s",
@@ -141,6 +156,7 @@ def test_reasons_keep_their_numbers() -> None:
         "WOULD_TRIGGER": 43, "HOLD_SPENT": 44, "TRAILING_DELTA": 45, "MAX_NUM_ALGO_ORDERS": 46, "NOT_AMENDABLE": 47,
         "PARK_EXPIRED": 70, "REJECTED_BY_STAFF": 71, "NOT_PARKED": 72, "MAX_NUM_ICEBERG_ORDERS": 73,
         "UNKNOWN_ALLOCATION": 77, "ALLOCATION_WEIGHTS": 78, "ALLOCATION_FAMILY": 79, "BLOCK_UNCHANGEABLE": 80,
+        "CANCEL_RESTRICTED": 81,
         "LIST_ENDED": 53, "LIST_LEGS": 54, "MAX_NUM_ORDER_LISTS": 55, "LIST_UNCHANGEABLE": 56,
     }  # fmt: skip
     assert {name: kinds.Reason[name].value for name in known} == known
@@ -191,6 +207,8 @@ def records(record: type[Any], **fixed: object) -> st.SearchStrategy[Any]:
         code = str(get_args(hints[field.name])[1])
         if field.name in fixed:
             values[field.name] = st.just(fixed[field.name])
+        elif field.name == "strategy":
+            values[field.name] = st.none()
         elif code.endswith("s"):
             values[field.name] = st.text(ASCII, max_size=int(code[:-1]))
         else:
@@ -198,12 +216,35 @@ def records(record: type[Any], **fixed: object) -> st.SearchStrategy[Any]:
     return st.builds(record, **values)
 
 
-@given(st.one_of([records(record) for record in COMMAND_RECORDS]))
+@given(st.one_of([records(record, parts=1) for record in COMMAND_RECORDS]))
 def test_commands_come_back(command: Command) -> None:
     frame = encode_command(command)
     assert len(frame) == FRAME_SIZE
     assert decode_command(frame) == command
     assert decode_command(b"x" * 5 + frame, 5) == command
+
+
+@given(records(PlaceOrder, parts=1), records(Strategy))
+def test_an_order_with_a_strategy_has_a_second_frame(order: PlaceOrder, strategy: Strategy) -> None:
+    run = encode_command(replace(order, strategy=strategy))
+    assert run[FRAME_SIZE:] == struct.pack("<qIB115x", strategy.strategy_id, strategy.strategy_type, strategy.given)
+    assert run[:FRAME_SIZE] == encode_command(replace(order, parts=2))
+    assert decode_command(b"x" * 5 + run, 5) == replace(order, parts=2, strategy=strategy)
+    with pytest.raises(FrameError, match="no second frame"):
+        decode_command(run[:FRAME_SIZE])
+
+
+def test_runs_count_the_frames_of_their_orders() -> None:
+    plain = PlaceOrder(market_id=1, account_id=2, side=0, order_kind=1)
+    labelled = replace(plain, strategy=Strategy(strategy_id=7, given=kinds.AcceptedFlag.STRATEGY_ID))
+    for orders in ((plain, plain), (labelled, plain), (labelled, labelled, labelled)):
+        run = encode_list(PlaceList(list_kind=1), orders)
+        assert run[2] == len(run) // FRAME_SIZE == 1 + sum(1 + (order is labelled) for order in orders)
+        assert run[FRAME_SIZE:] == b"".join(map(encode_command, orders))
+    assert encode_replace(ReplaceOrder(mode=1), labelled)[2] == 3
+    assert encode_block(PlaceBlock(rule_id=1), labelled, [1] * 80)[2] == MAX_PARTS
+    with pytest.raises(FrameError, match="9 frames"):
+        encode_block(PlaceBlock(rule_id=1), labelled, [1] * 81)
 
 
 @given(st.lists(st.one_of([records(record) for record in EVENT_RECORDS]), max_size=5))

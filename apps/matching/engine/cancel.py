@@ -1,4 +1,7 @@
-"""Cancel one order by id or client id, or all orders of an account. Passes in every market state."""
+"""Cancel one order by id or client id, or all orders of an account. Passes in every market state.
+
+A cancel of one order may be restricted to one that is NEW, or to one that is PARTIALLY_FILLED (CancelFlag).
+"""
 
 from typing import Final
 
@@ -8,11 +11,16 @@ from apps.matching.engine.ending import end_all, end_resting
 from apps.matching.engine.framing import fields_of, is_text
 from apps.matching.engine.shares import block_of
 from apps.matching.engine.state import State
-from apps.streams.kinds import CommandKind, OrderStatus, Reason
+from apps.matching.engine.terms import PARKED, PENDING
+from apps.streams.kinds import CancelFlag, CommandKind, OrderStatus, Reason
 
 _CANCELED: Final = int(OrderStatus.CANCELED)
 _UNKNOWN: Final = Reason.UNKNOWN_ORDER
 _BY_USER: Final = Reason.CANCELED_BY_USER
+_RESTRICTED: Final = Reason.CANCEL_RESTRICTED
+_ONLY_NEW: Final = int(CancelFlag.ONLY_NEW)
+# What a cancel's flags may be: none or one of them.
+RESTRICTIONS: Final = frozenset({0, *map(int, CancelFlag)})
 _unpack_cancel = fields_of(CommandKind.CANCEL_ORDER).unpack_from
 _unpack_cancel_all = fields_of(CommandKind.CANCEL_ALL).unpack_from
 
@@ -25,28 +33,46 @@ def cancel_order(state: State, frames: bytes, offset: int) -> None:
     if not is_text(client_id) or (cancel_client_id != NO_CLIENT_ID and not is_text(cancel_client_id)):
         client_id = cancel_client_id = NO_CLIENT_ID
         reason = Reason.MALFORMED
-    elif parts != 1 or flags or not (order_id or client_id != NO_CLIENT_ID):
+    elif parts != 1 or flags not in RESTRICTIONS or not (order_id or client_id != NO_CLIENT_ID):
         reason = Reason.MALFORMED
     else:
         order = find_order(state, market_id, account_id, order_id, client_id)
-        if order is not None:
+        if order is None:
+            reason = _UNKNOWN
+        elif flags and is_restricted(order, flags):
+            reason = _RESTRICTED
+        else:
             end_resting(state, order, _CANCELED, _BY_USER, cancel_client_id)
             return
-        reason = _UNKNOWN
     state.journal.cancel_rejected(market_id, account_id, order_id, client_id, cancel_client_id, reason)
 
 
 def replace_named(
-    state: State, market_id: int, account_id: int, order_id: int, client_id: bytes, cancel_client_id: bytes
-) -> bool:
+    state: State, market_id: int, account_id: int, order_id: int, client_id: bytes, cancel_client_id: bytes,
+    flags: int,
+) -> bool:  # fmt: skip
     """Cancel the order that another one is to replace, or say why not; whether it was cancelled."""
     order = find_order(state, market_id, account_id, order_id, client_id)
-    if order is None or block_of(order) is not None:
-        reason = _UNKNOWN if order is None else Reason.BLOCK_UNCHANGEABLE
-        state.journal.cancel_rejected(market_id, account_id, order_id, client_id, cancel_client_id, reason)
-        return False
-    end_resting(state, order, _CANCELED, _BY_USER, cancel_client_id)
-    return True
+    if order is None:
+        reason = _UNKNOWN
+    elif block_of(order) is not None:
+        reason = Reason.BLOCK_UNCHANGEABLE
+    elif flags and is_restricted(order, flags):
+        reason = _RESTRICTED
+    else:
+        end_resting(state, order, _CANCELED, _BY_USER, cancel_client_id)
+        return True
+    state.journal.cancel_rejected(market_id, account_id, order_id, client_id, cancel_client_id, reason)
+    return False
+
+
+def is_restricted(order: Order, flags: int) -> bool:
+    """Whether the open order has another status than the one flag asks for. Parked for review, or pending in a list, it
+    is PENDING_NEW, which is neither.
+    """
+    if order.terms is not None and order.terms.waiting in (PARKED, PENDING):
+        return True
+    return (order.filled_lots > 0) == (flags == _ONLY_NEW)
 
 
 def find_order(state: State, market_id: int, account_id: int, order_id: int, client_id: bytes) -> Order | None:

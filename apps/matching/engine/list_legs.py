@@ -13,6 +13,7 @@ from apps.matching.engine.client_ids import NO_CLIENT_ID
 from apps.matching.engine.framing import fields_of, is_order_of, is_text
 from apps.matching.engine.order_kinds import KINDS
 from apps.matching.engine.selftrade import MODES
+from apps.matching.engine.strategy import NO_STRATEGY, read_strategy
 from apps.matching.engine.terms import Terms
 from apps.streams.kinds import CommandKind, ListKind, OrderKind, Reason
 
@@ -25,7 +26,7 @@ LEGS: Final = {int(ListKind.OCO): 2, int(ListKind.OTO): 2, int(ListKind.OTOCO): 
 
 
 def read_leg(seat: Seat, frames: bytes, offset: int) -> tuple[Order, int] | None:
-    """(order, settings version) of a PLACE_ORDER frame of the seat's market and account; None if it is malformed."""
+    """(order, settings version) of a PLACE_ORDER of the seat's market and account; None if it is malformed."""
     if not is_order_of(frames, offset, seat.market.market_id, seat.account.account_id):
         return None
     (
@@ -33,11 +34,15 @@ def read_leg(seat: Seat, frames: bytes, offset: int) -> tuple[Order, int] | None
         stop_price_ticks, expires_ms, settings_version, trailing_bips, side, kind, time_in_force, stp_mode, client_id,
     ) = _unpack(frames, offset)  # fmt: skip
     rules = KINDS.get(kind)
-    if rules is None or side > SELL or stp_mode not in MODES or parts != 1 or flags or not is_text(client_id):
+    strategy = NO_STRATEGY if parts == 1 else read_strategy(frames, offset, parts)
+    if rules is None or side > SELL or stp_mode not in MODES or strategy is None or flags or not is_text(client_id):
         return None
     terms = None
     if display_lots | expires_ms | stop_price_ticks | trailing_bips:
         terms = Terms(display_lots, expires_ms, stop_price_ticks, trailing_bips)
+    if parts != 1:
+        terms = terms or Terms()
+        terms.strategy = strategy
     order = Order(seat, side, kind, time_in_force, stp_mode, price_ticks, quantity_lots, budget_units, client_id, terms)
     return (order, settings_version) if rules.is_well_formed(order) else None
 

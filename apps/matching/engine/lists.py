@@ -5,6 +5,7 @@ market state (OPEN only) -> filters and bands -> limits of the account -> funds 
 pending order is checked by its filters now, and by everything when its turn comes (pending.py).
 """
 
+from collections.abc import Sequence
 from struct import Struct
 from typing import Final
 from zlib import crc32
@@ -23,10 +24,10 @@ from apps.matching.engine.order_list import OrderList, shared_units
 from apps.matching.engine.state import State
 from apps.matching.engine.states import PASSES
 from apps.matching.engine.stop_order import set_hold
+from apps.matching.engine.strategy import order_offsets
 from apps.matching.engine.terms import PENDING, Terms
 from apps.matching.engine.triggered import run_triggered
 from apps.streams.kinds import CONDITIONAL_KINDS, CommandKind, ListKind, ListStatus, MarketState, Reason
-from apps.streams.records import FRAME_SIZE
 
 _unpack = fields_of(CommandKind.PLACE_LIST).unpack_from
 _pack_fingerprint = Struct("<I").pack
@@ -43,7 +44,7 @@ def place_list(state: State, frames: bytes, offset: int) -> None:
     fault: Fault | None
     if not is_text(client_id):
         client_id, fault = NO_CLIENT_ID, (0, _MALFORMED)
-    elif flags or parts - 1 != LEGS.get(kind):
+    elif flags or kind not in LEGS or (places := order_offsets(frames, offset, parts, LEGS[kind])) is None:
         fault = (0, _MALFORMED)
     elif market is None:
         fault = (0, Reason.UNKNOWN_MARKET)
@@ -51,16 +52,19 @@ def place_list(state: State, frames: bytes, offset: int) -> None:
         fault = (0, Reason.UNKNOWN_ACCOUNT)
     else:
         seat = market.seats.get(account_id) or account.take_seat(market)
-        fault = _place(state, seat, kind, client_id, frames, offset)
+        fault = _place(state, seat, kind, client_id, frames, places)
     if fault is not None:
         leg, reason = fault
         state.journal.list_rejected(market_id, account_id, kind, leg, client_id, reason)
 
 
-def _place(state: State, seat: Seat, kind: int, client_id: bytes, frames: bytes, offset: int) -> Fault | None:
+def _place(
+    state: State, seat: Seat, kind: int, client_id: bytes, frames: bytes, places: Sequence[int]
+) -> Fault | None:  # fmt: skip
+    """`places` are where the orders start."""
     orders: list[Order] = []
-    for leg in range(1, LEGS[kind] + 1):
-        found = read_leg(seat, frames, offset + leg * FRAME_SIZE)
+    for leg, place in enumerate(places, 1):
+        found = read_leg(seat, frames, place)
         if found is None:
             return leg, _MALFORMED
         order, settings_version = found

@@ -19,7 +19,7 @@ _NONE: Final = int(TimeInForce.NONE)
 
 
 def is_well_formed(order: Order) -> bool:
-    """Exactly one of quantity and budget. The only terms that one may have are the shares of a block order."""
+    """Exactly one of quantity and budget, and no terms that only other kinds have."""
     terms = order.terms
     return (
         order.price_ticks == 0
@@ -27,13 +27,7 @@ def is_well_formed(order: Order) -> bool:
         and order.budget_units >= 0
         and (order.quantity_lots > 0) != (order.budget_units > 0)
         and order.time_in_force == _NONE
-        and (
-            terms is None
-            or (
-                terms.block is not None
-                and not terms.display_lots | terms.expires_ms | terms.stop_price_ticks | terms.trailing_bips
-            )
-        )
+        and (terms is None or not terms.display_lots | terms.expires_ms | terms.stop_price_ticks | terms.trailing_bips)
     )
 
 

@@ -52,16 +52,18 @@ class OrderEvents(EventBatch):
         pays = order.seat.quote if order.side == BUY else order.seat.base
         terms = order.terms
         if terms is None:
-            display_lots = expires_ms = 0
+            display_lots = expires_ms = strategy_id = strategy_type = given = 0
         else:
             display_lots, expires_ms = terms.display_lots, terms.expires_ms
+            strategy_id, strategy_type, given = terms.strategy
         self.emit(
             _accepted(
-                _V, _ACCEPTED, _RESTED_AT_ONCE if level_lots else 0, 0, order.market.market_id,
+                _V, _ACCEPTED, given | _RESTED_AT_ONCE if level_lots else given, 0, order.market.market_id,
                 seq, self.now_ms, self.cmd_n, self.cmd_index, order.account.account_id, order.order_id,
                 order.price_ticks, order.quantity_lots, order.budget_units, display_lots, 0, expires_ms,
                 pays.available_units, pays.held_units, level_lots, 0,
                 order.side, order.kind, order.time_in_force, order.stp_mode, order.client_id,
+                strategy_id, strategy_type,
             )
         )  # fmt: skip
 
@@ -71,13 +73,15 @@ class OrderEvents(EventBatch):
         pays = order.seat.quote if order.side == BUY else order.seat.base
         terms = order.terms
         assert terms is not None
+        strategy_id, strategy_type, given = terms.strategy
         self.emit(
             _accepted(
-                _V, _ACCEPTED, _PENDING if is_pending else _WAITING, 0, order.market.market_id,
+                _V, _ACCEPTED, given | (_PENDING if is_pending else _WAITING), 0, order.market.market_id,
                 seq, self.now_ms, self.cmd_n, self.cmd_index, order.account.account_id, order.order_id,
                 order.price_ticks, order.quantity_lots, order.budget_units, terms.display_lots,
                 terms.stop_price_ticks, terms.expires_ms, pays.available_units, pays.held_units, 0,
                 terms.trailing_bips, order.side, order.kind, order.time_in_force, order.stp_mode, order.client_id,
+                strategy_id, strategy_type,
             )
         )  # fmt: skip
 

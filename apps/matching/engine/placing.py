@@ -21,6 +21,7 @@ from apps.matching.engine.selftrade import MODES
 from apps.matching.engine.shares import is_well_formed_block
 from apps.matching.engine.state import State
 from apps.matching.engine.states import entry_fault
+from apps.matching.engine.strategy import NO_STRATEGY, read_strategy
 from apps.matching.engine.terms import Terms
 from apps.matching.engine.triggered import run_triggered
 from apps.streams.kinds import CommandKind, MarketState, Reason
@@ -45,6 +46,7 @@ def place_order(
         parts, flags, market_id, account_id, price_ticks, quantity_lots, budget_units, display_lots,
         stop_price_ticks, expires_ms, settings_version, trailing_bips, side, kind, time_in_force, stp_mode, client_id,
     ) = _unpack(frames, offset)  # fmt: skip
+    strategy = NO_STRATEGY if parts == 1 else read_strategy(frames, offset, parts)
     rules = KINDS.get(kind)
     market = state.markets.get(market_id)
     seat = market.seats.get(account_id) if market is not None else None
@@ -53,7 +55,7 @@ def place_order(
     reason: Reason | None
     if not is_text(client_id):
         client_id, reason = NO_CLIENT_ID, _MALFORMED
-    elif rules is None or side > SELL or stp_mode not in MODES or parts != 1 or flags:
+    elif rules is None or side > SELL or stp_mode not in MODES or strategy is None or flags:
         reason = _MALFORMED
     elif market is None:
         reason = Reason.UNKNOWN_MARKET
@@ -63,6 +65,9 @@ def place_order(
         terms = None
         if display_lots | expires_ms | stop_price_ticks | trailing_bips:
             terms = Terms(display_lots, expires_ms, stop_price_ticks, trailing_bips)
+        if parts != 1:
+            terms = terms or Terms()
+            terms.strategy = strategy
         order = Order(
             seat, side, kind, time_in_force, stp_mode, price_ticks, quantity_lots, budget_units, client_id, terms
         )

@@ -7,6 +7,7 @@ A plain order has none of it (`Order.terms` is None), so that it pays one look a
 from typing import TYPE_CHECKING, Final
 
 from apps.matching.engine.allocation import Block
+from apps.matching.engine.strategy import NO_STRATEGY, Strategy
 from apps.streams.kinds import Waiting
 
 if TYPE_CHECKING:
@@ -31,12 +32,13 @@ class Terms:
     reviewed before; `parked_seq` is the seq of its ORDER_PARKED. `segment` is where an active trailing stop stands,
     with its best price (trailing.py). `hold_units` is what a conditional market buy holds, 0 for every other order.
     `queued_seq` is the seq of the event that put the order into the FIFO; it stays until the order rests or ends.
-    `block` holds the shares of a block order, `order_list` is the list that the order is a member of.
+    `block` holds the shares of a block order, `order_list` is the list that the order is a member of. `strategy` is for
+    the order's ORDER_ACCEPTED; a snapshot has nothing of it.
     """
 
     __slots__ = (
         "accepted_seq", "block", "display_lots", "expires_ms", "hold_units", "order_list", "park_due_ms", "parked_seq",
-        "placed_lots", "prevented_lots", "queued_seq", "reserve_lots", "segment", "stop_price_ticks",
+        "placed_lots", "prevented_lots", "queued_seq", "reserve_lots", "segment", "stop_price_ticks", "strategy",
         "trailing_bips", "waiting",
     )  # fmt: skip
 
@@ -59,6 +61,7 @@ class Terms:
         self.segment: Segment | None = None
         self.hold_units = 0
         self.queued_seq = 0
+        self.strategy: Strategy = NO_STRATEGY
 
     @property
     def best_ticks(self) -> int:

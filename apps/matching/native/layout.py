@@ -18,6 +18,7 @@ from typing import Final, get_type_hints
 from apps.common import amounts
 from apps.matching.engine import (
     breaker_window,
+    cancel,
     cancel_timer,
     client_ids,
     distance,
@@ -31,6 +32,7 @@ from apps.matching.engine import (
     snapshot_tables,
     states,
     stop_order,
+    strategy,
     timers,
 )
 from apps.streams import kinds, messages, records
@@ -145,6 +147,8 @@ def _order_kinds() -> Iterator[str]:
     becomes = ", ".join(f"[{kind}] = {order_kinds.BECOMES.get(kind, kind)}" for kind in order_kinds.KINDS)
     yield f"static const uint8_t BECOMES[{max(order_kinds.KINDS) + 1}] = {{ {becomes} }};"
     yield _mask("CONDITIONAL_KINDS", kinds.CONDITIONAL_KINDS)
+    yield _mask("RESTRICTIONS", cancel.RESTRICTIONS)
+    yield _mask("STRATEGY_GIVEN", strategy.GIVEN)
 
 
 def _mask(name: str, members: Iterable[int]) -> str:
@@ -162,6 +166,7 @@ def _records() -> Iterator[str]:
     yield "#define KNOWN_COMMAND_WORDS {" + ", ".join(f"{word}ULL" for word in known) + "}"
     for layout in records.EVENTS.values():
         yield from _struct(f"{layout.record.__name__}Event", _fields(layout), layout.size)
+    yield from _struct("StrategyFrame", records.STRATEGY_COLUMNS, records.FRAME_SIZE)
     header = _fields(records.COMMANDS[kinds.CommandKind.TICK])
     yield from _struct("CommandHeader", header, records.COMMAND_HEADER.size)
     money = records.COMMANDS[kinds.CommandKind.CREDIT]

@@ -14,13 +14,14 @@ whoever is named first gets 1,000,000 USDT and 100 BTC, unless a `fund` line cam
     Options: `as CLIENT-ID`, `ioc`, `fok`, `gtd SECONDS` (good till then, from now), `maker` (LIMIT_MAKER), `show
     QUANTITY` (iceberg), `stp expire_taker|expire_maker|expire_both|decrement`, `stop PRICE` (STOP_LOSS or
     STOP_LOSS_LIMIT), `profit PRICE` (TAKE_PROFIT or TAKE_PROFIT_LIMIT), `trail BIPS` behind one of these, whose price
-    is then the activation price, 0 for none.
+    is then the activation price, 0 for none, `strategy ID`, `strategy ID:TYPE` or `strategy :TYPE`.
 
     wait SECONDS                                          time passes, with a tick each second
-    cancel ID [by WHO]        cancel-all WHO              by order id; all orders of the account
+    cancel ID [by WHO] [only new|only partially_filled]   by order id
+    cancel-all WHO                                        all orders of the account
     amend ID QUANTITY [by WHO]                            to a smaller quantity
     cancel-after WHO SECONDS                              cancel-all-after; 0 clears it
-    replace|replace-anyway ID bid|ask|buy|sell ...        cancel-replace: stop on failure, allow failure
+    replace|replace-anyway ID [only ...] bid|ask|...      cancel-replace: stop on failure, allow failure
     allocation RULE WHO equal|pro-rata SUB ...            how WHO's block orders are divided; s1..s9 names nine
     allocation RULE WHO fixed SUB:BP ...
     block RULE [QUANTITY,QUANTITY...] bid|ask|sell ...    a block order; the quantities are those requested, pro rata
@@ -38,6 +39,7 @@ whoever is named first gets 1,000,000 USDT and 100 BTC, unless a `fund` line cam
     book    balance WHO ASSET    fees-of ASSET    last    distance    questions
 """
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -75,6 +77,7 @@ from apps.streams.commands import (
     SetCancelTimer,
     SetClassState,
     SetMarketState,
+    Strategy,
     Tick,
     Transfer,
 )
@@ -114,6 +117,7 @@ from apps.streams.kinds import (
     AllocationMethod,
     AllocationStep,
     BreakerMeasure,
+    CancelFlag,
     Counterparty,
     HaltCause,
     ListKind,
@@ -376,6 +380,8 @@ class Table:
                     fields["stop_price_ticks"] = ticks(next(words))
                 case "trail":
                     fields["trailing_bips"] = int(next(words))
+                case "strategy":
+                    fields["strategy"] = _strategy(next(words))
                 case "stp":
                     fields["stp_mode"] = StpMode[next(words).upper()]
                 case _:
@@ -389,11 +395,13 @@ class Table:
             answers.append(self.do_tick())
         return ", ".join(answer for answer in answers if answer != "nothing") or "nothing"
 
-    def do_cancel(self, name: str, *by: str) -> str:
-        who = by[1] if by else self.owners[name]
-        return self.words(
-            self.send(CancelOrder(market_id=MARKET, account_id=self.account(who), order_id=self.orders[name]))
+    def do_cancel(self, name: str, *options: str) -> str:
+        given = dict(zip(options[::2], options[1::2], strict=True))
+        who = given.get("by", self.owners.get(name, ""))
+        command = CancelOrder(
+            market_id=MARKET, account_id=self.account(who), order_id=self.orders[name], flags=_only(given.get("only"))
         )
+        return self.words(self.send(command))
 
     def do_amend(self, name: str, quantity: str, *by: str) -> str:
         who = by[1] if by else self.owners[name]
@@ -407,9 +415,10 @@ class Table:
         return self._replace(name, ReplaceMode.ALLOW_FAILURE, order)
 
     def _replace(self, name: str, mode: ReplaceMode, order: tuple[str, ...]) -> str:
+        only, order = (order[1], order[2:]) if order[0] == "only" else (None, order)
         account_id = self.account(order[2])
         self.replacing = ReplaceOrder(
-            market_id=MARKET, account_id=account_id, order_id=self.orders.get(name, 10**6), mode=mode
+            market_id=MARKET, account_id=account_id, order_id=self.orders.get(name, 10**6), mode=mode, flags=_only(only)
         )
         return self.answer(list(order))
 
@@ -605,6 +614,11 @@ class Table:
 
     def _words_of(self, event: Any) -> list[str]:
         match event:
+            case OrderAccepted() if event.flags & (AcceptedFlag.STRATEGY_ID | AcceptedFlag.STRATEGY_TYPE):
+                strategy_id = str(event.strategy_id) if event.flags & AcceptedFlag.STRATEGY_ID else ""
+                strategy_type = f":{event.strategy_type}" if event.flags & AcceptedFlag.STRATEGY_TYPE else ""
+                unlabelled = replace(event, flags=event.flags & (AcceptedFlag.STRATEGY_ID - 1))
+                return [f"of strategy {strategy_id}{strategy_type}", *self._words_of(unlabelled)]
             case OrderAccepted():
                 if event.flags & AcceptedFlag.WAITING:
                     return [f"waits{self._of(event.order_id)}"]
@@ -711,6 +725,17 @@ def play(script: str, **settings: Any) -> Table:
     table = Table(**settings)
     table.play(script)
     return table
+
+
+def _strategy(word: str) -> Strategy:
+    """`7`, `7:1000000` or `:1000000`."""
+    strategy_id, _, strategy_type = word.partition(":")
+    given = AcceptedFlag.STRATEGY_ID * bool(strategy_id) | AcceptedFlag.STRATEGY_TYPE * bool(strategy_type)
+    return Strategy(strategy_id=int(strategy_id or 0), strategy_type=int(strategy_type or 0), given=given)
+
+
+def _only(status: str | None) -> int:
+    return CancelFlag[f"ONLY_{status.upper()}"] if status else 0
 
 
 def _range(word: str) -> list[str]:

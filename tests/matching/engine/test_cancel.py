@@ -110,3 +110,68 @@ def test_cancel_all_of_an_unknown_market_is_refused() -> None:
 def test_a_second_cancel_of_the_same_order_is_refused() -> None:
     table = Table()
     table.play("bid b1 alice 50000 0.1\ncancel b1 -> canceled b1\ncancel b1 -> cancel rejected unknown_order")
+
+
+# -- restrictions -----------------------------------------------------------------------------------------------------
+PARKS = {"bid_up_bp": 12_000, "park_outside_band": True}
+STATUSES = {
+    "new": "bid o1 alice 50000 0.3",
+    "new, amended": "bid o1 alice 50000 0.3\namend o1 0.2",
+    "new, waits": "sell o1 alice market 0.3 stop 48000",
+    "new, an iceberg": "bid o1 alice 50000 0.3 show 0.1",
+    "new, lots prevented": "bid o1 alice 50000 0.3\nsell s1 alice market 0.1 stp decrement",
+    "new, of a list": "oco - / ask o1 alice 52000 0.1 maker / sell o2 alice market 0.1 stop 48000",
+    "partially_filled": "bid o1 alice 50000 0.3\nsell s1 carol market 0.1",
+    "partially_filled, amended": "bid o1 alice 50000 0.3\nsell s1 carol market 0.1\namend o1 0.2",
+    "partially_filled, an iceberg": "bid o1 alice 50000 0.3 show 0.1\nsell s1 carol market 0.1",
+    "partially_filled, at entry": "ask s1 carol 50000 0.1\nbid o1 alice 50000 0.3",
+    "pending": "oto - / bid o2 alice 50000 0.1 / ask o1 alice 52000 0.1",
+    "parked": "bid o1 alice 90000 0.1",
+}
+
+
+@pytest.mark.parametrize("only", ["new", "partially_filled"])
+@pytest.mark.parametrize("status", STATUSES)
+def test_a_restricted_cancel_takes_an_order_of_that_status_only(status: str, only: str) -> None:
+    table = play(STATUSES[status], **PARKS)
+    copy = type(table.engine).restore(table.engine.snapshot())
+    before = table.state_but_seq()
+    for engine in (table.engine, copy):
+        table.engine = engine
+        answer = table.ask(f"cancel o1 only {only}")
+        if status.split(",")[0] == only:
+            assert answer.startswith("canceled o1")
+        else:
+            assert answer == "cancel rejected cancel_restricted"
+            assert table.state_but_seq() == before
+            assert table.ask("cancel o1").startswith("canceled o1")
+        engine.validate()
+
+
+@pytest.mark.parametrize("turn", [("pending", "sell s1 carol market 0.1"), ("parked", "review o1 release")])
+def test_an_order_that_was_pending_or_parked_is_new_once_it_had_its_turn(turn: tuple[str, str]) -> None:
+    table = play(STATUSES[turn[0]], **PARKS)
+    table.play(f"cancel o1 only new -> cancel rejected cancel_restricted\n{turn[1]}")
+    assert table.ask("cancel o1 only partially_filled") == "cancel rejected cancel_restricted"
+    assert table.ask("cancel o1 only new").startswith("canceled o1")
+
+
+@pytest.mark.parametrize("flags", [3, 4, 128, 255])
+def test_a_restriction_that_is_none_is_malformed(flags: int) -> None:
+    table = play(BOOK)
+    before = table.state_but_seq()
+    (event,) = table.send(CancelOrder(account_id=table.accounts["alice"], order_id=1, flags=flags))
+    assert isinstance(event, CancelRejected)
+    assert event.reason == Reason.MALFORMED
+    (event,) = table.send(CancelAll(account_id=table.accounts["alice"], flags=1))
+    assert isinstance(event, CancelRejected)
+    assert event.reason == Reason.MALFORMED
+    assert table.state_but_seq() == before
+
+
+def test_an_unknown_order_is_unknown_before_it_is_restricted() -> None:
+    table = play(BOOK)
+    for flags in (1, 2):
+        (event,) = table.send(CancelOrder(account_id=table.accounts["alice"], order_id=99, flags=flags))
+        assert isinstance(event, CancelRejected)
+        assert event.reason == Reason.UNKNOWN_ORDER

@@ -8,7 +8,7 @@ import pytest
 from apps.matching.engine import Engine, InvariantBroken
 from apps.matching.engine.order_list import OrderList, Stage
 from apps.streams.codec import encode_command, encode_list
-from apps.streams.commands import PlaceList, PlaceOrder
+from apps.streams.commands import PlaceList, PlaceOrder, Strategy
 from apps.streams.events import ListChanged, OrderClosed
 from apps.streams.kinds import EventKind, ListKind, ListStatus, OrderKind, OrderStatus, Reason, Side, TimeInForce
 from apps.streams.records import FRAME_SIZE
@@ -480,9 +480,13 @@ def test_heads_that_do_not_fit(head: dict[str, int], count: int, leg: int, reaso
 
 @pytest.mark.parametrize(("spoiled", "leg"), [(0, 1), (1, 2)])
 @pytest.mark.parametrize(
-    "change", [{"parts": 2}, {"flags": 1}, {"order_kind": 9}, {"side": 2}, {"stp_mode": 0}, {"market_id": 2}]
-)
-def test_orders_inside_are_checked_like_any_other(spoiled: int, leg: int, change: dict[str, int]) -> None:
+    "change",
+    [
+        {"strategy": Strategy(given=1)}, {"flags": 1}, {"order_kind": 9}, {"side": 2}, {"stp_mode": 0},
+        {"market_id": 2},
+    ],
+)  # fmt: skip
+def test_orders_inside_are_checked_like_any_other(spoiled: int, leg: int, change: dict[str, Any]) -> None:
     from dataclasses import replace
 
     found = table()

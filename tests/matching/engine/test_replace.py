@@ -112,7 +112,7 @@ def test_a_market_that_takes_no_orders_keeps_the_old_one(state: MarketState) -> 
     [
         ({"mode": 0}, {}),
         ({"mode": 3}, {}),
-        ({"flags": 1}, {}),
+        ({"flags": 3}, {}),
         ({"order_id": 0}, {}),
         ({}, {"market_id": 2}),
         ({}, {"account_id": 1002}),
@@ -168,3 +168,27 @@ def command(
         "time_in_force": TimeInForce.GTC, "price_ticks": 4_900_000, "quantity_lots": 10_000,
     }  # fmt: skip
     return encode_replace(ReplaceOrder(**(heads | (head or {}))), PlaceOrder(**(orders | (order or {}))))
+
+
+def test_a_restricted_cancel_replaces_an_order_of_that_status_only() -> None:
+    play(
+        """
+        bid     b1 alice 50000 0.3
+        replace b1 only partially_filled bid b2 alice 49000 0.1        -> cancel rejected cancel_restricted
+        replace b1 only new bid b2 alice 50000 0.3                     -> canceled b1, rested
+        sell    s1 carol market 0.1                                    -> trade b2 50000 0.1, done
+        replace b2 only new bid b3 alice 49000 0.1                     -> cancel rejected cancel_restricted
+        replace-anyway b2 only new bid b3 alice 49000 0.1              -> cancel rejected cancel_restricted, rested
+        replace b2 only partially_filled bid b4 alice 48000 0.1        -> canceled b2, rested
+        """
+    )
+
+
+def test_a_block_order_cannot_be_replaced_whatever_its_status() -> None:
+    play(
+        """
+        allocation all alice equal alice
+        block all bid b1 alice 50000 0.3
+        replace b1 only partially_filled bid b2 alice 49000 0.1        -> cancel rejected block_unchangeable
+        """
+    )

@@ -1,11 +1,18 @@
 /* PLACE_BLOCK: one order of an institution for dozens of sub-accounts, allocated in the same step as it fills (T12).
 
-   The run is a head, which names one of the account's allocation rules, a whole PLACE_ORDER frame, and for a pro-rata rule
-   the requested lots of its accounts. It is checked like any order; behind the price band comes the rule: it exists, its
+   The run is a head, which names one of the account's allocation rules, a whole PLACE_ORDER, and for a pro-rata rule the
+   requested lots of its accounts. It is checked like any order; behind the price band comes the rule: it exists, its
    accounts are of the family, the requested lots fit. Then limits, and the funds of every sub-account for its share. */
 #include "engine.h"
 
 #define LOTS_A_FRAME (FRAME_SIZE / sizeof(i64))
+
+static i64 lots_frames(const PlaceBlockFrame *head) { return (head->requested_count + LOTS_A_FRAME - 1) / LOTS_A_FRAME; }
+
+/* They are the last frames of the run. */
+static const u8 *requested_lots(const PlaceBlockFrame *head) {
+    return (const u8 *)head + (head->parts - lots_frames(head)) * FRAME_SIZE;
+}
 
 /* The weights of the rule's accounts, above 0 together; why there are none, or 0. */
 static u32 rule_weights(const AllocationRule *rule, const PlaceBlockFrame *head, i64 *weights) {
@@ -18,7 +25,7 @@ static u32 rule_weights(const AllocationRule *rule, const PlaceBlockFrame *head,
     }
     if (count != rule->count) return REASON_ALLOCATION_WEIGHTS;
     i128 sum = 0;
-    memcpy(weights, (const u8 *)head + 2 * FRAME_SIZE, count * sizeof *weights);
+    memcpy(weights, requested_lots(head), count * sizeof *weights);
     for (u32 at = 0; at < count; at++) {
         if (weights[at] < 0) return REASON_ALLOCATION_WEIGHTS;
         sum += weights[at];
@@ -54,15 +61,15 @@ static u32 share_order(Engine *engine, Incoming *incoming, const void *context) 
 void place_block(Engine *engine, const u8 *bytes) {
     const PlaceBlockFrame *head = (const void *)bytes;
     const u32 count = head->requested_count;
-    const u32 wanted_parts = 2 + (u32)((count + LOTS_A_FRAME - 1) / LOTS_A_FRAME);
-    if (head->parts != wanted_parts || head->flags ||
-        !is_order_of(bytes + FRAME_SIZE, head->market_id, head->account_id)) {
+    const u8 *order;
+    if (!find_orders(bytes, head->parts - lots_frames(head), 1, &order) || head->flags ||
+        !is_order_of(order, head->market_id, head->account_id)) {
         event_rejected(engine, head->market_id, head->account_id, 0, 0, NO_CLIENT_ID, REASON_MALFORMED);
         return;
     }
     const u32 slot = pool_take(engine, &engine->blocks);
     BlockOrder *block = block_at(engine, slot);
     block->rule_id = head->rule_id;
-    block->requested_crc = crc_of(0, bytes + 2 * FRAME_SIZE, count * sizeof(i64));
-    place_order(engine, bytes + FRAME_SIZE, NULL, share_order, head, slot);
+    block->requested_crc = crc_of(0, requested_lots(head), count * sizeof(i64));
+    place_order(engine, order, NULL, share_order, head, slot);
 }

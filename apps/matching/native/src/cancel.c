@@ -1,4 +1,6 @@
-/* Cancel one order by id or client id, or all orders of an account. Passes in every market state. */
+/* Cancel one order by id or client id, or all orders of an account. Passes in every market state.
+
+   A cancel of one order may be restricted to one that is NEW, or to one that is PARTIALLY_FILLED (CancelFlag). */
 #include "engine.h"
 
 /* The account's open order that all of order_id, client id and market fit, as far as they are given; its slot or 0. */
@@ -21,16 +23,30 @@ u32 find_order(Engine *engine, u32 market_id, u64 account_id, u64 order_id, cons
     return slot;
 }
 
+/* Whether the open order has another status than the one flag asks for. Parked for review, or pending in a list, it is
+   PENDING_NEW, which is neither. */
+static bool is_restricted(const Engine *engine, const Order *order, u32 flags) {
+    const u32 waiting = waiting_of(engine, order);
+    if (waiting == WAITING_PARKED || waiting == WAITING_PENDING) return true;
+    return (filled_lots(engine, order) > 0) == (flags == CANCEL_FLAG_ONLY_NEW);
+}
+
 /* Cancel the order that another one is to replace, or say why not; whether it was cancelled. */
-bool replace_named(Engine *engine, u32 market_id, u64 account_id, u64 order_id, const u8 *client_id,
-                   const u8 *cancel_client_id) {
-    const u32 slot = find_order(engine, market_id, account_id, order_id, client_id);
-    if (!slot || block_of(engine, order_at(engine, slot))) {
-        event_cancel_rejected(engine, market_id, account_id, order_id, client_id, cancel_client_id,
-                              slot ? REASON_BLOCK_UNCHANGEABLE : REASON_UNKNOWN_ORDER);
+bool replace_named(Engine *engine, const ReplaceOrderFrame *frame) {
+    const u32 slot = find_order(engine, frame->market_id, frame->account_id, frame->order_id, frame->client_id);
+    u32 reason = REASON_NONE;
+    if (!slot)
+        reason = REASON_UNKNOWN_ORDER;
+    else if (block_of(engine, order_at(engine, slot)))
+        reason = REASON_BLOCK_UNCHANGEABLE;
+    else if (frame->flags && is_restricted(engine, order_at(engine, slot), frame->flags))
+        reason = REASON_CANCEL_RESTRICTED;
+    if (reason) {
+        event_cancel_rejected(engine, frame->market_id, frame->account_id, frame->order_id, frame->client_id,
+                              frame->cancel_client_id, reason);
         return false;
     }
-    end_resting(engine, slot, ORDER_STATUS_CANCELED, REASON_CANCELED_BY_USER, cancel_client_id);
+    end_resting(engine, slot, ORDER_STATUS_CANCELED, REASON_CANCELED_BY_USER, frame->cancel_client_id);
     return true;
 }
 
@@ -41,13 +57,13 @@ void cancel_order(Engine *engine, const u8 *bytes) {
     u32 reason = REASON_MALFORMED;
     if (!is_text(client_id, CLIENT_ID_SIZE) || !is_text(cancel_client_id, CLIENT_ID_SIZE)) {
         client_id = cancel_client_id = NO_CLIENT_ID;
-    } else if (frame->parts == 1 && !frame->flags && (frame->order_id || client_id[0])) {
+    } else if (frame->parts == 1 && HAS_BIT(RESTRICTIONS, frame->flags) && (frame->order_id || client_id[0])) {
         const u32 slot = find_order(engine, frame->market_id, frame->account_id, frame->order_id, client_id);
-        if (slot) {
+        if (slot && !(frame->flags && is_restricted(engine, order_at(engine, slot), frame->flags))) {
             end_resting(engine, slot, ORDER_STATUS_CANCELED, REASON_CANCELED_BY_USER, cancel_client_id);
             return;
         }
-        reason = REASON_UNKNOWN_ORDER;
+        reason = slot ? REASON_CANCEL_RESTRICTED : REASON_UNKNOWN_ORDER;
     }
     event_cancel_rejected(engine, frame->market_id, frame->account_id, frame->order_id, client_id, cancel_client_id,
                           reason);

@@ -551,10 +551,11 @@ struct Incoming {
     i64 budget_units; /* quote; the order has no quantity then */
     i64 display_lots, expires_ms, stop_price_ticks;
     u32 trailing_bips;
+    u32 settings_version;
     i64 filled_lots; /* of an order with a budget, which has no quantity to count from */
     u64 id_hash;
     const Ahead *ahead;
-    u32 settings_version;
+    const StrategyFrame *strategy; /* NULL; for ORDER_ACCEPTED */
 };
 static inline bool has_terms(const Incoming *incoming) { return incoming->display_lots || incoming->expires_ms; }
 _Static_assert(sizeof(Incoming) % 16 == 0, "clear() takes whole pairs of words");
@@ -792,8 +793,7 @@ void cancel_all(Engine *engine, const u8 *frame);
 void amend_order(Engine *engine, const u8 *frame);
 void set_cancel_timer(Engine *engine, const u8 *frame);
 u32 find_order(Engine *engine, u32 market_id, u64 account_id, u64 order_id, const u8 *client_id); /* slot, 0 */
-bool replace_named(Engine *engine, u32 market_id, u64 account_id, u64 order_id, const u8 *client_id,
-                   const u8 *cancel_client_id);
+bool replace_named(Engine *engine, const ReplaceOrderFrame *frame);
 
 /* The steps of a kind (order_kinds.py): format; filters and band; the rest, from the account's limits on; the last part of
    it alone, for an order that has its id and its hold since it was accepted. */
@@ -945,6 +945,13 @@ void count_skip(Engine *engine, u32 market_id);
 bool is_order_of(const u8 *frame, u32 market_id, u64 account_id); /* a PLACE_ORDER frame */
 void check_framing(Engine *engine, const u8 *frames, size_t size);
 bool is_text(const u8 *field, u32 size);
+
+/* ---- strategy.c ---------------------------------------------------------------------------------------------------- */
+const StrategyFrame *strategy_of(const PlaceOrderFrame *frame); /* NULL */
+bool is_of_strategy(const PlaceOrderFrame *frame);
+bool find_orders(const u8 *frames, i64 parts, u32 count, const u8 **places);
+
+/* ---- client_ids.c: hashes of bytes --------------------------------------------------------------------------------- */
 u32 crc_of_byte(u8 byte);
 u32 crc_of(u32 start, const u8 *bytes, size_t size); /* of zlib; `size` is a multiple of 4 */
 extern const u8 NO_CLIENT_ID[CLIENT_ID_SIZE];

@@ -49,6 +49,11 @@ void event_accepted(Engine *engine, const Incoming *incoming, i64 level_lots) {
     event->time_in_force = order->time_in_force;
     event->stp_mode = order->stp_mode;
     memcpy(event->client_id, order->client_id, CLIENT_ID_SIZE);
+    const StrategyFrame *strategy = incoming->strategy;
+    if (LIKELY(!strategy)) return;
+    event->flags |= strategy->given;
+    event->strategy_id = strategy->strategy_id;
+    event->strategy_type = strategy->strategy_type;
 }
 
 /* The order is accepted and stands in no book; a pending one of a list holds nothing either. */
@@ -56,7 +61,7 @@ void event_waits(Engine *engine, const Incoming *incoming, u32 flag) {
     const size_t at = engine->events.size;
     event_accepted(engine, incoming, 0);
     OrderAcceptedEvent *event = (void *)(engine->events.data + at);
-    event->flags = (u8)flag;
+    event->flags |= (u8)flag;
     event->stop_price_ticks = incoming->stop_price_ticks;
     event->trailing_bips = incoming->trailing_bips;
 }

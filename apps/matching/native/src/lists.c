@@ -55,13 +55,13 @@ static bool make_a_list(const IncomingList *lot) {
     return lot->count == 2 || make_a_pair(&lot->legs[1], &lot->legs[2]);
 }
 
-/* A PLACE_ORDER frame of the seat's market and account; false if it is malformed. */
+/* A PLACE_ORDER of the seat's market and account; false if it is malformed. */
 static bool read_leg(Seat *seat, const u8 *bytes, Order *order, Incoming *leg) {
     const PlaceOrderFrame *frame = (const void *)bytes;
     const KindRules *rules = rules_of_kind(frame->order_kind);
     if (!is_order_of(bytes, seat->market->market_id, seat->account->account_id)) return false;
-    if (!rules || frame->side > SIDE_SELL || !HAS_BIT(KNOWN_STP_MODES, frame->stp_mode) || frame->parts != 1 ||
-        frame->flags || !is_text(frame->client_id, CLIENT_ID_SIZE))
+    if (!rules || frame->side > SIDE_SELL || !HAS_BIT(KNOWN_STP_MODES, frame->stp_mode) || frame->flags ||
+        (frame->parts != 1 && !is_of_strategy(frame)) || !is_text(frame->client_id, CLIENT_ID_SIZE))
         return false;
     read_order(seat, frame, frame->client_id, order, leg);
     return rules->is_well_formed(leg);
@@ -240,9 +240,10 @@ static u32 accept_list(Engine *engine, IncomingList *lot) {
     return REASON_NONE;
 }
 
-static u32 place_legs(Engine *engine, IncomingList *lot, const u8 *bytes) {
+/* `places` are where the orders start. */
+static u32 place_legs(Engine *engine, IncomingList *lot, const u8 **places) {
     for (u32 leg = 0; leg < lot->count; leg++) {
-        if (!read_leg(lot->seat, bytes + (leg + 1) * FRAME_SIZE, &lot->orders[leg], &lot->legs[leg]))
+        if (!read_leg(lot->seat, places[leg], &lot->orders[leg], &lot->legs[leg]))
             return fault_of(lot, leg + 1, REASON_MALFORMED);
         if (lot->legs[leg].settings_version < lot->seat->market->settings_version)
             return fault_of(lot, leg + 1, REASON_STALE_SETTINGS);
@@ -270,11 +271,12 @@ void place_list(Engine *engine, const u8 *bytes) {
     Market *market = find_market(engine, frame->market_id);
     Account *account = find_account(engine, frame->account_id);
     const u32 count = legs_of_kind(frame->list_kind);
+    const u8 *places[LEGS_MAX];
     u32 reason, leg = 0;
     if (!is_text(client_id, CLIENT_ID_SIZE)) {
         client_id = NO_CLIENT_ID;
         reason = REASON_MALFORMED;
-    } else if (frame->flags || !count || frame->parts != count + 1) {
+    } else if (frame->flags || !count || !find_orders(bytes, frame->parts, count, places)) {
         reason = REASON_MALFORMED;
     } else if (!market) {
         reason = REASON_UNKNOWN_MARKET;
@@ -292,7 +294,7 @@ void place_list(Engine *engine, const u8 *bytes) {
         lot.list.stage = frame->list_kind == LIST_KIND_OCO ? LIST_STAGE_ENTERED : LIST_STAGE_WORKING;
         lot.list.seat = seat->slot;
         memcpy(lot.list.client_id, client_id, CLIENT_ID_SIZE);
-        reason = place_legs(engine, &lot, bytes);
+        reason = place_legs(engine, &lot, places);
         leg = lot.at_fault;
     }
     if (reason && reason != ANSWERED)

@@ -7,6 +7,7 @@
 #include "memory.c"
 #include "table.c"
 #include "framing.c"
+#include "strategy.c"
 #include "families.c"
 #include "accounts.c"
 #include "market.c"

@@ -89,6 +89,7 @@ void read_order(Seat *seat, const PlaceOrderFrame *frame, const u8 *client_id, O
     incoming->stop_price_ticks = frame->stop_price_ticks;
     incoming->trailing_bips = frame->trailing_bips;
     incoming->settings_version = frame->settings_version;
+    incoming->strategy = strategy_of(frame);
 }
 
 /* Between the order's own checks and what depends on the account stands `proceed`; it may refuse the order, or end it
@@ -106,8 +107,8 @@ void place_order(Engine *engine, const u8 *bytes, const Ahead *ahead, Proceed *p
     if (!is_text(client_id, CLIENT_ID_SIZE)) {
         client_id = NO_CLIENT_ID;
         reason = REASON_MALFORMED;
-    } else if (!rules || frame->side > SIDE_SELL || !HAS_BIT(KNOWN_STP_MODES, frame->stp_mode) || frame->parts != 1 ||
-               frame->flags) {
+    } else if (!rules || frame->side > SIDE_SELL || !HAS_BIT(KNOWN_STP_MODES, frame->stp_mode) || frame->flags ||
+               (UNLIKELY(frame->parts != 1) && !is_of_strategy(frame))) {
         reason = REASON_MALFORMED;
     } else if (!market) {
         reason = REASON_UNKNOWN_MARKET;
