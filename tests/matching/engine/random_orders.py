@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from random import Random
 from typing import Any
 
 import msgspec
@@ -23,6 +24,8 @@ from apps.streams.codec import (
 )
 from apps.streams.commands import (
     AmendOrder,
+    CancelAll,
+    CancelOrder,
     PlaceBlock,
     PlaceList,
     PlaceOrder,
@@ -32,11 +35,14 @@ from apps.streams.commands import (
     SetCancelTimer,
     SetClassState,
     SetMarketState,
+    Strategy,
 )
 from apps.streams.events import OrderParked
 from apps.streams.kinds import (
+    AcceptedFlag,
     AllocationMethod,
     BreakerMeasure,
+    CancelFlag,
     CommandKind,
     ListKind,
     MarketState,
@@ -69,6 +75,7 @@ class Commands(SpineCommands):
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
+        self.extras = Random(f"extras {seed}")  # apart, so that strategies change nothing else of a history
         self.placed: list[tuple[int, str, int]] = []
         self.parked: list[OrderParked] = []
         self.lists: list[bytes] = []
@@ -186,7 +193,7 @@ class Commands(SpineCommands):
                 values |= {"time_in_force": TimeInForce.GTD, "expires_ms": self.now_ms + random.choice((5, 500, 9_000))}
             elif random.random() < 0.1:
                 values["display_lots"] = random.choice((1, 2, lots))
-            return PlaceOrder(**values)
+            return PlaceOrder(**values, strategy=self._strategy())
 
         def pair(side: int) -> list[PlaceOrder]:
             price, far = round(random.gauss(100, 3)), random.choice((1, 2, 4))
@@ -232,24 +239,24 @@ class Commands(SpineCommands):
 
     def _block(self) -> bytes:
         random, order = self.random, self._order()
-        fields = asdict(order) | {"account_id": 1, "display_lots": 0}
+        order = replace(order, account_id=1, display_lots=0)
         if random.random() < 0.95:
-            fields["client_id"] = f"b{order.client_id}"
+            order = replace(order, client_id=f"b{order.client_id}")
         if order.quantity_lots > 1:
-            self.placed += [(1, fields["client_id"], order.quantity_lots)] * 3
+            self.placed += [(1, order.client_id, order.quantity_lots)] * 3
         method = random.choice(tuple(AllocationMethod))
         requested = []
         if method is AllocationMethod.PRO_RATA:
             requested = [random.choice((0, 1, 1, 5, 99)) for _ in range(random.choice((1, 2, 2, 3, 3, 3)))]
-        return encode_block(
-            PlaceBlock(market_id=order.market_id, account_id=1, rule_id=method), PlaceOrder(**fields), requested
-        )
+        return encode_block(PlaceBlock(market_id=order.market_id, account_id=1, rule_id=method), order, requested)
 
     def _replace(self) -> bytes:
         account_id, client_id, _ = self.random.choice(self.placed[-20:])
         order = replace(self._order(), account_id=account_id)
         mode = self.random.choice((0, 1, 1, 1, 2, 2))
-        head = ReplaceOrder(market_id=order.market_id, account_id=account_id, client_id=client_id, mode=mode)
+        head = ReplaceOrder(
+            market_id=order.market_id, account_id=account_id, client_id=client_id, mode=mode, flags=self._restriction()
+        )
         return encode_replace(head, order)
 
     def _amend(self) -> AmendOrder:
@@ -277,7 +284,29 @@ class Commands(SpineCommands):
             self._make_conditional(fields)
         if order.client_id and order.quantity_lots > 1:
             self.placed.append((order.account_id, order.client_id, order.quantity_lots))
-        return PlaceOrder(**fields)
+        return PlaceOrder(**fields | {"strategy": self._strategy()})
+
+    def _strategy(self) -> Strategy | None:
+        """Of one order in five; now and then one that is none."""
+        extras = self.extras
+        if extras.random() < 0.8:
+            return None
+        given = (
+            extras.choice((AcceptedFlag.STRATEGY_ID, AcceptedFlag.STRATEGY_TYPE, 24)) if extras.random() < 0.97 else 5
+        )
+        strategy_id, strategy_type = extras.choice((0, 7, 2**63 - 1)), extras.choice((0, 1_000_000))
+        return Strategy(
+            strategy_id=strategy_id if given & AcceptedFlag.STRATEGY_ID else 0,
+            strategy_type=strategy_type if given & AcceptedFlag.STRATEGY_TYPE else 0,
+            given=given,
+        )
+
+    def _cancel(self) -> CancelOrder | CancelAll:
+        command = super()._cancel()
+        return replace(command, flags=self._restriction()) if isinstance(command, CancelOrder) else command
+
+    def _restriction(self) -> int:
+        return self.extras.choices((0, *CancelFlag, 3), (70, 14, 14, 2))[0]
 
     def _make_conditional(self, fields: dict[str, Any]) -> None:
         """Stops near the price, on the right side of it mostly; one in three trails, with or without activation."""

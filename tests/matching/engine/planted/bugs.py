@@ -294,6 +294,34 @@ BUGS: Final[tuple[Bug, ...]] = (
         "cancel", "(order.client_id == client_id or client_id == NO_CLIENT_ID)", "order.client_id", "cancel",
     ),
     bug(
+        "restriction-turned-round", "a cancel of NEW orders takes those that are partially filled",
+        "cancel", "(flags == _ONLY_NEW)", "(flags != _ONLY_NEW)", "cancel",
+    ),
+    bug(
+        "pending-counts-as-new", "a cancel of NEW orders takes one that is parked, or pending in a list",
+        "cancel", "order.terms.waiting in (PARKED, PENDING)", "order.terms.waiting < 0", "cancel",
+    ),
+    bug(
+        "replace-unrestricted", "a cancel-replace does not ask for the status of the order",
+        "cancel", """        reason = Reason.BLOCK_UNCHANGEABLE
+    elif flags and is_restricted""", """        reason = Reason.BLOCK_UNCHANGEABLE
+    elif not flags and is_restricted""", "replace",
+    ),
+    # -- strategies ----------------------------------------------------------------------------------------------------
+    bug(
+        "strategy-of-waiting-lost", "an order that waits is told without its strategy",
+        "order_events", "given | (_PENDING if is_pending else _WAITING), 0,",
+        "(_PENDING if is_pending else _WAITING), 0,", "strategy",
+    ),
+    bug(
+        "strategy-says-too-much", "a strategy frame may have a number that it says it does not give",
+        "strategy", "(strategy_id and not given & _ID)", "False", "strategy",
+    ),
+    bug(
+        "frames-left-over", "frames behind the last order of a list are not looked at",
+        "strategy", "return found if at == end else None", "return found if at <= end else None", "strategy",
+    ),
+    bug(
         "cancel-timer-never-cleared", "a cancel-all-after of 0 is one that is due at once",
         "cancel_timer", "state.journal.now_ms + timeout_ms if timeout_ms else 0", "state.journal.now_ms + timeout_ms",
         "cancel_timer",
