@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from apps.common.clock import now_ms
 from apps.gateway import userevents
 from apps.gateway.markets import Markets
-from apps.gateway.replies import OrderView
+from apps.gateway.replies import HAS_STRATEGY_ID, HAS_STRATEGY_TYPE, OrderView
 from apps.gateway.told import Listener, Told
 from apps.streams.events import (
     Allocated,
@@ -190,6 +190,8 @@ class AccountFeed:
             updated_ms=event.cmd_ms, display_lots=event.display_lots, expires_ms=event.expires_ms,
             stop_price_ticks=event.stop_price_ticks, trailing_bips=event.trailing_bips,
             is_waiting=bool(event.flags & AcceptedFlag.WAITING), list_id=list_id, is_pending=pending,
+            strategy_id=event.strategy_id if event.flags & HAS_STRATEGY_ID else None,
+            strategy_type=event.strategy_type if event.flags & HAS_STRATEGY_TYPE else None,
         )  # fmt: skip
         self._orders[event.order_id] = Known(view, event.market_id)
         # A market buy by quantity and a pending order hold nothing; its balances did not change.

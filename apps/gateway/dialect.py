@@ -2,7 +2,17 @@
 
 from typing import Final
 
-from apps.streams.kinds import ListKind, MarketState, OrderKind, OrderStatus, ReplaceMode, Side, StpMode, TimeInForce
+from apps.streams.kinds import (
+    CancelFlag,
+    ListKind,
+    MarketState,
+    OrderKind,
+    OrderStatus,
+    ReplaceMode,
+    Side,
+    StpMode,
+    TimeInForce,
+)
 
 SIDES: Final = {"BUY": Side.BUY, "SELL": Side.SELL}
 ORDER_TYPES: Final = {
@@ -20,6 +30,10 @@ STP_MODES: Final = {mode.name: mode for mode in StpMode}
 # The dialect has them, this exchange does not allow them (T8: self-trade prevention is never off).
 STP_MODES_NOT_ALLOWED: Final = ("NONE", "TRANSFER")
 REPLACE_MODES: Final = {mode.name: mode for mode in ReplaceMode}
+CANCEL_RESTRICTIONS: Final = {str(flag.name): flag for flag in CancelFlag}
+# Smaller numbers are the dialect's own.
+STRATEGY_TYPE_MIN: Final = 1_000_000
+STRATEGY_TYPE_MAX: Final = 2**31 - 1
 RESPONSE_TYPES: Final = ("ACK", "RESULT", "FULL")
 
 SIDE_NAMES: Final = {int(side): name for name, side in SIDES.items()}

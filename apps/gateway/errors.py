@@ -240,6 +240,10 @@ def not_valid(name: str) -> ApiError:
     return ApiError(400, -1130, f"Data sent for parameter '{name}' is not valid.")
 
 
+def invalid_cancel_restrictions() -> ApiError:
+    return ApiError(400, -1145, "cancelRestrictions has to be either ONLY_NEW or ONLY_PARTIALLY_FILLED.")
+
+
 def filter_failure(name: str) -> ApiError:
     return ApiError(400, -1013, f"Filter failure: {name}")
 
@@ -440,6 +444,7 @@ REFUSALS: Final[Mapping[Reason, tuple[int, int, str]]] = {
     Reason.ALLOCATION_WEIGHTS: (400, -1013, "The requested quantities do not fit the allocation rule."),
     Reason.ALLOCATION_FAMILY: (400, -2010, "The allocation rule names an account that is not a sub-account any more."),
     Reason.BLOCK_UNCHANGEABLE: (400, -2011, "A block order can be neither amended nor replaced."),
+    Reason.CANCEL_RESTRICTED: (400, -2011, "Order was not canceled due to cancel restrictions."),
     # The engine failed at this very order and goes on without it. The same order would fail again, so this is a
     # refusal and not a 503 to be repeated.
     Reason.INTERNAL: (400, -2010, "This order cannot be processed. Nothing was executed; please report it."),

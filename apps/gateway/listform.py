@@ -11,7 +11,7 @@ from typing import Any, Final
 from apps.gateway import errors
 from apps.gateway.dialect import ORDER_TYPES, RESPONSE_TYPES, SIDES, STP_MODES, STP_MODES_NOT_ALLOWED, TIMES_IN_FORCE
 from apps.gateway.markets import Market
-from apps.gateway.orderform import TERMS, OrderForm, new_client_id, parse_order
+from apps.gateway.orderform import TERMS, OrderForm, new_client_id, parse_order, strategy_type
 from apps.gateway.params import Amount, Choice, Integer, Param, Symbol, Text
 from apps.streams.kinds import OrderKind, Side, StpMode
 
@@ -56,7 +56,7 @@ def _terms(prefix: str) -> tuple[Param, ...]:
         Integer(f"{prefix}TrailingDelta"),
         Amount(f"{prefix}IcebergQty", above="LOT_SIZE"),
         Integer(f"{prefix}StrategyId"),
-        Integer(f"{prefix}StrategyType"),
+        strategy_type(f"{prefix}StrategyType"),
     )
 
 
@@ -97,7 +97,7 @@ OLD_OCO_PARAMS: Final = (
     Amount("price", required=True, above="PRICE_FILTER"),
     Amount("limitIcebergQty", above="LOT_SIZE"),
     Integer("limitStrategyId"),
-    Integer("limitStrategyType"),
+    strategy_type("limitStrategyType"),
     Text("stopClientOrderId"),
     Amount("stopPrice", above="PRICE_FILTER"),
     Integer("trailingDelta"),
@@ -105,7 +105,7 @@ OLD_OCO_PARAMS: Final = (
     Choice("stopLimitTimeInForce", values=LEG_TIMES_IN_FORCE, refuse=_invalid_tif),
     Amount("stopIcebergQty", above="LOT_SIZE"),
     Integer("stopStrategyId"),
-    Integer("stopStrategyType"),
+    strategy_type("stopStrategyType"),
 )
 
 

@@ -15,13 +15,15 @@ from apps.gateway.dialect import (
     SIDES,
     STP_MODES,
     STP_MODES_NOT_ALLOWED,
+    STRATEGY_TYPE_MAX,
+    STRATEGY_TYPE_MIN,
     TIMES_IN_FORCE,
 )
 from apps.gateway.filters import lots_of, ticks_of, trailing_of
 from apps.gateway.markets import Market
 from apps.gateway.params import Amount, Choice, Integer, Param, Symbol, Text, Time
-from apps.streams.commands import PlaceOrder
-from apps.streams.kinds import OrderKind, StpMode, TimeInForce
+from apps.streams.commands import PlaceOrder, Strategy
+from apps.streams.kinds import AcceptedFlag, OrderKind, StpMode, TimeInForce
 
 
 def _unsupported_type() -> errors.ApiError:
@@ -30,6 +32,11 @@ def _unsupported_type() -> errors.ApiError:
 
 def _unsupported_tif() -> errors.ApiError:
     return errors.invalid_time_in_force(f"Invalid timeInForce. Supported here: {', '.join(TIMES_IN_FORCE)}.")
+
+
+def strategy_type(name: str) -> Integer:
+    """Of an order; smaller numbers are the dialect's own."""
+    return Integer(name, minimum=STRATEGY_TYPE_MIN, maximum=STRATEGY_TYPE_MAX)
 
 
 CLIENT_ID_PARAM: Final = Text("newClientOrderId")
@@ -52,9 +59,8 @@ ORDER_PARAMS: Final[tuple[Param, ...]] = (
     Amount("icebergQty", above="LOT_SIZE"),
     Amount("stopPrice", above="PRICE_FILTER"),
     Integer("trailingDelta"),
-    # Known to the dialect and not kept here, so refused by name (-1106).
     Integer("strategyId"),
-    Integer("strategyType"),
+    strategy_type("strategyType"),
 )  # fmt: skip
 
 
@@ -76,7 +82,6 @@ class Shape:
 # An order's terms, in the order in which a missing or superfluous one is named.
 TERMS: Final = (
     "timeInForce", "goodTillDate", "quantity", "quoteOrderQty", "price", "icebergQty", "stopPrice", "trailingDelta",
-    "strategyId", "strategyType",
 )  # fmt: skip
 _TRIGGER: Final = ("stopPrice", "trailingDelta")
 _STOP: Final = Shape(("quantity",), _TRIGGER, trigger=True, rests=False)
@@ -152,6 +157,7 @@ def parse_order(
         time_in_force=time_in_force,
         stp_mode=stp_mode,
         client_id=given or new_client_id(),
+        strategy=_strategy(values["strategyId"], values["strategyType"]),
     )
     if command.display_lots:
         if time_in_force not in RESTING:
@@ -159,6 +165,14 @@ def parse_order(
         if command.display_lots > command.quantity_lots:
             raise errors.iceberg_exceeds_quantity()
     return OrderForm(market, command, values["newOrderRespType"] or shape.response_type, given is not None)
+
+
+def _strategy(strategy_id: int | None, kind: int | None) -> Strategy | None:
+    """Which of the account's strategies the order belongs to, as the account says; None where it says nothing."""
+    if strategy_id is None and kind is None:
+        return None
+    given = AcceptedFlag.STRATEGY_ID * (strategy_id is not None) | AcceptedFlag.STRATEGY_TYPE * (kind is not None)
+    return Strategy(strategy_id=strategy_id or 0, strategy_type=kind or 0, given=given)
 
 
 def _check_shape(values: Mapping[str, Any], shape: Shape, named: Callable[[str], str]) -> None:

@@ -15,7 +15,7 @@ from apps.gateway.reads import Reads
 from apps.gateway.replies import Duplicate, OrderView, new_order, placed
 from apps.streams.codec import decode_event, encode_command
 from apps.streams.commands import CancelAll, CancelOrder, PlaceOrder, SetCancelTimer
-from apps.streams.events import CancelTimerSet, InternalReject
+from apps.streams.events import CancelRejected, CancelTimerSet, InternalReject
 from apps.streams.kinds import EventKind, Reason, TimerFlag
 
 # Kind and reason of a record, as numbers.
@@ -83,7 +83,8 @@ class Orders:
     async def cancel(self, values: dict[str, Any], account_id: int) -> dict[str, Any]:
         """Cancel one order by id, by client id, or by both (then they must name the same order).
 
-        An order of a list ends the whole list, and the answer is the list's.
+        An order of a list ends the whole list, and the answer is the list's. With `cancelRestrictions` an order of
+        another status stays.
         """
         market = self._markets.get(values["symbol"])
         order_id, client_id = values["orderId"], values["origClientOrderId"]
@@ -92,6 +93,7 @@ class Orders:
         self._monitor.check_cancel()
         records = await self._batcher.send(
             CancelOrder(
+                flags=values["cancelRestrictions"],
                 market_id=market.id,
                 account_id=account_id,
                 order_id=order_id or 0,
@@ -101,8 +103,8 @@ class Orders:
         )
         events = own_events(records, account_id)
         for event in events:
-            if event.KIND == EventKind.CANCEL_REJECTED:
-                break
+            if isinstance(event, CancelRejected):
+                raise errors.refusal(event.reason)
             if is_canceled(event) and (
                 event.order_id == order_id if order_id is not None else event.client_id == client_id
             ):

@@ -41,7 +41,7 @@ _ORDER: Final = (
     "o.id, o.client_order_id, o.side, o.kind, o.time_in_force, o.stp_mode, o.price_ticks, o.quantity_lots, "
     "o.budget_units, o.filled_lots, o.filled_quote_units, o.status, o.created_ms, o.updated_ms, o.display_lots, "
     "o.expires_ms, o.prevented_lots, o.reason, o.stop_price_ticks, o.trailing_bips, o.is_waiting, o.working_ms, "
-    f"o.order_list_id, {_IS_PENDING}, {_PREVENTED_ID}, o.market_id"
+    f"o.order_list_id, {_IS_PENDING}, {_PREVENTED_ID}, o.strategy_id, o.strategy_type, o.market_id"
 )
 _BY_ID: Final = f"SELECT {_ORDER} FROM orders_order o WHERE o.id = %s AND o.account_id = %s"  # noqa: S608
 _OF_SHARD: Final = "o.id BETWEEN %s AND %s"

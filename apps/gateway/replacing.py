@@ -45,6 +45,7 @@ class Replacements:
         if order_id is None and client_id is None:
             raise errors.missing_one_of("cancelOrigClientOrderId", "cancelOrderId")
         head = ReplaceOrder(
+            flags=values["cancelRestrictions"],
             market_id=market.id,
             account_id=account_id,
             order_id=order_id or 0,
@@ -76,6 +77,7 @@ class Replacements:
             "symbol": values["symbol"], "orderId": values["cancelOrderId"],
             "origClientOrderId": values["cancelOrigClientOrderId"],
             "newClientOrderId": values["cancelNewClientOrderId"],
+            "cancelRestrictions": values["cancelRestrictions"],
         }  # fmt: skip
         cancel: Half
         try:

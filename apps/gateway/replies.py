@@ -38,6 +38,8 @@ _PARKED: Final = int(EventKind.ORDER_PARKED)
 _PENDING_ENTERED: Final = int(EventKind.PENDING_ENTERED)
 _TRIGGERED: Final = int(EventKind.ORDER_TRIGGERED)
 _WAITING, _PENDING = int(AcceptedFlag.WAITING), int(AcceptedFlag.PENDING)
+HAS_STRATEGY_ID: Final = int(AcceptedFlag.STRATEGY_ID)
+HAS_STRATEGY_TYPE: Final = int(AcceptedFlag.STRATEGY_TYPE)
 _TAKER_DONE, _MAKER_DONE = int(TradeFlag.TAKER_DONE), int(TradeFlag.MAKER_DONE)
 _TAKER_IS_BUYER: Final = int(TradeFlag.TAKER_IS_BUYER)
 _BUY, _SELL = int(Side.BUY), int(Side.SELL)
@@ -99,6 +101,9 @@ class OrderView(msgspec.Struct, frozen=True):
     is_pending: bool = False
     # The last prevented match that took something off it, 0 for none.
     prevented_id: int = 0
+    # None where the account said nothing of it.
+    strategy_id: int | None = None
+    strategy_type: int | None = None
     fills: tuple[Fill, ...] = ()
     prevented: tuple[Prevented, ...] = ()
 
@@ -220,6 +225,8 @@ def view_of(accepted: Any, events: Sequence[Any], market: Market, list_id: int =
         is_pending=is_pending,
         prevented_id=met[-1].prevented_id if met else 0,
         fills=tuple(fills),
+        strategy_id=accepted.strategy_id if accepted.flags & HAS_STRATEGY_ID else None,
+        strategy_type=accepted.strategy_type if accepted.flags & HAS_STRATEGY_TYPE else None,
         prevented=tuple(_prevented(event, ended, accepted.quantity_lots - lots - prevented_lots) for event in met),
     )
 
@@ -303,6 +310,10 @@ def _conditional(view: OrderView, market: Market) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if view.trailing_bips:
         found["trailingDelta"] = view.trailing_bips
+    if view.strategy_id is not None:
+        found["strategyId"] = view.strategy_id
+    if view.strategy_type is not None:
+        found["strategyType"] = view.strategy_type
     if view.expires_ms:
         found["goodTillDate"] = view.expires_ms
     if view.status == _EXPIRED:

@@ -86,6 +86,10 @@ def execution_report(
         del report["W"]  # it is there once the order works
     if view.trailing_bips:
         report["d"] = view.trailing_bips
+    if view.strategy_id is not None:
+        report["j"] = view.strategy_id
+    if view.strategy_type is not None:
+        report["J"] = view.strategy_type
     if kind == "EXPIRED" and view.status == OrderStatus.EXPIRED:
         report["eR"] = expiry_reason(view, event.reason)
     if prevented is not None:

@@ -47,6 +47,8 @@ class Order(models.Model):
     working_ms = models.BigIntegerField(
         db_default=0, help_text="When an order that waited was triggered; 0 for every other one."
     )
+    strategy_id = models.BigIntegerField(null=True, help_text="As the account labelled it; null where it did not.")
+    strategy_type = models.BigIntegerField(null=True, help_text="The same.")
     status = models.SmallIntegerField()
     reason = models.SmallIntegerField()
     created_ms = models.BigIntegerField()

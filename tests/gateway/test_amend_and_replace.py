@@ -254,7 +254,7 @@ def test_filters_come_before_the_cancel(
         ({}, -1102, "Param 'cancelOrigClientOrderId' or 'cancelOrderId' must be sent"),
         ({"cancelOrderId": "1", "price": None}, -1102, "'price'"),
         ({"cancelOrderId": "1", "symbol": "NOPE"}, -1121, "Invalid symbol."),
-        ({"cancelOrderId": "1", "cancelRestrictions": "ONLY_NEW"}, -1104, "cancelRestrictions"),
+        ({"cancelOrderId": "1", "cancelRestrictions": "ONLY"}, -1145, "cancelRestrictions"),
     ],
 )
 def test_replace_parameters(exchange: Exchange, alice: Client, changes: dict[str, Any], code: int, text: str) -> None:

@@ -31,6 +31,10 @@ def test_texts_that_clients_match() -> None:
     assert texts[Reason.MARKET_HALTED] == texts[Reason.MARKET_CLOSED] == "Market is closed."
     assert texts[Reason.DUPLICATE_CLIENT_ID] == "Duplicate order sent."
     assert texts[Reason.MARKET_POST_ONLY] == "Order would immediately match and take."
+    restricted = errors.refusal(Reason.CANCEL_RESTRICTED)
+    assert (restricted.status, restricted.number, restricted.message) == (
+        400, -2011, "Order was not canceled due to cancel restrictions.",
+    )  # fmt: skip
     assert errors.order_unknown().message == "Order does not exist."
     assert errors.cancel_refused().message == "Unknown order sent."
     not_executed = errors.not_executed()

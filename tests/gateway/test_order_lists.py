@@ -232,7 +232,7 @@ BUY = {**SELL, "side": "BUY"}
         (OCO, {**SELL, "belowStopPrice": None}, -1102, "Param 'belowStopPrice' or 'belowTrailingDelta' must be sent"),
         (OCO, {**SELL, "aboveStopPrice": "1"}, -1106, "'aboveStopPrice'"),
         (OCO, {**SELL, "aboveTimeInForce": "GTC"}, -1106, "'aboveTimeInForce'"),
-        (OCO, {**SELL, "aboveStrategyId": "1"}, -1106, "'aboveStrategyId'"),
+        (OCO, {**SELL, "aboveStrategyType": "1"}, -1130, "'aboveStrategyType'"),
         (OCO, {**SELL, "belowTrailingDelta": "9"}, -1013, "Filter failure: TRAILING_DELTA"),
         (OCO, {**SELL, "belowType": "STOP_LOSS_LIMIT", "belowPrice": "1"}, -1102, "'belowTimeInForce'"),
         (OCO, {**SELL, "quantity": None}, -1102, "'quantity'"),

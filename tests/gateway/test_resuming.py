@@ -53,7 +53,7 @@ def act(rng: random.Random, client: Client) -> None:
         case "limit":
             params |= limit
         case "iceberg":
-            params |= limit | {"quantity": "1.0", "icebergQty": "0.2"}
+            params |= limit | {"quantity": "1.0", "icebergQty": "0.2", "strategyType": 1_000_000}
         case "ioc" | "fok":
             params |= limit | {"timeInForce": kind.upper()}
         case "market":
@@ -63,7 +63,7 @@ def act(rng: random.Random, client: Client) -> None:
         case "stop":
             params |= limit | {"type": "STOP_LOSS_LIMIT", "stopPrice": away}
         case "trailing":
-            params |= {"type": "STOP_LOSS", "trailingDelta": "50"}
+            params |= {"type": "STOP_LOSS", "trailingDelta": "50", "strategyId": rng.randrange(3)}
         case "decrement":
             params |= limit | {"selfTradePreventionMode": "DECREMENT"}
         case "oco":

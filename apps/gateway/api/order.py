@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
-from apps.gateway import commission
+from apps.gateway import commission, errors
 from apps.gateway.blockorders import BLOCK_PARAMS
-from apps.gateway.dialect import REPLACE_MODES
+from apps.gateway.dialect import CANCEL_RESTRICTIONS, REPLACE_MODES
 from apps.gateway.orderform import CLIENT_ID_PARAM, ORDER_PARAMS
 from apps.gateway.params import Amount, Choice, Flag, Integer, Param, Symbol, Text
 from apps.gateway.registry import Call, Security, endpoint
@@ -20,6 +20,9 @@ CANCEL_PARAMS: Final[tuple[Param, ...]] = (
     Text("origClientOrderId"),
     CLIENT_ID_PARAM,
 )
+RESTRICTIONS_PARAM: Final = Choice(
+    "cancelRestrictions", values=CANCEL_RESTRICTIONS, refuse=errors.invalid_cancel_restrictions, default=0
+)
 # Whether the cancel is done although the account has sent too many orders.
 LIMIT_MODES: Final = {"DO_NOTHING": False, "CANCEL_ONLY": True}
 REPLACE_PARAMS: Final[tuple[Param, ...]] = (
@@ -28,6 +31,7 @@ REPLACE_PARAMS: Final[tuple[Param, ...]] = (
     Integer("cancelOrderId", minimum=1),
     Text("cancelOrigClientOrderId"),
     Text("cancelNewClientOrderId"),
+    RESTRICTIONS_PARAM,
     Choice("orderRateLimitExceededMode", values=LIMIT_MODES, default=False),
 )
 
@@ -62,9 +66,9 @@ async def test(gateway: "Gateway", call: Call) -> dict[str, Any]:
     "DELETE",
     "/api/v3/order",
     security=Security.TRADE,
-    params=CANCEL_PARAMS,
+    params=(*CANCEL_PARAMS, RESTRICTIONS_PARAM),
     ws="order.cancel",
-    error_codes=(-1102, -1121, -2011, -1001, -1007),
+    error_codes=(-1102, -1121, -1145, -2011, -1001, -1007),
     is_cancel=True,
 )
 async def cancel(gateway: "Gateway", call: Call) -> dict[str, Any]:
@@ -79,7 +83,7 @@ async def cancel(gateway: "Gateway", call: Call) -> dict[str, Any]:
     ws="order.cancelReplace",
     orders=1,
     survives_order_limit=lambda values: bool(values["orderRateLimitExceededMode"]),
-    error_codes=(*FORM_CODES, -1015, -2021, -2022, -1001, -1007),
+    error_codes=(*FORM_CODES, -1015, -1145, -2021, -2022, -1001, -1007),
 )
 async def cancel_replace(gateway: "Gateway", call: Call) -> dict[str, Any]:
     if call.too_many_orders is not None:

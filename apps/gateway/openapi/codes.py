@@ -51,6 +51,7 @@ _TABLE: Final = (
     (-1131, (400,), "recvWindow is too long."),
     (-1135, (400,), "The frame is no JSON of the expected form."),
     (-1139, (400,), "The ticker type is not taken."),
+    (-1145, (400,), "cancelRestrictions is neither ONLY_NEW nor ONLY_PARTIALLY_FILLED."),
     (-1151, (400,), "A symbol is named twice."),
     (-1158, (400,), "The order type is not taken in an OCO."),
     (-1165, (400,), "In a buy OCO a limit order must be below."),

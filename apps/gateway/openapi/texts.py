@@ -121,8 +121,8 @@ _PARAMETERS: Final = {
     "icebergQty": "How much of it is shown in the book.",
     "stopPrice": "At which last price it triggers.",
     "trailingDelta": "Distance in hundredths of a percent at which its trigger follows the last price.",
-    "strategyId": "Refused (-1106): not kept here.",
-    "strategyType": "Refused (-1106): not kept here.",
+    "strategyId": "Which of your strategies it belongs to: a number of your own, told again in answers and reports.",
+    "strategyType": "What kind of strategy that is: a number of your own from 1000000 on.",
     "computeCommissionRates": "Whether to answer the rates that the order would have.",
     "orderId": "The order's id.",
     "origClientOrderId": "The order's client order id.",
@@ -131,6 +131,7 @@ _PARAMETERS: Final = {
     "cancelOrderId": "Id of the order to cancel.",
     "cancelOrigClientOrderId": "Client order id of the order to cancel.",
     "cancelNewClientOrderId": "Id of the cancel.",
+    "cancelRestrictions": "Cancel only an order that is NEW, or only one that is PARTIALLY_FILLED.",
     "orderRateLimitExceededMode": "Whether to cancel although the order limit is reached.",
     "omitZeroBalances": "Whether to leave out what the account has nothing of.",
     "fromAllocationId": "From this id upward.",
@@ -147,14 +148,14 @@ _PARAMETERS: Final = {
     "listenKey": "The listen key.",
     "limitClientOrderId": "Your id of the limit order.",
     "limitIcebergQty": "How much of the limit order is shown.",
-    "limitStrategyId": "Refused (-1106): not kept here.",
-    "limitStrategyType": "Refused (-1106): not kept here.",
+    "limitStrategyId": "Your strategy of the limit order.",
+    "limitStrategyType": "The kind of that strategy, from 1000000 on.",
     "stopClientOrderId": "Your id of the stop order.",
     "stopLimitPrice": "Limit of the stop order; without it that is a market order.",
     "stopLimitTimeInForce": "How long the stop order stays; with stopLimitPrice.",
     "stopIcebergQty": "How much of the stop order is shown.",
-    "stopStrategyId": "Refused (-1106): not kept here.",
-    "stopStrategyType": "Refused (-1106): not kept here.",
+    "stopStrategyId": "Your strategy of the stop order.",
+    "stopStrategyType": "The kind of that strategy, from 1000000 on.",
 }
 # What the same name means elsewhere.
 _ELSEWHERE: Final = {
@@ -175,7 +176,7 @@ _LEGS: Final = {
 _LEG_TERMS: Final = {
     "Type": "Kind", "Side": "Side", "TimeInForce": "How long it stays", "Quantity": "Quantity", "Price": "Limit",
     "StopPrice": "Trigger", "TrailingDelta": "Trailing distance", "IcebergQty": "Shown quantity",
-    "ClientOrderId": "Your id", "StrategyId": "Refused (-1106)", "StrategyType": "Refused (-1106)",
+    "ClientOrderId": "Your id", "StrategyId": "Your strategy", "StrategyType": "Kind of strategy",
 }  # fmt: skip
 
 # Requests that show how a weight varies.

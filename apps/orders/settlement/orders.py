@@ -40,6 +40,15 @@ UPDATE orders_order AS o
         OR (o.filled_lots + v.lots = v.closed_lots AND o.filled_quote_units + v.quote = v.closed_quote))
 """
 
+_LABEL: Final = """
+UPDATE orders_order AS o
+   SET strategy_id = CASE v.has_id WHEN 1 THEN v.strategy_id END,
+       strategy_type = CASE v.has_type WHEN 1 THEN v.strategy_type END
+  FROM unnest(%(id)s, %(strategy_id)s, %(strategy_type)s, %(has_id)s, %(has_type)s)
+       AS v(id, strategy_id, strategy_type, has_id, has_type)
+ WHERE o.id = v.id
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class OrderStates:
@@ -195,6 +204,20 @@ def _insert(cursor: psycopg.Cursor[Any], accepted: Events, states: OrderStates, 
         accepted["client_id"],
     )
     pgbinary.copy(cursor, "orders_order", _COLUMNS, data)
+    _label(cursor, accepted)
+
+
+def _label(cursor: psycopg.Cursor[Any], accepted: Events) -> None:
+    """Write the strategies of new orders; those that have none, nearly all, pay nothing for it."""
+    labelled = accepted[(accepted["flags"] & (AcceptedFlag.STRATEGY_ID | AcceptedFlag.STRATEGY_TYPE)) != 0]
+    if not len(labelled):
+        return
+    values = {
+        "id": labelled["order_id"], "strategy_id": labelled["strategy_id"], "strategy_type": labelled["strategy_type"],
+        "has_id": (labelled["flags"] & AcceptedFlag.STRATEGY_ID) != 0,
+        "has_type": (labelled["flags"] & AcceptedFlag.STRATEGY_TYPE) != 0,
+    }  # fmt: skip
+    cursor.execute(_LABEL, {name: column(each) for name, each in values.items()})
 
 
 def _lists_of(ids: Column, lists: Events) -> Column:

@@ -77,6 +77,9 @@ TEXT: Final = Kind("a text", (str,))
 FLAG: Final = Kind("true or false", (bool,))
 INT: Final = Kind("an integer", (int,))
 ID: Final = Kind("an id: an integer from 0", (int,), re.compile(r"\d{1,16}"))
+# A label of the client's own.
+STRATEGY_ID: Final = Kind("an integer from 0 to 2^63 - 1", (int,), re.compile(r"\d{1,19}"))
+STRATEGY_TYPE: Final = Kind("an integer from 1000000 to 2^31 - 1", (int,), re.compile(r"[1-9]\d{6,9}"))
 LIST_ID: Final = Kind("a list id: an integer, -1 without a list", (int,), re.compile(r"-1|\d{1,16}"))
 TIME: Final = Kind("a time in milliseconds", (int,), re.compile(r"1\d{12}"))
 # Of an end that a client chose.

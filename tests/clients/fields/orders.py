@@ -13,6 +13,8 @@ from tests.clients.fields.kinds import (
     INT,
     LIST_ID,
     MONEY,
+    STRATEGY_ID,
+    STRATEGY_TYPE,
     SYMBOL,
     TEXT,
     TIME,
@@ -29,8 +31,8 @@ ORDER_STATUS: Final = words(
     "NEW PENDING_NEW PARTIALLY_FILLED FILLED CANCELED PENDING_CANCEL REJECTED EXPIRED EXPIRED_IN_MATCH"
 )
 CONDITIONAL: Final = {
-    "stopPrice?": MONEY, "icebergQty?": MONEY, "trailingDelta?": INT, "trailingTime?": TIME_OR_NONE, "strategyId?": ID,
-    "strategyType?": INT, "preventedMatchId?": ID, "preventedQuantity?": MONEY, "expiryReason?": TEXT,
+    "stopPrice?": MONEY, "icebergQty?": MONEY, "trailingDelta?": INT, "trailingTime?": TIME_OR_NONE,
+    "strategyId?": STRATEGY_ID, "strategyType?": STRATEGY_TYPE, "preventedMatchId?": ID, "preventedQuantity?": MONEY, "expiryReason?": TEXT,
     "goodTillDate?": FUTURE, "rejectReason?": TEXT, "allocationId?": ID, "parkedUntil?": TIME,
 }  # fmt: skip  # the last four are ours
 ACK: Final = {

@@ -16,6 +16,7 @@ JSON_TYPES: Final = {str: "string", int: "integer", bool: "boolean"}
 # Patterns of integers are about their range, which a schema says in numbers.
 RANGES: Final = {
     r"\d{1,16}": {"minimum": 0}, r"-1|\d{1,16}": {"minimum": -1}, r"1\d{12}": {"minimum": 10**12},
+    r"\d{1,19}": {"minimum": 0, "maximum": 2**63 - 1}, r"[1-9]\d{6,9}": {"minimum": 10**6, "maximum": 2**31 - 1},
     r"[1-9]\d{12}": {"minimum": 10**12}, r"-1|1\d{12}": {"minimum": -1}, r"0|1\d{12}": {"minimum": 0},
 }  # fmt: skip
 

@@ -305,7 +305,7 @@ BUGS: Final[tuple[Bug, ...]] = (
         "replace-unrestricted", "a cancel-replace does not ask for the status of the order",
         "cancel", """        reason = Reason.BLOCK_UNCHANGEABLE
     elif flags and is_restricted""", """        reason = Reason.BLOCK_UNCHANGEABLE
-    elif not flags and is_restricted""", "replace",
+    elif False and is_restricted""", "replace",
     ),
     # -- strategies ----------------------------------------------------------------------------------------------------
     bug(
