@@ -93,7 +93,7 @@ class Orders:
         self._monitor.check_cancel()
         records = await self._batcher.send(
             CancelOrder(
-                flags=values["cancelRestrictions"],
+                flags=values["cancelRestrictions"] or 0,
                 market_id=market.id,
                 account_id=account_id,
                 order_id=order_id or 0,

@@ -45,7 +45,7 @@ class Replacements:
         if order_id is None and client_id is None:
             raise errors.missing_one_of("cancelOrigClientOrderId", "cancelOrderId")
         head = ReplaceOrder(
-            flags=values["cancelRestrictions"],
+            flags=values["cancelRestrictions"] or 0,
             market_id=market.id,
             account_id=account_id,
             order_id=order_id or 0,

@@ -21,8 +21,26 @@ from apps.outbox.process import RelayProcess
 from apps.outbox.services import enqueue, enqueue_settings
 from apps.streams.bus.base import Bus
 from apps.streams.codec import encode_block, encode_command, encode_list
-from apps.streams.commands import AmendOrder, CancelOrder, PlaceBlock, PlaceList, PlaceOrder, SetAccount, SetMarketState
-from apps.streams.kinds import AllocationMethod, ListKind, MarketState, OrderKind, Side, StpMode, TimeInForce
+from apps.streams.commands import (
+    AmendOrder,
+    CancelOrder,
+    PlaceBlock,
+    PlaceList,
+    PlaceOrder,
+    SetAccount,
+    SetMarketState,
+    Strategy,
+)
+from apps.streams.kinds import (
+    AcceptedFlag,
+    AllocationMethod,
+    ListKind,
+    MarketState,
+    OrderKind,
+    Side,
+    StpMode,
+    TimeInForce,
+)
 from apps.streams.messages import AllocationSettings, AssetSettings
 from tests.orders.tape import BTC, MARKET, USDT, market_settings
 
@@ -113,6 +131,12 @@ class Traffic:
             kind = random.choice((OrderKind.STOP_LOSS_LIMIT, OrderKind.TAKE_PROFIT_LIMIT))
             values["stop_price_ticks"] = 5_000_000 + random.randint(-40, 40) * 100
             values["trailing_bips"] = random.choice((0, 0, 10, 20))
+        if random.random() < 0.2:
+            given = random.choice((AcceptedFlag.STRATEGY_ID, AcceptedFlag.STRATEGY_TYPE))
+            values["strategy"] = Strategy(
+                strategy_id=7 * (given == AcceptedFlag.STRATEGY_ID),
+                strategy_type=1_000_007 * (given == AcceptedFlag.STRATEGY_TYPE), given=given,
+            )  # fmt: skip
         order = PlaceOrder(
             order_kind=kind, time_in_force=time_in_force, quantity_lots=quantity_lots, price_ticks=price_ticks, **values
         )  # fmt: skip

@@ -13,6 +13,7 @@ from apps.common.hashchain import GENESIS, extend
 from apps.matching.engine import RULES_VERSION
 from apps.streams.bus.base import EntryId, EventEntry
 from apps.streams.codec import encode_event
+from apps.streams.commands import Strategy
 from apps.streams.events import (
     MarketStateChanged,
     MoneyMoved,
@@ -43,6 +44,7 @@ from apps.streams.kinds import (
 )
 from apps.streams.messages import MarketSettings
 
+NO_STRATEGY = Strategy(given=0)
 BTC, USDT = 1, 5
 MARKET = 1
 MAKER_PPM, TAKER_PPM = 800, 1_000
@@ -163,20 +165,22 @@ class Tape:
         )  # fmt: skip
 
     def accept(
-        self, order_id: int, account: int, side: Side, price: int, lots: int, client_id: str = "", stop: int = 0
-    ) -> TapeOrder:
+        self, order_id: int, account: int, side: Side, price: int, lots: int, client_id: str = "", stop: int = 0,
+        strategy: Strategy = NO_STRATEGY,
+    ) -> TapeOrder:  # fmt: skip
         """With a `stop` it is a STOP_LOSS_LIMIT, which waits."""
         asset, held = self._pays(side, price, lots)
         balance = self.balances[account, asset]
         balance[0], balance[1] = balance[0] - held, balance[1] + held
         order = self.orders[order_id] = TapeOrder(order_id, account, side, price, lots, client_id or f"c{order_id}")
         self.write(
-            OrderAccepted, flags=AcceptedFlag.WAITING if stop else 0, market_id=self.settings.market_id,
-            account_id=account, order_id=order_id, price_ticks=price,
+            OrderAccepted, flags=(AcceptedFlag.WAITING if stop else 0) | strategy.given,
+            market_id=self.settings.market_id, account_id=account, order_id=order_id, price_ticks=price,
             quantity_lots=lots, budget_units=0, display_lots=0, stop_price_ticks=stop, expires_ms=0,
             available_units=balance[0], held_units=balance[1], level_lots=0, trailing_bips=0, side=side,
             order_kind=OrderKind.STOP_LOSS_LIMIT if stop else OrderKind.LIMIT, time_in_force=TimeInForce.GTC,
-            stp_mode=1, client_id=order.client_id,
+            stp_mode=1, client_id=order.client_id, strategy_id=strategy.strategy_id,
+            strategy_type=strategy.strategy_type,
         )  # fmt: skip
         return order
 

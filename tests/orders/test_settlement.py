@@ -15,8 +15,9 @@ from apps.orders.settlement.entries import Position, take
 from apps.orders.settlement.transaction import load_markets, read_position, settle
 from apps.outbox.models import OutboxRow, OutboxState
 from apps.streams.bus.base import EventEntry
+from apps.streams.commands import Strategy
 from apps.streams.events import InternalReject, MarketStateChanged
-from apps.streams.kinds import CommandKind, HaltCause, MarketState, OrderStatus, Reason, Side, StpMode
+from apps.streams.kinds import AcceptedFlag, CommandKind, HaltCause, MarketState, OrderStatus, Reason, Side, StpMode
 from apps.streams.records import EVENT_SIZE
 from tests.orders.recorded import ALICE, BOB, CAROL, SHARD, Recorded
 from tests.orders.tape import BTC, MARKET, USDT, market_settings
@@ -201,6 +202,29 @@ def test_an_amended_order_has_its_new_quantity_and_keeps_its_fills(recorded: Rec
     ]
     held = 50_000_00000000 // 100 * 20 + 40_000_00000000 // 100 * 8
     assert balances()[ALICE, USDT] == (60_000_00000000 - 15_000_00000000 - held, held)
+    assert_trial_balance()
+
+
+@pytest.mark.parametrize("events_max", [1, 20_000])
+def test_strategies_stand_in_the_rows_of_the_orders_that_have_them(recorded: Recorded, events_max: int) -> None:
+    tape = recorded.tape
+    recorded.fund(ALICE, usdt=300_000)
+    recorded.fund(BOB, btc=2)
+    both = AcceptedFlag.STRATEGY_ID | AcceptedFlag.STRATEGY_TYPE
+    given = {
+        1: Strategy(strategy_id=2**63 - 1, strategy_type=2**32 - 1, given=both),
+        2: Strategy(given=0),
+        3: Strategy(strategy_id=0, given=AcceptedFlag.STRATEGY_ID),
+        4: Strategy(strategy_type=1_000_000, given=AcceptedFlag.STRATEGY_TYPE),
+    }
+    for order_id, strategy in given.items():
+        tape.accept(order_id, ALICE, Side.BUY, 5_000_000, 1_000, strategy=strategy)
+    tape.accept(5, BOB, Side.SELL, 5_000_000, 1_500, stop=4_000_000, strategy=given[1])
+    tape.trade(1, 5, 1_000)
+    recorded.settle(events_max=events_max)
+    assert list(Order.objects.order_by("id").values_list("id", "strategy_id", "strategy_type")) == [
+        (1, 2**63 - 1, 2**32 - 1), (2, None, None), (3, 0, None), (4, None, 1_000_000), (5, 2**63 - 1, 2**32 - 1),
+    ]  # fmt: skip
     assert_trial_balance()
 
 

@@ -21,7 +21,7 @@ CANCEL_PARAMS: Final[tuple[Param, ...]] = (
     CLIENT_ID_PARAM,
 )
 RESTRICTIONS_PARAM: Final = Choice(
-    "cancelRestrictions", values=CANCEL_RESTRICTIONS, refuse=errors.invalid_cancel_restrictions, default=0
+    "cancelRestrictions", values=CANCEL_RESTRICTIONS, refuse=errors.invalid_cancel_restrictions
 )
 # Whether the cancel is done although the account has sent too many orders.
 LIMIT_MODES: Final = {"DO_NOTHING": False, "CANCEL_ONLY": True}

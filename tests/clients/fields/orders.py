@@ -32,8 +32,8 @@ ORDER_STATUS: Final = words(
 )
 CONDITIONAL: Final = {
     "stopPrice?": MONEY, "icebergQty?": MONEY, "trailingDelta?": INT, "trailingTime?": TIME_OR_NONE,
-    "strategyId?": STRATEGY_ID, "strategyType?": STRATEGY_TYPE, "preventedMatchId?": ID, "preventedQuantity?": MONEY, "expiryReason?": TEXT,
-    "goodTillDate?": FUTURE, "rejectReason?": TEXT, "allocationId?": ID, "parkedUntil?": TIME,
+    "strategyId?": STRATEGY_ID, "strategyType?": STRATEGY_TYPE, "preventedMatchId?": ID, "preventedQuantity?": MONEY,
+    "expiryReason?": TEXT, "goodTillDate?": FUTURE, "rejectReason?": TEXT, "allocationId?": ID, "parkedUntil?": TIME,
 }  # fmt: skip  # the last four are ours
 ACK: Final = {
     "symbol": SYMBOL, "orderId": ID, "orderListId": LIST_ID, "clientOrderId": CLIENT_ID, "transactTime": TIME,
