@@ -71,7 +71,7 @@ class Commands(SpineCommands):
     An engine goes along to say which orders were `parked`: staff names them by an id that only it gives.
     """
 
-    rules: Mapping[str, int] = {"max_conditional_orders": 4, "max_order_lists": 3, "conditional_buffer_bp": 300}
+    rules: Mapping[str, int] = {"max_conditional_orders": 4, "max_order_lists": 2, "conditional_buffer_bp": 300}
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)

@@ -18,6 +18,7 @@ from apps.streams.codec import decode_events
 from apps.streams.events import (
     Allocated,
     AmendRejected,
+    CancelRejected,
     ListChanged,
     ListRejected,
     MarketStateChanged,
@@ -114,6 +115,7 @@ def test_the_histories_use_every_rule() -> None:
                         kinds[event.order_id] = event
                         seen[OrderKind(event.order_kind)] += 1
                         seen[TimeInForce(event.time_in_force)] += 1
+                        seen["strategy", event.flags] += 1
                     case ListChanged():
                         seen[ListKind(event.list_kind), ListStatus(event.status)] += 1
                     case ListRejected():
@@ -128,7 +130,7 @@ def test_the_histories_use_every_rule() -> None:
                         seen["family met in a call"] += event.stp_mode == StpMode.EXPIRE_TAKER != asked
                     case Trade() if event.flags & TradeFlag.AUCTION:
                         seen["paired"] += 1
-                    case OrderRejected() | AmendRejected():
+                    case OrderRejected() | AmendRejected() | CancelRejected():
                         seen[Reason(event.reason)] += 1
                     case OrderTriggered():
                         seen["trailing triggered"] += kinds[event.order_id].trailing_bips > 0
@@ -150,6 +152,8 @@ def test_the_histories_use_every_rule() -> None:
         (Review.RELEASE, "Trade"), (Review.RELEASE, "OrderRested"), (Review.REJECT, "OrderClosed"),
         (Reason.PARK_EXPIRED, TimeInForce.GTC), Reason.MAX_NUM_ICEBERG_ORDERS,
         (Reason.CANCELED_BY_TIMER, TimeInForce.GTC), EventKind.CANCEL_TIMER_SET,
+        *(("strategy", more | flag) for more in (8, 16, 24) for flag in (0, *AcceptedFlag) if flag < 8),
+        Reason.CANCEL_RESTRICTED,
         *OrderKind, *TimeInForce, *StpMode, EventKind.ICEBERG_REFILLED, EventKind.ORDER_AMENDED, Reason.WOULD_MATCH,
         *((kind, status) for kind in ListKind for status in ListStatus if (kind, status) != (1, 2)), ("entered", 0),
         ("entered", 1), EventKind.LIST_DUPLICATE, ("list", Reason.WOULD_MATCH), ("list", Reason.WOULD_TRIGGER),
