@@ -3,13 +3,20 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
 from apps.accounts.familyadmin import AllocationRuleAdmin, FamilyChangeAdmin
 from apps.accounts.models import ApiKey, TradingAccount, TradingTicket, User
+from apps.accounts.services.api_keys import revoke_keys
+from apps.audit.actors import acting
+from apps.audit.adminmixin import AuditedAdmin
+from apps.audit.services import record
 
 __all__ = ["AllocationRuleAdmin", "ApiKeyAdmin", "FamilyChangeAdmin", "TradingAccountAdmin", "UserAdmin"]
 
@@ -27,8 +34,18 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
 
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class GroupAdmin(AuditedAdmin, DjangoGroupAdmin):
+    """Roles of staff: sets of permissions."""
+
+
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
+class UserAdmin(AuditedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
+    # Nothing can be removed from the audit log, so no address of a user stands there.
+    audit_hidden = ("email", "password", "password1", "password2", "usable_password")
     ordering = ("-id",)
     list_display = ("email", "is_active", "is_staff", "email_verified_at", "created_at", "last_login")
     list_filter = ("is_active", "is_staff", ("email_verified_at", admin.EmptyFieldListFilter), "created_at")
@@ -53,7 +70,7 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(TradingAccount)
-class TradingAccountAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class TradingAccountAdmin(AuditedAdmin):
     list_display = ("id", "owner", "label", "is_main", "tier", "created_at")
     list_filter = ("tier", "is_main", "created_at")
     list_select_related = ("owner",)
@@ -98,8 +115,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Revoke the chosen API keys (final)", permissions=("revoke",))
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        count = queryset.filter(revoked_at=None).update(revoked_at=timezone.now())
-        self.message_user(request, f"{count} API key(s) revoked.", messages.SUCCESS)
+        self.message_user(request, f"{revoke_keys(queryset)} API key(s) revoked.", messages.SUCCESS)
 
 
 @admin.register(TradingTicket)
@@ -119,5 +135,13 @@ class TradingTicketAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Close the chosen trading sessions", permissions=("revoke",))
     def revoke(self, request: HttpRequest, queryset: QuerySet[TradingTicket]) -> None:
-        count = queryset.filter(revoked_at=None).update(revoked_at=timezone.now())
-        self.message_user(request, f"{count} trading session(s) revoked.", messages.SUCCESS)
+        with transaction.atomic():
+            chosen = queryset.filter(revoked_at=None).select_for_update(of=("self",))
+            found = list(chosen.values_list("pk", "account_id"))
+            TradingTicket.objects.filter(pk__in=[pk for pk, _ in found]).update(revoked_at=timezone.now())
+            for pk, account_id in found:
+                record(
+                    actor=acting(), action="trading-session.revoked", object=f"trading-session:{pk}",
+                    after={"account": str(account_id)},
+                )  # fmt: skip
+        self.message_user(request, f"{len(found)} trading session(s) revoked.", messages.SUCCESS)

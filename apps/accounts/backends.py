@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from apps.accounts.errors import TooManyAttempts
 from apps.accounts.models import User
 from apps.accounts.services.throttle import begin_attempt
+from apps.audit.services import count
 
 _REFUSAL = "accounts.refusal"
 
@@ -30,11 +31,13 @@ class ThrottledBackend(ModelBackend):
         try:
             attempt = begin_attempt(subject=subject, address=address)
         except TooManyAttempts as refusal:
+            count(action="user.log-in-failures", object="log-in")
             if request is not None:
                 request.META[_REFUSAL] = refusal
             raise PermissionDenied(refusal.message) from refusal
         user = super().authenticate(request, username=subject, password=password)
         if user is None:
+            count(action="user.log-in-failures", object="log-in")
             return None
         attempt.succeeded()
         assert isinstance(user, User)

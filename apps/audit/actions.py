@@ -8,12 +8,11 @@ OWN_ACTIONS: Final = "audit."
 ACTIONS: Final = {
     # Users and what lets them in.
     "user.created": "A user was made: by sign-up, by staff or by a command.",
-    "user.sign-up-repeated": "Somebody tried to sign up with the address of an existing user.",
     "user.log-in": "A user logged in.",
     "user.log-in-failures": "How many log-ins failed, or were refused unseen by the throttle, within one minute.",
     "user.log-out": "A user logged out, or a session ended by its limits.",
     "user.password-changed": "A user has a new password.",
-    "user.rights-changed": "Staff or a command changed what a user may do, or switched the user on or off.",
+    "user.email-changed": "A user has another e-mail address.",
     "api-key.created": "An API key was made.",
     "api-key.limited": "An API key works only from other addresses than before.",
     "api-key.revoked": "An API key was revoked.",
@@ -33,6 +32,8 @@ ACTIONS: Final = {
     "admin.added": "Staff added a row in the admin.",
     "admin.changed": "Staff changed a row in the admin.",
     "admin.deleted": "Staff deleted a row in the admin.",
+    "email.sent-again": "Staff had an e-mail sent once more.",
+    "site.promoted": "The second site was made the primary one.",
     "demo.account": "A demo account was made or renewed and funded.",
     # The log itself.
     "audit.key": "Checkpoints are signed with this key, from the step on in which this was recorded.",

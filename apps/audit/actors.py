@@ -4,7 +4,7 @@ import getpass
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -70,16 +70,17 @@ def named(text: str) -> Actor:
     return process(text)
 
 
-def acting() -> Actor | None:
-    """Who is logged in where a request is at work, None for somebody unknown; else the process, or the operator."""
+def of_user(found: Any) -> Actor:
+    """The actor of a row of settings.AUTH_USER_MODEL."""
+    return Actor(ActorKind.STAFF, found.get_username()) if found.is_staff else user(found.pk)
+
+
+def acting() -> Actor:
+    """Who is logged in where a request is at work, `user anonymous` where nobody is; else the process or operator."""
     request = current_request.get()
     if request is not None:
         found = getattr(request.http, "user", None)
-        if found is None or not found.is_authenticated:
-            return None
-        if found.is_staff:
-            return Actor(ActorKind.STAFF, found.get_username())
-        return user(found.pk)
+        return of_user(found) if found is not None and found.is_authenticated else Actor(ActorKind.USER, "anonymous")
     if settings.PROCESS:
         return process(settings.PROCESS)
     return named(operator_text())

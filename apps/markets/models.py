@@ -9,7 +9,8 @@ from typing import Any
 
 from django.db import models
 
-from apps.outbox.requests import StaffRequest
+from apps.audit.canonical import amounts
+from apps.outbox.requests import Audited, StaffRequest
 from apps.streams.kinds import HaltCause, MarketState
 from apps.streams.messages import PARK_EXPIRY_S, AssetSettings, MarketSettings, typed
 from apps.streams.shards import DEFAULT_SHARD
@@ -164,6 +165,20 @@ class MarketSettingsChange(StaffRequest):
     def __str__(self) -> str:
         return f"{self.market} settings {self.settings_version}"
 
+    def audited(self) -> Audited:
+        """A new market with all its settings, else those that are to change."""
+        wanted = amounts(self.settings)
+        if self.settings_version == 1:
+            return Audited("market.created", f"market:{self.market.symbol}", None, wanted)
+        now = amounts(self.market.settings().plain())
+        changed = [name for name in wanted if wanted[name] != now.get(name)]
+        return Audited(
+            "market.settings",
+            f"market:{self.market.symbol}",
+            {name: now.get(name) for name in changed},
+            {name: wanted[name] for name in changed},
+        )
+
 
 class MarketStateChange(StaffRequest):
     """A state that staff asked for: who, when, why. The outcome is in the outbox row with the same key."""
@@ -173,6 +188,10 @@ class MarketStateChange(StaffRequest):
 
     def __str__(self) -> str:
         return f"{self.market} {self.get_state_display()}"
+
+    def audited(self) -> Audited:
+        before = {"state": self.market.get_state_display()}
+        return Audited("market.state", f"market:{self.market.symbol}", before, {"state": self.get_state_display()})
 
 
 class AssetClassChange(StaffRequest):
@@ -184,6 +203,10 @@ class AssetClassChange(StaffRequest):
 
     def __str__(self) -> str:
         return f"{self.asset} class {self.asset_class or 'none'}"
+
+    def audited(self) -> Audited:
+        after = {"class": self.asset_class, "shard": self.shard}
+        return Audited("asset.class", f"asset:{self.asset.code}", {"class": self.asset.asset_class}, after)
 
 
 class ClassStateChange(StaffRequest):
@@ -200,6 +223,10 @@ class ClassStateChange(StaffRequest):
 
     def __str__(self) -> str:
         return f"{self.asset_class} {self.get_state_display()}"
+
+    def audited(self) -> Audited:
+        after = {"state": self.get_state_display(), "shard": self.shard}
+        return Audited("class.state", f"class:{self.asset_class}", None, after)
 
 
 class Candle(models.Model):

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.db import transaction
 
+from apps.audit import actors
+from apps.audit.services import record
 from apps.notifications.content import render, seal, unseal
 from apps.notifications.errors import NotSendable
 from apps.notifications.models import EmailState, OutgoingEmail, Topic
@@ -59,6 +61,13 @@ def send_again(*, email_id: int, asked_by: str, reason: str) -> OutgoingEmail:
             again_of=old,
             asked_by=asked_by,
             reason=reason.strip(),
+        )
+        record(
+            actor=actors.named(asked_by),
+            action="email.sent-again",
+            object=f"email:{old.pk}",
+            after={"as": str(email.pk)},
+            reason=email.reason,
         )
         transaction.on_commit(partial(nudge, email.pk))
     return email

@@ -13,6 +13,8 @@ from typing import Final
 from django.db import connection, transaction
 
 from apps.accounts.services.families import lock_account_settings
+from apps.audit.actors import acting
+from apps.audit.services import record
 from apps.markets.models import Asset, Market
 from apps.matching.models import Watermark
 from apps.orders.errors import SettlementBehind, TiersComputed, UnknownVolumeAsset
@@ -119,6 +121,13 @@ def update_fee_tiers(*, day: date) -> Computed:
             FeeTierChange.objects.create(
                 account_id=account_id, day=day, tier=tier, volume_units=volume, outbox_key=key
             )  # fmt: skip
+            record(
+                actor=acting(),
+                action="account.fee-tier",
+                object=f"account:{account_id}",
+                before={"tier": current.get(account_id, 0)},
+                after={"tier": tier, "volume_units": str(volume), "day": f"{day:%Y-%m-%d}"},
+            )
             enqueue(
                 key=key,
                 command=SetAccount(

@@ -2,6 +2,8 @@
 
 from django.db import IntegrityError, transaction
 
+from apps.audit import actors
+from apps.audit.services import record
 from apps.markets.models import Market
 from apps.orders.errors import NotParked, ReviewPending, UnknownOrder
 from apps.orders.models import Order, OrderReview, ParkedOrder
@@ -40,6 +42,13 @@ def review_parked_order(*, order_id: int, decision: Review, reason: str, request
             )
     except IntegrityError as error:
         raise pending from error
+    record(
+        actor=actors.named(requested_by),
+        action="order.review",
+        object=f"order:{order_id}",
+        after={"decision": decision.name.lower(), "account": str(parked.account_id)},
+        reason=reason,
+    )
     command = ReviewOrder(
         market_id=parked.market_id,
         account_id=parked.account_id,

@@ -9,6 +9,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
 from django.http import HttpRequest, HttpResponse
 
+from apps.audit.actors import staff_text
 from apps.audit.recordadmin import RecordAdmin
 from apps.outbox.models import OutboxRow, OutboxState
 from apps.outbox.policy import ANSWER_WAIT_S, REASON_LENGTH_MAX
@@ -42,7 +43,7 @@ ASKED_ONCE: Final = {"show_save_and_continue": False, "show_save_and_add_another
 
 def staff_name(request: HttpRequest) -> str:
     """Who asks, as it is kept with the request."""
-    return f"staff: {request.user.get_username()}"
+    return staff_text(request.user.get_username())
 
 
 def answer_of(row: OutboxRow) -> str:

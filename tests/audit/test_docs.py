@@ -1,4 +1,4 @@
-"""The worked example of docs/audit.md is what the programs say."""
+"""The worked example of docs/audit.md is what the programs say, and every action of the table is recorded somewhere."""
 
 import json
 import re
@@ -6,10 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from apps.audit.actions import ACTIONS
 from apps.audit.entries import canonical_bytes
 from apps.audit.notes import Checkpoint, read_verifier_key, sign, verifier_key, verify
 from apps.audit.tree import CHAIN_START, Peak, append, chain_hash, fold, leaf_hash
-from tests.architecture.sources import BASE_DIR
+from tests.architecture.sources import BASE_DIR, python_files
 from tests.audit.log import KEY, ORIGIN
 
 PAGE = (BASE_DIR / "docs" / "audit.md").read_text("utf-8")
@@ -41,3 +42,13 @@ def test_the_worked_example_is_a_whole_log(tmp_path: Path) -> None:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (found.returncode, found.stdout) == (0, f"whole: 3 entries, root {root.hex()}\n")
+
+
+def test_every_known_action_is_recorded_somewhere() -> None:
+    words = {
+        name
+        for path in python_files("apps", "nebannpet")
+        if path.name != "actions.py"
+        for name in re.findall(r'"([a-z-]+\.[a-z-]+)"', path.read_text())
+    }
+    assert set(ACTIONS) <= words

@@ -3,9 +3,13 @@
 The first two are mirrors, written by settlement alone. Accounts are named by number: events name them so.
 """
 
+from typing import Any
+
+from django.conf import settings
 from django.db import models
 
-from apps.outbox.requests import StaffRequest
+from apps.audit.canonical import amounts
+from apps.outbox.requests import Audited, StaffRequest
 from apps.streams.kinds import AllocationMethod
 from apps.streams.shards import DEFAULT_SHARD
 
@@ -59,6 +63,10 @@ class AllocationRule(models.Model):
     def __str__(self) -> str:
         return f"rule {self.rule_id} of account {self.account_id}"
 
+    def audited(self) -> dict[str, Any]:
+        """As the audit log has it."""
+        return _told(self.method, self.accounts, self.weights_bp)
+
 
 class FamilyChange(StaffRequest):
     """An account that staff put into a family, or (its own number) took out of one."""
@@ -68,6 +76,11 @@ class FamilyChange(StaffRequest):
 
     def __str__(self) -> str:
         return f"account {self.account_id} to family {self.family_id}"
+
+    def audited(self) -> Audited:
+        mirror = AccountSettings.objects.filter(shard=settings.SHARD, account_id=self.account_id).first()
+        before = {"family": str(mirror.family_id if mirror is not None else self.account_id)}
+        return Audited("account.family", f"account:{self.account_id}", before, {"family": str(self.family_id)})
 
 
 class AllocationChange(StaffRequest):
@@ -84,3 +97,19 @@ class AllocationChange(StaffRequest):
 
     def __str__(self) -> str:
         return f"rule {self.rule_id} of account {self.account_id}"
+
+    def audited(self) -> Audited:
+        rule = AllocationRule.objects.filter(
+            shard=settings.SHARD, account_id=self.account_id, rule_id=self.rule_id
+        ).first()
+        return Audited(
+            "account.allocation",
+            f"account:{self.account_id}/rule:{self.rule_id}",
+            rule.audited() if rule is not None else None,
+            _told(self.method, self.accounts, self.weights_bp) if self.accounts else None,
+        )
+
+
+def _told(method: int, accounts: list[int], weights_bp: list[int]) -> dict[str, Any]:
+    """An allocation rule as the audit log has it."""
+    return amounts({"method": AllocationRule.Method(method).label, "accounts": accounts, "basis_points": weights_bp})

@@ -13,6 +13,8 @@ from django.utils import timezone
 from apps.accounts.errors import InvalidEmail
 from apps.accounts.policy import EMAIL_LENGTH_MAX
 from apps.accounts.rules import normalise_email
+from apps.audit.actors import acting
+from apps.audit.services import record
 
 
 class UserManager(BaseUserManager["User"]):
@@ -68,6 +70,17 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email
+
+    def save(self, *args: Any, **options: Any) -> None:
+        """A new user and a new password leave an entry in the audit log, whoever makes them."""
+        is_new, has_new_password = self._state.adding, self._password is not None  # type: ignore[attr-defined]
+        with transaction.atomic(using=options.get("using")):
+            super().save(*args, **options)
+            if is_new:
+                rights = {"staff": self.is_staff, "superuser": self.is_superuser}
+                record(actor=acting(), action="user.created", object=f"user:{self.pk}", after=rights)
+            elif has_new_password:
+                record(actor=acting(), action="user.password-changed", object=f"user:{self.pk}")
 
     def clean(self) -> None:
         """For admin forms: the same normalisation as everywhere else."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.accounts.errors import (
@@ -27,6 +28,8 @@ from apps.accounts.policy import (
 from apps.accounts.publickeys import read_public_key
 from apps.accounts.rules import normalise_network
 from apps.accounts.secrets import encrypt_secret
+from apps.audit.actors import acting, named
+from apps.audit.services import record
 from apps.outbox.requests import required_reason
 
 _ALPHABET = string.ascii_letters + string.digits
@@ -102,6 +105,18 @@ def _add(*, account_id: int, label: str, can_read: bool, can_trade: bool, **rest
             KeyNetworksChange.objects.create(
                 key=key, networks=key.allowed_networks, reason="chosen when it was made", requested_by="its owner"
             )
+        record(
+            actor=acting(),
+            action="api-key.created",
+            object=f"api-key:{key.pk}",
+            after={
+                "account": str(account_id),
+                "kind": key.kind,
+                "can_read": can_read,
+                "can_trade": can_trade,
+                "networks": len(key.allowed_networks),
+            },
+        )
         return key
 
 
@@ -119,6 +134,13 @@ def limit_api_key(*, account_id: int, key_id: int, networks: Sequence[str], reas
         if not found.update(allowed_networks=wanted):
             raise ApiKeyNotFound("There is no such API key in your account.")
         KeyNetworksChange.objects.create(key_id=key_id, networks=wanted, reason=clean_reason, requested_by=requested_by)
+        record(
+            actor=named(requested_by),
+            action="api-key.limited",
+            object=f"api-key:{key_id}",
+            after={"networks": len(wanted)},
+            reason=clean_reason,
+        )
 
 
 def _normalised(networks: Sequence[str]) -> list[str]:
@@ -132,9 +154,19 @@ def revoke_api_key(*, account_id: int, key_id: int) -> None:
 
     Raises ApiKeyNotFound for an unknown key and for a key of another account.
     """
-    changed = ApiKey.objects.filter(pk=key_id, account_id=account_id, revoked_at=None).update(revoked_at=timezone.now())
-    if not changed and not ApiKey.objects.filter(pk=key_id, account_id=account_id).exists():
+    mine = ApiKey.objects.filter(pk=key_id, account_id=account_id)
+    if not revoke_keys(mine) and not mine.exists():
         raise ApiKeyNotFound("There is no such API key in your account.")
+
+
+def revoke_keys(chosen: QuerySet[ApiKey]) -> int:
+    """Revoke those of `chosen` that are not; how many they were."""
+    with transaction.atomic():
+        found = list(chosen.filter(revoked_at=None).select_for_update(of=("self",)).values_list("pk", flat=True))
+        ApiKey.objects.filter(pk__in=found).update(revoked_at=timezone.now())
+        for pk in found:
+            record(actor=acting(), action="api-key.revoked", object=f"api-key:{pk}")
+    return len(found)
 
 
 def _random_text(length: int) -> str:

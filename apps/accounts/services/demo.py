@@ -9,7 +9,7 @@ from django.utils import timezone
 from apps.accounts.errors import NotADemoAccount
 from apps.accounts.models import ApiKey, TradingAccount, User
 from apps.accounts.rules import normalise_email
-from apps.accounts.services.api_keys import create_api_key
+from apps.accounts.services.api_keys import create_api_key, revoke_keys
 
 DEMO_KEY_LABEL = "Demo"
 DEMO_DOMAIN = "demo.example.com"
@@ -54,9 +54,7 @@ def make_demo_account(*, name: str, is_staff: bool) -> DemoAccount:
             user.is_staff = user.is_staff or is_staff
             user.is_superuser = user.is_superuser or is_staff
             user.save(update_fields=("password", "is_active", "is_staff", "is_superuser"))
-            ApiKey.objects.filter(account=account, label=DEMO_KEY_LABEL, revoked_at=None).update(
-                revoked_at=timezone.now()
-            )
+            revoke_keys(ApiKey.objects.filter(account=account, label=DEMO_KEY_LABEL))
         key = create_api_key(account_id=account.pk, label=DEMO_KEY_LABEL, can_read=True, can_trade=True)
     return DemoAccount(
         email=email,

@@ -6,6 +6,8 @@ from django.utils import timezone
 from apps.accounts.errors import AddressTaken
 from apps.accounts.models import User
 from apps.accounts.services.links import Purpose, find_link, issue_link, use_up
+from apps.audit.actors import acting
+from apps.audit.services import record
 from apps.notifications.models import Topic
 from apps.notifications.services import send_email
 
@@ -43,6 +45,7 @@ def confirm_email_change(*, token: str, user: User) -> str:
         old = account.email
         account.email, account.email_verified_at = link.address, timezone.now()
         account.save(update_fields=("email", "email_verified_at"))
+        record(actor=acting(), action="user.email-changed", object=f"user:{user.pk}")
         send_email(
             to=old,
             template="email_changed",

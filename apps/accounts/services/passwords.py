@@ -2,12 +2,14 @@
 
 from apps.accounts.models import User
 from apps.accounts.services.throttle import begin_attempt
+from apps.audit.services import count
 
 
 def confirm_password(*, user: User, password: str, address: str) -> bool:
     """True if it is the user's password. Counts together with log-in attempts; raises TooManyAttempts."""
     attempt = begin_attempt(subject=user.email, address=address)
     if not user.check_password(password):
+        count(action="user.log-in-failures", object="confirmation")
         return False
     attempt.succeeded()
     return True

@@ -9,6 +9,8 @@ from apps.accounts.errors import LinkDead
 from apps.accounts.models import User
 from apps.accounts.rules import normalise_email
 from apps.accounts.services.links import Purpose, find_link, issue_link, use_up
+from apps.audit.actors import acting
+from apps.audit.services import record
 from apps.notifications.models import Topic
 from apps.notifications.services import send_email
 
@@ -49,6 +51,7 @@ def reset_password(*, token: str, new_password: str) -> None:
         )
         if not changed:
             raise LinkDead("This link does not work any more. Ask for a new one.")
+        record(actor=acting(), action="user.password-changed", object=f"user:{link.user_id}", reason="by a mailed link")
         use_up(link)
         send_email(to=link.address, template="password_changed", context={}, topic=Topic.SECURITY, user_id=link.user_id)
 

@@ -15,6 +15,8 @@ from django.conf import settings as django_settings
 from django.db import connection, transaction
 from django.db.models import Max
 
+from apps.audit.actors import acting
+from apps.audit.services import record
 from apps.markets.errors import (
     AssetExists,
     ChangePending,
@@ -83,6 +85,7 @@ def create_asset(*, code: str, name: str, asset_class: str = "") -> Asset:
     asset = Asset(id=_next_id(Asset), code=code, name=name.strip(), asset_class=asset_class)
     asset.settings().check()
     asset.save(force_insert=True)
+    record(actor=acting(), action="asset.created", object=f"asset:{code}", after={"class": asset_class})
     _announce(asset, django_settings.SHARD)
     return asset
 

@@ -63,17 +63,17 @@ class Promotion:
             self._postgres.wait_until_replayed()
         return self._compare()
 
-    def run(self, *, primary_is_lost: bool) -> None:
-        """Raises PromotionRefused; run it again after an interruption, and it goes on."""
+    def run(self, *, primary_is_lost: bool) -> bool:
+        """Whether it promoted anything. Raises PromotionRefused; run it again after an interruption, and it goes on."""
         standby, replica = self._postgres.is_standby(), self._core.is_replica()
         begun = self._progress.read()
         unfinished = begun is not None and not begun.finished_ms
         if not standby and not replica:
             if begun is not None and unfinished:
                 self._finish(begun)
-            else:
-                self._say("This site's servers are primaries already; nothing was changed.")
-            return
+                return True
+            self._say("This site's servers are primaries already; nothing was changed.")
+            return False
         if not standby and not unfinished:
             raise NoSecondSite(
                 "PostgreSQL here is no standby, and no promotion was begun here: this is not a second site, or another"
@@ -83,6 +83,7 @@ class Promotion:
             self._refuse_while_primary_lives()
         compared = self.check()
         self._promote(compared, standby=standby, replica=replica)
+        return True
 
     def _promote(self, compared: Compared, *, standby: bool, replica: bool) -> None:
         begun = Begun(self._bus.shard, now_ms(), compared.head.seq, compared.replays[-1].state_hash)

@@ -7,7 +7,10 @@ from typing import Any
 import psycopg
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, transaction
 
+from apps.audit.actors import acting
+from apps.audit.services import record
 from apps.matching.snapshots import shard_dir
 from apps.orders.promotion.core import CoreSite
 from apps.orders.promotion.errors import PromotionRefused
@@ -50,7 +53,7 @@ class Command(BaseCommand):
                 self._promote(stack, options)
         except PromotionRefused as refusal:
             raise CommandError(f"{refusal.message} [{refusal.code}]", returncode=1) from refusal
-        except (BusError, psycopg.OperationalError) as error:
+        except (BusError, psycopg.OperationalError, OperationalError) as error:
             raise CommandError(
                 f"A server of this site is away: {str(error).strip()}. Run this again; it goes on where it stopped.",
                 returncode=2,
@@ -74,7 +77,9 @@ class Command(BaseCommand):
             promotion.check()
             self._say("equal: this site could serve. Nothing was changed.")
         else:
-            promotion.run(primary_is_lost=options["primary_is_lost"] or options["watch"])
+            if promotion.run(primary_is_lost=options["primary_is_lost"] or options["watch"]):
+                with transaction.atomic():
+                    record(actor=acting(), action="site.promoted", object=f"shard:{settings.SHARD}")
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)

@@ -1,6 +1,5 @@
 """`manage.py limit_api_key KEY [NETWORK ...] [--everywhere] --reason TEXT`: where an API key works from (A5)."""
 
-import getpass
 from argparse import ArgumentParser
 from typing import Any
 
@@ -8,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from apps.accounts.models import ApiKey
 from apps.accounts.services.api_keys import limit_api_key
+from apps.audit.actors import operator_text
 from apps.common.errors import DomainError
 
 
@@ -39,7 +39,7 @@ class Command(BaseCommand):
                     key_id=found.pk,
                     networks=networks,
                     reason=reason or "",
-                    requested_by=f"command line: {getpass.getuser()}",
+                    requested_by=operator_text(),
                 )
             except DomainError as error:
                 raise CommandError(f"{error.message} Nothing was changed.") from error

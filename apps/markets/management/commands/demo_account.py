@@ -12,6 +12,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from apps.accounts.services.demo import make_demo_account
+from apps.audit.actors import acting
+from apps.audit.services import record
 from apps.common.amounts import AmountError, parse_decimal
 from apps.common.errors import DomainError
 from apps.ledger.services import credit
@@ -56,6 +58,12 @@ class Command(BaseCommand):
                     )
                     for asset, amount_units in amounts
                 ]
+                record(
+                    actor=acting(),
+                    action="demo.account",
+                    object=f"account:{account.account_id}",
+                    after={"staff": staff, "funds": {asset.code: str(units) for asset, units in amounts}},
+                )
         except DomainError as error:
             raise CommandError(f"{error.message} Nothing was made.") from error
         settled = self._wait(rows)

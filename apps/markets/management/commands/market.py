@@ -1,12 +1,12 @@
 """`manage.py market SYMBOL halt|auction|cancel-only|post-only|open|close --reason TEXT` (T10)."""
 
-import getpass
 import time
 from argparse import ArgumentParser
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
 
+from apps.audit.actors import operator_text
 from apps.common.errors import DomainError
 from apps.markets.policy import STATE_WAIT_S
 from apps.markets.services import MarketAction, set_market_state
@@ -33,7 +33,7 @@ class Command(BaseCommand):
                 symbol=symbol,
                 action=MarketAction(action),
                 reason=reason,
-                requested_by=f"command line: {getpass.getuser()}",
+                requested_by=operator_text(),
             )
         except DomainError as error:
             raise CommandError(f"{error.message} Nothing was changed.") from error

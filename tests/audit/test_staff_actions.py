@@ -1,0 +1,233 @@
+"""Each staff action of the admin leaves an entry: the list comes from the admin itself, so a new one needs a line."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.contrib.sessions.backends.db import SessionStore
+from django.db.models import F
+from django.test import Client, RequestFactory
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.accounts.models import AllocationRule, ApiKey, TradingAccount, TradingTicket, User
+from apps.accounts.selectors import main_account_id
+from apps.accounts.services.api_keys import create_api_key
+from apps.accounts.services.tickets import issue_ticket
+from apps.audit.models import Record
+from apps.markets.models import Asset, Market, MarketSettingsChange
+from apps.markets.services import create_asset, create_market
+from apps.notifications.models import EmailState, OutgoingEmail, Topic
+from apps.notifications.services import send_email
+from apps.orders.models import Order, ParkedOrder
+from apps.outbox.models import OutboxRow, OutboxState
+from apps.streams.kinds import AllocationMethod, OrderStatus, Side
+from tests.markets.conftest import TERMS
+from tests.markets.test_admin import terms_data
+
+pytestmark = pytest.mark.django_db
+PASSWORD = "correct horse battery"
+REASON = {"reason": "as agreed"}
+
+
+class Desk:
+    """A staff member with all rights, and something of everything to act on."""
+
+    def __init__(self) -> None:
+        self.root = User.objects.create_superuser("root@example.org", PASSWORD)
+        self.client = Client()
+        self.client.force_login(self.root)
+        self.user = User.objects.create_user("alice@example.org", PASSWORD)
+        self.account = TradingAccount.objects.get(owner=self.user)
+        self.group = Group.objects.create(name="support")
+        create_asset(code="BTC", name="Bitcoin", asset_class="coin")
+        create_asset(code="USDT", name="Tether")
+        self.market = create_market(base="BTC", quote="USDT", terms=TERMS, reason="listing", requested_by="test")
+        OutboxRow.objects.update(state=OutboxState.DONE, relay_seq=F("id"), event_seq=1)
+        MarketSettingsChange.objects.update(applied_at="2026-11-22T00:00:00Z")
+        self.rule = AllocationRule.objects.create(
+            account_id=self.account.pk, rule_id=1, method=AllocationMethod.EQUAL, accounts=[self.account.pk], seq=1
+        )
+
+    def act(self, label: str, action: str, pk: object, **data: Any) -> None:
+        """An action of a list page on one row."""
+        url = reverse(f"admin:{label}_changelist")
+        chosen = {"action": action, "_selected_action": [str(pk)], "index": "0"} | REASON | data
+        answer = self.client.post(url, chosen)
+        assert answer.status_code == 302, answer.content.decode()[:2000]
+
+    def post(self, page: str, /, *args: Any, **data: Any) -> None:
+        answer = self.client.post(reverse(f"admin:{page}", args=args), data)
+        assert answer.status_code == 302, answer.content.decode()
+
+    def parked(self) -> int:
+        ParkedOrder.objects.create(
+            id=1, market_id=self.market.pk, account_id=self.account.pk, side=Side.BUY, price_ticks=6,
+            reference_price_ticks=5, parked_ms=1, until_ms=2, seq=1,
+        )  # fmt: skip
+        Order.objects.create(
+            id=1, market_id=self.market.pk, account_id=self.account.pk, client_order_id="a", side=Side.BUY, kind=1,
+            time_in_force=1, stp_mode=1, price_ticks=6, quantity_lots=1, budget_units=0, display_lots=0,
+            stop_price_ticks=0, filled_lots=0, filled_quote_units=0, prevented_lots=0, status=OrderStatus.PENDING_NEW,
+            reason=0, created_ms=1, updated_ms=1, seq=1,
+        )  # fmt: skip
+        return 1
+
+    def key(self) -> ApiKey:
+        return create_api_key(account_id=self.account.pk, label="bot", can_read=True, can_trade=False).key
+
+    def ticket(self) -> TradingTicket:
+        session = SessionStore()
+        session.create()
+        assert session.session_key is not None
+        issue_ticket(user_id=self.user.pk, session_key=session.session_key)
+        return TradingTicket.objects.get()
+
+    def ended_email(self) -> int:
+        sent = send_email(to="a@example.org", template="test_message", context={}, topic=Topic.SERVICE)
+        OutgoingEmail.objects.filter(pk=sent.pk).update(state=EmailState.FAILED, ended_at=timezone.now())
+        return sent.pk
+
+
+@pytest.fixture
+def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.setattr("apps.outbox.admin.ANSWER_WAIT_S", 0)
+    return Desk()
+
+
+NEW_USER = {"email": "new@example.org", "usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
+USER = {"email": "other@example.org", "is_active": "on", "is_staff": "on"}
+RULE = {"method": int(AllocationMethod.EQUAL), **REASON}
+
+# (model, what) -> the action that the log must have, and how it is done.
+ACTIONS: dict[tuple[str, str], tuple[str, Callable[[Desk], None]]] = {
+    ("auth.Group", "add"): ("admin.added", lambda d: d.post("auth_group_add", name="desk")),
+    ("auth.Group", "change"): ("admin.changed", lambda d: d.post("auth_group_change", d.group.pk, name="help")),
+    ("auth.Group", "delete"): ("admin.deleted", lambda d: d.post("auth_group_delete", d.group.pk, post="yes")),
+    ("auth.Group", "delete_selected"): (
+        "admin.deleted", lambda d: d.act("auth_group", "delete_selected", d.group.pk, post="yes"),
+    ),
+    ("accounts.User", "add"): ("user.created", lambda d: d.post("accounts_user_add", **NEW_USER)),
+    ("accounts.User", "change"): ("admin.changed", lambda d: d.post("accounts_user_change", d.user.pk, **USER)),
+    ("accounts.User", "password"): (
+        "user.password-changed",
+        lambda d: d.post(
+            "auth_user_password_change", d.user.pk, usable_password="true", password1=PASSWORD[::-1],
+            password2=PASSWORD[::-1],
+        ),
+    ),
+    ("accounts.TradingAccount", "change"): (
+        "admin.changed",
+        lambda d: d.post("accounts_tradingaccount_change", d.account.pk, label="Second", tier="demo"),
+    ),
+    ("accounts.ApiKey", "revoke"): ("api-key.revoked", lambda d: d.act("accounts_apikey", "revoke", d.key().pk)),
+    ("accounts.TradingTicket", "revoke"): (
+        "trading-session.revoked", lambda d: d.act("accounts_tradingticket", "revoke", d.ticket().pk),
+    ),
+    ("accounts.FamilyChange", "add"): (
+        "account.family",
+        lambda d: d.post(
+            "accounts_familychange_add", account_id=d.account.pk, family_id=main_account_id(user_id=d.root.pk), **REASON
+        ),
+    ),
+    ("accounts.AllocationRule", "add"): (
+        "account.allocation",
+        lambda d: d.post("accounts_allocationrule_add", account_id=d.account.pk, shares=str(d.account.pk), **RULE),
+    ),
+    ("accounts.AllocationRule", "change"): (
+        "account.allocation",
+        lambda d: d.post(
+            "accounts_allocationrule_change", d.rule.pk,
+            shares=f"{d.account.pk}\n{main_account_id(user_id=d.root.pk)}", **RULE,
+        ),
+    ),
+    ("accounts.AllocationRule", "remove"): (
+        "account.allocation", lambda d: d.act("accounts_allocationrule", "remove", d.rule.pk),
+    ),
+    ("markets.Asset", "add"): ("asset.created", lambda d: d.post("markets_asset_add", code="ETH", name="Ether")),
+    ("markets.Asset", "change"): (
+        "asset.class",
+        lambda d: d.post("markets_asset_change", Asset.objects.get(code="BTC").pk, asset_class="old", **REASON),
+    ),
+    ("markets.Market", "add"): (
+        "market.created",
+        lambda d: d.post(
+            "markets_market_add", **terms_data(), base_asset=Asset.objects.get(code="USDT").pk,
+            quote_asset=Asset.objects.get(code="BTC").pk, **REASON,
+        ),
+    ),
+    ("markets.Market", "change"): (
+        "market.settings", lambda d: d.post("markets_market_change", d.market.pk, **terms_data(min_lots=7), **REASON),
+    ),
+    **{
+        ("markets.Market", action): ("market.state", lambda d, a=action: d.act("markets_market", a, d.market.pk))
+        for action in ("open", "halt", "auction", "cancel_only", "post_only", "close")
+    },
+    ("markets.ClassStateChange", "add"): (
+        "class.state",
+        lambda d: d.post("markets_classstatechange_add", asset_class="coin", action="halt", confirm="yes", **REASON),
+    ),
+    ("orders.ParkedOrder", "release"): (
+        "order.review", lambda d: d.act("orders_parkedorder", "release", d.parked()),
+    ),
+    ("orders.ParkedOrder", "reject"): ("order.review", lambda d: d.act("orders_parkedorder", "reject", d.parked())),
+    ("notifications.OutgoingEmail", "send_again"): (
+        "email.sent-again", lambda d: d.act("notifications_outgoingemail", "send_again", d.ended_email()),
+    ),
+}  # fmt: skip
+
+
+def test_the_list_is_what_the_admin_lets_staff_do(desk: Desk) -> None:
+    request = RequestFactory().get("/admin/")
+    request.user = desk.root
+    found = {("accounts.User", "password")}
+    for model, page in admin.site._registry.items():
+        label = model._meta.label
+        rights = page.get_model_perms(request)
+        found |= {(label, what) for what in ("add", "change", "delete") if rights[what]}
+        found |= {(label, name) for name in page.get_actions(request)}
+    assert found == set(ACTIONS)
+
+
+@pytest.mark.parametrize("what", ACTIONS, ids=lambda what: " ".join(what))
+def test_each_leaves_an_entry_that_names_staff(desk: Desk, what: tuple[str, str]) -> None:
+    action, perform = ACTIONS[what]
+    before = set(Record.objects.values_list("pk", flat=True))
+    perform(desk)
+    (made,) = Record.objects.filter(action=action).exclude(pk__in=before)
+    if what not in (("accounts.ApiKey", "revoke"), ("accounts.TradingTicket", "revoke")):
+        assert (made.actor_kind, made.actor_id) == ("staff", "root@example.org")
+    assert made.request_id != ""
+    if action.split(".")[0] in ("market", "class", "account", "order", "email") or action == "asset.class":
+        assert made.reason == "as agreed"
+    texts = " ".join(str(value) for value in Record.objects.values_list("before", "after", "object"))
+    assert PASSWORD not in texts
+    assert "alice@example.org" not in texts
+    assert "other@example.org" not in texts
+
+
+def test_a_change_says_what_was_and_what_is(desk: Desk) -> None:
+    desk.post("accounts_user_change", desk.user.pk, **USER)
+    made = Record.objects.get(action="admin.changed")
+    assert made.object == f"accounts.user:{desk.user.pk}"
+    assert json.loads(made.before or "") == {"is_staff": False}
+    assert json.loads(made.after or "") == {"is_staff": True, "not_shown": ["email"]}
+    desk.post("markets_market_change", desk.market.pk, **terms_data(min_lots=7), **REASON)
+    made = Record.objects.get(action="market.settings")
+    assert (made.object, made.reason) == ("market:BTCUSDT", "as agreed")
+    assert json.loads(made.before or "")["min_lots"] == "1"
+    assert json.loads(made.after or "") == {"min_lots": "7", "settings_version": "2"}
+    assert Market.objects.get().min_lots == 1, "the request is the entry, the row follows the engine"
+
+
+def test_what_is_refused_leaves_none(desk: Desk) -> None:
+    before = Record.objects.count()
+    answer = desk.client.post(
+        reverse("admin:markets_market_change", args=(desk.market.pk,)), terms_data(min_lots=7) | {"reason": ""}
+    )
+    assert answer.status_code == 200
+    desk.client.post(reverse("admin:auth_group_add"), {"name": "support"})
+    assert Record.objects.count() == before
