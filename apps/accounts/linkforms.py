@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from apps.accounts.errors import InvalidEmail
 from apps.accounts.forms import confirmed, current_password_field, email_field, new_password_field
 from apps.accounts.models import User
+from apps.accounts.policy import MAIL_PHRASE_LENGTH_MAX, MAIL_PHRASE_LENGTH_MIN
 from apps.accounts.rules import normalise_email
 
 
@@ -54,6 +55,31 @@ class EmailForm(forms.Form):
         if email == self._user.email:
             raise ValidationError("That is your address already.")
         return email
+
+    def clean_password(self) -> str:
+        return confirmed(self._user, self.cleaned_data["password"], self._address)
+
+
+class MailPhraseForm(forms.Form):
+    phrase = forms.CharField(
+        label="Phrase",
+        required=False,
+        max_length=MAIL_PHRASE_LENGTH_MAX,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        help_text="A few words that only you would write, nothing that you use as a password. Empty: no phrase.",
+    )
+    password = current_password_field("Your password")
+
+    def __init__(self, *args: Any, user: User, address: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._user = user
+        self._address = address
+
+    def clean_phrase(self) -> str:
+        phrase: str = self.cleaned_data["phrase"]
+        if phrase and (len(phrase) < MAIL_PHRASE_LENGTH_MIN or not phrase.isprintable()):
+            raise ValidationError(f"Use at least {MAIL_PHRASE_LENGTH_MIN} characters, on one line.")
+        return phrase
 
     def clean_password(self) -> str:
         return confirmed(self._user, self.cleaned_data["password"], self._address)

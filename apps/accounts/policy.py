@@ -10,6 +10,10 @@ PASSWORD_LENGTH_MIN: Final = 10
 PASSWORD_LENGTH_MAX: Final = 128
 EMAIL_LENGTH_MAX: Final = 254  # RFC 5321, 4.5.3.1.3
 
+# The anti-phishing phrase of requirement A1: short enough to be read at a glance, too long to be guessed.
+MAIL_PHRASE_LENGTH_MIN: Final = 4
+MAIL_PHRASE_LENGTH_MAX: Final = 40
+
 # threat-T5: NIST SP 800-63B AAL2. The idle limit is checked at most once per SESSION_TOUCH_S.
 SESSION_IDLE_S: Final = 60 * 60
 SESSION_ABSOLUTE_S: Final = 12 * 60 * 60

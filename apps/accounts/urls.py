@@ -13,6 +13,7 @@ urlpatterns = [
     path("account/confirm/<str:token>", links.confirm_sign_up_page, name="confirm-sign-up"),
     path("account/forgot-password", links.forgot_password_page, name="forgot-password"),
     path("account/reset-password/<str:token>", links.reset_password_page, name="reset-password"),
+    path("account/mail-phrase", links.mail_phrase_page, name="mail-phrase"),
     path("account/email", links.email_page, name="email"),
     path("account/email/<str:token>", links.confirm_email_page, name="confirm-email"),
     path("account/log-in", entry.LogInPage.as_view(), name="log-in"),

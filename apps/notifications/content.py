@@ -1,6 +1,7 @@
 """What a message says: rendered from templates/notifications/email/<template>.txt and .html, and kept sealed.
 
-The first line of the text is the subject. Both extend a base that adds the product's name and why the reader gets it.
+The first line of the text is the subject. Both extend a base that adds the product's name, the reader's anti-phishing
+phrase (`phrase` of the context) and whom it was sent to.
 Templates are told `origin`, the configured address of the site, for links: a Host header never makes one.
 """
 

@@ -14,7 +14,7 @@ PAGES = [
     *("/", "/account/sign-up", "/account/check-mail", "/account/log-in", "/account/forgot-password"),
     *("/account/confirm/x", "/account/reset-password/x", "/dev/mail", "/no/such/page", "/admin/login/"),
 ]
-ACCOUNT_PAGES = ["/account/", "/account/email", "/account/api-keys", "/account/password"]
+ACCOUNT_PAGES = ["/account/", "/account/email", "/account/mail-phrase", "/account/api-keys", "/account/password"]
 ADMIN_PAGES = [
     "/admin/",
     "/admin/accounts/user/",

@@ -11,7 +11,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from apps.accounts.errors import InvalidEmail
-from apps.accounts.policy import EMAIL_LENGTH_MAX
+from apps.accounts.policy import EMAIL_LENGTH_MAX, MAIL_PHRASE_LENGTH_MAX
 from apps.accounts.rules import normalise_email
 from apps.audit.actors import acting
 from apps.audit.services import record
@@ -49,6 +49,11 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     email = models.EmailField("e-mail", max_length=EMAIL_LENGTH_MAX, unique=True)
     email_verified_at = models.DateTimeField("e-mail verified at", null=True, blank=True)
+    mail_phrase = models.CharField(
+        max_length=MAIL_PHRASE_LENGTH_MAX,
+        blank=True,
+        help_text="The user's own words, in every e-mail to them: a forged one lacks them.",
+    )
     is_active = models.BooleanField(
         "active", default=True, help_text="Switching off ends sessions and API keys within 1 s."
     )

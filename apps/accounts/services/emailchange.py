@@ -24,7 +24,8 @@ def request_email_change(*, user: User, new_address: str, client: str) -> None:
             send_email(
                 to=new_address,
                 template="email_change" if owner is None else "email_change_known",
-                context={"link": link if owner is None else ""},
+                # Who reads the mail of the new address is not proved yet, so the user's phrase is not told there.
+                context={"link": link} if owner is None else {"phrase": owner.mail_phrase},
                 topic=Topic.SECURITY,
                 user_id=user.pk if owner is None else owner.pk,
             )
@@ -49,7 +50,7 @@ def confirm_email_change(*, token: str, user: User) -> str:
         send_email(
             to=old,
             template="email_changed",
-            context={"new_address": link.address},
+            context={"new_address": link.address, "phrase": account.mail_phrase},
             topic=Topic.SECURITY,
             user_id=user.pk,
         )

@@ -8,6 +8,7 @@ from django.db.models.functions import Coalesce, Now
 from apps.accounts.errors import LinkDead
 from apps.accounts.models import User
 from apps.accounts.rules import normalise_email
+from apps.accounts.services.announcements import tell_password_changed
 from apps.accounts.services.links import Purpose, find_link, issue_link, use_up
 from apps.audit.actors import acting
 from apps.audit.services import record
@@ -29,7 +30,7 @@ def request_reset(*, email: str, client: str) -> None:
             send_email(
                 to=address,
                 template="reset_unknown" if user is None else "reset",
-                context={"link": "" if user is None else link},
+                context={} if user is None else {"link": link, "phrase": user.mail_phrase},
                 topic=Topic.SECURITY,
                 user_id=user_id,
             )
@@ -53,7 +54,7 @@ def reset_password(*, token: str, new_password: str) -> None:
             raise LinkDead("This link does not work any more. Ask for a new one.")
         record(actor=acting(), action="user.password-changed", object=f"user:{link.user_id}", reason="by a mailed link")
         use_up(link)
-        send_email(to=link.address, template="password_changed", context={}, topic=Topic.SECURITY, user_id=link.user_id)
+        tell_password_changed(user)
 
 
 def owner_of_reset(*, token: str) -> User:

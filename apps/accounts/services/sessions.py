@@ -6,9 +6,8 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from apps.accounts.models import User
+from apps.accounts.services.announcements import tell_password_changed
 from apps.accounts.services.links import use_up_all_of
-from apps.notifications.models import Topic
-from apps.notifications.services import send_email
 
 
 def close_session(*, request: HttpRequest) -> None:
@@ -34,4 +33,4 @@ def change_password(*, request: HttpRequest, user: User, new_password: str) -> N
         user.set_password(new_password)
         user.save(update_fields=("password",))
         update_session_auth_hash(request, user)
-        send_email(to=user.email, template="password_changed", context={}, topic=Topic.SECURITY, user_id=user.pk)
+        tell_password_changed(user)

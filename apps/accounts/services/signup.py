@@ -33,7 +33,7 @@ def sign_up(*, email: str, password: str, client: str) -> None:
             send_email(
                 to=address,
                 template="sign_up" if owner is None else "sign_up_known",
-                context={"link": link if owner is None else ""},
+                context={"link": link} if owner is None else {"phrase": owner.mail_phrase},
                 topic=Topic.SECURITY,
                 user_id=None if owner is None else owner.pk,
             )

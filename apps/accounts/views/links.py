@@ -19,7 +19,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from apps.accounts.errors import AddressTaken, LinkDead, TooManyAttempts
 from apps.accounts.forms import THROTTLED
-from apps.accounts.linkforms import AddressForm, EmailForm, NewPasswordForm, ProvePasswordForm
+from apps.accounts.linkforms import AddressForm, EmailForm, MailPhraseForm, NewPasswordForm, ProvePasswordForm
 from apps.accounts.models import User
 from apps.accounts.services.emailchange import confirm_email_change, request_email_change
 from apps.accounts.services.links import Purpose, find_link
@@ -112,6 +112,23 @@ def email_page(request: HttpRequest) -> HttpResponse:
             messages.info(request, "Follow the link that we sent to the new address. Until then nothing changes.")
             return redirect("accounts:overview")
     return render(request, "accounts/email.html", {"form": form}, status=form_status(form))
+
+
+@sensitive_post_parameters("password")
+@login_required
+@never_cache
+@csrf_protect
+@require_http_methods(["GET", "POST"])
+def mail_phrase_page(request: HttpRequest) -> HttpResponse:
+    user = cast(User, request.user)
+    form = MailPhraseForm(
+        request.POST or None, user=user, address=client_address(request), initial={"phrase": user.mail_phrase}
+    )
+    if request.method == "POST" and form.is_valid():
+        User.objects.filter(pk=user.pk).update(mail_phrase=form.cleaned_data["phrase"])
+        messages.success(request, "Saved. Every e-mail that we send to you from now on has it.")
+        return redirect("accounts:overview")
+    return render(request, "accounts/mail_phrase.html", {"form": form}, status=form_status(form))
 
 
 @login_required
