@@ -14,6 +14,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
+from apps.audit.notes import Checkpoint, read_verifier_key, verify
+from apps.audit.tree import is_consistent
 from tests.accounts.people import PASSWORD
 from tests.dialect import Account, Dialect, demo_account
 from tests.stack import Stack
@@ -25,6 +27,7 @@ pytestmark = pytest.mark.stack
 REVOKED_WITHIN_S = 30.0
 SOCKET_CLOSED_WITHIN_S = 40.0
 MAIL_WITHIN_S = 60.0
+RECORDED_WITHIN_S = 60.0
 REFUSED = (401, -2015)
 
 
@@ -168,3 +171,26 @@ def test_second_demo_account_of_a_name_replaces_the_key_everywhere(stack: Stack)
         _seconds_until(lambda: _answer(client) == REFUSED, REVOKED_WITHIN_S)
     with Dialect(stack.base_url, second) as client:
         assert client.balances()["USDT"][0] == "7.50000000"
+
+
+def test_what_was_done_is_in_the_audit_log_and_proven(stack: Stack) -> None:
+    """Through the gateway: the checkpoint grows with a log-in, its key opens it, and the log verifies."""
+    browser = Browser(stack)
+    key = read_verifier_key(browser.http.get("/audit/key").text)
+
+    def checkpoint() -> Checkpoint:
+        return verify(browser.http.get("/audit/checkpoint").text, key)
+
+    before = checkpoint()
+    made = demo_account(stack, "audited")
+    browser.log_in(made.email, made.password)
+    took_s = _seconds_until(lambda: checkpoint().size > before.size, RECORDED_WITHIN_S)
+    print(f"recorded and signed after {took_s:.2f} s")
+    after = checkpoint()
+    proof = browser.http.get("/audit/proof/consistency", params={"from": before.size, "to": after.size}).json()
+    hashes = [bytes.fromhex(each) for each in proof["hashes"]]
+    assert is_consistent(before.size, after.size, before.root, after.root, hashes)
+    assert stack.manage("verify_audit").startswith("whole: ")
+    with psycopg.connect(stack.dsn) as connection:
+        roles = connection.execute("SELECT DISTINCT role FROM audit_record WHERE action = 'user.log-in'").fetchall()
+        assert roles == [("nebannpet_site",)]
