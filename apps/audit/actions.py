@@ -13,6 +13,7 @@ ACTIONS: Final = {
     "user.log-out": "A user logged out, or a session ended by its limits.",
     "user.password-changed": "A user has a new password.",
     "user.email-changed": "A user has another e-mail address.",
+    "user.phrase-changed": "A user has another phrase in e-mail from us, or none.",
     "api-key.created": "An API key was made.",
     "api-key.limited": "An API key works only from other addresses than before.",
     "api-key.revoked": "An API key was revoked.",

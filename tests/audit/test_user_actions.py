@@ -74,6 +74,15 @@ def test_a_reset_and_a_new_address_are_told_without_the_address() -> None:
     assert "example.org" not in str(list(Record.objects.values("object", "before", "after", "reason", "actor_id")))
 
 
+def test_a_phrase_is_told_without_its_words(client: Client) -> None:
+    user = signed_up("alice@example.org", PASSWORD)
+    client.force_login(user)
+    sent = {"phrase": "purple elephants", "password": PASSWORD}
+    assert client.post("/account/mail-phrase", sent).status_code == 302
+    assert told()[-1] == ("user", str(user.pk), "user.phrase-changed", f"user:{user.pk}")
+    assert "elephants" not in str(list(Record.objects.values()))
+
+
 def test_links_that_are_asked_for_leave_nothing_so_known_and_unknown_addresses_cost_the_same() -> None:
     sign_up(email="alice@example.org", password=PASSWORD, client=HERE)
     request_reset(email="alice@example.org", client=HERE)
