@@ -572,7 +572,12 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
         self._end_soon()
 
     def shutdown(self) -> None:
-        super().shutdown()
+        if self.handshake_complete and not self.close_sent and self.conn.state is not _OPEN:
+            # The client has closed, was answered, and has not read that; uvicorn would send a second close frame.
+            self.stop_keepalive()
+            self.transport.close()
+        else:
+            super().shutdown()
         self._end_soon()
 
     def _end_soon(self) -> None:

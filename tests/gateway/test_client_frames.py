@@ -165,3 +165,37 @@ async def test_frames_from_before_the_answer_are_not_torn() -> None:
     protocol.data_received(frame[4:] + frame)
     protocol.stop_keepalive()
     assert got == ["early"] * 3
+
+
+CLOSE = Frame(Opcode.CLOSE, b"\x03\xe8").serialize(mask=True)
+
+
+@pytest.mark.parametrize("before", ["open", "closed by the client", "closed by us", "closed by both", "held"])
+async def test_the_end_of_the_server_ends_a_connection_in_each_state(before: str) -> None:
+    """One that raises would leave the connections after it, and whoever still waits for an answer."""
+    protocol, transport = await opened(GatewayWebSocketProtocol)
+    lost: list[bool] = []
+    protocol.attach(on_writable=print, on_lost=lambda: lost.append(True), on_control_frame=None, on_text=print)
+    if before == "held":
+        protocol.hold()
+    if before.startswith("closed by us") or before == "closed by both":
+        protocol.close_with(1008, "")
+    if before in ("closed by the client", "closed by both"):
+        # Its transport has not ended: there is something that its client has not read.
+        protocol.data_received(CLOSE)
+    protocol.shutdown()
+    assert transport.closing
+    assert bool(lost) == (before in ("open", "closed by the client"))
+    written = transport.written
+    assert written.count(b"\x88") == 1, "one close frame"
+
+
+async def test_the_end_of_the_server_refuses_an_unfinished_handshake() -> None:
+    config = uvicorn.Config(served, ws_max_size=WS_FRAME_BYTES_MAX, ws_per_message_deflate=False, log_config=None)
+    config.load()
+    protocol, transport = GatewayWebSocketProtocol(config, ServerState(), {}), Transport()
+    protocol.connection_made(transport)  # type: ignore[arg-type]
+    protocol.data_received(REQUEST)
+    protocol.shutdown()
+    assert transport.closing
+    assert transport.written.startswith(b"HTTP/1.1 500 ")
