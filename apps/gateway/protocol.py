@@ -484,6 +484,8 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
             self.read_paused = False
             self.transport.resume_reading()
         self.close_timer = self.loop.call_later(CLOSE_TIMEOUT_S, self._give_up)
+        # The client's answer may be here already, behind what was held.
+        self._take(b"")
 
     def _give_up(self) -> None:
         self.close_timer = None
@@ -512,19 +514,27 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
         """Frame by frame, so that the state machine below stands between two frames whenever a text goes past it."""
         data = self._left + data if self._left else data
         start = 0
-        while not self._is_held and not self.transport.is_closing():
-            end, text = frame_at(data, start, WS_FRAME_BYTES_MAX)
-            if not end:
-                break
-            on_text = self._on_text
-            # Not within a message of several frames, nor after the end.
-            if text is None or on_text is None or self.conn.current_size is not None or self.conn.state is not _OPEN:
-                super().data_received(data[start:end])
-                self._hand_out_queued()
-            else:
-                on_text(text)
-            start = end
-        self._left = data[start:]
+        try:
+            while not self._is_held and not self.transport.is_closing():
+                end, text = frame_at(data, start, WS_FRAME_BYTES_MAX)
+                if not end:
+                    break
+                # Before it is handed out: whatever happens then, none may be handed out again.
+                begin, start = start, end
+                on_text = self._on_text
+                # Not within a message of several frames, nor after the end.
+                if (
+                    text is None
+                    or on_text is None
+                    or self.conn.current_size is not None
+                    or self.conn.state is not _OPEN
+                ):
+                    super().data_received(data[begin:end])
+                    self._hand_out_queued()
+                else:
+                    on_text(text)
+        finally:
+            self._left = data[start:]
 
     def _hand_out_queued(self) -> None:
         """What went through the state machine: uvicorn queues it, and reads no more until it is fetched."""

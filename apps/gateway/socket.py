@@ -33,6 +33,7 @@ log = structlog.get_logger("nebannpet.gateway.socket")
 
 NORMAL: Final = 1000
 POLICY_VIOLATION: Final = 1008
+INTERNAL_ERROR: Final = 1011
 TRY_AGAIN: Final = 1013
 
 
@@ -229,7 +230,8 @@ class Socket:
         """Accept, then read and write until one side ends it.
 
         `on_message` handles messages one after the other. `on_text` gets them when they come, None for what is no text,
-        and must not wait; it is not called while the client does not read its answers, nor for what came after `close`.
+        and must not wait; an exception of it ends the connection. It is not called while the client does not read its
+        answers, nor for what came after `close`.
         `on_control_frame` hears of each ping and pong of the client.
         """
         if (await self._receive())["type"] != "websocket.connect":
@@ -239,8 +241,9 @@ class Socket:
         await self._send({"type": "websocket.accept"})
         self._holds = on_text is not None
         port.attach(
-            on_writable=self._on_writable, on_lost=self._on_lost, on_control_frame=on_control_frame, on_text=on_text
-        )
+            on_writable=self._on_writable, on_lost=self._on_lost, on_control_frame=on_control_frame,
+            on_text=self._guarded(on_text) if on_text is not None else None,
+        )  # fmt: skip
         self._is_accepted = True
         self._flush()
         reading: asyncio.Task[None] | None = None
@@ -266,10 +269,22 @@ class Socket:
         if ending is not None:
             port.close_with(*ending)
 
+    def _guarded(self, on_text: OnText) -> OnText:
+        """A message that cannot be handled ends the connection: what the ones after it mean may depend on it."""
+
+        def guarded(text: str | None) -> None:
+            try:
+                on_text(text)
+            except Exception:  # the top of a message: the log gets the reason
+                log.exception("a socket failed")
+                self.close(INTERNAL_ERROR, "internal error")
+
+        return guarded
+
     def _reading_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None and not self._end.done():
             log.error("a socket failed", exc_info=error)
-            self.close(1011, "internal error")
+            self.close(INTERNAL_ERROR, "internal error")
 
     async def _read(self, on_message: Callable[[Message], Awaitable[None]]) -> None:
         while True:

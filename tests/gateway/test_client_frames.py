@@ -199,3 +199,81 @@ async def test_the_end_of_the_server_refuses_an_unfinished_handshake() -> None:
     protocol.shutdown()
     assert transport.closing
     assert transport.written.startswith(b"HTTP/1.1 500 ")
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+async def test_no_message_is_handed_out_twice_after_one_that_failed(is_held: bool) -> None:
+    """Another copy of an order is another order."""
+    protocol, _ = await opened(GatewayWebSocketProtocol)
+    got: list[str] = []
+
+    def on_text(text: str) -> None:
+        got.append(text)
+        if text == "0" and is_held:
+            protocol.hold()
+        if text == "2":
+            raise ValueError("planned")
+
+    protocol.attach(on_writable=print, on_lost=print, on_control_frame=None, on_text=on_text)
+    data = b"".join(Frame(Opcode.TEXT, b"%d" % number).serialize(mask=True) for number in range(4))
+    if is_held:
+        protocol.data_received(data)
+        with pytest.raises(ValueError, match="planned"):
+            protocol.go_on()
+    else:
+        with pytest.raises(ValueError, match="planned"):
+            protocol.data_received(data)
+    protocol.data_received(Frame(Opcode.TEXT, b"last").serialize(mask=True))
+    assert got == ["0", "1", "2", "3", "last"]
+
+
+async def test_what_is_behind_a_held_message_keeps_its_place() -> None:
+    """A ping and a message in parts."""
+    protocol, transport = await opened(GatewayWebSocketProtocol)
+    got: list[tuple[str, bytes]] = []
+
+    def on_text(text: str) -> None:
+        got.append((text, transport.written))
+        if text == "first":
+            protocol.hold()
+
+    protocol.attach(on_writable=print, on_lost=print, on_control_frame=None, on_text=on_text)
+    data = b"".join(
+        frame.serialize(mask=True)
+        for frame in (
+            Frame(Opcode.TEXT, b"first"), Frame(Opcode.PING, b"p"), Frame(Opcode.TEXT, b"par", fin=False),
+            Frame(Opcode.CONT, b"ts"), Frame(Opcode.TEXT, b"last"),
+        )
+    )  # fmt: skip
+    protocol.data_received(data)
+    assert (got, transport.written) == ([("first", b"")], b"")
+    protocol.go_on()
+    pong = Frame(Opcode.PONG, b"p").serialize(mask=False)
+    assert got == [("first", b""), ("parts", pong), ("last", pong)]
+
+
+async def test_a_close_behind_held_messages_is_answered_when_they_are_handed_out() -> None:
+    protocol, transport = await opened(GatewayWebSocketProtocol)
+    told: list[str] = []
+    protocol.attach(
+        on_writable=print, on_lost=lambda: told.append("lost"), on_control_frame=None, on_text=told.append
+    )  # fmt: skip
+    protocol.hold()
+    protocol.data_received(Frame(Opcode.TEXT, b"last").serialize(mask=True) + CLOSE)
+    assert (told, transport.closing) == ([], False)
+    protocol.go_on()
+    assert (told, transport.closing) == (["last", "lost"], True)
+
+
+async def test_the_end_need_not_wait_for_a_close_that_came_while_messages_were_held() -> None:
+    protocol, transport = await opened(GatewayWebSocketProtocol)
+    got: list[str] = []
+    protocol.attach(on_writable=print, on_lost=print, on_control_frame=None, on_text=got.append)
+    protocol.hold()
+    protocol.data_received(Frame(Opcode.TEXT, b"too late").serialize(mask=True) + CLOSE)
+    protocol.detach()
+    assert not transport.closing
+    protocol.close_with(1008, "")
+    assert transport.closing
+    assert not got
+    assert protocol.queue.empty()

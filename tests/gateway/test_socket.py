@@ -276,3 +276,20 @@ async def test_messages_of_streams_are_read_from_who_is_behind_too() -> None:
         client.incoming.put_nowait({"type": "websocket.receive", "text": "1"})
         await turn()
         assert client.got == ["1"]
+
+
+async def test_a_message_that_cannot_be_handled_ends_the_connection() -> None:
+    def fail(text: str | None) -> None:
+        raise ValueError("planned")
+
+    port, incoming = FakePort(), asyncio.Queue[dict[str, Any]]()
+
+    async def send(message: dict[str, Any]) -> None: ...
+
+    socket = Socket({"extensions": {PORT: port}}, incoming.get, send)
+    incoming.put_nowait({"type": "websocket.connect"})
+    running = asyncio.create_task(socket.run(on_text=fail))
+    await turn()
+    port.say("anything")
+    await asyncio.wait_for(running, 40)
+    assert port.closed == (1011, "internal error")
