@@ -122,7 +122,16 @@ ROLES: Final = (
     ),
     Role("reconcile", (Grant("orders_reconciliation", APPEND),), everywhere=READ, reads_record=True),
     # It sends what others queued; rendered messages lie in their rows.
-    Role("celery", (Grant("notifications_outgoingemail", KEEP),)),
+    Role(
+        "celery",
+        (
+            Grant(
+                "notifications_outgoingemail",
+                READ,
+                ("state", "attempts", "next_attempt_at", "last_error", "ended_at", "content"),
+            ),
+        ),
+    ),
     # A thread of the process `reconcile` (apps/orders/daily.py). A session that goes takes its trading tickets with it.
     Role(
         "daily",

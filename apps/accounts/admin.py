@@ -58,6 +58,10 @@ class UserAdmin(AuditedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     )
     add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "usable_password", "password1", "password2")}),)
 
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
+        # Only a link proves a new address (services/emailchange.py), and only it tells the old one.
+        return self.readonly_fields if obj is None else (*self.readonly_fields, "email")
+
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # A user has a trading account, and its records stay. Switch the user off instead.
         return False

@@ -16,11 +16,13 @@ def normalise_email(text: str) -> str:
 
     Lower-casing the local part makes two addresses that differ only in case the same account. RFC 5321 allows a
     mail host to tell them apart; none in use does, and two accounts one key press apart help only an impostor.
+    A quoted local part may hold what breaks a header, and an encoded word (RFC 2047) is another address to the
+    program that sends the mail; no mailbox in use has either.
     Raises InvalidEmail.
     """
     stripped = text.strip()
     local, separator, domain = stripped.rpartition("@")
-    if not separator or not local.isascii():
+    if not separator or not local.isascii() or '"' in local or "=?" in stripped or not stripped.isprintable():
         raise InvalidEmail(_MESSAGE)
     try:
         ascii_domain = domain.encode("idna").decode("ascii")

@@ -1,9 +1,9 @@
 """One attempt to deliver one message.
 
 First the attempt is counted and committed, and the message is claimed for CLAIM_S; then it is sent under a lock of its
-row. So a message that kills the process does not kill it for ever, and no two attempts overlap, however often Celery
-says the same. The one case in which a message is given to the mail server twice: the process, or its connection to
-PostgreSQL, dies between the server's OK and our commit. Both copies then carry the same Message-ID.
+row. So a message that kills the process does so ATTEMPTS_MAX times at most, and no two attempts overlap, however often
+Celery says the same. The one case in which a message is given to the mail server twice: the process, or its connection
+to PostgreSQL, dies between the server's OK and our commit. Both copies then carry the same Message-ID.
 """
 
 import enum
@@ -67,16 +67,33 @@ def _claim(email_id: int) -> int | None:
         )
         if email is None:
             return None
+        if email.attempts >= ATTEMPTS_MAX:
+            _give_up(email)
+            return None
         email.attempts += 1
         _at(email, CLAIM_S)
         email.save(update_fields=("attempts", "next_attempt_at"))
         return email.attempts
 
 
+def _give_up(email: OutgoingEmail) -> None:
+    """Of a message whose last attempt never came to its end: it may kill whoever tries it."""
+    email.state = EmailState.FAILED
+    email.last_error = "The last attempt ended with its process; whether the mail server has the message is not known."
+    _end(email)
+    email.save(update_fields=("state", "ended_at", "last_error"))
+    ATTEMPTS.labels(Outcome.FAILED).inc()
+    log.warning("e-mail given up", email=email.pk, attempts=email.attempts)
+
+
 def _attempt(email: OutgoingEmail) -> Outcome:
     try:
         _send(email)
     except (smtplib.SMTPException, OSError, ContentUnreadable) as error:
+        return _failed(email, error)
+    except Exception as error:
+        # Nothing that a row says may stop its attempts from being counted; _send asks PostgreSQL nothing.
+        log.exception("e-mail not sent for a reason nobody expected", email=email.pk)
         return _failed(email, error)
     email.state, email.last_error = EmailState.SENT, ""
     _end(email)

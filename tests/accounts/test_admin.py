@@ -57,6 +57,15 @@ def test_second_case_of_an_address_is_refused_in_words(root_client: Client, alic
     assert User.objects.filter(email="alice@example.org").count() == 1
 
 
+def test_the_address_of_a_user_cannot_be_typed_over(root_client: Client, alice: User) -> None:
+    """A new one would count as proved, and the old one would not be told."""
+    path = f"/admin/accounts/user/{alice.pk}/change/"
+    assert 'name="email"' not in root_client.get(path).content.decode()
+    assert root_client.post(path, {"email": "x@example.org", "is_active": "on"}).status_code == 302
+    alice.refresh_from_db()
+    assert alice.email == "alice@example.org"
+
+
 def test_switching_a_user_off_revokes_sockets_and_raises_key_versions(
     root_client: Client, alice: User, key: ApiKey, alice_client: Client
 ) -> None:

@@ -57,7 +57,9 @@ def test_without_a_turn_it_is_refused(full: None) -> None:
 
 
 @pytest.mark.django_db
-def test_the_page_says_503_for_known_and_unknown_alike(make_user: Callable[..., User], full: None) -> None:
+def test_the_page_says_503_for_known_and_unknown_alike(
+    make_user: Callable[..., User], full: None, caplog: pytest.LogCaptureFixture
+) -> None:
     hashers.SLOTS.release()
     alice = make_user()
     assert hashers.SLOTS.acquire(timeout=0)
@@ -68,3 +70,6 @@ def test_the_page_says_503_for_known_and_unknown_alike(make_user: Callable[..., 
         assert "Too many people log in" in response.content.decode()
         response = client.post("/account/sign-up", {"email": email, "password": "another good password"})
         assert response.status_code == 503
+    assert {(record.levelname, record.exc_info) for record in caplog.records} == {("WARNING", None)}
+    assert len(caplog.records) == 4
+    assert "Too many log-ins" in caplog.records[0].getMessage()

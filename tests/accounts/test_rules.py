@@ -39,6 +39,10 @@ def test_one_spelling(typed: str, stored: str) -> None:
         "alice@example.org\nbcc: x@example.org",
         "a" * 300 + "@example.org",
         "alice@" + "b" * 300 + ".org",
+        '"alice"@example.org',
+        '"a\x0bx:y"@example.org',
+        "ali\x7fce@example.org",
+        "=?utf-8?q?root?=@example.org",
     ],
 )
 def test_refused(typed: str) -> None:

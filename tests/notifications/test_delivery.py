@@ -231,3 +231,29 @@ def test_a_claim_is_longer_than_an_attempt() -> None:
     assert delivery.SMTP_STEP_TIMEOUT_S * 10 < CLAIM_S
     assert list(PAUSES_S) == sorted(PAUSES_S)
     assert timedelta(seconds=sum(PAUSES_S)) > timedelta(hours=12)
+
+
+@pytest.mark.django_db
+def test_a_failure_that_nobody_expected_counts_and_ends(
+    smtp: Recorder, queue: Queue, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such as an address that no header can hold: it would be tried every three minutes for ever."""
+    email = queue(to='"a\x0bx:y"@evil.example')
+    for _ in PAUSES_S:
+        assert deliver(email_id=_due(email).pk) is Outcome.LATER
+    assert deliver(email_id=_due(email).pk) is Outcome.FAILED
+    email.refresh_from_db()
+    assert (email.state, email.attempts) == (EmailState.FAILED, ATTEMPTS_MAX)
+    assert "HeaderParseError" in email.last_error
+    assert "Traceback" in caplog.text
+
+
+@pytest.mark.django_db
+def test_a_message_that_killed_its_last_attempt_is_given_up(smtp: Recorder, queue: Queue) -> None:
+    email = queue()
+    OutgoingEmail.objects.update(attempts=ATTEMPTS_MAX, last_error="SMTPDataError: 451")
+    assert deliver(email_id=_due(email).pk) is Outcome.NOTHING
+    email.refresh_from_db()
+    assert (email.state, email.attempts) == (EmailState.FAILED, ATTEMPTS_MAX)
+    assert "not known" in email.last_error
+    assert smtp.received == []
