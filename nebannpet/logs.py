@@ -12,8 +12,8 @@ from typing import Any, Final
 import structlog
 from structlog.typing import Processor
 
-# Whatever follows, also a token that a mail program put a full stop behind; JSON keeps its escapes. A test holds this to
-# the link pages.
+# Whatever follows, also a token that a mail program put a full stop behind; JSON keeps its escapes. A test holds this
+# to the link pages.
 _LINKS: Final = re.compile(r"""(/account/(?:confirm|reset-password|email)/)[^\s"'/?&\\]+""")
 
 
