@@ -14,7 +14,7 @@ class NoSuchProof(DomainError):
 
 
 class KeyUnusable(DomainError):
-    """The file of the checkpoint key is missing, readable by others, or holds no Ed25519 key."""
+    """The file of the checkpoint key or of the last checkpoint cannot be read or written, or holds something else."""
 
     code = "audit_key_unusable"
 

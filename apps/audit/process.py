@@ -1,13 +1,14 @@
 """The sequencer as a thread of the process `run_outbox`: keeps one at work, backs off when PostgreSQL is away.
 
 A log that is not what its newest checkpoint signed is not gone on with: another checkpoint over it would be a second
-history under our own signature. Records are still taken, and trading goes on; it says so in the log, in the health of
-`outbox` and in the metric until somebody explains it (docs/audit.md, "When it says DAMAGED").
+history under our own signature. Without a usable key nothing is signed either. Records are still taken, and trading
+goes on; it says so in the log, in the health of `outbox` and in the metric until somebody explains it (docs/audit.md,
+"When it says DAMAGED").
 """
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import psycopg
@@ -15,7 +16,9 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from prometheus_client import Counter, Gauge
 
-from apps.audit.errors import LogDamaged
+from apps.audit.errors import KeyUnusable, LogDamaged, NotACheckpoint
+from apps.audit.keptcheckpoint import KeptCheckpoint
+from apps.audit.notes import read_verifier_key
 from apps.audit.policy import BACK_OFF_FIRST_S, BACK_OFF_LAST_S, LOCK_RETRY_S, POLL_S, REPORT_S
 from apps.audit.sequencer import Sequencer, Step
 from apps.common.clock import now_ms
@@ -26,7 +29,9 @@ SEQUENCED: Final = Counter("audit_sequenced_total", "Records that were put into 
 GAPS: Final = Counter("audit_gaps_total", "INCIDENT: audit records that were removed before they were sequenced")
 PENDING_AGE: Final = Gauge("audit_pending_seconds", "Age of the oldest audit record that is not in the tree")
 SIZE: Final = Gauge("audit_entries", "Entries of the audit log")
-DAMAGED: Final = Gauge("audit_damaged", "1 while the audit log is not what its newest checkpoint signed")
+DAMAGED: Final = Gauge(
+    "audit_damaged", "1 while the audit log is not what its newest checkpoint signed, or its key is unusable"
+)
 
 
 class SequencerProcess:
@@ -36,13 +41,18 @@ class SequencerProcess:
         self,
         *,
         connect: Callable[[], psycopg.Connection[Any]],
-        key: Ed25519PrivateKey,
+        load_key: Callable[[], Ed25519PrivateKey],
         origin: str,
+        kept: KeptCheckpoint,
+        previous: Sequence[str] = (),
         stop: threading.Event,
     ) -> None:
+        """`previous` are verifier keys as texts (AUDIT_PREVIOUS_KEYS)."""
         self._connect = connect
-        self._key = key
+        self._load_key = load_key
         self._origin = origin
+        self._kept = kept
+        self._previous = tuple(previous)
         self._stop = stop
         self._pause_s = BACK_OFF_FIRST_S
         self._report_at_s = 0.0
@@ -52,8 +62,10 @@ class SequencerProcess:
     def run(self) -> None:
         while not self._stop.is_set():
             try:
-                with self._connect() as connection:
-                    self._run_on(Sequencer(connection, key=self._key, origin=self._origin))
+                self._run_once()
+            except KeyUnusable as error:
+                DAMAGED.set(1)
+                self._back_off("key unusable", error.message)
             except LogDamaged as damage:
                 DAMAGED.set(1)
                 self._back_off("DAMAGED", damage.message)
@@ -62,6 +74,15 @@ class SequencerProcess:
             except Exception as error:
                 log.exception("AUDIT SEQUENCER FAILED; tried again")
                 self._back_off("failing", repr(error))
+
+    def _run_once(self) -> None:
+        key = self._load_key()
+        try:
+            previous = [read_verifier_key(text) for text in self._previous]
+        except NotACheckpoint as error:
+            raise KeyUnusable(f"AUDIT_PREVIOUS_KEYS: {error.message}") from error
+        with self._connect() as connection:
+            self._run_on(Sequencer(connection, key=key, origin=self._origin, kept=self._kept, previous=previous))
 
     def _run_on(self, sequencer: Sequencer) -> None:
         while not sequencer.acquire():

@@ -6,6 +6,9 @@ transactions: who loses the one cannot commit the other.
 
 What a writer counted and what is there are read in one statement, so by one snapshot: a record that is missing below
 its writer's counter was removed. That is an incident, which becomes an entry of its own; the log goes on behind it.
+
+Rows can be forged by whoever can write SQL. So the log is gone on with only where the note of the newest checkpoint is
+signed by a key of ours and signs what is there, and where that contains the last checkpoint that was signed here.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,8 +21,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from apps.audit import actors
 from apps.audit.entries import COLUMN_LIST, leaf
-from apps.audit.errors import LogDamaged
-from apps.audit.notes import Checkpoint, sign, verifier_key
+from apps.audit.errors import LogDamaged, NotACheckpoint
+from apps.audit.keptcheckpoint import KeptCheckpoint
+from apps.audit.notes import Checkpoint, VerifierKey, is_name, read, sign, verifier_key, verify
 from apps.audit.policy import RECORDS_PER_STEP, SEQUENCER_LOCK
 from apps.audit.services import INSERT, row
 from apps.audit.tree import CHAIN_START, EMPTY_ROOT, Peak, append, chain_hash, fold, leaf_hash, nodes_of
@@ -30,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 _LOCK: Final = "SELECT pg_try_advisory_lock(%s)"
 _LAST_ENTRY: Final = "SELECT index, chain FROM audit_entry ORDER BY index DESC LIMIT 1"
-_LAST_CHECKPOINT: Final = "SELECT size, root, key FROM audit_checkpoint ORDER BY size DESC LIMIT 1"
+_LAST_CHECKPOINT: Final = "SELECT size, root, key, note FROM audit_checkpoint ORDER BY size DESC LIMIT 1"
 _NODE: Final = "SELECT hash FROM audit_node WHERE level = %s AND position = %s"
 # One statement, so one snapshot: counters, progress and records fit together.
 _PENDING: Final = f"""
@@ -126,12 +130,18 @@ class Sequencer:
         *,
         key: Ed25519PrivateKey,
         origin: str,
+        kept: KeptCheckpoint,
+        previous: Sequence[VerifierKey] = (),
         records_per_step: int = RECORDS_PER_STEP,
     ) -> None:
+        """`previous` are keys that signed before `key`: a log that one of them signed last is gone on with."""
         self.connection = connection
         self._key = key
         self._origin = origin
-        self._verifier = verifier_key(origin, key).text
+        self._own = verifier_key(origin, key)
+        self._verifier = self._own.text
+        self._kept = kept
+        self._previous = tuple(previous)
         self._limit = records_per_step
         self._head: Head | None = None
         self._counters_back: set[tuple[int, int]] = set()
@@ -146,20 +156,62 @@ class Sequencer:
         return bool(row and row[0])
 
     def load(self) -> None:
-        """Read where the log ends. LogDamaged where its entries are not what its newest checkpoint signed."""
+        """Read where the log ends. LogDamaged where its entries are not what its newest checkpoint signed, or where
+        that is not a checkpoint of ours, or does not contain the last one that was signed here."""
         self._head = None
+        kept_note = self._kept.read()
         with self.connection.transaction():
             entry = self.connection.execute(_LAST_ENTRY).fetchone()
             checkpoint = self.connection.execute(_LAST_CHECKPOINT).fetchone()
             size = int(entry[0]) + 1 if entry is not None else 0
-            signed_size, root, key = checkpoint if checkpoint is not None else (0, EMPTY_ROOT, "")
-            if size != signed_size:
-                raise LogDamaged(f"The log has {size} entries, its newest checkpoint signs {signed_size}.")
+            signed, key = Checkpoint(self._origin, 0, EMPTY_ROOT), ""
+            if checkpoint is not None:
+                signed, key = self._ours("The newest checkpoint of the database", checkpoint[3])
+                if (signed.size, signed.root, key) != (checkpoint[0], bytes(checkpoint[1]), checkpoint[2]):
+                    raise LogDamaged(f"The row of checkpoint {checkpoint[0]} says something else than its signed note.")
+            if size != signed.size:
+                raise LogDamaged(f"The log has {size} entries, its newest checkpoint signs {signed.size}.")
             peaks = tuple(Peak(level, self._node(level, position)) for level, position in nodes_of((0, size)))
-        if fold([peak.hash for peak in peaks]) != bytes(root):
-            raise LogDamaged(f"The tree of {size} entries has another root than the newest checkpoint signs.")
+            if fold([peak.hash for peak in peaks]) != signed.root:
+                raise LogDamaged(f"The tree of {size} entries has another root than the newest checkpoint signs.")
+            if kept_note is not None:
+                self._check_contains(kept_note, size)
+        if checkpoint is not None and checkpoint[3] != kept_note:
+            if kept_note is None:
+                log.warning("no checkpoint is kept here: the database's is taken", entries=size, path=self._kept.path)
+            self._kept.write(checkpoint[3])
         chain = bytes(entry[1]) if entry is not None else CHAIN_START
         self._head = Head(size, chain, peaks, key)
+
+    def _ours(self, what: str, note: str) -> tuple[Checkpoint, str]:
+        """What a note says, and the verifier key that signed it: our own, under any name, or one of `previous`."""
+        try:
+            found = read(note)
+        except NotACheckpoint as error:
+            raise LogDamaged(f"{what} is none: {error.message}") from error
+        # Another origin is another name of the same key: who holds it signed.
+        own = VerifierKey(found.origin, self._own.key) if is_name(found.origin) else self._own
+        for key in (own, *self._previous):
+            try:
+                return verify(note, key), key.text
+            except NotACheckpoint:
+                continue
+        raise LogDamaged(
+            f"{what}, of {found.size} entries, is signed neither with our key {self._verifier} nor with one of"
+            " AUDIT_PREVIOUS_KEYS."
+        )
+
+    def _check_contains(self, kept_note: str, size: int) -> None:
+        kept, _ = self._ours(f"What {self._kept.path} holds", kept_note)
+        if kept.size > size:
+            raise LogDamaged(
+                f"The log has {size} entries, but {kept.size} were signed here ({self._kept.path}): it was cut off, or"
+                " an older state was restored."
+            )
+        if fold([self._node(level, position) for level, position in nodes_of((0, kept.size))]) != kept.root:
+            raise LogDamaged(
+                f"The first {kept.size} entries of the log are others than those signed here ({self._kept.path})."
+            )
 
     def _node(self, level: int, position: int) -> bytes:
         found = self.connection.execute(_NODE, [level, position]).fetchone()
@@ -186,10 +238,12 @@ class Sequencer:
                 )
             self._report_counters_back(found)
             records = [(row[3], row[4:]) for row in rows if row[3] is not None]
-            head = self._add(head, records)
+            head, note = self._add(head, records)
             self._move_progress(found)
             reach("audit.sequence.before")
         reach("audit.sequence.after")
+        if note:
+            self._kept.write(note)
         self._head = head
         more = bool(gaps) or any(len(each.numbers) >= self._limit for each in found.values())
         return Step(sequenced=len(records), gaps=gaps, more=more)
@@ -200,9 +254,10 @@ class Sequencer:
         assert found is not None
         return int(found[0])
 
-    def _add(self, head: Head, records: Sequence[tuple[int, Sequence[Any]]]) -> Head:
+    def _add(self, head: Head, records: Sequence[tuple[int, Sequence[Any]]]) -> tuple[Head, str]:
+        """The new head and the note that signs it, which is empty where nothing was added."""
         if not records:
-            return head
+            return head, ""
         size, chain, peaks = head.size, head.chain, list(head.peaks)
         entries: list[tuple[int, int, bytes]] = []
         nodes: list[tuple[int, int, bytes]] = []
@@ -217,7 +272,7 @@ class Sequencer:
         self.connection.execute(_ENTRIES, list(map(list, zip(*entries, strict=True))))
         self.connection.execute(_NODES, list(map(list, zip(*nodes, strict=True))))
         self.connection.execute(_CHECKPOINT, [size, root, now_ms(), self._verifier, note])
-        return Head(size, chain, tuple(peaks), self._verifier)
+        return Head(size, chain, tuple(peaks), self._verifier), note
 
     def _move_progress(self, found: dict[int, _Found]) -> None:
         moved = {writer: each.reaches(self._limit) for writer, each in found.items()}

@@ -24,6 +24,10 @@ PORT = env.integer("PORT", 8000, minimum=1, maximum=65535)
 PUBLIC_ORIGIN = env.origin("PUBLIC_ORIGIN", f"http://localhost:{PORT}")
 # Name of the audit log and of the key that signs its checkpoints: host and path, without a scheme (docs/audit.md).
 AUDIT_ORIGIN = env.text("AUDIT_ORIGIN", f"{PUBLIC_ORIGIN.partition('://')[2]}/audit")
+# The last checkpoint that the sequencer signed here; apart from the database, so that SQL cannot reach it.
+AUDIT_HEAD_FILE = env.directory("AUDIT_HEAD_FILE", DATA_DIR / "audit-checkpoint.head")
+# Verifier keys that signed before the present key, after a change of it.
+AUDIT_PREVIOUS_KEYS = env.words("AUDIT_PREVIOUS_KEYS")
 # Days after which segments of the archive may go (apps/orders/archive/retention.py); 0 keeps everything.
 ARCHIVE_KEEP_DAYS = env.integer("ARCHIVE_KEEP_DAYS", 0, minimum=0, maximum=36_500)
 # Which engine matches (apps/matching/engines.py): the compiled one where it is built, unless this says otherwise.

@@ -1,7 +1,8 @@
 """An audit log in the test database: records as the site makes them, a sequencer's steps, damage as its owner."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -10,7 +11,9 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from apps.audit import actors
+from apps.audit.keptcheckpoint import KeptCheckpoint
 from apps.audit.models import Record
+from apps.audit.notes import VerifierKey
 from apps.audit.sequencer import Sequencer, Step
 from apps.audit.services import record
 from apps.audit.verifying import Verified, verify_log
@@ -39,19 +42,41 @@ def owner() -> Iterator[psycopg.Connection[Any]]:
         yield opened
 
 
+class NothingKept(KeptCheckpoint):
+    """A site that has signed nothing before, each time: the file is another test's concern."""
+
+    def __init__(self) -> None:
+        super().__init__(Path())
+
+    def read(self) -> None:
+        return None
+
+    def write(self, note: str) -> None:
+        pass
+
+
 @contextmanager
-def sequencing(*, records_per_step: int = 1_000, key: Ed25519PrivateKey = KEY) -> Iterator[Sequencer]:
+def sequencing(
+    *,
+    records_per_step: int = 1_000,
+    key: Ed25519PrivateKey = KEY,
+    kept: KeptCheckpoint | None = None,
+    previous: Sequence[VerifierKey] = (),
+) -> Iterator[Sequencer]:
     with owner() as opened:
-        made = Sequencer(opened, key=key, origin=ORIGIN, records_per_step=records_per_step)
+        made = Sequencer(
+            opened, key=key, origin=ORIGIN, kept=kept or NothingKept(), previous=previous,
+            records_per_step=records_per_step,
+        )  # fmt: skip
         # The server may not have ended the connection of the one before yet.
         until(made.acquire, "the lock is free")
         made.load()
         yield made
 
 
-def sequence() -> list[Step]:
+def sequence(kept: KeptCheckpoint | None = None) -> list[Step]:
     """Steps until nothing is pending."""
-    with sequencing() as sequencer:
+    with sequencing(kept=kept) as sequencer:
         steps = [sequencer.step()]
         while steps[-1].sequenced or steps[-1].more:
             steps.append(sequencer.step())

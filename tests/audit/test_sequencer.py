@@ -16,13 +16,13 @@ from django.conf import settings
 
 from apps.audit.errors import LogDamaged
 from apps.audit.models import Checkpoint, Entry, Progress, Record, Writer
-from apps.audit.notes import read_verifier_key, verify
+from apps.audit.notes import read_verifier_key, verifier_key, verify
 from apps.audit.process import DAMAGED, GAPS, SequencerProcess
 from apps.audit.sequencer import Sequencer
 from apps.audit.verifying import verify_log
 from apps.common.clock import now_ms
 from nebannpet import roles
-from tests.audit.log import KEY, ORIGIN, damage, owner, pending, sequence, sequencing, sql, verified, write
+from tests.audit.log import KEY, ORIGIN, NothingKept, damage, owner, pending, sequence, sequencing, sql, verified, write
 from tests.orders.live import until
 from tests.orders.processes import ROOT, apply_roles, environment, running
 
@@ -73,7 +73,7 @@ def test_only_one_is_at_work_and_the_next_goes_on_where_it_stopped() -> None:
     with sequencing() as first:
         first.step()
         with owner() as second_connection:
-            second = Sequencer(second_connection, key=KEY, origin=ORIGIN)
+            second = Sequencer(second_connection, key=KEY, origin=ORIGIN, kept=NothingKept())
             assert not second.acquire()
             first.connection.close()
             until(second.acquire, "the lock of a closed connection is free")
@@ -99,7 +99,7 @@ def test_removed_pending_records_become_an_entry_of_their_own_once(statement: st
     with owner() as opened, pytest.raises(LogDamaged, match="records are pending after number 0"):
         verify_log(opened)
     stop = threading.Event()
-    process = SequencerProcess(connect=owner_connection, key=KEY, origin=ORIGIN, stop=stop)
+    process = of_process(stop)
     thread = threading.Thread(target=process.run)
     thread.start()
     try:
@@ -121,6 +121,12 @@ def test_removed_pending_records_become_an_entry_of_their_own_once(statement: st
 
 def owner_connection() -> psycopg.Connection[Any]:
     return psycopg.connect(settings.DATABASE_DSN, autocommit=True)
+
+
+def of_process(stop: threading.Event) -> SequencerProcess:
+    return SequencerProcess(
+        connect=owner_connection, load_key=lambda: KEY, origin=ORIGIN, kept=NothingKept(), stop=stop
+    )
 
 
 def test_a_counter_that_was_put_back_is_an_incident() -> None:
@@ -160,7 +166,7 @@ def test_a_damaged_log_is_not_gone_on_with(statement: str) -> None:
     with pytest.raises(LogDamaged):
         sequence()
     stop = threading.Event()
-    process = SequencerProcess(connect=owner_connection, key=KEY, origin=ORIGIN, stop=stop)
+    process = of_process(stop)
     thread = threading.Thread(target=process.run)
     thread.start()
     try:
@@ -177,7 +183,10 @@ def test_another_key_is_told_by_the_log_before_it_signs() -> None:
     write()
     sequence()
     other = Ed25519PrivateKey.generate()
-    with sequencing(key=other) as sequencer:
+    with pytest.raises(LogDamaged, match="neither with our key"), sequencing(key=other):
+        pass
+    assert Checkpoint.objects.count() == 1
+    with sequencing(key=other, previous=[verifier_key(ORIGIN, KEY)]) as sequencer:
         sequencer.step()
     assert Record.objects.filter(action="audit.key").count() == 2
     with sequencing(key=other) as sequencer:
@@ -193,7 +202,7 @@ def test_the_outbox_role_can_do_its_work_and_no_more() -> None:
         opened.execute("SELECT audit_count('user.log-in-failures', 'log-in')")
         opened.execute("UPDATE audit_tally SET minute = 1")
         opened.execute(f"SET ROLE {roles.ROLE_OF_PROCESS['outbox']}")
-        sequencer = Sequencer(opened, key=KEY, origin=ORIGIN)
+        sequencer = Sequencer(opened, key=KEY, origin=ORIGIN, kept=NothingKept())
         sequencer.acquire()
         sequencer.load()
         assert sequencer.step().sequenced == 4
@@ -211,9 +220,10 @@ def test_the_outbox_role_can_do_its_work_and_no_more() -> None:
 
 @pytest.mark.parametrize("point", ["audit.sequence.before", "audit.sequence.after"])
 def test_killed_between_steps_nothing_is_lost_or_done_twice(
-    core: redis.Redis, redis_core_url: str, tmp_path: Path, point: str
+    core: redis.Redis, redis_core_url: str, tmp_path: Path, point: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     apply_roles()
+    monkeypatch.setenv("AUDIT_HEAD_FILE", str(tmp_path / "audit.head"))
     armed, log = tmp_path / "crash", tmp_path / "outbox.log"
     armed.write_text(f"{point}:2\n", "ascii")
     write(5)

@@ -32,7 +32,7 @@ def audit() -> Iterator[Row]:
     with running_servers(data_dir, durable=True) as servers:
         dsn = migrated(servers.postgres.dsn(), data_dir)
         yield from _inserts()
-        yield _sequencer(dsn)
+        yield _sequencer(dsn, data_dir)
         yield from _proofs(dsn)
         from django.db import connections
 
@@ -71,16 +71,18 @@ def _inserts() -> Iterator[Row]:
         yield _latency(name, "p99", [quantiles(took, n=100)[98] for took in series], None)
 
 
-def _sequencer(dsn: str) -> Row:
+def _sequencer(dsn: str, data_dir: Path) -> Row:
     import psycopg
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+    from apps.audit.keptcheckpoint import KeptCheckpoint
     from apps.audit.sequencer import Sequencer
     from apps.audit.services import INSERT
 
+    kept = KeptCheckpoint(data_dir / "audit-checkpoint.head")
     rates = []
     with psycopg.connect(dsn, autocommit=True) as writer, psycopg.connect(dsn, autocommit=True) as connection:
-        sequencer = Sequencer(connection, key=Ed25519PrivateKey.generate(), origin=ORIGIN)
+        sequencer = Sequencer(connection, key=Ed25519PrivateKey.generate(), origin=ORIGIN, kept=kept)
         assert sequencer.acquire()
         sequencer.load()
         _drain(sequencer)

@@ -80,6 +80,21 @@ def test_killed_again_and_again_every_row_arrives_once(core: redis.Redis, redis_
     bus.close()
 
 
+def test_an_unusable_key_of_the_audit_log_is_no_reason_to_stand_still(
+    core: redis.Redis, redis_core_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUDIT_KEY_FILE", str(tmp_path / "missing.key"))
+    apply_roles()
+    enqueue_set_up(FEES)
+    credit(account_id=1001, asset_id=1, amount_units=5, key="without a key")
+    log = tmp_path / "outbox.log"
+    bus = RedisBus(redis_core_url, SHARD)
+    with running(["manage.py", "run_outbox"], "outbox", redis_core_url, log):
+        until(lambda: OutboxRow.objects.count() in commands(all_of(bus)), "everything sent")
+        until(lambda: "key unusable" in log.read_text(), "and the log says what is wrong")
+    bus.close()
+
+
 def repeated(bus: RedisBus) -> bool:
     sent = commands(all_of(bus))
     return len(sent) > len(set(sent))

@@ -4,9 +4,9 @@ import signal
 import threading
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
-from apps.audit.errors import KeyUnusable
+from apps.audit.keptcheckpoint import KeptCheckpoint
 from apps.audit.keys import load_key
 from apps.audit.process import SequencerProcess
 from apps.outbox import session
@@ -25,17 +25,20 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        try:
-            key = load_key(settings.AUDIT_KEY_FILE, make=settings.AUDIT_KEY_IS_MADE)
-        except KeyUnusable as error:
-            raise CommandError(error.message) from error
         relay = RelayProcess(
             shard=settings.SHARD, open_bus=lambda: RedisBus(settings.REDIS_CORE_URL, settings.SHARD), stop=stop
         )
-        sequencer = SequencerProcess(connect=session.connect, key=key, origin=settings.AUDIT_ORIGIN, stop=stop)
+        sequencer = SequencerProcess(
+            connect=session.connect,
+            load_key=lambda: load_key(settings.AUDIT_KEY_FILE, make=settings.AUDIT_KEY_IS_MADE),
+            origin=settings.AUDIT_ORIGIN,
+            kept=KeptCheckpoint(settings.AUDIT_HEAD_FILE),
+            previous=settings.AUDIT_PREVIOUS_KEYS,
+            stop=stop,
+        )
 
         def check() -> Health:
-            """The relay's: a damaged audit log is said and counted, but money must not wait for it."""
+            """The relay's: a damaged audit log or key is said and counted, but money must not wait for it."""
             relayed = relay.check()
             return Health(relayed.ok, {**relayed.details, "audit": sequencer.status, "audit_entries": sequencer.size})
 
