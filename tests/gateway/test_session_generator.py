@@ -9,6 +9,7 @@ import base64
 import json
 import random
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -48,7 +49,7 @@ class Line:
     newest: "Line"
 
     def __init__(self, *_: Any) -> None:
-        self.incoming: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        self.incoming: asyncio.Queue[str | None] = asyncio.Queue()
         self.sent: list[Any] = []
         self.news = asyncio.Event()
         self.closed = False
@@ -64,12 +65,12 @@ class Line:
         self.closed, self.code = True, self.code or code
         self.news.set()
 
-    async def run(self, on_message: Any) -> None:
-        while (message := await self.incoming.get()) is not None:
-            await on_message(message)
+    async def run(self, *, on_text: Callable[[str], None]) -> None:
+        while (text := await self.incoming.get()) is not None:
+            on_text(text)
 
     async def ask(self, frame: Frame) -> Any:
-        self.incoming.put_nowait({"type": "websocket.receive", "text": frame.text})
+        self.incoming.put_nowait(frame.text)
         async with asyncio.timeout(ANSWER_WITHIN_S):
             while not any(message.get("id") == frame.number for message in self.sent):
                 await self.news.wait()
