@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from django.contrib.auth.hashers import Argon2PasswordHasher
+from django.db import connection
 
 from apps.accounts.errors import TooBusy
 from apps.accounts.policy import HASH_QUEUE_S, HASHES_AT_ONCE
@@ -16,8 +17,12 @@ SLOTS: Final = threading.BoundedSemaphore(HASHES_AT_ONCE)
 
 @contextmanager
 def _turn() -> Iterator[None]:
-    if not SLOTS.acquire(timeout=HASH_QUEUE_S):
-        raise TooBusy("Too many log-ins at this moment. Try again in a few seconds.")
+    if not SLOTS.acquire(blocking=False):
+        # Who waits needs none of the site's few connections, except for what it has begun.
+        if not connection.in_atomic_block:
+            connection.close()
+        if not SLOTS.acquire(timeout=HASH_QUEUE_S):
+            raise TooBusy("Too many log-ins at this moment. Try again in a few seconds.")
     try:
         yield
     finally:

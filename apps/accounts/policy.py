@@ -29,10 +29,14 @@ ATTEMPTS_KEPT_S: Final = 24 * 60 * 60
 SIGN_UP_LINK_S: Final = 24 * 60 * 60
 RESET_LINK_S: Final = 30 * 60
 CHANGE_LINK_S: Final = 2 * 60 * 60
-# So that nobody's mailbox is flooded by our e-mail, whoever asks, and nobody floods many.
+# So that nobody's mailbox is flooded by our e-mail, whoever asks, and nobody floods many; and that nobody keeps a
+# person from a link by asking first. Those of an address are counted for each purpose by itself.
 LINKS_WINDOW_S: Final = 60 * 60
-LINKS_PER_ADDRESS_MAX: Final = 5
-LINKS_PER_NETWORK_MAX: Final = 50
+LINKS_PER_ADDRESS_MAX: Final = 5  # to one address, asked for from one network
+# To one address, asked for from everywhere while a link lives, an hour at most: who is refused a new password for this
+# reason has fifteen links in the mailbox that work.
+LINKS_PER_MAILBOX_MAX: Final = 15
+LINKS_PER_NETWORK_MAX: Final = 50  # of any purpose, to any address
 LINKS_KEPT_S: Final = 7 * 24 * 60 * 60
 # 19 MiB each. Others wait for their turn, at most so long; then the page says 503.
 HASHES_AT_ONCE: Final = 2

@@ -2,17 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import F
+from django.db.models.functions import Now
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from apps.accounts.hashers import PlatformArgon2PasswordHasher
 from apps.accounts.models import MailedLink, User
+from apps.accounts.policy import LINKS_PER_MAILBOX_MAX, LINKS_PER_NETWORK_MAX, RESET_LINK_S
 from apps.notifications.models import OutgoingEmail
-from tests.accounts.mailbox import submit
+from tests.accounts.mailbox import link_to, submit
 from tests.accounts.people import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -95,19 +99,54 @@ def test_the_new_address_of_an_account(alice_client: Client, make_user: Callable
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_one_mailbox_gets_five_an_hour_and_the_answer_stays_the_same(
-    known: bool, make_user: Callable[..., User]
+@pytest.mark.parametrize(("networks", "sent"), [(1, 5), (7, LINKS_PER_MAILBOX_MAX)])
+def test_one_mailbox_gets_so_many_an_hour_and_the_answer_stays_the_same(
+    known: bool, networks: int, sent: int, make_user: Callable[..., User]
 ) -> None:
     email = "person@example.org"
     if known:
         make_user(email)
     answers = set()
-    for number in range(7):
-        client = Client(REMOTE_ADDR=f"203.0.113.{number}")
+    for number in range(LINKS_PER_MAILBOX_MAX + 3):
+        client = Client(REMOTE_ADDR=f"203.0.113.{number % networks}")
         response = submit(client, "/account/forgot-password", email=email)
         answers.add((response.status_code, response["location"], len(response.content)))
     assert len(answers) == 1
-    assert OutgoingEmail.objects.filter(to=email).count() == 5
+    assert OutgoingEmail.objects.filter(to=email).count() == sent
+
+
+def test_nobody_keeps_a_person_from_a_reset_by_asking_first(alice: User, hashes: list[str]) -> None:
+    """Neither with sign-ups, nor with resets from elsewhere; and who sends very many leaves links that work."""
+    stranger, owner = Client(REMOTE_ADDR="203.0.113.9"), Client(REMOTE_ADDR="198.51.100.1")
+    for path, fields in PAGES.items():
+        for _ in range(7):
+            assert submit(stranger, path, email=alice.email, **fields).status_code == 302
+    before = OutgoingEmail.objects.filter(template="reset").count()
+    assert submit(owner, "/account/forgot-password", email=alice.email).status_code == 302
+    assert OutgoingEmail.objects.filter(template="reset").count() == before + 1 == 6
+    for number in range(4):
+        client = Client(REMOTE_ADDR=f"203.0.113.{number}")
+        for _ in range(5):
+            submit(client, "/account/forgot-password", email=alice.email)
+    assert OutgoingEmail.objects.filter(template="reset").count() == LINKS_PER_MAILBOX_MAX
+    assert MailedLink.objects.filter(purpose="reset", used_at=None, expires_at__gt=Now()).count() == 15
+    assert owner.get(link_to(alice.email)).status_code == 200
+    reset_window_over = F("created_at") - timedelta(seconds=RESET_LINK_S)
+    MailedLink.objects.filter(purpose="reset").update(created_at=reset_window_over)
+    assert submit(owner, "/account/forgot-password", email=alice.email).status_code == 302
+    assert OutgoingEmail.objects.filter(template="reset").count() == LINKS_PER_MAILBOX_MAX + 1
+
+
+def test_requests_without_an_e_mail_count_for_their_network_and_hash_nothing_then(hashes: list[str]) -> None:
+    client = Client(REMOTE_ADDR="203.0.113.1")
+    answers = [
+        submit(client, "/account/sign-up", email="a@example.org", password="another good password").status_code
+        for _ in range(LINKS_PER_NETWORK_MAX + 5)
+    ]
+    assert answers == [302] * LINKS_PER_NETWORK_MAX + [429] * 5
+    assert len(hashes) == LINKS_PER_NETWORK_MAX
+    assert OutgoingEmail.objects.count() == 5
+    assert MailedLink.objects.exclude(password="").count() == 5
 
 
 def test_one_network_is_refused_after_fifty() -> None:

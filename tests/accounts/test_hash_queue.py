@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher, make_password
+from django.db import connection, transaction
 from django.test import Client
 
 from apps.accounts import hashers
@@ -54,6 +55,18 @@ def full(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_without_a_turn_it_is_refused(full: None) -> None:
     with pytest.raises(TooBusy):
         make_password("x")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_waits_holds_no_connection_but_that_of_a_transaction(full: None) -> None:
+    with transaction.atomic():
+        with pytest.raises(TooBusy):
+            make_password("x")
+        assert connection.connection is not None
+    assert connection.connection is not None
+    with pytest.raises(TooBusy):
+        make_password("x")
+    assert connection.connection is None
 
 
 @pytest.mark.django_db

@@ -1,10 +1,12 @@
 """The user's own phrase stands in every e-mail to them, and nowhere else (requirement A1)."""
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from apps.accounts.models import User
 from apps.accounts.services.signup import sign_up
+from apps.notifications.models import OutgoingEmail
 from tests.accounts.mailbox import HERE, link_to, newest, submit
 from tests.accounts.people import PASSWORD
 
@@ -49,6 +51,23 @@ def test_the_old_address_gets_it_when_it_is_replaced(alice: User, alice_client: 
     assert PHRASE in newest("alice@example.org").text
 
 
+def test_a_change_is_told_with_the_old_one_and_recorded_without_either(alice: User, alice_client: Client) -> None:
+    assert _choose(alice_client, "the first one") == 302
+    assert "phrase" in newest(alice.email).text
+    assert SHOWN not in newest(alice.email).text
+    assert _choose(alice_client, "the second one") == 302
+    told = newest(alice.email)
+    assert f"{SHOWN}the first one\n" in told.text
+    assert "second" not in told.text + told.html
+    assert _choose(alice_client, "the second one") == 302
+    assert OutgoingEmail.objects.count() == 2, "the same one is no change"
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT object, r::text FROM audit_record r WHERE action = 'user.phrase-changed'")
+        rows = cursor.fetchall()
+    assert [name for name, _ in rows] == [f"user:{alice.pk}"] * 2
+    assert not any("the first" in text or "the second" in text for _, text in rows)
+
+
 def test_none_is_none(alice: User, alice_client: Client) -> None:
     assert (_choose(alice_client, PHRASE), _choose(alice_client, "")) == (302, 302)
     submit(Client(), "/account/forgot-password", email=alice.email)
@@ -63,3 +82,4 @@ def test_refusals_change_nothing(alice: User, alice_client: Client, phrase: str,
     assert _choose(alice_client, phrase, password) == 422
     alice.refresh_from_db()
     assert alice.mail_phrase == ""
+    assert not OutgoingEmail.objects.exists()

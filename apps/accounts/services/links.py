@@ -2,11 +2,12 @@
 
 import hashlib
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils import timezone
@@ -17,6 +18,7 @@ from apps.accounts.policy import (
     CHANGE_LINK_S,
     LINKS_KEPT_S,
     LINKS_PER_ADDRESS_MAX,
+    LINKS_PER_MAILBOX_MAX,
     LINKS_PER_NETWORK_MAX,
     LINKS_WINDOW_S,
     RESET_LINK_S,
@@ -43,7 +45,9 @@ def issue_link(
     """The whole address of a new link, or None when this mailbox has had enough; then nothing may be sent.
 
     Runs in the caller's transaction. The limits go by what was typed and by the client's network, never by what is
-    stored, so they tell nothing (threat-T4). Raises TooManyAttempts for the network.
+    stored, so they tell nothing (threat-T4). A request that is refused an e-mail leaves a link that is used already:
+    it counts for its network, and no longer for the mailbox. Links that were followed do not count for the mailbox
+    either: its owner was there. Raises TooManyAttempts for the network.
     """
     now = timezone.now()
     network = network_of(client)
@@ -52,22 +56,39 @@ def issue_link(
     _lock("links by address", address)
     from_network = MailedLink.objects.filter(network=network)
     from_network.filter(created_at__lt=now - timedelta(seconds=LINKS_KEPT_S)).delete()
-    recently = now - timedelta(seconds=LINKS_WINDOW_S)
-    if from_network.filter(created_at__gt=recently).count() >= LINKS_PER_NETWORK_MAX:
-        raise TooManyAttempts("Too many requests from your network. Wait an hour and try again.")
-    if MailedLink.objects.filter(address=address, created_at__gt=recently).count() >= LINKS_PER_ADDRESS_MAX:
-        return None
+    check_network(client)
+    refused = _has_enough(purpose, address, network, now)
     token = secrets.token_urlsafe(32)
     MailedLink.objects.create(
         purpose=purpose,
         address=address,
         user_id=user_id,
-        password=password_hash,
+        password="" if refused else password_hash,
         token_hash=_hash(token),
         network=network,
         expires_at=now + timedelta(seconds=LIFETIME_S[purpose]),
+        used_at=now if refused else None,
     )
-    return f"{settings.PUBLIC_ORIGIN}{reverse(PAGES[purpose], args=[token])}"
+    return None if refused else f"{settings.PUBLIC_ORIGIN}{reverse(PAGES[purpose], args=[token])}"
+
+
+def check_network(client: str) -> None:
+    """Raises TooManyAttempts where issue_link would: to be asked before work that it would be done for nothing."""
+    recently = timezone.now() - timedelta(seconds=LINKS_WINDOW_S)
+    asked = MailedLink.objects.filter(network=network_of(client), created_at__gt=recently)
+    if asked.count() >= LINKS_PER_NETWORK_MAX:
+        raise TooManyAttempts("Too many requests from your network. Wait an hour and try again.")
+
+
+def _has_enough(purpose: Purpose, address: str, network: str, now: datetime) -> bool:
+    def since(window_s: int) -> QuerySet[MailedLink]:
+        after = now - timedelta(seconds=window_s)
+        return MailedLink.objects.filter(address=address, purpose=purpose, used_at=None, created_at__gt=after)
+
+    return (
+        since(LINKS_WINDOW_S).filter(network=network).count() >= LINKS_PER_ADDRESS_MAX
+        or since(min(LIFETIME_S[purpose], LINKS_WINDOW_S)).count() >= LINKS_PER_MAILBOX_MAX
+    )
 
 
 def find_link(*, purpose: Purpose, token: str, user_id: int | None = None, lock: bool = False) -> MailedLink:

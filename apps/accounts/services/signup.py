@@ -7,7 +7,7 @@ from django.db import transaction
 from apps.accounts.errors import AddressTaken
 from apps.accounts.models import User
 from apps.accounts.rules import normalise_email
-from apps.accounts.services.links import Purpose, find_link, issue_link, use_up
+from apps.accounts.services.links import Purpose, check_network, find_link, issue_link, use_up
 from apps.accounts.services.throttle import begin_attempt
 from apps.notifications.models import Topic
 from apps.notifications.services import send_email
@@ -23,6 +23,7 @@ def sign_up(*, email: str, password: str, client: str) -> None:
     """
     address = normalise_email(email)
     validate_password(password, User(email=address))
+    check_network(client)
     password_hash = make_password(password)
     with transaction.atomic():
         owner = User.objects.filter(email=address).first()

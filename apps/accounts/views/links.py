@@ -10,7 +10,6 @@ from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
@@ -24,11 +23,10 @@ from apps.accounts.linkforms import AddressForm, EmailForm, MailPhraseForm, NewP
 from apps.accounts.models import User
 from apps.accounts.services.emailchange import confirm_email_change, request_email_change
 from apps.accounts.services.links import Purpose, find_link
+from apps.accounts.services.phrases import change_phrase
 from apps.accounts.services.resets import owner_of_reset, request_reset, reset_password
 from apps.accounts.services.signup import confirm_sign_up
 from apps.accounts.views.forms import client_address, form_status
-from apps.audit.actors import acting
-from apps.audit.services import record
 
 
 @never_cache
@@ -128,9 +126,7 @@ def mail_phrase_page(request: HttpRequest) -> HttpResponse:
         request.POST or None, user=user, address=client_address(request), initial={"phrase": user.mail_phrase}
     )
     if request.method == "POST" and form.is_valid():
-        with transaction.atomic():
-            User.objects.filter(pk=user.pk).update(mail_phrase=form.cleaned_data["phrase"])
-            record(actor=acting(), action="user.phrase-changed", object=f"user:{user.pk}")
+        change_phrase(user_id=user.pk, phrase=form.cleaned_data["phrase"])
         messages.success(request, "Saved. Every e-mail that we send to you from now on has it.")
         return redirect("accounts:overview")
     return render(request, "accounts/mail_phrase.html", {"form": form}, status=form_status(form))

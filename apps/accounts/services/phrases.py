@@ -1,0 +1,26 @@
+"""The user's own phrase in e-mail (requirement A1)."""
+
+from django.db import transaction
+
+from apps.accounts.models import User
+from apps.audit.actors import acting
+from apps.audit.services import record
+from apps.notifications.models import Topic
+from apps.notifications.services import send_email
+
+
+def change_phrase(*, user_id: int, phrase: str) -> None:
+    """Set it, and tell the owner with the old one: the new one is not known to them if somebody else chose it.
+
+    The audit log says that it was changed, never what it is. Nothing happens if it is the same.
+    """
+    with transaction.atomic():
+        user = User.objects.select_for_update().get(pk=user_id)
+        old, user.mail_phrase = user.mail_phrase, phrase
+        if old == phrase:
+            return
+        user.save(update_fields=("mail_phrase",))
+        record(actor=acting(), action="user.phrase-changed", object=f"user:{user.pk}")
+        send_email(
+            to=user.email, template="phrase_changed", context={"phrase": old}, topic=Topic.SECURITY, user_id=user.pk
+        )
