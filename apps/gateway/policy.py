@@ -88,6 +88,9 @@ CONNECTIONS_MAX: Final = 10_000
 OTHER_FILES: Final = 2_000
 CONNECTIONS_PER_ADDRESS_MAX: Final = 300
 WSAPI_IN_FLIGHT_MAX: Final = 64
+# A request beyond that waits so long for one of them to end: what comes in one piece is no sign of an engine that
+# stands still. Short, because all that the client sends meanwhile comes at once then, and counts as of one second.
+WSAPI_ROOM_WAIT_S: Final = 0.25
 WSAPI_REQUESTS_PER_S: Final = 500
 # A page has a good ticket; somebody who tries tickets costs a query each.
 LOGONS_FAILED_MAX: Final = 5

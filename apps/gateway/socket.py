@@ -99,6 +99,8 @@ class Socket:
         # Whether a client that is behind has to wait with what it asks for, and whether it does.
         self._holds = False
         self._is_holding = False
+        # The same, because it has asked for as much as it may.
+        self._is_full = False
         self._end: asyncio.Future[tuple[int, str] | None] = self._loop.create_future()
         self.queued_bytes = 0
 
@@ -163,6 +165,18 @@ class Socket:
             self._is_holding = True
             self._port.hold()
 
+    def hold(self) -> None:
+        """No message of the client before `go_on`."""
+        assert self._port is not None, "messages come from it"
+        self._is_full = True
+        self._port.hold()
+
+    def go_on(self) -> None:
+        assert self._port is not None, "messages come from it"
+        self._is_full = False
+        if not self._is_holding:
+            self._port.go_on()
+
     def close(self, code: int, reason: str) -> None:
         """End the connection; a client that does not keep up does not get what is still queued."""
         if not self._end.done():
@@ -195,7 +209,8 @@ class Socket:
             self._stall = self._loop.call_later(SEND_TIMEOUT_S, self._stalled)
         if self._is_holding and self.queued_bytes <= UNREAD_BYTES_MAX:
             self._is_holding = False
-            port.go_on()
+            if not self._is_full:
+                port.go_on()
 
     def _frame_of(self, slot: _Slot) -> bytes:
         topic = slot.message.topic
@@ -231,7 +246,7 @@ class Socket:
 
         `on_message` handles messages one after the other. `on_text` gets them when they come, None for what is no text,
         and must not wait; an exception of it ends the connection. It is not called while the client does not read its
-        answers, nor for what came after `close`.
+        answers, nor between `hold` and `go_on`, nor for what came after `close`.
         `on_control_frame` hears of each ping and pong of the client.
         """
         if (await self._receive())["type"] != "websocket.connect":

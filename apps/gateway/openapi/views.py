@@ -16,6 +16,7 @@ from apps.gateway.policy import (
     WSAPI_GARBAGE_MAX,
     WSAPI_IN_FLIGHT_MAX,
     WSAPI_REQUESTS_PER_S,
+    WSAPI_ROOM_WAIT_S,
 )
 
 
@@ -41,6 +42,7 @@ def api_page(request: HttpRequest) -> HttpResponse:
         "control_messages_per_s": CONTROL_MESSAGES_PER_S,
         "requests_per_s": WSAPI_REQUESTS_PER_S,
         "requests_at_once": WSAPI_IN_FLIGHT_MAX,
+        "room_wait_ms": round(WSAPI_ROOM_WAIT_S * 1000),
         "gateways": settings.WEB_CONCURRENCY,
         "connections_in_all": CONNECTIONS_PER_ADDRESS_MAX * settings.WEB_CONCURRENCY,
         "http_connections_per_address": settings.HTTP_CONNECTIONS_PER_ADDRESS_MAX,

@@ -2,6 +2,9 @@
 
 Requests of one connection start in the order they came and run side by side; orders keep their order in the log,
 because each begins and is admitted in the order of the frames. A flood or garbage cuts the connection off.
+
+Of more requests than may run at once the first waits for room, and the ones after it are not read; without room for
+WSAPI_ROOM_WAIT_S they are refused, until a request ends.
 """
 
 import asyncio
@@ -22,7 +25,13 @@ from apps.gateway.keys import Credential, Revocable
 from apps.gateway.limits.admission import check
 from apps.gateway.metrics import CUT_OFF, SOCKETS, ws_requests
 from apps.gateway.params import Flag
-from apps.gateway.policy import LOGONS_FAILED_MAX, WSAPI_GARBAGE_MAX, WSAPI_IN_FLIGHT_MAX, WSAPI_REQUESTS_PER_S
+from apps.gateway.policy import (
+    LOGONS_FAILED_MAX,
+    WSAPI_GARBAGE_MAX,
+    WSAPI_IN_FLIGHT_MAX,
+    WSAPI_REQUESTS_PER_S,
+    WSAPI_ROOM_WAIT_S,
+)
 from apps.gateway.registry import Call, Endpoint, Security
 from apps.gateway.socket import POLICY_VIOLATION, Socket
 from apps.gateway.wsapi import frames
@@ -57,6 +66,11 @@ class WsApiConnection(Revocable):
         self.subscriptions = Subscriptions(self)
         self._followed: dict[tuple[str, int], Credential] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        # Waits for room.
+        self._next: Request | None = None
+        self._patience: asyncio.TimerHandle | None = None
+        # It waited in vain, and no request has ended since.
+        self._stands_still = False
         self._recent: deque[float] = deque(maxlen=WSAPI_REQUESTS_PER_S)
         self._garbage = 0
         self._failed_logons = 0
@@ -82,14 +96,53 @@ class WsApiConnection(Revocable):
             self._refuse_frame(error)
             return
         self._garbage = 0
-        if len(self._tasks) >= WSAPI_IN_FLIGHT_MAX:
-            self._count_refused()
-            self.socket.push(frames.refusal(request.id, errors.too_many_requests()))
-            return
+        if len(self._tasks) < WSAPI_IN_FLIGHT_MAX:
+            self._start(request)
+        elif self._stands_still:
+            self._refuse(request)
+        else:
+            self._next = request
+            self._patience = asyncio.get_running_loop().call_later(WSAPI_ROOM_WAIT_S, self._give_up)
+            self.socket.hold()
+
+    def _start(self, request: Request) -> None:
         # Tasks begin in the order in which they were made, and so do their commands come into the log.
         task = asyncio.create_task(self._answer(request))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._stands_still = False
+        if self._next is not None and len(self._tasks) == WSAPI_IN_FLIGHT_MAX - 1:
+            # After the others that end in this turn, so that there is room for as many as possible.
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        """There is room."""
+        request = self._take_next()
+        if request is not None:
+            self._start(request)
+            self.socket.go_on()
+
+    def _give_up(self) -> None:
+        """There was none for WSAPI_ROOM_WAIT_S."""
+        request = self._take_next()
+        if request is not None:
+            self._stands_still = True
+            self._refuse(request)
+            self.socket.go_on()
+
+    def _take_next(self) -> Request | None:
+        request, self._next = self._next, None
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        return request if not self.socket.closed else None
+
+    def _refuse(self, request: Request) -> None:
+        self._count_refused()
+        self.socket.push(frames.refusal(request.id, errors.too_many_requests()))
 
     def _count_refused(self) -> None:
         """A frame that becomes no request counts all the same; nobody waits for the verdict."""
@@ -251,6 +304,7 @@ class WsApiConnection(Revocable):
 
     def leave(self) -> None:
         """The connection has ended. Requests under way go on: their commands may be in the log already."""
+        self._take_next()
         self.subscriptions.leave()
         for credential in self._followed.values():
             self.gateway.credentials.unfollow(credential, self)
