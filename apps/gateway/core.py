@@ -108,12 +108,13 @@ class CorePipe:
         if not self.connected or self._transport is None or self._transport.is_closing():
             future.set_exception(CoreAway())
             return future
+        # First, because it raises for what cannot be sent. The stubs take the tuple for one of one argument.
+        packed = hiredis.pack_command(arguments)  # type: ignore[arg-type]
         if not self._unanswered:
             self._heard_s = time.monotonic()
         # From here on the outcome is unknown until answered.
         self._unanswered.append(future)
-        # The stubs take the tuple for one of one argument.
-        self._transport.write(hiredis.pack_command(arguments))  # type: ignore[arg-type]
+        self._transport.write(packed)
         return future
 
     async def run(self) -> None:

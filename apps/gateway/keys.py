@@ -107,6 +107,10 @@ class Credential:
             return False
         return self.can_trade if security is Security.TRADE else self.can_read
 
+    def still_allows(self, security: Security, address: str) -> bool:
+        """Of a request that was allowed before it waited for admission: a revocation may have come meanwhile."""
+        return self.allows(security) and self.works_from(address)
+
 
 class Credentials:
     """Cache of keys; knows who must be told about a revocation."""

@@ -99,6 +99,8 @@ class Settled:
             async with asyncio.timeout(POLL_S):
                 await news.wait()
         except TimeoutError:
+            before = self.seq
             announced = int(await self._pipe.execute("GET", self._keys.settled) or 0)
-            if announced != self.seq:
+            # An announcement that came meanwhile may be newer than this answer.
+            if announced != self.seq == before:
                 self._moved(announced)

@@ -159,3 +159,42 @@ def test_a_silent_subscription_is_asked_for_a_sign_of_life(tmp_path: Path, monke
             bus.close()
 
         asyncio.run(run())
+
+
+def test_a_command_that_cannot_be_sent_does_not_take_the_answer_of_the_next(tmp_path: Path) -> None:
+    with running_redis(tmp_path / "core") as server:
+
+        async def run() -> None:
+            pipe = CorePipe(server.url)
+            serving = asyncio.create_task(pipe.run())
+            await eventually(lambda: pipe.connected)
+            with pytest.raises(TypeError):
+                pipe.execute("ECHO", object())  # type: ignore[arg-type]
+            async with asyncio.timeout(40):
+                assert await pipe.execute("ECHO", "next") == b"next"
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+
+        asyncio.run(run())
+
+
+@pytest.mark.parametrize(("announced", "read", "known"), [(9, 5, 9), (None, 5, 5), (None, 2, 2)])
+async def test_an_announcement_is_newer_than_a_read_that_was_under_way(
+    monkeypatch: pytest.MonkeyPatch, announced: int | None, read: int, known: int
+) -> None:
+    """Without one what was read counts, back too: the site may have been restored."""
+    monkeypatch.setattr("apps.gateway.settled.POLL_S", 0.0)
+
+    class Pipe:
+        async def execute(self, *_: str) -> bytes:
+            if announced is not None:
+                settled._moved(announced)
+            return b"%d" % read
+
+    pipe: Any = Pipe()
+    settled = Settled("redis://nowhere", pipe, pipe, ShardKeys("spot"))
+    settled.seq = 3
+    with capture_logs() as lines:
+        await settled._next(9)
+    assert settled.seq == known
+    assert [line["event"] for line in lines] == (["settlement went back"] if known < 3 else [])

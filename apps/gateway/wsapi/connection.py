@@ -190,6 +190,8 @@ class WsApiConnection(Revocable):
             if refused is not None:
                 raise refused
             if call is not None:
+                if credential is not None:
+                    self._check_still(credential, call.endpoint.security, request.params)
                 trading = call.endpoint.security is Security.TRADE
                 result = await call.endpoint.handler(self.gateway, call)
             else:
@@ -241,10 +243,19 @@ class WsApiConnection(Revocable):
         self.gateway.credentials.check(credential, endpoint)
         return credential
 
+    def _check_still(self, credential: Credential, security: Security, sent: dict[str, str]) -> None:
+        """Who was allowed before the request waited for admission may not be any more. Raises -2015 and as
+        `authenticate`: the session may have ended or changed, of which a credential does not always tell.
+        """
+        if not credential.still_allows(security, self.address):
+            raise errors.key_refused()
+        if self.session is not credential and not _is_signed(sent):
+            raise errors.session_required()
+
     # -- who is calling -----------------------------------------------------------------------------------------------
     async def authenticate(self, sent: dict[str, str], received_us: int) -> Credential:
         """The signer of this request, else the session's account. Raises -1022, -1021, -2014, -2015."""
-        if "signature" in sent or "apiKey" in sent:
+        if _is_signed(sent):
             return await self.verify_signed(sent, received_us)
         if self.session is None:
             raise errors.session_required()
@@ -308,6 +319,11 @@ class WsApiConnection(Revocable):
         self.subscriptions.leave()
         for credential in self._followed.values():
             self.gateway.credentials.unfollow(credential, self)
+
+
+def _is_signed(sent: dict[str, str]) -> bool:
+    """Or means to be; without either the session is asked."""
+    return "signature" in sent or API_KEY in sent
 
 
 def _call(endpoint: Endpoint, sent: dict[str, str], credential: Credential | None, received_us: int) -> Call:
