@@ -11,6 +11,7 @@ Exit status 0: whole. 1: damaged, the first damaged entry is named. 2: a file co
 
 import argparse
 import base64
+import bisect
 import hashlib
 import json
 import sys
@@ -80,16 +81,47 @@ def open_checkpoint(note, key):
     raise Damaged(f"the checkpoint of {size} entries is not signed by the key {key.id}")
 
 
+class Numbers:
+    """Numbers of one writer as disjoint spans in order, neighbours joined: a whole log is one span."""
+
+    def __init__(self):
+        self.firsts, self.lasts = [], []
+
+    def add(self, first, last):
+        """False where one of them is there already."""
+        at = bisect.bisect_right(self.firsts, first)
+        if (at and self.lasts[at - 1] >= first) or (at < len(self.firsts) and self.firsts[at] <= last):
+            return False
+        self.firsts.insert(at, first)
+        self.lasts.insert(at, last)
+        for left in (at, at - 1):
+            if 0 <= left < len(self.firsts) - 1 and self.lasts[left] + 1 == self.firsts[left + 1]:
+                del self.lasts[left], self.firsts[left + 1]
+        return True
+
+    def missing(self):
+        """The first number that is missing before the last one; None where there is none."""
+        if self.firsts == [1]:
+            return None
+        return self.lasts[0] + 1 if self.firsts[0] == 1 else 1
+
+
 def check_numbers(index, entry, seen):
     """Numbers of a writer are in the log once each; what is said to be removed counts as seen."""
-    numbers = seen.setdefault(entry["writer"], set())
-    if entry["number"] in numbers:
-        raise Damaged(f"entry {index}: number {entry['number']} of writer {entry['writer']} is there twice")
-    numbers.add(entry["number"])
+    spans = [(entry["writer"], entry["number"], entry["number"])]
     if entry["action"] == "audit.gap":
-        removed = range(int(entry["after"]["first"]), int(entry["after"]["last"]) + 1)
-        seen.setdefault(int(entry["object"].split(":")[1]), set()).update(removed)
+        try:
+            removed = entry["after"]
+            first, last = int(removed["first"]), int(removed["last"])
+            spans.append((int(entry["object"].split(":")[1]), first, last))
+        except (ValueError, KeyError, TypeError, IndexError):
+            first, last = 0, 0
+        if not 0 < first <= last:
+            raise Damaged(f"entry {index}: it names no gap")
         print(f"entry {index}: the log itself tells of removed records: {entry['after']}")
+    for writer, first, last in spans:
+        if not seen.setdefault(writer, Numbers()).add(first, last):
+            raise Damaged(f"entry {index}: a number from {first} to {last} of writer {writer} is there twice")
 
 
 def verify(lines, key_text, kept):
@@ -116,9 +148,8 @@ def verify(lines, key_text, kept):
     if last is None:
         raise Damaged(f"entry {size}: the log ends without the checkpoint that signs it")
     for writer, numbers in sorted(seen.items()):
-        missing = next((number for number in range(1, max(numbers) + 1) if number not in numbers), None)
-        if missing is not None:
-            raise Damaged(f"number {missing} of writer {writer} is missing")
+        if numbers.missing() is not None:
+            raise Damaged(f"number {numbers.missing()} of writer {writer} is missing")
     key = Key(key_text or last["key"])
     roots[size] = root_of(peaks)
     for note in [last["checkpoint"], *kept]:

@@ -26,6 +26,8 @@ EDIT: Final = "SELECT, INSERT, UPDATE, DELETE"
 RECORD_PREFIXES: Final = ("ledger_", "orders_", "outbox_", "matching_")
 # Only named grants apply to the audit log, for reading too: entries say who did what.
 AUDIT_PREFIX: Final = "audit_"
+# Functions that work with the owner's rights, so that nobody calls them but who is granted it by name.
+OWNERS_FUNCTIONS: Final = ("audit_count(text, text)",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,14 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """Rights of one process: `everywhere` on all tables that are not of the record, and `grants` on top."""
+    """Rights of one process: `everywhere` on all tables that are not of the record, and `grants` on top; `calls` are
+    of OWNERS_FUNCTIONS."""
 
     process: str
     grants: tuple[Grant, ...]
     everywhere: str = ""
     reads_record: bool = False
+    calls: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -119,6 +123,8 @@ ROLES: Final = (
         ),
         everywhere=EDIT,
         reads_record=True,
+        # Log-ins that fail are counted.
+        calls=OWNERS_FUNCTIONS,
     ),
     Role("reconcile", (Grant("orders_reconciliation", APPEND),), everywhere=READ, reads_record=True),
     # It sends what others queued; rendered messages lie in their rows.
@@ -167,6 +173,8 @@ def apply(connection: psycopg.Connection[Any]) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('nebannpet roles'))")
         cursor.execute("SELECT rolname FROM pg_roles")
         existing = {name for (name,) in cursor.fetchall()}
+        for function in OWNERS_FUNCTIONS:
+            cursor.execute(sql.SQL("REVOKE EXECUTE ON FUNCTION {} FROM PUBLIC").format(sql.SQL(function)))
         for role in ROLES:
             _apply_one(cursor, role, tables, exists=role.name in existing)
 
@@ -188,6 +196,9 @@ def _apply_one(cursor: psycopg.Cursor[Any], role: Role, tables: set[str], *, exi
             _grant(cursor, name, Grant(table, privileges))
     for grant in role.grants:
         _grant(cursor, name, grant)
+    for function in OWNERS_FUNCTIONS:
+        change = "GRANT EXECUTE ON FUNCTION {} TO {}" if function in role.calls else "REVOKE ALL ON FUNCTION {} FROM {}"
+        cursor.execute(sql.SQL(change).format(sql.SQL(function), name))
 
 
 def _grant(cursor: psycopg.Cursor[Any], name: sql.Identifier, grant: Grant) -> None:

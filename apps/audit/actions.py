@@ -4,6 +4,8 @@ from typing import Final
 
 # Actions of which only the sequencer tells; the database refuses them from anybody else.
 OWN_ACTIONS: Final = "audit."
+# Actions that are counted by the minute; the database counts no other (migrations/0003_count.py).
+COUNTED: Final = frozenset({"user.log-in-failures"})
 
 ACTIONS: Final = {
     # Users and what lets them in.

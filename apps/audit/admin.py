@@ -145,6 +145,6 @@ def _pretty(text: str | None) -> str:
         return "-"
     try:
         return format_html("<pre>{}</pre>", json.dumps(json.loads(text), indent=2, ensure_ascii=False))
-    except ValueError:
-        # Not what record() wrote: verify_audit names this row.
-        return f"{text} (DAMAGED: this is not JSON)"
+    except (ValueError, RecursionError):
+        # Not what record() wrote.
+        return f"{text} (MALFORMED: this is not JSON)"

@@ -10,6 +10,8 @@ ACTOR_ID_LENGTH_MAX: Final = 254
 REQUEST_ID_LENGTH_MAX: Final = 36
 # Whole numbers beyond these are no numbers any more where JSON is read into doubles: they are written as strings.
 INTEGER_MAX: Final = 2**53 - 1
+# Lists and dicts within one another. Part of the format: a stored text that is deeper is malformed.
+DEPTH_MAX: Final = 32
 
 # Key of the advisory lock that makes the sequencer single in one database, over all shards.
 SEQUENCER_LOCK: Final = 0x6E65_6175

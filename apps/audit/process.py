@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 
 SEQUENCED: Final = Counter("audit_sequenced_total", "Records that were put into the audit log's tree")
 GAPS: Final = Counter("audit_gaps_total", "INCIDENT: audit records that were removed before they were sequenced")
+MALFORMED: Final = Counter("audit_malformed_total", "INCIDENT: records that were not written by this program")
 PENDING_AGE: Final = Gauge("audit_pending_seconds", "Age of the oldest audit record that is not in the tree")
 SIZE: Final = Gauge("audit_entries", "Entries of the audit log")
 DAMAGED: Final = Gauge(
@@ -108,6 +109,9 @@ class SequencerProcess:
     def _tell(self, step: Step) -> None:
         SEQUENCED.inc(step.sequenced)
         SIZE.set(self.size)
+        if step.malformed:
+            MALFORMED.inc(len(step.malformed))
+            log.error("AUDIT RECORDS ARE MALFORMED: not written by this program", records=step.malformed)
         for gap in step.gaps:
             GAPS.inc(gap.last - gap.first + 1)
             log.error("AUDIT RECORDS WERE REMOVED before they were sequenced", writer=gap.writer, first=gap.first,

@@ -20,12 +20,13 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from apps.audit import actors
-from apps.audit.entries import COLUMN_LIST, leaf
+from apps.audit.canonical import canonical
+from apps.audit.entries import COLUMN_LIST, canonical_bytes, entry
 from apps.audit.errors import LogDamaged, NotACheckpoint
 from apps.audit.keptcheckpoint import KeptCheckpoint
 from apps.audit.notes import Checkpoint, VerifierKey, is_name, read, sign, verifier_key, verify
 from apps.audit.policy import RECORDS_PER_STEP, SEQUENCER_LOCK
-from apps.audit.services import INSERT, row
+from apps.audit.services import INSERT
 from apps.audit.tree import CHAIN_START, EMPTY_ROOT, Peak, append, chain_hash, fold, leaf_hash, nodes_of
 from apps.common.clock import now_ms
 from apps.common.crashpoints import reach
@@ -94,10 +95,12 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one transaction did. `more`: a writer has records beyond those of this step."""
+    """What one transaction did. `more`: a writer has records beyond those of this step; `malformed`: ids of records
+    whose before or after is not what record() writes."""
 
     sequenced: int = 0
     gaps: tuple[Gap, ...] = ()
+    malformed: tuple[int, ...] = ()
     more: bool = False
 
 
@@ -238,7 +241,7 @@ class Sequencer:
                 )
             self._report_counters_back(found)
             records = [(row[3], row[4:]) for row in rows if row[3] is not None]
-            head, note = self._add(head, records)
+            head, note, malformed = self._add(head, records)
             self._move_progress(found)
             reach("audit.sequence.before")
         reach("audit.sequence.after")
@@ -246,7 +249,7 @@ class Sequencer:
             self._kept.write(note)
         self._head = head
         more = bool(gaps) or any(len(each.numbers) >= self._limit for each in found.values())
-        return Step(sequenced=len(records), gaps=gaps, more=more)
+        return Step(sequenced=len(records), gaps=gaps, malformed=malformed, more=more)
 
     def pending_since_ms(self) -> int:
         """When the oldest pending record was made, 0 where there is none."""
@@ -254,15 +257,22 @@ class Sequencer:
         assert found is not None
         return int(found[0])
 
-    def _add(self, head: Head, records: Sequence[tuple[int, Sequence[Any]]]) -> tuple[Head, str]:
-        """The new head and the note that signs it, which is empty where nothing was added."""
+    def _add(self, head: Head, records: Sequence[tuple[int, Sequence[Any]]]) -> tuple[Head, str, tuple[int, ...]]:
+        """The new head, the note that signs it, which is empty where nothing was added, and ids of malformed records.
+
+        These go into the tree as they are: one bad row must not stop the log.
+        """
         if not records:
-            return head, ""
+            return head, "", ()
+        malformed = []
         size, chain, peaks = head.size, head.chain, list(head.peaks)
         entries: list[tuple[int, int, bytes]] = []
         nodes: list[tuple[int, int, bytes]] = []
         for record_id, columns in records:
-            hashed = leaf_hash(leaf(columns))
+            made = entry(columns)
+            if "malformed" in made:
+                malformed.append(record_id)
+            hashed = leaf_hash(canonical_bytes(made))
             chain = chain_hash(chain, hashed)
             nodes += append(peaks, size, hashed)
             entries.append((size, record_id, chain))
@@ -272,7 +282,7 @@ class Sequencer:
         self.connection.execute(_ENTRIES, list(map(list, zip(*entries, strict=True))))
         self.connection.execute(_NODES, list(map(list, zip(*nodes, strict=True))))
         self.connection.execute(_CHECKPOINT, [size, root, now_ms(), self._verifier, note])
-        return Head(size, chain, tuple(peaks), self._verifier), note
+        return Head(size, chain, tuple(peaks), self._verifier), note, tuple(malformed)
 
     def _move_progress(self, found: dict[int, _Found]) -> None:
         moved = {writer: each.reaches(self._limit) for writer, each in found.items()}
@@ -292,16 +302,8 @@ class Sequencer:
                 )  # fmt: skip
 
     def _record(self, action: str, object_: str, *, after: dict[str, Any]) -> None:
-        values = row(
-            actor=actors.process("outbox"),
-            action=action,
-            object=object_,
-            before=None,
-            after=after,
-            reason="",
-            request_id="",
-        )
-        self.connection.execute(INSERT, values)
+        actor = actors.process("outbox")
+        self.connection.execute(INSERT, [actor.kind.value, actor.id, action, object_, None, canonical(after), "", ""])
 
 
 def _by_writer(rows: Iterable[Sequence[Any]]) -> dict[int, _Found]:

@@ -5,7 +5,7 @@ from typing import Any, Final
 from django.db import connection, transaction
 
 from apps.audit import actors
-from apps.audit.actions import ACTIONS, OWN_ACTIONS
+from apps.audit.actions import ACTIONS, COUNTED, OWN_ACTIONS
 from apps.audit.actors import Actor
 from apps.audit.canonical import canonical
 from apps.audit.errors import InvalidEntry
@@ -65,7 +65,8 @@ def count(*, action: str, object: str) -> None:
 
     Outside of a transaction: in one, the row of the minute would be locked until its end.
     """
-    _check_action(action)
+    if action not in COUNTED:
+        raise InvalidEntry(f"{action!r} is not counted, but recorded (apps/audit/actions.py).")
     if not 0 < len(object) <= OBJECT_LENGTH_MAX:
         raise InvalidEntry(f"The object has 1 to {OBJECT_LENGTH_MAX} characters, not {len(object)}.")
     with connection.cursor() as cursor:

@@ -14,6 +14,7 @@ import psycopg
 from apps.audit.entries import COLUMN_LIST, leaf
 from apps.audit.errors import LogDamaged, NotACheckpoint
 from apps.audit.notes import Checkpoint, VerifierKey, read, read_verifier_key, verify
+from apps.audit.numbers import Numbers
 from apps.audit.tree import CHAIN_START, EMPTY_ROOT, Peak, append, chain_hash, fold, leaf_hash
 
 FETCH_ROWS: Final = 5_000
@@ -103,11 +104,11 @@ class _Verification:
         for index, after in connection.execute(_KEYS).fetchall():
             try:
                 found = read_verifier_key(json.loads(after)["verifier"])
-            except (ValueError, KeyError, TypeError, NotACheckpoint) as error:
+            except (ValueError, KeyError, TypeError, RecursionError, NotACheckpoint) as error:
                 raise LogDamaged(f"entry {index}: it does not name a key any more.") from error
             self._keys[found.text] = found
         # Numbers of each writer that are in the tree, or that an entry says were removed.
-        self._numbers: dict[int, set[int]] = {}
+        self._numbers: dict[int, Numbers] = {}
         self._gaps = 0
         self._checkpoints = 0
         self._last_signed = 0
@@ -122,7 +123,7 @@ class _Verification:
                 raise LogDamaged(f"entry {size}: it is missing; the next one is entry {index}.")
             if found_id is None:
                 raise LogDamaged(f"entry {index}: its record {record_id} is missing.")
-            hashed = self._leaf(index, record_id, columns)
+            hashed = leaf_hash(leaf(columns))
             if stored_leaf is None or bytes(stored_leaf) != hashed:
                 raise LogDamaged(f"entry {index}: record {record_id} is not what was put into the tree.")
             chain = chain_hash(chain, hashed)
@@ -163,26 +164,18 @@ class _Verification:
         if kept.size == 0 and kept.root != EMPTY_ROOT:
             raise LogDamaged("The given checkpoint of an empty log has another root than an empty log.")
 
-    def _leaf(self, index: int, record_id: int, columns: Sequence[Any]) -> bytes:
-        try:
-            return leaf_hash(leaf(columns))
-        except ValueError as error:
-            raise LogDamaged(
-                f"entry {index}: record {record_id} is not what was put into the tree: {error}."
-            ) from error
-
     def _note(self, index: int, columns: Sequence[Any]) -> None:
         """What later checks need: numbers of writers, and gaps that the log tells of."""
         writer, number, action, object_, after = columns[0], columns[1], columns[6], columns[7], columns[9]
-        seen = self._numbers.setdefault(writer, set())
-        if number in seen:
-            raise LogDamaged(f"entry {index}: number {number} of writer {writer} is in the log twice.")
-        seen.add(number)
+        self._add_numbers(index, writer, number, number)
         if action == "audit.gap":
             self._gaps += 1
-            removed = json.loads(after)
-            numbers = range(int(removed["first"]), int(removed["last"]) + 1)
-            self._numbers.setdefault(int(object_.removeprefix("writer:")), set()).update(numbers)
+            self._add_numbers(index, *_gap(index, object_, after))
+
+    def _add_numbers(self, index: int, writer: int, first: int, last: int) -> None:
+        if not self._numbers.setdefault(writer, Numbers()).add(first, last):
+            which = f"number {first}" if first == last else f"one of the numbers {first} to {last}"
+            raise LogDamaged(f"entry {index}: {which} of writer {writer} is in the log twice.")
 
     def _check_signed(self, signed: Sequence[Any], root: bytes) -> None:
         size, stored_root, key, note = signed
@@ -223,14 +216,13 @@ class _Verification:
                 raise LogDamaged(
                     f"writer {writer}: its counter is at {counted}, but it has made {max(sequenced, last)} records."
                 )
-            seen = self._numbers.get(writer, set())
-            if max(seen, default=0) > sequenced:
+            seen = self._numbers.get(writer, Numbers())
+            if seen.last > sequenced:
                 raise LogDamaged(
-                    f"writer {writer}: it counts as sequenced up to number {sequenced}, but number {max(seen)} is in"
+                    f"writer {writer}: it counts as sequenced up to number {sequenced}, but number {seen.last} is in"
                     " the tree."
                 )
-            missing = next((number for number in range(1, sequenced + 1) if number not in seen), None)
-            if missing is not None:
+            if (missing := seen.first_missing) <= sequenced:
                 raise LogDamaged(f"record {missing} of writer {writer}: it counts as sequenced, but is in no entry.")
             if counted - sequenced != waiting:
                 raise LogDamaged(
@@ -245,6 +237,18 @@ class _Verification:
             cursor.itersize = FETCH_ROWS
             cursor.execute(query)
             yield from cursor
+
+
+def _gap(index: int, object_: str, after: str | None) -> tuple[int, int, int]:
+    """Writer, first and last number that an entry audit.gap says were removed."""
+    try:
+        removed = json.loads(after or "")
+        writer, first, last = int(object_.removeprefix("writer:")), int(removed["first"]), int(removed["last"])
+        if not 0 < first <= last:
+            raise ValueError("not in order")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise LogDamaged(f"entry {index}: it names no gap.") from error
+    return writer, first, last
 
 
 def _root(peaks: Sequence[Peak]) -> bytes:

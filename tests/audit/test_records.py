@@ -68,6 +68,7 @@ def test_without_a_transaction_it_refuses() -> None:
         ({"after": {"amount": 1.5}}, "A float has no canonical form"),
         ({"after": {"amount": 2**53}}, "too big for a number"),
         ({"after": {"é": "x"}}, "keys are ASCII"),
+        ({"after": json.loads("[" * 33 + "]" * 33)}, "nested deeper than 32"),
         ({"after": {1: "x"}}, "keys are ASCII"),
         ({"after": {"new_password": "x"}}, "secrets are never recorded"),
         ({"before": {"keys": [{"secret_box": "x"}]}}, "secrets are never recorded"),
@@ -188,9 +189,7 @@ def test_who_records_can_only_add(process: str) -> None:
             opened.execute(INSERT.replace("VALUES (%s, %s, %s,", "VALUES (%s, %s, 'audit.gap',"), [
                 value for at, value in enumerate(values()) if at != 2
             ])  # fmt: skip
-        opened.execute("SELECT audit_count('user.log-in-failures', 'log-in')")
     assert Record.objects.get().role == roles.ROLE_OF_PROCESS[process]
-    assert Tally.objects.get().count == 1
 
 
 @pytest.mark.django_db(transaction=True)
@@ -251,7 +250,10 @@ def test_a_flood_becomes_one_record_a_minute(monkeypatch: pytest.MonkeyPatch) ->
     assert 1 <= found.count() < 40
     assert not Tally.objects.exists()
     assert sum(int(json.loads(each.after or "")["count"]) for each in found) == 40
-    for wrong in ({"action": "no.such", "object": "x"}, {"action": "user.log-in", "object": ""}):
+    for wrong in (
+        {"action": "no.such", "object": "x"}, {"action": "user.log-in", "object": "x"},
+        {"action": "user.log-in-failures", "object": ""}, {"action": "user.log-in-failures", "object": "x" * 121},
+    ):  # fmt: skip
         with pytest.raises(InvalidEntry):
             count(**wrong)
     assert verified().pending == 0
