@@ -16,6 +16,8 @@ SWEEP_EVERY_S: Final = 30
 SWEEP_ROWS_MAX: Final = 500
 # What was sent or given up loses its content after a week: it may hold links, and nobody needs it any more.
 CONTENT_KEPT_S: Final = 7 * 24 * 3600
+# The row itself, which says to whom and about what: as long as somebody may ask what became of an e-mail.
+ENDED_KEPT_S: Final = 90 * 24 * 3600
 
 # RFC 5321, 4.5.3.1.3.
 ADDRESS_LENGTH_MAX: Final = 254

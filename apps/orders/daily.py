@@ -1,4 +1,4 @@
-"""Work of once a day, a thread of the process `run_reconcile`: fee tiers, and sessions that have expired.
+"""Work of once a day, a thread of the process `run_reconcile`: fee tiers, and what has expired goes.
 
 Each job is done once by a process for each UTC day, from DAILY_AT on, and may be done again without effect: a restart,
 a second site or `manage.py update_fee_tiers` by hand cost one reading. What is not ready yet (settlement behind, a
@@ -20,7 +20,9 @@ from django.db import OperationalError, connection, connections
 from prometheus_client import Gauge
 from psycopg import sql
 
+from apps.accounts.services.forgetting import forget_links_and_attempts
 from apps.common.errors import DomainError
+from apps.notifications.forgetting import forget_ended
 from apps.orders.errors import SettlementBehind
 from apps.orders.fee_tiers import check_settled, update_fee_tiers
 from apps.orders.policy import DAILY_AT, DAILY_POLL_S
@@ -49,7 +51,19 @@ def jobs(open_bus: Callable[[], Bus]) -> dict[str, Job]:
         SessionStore.clear_expired()
         return {}
 
-    return {"fee tiers": fee_tiers, "expired sessions": expired_sessions}
+    def old_links(_: date) -> Mapping[str, object]:
+        links, attempts = forget_links_and_attempts()
+        return {"links": links, "attempts": attempts}
+
+    def old_emails(_: date) -> Mapping[str, object]:
+        return {"emails": forget_ended()}
+
+    return {
+        "fee tiers": fee_tiers,
+        "expired sessions": expired_sessions,
+        "old links": old_links,
+        "old e-mails": old_emails,
+    }
 
 
 class DailyWork:

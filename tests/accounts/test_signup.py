@@ -256,3 +256,12 @@ def test_without_csrf_token_nothing_happens() -> None:
     assert response.status_code == 403
     assert "This form has expired" in response.content.decode()
     assert not MailedLink.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_used_link_and_its_rivals_keep_no_password() -> None:
+    first, _ = _sign_up(), _sign_up()
+    assert MailedLink.objects.exclude(password="").count() == 2
+    assert _confirm(first) is not None
+    assert not MailedLink.objects.exclude(password="").exists()
+    assert authenticate(username=ALICE, password=GOOD) is not None

@@ -13,9 +13,10 @@ from django.contrib.sessions.models import Session
 from django.db import connection
 from django.utils import timezone
 
-from apps.accounts.models import TradingTicket, User
+from apps.accounts.models import MailedLink, PasswordAttempt, TradingTicket, User
 from apps.accounts.services.tickets import issue_ticket
 from apps.markets.models import Asset
+from apps.notifications.models import OutgoingEmail
 from apps.orders.daily import DailyWork, jobs
 from apps.orders.errors import SettlementBehind, UnknownVolumeAsset
 from apps.orders.fee_tiers import today
@@ -108,6 +109,25 @@ def ticket(user: User, *, expires: timedelta) -> str:
     return key
 
 
+def old_rows(user: User) -> None:
+    """Links, attempts and e-mails, of each such that stay and such that go."""
+    now, week, quarter = timezone.now(), timedelta(days=7, seconds=1), timedelta(days=90, seconds=1)
+    for address, made, ends in (("old", -week, -DAY), ("ended", -DAY, -DAY / 2), ("live", -DAY / 2, DAY / 2)):
+        MailedLink.objects.create(
+            purpose="sign-up", address=address, password="argon2$x", token_hash=address.encode(),
+            created_at=now + made, expires_at=now + ends,
+        )  # fmt: skip
+    for number, age in ((1, DAY * 1.01), (2, DAY * 0.9)):
+        PasswordAttempt.objects.create(subject_hash=b"x", network=f"203.0.113.{number}", at=now - age)
+    first = None
+    for subject, ended_at in (("old", now - quarter), ("again", now - DAY), ("waits", None)):
+        first = OutgoingEmail.objects.create(
+            to=user.email, topic="service", template="test_message", subject=subject, message_id=subject,
+            state="sent" if ended_at else "queued", created_at=now - 2 * quarter, ended_at=ended_at,
+            content=None if ended_at else b"x", again_of=first if subject == "again" else None,
+        )  # fmt: skip
+
+
 @pytest.fixture
 def as_the_process(transactional_db: None, settings: Any) -> Iterator[None]:
     """With the rights of role `daily` alone, which the jobs take by themselves."""
@@ -123,14 +143,18 @@ def test_the_real_jobs_with_the_rights_they_have(as_the_process: None, listed: N
     old, new = ticket(user, expires=timedelta(seconds=-1)), ticket(user, expires=DAY)
     trade(1, 1_000_000 * 10**8, at(today(), -1))
     assert settings.DATABASE_ROLE
+    old_rows(user)
     bus = MemoryBus(SHARD)
     for _ in range(2):  # once more is without effect
         work = daily(**{name.replace(" ", "_"): job for name, job in jobs(lambda: bus).items()})
         work.look(datetime.now(UTC).replace(hour=12))
         assert work.check().ok, work.check().details
-        assert len(work.check().details["daily"]) == 2  # type: ignore[arg-type]
+        assert len(work.check().details["daily"]) == 4  # type: ignore[arg-type]
     assert list(Session.objects.values_list("pk", flat=True)) == [new] != [old]
     assert [each.revoked_at is None for each in TradingTicket.objects.order_by("id")] == [False, True]
+    assert sorted(MailedLink.objects.values_list("address", "password")) == [("ended", ""), ("live", "argon2$x")]
+    assert PasswordAttempt.objects.get().network == "203.0.113.2"
+    assert sorted(OutgoingEmail.objects.values_list("subject", "again_of")) == [("again", None), ("waits", None)]
     assert sorted(FeeTierChange.objects.values_list("tier", flat=True)) == [1, 1]
     assert OutboxRow.objects.filter(key__startswith="fee-tier:").count() == 2
 

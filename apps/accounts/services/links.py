@@ -110,19 +110,22 @@ def find_link(*, purpose: Purpose, token: str, user_id: int | None = None, lock:
 
 
 def use_up(link: MailedLink) -> None:
-    """This link and all that compete with it: those of the same sign-up, or all of the same user."""
+    """This link and all that compete with it: those of the same sign-up, or all of the same user.
+
+    The password of a sign-up goes with its link; `link` itself still has it.
+    """
     rivals = (
         MailedLink.objects.filter(user=link.user_id)
         if link.user_id
         else MailedLink.objects.filter(purpose=link.purpose, address=link.address)
     )
-    rivals.filter(used_at=None).update(used_at=Now())
+    rivals.filter(used_at=None).update(used_at=Now(), password="")
 
 
 def use_up_all_of(user_id: int) -> None:
     """After a change of the password, older links of the user let nobody in."""
     _lock("links by user", str(user_id))
-    MailedLink.objects.filter(user=user_id, used_at=None).update(used_at=Now())
+    MailedLink.objects.filter(user=user_id, used_at=None).update(used_at=Now(), password="")
 
 
 def _lock(what: str, which: str) -> None:
