@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from apps.gateway import errors
 from apps.gateway.core import CoreAway, CorePipe, CoreUnanswered
-from apps.gateway.tail import groups_of, touching
+from apps.gateway.tail import commands_of, touching
 from apps.streams.bus.replicated import NotAReplica, check_follows
 from apps.streams.names import ShardKeys
 
@@ -83,7 +83,7 @@ class PastEvents:
                         next_seq = last_seq + 1
                         if number not in body:
                             continue
-                        for records, accounts in groups_of(body):
+                        for _command, records, accounts in commands_of(body):
                             if account_id in accounts:
                                 group = touching(records, account_id)
                                 if group and after < group[-1].seq <= until:

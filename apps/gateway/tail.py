@@ -18,6 +18,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from apps.gateway.core import CoreAway, CorePipe, CoreUnanswered
+from apps.gateway.eventfields import offset_of
 from apps.streams.bus.replicated import NotAReplica, check_follows
 from apps.streams.codec import decode_event
 from apps.streams.events import PreventedMatch, Trade
@@ -39,18 +40,11 @@ ROW: Final = struct.Struct(f"<BBBBIQQIIQ{EVENT_SIZE - 40}x")
 CommandId = tuple[int, int]
 
 
-def _offset_of(kind: EventKind, name: str) -> int:
-    layout = EVENTS[kind]
-    return struct.calcsize("<BB" + "".join(layout.codes[: layout.names.index(name)]))
-
-
-MAKER_ACCOUNT_AT: Final = _offset_of(EventKind.TRADE, "maker_account_id")
-PREVENTED_MAKER_AT: Final = _offset_of(EventKind.PREVENTED_MATCH, "maker_account_id")
-TO_ACCOUNT_AT: Final = _offset_of(EventKind.MONEY_MOVED, "to_account_id")
+# Where the other account of an event lies, if it has one.
 OTHER_ACCOUNT_AT: Final = {
-    int(EventKind.TRADE): MAKER_ACCOUNT_AT,
-    int(EventKind.PREVENTED_MATCH): PREVENTED_MAKER_AT,
-    int(EventKind.MONEY_MOVED): TO_ACCOUNT_AT,
+    int(EventKind.TRADE): offset_of(EventKind.TRADE, "maker_account_id"),
+    int(EventKind.PREVENTED_MATCH): offset_of(EventKind.PREVENTED_MATCH, "maker_account_id"),
+    int(EventKind.MONEY_MOVED): offset_of(EventKind.MONEY_MOVED, "to_account_id"),
 }
 U64: Final = struct.Struct("<Q")
 
@@ -172,33 +166,8 @@ class EventTail:
 
     def on_entry(self, body: bytes) -> None:
         """Hand out the events of one entry, command by command."""
-        if len(body) % EVENT_SIZE:
-            raise FrameError(f"{len(body)} bytes are not whole events")
-        current: tuple[int, int, int] | None = None
-        group: list[bytes] = []
-        accounts: set[int] = set()
-        for number, row in enumerate(ROW.iter_unpack(body)):
-            version, kind, _flags, _reason, _market_id, _seq, ms, n, index, account_id = row
-            layout = EVENTS.get(kind)
-            if version != 1 or layout is None:
-                raise FrameError(f"unknown event version {version}, kind {kind}")
-            command = (ms, n, index)
-            if command != current:
-                if current is not None:
-                    self._hand_out(current, group, accounts)
-                current, group, accounts = command, [], set()
-            start = number * EVENT_SIZE
-            group.append(body[start : start + EVENT_SIZE])
-            if self._feeds:
-                accounts.add(account_id)
-                if kind == EventKind.TRADE:
-                    accounts.add(U64.unpack_from(body, start + MAKER_ACCOUNT_AT)[0])
-                elif kind == EventKind.PREVENTED_MATCH:
-                    accounts.add(U64.unpack_from(body, start + PREVENTED_MAKER_AT)[0])
-                elif kind == EventKind.MONEY_MOVED:
-                    accounts.add(U64.unpack_from(body, start + TO_ACCOUNT_AT)[0])
-        if current is not None:
-            self._hand_out(current, group, accounts)
+        for command, events, accounts in commands_of(body, with_accounts=bool(self._feeds)):
+            self._hand_out(command, events, accounts)
 
     def _hand_out(self, command: tuple[int, int, int], events: list[bytes], accounts: set[int]) -> None:
         ms, n, index = command
@@ -261,26 +230,35 @@ def streams_of(answer: Any) -> list[tuple[bytes, list[Any]]]:
     return list(answer.items()) if isinstance(answer, dict) else [(name, entries) for name, entries in answer]
 
 
-def groups_of(body: bytes) -> Iterator[tuple[list[bytes], set[int]]]:
-    """The events of each command in one entry, and the accounts that they touch."""
+def commands_of(
+    body: bytes, *, with_accounts: bool = True
+) -> Iterator[tuple[tuple[int, int, int], list[bytes], set[int]]]:
+    """Each command in one entry: its id and index, its events, and the accounts that they touch.
+
+    Raises FrameError for events this code does not know.
+    """
     if len(body) % EVENT_SIZE:
         raise FrameError(f"{len(body)} bytes are not whole events")
     current: tuple[int, int, int] | None = None
     group: list[bytes] = []
     accounts: set[int] = set()
     for number, row in enumerate(ROW.iter_unpack(body)):
-        _version, kind, _flags, _reason, _market_id, _seq, ms, n, index, account_id = row
-        if (ms, n, index) != current:
+        version, kind, _flags, _reason, _market_id, _seq, ms, n, index, account_id = row
+        if version != 1 or kind not in EVENTS:
+            raise FrameError(f"unknown event version {version}, kind {kind}")
+        command = (ms, n, index)
+        if command != current:
             if current is not None:
-                yield group, accounts
-            current, group, accounts = (ms, n, index), [], set()
+                yield current, group, accounts
+            current, group, accounts = command, [], set()
         start = number * EVENT_SIZE
         group.append(body[start : start + EVENT_SIZE])
-        accounts.add(account_id)
-        if kind in OTHER_ACCOUNT_AT:
-            accounts.add(U64.unpack_from(body, start + OTHER_ACCOUNT_AT[kind])[0])
+        if with_accounts:
+            accounts.add(account_id)
+            if kind in OTHER_ACCOUNT_AT:
+                accounts.add(U64.unpack_from(body, start + OTHER_ACCOUNT_AT[kind])[0])
     if current is not None:
-        yield group, accounts
+        yield current, group, accounts
 
 
 def touching(records: list[bytes], account_id: int) -> list[Any]:

@@ -6,12 +6,12 @@ from typing import Any, cast
 import pytest
 
 from apps.gateway.core import CorePipe
-from apps.gateway.tail import EventTail
+from apps.gateway.tail import EventTail, commands_of
 from apps.streams.codec import encode_event
 from apps.streams.events import MoneyMoved, OrderRejected, Trade
 from apps.streams.kinds import CommandKind, Counterparty, OrderKind, Side, TradeFlag
 from apps.streams.names import ShardKeys
-from apps.streams.records import FrameError
+from apps.streams.records import EVENT_SIZE, FrameError
 
 
 def rejected(seq: int, ms: int, n: int, index: int, account_id: int = 1001) -> bytes:
@@ -191,3 +191,16 @@ def test_a_failing_listener_does_not_end_the_answers() -> None:
         assert len(await reply) == 1
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "spoilt", [b"\x02" + rejected(1, 1, 0, 0)[1:], b"\x01\xff" + rejected(1, 1, 0, 0)[2:], b"\x01"]
+)
+def test_an_entry_is_walked_alike_by_everybody(spoilt: bytes) -> None:
+    """A reader of past events does not pass over what ends the process that follows new ones."""
+    body = trade(1, 1001, 1002) + money(2, 1001, 1003) + rejected(3, 6, 0, 2, 1004)
+    first, second, third = (body[at : at + EVENT_SIZE] for at in range(0, len(body), EVENT_SIZE))
+    found = list(commands_of(body))
+    assert found == [((5, 0, 0), [first, second], {1001, 1002, 1003}), ((6, 0, 2), [third], {1004})]
+    with pytest.raises(FrameError):
+        list(commands_of(body + spoilt))

@@ -3,23 +3,16 @@
 import struct
 from typing import Final
 
+from apps.gateway.eventfields import offset_of
 from apps.gateway.limits.counting import MAKER_CREDIT, TAKER_CREDIT, Credit
 from apps.streams.kinds import EventKind, TradeFlag
-from apps.streams.records import EVENTS
 
-_LAYOUT: Final = EVENTS[EventKind.TRADE]
 KIND_AT: Final = 1
 FLAGS_AT: Final = 2
-
-
-def _offset_of(name: str) -> int:
-    return struct.calcsize("<BB" + "".join(_LAYOUT.codes[: _LAYOUT.names.index(name)]))
-
-
-_TAKER_ACCOUNT_AT: Final = _offset_of("account_id")
-_MAKER_ACCOUNT_AT: Final = _offset_of("maker_account_id")
-_MAKER_ORDER_AT: Final = _offset_of("maker_order_id")
-_TAKER_ORDER_AT: Final = _offset_of("taker_order_id")
+_TAKER_ACCOUNT_AT: Final = offset_of(EventKind.TRADE, "account_id")
+_MAKER_ACCOUNT_AT: Final = offset_of(EventKind.TRADE, "maker_account_id")
+_MAKER_ORDER_AT: Final = offset_of(EventKind.TRADE, "maker_order_id")
+_TAKER_ORDER_AT: Final = offset_of(EventKind.TRADE, "taker_order_id")
 # Plain numbers: on Python 3.11 a member of an enumeration costs a call, and a flag joined to a number several.
 _TRADE: Final = int(EventKind.TRADE)
 _AUCTION: Final = int(TradeFlag.AUCTION)

@@ -36,7 +36,7 @@ from apps.gateway.registry import Call, Endpoint, Security
 from apps.gateway.socket import POLICY_VIOLATION, Socket
 from apps.gateway.wsapi import frames
 from apps.gateway.wsapi.frames import FrameError, Request
-from apps.gateway.wsapi.session import SESSION_METHODS, SHOW_LIMITS, session_weight
+from apps.gateway.wsapi.session import SESSION_METHODS, SHOW_LIMITS, session_weight, without
 from apps.gateway.wsapi.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ class WsApiConnection(Revocable):
         """Whether the answer shows what is used, and the other parameters."""
         if SHOW_LIMITS not in sent:
             return self.shows_limits, sent
-        return Flag(SHOW_LIMITS).parse(sent[SHOW_LIMITS]), {name: sent[name] for name in sent if name != SHOW_LIMITS}
+        return Flag(SHOW_LIMITS).parse(sent[SHOW_LIMITS]), without(SHOW_LIMITS, sent)
 
     def after_answer(self, action: Callable[[], None]) -> None:
         """Do something once the answer of the request under way is queued. Call it without a wait in between."""
@@ -330,7 +330,7 @@ def _call(endpoint: Endpoint, sent: dict[str, str], credential: Credential | Non
     """Validate."""
     if API_KEY in sent:
         # The other parameters of security no endpoint knows anyway.
-        sent = {name: text for name, text in sent.items() if name != API_KEY}
+        sent = without(API_KEY, sent)
     return Call(
         endpoint=endpoint,
         values=endpoint.reader.read(sent),

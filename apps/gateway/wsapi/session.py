@@ -32,8 +32,12 @@ SHOW_LIMITS: Final = "returnRateLimits"
 Method = Callable[["WsApiConnection", dict[str, str]], Awaitable[Any]]
 
 
+def without(left_out: str, sent: dict[str, str]) -> dict[str, str]:
+    return {name: text for name, text in sent.items() if name != left_out}
+
+
 def _read(declared: tuple[Param, ...], sent: dict[str, str]) -> dict[str, Any]:
-    return params.read(declared, {name: text for name, text in sent.items() if name != SHOW_LIMITS})
+    return params.read(declared, without(SHOW_LIMITS, sent))
 
 
 def session_weight(sent: dict[str, str], newest_seq: int) -> int:
