@@ -1,12 +1,14 @@
 """Verifies an export of Nebannpet's audit log. Needs Python 3.9 or newer and the package `cryptography`, nothing else.
 
-    python verify_audit.py EXPORT [--key KEY] [--checkpoint FILE]...
+    python verify_audit.py EXPORT [--key KEY]... [--checkpoint FILE]...
 
-EXPORT is what `manage.py export_audit` wrote. KEY is the log's verifier key as you saw it first (/audit/key); without
-it the key that the log names itself is used, which proves that the log fits together, but not whose it is. FILE is a
-checkpoint (/audit/checkpoint) that you kept from an earlier day: the log must still begin with what it signed.
+EXPORT is what `manage.py export_audit` wrote. KEY is the log's verifier key as you saw it first (/audit/key); after a
+change of the key that was announced give the new one as well. Without any, the keys that the log names itself are
+used, which proves that the log fits together, but not whose it is. FILE is a checkpoint (/audit/checkpoint) that you
+kept from an earlier day: the log must still begin with what it signed.
 
-Exit status 0: whole. 1: damaged, the first damaged entry is named. 2: a file could not be read.
+Exit status 0: whole. 1: damaged, the first damaged entry is named. 2: a file could not be read, or a checkpoint is
+signed with a key that was not given.
 """
 
 import argparse
@@ -21,6 +23,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 
 class Damaged(Exception):
+    pass
+
+
+class KeyNotGiven(Exception):
     pass
 
 
@@ -55,7 +61,8 @@ class Key:
     """A verifier key: name+key id+base64(0x01 || public key), as c2sp.org/signed-note has it."""
 
     def __init__(self, text):
-        self.name, self.id, encoded = text.strip().split("+", 2)
+        self.text = text.strip()
+        self.name, self.id, encoded = self.text.split("+", 2)
         raw = base64.b64decode(encoded, validate=True)
         if raw[:1] != b"\x01" or len(raw) != 33:
             raise ValueError("not an Ed25519 verifier key")
@@ -64,11 +71,11 @@ class Key:
         self.public = Ed25519PublicKey.from_public_bytes(raw[1:])
 
 
-def open_checkpoint(note, key):
-    """(size, root) of a checkpoint that the key signed."""
+def open_checkpoint(note, keys):
+    """(size, root, text of the key) of a checkpoint that one of the keys signed."""
     text, _, signatures = note.rpartition("\n\n")
     _, size, root = text.split("\n")[:3]
-    for line in signatures.splitlines():
+    for line, key in ((line, key) for line in signatures.splitlines() for key in keys):
         prefix = "— " + key.name + " "
         raw = base64.b64decode(line[len(prefix) :]) if line.startswith(prefix) else b""
         if raw[:4].hex() != key.id:
@@ -77,8 +84,11 @@ def open_checkpoint(note, key):
             key.public.verify(raw[4:], (text + "\n").encode())
         except InvalidSignature:
             raise Damaged(f"the signature of the checkpoint of {size} entries is wrong") from None
-        return int(size), base64.b64decode(root)
-    raise Damaged(f"the checkpoint of {size} entries is not signed by the key {key.id}")
+        return int(size), base64.b64decode(root), key.text
+    raise KeyNotGiven(
+        f"the checkpoint of {size} entries is not signed by {', '.join(key.text for key in keys)}. If the operator has"
+        " announced another key, give it as one more --key; if not, this is not the log that you knew"
+    )
 
 
 class Numbers:
@@ -124,9 +134,10 @@ def check_numbers(index, entry, seen):
             raise Damaged(f"entry {index}: a number from {first} to {last} of writer {writer} is there twice")
 
 
-def verify(lines, key_text, kept):
-    """(entries, root) of a whole log; Damaged otherwise. `kept` are the notes of earlier checkpoints."""
-    peaks, chain, size, seen, roots, last = [], bytes(32), 0, {}, {}, None
+def verify(lines, key_texts, kept):
+    """(entries, root, keys that signed) of a whole log; Damaged or KeyNotGiven otherwise. `kept` are the notes of
+    earlier checkpoints."""
+    peaks, chain, size, seen, roots, last, named = [], bytes(32), 0, {}, {}, None, []
     sizes = {int(note.split("\n")[1]) for note in kept}
     for line in lines:
         if last is not None:
@@ -142,6 +153,8 @@ def verify(lines, key_text, kept):
             raise Damaged(f"entry {size}: it is not what was written, or not in its place")
         add_leaf(peaks, leaf)
         check_numbers(size, line["entry"], seen)
+        if line["entry"]["action"] == "audit.key":
+            named.append(line["entry"]["after"]["verifier"])
         size += 1
         if size in sizes:
             roots[size] = root_of(peaks)
@@ -150,15 +163,17 @@ def verify(lines, key_text, kept):
     for writer, numbers in sorted(seen.items()):
         if numbers.missing() is not None:
             raise Damaged(f"number {numbers.missing()} of writer {writer} is missing")
-    key = Key(key_text or last["key"])
+    keys = [Key(text) for text in key_texts or named]
+    signers = {}
     roots[size] = root_of(peaks)
     for note in [last["checkpoint"], *kept]:
-        signed, root = open_checkpoint(note, key)
+        signed, root, signer = open_checkpoint(note, keys)
+        signers[signer] = None
         if signed > size or (note == last["checkpoint"] and signed != size):
             raise Damaged(f"entry {size}: the log ends before it, but a checkpoint signs {signed} entries")
         if roots.get(signed, sha256()) != root:
             raise Damaged(f"the checkpoint of {signed} entries signs another log")
-    return size, roots[size]
+    return size, roots[size], list(signers)
 
 
 def read_lines(path):
@@ -170,7 +185,7 @@ def read_lines(path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("export")
-    parser.add_argument("--key")
+    parser.add_argument("--key", action="append", default=[])
     parser.add_argument("--checkpoint", action="append", default=[])
     arguments = parser.parse_args()
     try:
@@ -178,14 +193,19 @@ def main():
         for path in arguments.checkpoint:
             with open(path, encoding="utf-8") as file:
                 kept.append(file.read())
-        size, root = verify(read_lines(arguments.export), arguments.key, kept)
+        size, root, signers = verify(read_lines(arguments.export), arguments.key, kept)
     except Damaged as damage:
         print(f"DAMAGED: {damage}")
         return 1
+    except KeyNotGiven as error:
+        print(f"not verified: {error}")
+        return 2
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         print(f"not readable: {error!r}")
         return 2
     print(f"whole: {size} entries, root {root.hex()}")
+    for signer in signers:
+        print(f"signed by {signer}{'' if arguments.key else ' (named by the log itself)'}")
     return 0
 
 

@@ -25,6 +25,12 @@ class NotACheckpoint(DomainError):
     code = "audit_not_a_checkpoint"
 
 
+class KeyNotGiven(DomainError):
+    """A checkpoint is signed by a key that whoever verifies has not named as trusted."""
+
+    code = "audit_key_not_given"
+
+
 class LogDamaged(DomainError):
     """The stored log is not what its newest checkpoint signed. Nothing is sequenced until that is explained."""
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import psycopg
 
 from apps.audit.entries import COLUMN_LIST, leaf
-from apps.audit.errors import LogDamaged, NotACheckpoint
+from apps.audit.errors import KeyNotGiven, LogDamaged, NotACheckpoint
 from apps.audit.notes import Checkpoint, VerifierKey, read, read_verifier_key, verify
 from apps.audit.numbers import Numbers
 from apps.audit.tree import CHAIN_START, EMPTY_ROOT, Peak, append, chain_hash, fold, leaf_hash
@@ -48,31 +48,35 @@ SELECT coalesce(w.id, p.writer), coalesce(w.last_number, -1), coalesce(p.number,
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """`pending` records are not in the tree yet; `gaps` are incidents that the log itself tells of."""
+    """`pending` records are not in the tree yet; `gaps` are incidents that the log itself tells of; `keys` are the
+    verifier keys that signed the checkpoints, in the order of their first ones."""
 
     size: int
     root: bytes
     checkpoints: int
     pending: int
     gaps: int
+    keys: tuple[str, ...]
 
 
 def verify_log(
     connection: psycopg.Connection[Any],
     *,
     outside: str | None = None,
-    key: VerifierKey | None = None,
+    keys: Sequence[VerifierKey] = (),
     progress: Callable[[int], None] = lambda _: None,
 ) -> Verified:
-    """Raises LogDamaged, which names the first damaged row, and NotACheckpoint for an `outside` that is none.
+    """Raises LogDamaged, which names the first damaged row, NotACheckpoint for an `outside` that is none, and
+    KeyNotGiven for a checkpoint that another key than `keys` signs.
 
-    `outside` is a checkpoint (a signed note) that was kept elsewhere, `key` the verifier key that was kept with it;
-    without a key it is taken for signed by one that the log itself names. The connection must be in no transaction.
+    `outside` is a checkpoint (a signed note) that was kept elsewhere. Without `keys` every key that the log itself
+    names is trusted, which proves that the log fits together, but not whose it is. The connection must be in no
+    transaction.
     """
-    kept = _kept(outside, key)
+    kept = _kept(outside, keys)
     with connection.transaction():
         connection.execute(_SNAPSHOT)
-        return _Verification(connection, kept, key, progress).run()
+        return _Verification(connection, kept, keys, progress).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +85,13 @@ class _Kept:
     checkpoint: Checkpoint
 
 
-def _kept(outside: str | None, key: VerifierKey | None) -> _Kept | None:
+def _kept(outside: str | None, keys: Sequence[VerifierKey]) -> _Kept | None:
     if outside is None:
         return None
-    return _Kept(outside, verify(outside, key) if key is not None else read(outside))
+    kept = _Kept(outside, read(outside))
+    if keys and not any(_signed_by(outside, key) for key in keys):
+        raise NotACheckpoint("The given checkpoint is not signed by a key that was given with it.")
+    return kept
 
 
 class _Verification:
@@ -92,12 +99,13 @@ class _Verification:
         self,
         connection: psycopg.Connection[Any],
         kept: _Kept | None,
-        key: VerifierKey | None,
+        keys: Sequence[VerifierKey],
         progress: Callable[[int], None],
     ) -> None:
         self._connection = connection
         self._kept = kept
-        self._key = key
+        self._trusted = {key.text for key in keys}
+        self._signers: dict[str, None] = {}
         self._progress = progress
         self._keys: dict[str, VerifierKey] = {}
         # Entries name the keys; that these entries are what was written is found on the way.
@@ -142,7 +150,7 @@ class _Verification:
                 self._progress(size)
         self._check_end(size, signed, next(nodes, None))
         pending = self._check_counters()
-        return Verified(size, _root(peaks), self._checkpoints, pending, self._gaps)
+        return Verified(size, _root(peaks), self._checkpoints, pending, self._gaps, tuple(self._signers))
 
     def _check_end(self, size: int, signed: Sequence[Any] | None, node: Sequence[Any] | None) -> None:
         """The log is as long as its newest checkpoint and any that was kept outside say, and not longer."""
@@ -182,6 +190,12 @@ class _Verification:
         known = self._keys.get(key)
         if known is None:
             raise LogDamaged(f"checkpoint {size}: no entry names the key that it is said to be signed with.")
+        if self._trusted and key not in self._trusted:
+            raise KeyNotGiven(
+                f"Checkpoint {size} is signed with {key}, which was not given. If the operator announced this key, give"
+                " it as one more --key; if not, the log is not what it was."
+            )
+        self._signers[key] = None
         try:
             found = verify(note, known)
         except NotACheckpoint as error:
@@ -194,7 +208,7 @@ class _Verification:
     def _check_kept(self, root: bytes) -> None:
         assert self._kept is not None
         kept = self._kept.checkpoint
-        if self._key is None and not any(_signed_by(self._kept.note, key) for key in self._keys.values()):
+        if not self._trusted and not any(_signed_by(self._kept.note, key) for key in self._keys.values()):
             raise NotACheckpoint("The given checkpoint is not signed by a key that the log names.")
         if kept.root != root:
             raise LogDamaged(

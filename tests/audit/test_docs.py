@@ -41,7 +41,9 @@ def test_the_worked_example_is_a_whole_log(tmp_path: Path) -> None:
         [sys.executable, "-I", BASE_DIR / "docs" / "verify_audit.py", export, "--key", key.text],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert (found.returncode, found.stdout) == (0, f"whole: 3 entries, root {root.hex()}\n")
+    assert (found.returncode, found.stdout) == (
+        0, f"whole: 3 entries, root {root.hex()}\nsigned by {key.text}\n",
+    )  # fmt: skip
 
 
 def test_every_known_action_is_recorded_somewhere() -> None:

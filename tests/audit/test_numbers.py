@@ -53,5 +53,5 @@ def test_a_huge_counter_is_a_gap_like_any_other() -> None:
     assert (found.gaps, found.pending) == (1, 0)
     with owner() as opened:
         lines = [json.loads(json.dumps(line)) for line in export_lines(opened)]
-    assert stand_alone_verifier().verify(iter(lines), None, [])[0] == found.size
+    assert stand_alone_verifier().verify(iter(lines), [], [])[0] == found.size
     call_command("verify_audit")

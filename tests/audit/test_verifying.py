@@ -5,13 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from apps.audit.errors import LogDamaged, NotACheckpoint
 from apps.audit.models import Checkpoint, Record
 from apps.audit.notes import verifier_key
-from tests.audit.log import KEY, ORIGIN, damage, sequence, verified, write
+from tests.audit.log import KEY, ORIGIN, damage, sequence, sequencing, verified, write
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -49,8 +50,17 @@ def test_a_whole_log_is_whole(log: str, tmp_path: Path, capsys: pytest.CaptureFi
     key = verifier_key(ORIGIN, KEY).text
     call_command("verify_audit", "--checkpoint", kept, "--key", key)
     root = verified().root.hex()
-    assert capsys.readouterr().out == f"whole: 9 entries, 3 checkpoints, 0 records pending, root {root}\n"
-    assert stand_alone(tmp_path, "--key", key, "--checkpoint", str(kept)) == (0, f"whole: 9 entries, root {root}\n")
+    whole = f"whole: 9 entries, 3 checkpoints, 0 records pending, root {root}\nsigned by {key}"
+    assert capsys.readouterr().out == f"{whole}\n"
+    assert stand_alone(tmp_path, "--key", key, "--checkpoint", str(kept)) == (
+        0, f"whole: 9 entries, root {root}\nsigned by {key}\n",
+    )  # fmt: skip
+    capsys.readouterr()  # what the export said
+    call_command("verify_audit", "--key", key)
+    assert capsys.readouterr().out == f"{whole}\n"
+    call_command("verify_audit")
+    assert capsys.readouterr().out == f"{whole} (named by the log itself)\n"
+    assert stand_alone(tmp_path)[1].endswith(f"signed by {key} (named by the log itself)\n")
     assert oct((tmp_path / "audit.jsonl").stat().st_mode)[-3:] == "600"
     with pytest.raises(CommandError, match="exists"):
         call_command("export_audit", tmp_path / "audit.jsonl")
@@ -152,7 +162,7 @@ def test_a_tail_cut_off_with_all_its_traces_is_found_by_a_checkpoint_from_outsid
     write(3)
     sequence()
     with pytest.raises(LogDamaged, match="signs another tree"):
-        verified(outside=newest.note, key=verifier_key(ORIGIN, KEY))
+        verified(outside=newest.note, keys=[verifier_key(ORIGIN, KEY)])
     status, words = stand_alone(tmp_path, "--checkpoint", str(outside), "--key", key)
     assert (status, words) == (1, "DAMAGED: the checkpoint of 9 entries signs another log\n")
 
@@ -178,15 +188,47 @@ def test_a_given_checkpoint_must_be_one_of_this_log(log: str, tmp_path: Path) ->
     file = tmp_path / "kept"
     for text, options in (("nonsense", []), (log, ["--key", "a+b+c"])):
         file.write_text(text, "utf-8")
-        with pytest.raises(CommandError, match="The checkpoint that was given") as raised:
+        with pytest.raises(CommandError, match="The checkpoint or key that was given") as raised:
             call_command("verify_audit", "--checkpoint", file, *options)
         assert raised.value.returncode == 2
     with pytest.raises(NotACheckpoint, match="not signed by a key that the log names"):
         verified(outside=log.replace(ORIGIN, "other.example/audit"))
-    with pytest.raises(CommandError, match="give both"):
+    with pytest.raises(CommandError, match="The checkpoint or key that was given") as raised:
         call_command("verify_audit", "--key", "x")
+    assert raised.value.returncode == 2
+    assert stand_alone(tmp_path, "--key", "x")[0] == 2
     with pytest.raises(CommandError, match="could not be read"):
         call_command("verify_audit", "--checkpoint", tmp_path / "missing")
+
+
+def test_a_change_of_the_key_is_no_damage_and_a_key_that_was_not_given_no_trust(
+    log: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new = Ed25519PrivateKey.generate()
+    with sequencing(key=new, previous=[verifier_key(ORIGIN, KEY)]) as sequencer:
+        sequencer.step()
+    kept = tmp_path / "kept"
+    kept.write_text(log, "utf-8")
+    old_key, new_key = verifier_key(ORIGIN, KEY).text, verifier_key(ORIGIN, new).text
+    stranger = verifier_key(ORIGIN, Ed25519PrivateKey.generate()).text
+    for arguments, told in (
+        ([], " (named by the log itself)"),
+        (["--checkpoint", kept], " (named by the log itself)"),
+        (["--key", old_key, "--key", new_key, "--checkpoint", kept], ""),
+    ):
+        call_command("verify_audit", *arguments)
+        words = capsys.readouterr().out
+        assert f"signed by {old_key}{told}\nsigned by {new_key}{told}\n" in words
+        status, words = stand_alone(tmp_path, *map(str, arguments))
+        assert (status, f"signed by {new_key}{told}\n" in words) == (0, True), words
+    for arguments in (["--key", old_key], ["--key", old_key, "--checkpoint", kept], ["--key", stranger]):
+        with pytest.raises(CommandError, match="which was not given") as raised:
+            call_command("verify_audit", *arguments)
+        assert raised.value.returncode == 2
+        status, words = stand_alone(tmp_path, *map(str, arguments))
+        assert (status, "give it as one more --key" in words) == (2, True), words
+    with pytest.raises(NotACheckpoint, match="not signed by a key that was given with it"):
+        verified(outside=log, keys=[verifier_key(ORIGIN, new)])
 
 
 def test_an_empty_log_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
