@@ -37,7 +37,8 @@ ONE_COPY: Final = (
 
 
 class Promotion:
-    """`say` gets one line for the operator at each step."""
+    """`say` gets one line for the operator at each step; `audit` records in the audit log that it was promoted. After
+    an interruption that may be recorded once more, but it is never left out."""
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class Promotion:
         snapshots: Path,
         progress: Progress,
         say: Callable[[str], None],
+        audit: Callable[[], None],
     ) -> None:
         self._core = core
         self._postgres = postgres
@@ -55,6 +57,7 @@ class Promotion:
         self._snapshots = snapshots
         self._progress = progress
         self._say = say
+        self._audit = audit
 
     def check(self) -> Compared:
         """All comparisons and nothing else, also while the primary trades. Raises CheckFailed."""
@@ -63,17 +66,17 @@ class Promotion:
             self._postgres.wait_until_replayed()
         return self._compare()
 
-    def run(self, *, primary_is_lost: bool) -> bool:
-        """Whether it promoted anything. Raises PromotionRefused; run it again after an interruption, and it goes on."""
+    def run(self, *, primary_is_lost: bool) -> None:
+        """Raises PromotionRefused; run it again after an interruption, and it goes on."""
         standby, replica = self._postgres.is_standby(), self._core.is_replica()
         begun = self._progress.read()
         unfinished = begun is not None and not begun.finished_ms
         if not standby and not replica:
             if begun is not None and unfinished:
                 self._finish(begun)
-                return True
-            self._say("This site's servers are primaries already; nothing was changed.")
-            return False
+            else:
+                self._say("This site's servers are primaries already; nothing was changed.")
+            return
         if not standby and not unfinished:
             raise NoSecondSite(
                 "PostgreSQL here is no standby, and no promotion was begun here: this is not a second site, or another"
@@ -83,7 +86,6 @@ class Promotion:
             self._refuse_while_primary_lives()
         compared = self.check()
         self._promote(compared, standby=standby, replica=replica)
-        return True
 
     def _promote(self, compared: Compared, *, standby: bool, replica: bool) -> None:
         begun = Begun(self._bus.shard, now_ms(), compared.head.seq, compared.replays[-1].state_hash)
@@ -106,6 +108,8 @@ class Promotion:
             # They say what the other site's archive has. Without them nothing is trimmed until this site's has begun.
             self._bus.drop_cursor(reader)
         persisted = self._core.persist()
+        # Before the note that all is done: what is interrupted here is gone on with, and recorded.
+        self._audit()
         self._progress.write(replace(begun, finished_ms=now_ms()))
         self._say(f"This site is the primary now, from event {begun.seq}, state hash {begun.state_hash}.")
         if not persisted:

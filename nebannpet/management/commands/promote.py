@@ -72,15 +72,19 @@ class Command(BaseCommand):
             snapshots=shard_dir(settings.DATA_DIR, settings.SHARD),
             progress=Progress(settings.DATA_DIR),
             say=self._say,
+            audit=_audit,
         )
         if options["check"]:
             promotion.check()
             self._say("equal: this site could serve. Nothing was changed.")
         else:
-            if promotion.run(primary_is_lost=options["primary_is_lost"] or options["watch"]):
-                with transaction.atomic():
-                    record(actor=acting(), action="site.promoted", object=f"shard:{settings.SHARD}")
+            promotion.run(primary_is_lost=options["primary_is_lost"] or options["watch"])
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)
         self.stdout.flush()
+
+
+def _audit() -> None:
+    with transaction.atomic():
+        record(actor=acting(), action="site.promoted", object=f"shard:{settings.SHARD}")

@@ -18,7 +18,7 @@ from apps.streams.bus.base import EntryId, Head
 from apps.streams.bus.memory import MemoryBus
 
 CHECKS = ["durable", "compared"]
-WHOLE = [*CHECKS, "standbys forgotten", "postgres", "core", "standbys forgotten", "persisted"]
+WHOLE = [*CHECKS, "standbys forgotten", "postgres", "core", "standbys forgotten", "persisted", "audited"]
 
 
 class Site:
@@ -84,7 +84,7 @@ class Site:
         core = _With(self, promote=self._promote_core)
         return Promotion(
             core=cast(CoreSite, core), postgres=cast(PostgresSite, postgres), bus=self.bus, snapshots=Path(),
-            progress=self.progress, say=self.said.append,
+            progress=self.progress, say=self.said.append, audit=lambda: self._do("audited"),
         )  # fmt: skip
 
     def _promote_postgres(self) -> None:
@@ -123,7 +123,7 @@ def test_compared_then_postgres_then_redis_core(second: Site) -> None:
     assert second.said[-1] == "This site's servers are primaries already; nothing was changed."
 
 
-@pytest.mark.parametrize("step", ["standbys forgotten", "postgres", "core", "persisted"])
+@pytest.mark.parametrize("step", ["standbys forgotten", "postgres", "core", "persisted", "audited"])
 def test_what_was_interrupted_is_gone_on_with(second: Site, step: str) -> None:
     second.fails_at = step
     with pytest.raises(KeyboardInterrupt):
@@ -132,7 +132,7 @@ def test_what_was_interrupted_is_gone_on_with(second: Site, step: str) -> None:
     second.promotion().run(primary_is_lost=False)
     assert (second.standby, second.replica) == (False, False)
     assert second.done.count("postgres") == second.done.count("core") == 1
-    assert second.done[-1] == "persisted"
+    assert second.done[-2:] == ["persisted", "audited"]
     assert second.done.index("compared") < second.done.index("postgres") < second.done.index("core")
     begun = second.progress.read()
     assert begun is not None
@@ -172,13 +172,13 @@ def test_what_arrived_meanwhile_is_compared_too(second: Site) -> None:
     assert second.done == [*CHECKS, "standbys forgotten", "postgres"]
     second.differs = False
     second.promotion().run(primary_is_lost=True)
-    assert second.done[-3:] == ["core", "standbys forgotten", "persisted"]
+    assert second.done[-4:] == ["core", "standbys forgotten", "persisted", "audited"]
 
 
 def test_a_redis_core_that_was_promoted_by_hand_is_compared_before_postgres_follows(second: Site) -> None:
     second.replica = False
     second.promotion().run(primary_is_lost=True)
-    assert second.done == [*CHECKS, "standbys forgotten", "postgres", "standbys forgotten", "persisted"]
+    assert second.done == [*CHECKS, "standbys forgotten", "postgres", "standbys forgotten", "persisted", "audited"]
 
 
 def test_a_site_that_never_was_a_second_one_is_left_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
