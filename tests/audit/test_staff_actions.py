@@ -209,12 +209,18 @@ def test_each_leaves_an_entry_that_names_staff(desk: Desk, what: tuple[str, str]
     assert "other@example.org" not in texts
 
 
+def test_hidden_fields_are_named_and_not_shown(desk: Desk) -> None:
+    desk.post("accounts_user_add", **NEW_USER)
+    made = Record.objects.get(action="admin.added")
+    assert json.loads(made.after or "") == {"not_shown": ["email", "password1", "password2"]}
+
+
 def test_a_change_says_what_was_and_what_is(desk: Desk) -> None:
     desk.post("accounts_user_change", desk.user.pk, **USER)
     made = Record.objects.get(action="admin.changed")
     assert made.object == f"accounts.user:{desk.user.pk}"
     assert json.loads(made.before or "") == {"is_staff": False}
-    assert json.loads(made.after or "") == {"is_staff": True, "not_shown": ["email"]}
+    assert json.loads(made.after or "") == {"is_staff": True}
     desk.post("markets_market_change", desk.market.pk, **terms_data(min_lots=7), **REASON)
     made = Record.objects.get(action="market.settings")
     assert (made.object, made.reason) == ("market:BTCUSDT", "as agreed")

@@ -6,6 +6,7 @@ import pytest
 from django.conf import LazySettings
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from apps.common.amounts import format_units
 from apps.markets.models import Candle, Market
@@ -42,7 +43,7 @@ def test_trading_page_carries_what_its_script_needs(client: Client, btcusdt: Mar
 
 
 def test_a_signed_in_page_says_so(client: Client, btcusdt: Market, django_user_model: type[Any]) -> None:
-    user = django_user_model(email="trader@example.com", is_active=True)
+    user = django_user_model(email="trader@example.com", is_active=True, email_verified_at=timezone.now())
     user.set_unusable_password()
     user.save()
     client.force_login(user)

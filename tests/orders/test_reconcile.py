@@ -30,7 +30,7 @@ def shard(transactional_db: None, tmp_path: Path) -> Iterator[LiveShard]:
     enqueue_set_up(FEES)
     with LiveShard(MemoryBus(SHARD), tmp_path / "snapshots") as live:
         until(lambda: not OutboxRow.objects.filter(state=OutboxState.WAITING).exists(), "set-up settled")
-        traffic = Traffic(seed=7)
+        traffic = Traffic(seed=10)
         for _ in range(20):
             live.bus.append_commands(traffic.frames(25))
         live.until_settled()
