@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import gc
 import json
+import os
 import sys
 import threading
 import time
@@ -179,5 +180,6 @@ def say(answer: dict[str, float]) -> None:
 if __name__ == "__main__":
     import django
 
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nebannpet.settings")
     django.setup()
     uvloop.run(serve())

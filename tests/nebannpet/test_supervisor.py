@@ -249,6 +249,8 @@ def test_production_on_foreign_servers(servers: Servers, tmp_path: Path) -> None
             SECRET_KEY=secrets.token_urlsafe(50),
             CREDENTIALS_KEY=secrets.token_hex(32),
             AUDIT_KEY_FILE=str(tmp_path / "audit-checkpoint.key"),
+            EMAIL_URL="smtp://127.0.0.1:9",
+            DEFAULT_FROM="exchange@exchange.example",
             ALLOWED_HOSTS="exchange.example",
             PUBLIC_ORIGIN="https://exchange.example",
             DATABASE_URL=servers.postgres.url.replace("/nebannpet?", "/production_exchange?"),
