@@ -12,10 +12,10 @@ from apps.common.crashpoints import reach
 from apps.gateway import errors, params, signature, timeunit
 from apps.gateway.asgi import Receive, Scope, Send, headers_of
 from apps.gateway.errors import ApiError
+from apps.gateway.httpprotocol import HTTP_PORT, HttpPort
 from apps.gateway.limits.admission import check
 from apps.gateway.metrics import count_request
 from apps.gateway.policy import REQUEST_BODY_TIMEOUT_S, REQUEST_BYTES_MAX
-from apps.gateway.protocol import HTTP_PORT, HttpPort
 from apps.gateway.registry import Call, Endpoint, Security
 
 if TYPE_CHECKING:

@@ -15,13 +15,13 @@ from websockets.asyncio.client import ClientConnection, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from apps.gateway.asgi import Receive, Scope, Send, header
+from apps.gateway.httpprotocol import GONE
 from apps.gateway.policy import (
     SITE_BODY_BYTES_MAX,
     SITE_CONNECT_TIMEOUT_S,
     SITE_SOCKETS_MAX,
     WS_FRAME_BYTES_MAX,
 )
-from apps.gateway.protocol import GONE
 from apps.gateway.siteclient import SiteClient, SiteDown
 
 log = structlog.get_logger("nebannpet.gateway.site")

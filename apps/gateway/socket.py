@@ -26,8 +26,8 @@ from apps.gateway.policy import (
     UNREAD_BYTES_MAX,
     WRITE_BYTES_MAX,
 )
-from apps.gateway.protocol import PORT, OnText, Port
 from apps.gateway.serverframes import text_frame
+from apps.gateway.wsprotocol import PORT, OnText, Port
 
 log = structlog.get_logger("nebannpet.gateway.socket")
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from apps.gateway.httpprotocol import Addresses
 from apps.gateway.management.commands.run_gateway import server_config
-from apps.gateway.protocol import Addresses
 from nebannpet.env import ConfigurationError
 from tests.gateway.exchange import Exchange, GatewayThread, wait_until
 from tests.gateway.sockets import Socket
@@ -51,7 +51,7 @@ def read_until(client: socket.socket, end: bytes) -> bytes:
 
 def test_one_connection_too_many_is_told_so(small: GatewayThread, monkeypatch: pytest.MonkeyPatch) -> None:
     # Its request counts as soon, however slow this machine is.
-    monkeypatch.setattr("apps.gateway.protocol.REFUSED_CONNECTION_S", 40.0)
+    monkeypatch.setattr("apps.gateway.httpprotocol.REFUSED_CONNECTION_S", 40.0)
     with contextlib.ExitStack() as stack:
         first, second, third = (stack.enter_context(connect(small)) for _ in range(3))
         for client in (first, second, third):

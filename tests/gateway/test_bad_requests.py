@@ -231,8 +231,8 @@ def test_a_connection_whose_body_does_not_come_is_closed(
 ) -> None:
     """Answered or not: otherwise the rest of the body could come for ever. For paths of the site too."""
     monkeypatch.setattr("apps.gateway.http.REQUEST_BODY_TIMEOUT_S", 0.2)
-    monkeypatch.setattr("apps.gateway.protocol.REQUEST_BODY_TIMEOUT_S", 0.2)
-    monkeypatch.setattr("apps.gateway.protocol.BODY_GRACE_S", 0.2)
+    monkeypatch.setattr("apps.gateway.httpprotocol.REQUEST_BODY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("apps.gateway.httpprotocol.BODY_GRACE_S", 0.2)
     request = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nsymbol=".encode()
     with socket.create_connection(("127.0.0.1", exchange.port), timeout=40) as slow:
         slow.sendall(request)
@@ -243,9 +243,9 @@ def test_a_connection_whose_body_does_not_come_is_closed(
 
 
 def test_a_long_body_that_comes_steadily_has_its_time(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("apps.gateway.protocol.REQUEST_BODY_TIMEOUT_S", 0.01)
-    monkeypatch.setattr("apps.gateway.protocol.BODY_GRACE_S", 0.01)
-    monkeypatch.setattr("apps.gateway.protocol.BODY_BYTES_PER_S_MIN", 10)
+    monkeypatch.setattr("apps.gateway.httpprotocol.REQUEST_BODY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("apps.gateway.httpprotocol.BODY_GRACE_S", 0.01)
+    monkeypatch.setattr("apps.gateway.httpprotocol.BODY_BYTES_PER_S_MIN", 10)
     head = b"POST /api/v3/order HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
     with socket.create_connection(("127.0.0.1", exchange.port), timeout=40) as steady:
         steady.sendall(head + b"Content-Length: 1000\r\n\r\n" + b"a" * 999)
@@ -267,7 +267,7 @@ def test_a_head_without_end_is_cut_off(exchange: Exchange) -> None:
 
 
 def test_a_head_that_does_not_come_is_cut_off(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("apps.gateway.protocol.REQUEST_HEAD_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("apps.gateway.httpprotocol.REQUEST_HEAD_TIMEOUT_S", 0.2)
     for start in (b"", b"GET /api/v3/ping HT", b"GET /api/v3/ping HTTP/1.1\r\nHost: x\r\n\r\nGET /api"):
         with socket.create_connection(("127.0.0.1", exchange.port), timeout=40) as slow:
             slow.sendall(start)

@@ -10,7 +10,7 @@ from uvicorn.server import ServerState
 from websockets.frames import Frame, Opcode
 
 from apps.gateway.policy import WS_FRAME_BYTES_MAX
-from apps.gateway.protocol import GatewayWebSocketProtocol
+from apps.gateway.wsprotocol import GatewayWebSocketProtocol
 
 REQUEST = (
     b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -54,7 +54,7 @@ def test_many_that_never_finish_do_not_keep_others_waiting(
     exchange: Exchange, alice: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Heads and bodies that stop in the middle: others are served meanwhile, and all of these end."""
-    monkeypatch.setattr("apps.gateway.protocol.REQUEST_HEAD_TIMEOUT_S", 3.0)
+    monkeypatch.setattr("apps.gateway.httpprotocol.REQUEST_HEAD_TIMEOUT_S", 3.0)
     monkeypatch.setattr("apps.gateway.http.REQUEST_BODY_TIMEOUT_S", 3.0)
     starts = [
         b"GET /api/v3/ping HTTP/1.1\r\nHost: x\r\nX-Slow: ",

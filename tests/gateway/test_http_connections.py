@@ -13,7 +13,8 @@ import uvloop
 from uvicorn.server import ServerState
 
 from apps.gateway.asgi import Receive, Scope, Send
-from apps.gateway.protocol import Addresses, GatewayWebSocketProtocol, http_protocol
+from apps.gateway.httpprotocol import Addresses, http_protocol
+from apps.gateway.wsprotocol import GatewayWebSocketProtocol
 
 PATIENCE_S: Final = 40
 GET: Final = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -161,7 +162,7 @@ def test_a_head_has_its_time_while_its_client_is_not_read_from(monkeypatch: pyte
         client.writer.write(GET)
         await client.begins()
         # Now, so that it is not the first request that is cut off on a slow machine.
-        monkeypatch.setattr("apps.gateway.protocol.REQUEST_HEAD_TIMEOUT_S", head_s)
+        monkeypatch.setattr("apps.gateway.httpprotocol.REQUEST_HEAD_TIMEOUT_S", head_s)
         client.writer.write(GET + GET[:10])
         await client.until(is_waiting_with_a_head)
         client.writer.write(GET[10:])
@@ -180,7 +181,7 @@ def test_a_head_that_does_not_come_ends_the_connection_after_a_pause_too(monkeyp
         client.may_answer.clear()
         client.writer.write(GET)
         await client.begins()
-        monkeypatch.setattr("apps.gateway.protocol.REQUEST_HEAD_TIMEOUT_S", 0.2)
+        monkeypatch.setattr("apps.gateway.httpprotocol.REQUEST_HEAD_TIMEOUT_S", 0.2)
         client.writer.write(GET + GET[:10])
         await client.until(is_waiting_with_a_head)
         client.may_answer.set()

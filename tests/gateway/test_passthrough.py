@@ -175,7 +175,7 @@ def test_requests_that_are_no_http(exchange: Exchange) -> None:
 def test_a_client_that_does_not_read_or_goes_does_not_keep_the_sites_connection(
     exchange: Exchange, running_site: None, monkeypatch: pytest.MonkeyPatch, reads: bool
 ) -> None:
-    monkeypatch.setattr("apps.gateway.protocol.SEND_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("apps.gateway.httpprotocol.SEND_TIMEOUT_S", 0.5)
     cut_off = REGISTRY.get_sample_value("nebannpet_gateway_cut_off_total", {"reason": "stalled"}) or 0
     with socket.create_connection(("127.0.0.1", exchange.port), timeout=40) as client:
         client.sendall(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -15,10 +15,10 @@ from websockets.frames import Frame, Opcode
 from apps.gateway.limits.counting import Usage
 from apps.gateway.limits.tiers import STANDARD, tiers
 from apps.gateway.policy import WSAPI_IN_FLIGHT_MAX
-from apps.gateway.protocol import PORT, GatewayWebSocketProtocol
 from apps.gateway.registry import load
 from apps.gateway.socket import Socket
 from apps.gateway.wsapi.connection import WsApiConnection
+from apps.gateway.wsprotocol import PORT, GatewayWebSocketProtocol
 from tests.gateway.conftest import PATIENCE_S
 from tests.gateway.test_client_frames import opened
 from tests.gateway.test_core import eventually

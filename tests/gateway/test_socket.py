@@ -9,10 +9,10 @@ import pytest
 
 from apps.gateway import policy
 from apps.gateway import socket as gateway_socket
-from apps.gateway.protocol import PORT
 from apps.gateway.serverframes import text_frame
 from apps.gateway.socket import Behind, Socket
 from apps.gateway.streams.shared import COMBINED, DepthMessage, SharedMessage
+from apps.gateway.wsprotocol import PORT
 
 
 class FakePort:

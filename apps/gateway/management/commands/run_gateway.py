@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.gateway.app import GatewayApp
 from apps.gateway.gateway import Gateway, GatewayConfig
+from apps.gateway.httpprotocol import Addresses, http_protocol
 from apps.gateway.limits.tiers import tiers
 from apps.gateway.listening import shared_sockets
 from apps.gateway.policy import (
@@ -25,7 +26,7 @@ from apps.gateway.policy import (
     WS_PONG_TIMEOUT_S,
 )
 from apps.gateway.pressure import Limits
-from apps.gateway.protocol import Addresses, GatewayWebSocketProtocol, http_protocol
+from apps.gateway.wsprotocol import GatewayWebSocketProtocol
 from nebannpet import env
 from nebannpet.env import ConfigurationError
 from nebannpet.health import Health, serve_health
