@@ -34,16 +34,6 @@ NETWORKS_TEXT_MAX = API_KEY_NETWORKS_MAX * 45
 THROTTLED = "throttled"
 
 
-def confirmed(user: User, password: str, address: str) -> str:
-    """`password` if it is the user's; ValidationError, and after too many failures one with the code THROTTLED."""
-    try:
-        if confirm_password(user=user, password=password, address=address):
-            return password
-    except TooManyAttempts as refusal:
-        raise ValidationError(refusal.message, THROTTLED) from refusal
-    raise ValidationError("That is not your password.")
-
-
 def new_password_field(label: str) -> forms.CharField:
     return forms.CharField(
         label=label,
@@ -110,7 +100,25 @@ class LogInForm(AuthenticationForm):
         return super().get_invalid_login_error() if refusal is None else ValidationError(refusal.message, THROTTLED)
 
 
-class ApiKeyForm(forms.Form):
+class ConfirmedForm(forms.Form):
+    """One that asks for the current password once more; a guess from `address` counts as a log-in that failed."""
+
+    def __init__(self, *args: Any, user: User, address: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._user = user
+        self._address = address
+
+    def confirmed(self, password: str) -> str:
+        """`password` if it is the user's; ValidationError, and after too many failures one with the code THROTTLED."""
+        try:
+            if confirm_password(user=self._user, password=password, address=self._address):
+                return password
+        except TooManyAttempts as refusal:
+            raise ValidationError(refusal.message, THROTTLED) from refusal
+        raise ValidationError("That is not your password.")
+
+
+class ApiKeyForm(ConfirmedForm):
     label = forms.CharField(
         label="Name",
         max_length=API_KEY_LABEL_LENGTH_MAX,
@@ -128,16 +136,11 @@ class ApiKeyForm(forms.Form):
     )
     password = current_password_field("Your password", "A key can trade without you, so we ask again.")
 
-    def __init__(self, *args: Any, user: User, address: str, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._user = user
-        self._address = address
-
     def clean_networks(self) -> list[str]:
         return str(self.cleaned_data["networks"]).replace(",", " ").split()
 
     def clean_password(self) -> str:
-        return confirmed(self._user, self.cleaned_data["password"], self._address)
+        return self.confirmed(self.cleaned_data["password"])
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
@@ -146,17 +149,12 @@ class ApiKeyForm(forms.Form):
         return cleaned
 
 
-class PasswordForm(forms.Form):
+class PasswordForm(ConfirmedForm):
     current = current_password_field("Current password")
     new = new_password_field("New password")
 
-    def __init__(self, *args: Any, user: User, address: str, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._user = user
-        self._address = address
-
     def clean_current(self) -> str:
-        return confirmed(self._user, self.cleaned_data["current"], self._address)
+        return self.confirmed(self.cleaned_data["current"])
 
     def clean_new(self) -> str:
         new: str = self.cleaned_data["new"]

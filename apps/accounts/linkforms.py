@@ -7,7 +7,7 @@ from django.contrib.auth import password_validation
 from django.core.exceptions import ValidationError
 
 from apps.accounts.errors import InvalidEmail
-from apps.accounts.forms import confirmed, current_password_field, email_field, new_password_field
+from apps.accounts.forms import ConfirmedForm, current_password_field, email_field, new_password_field
 from apps.accounts.models import User
 from apps.accounts.policy import MAIL_PHRASE_LENGTH_MAX, MAIL_PHRASE_LENGTH_MIN
 from apps.accounts.rules import normalise_email
@@ -41,14 +41,9 @@ class NewPasswordForm(forms.Form):
         return new
 
 
-class EmailForm(forms.Form):
+class EmailForm(ConfirmedForm):
     email = email_field("New e-mail")
     password = current_password_field("Your password")
-
-    def __init__(self, *args: Any, user: User, address: str, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._user = user
-        self._address = address
 
     def clean_email(self) -> str:
         email = normalised(self.cleaned_data["email"])
@@ -57,10 +52,10 @@ class EmailForm(forms.Form):
         return email
 
     def clean_password(self) -> str:
-        return confirmed(self._user, self.cleaned_data["password"], self._address)
+        return self.confirmed(self.cleaned_data["password"])
 
 
-class MailPhraseForm(forms.Form):
+class MailPhraseForm(ConfirmedForm):
     phrase = forms.CharField(
         label="Phrase",
         required=False,
@@ -70,11 +65,6 @@ class MailPhraseForm(forms.Form):
     )
     password = current_password_field("Your password")
 
-    def __init__(self, *args: Any, user: User, address: str, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._user = user
-        self._address = address
-
     def clean_phrase(self) -> str:
         phrase: str = self.cleaned_data["phrase"]
         if phrase and (len(phrase) < MAIL_PHRASE_LENGTH_MIN or not phrase.isprintable()):
@@ -82,7 +72,7 @@ class MailPhraseForm(forms.Form):
         return phrase
 
     def clean_password(self) -> str:
-        return confirmed(self._user, self.cleaned_data["password"], self._address)
+        return self.confirmed(self.cleaned_data["password"])
 
 
 def normalised(email: str) -> str:
