@@ -44,8 +44,9 @@ def deliver(*, email_id: int) -> Outcome:
     if attempt is None:
         return Outcome.NOTHING
     with transaction.atomic():
+        # Waits where _claim does not: another's claim that comes too late holds the row for a moment as well.
         email = (
-            OutgoingEmail.objects.select_for_update(skip_locked=True)
+            OutgoingEmail.objects.select_for_update()
             .filter(pk=email_id, state=EmailState.QUEUED, attempts=attempt)
             .first()
         )

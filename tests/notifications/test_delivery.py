@@ -2,12 +2,13 @@
 
 import smtplib
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 from pytest_django import Settings
@@ -77,6 +78,42 @@ def test_ten_at_once_send_once(smtp: Recorder, nudges: list[int]) -> None:
 
     with ThreadPoolExecutor(10) as pool:
         assert sorted(pool.map(one, range(10))) == sorted([Outcome.SENT, *[Outcome.NOTHING] * 9])
+    assert len(smtp.received) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_claim_that_comes_too_late_takes_nothing_away(
+    smtp: Recorder, nudges: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds the row until it has seen that it is late: whoever has the claim waits for that."""
+    email = send_email(to="a@example.org", template="test_message", context={}, topic=Topic.SERVICE)
+    claim, locked, sender = delivery._claim, threading.Event(), connection.connection.info.backend_pid
+
+    def late() -> None:
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                OutgoingEmail.objects.select_for_update().get(pk=email.pk)
+                locked.set()
+                deadline, waits = time.monotonic() + 60, False
+                while not waits and not sent.is_set() and time.monotonic() < deadline:
+                    cursor.execute("SELECT pg_backend_pid() = ANY (pg_blocking_pids(%s))", [sender])
+                    (waits,) = cursor.fetchone()
+        finally:
+            connection.close()
+
+    other, sent = threading.Thread(target=late), threading.Event()
+
+    def claim_then_meet(email_id: int) -> int | None:
+        number = claim(email_id)
+        other.start()
+        assert locked.wait(60)
+        return number
+
+    monkeypatch.setattr(delivery, "_claim", claim_then_meet)
+    outcome = deliver(email_id=email.pk)
+    sent.set()
+    other.join(60)
+    assert outcome is Outcome.SENT
     assert len(smtp.received) == 1
 
 

@@ -2,7 +2,7 @@
 
 from apps.accounts.models.attempts import PasswordAttempt
 from apps.accounts.models.families import AccountSettings, AllocationChange, AllocationRule, FamilyChange
-from apps.accounts.models.keys import ApiKey, KeyNetworksChange
+from apps.accounts.models.keys import ApiKey
 from apps.accounts.models.links import MailedLink
 from apps.accounts.models.listenkeys import ListenKey
 from apps.accounts.models.tickets import TradingTicket
@@ -14,7 +14,6 @@ __all__ = [
     "AllocationRule",
     "ApiKey",
     "FamilyChange",
-    "KeyNetworksChange",
     "ListenKey",
     "MailedLink",
     "PasswordAttempt",

@@ -5,7 +5,6 @@ from django.db import models
 
 from apps.accounts.models.users import TradingAccount
 from apps.accounts.policy import API_KEY_LABEL_LENGTH_MAX, API_KEY_LENGTH
-from apps.outbox.policy import REASON_LENGTH_MAX
 
 
 class ApiKey(models.Model):
@@ -75,20 +74,3 @@ class ApiKey(models.Model):
     @property
     def is_revoked(self) -> bool:
         return self.revoked_at is not None
-
-
-class KeyNetworksChange(models.Model):
-    """Who let a key work from where, and why; what held before is the row before, or everywhere. Append-only."""
-
-    key = models.ForeignKey(ApiKey, on_delete=models.PROTECT, related_name="network_changes")
-    networks = ArrayField(models.CharField(max_length=43), blank=True)
-    reason = models.CharField(max_length=REASON_LENGTH_MAX)
-    requested_by = models.CharField(max_length=254)
-    requested_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        ordering = ("-id",)
-        verbose_name_plural = "changes of API keys' networks"
-
-    def __str__(self) -> str:
-        return f"{self.key_id}: {', '.join(self.networks) or 'everywhere'}"

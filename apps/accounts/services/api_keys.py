@@ -17,7 +17,7 @@ from apps.accounts.errors import (
     NoTradingAccount,
     TooManyApiKeys,
 )
-from apps.accounts.models import ApiKey, KeyNetworksChange, TradingAccount
+from apps.accounts.models import ApiKey, TradingAccount
 from apps.accounts.policy import (
     API_KEY_LABEL_LENGTH_MAX,
     API_KEY_LENGTH,
@@ -101,10 +101,6 @@ def _add(*, account_id: int, label: str, can_read: bool, can_trade: bool, **rest
         key = ApiKey.objects.create(
             account_id=account_id, label=clean_label, can_read=can_read, can_trade=can_trade, **rest
         )
-        if key.allowed_networks:
-            KeyNetworksChange.objects.create(
-                key=key, networks=key.allowed_networks, reason="chosen when it was made", requested_by="its owner"
-            )
         record(
             actor=acting(),
             action="api-key.created",
@@ -123,9 +119,9 @@ def _add(*, account_id: int, label: str, can_read: bool, can_trade: bool, **rest
 def limit_api_key(*, account_id: int, key_id: int, networks: Sequence[str], reason: str, requested_by: str) -> None:
     """Let a key work from these addresses and networks only, or from everywhere where there are none.
 
-    Who asked and why is kept. Followers hear of it at commit, and end the key's open connections from elsewhere. Raises
-    InvalidNetwork, ReasonMissing, and ApiKeyNotFound for an unknown key, a revoked one and a key of another account;
-    then nothing has changed.
+    The audit log has who asked and why, not the networks. Followers hear of it at commit, and end the key's open
+    connections from elsewhere. Raises InvalidNetwork, ReasonMissing, and ApiKeyNotFound for an unknown key, a revoked
+    one and a key of another account; then nothing has changed.
     """
     wanted, clean_reason = _normalised(networks), required_reason(reason)
     with transaction.atomic():
@@ -133,7 +129,6 @@ def limit_api_key(*, account_id: int, key_id: int, networks: Sequence[str], reas
         found = ApiKey.objects.filter(pk=key_id, account_id=account_id, revoked_at=None)
         if not found.update(allowed_networks=wanted):
             raise ApiKeyNotFound("There is no such API key in your account.")
-        KeyNetworksChange.objects.create(key_id=key_id, networks=wanted, reason=clean_reason, requested_by=requested_by)
         record(
             actor=named(requested_by),
             action="api-key.limited",

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0013_mailed_links"),
+        ("accounts", "0012_mailed_links"),
     ]
 
     operations = [

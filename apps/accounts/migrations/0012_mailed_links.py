@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0012_key_networks_change"),
+        ("accounts", "0011_listen_keys_of_a_key"),
     ]
 
     operations = [
