@@ -7,6 +7,7 @@ from django.contrib.auth import password_validation
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
 
+from apps.accounts.addresses import normalise_email
 from apps.accounts.backends import throttle_refusal
 from apps.accounts.errors import InvalidEmail, TooManyAttempts
 from apps.accounts.models import User
@@ -17,7 +18,6 @@ from apps.accounts.policy import (
     PASSWORD_LENGTH_MAX,
     PASSWORD_LENGTH_MIN,
 )
-from apps.accounts.rules import normalise_email
 from apps.accounts.services.passwords import confirm_password
 
 _EMAIL_WIDGET_ATTRS = {

@@ -6,11 +6,11 @@ from django import forms
 from django.contrib.auth import password_validation
 from django.core.exceptions import ValidationError
 
+from apps.accounts.addresses import normalise_email
 from apps.accounts.errors import InvalidEmail
 from apps.accounts.forms import ConfirmedForm, current_password_field, email_field, new_password_field
 from apps.accounts.models import User
 from apps.accounts.policy import MAIL_PHRASE_LENGTH_MAX, MAIL_PHRASE_LENGTH_MIN
-from apps.accounts.rules import normalise_email
 
 
 class AddressForm(forms.Form):

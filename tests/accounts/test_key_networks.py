@@ -9,12 +9,12 @@ from django.contrib.admin.sites import site
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from apps.accounts.addresses import normalise_network
 from apps.accounts.admin import ApiKeyAdmin
 from apps.accounts.credentials import API_KEY_SQL, CREDENTIAL_CHANGES_SQL
 from apps.accounts.errors import ApiKeyNotFound, InvalidNetwork
 from apps.accounts.models import ApiKey, User
 from apps.accounts.policy import API_KEY_NETWORKS_MAX
-from apps.accounts.rules import normalise_network
 from apps.accounts.selectors import main_account_id
 from apps.accounts.services.api_keys import create_api_key, limit_api_key, revoke_api_key
 from apps.audit.actors import ActorKind

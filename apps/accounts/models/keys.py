@@ -20,7 +20,7 @@ class ApiKey(models.Model):
         can_read, can_trade boolean · allowed_networks varchar(43)[] · created_at, revoked_at timestamptz ·
         version bigint
 
-    A key without `allowed_networks` works from everywhere; they are written as rules.normalise_network does.
+    A key without `allowed_networks` works from everywhere; they are written as addresses.normalise_network does.
 
     `version` is written by a trigger at every insert and every change of account, key, secret, rights, networks or
     revoked_at, and when the owner is switched on or off. A row is never deleted and never un-revoked, and kind and

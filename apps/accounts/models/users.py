@@ -10,9 +10,9 @@ from django.db import models, transaction
 from django.db.models.functions import Lower
 from django.utils import timezone
 
+from apps.accounts.addresses import normalise_email
 from apps.accounts.errors import InvalidEmail
 from apps.accounts.policy import EMAIL_LENGTH_MAX, MAIL_PHRASE_LENGTH_MAX
-from apps.accounts.rules import normalise_email
 from apps.audit.actors import acting
 from apps.audit.services import record
 
@@ -45,7 +45,7 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A person who logs in, by e-mail address. The address is stored normalised (rules.normalise_email)."""
+    """A person who logs in, by e-mail address. The address is stored normalised (addresses.normalise_email)."""
 
     email = models.EmailField("e-mail", max_length=EMAIL_LENGTH_MAX, unique=True)
     email_verified_at = models.DateTimeField("e-mail verified at", null=True, blank=True)

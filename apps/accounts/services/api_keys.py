@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from apps.accounts.addresses import normalise_network
 from apps.accounts.errors import (
     ApiKeyNotFound,
     InvalidApiKeyRequest,
@@ -26,7 +27,6 @@ from apps.accounts.policy import (
     API_SECRET_LENGTH,
 )
 from apps.accounts.publickeys import read_public_key
-from apps.accounts.rules import normalise_network
 from apps.accounts.secrets import encrypt_secret
 from apps.audit.actors import acting, named
 from apps.audit.services import record

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.utils import timezone
 
+from apps.accounts.addresses import normalise_email
 from apps.accounts.errors import NotADemoAccount
 from apps.accounts.models import ApiKey, TradingAccount, User
-from apps.accounts.rules import normalise_email
 from apps.accounts.services.api_keys import create_api_key, revoke_keys
 
 DEMO_KEY_LABEL = "Demo"

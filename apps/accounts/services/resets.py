@@ -5,9 +5,9 @@ from django.contrib.auth.password_validation import validate_password
 from django.db import transaction
 from django.db.models.functions import Coalesce, Now
 
+from apps.accounts.addresses import normalise_email
 from apps.accounts.errors import LinkDead
 from apps.accounts.models import User
-from apps.accounts.rules import normalise_email
 from apps.accounts.services.announcements import tell_password_changed
 from apps.accounts.services.links import Purpose, find_link, issue_link, use_up
 from apps.audit.actors import acting

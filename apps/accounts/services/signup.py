@@ -4,9 +4,9 @@ from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.password_validation import validate_password
 from django.db import transaction
 
+from apps.accounts.addresses import normalise_email
 from apps.accounts.errors import AddressTaken
 from apps.accounts.models import User
-from apps.accounts.rules import normalise_email
 from apps.accounts.services.links import Purpose, check_network, find_link, issue_link, use_up
 from apps.accounts.services.throttle import begin_attempt
 from apps.notifications.models import Topic

@@ -7,6 +7,7 @@ from datetime import timedelta
 from django.db import connection, transaction
 from django.utils import timezone
 
+from apps.accounts.addresses import normalise_email
 from apps.accounts.errors import InvalidEmail, TooManyAttempts
 from apps.accounts.models import PasswordAttempt
 from apps.accounts.policy import (
@@ -15,7 +16,6 @@ from apps.accounts.policy import (
     FAILURES_PER_SUBJECT_MAX,
     FAILURES_WINDOW_S,
 )
-from apps.accounts.rules import normalise_email
 
 
 class Attempt:

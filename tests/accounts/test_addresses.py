@@ -2,8 +2,8 @@
 
 import pytest
 
+from apps.accounts.addresses import normalise_email
 from apps.accounts.errors import InvalidEmail
-from apps.accounts.rules import normalise_email
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Pure decisions: no database, no clock."""
+"""One spelling for each e-mail address and each network: no database, no clock."""
 
 from ipaddress import IPv6Address, ip_network
 
