@@ -1,9 +1,12 @@
 """Log-in, log-out, session limits, password change (threat-T4, T5, T14)."""
 
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.test import Client
 
@@ -47,6 +50,15 @@ def test_log_in_changes_the_session_key_and_drops_the_old_one(alice: User) -> No
     assert response.status_code == 302
     assert client.cookies["sessionid"].value != planted
     assert not Session.objects.filter(session_key=planted).exists()
+
+
+def test_log_in_completes_in_one_place_and_keeps_what_was_proved(alice: User) -> None:
+    source = Path(settings.BASE_DIR) / "apps"
+    callers = {file.name for file in source.rglob("*.py") if re.search(r"(?<!def )\blogin\(", file.read_text())}
+    assert callers == {"sessions.py"}
+    client = Client()
+    _log_in(client, alice.email, PASSWORD)
+    assert client.session["factors"] == ["password"]
 
 
 @pytest.mark.parametrize("who", ["unknown", "wrong password", "switched off"])

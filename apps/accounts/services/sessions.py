@@ -1,6 +1,8 @@
-"""Ending site sessions, and with them the trading sockets that they opened (threat-T5)."""
+"""Opening and ending site sessions, and with them the trading sockets that they opened (threat-T5)."""
 
-from django.contrib.auth import logout, update_session_auth_hash
+from typing import Final
+
+from django.contrib.auth import login, logout, update_session_auth_hash
 from django.contrib.auth.password_validation import validate_password
 from django.db import transaction
 from django.http import HttpRequest
@@ -8,6 +10,22 @@ from django.http import HttpRequest
 from apps.accounts.models import User
 from apps.accounts.services.announcements import tell_password_changed
 from apps.accounts.services.links import use_up_all_of
+
+# What a user who only has a password proves to log in.
+BY_PASSWORD: Final = frozenset({"password"})
+# Where the session keeps what was proved: a sorted list.
+FACTORS: Final = "factors"
+
+
+def open_session(*, request: HttpRequest, user: User, factors: frozenset[str]) -> None:
+    """The one place where a log-in completes, after every step that the user has to take.
+
+    `factors` are what was proved just now. The session gets a new key, so that nobody who knew the old one is logged
+    in, too; the audit log has an entry by the signal (audited.py).
+    """
+    with transaction.atomic():
+        login(request, user)
+        request.session[FACTORS] = sorted(factors)
 
 
 def close_session(*, request: HttpRequest) -> None:

@@ -1,5 +1,7 @@
 """Landing page, sign-up, log-in, log-out."""
 
+from typing import cast
+
 from django.contrib import messages
 from django.contrib.auth.views import LoginView
 from django.core.exceptions import ValidationError
@@ -13,7 +15,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from apps.accounts.errors import TooManyAttempts
 from apps.accounts.forms import THROTTLED, LogInForm, SignUpForm
-from apps.accounts.services.sessions import close_session
+from apps.accounts.models import User
+from apps.accounts.services.sessions import BY_PASSWORD, close_session, open_session
 from apps.accounts.services.signup import sign_up
 from apps.accounts.views.forms import client_address, form_status
 
@@ -47,11 +50,16 @@ def sign_up_page(request: HttpRequest) -> HttpResponse:
 
 @method_decorator([sensitive_post_parameters("password"), never_cache], name="dispatch")
 class LogInPage(LoginView):
-    """Django's view: constant work for unknown addresses, a new session key at log-in, only local `next` addresses."""
+    """Django's view: constant work for unknown addresses, only local `next` addresses."""
 
     template_name = "accounts/log_in.html"
     authentication_form = LogInForm
     redirect_authenticated_user = True
+
+    def form_valid(self, form: LogInForm) -> HttpResponse:  # type: ignore[override]
+        """The password is right."""
+        open_session(request=self.request, user=cast(User, form.get_user()), factors=BY_PASSWORD)
+        return redirect(self.get_success_url())
 
     def form_invalid(self, form: LogInForm) -> HttpResponse:  # type: ignore[override]
         response = super().form_invalid(form)

@@ -7,7 +7,6 @@ from typing import cast
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
@@ -25,6 +24,7 @@ from apps.accounts.services.emailchange import confirm_email_change, request_ema
 from apps.accounts.services.links import Purpose, find_link
 from apps.accounts.services.phrases import change_phrase
 from apps.accounts.services.resets import owner_of_reset, request_reset, reset_password
+from apps.accounts.services.sessions import BY_PASSWORD, open_session
 from apps.accounts.services.signup import confirm_sign_up
 from apps.accounts.views.forms import client_address, form_status
 
@@ -49,7 +49,7 @@ def confirm_sign_up_page(request: HttpRequest, token: str) -> HttpResponse:
             password = form.cleaned_data["password"]
             user = confirm_sign_up(token=token, password=password, client=client_address(request))
             if user is not None:
-                login(request, user)
+                open_session(request=request, user=user, factors=BY_PASSWORD)
                 messages.success(request, "Your address is confirmed. Welcome.")
                 return redirect("accounts:overview")
             form.add_error("password", "That is not the password you chose when you signed up.")
