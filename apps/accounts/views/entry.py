@@ -1,7 +1,5 @@
 """Landing page, sign-up, log-in, log-out."""
 
-from typing import cast
-
 from django.contrib import messages
 from django.contrib.auth.views import LoginView
 from django.core.exceptions import ValidationError
@@ -15,7 +13,6 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from apps.accounts.errors import TooManyAttempts
 from apps.accounts.forms import THROTTLED, LogInForm, SignUpForm
-from apps.accounts.models import User
 from apps.accounts.services.sessions import BY_PASSWORD, close_session, open_session
 from apps.accounts.services.signup import sign_up
 from apps.accounts.views.forms import client_address, form_status
@@ -58,7 +55,7 @@ class LogInPage(LoginView):
 
     def form_valid(self, form: LogInForm) -> HttpResponse:  # type: ignore[override]
         """The password is right."""
-        open_session(request=self.request, user=cast(User, form.get_user()), factors=BY_PASSWORD)
+        open_session(request=self.request, user=form.get_user(), factors=BY_PASSWORD)
         return redirect(self.get_success_url())
 
     def form_invalid(self, form: LogInForm) -> HttpResponse:  # type: ignore[override]
