@@ -14,6 +14,7 @@ import structlog
 from websockets.asyncio.client import ClientConnection, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
+from apps.common.contentpolicy import POLICY
 from apps.gateway.asgi import Receive, Scope, Send, header
 from apps.gateway.httpprotocol import GONE
 from apps.gateway.policy import (
@@ -224,6 +225,9 @@ async def _plain(send: Send, status: int, text: bytes) -> None:
         (b"content-length", str(len(text)).encode()),
         (b"retry-after", b"5"),
         (b"cache-control", b"no-store"),
+        (b"content-security-policy", POLICY.encode()),
+        (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"same-origin"),
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": text})

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from apps.common.contentpolicy import DIRECTIVES
 from apps.streams.shards import DEFAULT_SHARD, SHARD_NUMBERS
 from nebannpet import env
 from nebannpet.logs import configure_logging
@@ -144,7 +145,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "nebannpet.contentpolicy.ContentPolicyMiddleware",
     "nebannpet.static_files.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -201,20 +202,8 @@ EMAIL_SERVER = env.email_server("EMAIL_URL")
 DEFAULT_FROM_EMAIL = env.sender("DEFAULT_FROM", "Nebannpet <no-reply@localhost>")
 
 # -- Headers ----------------------------------------------------------------------------------------------------------
-# No inline script or style and nothing from elsewhere, on every page, the staff admin included.
-CONTENT_SECURITY_POLICY = {
-    "DIRECTIVES": {
-        "default-src": ["'none'"],
-        "script-src": ["'self'"],
-        "style-src": ["'self'"],
-        "img-src": ["'self'", "data:"],
-        "font-src": ["'self'"],
-        "connect-src": ["'self'"],
-        "form-action": ["'self'"],
-        "base-uri": ["'none'"],
-        "frame-ancestors": ["'none'"],
-    }
-}
+# On every page, the staff admin included; nebannpet/contentpolicy.py adds Trusted Types.
+CONTENT_SECURITY_POLICY = {"DIRECTIVES": DIRECTIVES}
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"

@@ -14,6 +14,7 @@ from django.conf import settings
 from prometheus_client import REGISTRY
 from websockets.exceptions import InvalidStatus
 
+from apps.common.contentpolicy import POLICY
 from tests.gateway.client import Client
 from tests.gateway.exchange import Exchange, wait_until
 from tests.gateway.sockets import Socket
@@ -96,6 +97,8 @@ def test_without_the_site_pages_get_502_and_trading_goes_on(exchange: Exchange, 
     assert answer.status_code == 502
     assert "Trading through the API is not affected" in answer.text
     assert answer.headers["content-type"].startswith("text/plain")
+    assert answer.headers["content-security-policy"] == POLICY
+    assert answer.headers["x-content-type-options"] == "nosniff"
     assert public.get("/api/v3/ping").status_code == 200
     with pytest.raises(InvalidStatus) as refused:
         Socket(f"{exchange.ws_url}/live/x")
