@@ -10,7 +10,8 @@
     // Storage is blocked in some private modes; the system preference is used then.
     console.info("theme choice is not stored:", error.message);
   }
-  const light = window.matchMedia("(prefers-color-scheme: light)").matches;
-  root.dataset.theme = saved === "dark" || saved === "light" ? saved : light ? "light" : "dark";
+  const prefers = (feature) => window.matchMedia(`(prefers-${feature})`).matches;
+  const preferred = prefers("contrast: more") ? "contrast" : prefers("color-scheme: light") ? "light" : "dark";
+  root.dataset.theme = ["dark", "light", "contrast"].includes(saved) ? saved : preferred;
   root.classList.add("js");
 })();

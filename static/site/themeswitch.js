@@ -2,15 +2,18 @@
 // `themechange` event on document.
 
 const root = document.documentElement;
+// Each leads to the next; the names are those of tokens.css.
+const NEXT = { dark: "light", light: "contrast", contrast: "dark" };
+const WORDS = { dark: "dark", light: "light", contrast: "high-contrast" };
 
 function label(button) {
-  const next = root.dataset.theme === "light" ? "dark" : "light";
-  button.setAttribute("aria-label", `Use the ${next} theme`);
-  button.title = `Use the ${next} theme`;
+  const words = `Use the ${WORDS[NEXT[root.dataset.theme]]} theme`;
+  button.setAttribute("aria-label", words);
+  button.title = words;
 }
 
 function switchTheme(button) {
-  const theme = root.dataset.theme === "light" ? "dark" : "light";
+  const theme = NEXT[root.dataset.theme];
   root.dataset.theme = theme;
   try {
     window.localStorage.setItem("theme", theme);

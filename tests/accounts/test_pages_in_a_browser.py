@@ -135,25 +135,35 @@ def test_hostile_texts_stay_texts(visit: Visit, make_user: Callable[..., User]) 
     visit(steps)
 
 
-@pytest.mark.parametrize("scheme", ["dark", "light"])
-def test_theme_follows_the_system_until_chosen_and_then_stays(visit: Visit, scheme: str) -> None:
-    other = {"dark": "light", "light": "dark"}[scheme]
+@pytest.mark.parametrize(
+    ("system", "themes"),
+    [
+        ({"color_scheme": "dark"}, ["dark", "light", "contrast", "dark"]),
+        ({"color_scheme": "light"}, ["light", "contrast", "dark", "light"]),
+        ({"color_scheme": "light", "contrast": "more"}, ["contrast", "dark", "light", "contrast"]),
+    ],
+)
+def test_theme_follows_the_system_until_chosen_and_then_stays(
+    visit: Visit, system: dict[str, str], themes: list[str]
+) -> None:
+    words = {"dark": "dark", "light": "light", "contrast": "high-contrast"}
 
     def steps(page: Page, url: str) -> None:
         def theme() -> str:
             return str(page.evaluate("document.documentElement.dataset.theme"))
 
         page.goto(url)
-        assert theme() == scheme
-        page.get_by_role("button", name=f"Use the {other} theme").click()
-        assert theme() == other
+        assert theme() == themes[0]
+        page.get_by_role("button", name=f"Use the {words[themes[1]]} theme").click()
+        assert theme() == themes[1]
         page.goto(f"{url}/account/log-in")
-        assert theme() == other
+        assert theme() == themes[1]
+        page.get_by_role("button", name=f"Use the {words[themes[2]]} theme").click()
         page.goto(f"{url}/admin/")
-        assert theme() == other
-        assert page.get_by_role("button", name=f"Use the {scheme} theme").is_visible()
+        assert theme() == themes[2]
+        assert page.get_by_role("button", name=f"Use the {words[themes[3]]} theme").is_visible()
 
-    visit(steps, color_scheme=scheme)
+    visit(steps, **system)
 
 
 def test_phone_width(visit: Visit, make_user: Callable[..., User]) -> None:
