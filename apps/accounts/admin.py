@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import AdminPasswordChangeForm
 from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import QuerySet
@@ -14,6 +15,7 @@ from django.utils import timezone
 from apps.accounts.familyadmin import AllocationRuleAdmin, FamilyChangeAdmin
 from apps.accounts.models import ApiKey, TradingAccount, TradingTicket, User
 from apps.accounts.services.api_keys import revoke_keys
+from apps.accounts.services.holds import HoldReason, hold_withdrawals
 from apps.audit.actors import acting
 from apps.audit.adminmixin import AuditedAdmin
 from apps.audit.services import record
@@ -42,6 +44,16 @@ class GroupAdmin(AuditedAdmin, DjangoGroupAdmin):
     """Roles of staff: sets of permissions."""
 
 
+class HoldingPasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
+    """A password that staff sets is a reset, too (A4)."""
+
+    def save(self, commit: bool = True) -> User:
+        with transaction.atomic():
+            user: User = super().save(commit)
+            hold_withdrawals(user=user, reason=HoldReason.PASSWORD_RESET)
+        return user
+
+
 @admin.register(User)
 class UserAdmin(AuditedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     # Nothing can be removed from the audit log, so no address of a user stands there.
@@ -50,9 +62,10 @@ class UserAdmin(AuditedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     list_display = ("email", "is_active", "is_staff", "email_verified_at", "created_at", "last_login")
     list_filter = ("is_active", "is_staff", ("email_verified_at", admin.EmptyFieldListFilter), "created_at")
     search_fields = ("email", "trading_accounts__id")
-    readonly_fields = ("created_at", "last_login", "email_verified_at")
+    readonly_fields = ("created_at", "last_login", "email_verified_at", "withdrawals_held_until")
+    change_password_form = HoldingPasswordForm
     fieldsets = (
-        (None, {"fields": ("email", "password", "email_verified_at")}),
+        (None, {"fields": ("email", "password", "email_verified_at", "withdrawals_held_until")}),
         ("Rights", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
         ("Dates", {"fields": ("created_at", "last_login")}),
     )

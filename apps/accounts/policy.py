@@ -54,3 +54,16 @@ API_KEY_LABEL_LENGTH_MAX: Final = 60
 API_KEY_NETWORKS_MAX: Final = 30
 # T12: rules by which one account may place block orders. The engine keeps all of them in memory.
 ALLOCATION_RULES_PER_ACCOUNT_MAX: Final = 100
+
+# The decision on sensitive actions (rules.py). A4 and threat-T8: how long withdrawals are held after a change of the
+# log-in; W3: how long an address is on the whitelist before it is paid.
+WITHDRAWALS_HELD_S: Final = 24 * 60 * 60
+LISTED_ADDRESS_COOL_DOWN_S: Final = 24 * 60 * 60
+STEP_UP_S: Final = 15 * 60
+# W10 and threat-T10: other staff members who agree, of a withdrawal above the limits and of what staff does with money.
+WITHDRAWAL_APPROVALS: Final = 2
+STAFF_MONEY_APPROVALS: Final = 1
+# A3: all withdrawals of 24 hours together, in units (10^-8) of VALUE_ASSET; our choice, the requirement names none. The
+# thresholds of an asset belong to the asset.
+VALUE_ASSET: Final = "USDT"
+HIGH_VALUE_TOTAL_UNITS: Final = 10_000 * 10**8

@@ -1,10 +1,12 @@
 """Reads."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db.models import F, QuerySet
+from django.utils import timezone
 
-from apps.accounts.models import ApiKey, TradingAccount
+from apps.accounts.models import ApiKey, TradingAccount, User
 
 
 def main_account(*, user_id: int) -> TradingAccount:
@@ -15,6 +17,12 @@ def main_account(*, user_id: int) -> TradingAccount:
 def main_account_id(*, user_id: int) -> int | None:
     """Its id, or None for a user made by other means than the manager."""
     return TradingAccount.objects.filter(owner_id=user_id, is_main=True).values_list("pk", flat=True).first()
+
+
+def held_until(*, user: User) -> datetime | None:
+    """Until when the user's withdrawals are held; None if they are not."""
+    until = user.withdrawals_held_until
+    return until if until is not None and until > timezone.now() else None
 
 
 def api_keys_of(*, account_id: int) -> QuerySet[ApiKey]:

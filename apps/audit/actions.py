@@ -16,6 +16,7 @@ ACTIONS: Final = {
     "user.password-changed": "A user has a new password.",
     "user.email-changed": "A user has another e-mail address.",
     "user.phrase-changed": "A user has another phrase in e-mail from us, or none.",
+    "user.withdrawals-held": "A user's withdrawals wait for a day, because what lets them in was changed.",
     "api-key.created": "An API key was made.",
     "api-key.limited": "An API key works only from other addresses than before.",
     "api-key.revoked": "An API key was revoked.",

@@ -51,6 +51,7 @@ def test_a_users_day_stands_in_the_log(client: Client) -> None:
         ("user", name, "api-key.created", key_name),
         ("user", name, "api-key.revoked", key_name),
         ("user", name, "user.password-changed", f"user:{name}"),
+        ("user", name, "user.withdrawals-held", f"user:{name}"),
         ("user", name, "user.log-out", f"user:{name}"),
     ]
     limited = Record.objects.get(action="api-key.limited")
@@ -69,7 +70,14 @@ def test_a_reset_and_a_new_address_are_told_without_the_address() -> None:
     request_email_change(user=user, new_address="new@example.org", client=HERE)
     confirm_email_change(token=token_of(link_to("new@example.org")), user=user)
     assert [row[2:] for row in told()] == [
-        (action, f"user:{user.pk}") for action in ("user.created", "user.password-changed", "user.email-changed")
+        (action, f"user:{user.pk}")
+        for action in (
+            "user.created",
+            "user.password-changed",
+            "user.withdrawals-held",
+            "user.email-changed",
+            "user.withdrawals-held",
+        )
     ]
     assert "example.org" not in str(list(Record.objects.values("object", "before", "after", "reason", "actor_id")))
 

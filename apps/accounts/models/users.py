@@ -58,6 +58,12 @@ class User(AbstractBaseUser, PermissionsMixin):
         "active", default=True, help_text="Switching off ends sessions and API keys within 1 s."
     )
     is_staff = models.BooleanField("staff", default=False, help_text="May open the staff admin.")
+    withdrawals_held_until = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="After a change of the log-in (A4). The database never moves it back.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects: ClassVar[UserManager] = UserManager()

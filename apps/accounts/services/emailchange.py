@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from apps.accounts.errors import AddressTaken
 from apps.accounts.models import User
+from apps.accounts.services.holds import HoldReason, hold_withdrawals
 from apps.accounts.services.links import Purpose, find_link, issue_link, use_up
 from apps.audit.actors import acting
 from apps.audit.services import record
@@ -32,7 +33,8 @@ def request_email_change(*, user: User, new_address: str, client: str) -> None:
 
 
 def confirm_email_change(*, token: str, user: User) -> str:
-    """The new address, which is the account's from now on; the old one is told. Links to the old one end.
+    """The new address, which is the account's from now on; the old one is told, and withdrawals are
+    held for a day. Links to the old one end.
 
     Only in a session of the same user: whoever reads the mail of a mistyped address cannot take the account.
     Raises LinkDead and AddressTaken.
@@ -47,6 +49,7 @@ def confirm_email_change(*, token: str, user: User) -> str:
         account.email, account.email_verified_at = link.address, timezone.now()
         account.save(update_fields=("email", "email_verified_at"))
         record(actor=acting(), action="user.email-changed", object=f"user:{user.pk}")
+        hold_withdrawals(user=account, reason=HoldReason.EMAIL_CHANGED)
         send_email(
             to=old,
             template="email_changed",

@@ -9,6 +9,7 @@ from apps.accounts.addresses import normalise_email
 from apps.accounts.errors import LinkDead
 from apps.accounts.models import User
 from apps.accounts.services.announcements import tell_password_changed
+from apps.accounts.services.holds import HoldReason, hold_withdrawals
 from apps.accounts.services.links import Purpose, find_link, issue_link, use_up
 from apps.audit.actors import acting
 from apps.audit.services import record
@@ -37,7 +38,7 @@ def request_reset(*, email: str, client: str) -> None:
 
 
 def reset_password(*, token: str, new_password: str) -> None:
-    """Set it, prove the address by the way, end all sessions and trading sockets, and tell the owner.
+    """Set it, prove the address by the way, end all sessions and trading sockets, hold withdrawals, tell the owner.
 
     Sessions end because their stored hash of the password no longer fits, sockets by the trigger accounts_user_changed.
     Raises LinkDead, Django's ValidationError and TooBusy.
@@ -54,6 +55,7 @@ def reset_password(*, token: str, new_password: str) -> None:
             raise LinkDead("This link does not work any more. Ask for a new one.")
         record(actor=acting(), action="user.password-changed", object=f"user:{link.user_id}", reason="by a mailed link")
         use_up(link)
+        hold_withdrawals(user=user, reason=HoldReason.PASSWORD_RESET)
         tell_password_changed(user)
 
 

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 
 from apps.accounts.models import User
 from apps.accounts.services.announcements import tell_password_changed
+from apps.accounts.services.holds import HoldReason, hold_withdrawals
 from apps.accounts.services.links import use_up_all_of
 
 # What a user who only has a password proves to log in.
@@ -41,7 +42,8 @@ def change_password(*, request: HttpRequest, user: User, new_password: str) -> N
     """Set a new password, keep this session under a new key, end all others and every trading socket of the user.
 
     Other sessions end because their stored hash of the password no longer fits; the sockets, this page's too, by the
-    trigger accounts_user_changed (the page asks for a new ticket). Mailed links of the user end, and the owner is told.
+    trigger accounts_user_changed (the page asks for a new ticket). Mailed links of the user end, withdrawals are held
+    for a day, and the owner is told.
     Raises Django's ValidationError and TooBusy.
     """
     validate_password(new_password, user)
@@ -50,5 +52,6 @@ def change_password(*, request: HttpRequest, user: User, new_password: str) -> N
         use_up_all_of(user.pk)
         user.set_password(new_password)
         user.save(update_fields=("password",))
+        hold_withdrawals(user=user, reason=HoldReason.PASSWORD_CHANGED)
         update_session_auth_hash(request, user)
         tell_password_changed(user)
