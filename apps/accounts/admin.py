@@ -88,12 +88,12 @@ class UserAdmin(AuditedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
 
 @admin.register(TradingAccount)
 class TradingAccountAdmin(AuditedAdmin):
-    list_display = ("id", "owner", "label", "is_main", "tier", "created_at")
-    list_filter = ("tier", "is_main", "created_at")
+    list_display = ("id", "owner", "label", "is_main", "tier", "frozen_at", "created_at")
+    list_filter = ("tier", "is_main", ("frozen_at", admin.EmptyFieldListFilter), "created_at")
     list_select_related = ("owner",)
     search_fields = ("=id", "owner__email", "label")
-    readonly_fields = ("id", "owner", "is_main", "created_at")
-    fields = ("id", "owner", "label", "is_main", "tier", "created_at")
+    readonly_fields = ("id", "owner", "is_main", "frozen_at", "created_at")
+    fields = ("id", "owner", "label", "is_main", "tier", "frozen_at", "created_at")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

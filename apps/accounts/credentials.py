@@ -24,12 +24,13 @@ SELECT GREATEST((SELECT COALESCE(max(version), 0) FROM accounts_apikey WHERE ver
 
 # Parameter: the public key. Returns one row or none:
 # (id, public_key, secret_box, account_id, user_id, can_read, can_trade, revoked, version, limits tier, kind,
-# verify_key, allowed networks). `revoked` is also true while the owner is switched off. secret_box opens with
-# secrets.decrypt_secret; a kind other than 'hmac' has a verify_key instead (DER, SubjectPublicKeyInfo).
+# verify_key, allowed networks, frozen). `revoked` is also true while the owner is switched off. secret_box opens with
+# secrets.decrypt_secret; a kind other than 'hmac' has a verify_key instead (DER, SubjectPublicKeyInfo). `frozen` is the
+# account's: it takes cancels and no orders.
 API_KEY_SQL: Final = """
 SELECT k.id, k.public_key, k.secret_box, k.account_id, a.owner_id, k.can_read, k.can_trade,
        (k.revoked_at IS NOT NULL OR NOT u.is_active) AS revoked, k.version, a.tier,
-       k.kind, k.verify_key, k.allowed_networks
+       k.kind, k.verify_key, k.allowed_networks, a.frozen_at IS NOT NULL
   FROM accounts_apikey k
   JOIN accounts_tradingaccount a ON a.id = k.account_id
   JOIN accounts_user u ON u.id = a.owner_id
@@ -38,20 +39,20 @@ SELECT k.id, k.public_key, k.secret_box, k.account_id, a.owner_id, k.can_read, k
 
 # Parameters: (last, last). Rows in version order:
 # (kind 'key' | 'ticket', id, public_key or NULL, account_id, user_id, can_read, can_trade, revoked, version, tier,
-# allowed networks).
+# allowed networks, frozen).
 # A row of kind 'ticket' appears when that trading session is revoked (close its socket) and when its account's tier
-# changes; its rights never do, and are FALSE here.
+# changes or the account is frozen or not any more; its rights never do, and are FALSE here.
 CREDENTIAL_CHANGES_SQL: Final = """
 SELECT 'key' AS kind, k.id, k.public_key, k.account_id, a.owner_id AS user_id, k.can_read, k.can_trade,
        (k.revoked_at IS NOT NULL OR NOT u.is_active) AS revoked, k.version, a.tier,
-       k.allowed_networks
+       k.allowed_networks, a.frozen_at IS NOT NULL
   FROM accounts_apikey k
   JOIN accounts_tradingaccount a ON a.id = k.account_id
   JOIN accounts_user u ON u.id = a.owner_id
  WHERE k.version > %s
 UNION ALL
 SELECT 'ticket', t.id, NULL, t.account_id, t.user_id, FALSE, FALSE, t.revoked_at IS NOT NULL, t.version, a.tier,
-       '{}'::varchar[]
+       '{}'::varchar[], a.frozen_at IS NOT NULL
   FROM accounts_tradingticket t
   JOIN accounts_tradingaccount a ON a.id = t.account_id
  WHERE t.version > %s

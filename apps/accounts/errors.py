@@ -109,3 +109,25 @@ class UnknownAllocation(DomainError):
 
 class TooManyAllocations(DomainError):
     code = "TOO_MANY_ALLOCATIONS"
+
+
+class InvalidLabel(DomainError):
+    """Not a name that a sub-account can have."""
+
+    code = "INVALID_LABEL"
+
+
+class LabelTaken(DomainError):
+    """Another account of the same owner has this name."""
+
+    code = "LABEL_TAKEN"
+
+
+class TooManySubAccounts(DomainError):
+    code = "TOO_MANY_SUB_ACCOUNTS"
+
+
+class MainAccountStays(DomainError):
+    """The master account has a fixed name and cannot be frozen by its owner."""
+
+    code = "MAIN_ACCOUNT_STAYS"

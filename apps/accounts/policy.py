@@ -52,6 +52,9 @@ API_KEY_LENGTH: Final = 64
 API_SECRET_LENGTH: Final = 64
 API_KEY_LABEL_LENGTH_MAX: Final = 60
 API_KEY_NETWORKS_MAX: Final = 30
+# A6. A rule may divide a block order among 64 accounts; every account costs the engine memory for good.
+SUB_ACCOUNTS_MAX: Final = 100
+SUB_ACCOUNT_LABEL_LENGTH_MAX: Final = 40
 # T12: rules by which one account may place block orders. The engine keeps all of them in memory.
 ALLOCATION_RULES_PER_ACCOUNT_MAX: Final = 100
 

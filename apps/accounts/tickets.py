@@ -10,16 +10,17 @@ changed, user switched off), it appears in CREDENTIAL_CHANGES_SQL (credentials.p
 import hashlib
 from typing import Final
 
-# Parameter: hash_ticket(ticket). Returns (id, account_id, user_id, limits tier) or nothing.
+# Parameter: hash_ticket(ticket). Returns (id, account_id, user_id, limits tier, frozen) or nothing.
 CONSUME_TICKET_SQL: Final = """
 UPDATE accounts_tradingticket SET used_at = now()
  WHERE ticket_hash = %s AND used_at IS NULL AND expires_at > now() AND revoked_at IS NULL
 RETURNING id, account_id, user_id,
-          (SELECT tier FROM accounts_tradingaccount a WHERE a.id = accounts_tradingticket.account_id)
+          (SELECT tier FROM accounts_tradingaccount a WHERE a.id = accounts_tradingticket.account_id),
+          (SELECT frozen_at IS NOT NULL FROM accounts_tradingaccount a WHERE a.id = accounts_tradingticket.account_id)
 """
 
-# Parameter: the account's id. Returns its limits tier.
-TIER_SQL: Final = "SELECT tier FROM accounts_tradingaccount WHERE id = %s"
+# Parameter: the account's id. Returns its limits tier, and whether it is frozen.
+ACCOUNT_SQL: Final = "SELECT tier, frozen_at IS NOT NULL FROM accounts_tradingaccount WHERE id = %s"
 
 
 def hash_ticket(ticket: str) -> bytes:

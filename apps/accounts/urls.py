@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.accounts.views import account, entry, links, tickets
+from apps.accounts.views import account, entry, links, subaccounts, tickets
 
 app_name = "accounts"
 
@@ -22,5 +22,16 @@ urlpatterns = [
     path("account/password", account.password_page, name="password"),
     path("account/api-keys", account.api_keys_page, name="api-keys"),
     path("account/api-keys/<int:key_id>/revoke", account.revoke_api_key_action, name="revoke-api-key"),
+    path("account/sub-accounts", subaccounts.sub_accounts_page, name="sub-accounts"),
+    path("account/sub-accounts/<int:account_id>", subaccounts.sub_account_page, name="sub-account"),
+    path("account/sub-accounts/<int:account_id>/freeze", subaccounts.freeze_action, name="freeze-sub-account"),
+    path("account/sub-accounts/<int:account_id>/unfreeze", subaccounts.unfreeze_action, name="unfreeze-sub-account"),
+    path("account/sub-accounts/<int:account_id>/api-keys", account.api_keys_page, name="sub-account-api-keys"),
+    path(
+        "account/sub-accounts/<int:account_id>/api-keys/<int:key_id>/revoke",
+        account.revoke_api_key_action,
+        name="revoke-sub-account-api-key",
+    ),
     path("trade/ticket", tickets.ticket, name="ticket"),
+    path("trade/ticket/<int:account_id>", tickets.ticket, name="ticket-of-account"),
 ]

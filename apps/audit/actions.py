@@ -20,6 +20,10 @@ ACTIONS: Final = {
     "api-key.created": "An API key was made.",
     "api-key.limited": "An API key works only from other addresses than before.",
     "api-key.revoked": "An API key was revoked.",
+    "sub-account.created": "A user made a sub-account.",
+    "sub-account.renamed": "A sub-account has another name.",
+    "sub-account.frozen": "A sub-account places no orders any more.",
+    "sub-account.unfrozen": "A frozen sub-account may place orders again.",
     "trading-session.revoked": "Staff ended a trading session of a page.",
     # What staff asks of the engine.
     "market.created": "A market was listed.",

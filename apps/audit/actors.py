@@ -36,7 +36,8 @@ class Request:
     http: HttpRequest
 
 
-# The texts in which staff requests name who asked (apps/outbox/requests.py).
+# The texts in which requests to the engine name who asked (apps/outbox/requests.py).
+_USER: Final = "user: "
 _STAFF: Final = "staff: "
 _COMMAND_LINE: Final = "command line: "
 
@@ -51,6 +52,11 @@ def process(name: str) -> Actor:
     return Actor(ActorKind.PROCESS, name)
 
 
+def user_text(user_id: int) -> str:
+    """How a user is named in texts that `named` reads."""
+    return f"{_USER}{user_id}"
+
+
 def staff_text(name: str) -> str:
     """How a staff member is named in texts that `named` reads."""
     return _STAFF + name
@@ -62,7 +68,9 @@ def operator_text() -> str:
 
 
 def named(text: str) -> Actor:
-    """The actor of a text that staff_text or operator_text made; any other text is the name of a process."""
+    """The actor of a text that user_text, staff_text or operator_text made; any other is the name of a process."""
+    if text.startswith(_USER):
+        return user(int(text.removeprefix(_USER)))
     if text.startswith(_STAFF):
         return Actor(ActorKind.STAFF, text.removeprefix(_STAFF))
     if text.startswith(_COMMAND_LINE):

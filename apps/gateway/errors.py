@@ -265,6 +265,11 @@ def key_refused() -> ApiError:
     return ApiError(401, -2015, "Invalid API-key, IP, or permissions for action.")
 
 
+def account_frozen() -> ApiError:
+    """Its owner froze it: cancels go on."""
+    return ApiError(400, -2010, "This action is disabled on this account.")
+
+
 def session_required() -> ApiError:
     return ApiError(401, -2015, "Log on first (session.logon), or sign the request with apiKey and signature.")
 

@@ -91,8 +91,8 @@ async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) 
         if call is None:
             assert refused is not None, "there is a call or a refusal"
             raise refused
-        if credential is not None and not credential.still_allows(call.endpoint.security, address_of(scope)):
-            raise errors.key_refused()
+        if credential is not None:
+            credential.check_still(call.endpoint, address_of(scope))
         trading = call.endpoint.security is Security.TRADE
         answer = await call.endpoint.handler(gateway, call)
         status, payload = 200, encode(timeunit.in_microseconds(answer) if in_microseconds else answer)

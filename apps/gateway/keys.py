@@ -21,7 +21,7 @@ from apps.accounts.credentials import API_KEY_SQL, CREDENTIAL_CHANGES_SQL, LATES
 from apps.accounts.errors import SecretUnreadable
 from apps.accounts.policy import API_KEY_LENGTH
 from apps.accounts.secrets import decrypt_secret
-from apps.accounts.tickets import CONSUME_TICKET_SQL, TIER_SQL, hash_ticket
+from apps.accounts.tickets import ACCOUNT_SQL, CONSUME_TICKET_SQL, hash_ticket
 from apps.gateway import errors
 from apps.gateway.policy import (
     KEY_CACHE_MAX,
@@ -93,6 +93,8 @@ class Credential:
     revoked: bool = False
     # It works from these only; from everywhere where there are none.
     networks: Networks = ()
+    # The account's owner froze it: cancels only.
+    frozen: bool = False
 
     @property
     def may_log_on(self) -> bool:
@@ -107,9 +109,18 @@ class Credential:
             return False
         return self.can_trade if security is Security.TRADE else self.can_read
 
-    def still_allows(self, security: Security, address: str) -> bool:
+    def check(self, endpoint: Endpoint) -> None:
+        """Raise -2015 without the right, and -2010 for a frozen account whose request is no cancel."""
+        if not self.allows(endpoint.security):
+            raise errors.key_refused()
+        if self.frozen and endpoint.security is Security.TRADE and not endpoint.is_cancel:
+            raise errors.account_frozen()
+
+    def check_still(self, endpoint: Endpoint, address: str) -> None:
         """Of a request that was allowed before it waited for admission: a revocation may have come meanwhile."""
-        return self.allows(security) and self.works_from(address)
+        if not self.works_from(address):
+            raise errors.key_refused()
+        self.check(endpoint)
 
 
 class Credentials:
@@ -146,11 +157,11 @@ class Credentials:
             known = self._keys.get(public_key) if kind == "key" else None
             session = self._sessions.get(row_id) if kind == "ticket" else None
             if session is not None:
-                session.tier = tier
+                session.tier, session.frozen = tier, row[11]
             if known is not None:
                 known.account_id, known.user_id = account_id, user_id
                 known.can_read, known.can_trade, known.revoked = can_read, can_trade, revoked
-                known.tier, known.networks = tier, networks_of(row[10])
+                known.tier, known.networks, known.frozen = tier, networks_of(row[10]), row[11]
             for follower in tuple(self._followers.get((kind, row_id), ())):
                 if not is_within(follower.address, networks_of(row[10])):
                     follower.on_revoked()
@@ -221,7 +232,7 @@ class Credentials:
             raise errors.key_refused() from error
         credential = Credential(
             "key", key_id, account_id, user_id, can_read, can_trade, tier, public_key, verifier, revoked,
-            networks_of(row[12]),
+            networks_of(row[12]), row[13],
         )  # fmt: skip
         # A change that was applied while the query ran may be newer than its row: then ask again at the next use.
         if version_before == self._version or version >= self._version:
@@ -231,9 +242,8 @@ class Credentials:
         return credential
 
     def check(self, credential: Credential, endpoint: Endpoint) -> None:
-        """Raise -2015 without the right, and 503 when what we know of keys is too old for this endpoint."""
-        if not credential.allows(endpoint.security):
-            raise errors.key_refused()
+        """As Credential.check, and 503 when what we know of keys is too old for this endpoint."""
+        credential.check(endpoint)
         if not endpoint.is_cancel and self.stale_s > KEYS_STALE_MAX_S:
             raise errors.not_executed()
 
@@ -246,13 +256,15 @@ class Credentials:
                 row = await cursor.fetchone()
                 if row is None:
                     raise errors.key_refused()
-                ticket_id, account_id, user_id, tier = row
-                session = Credential("ticket", ticket_id, account_id, user_id, can_read=True, can_trade=True, tier=tier)
+                ticket_id, account_id, user_id, tier, frozen = row
+                session = Credential(
+                    "ticket", ticket_id, account_id, user_id, can_read=True, can_trade=True, tier=tier, frozen=frozen
+                )
                 self._sessions[ticket_id] = session
                 if version_before != self._version:
                     # A change that was applied before this session was known may have been its account's.
-                    cursor = await connection.execute(TIER_SQL, (account_id,))
-                    [session.tier] = await cursor.fetchone() or (tier,)
+                    cursor = await connection.execute(ACCOUNT_SQL, (account_id,))
+                    session.tier, session.frozen = await cursor.fetchone() or (tier, frozen)
         except (psycopg.Error, PoolTimeout) as error:
             raise errors.not_executed() from error
         return session

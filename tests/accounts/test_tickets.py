@@ -25,7 +25,7 @@ from apps.accounts.tickets import CONSUME_TICKET_SQL, hash_ticket
 from tests.accounts.people import PASSWORD
 
 
-def _consume(ticket: str) -> tuple[int, int, int, str] | None:
+def _consume(ticket: str) -> tuple[int, int, int, str, bool] | None:
     with connection.cursor() as cursor:
         cursor.execute(CONSUME_TICKET_SQL, [hash_ticket(ticket)])
         return cursor.fetchone()
@@ -48,7 +48,7 @@ def test_page_gets_a_ticket_that_opens_its_own_account(
     assert "no-store" in response["Cache-Control"]
     consumed = _consume(response.json()["ticket"])
     assert consumed is not None
-    assert consumed[1:] == (main_account_id(user_id=alice.pk), alice.pk, "standard")
+    assert consumed[1:] == (main_account_id(user_id=alice.pk), alice.pk, "standard", False)
 
 
 def test_csrf_header_as_the_page_sends_it(alice_client: Client) -> None:

@@ -91,6 +91,23 @@ def test_a_phrase_is_told_without_its_words(client: Client) -> None:
     assert "elephants" not in str(list(Record.objects.values()))
 
 
+def test_what_is_done_with_a_sub_account_is_told_without_its_name(client: Client) -> None:
+    user = signed_up("alice@example.org", PASSWORD)
+    client.force_login(user)
+    assert client.post("/account/sub-accounts", {"label": "purple desk"}).status_code == 302
+    number = user.trading_accounts.get(is_main=False).pk
+    page = f"/account/sub-accounts/{number}"
+    assert client.post(page, {"label": "purple room"}).status_code == 302
+    for act in ("freeze", "freeze", "unfreeze"):
+        assert client.post(f"{page}/{act}").status_code == 302
+    actions = ("created", "renamed", "frozen", "unfrozen")
+    assert [row for row in told() if row[2].startswith("sub-account.")] == [
+        ("user", str(user.pk), f"sub-account.{action}", f"account:{number}") for action in actions
+    ]
+    assert ("user", str(user.pk), "account.family", f"account:{number}") in told()
+    assert "purple" not in str(list(Record.objects.values()))
+
+
 def test_links_that_are_asked_for_leave_nothing_so_known_and_unknown_addresses_cost_the_same() -> None:
     sign_up(email="alice@example.org", password=PASSWORD, client=HERE)
     request_reset(email="alice@example.org", client=HERE)

@@ -16,6 +16,6 @@ def new_session(account_id: int) -> str:
     return str(session.session_key)
 
 
-def ticket_of(client: Client, session_key: str) -> str:
+def ticket_of(client: Client, session_key: str, account_id: int | None = None) -> str:
     user = User.objects.get(trading_accounts=client.me.account_id)
-    return issue_ticket(user_id=user.pk, session_key=session_key)
+    return issue_ticket(user_id=user.pk, session_key=session_key, account_id=account_id)

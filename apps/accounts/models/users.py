@@ -105,7 +105,9 @@ class User(AbstractBaseUser, PermissionsMixin):
 class TradingAccount(models.Model):
     """What holds balances and orders. Its primary key is the engine's account id (from 1001).
 
-    A user has exactly one main account; sub-accounts (requirement A6) will be further rows of the same owner.
+    A user has exactly one main account, the master; sub-accounts (requirement A6) are further rows of the same owner,
+    made and changed by services/subaccounts.py. While `frozen_at` is set, gateways take cancels of the account and no
+    orders; a trigger makes the change news for them (credentials.py).
     """
 
     class Tier(models.TextChoices):
@@ -116,6 +118,7 @@ class TradingAccount(models.Model):
     label = models.CharField(max_length=60)
     is_main = models.BooleanField(default=False)
     tier = models.CharField("limits tier", max_length=16, choices=Tier.choices, default=Tier.STANDARD)
+    frozen_at = models.DateTimeField("frozen at", null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -124,7 +127,14 @@ class TradingAccount(models.Model):
             models.UniqueConstraint(
                 fields=("owner",), condition=models.Q(is_main=True), name="accounts_one_main_account"
             ),
+            models.UniqueConstraint(
+                "owner", Lower("label"), condition=models.Q(is_main=False), name="accounts_label_of_owner"
+            ),
         )
 
     def __str__(self) -> str:
         return f"{self.pk} ({self.label})"
+
+    @property
+    def is_frozen(self) -> bool:
+        return self.frozen_at is not None

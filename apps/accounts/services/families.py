@@ -1,4 +1,5 @@
-"""Staff puts accounts into families (T8, A6). The engine decides; the mirror follows its event."""
+"""Accounts are put into families (T8, A6): by staff, and each sub-account when it is made. The engine decides; the
+mirror follows its event."""
 
 from collections.abc import Collection
 from uuid import uuid4
@@ -52,6 +53,12 @@ def change_family(*, account_id: int, family_id: int, reason: str, requested_by:
         ),
     )  # fmt: skip
     return change
+
+
+def head_of_family(account_id: int) -> int:
+    """The account at the head of its family as far as the settled record knows; itself without a family."""
+    mirror = AccountSettings.objects.filter(shard=settings.SHARD, account_id=account_id)
+    return mirror.values_list("family_id", flat=True).first() or account_id
 
 
 def _introduce(head: int) -> None:

@@ -10,16 +10,17 @@ from django.utils import timezone
 from apps.accounts.errors import NoTradingAccount, SessionEnded, TooManyTickets
 from apps.accounts.models import TradingTicket
 from apps.accounts.policy import TICKET_LIFETIME_S, TICKETS_PER_SESSION_MAX, TICKETS_PER_SESSION_WINDOW_S
-from apps.accounts.selectors import main_account_id
+from apps.accounts.selectors import main_account_id, own_account
 from apps.accounts.tickets import hash_session_key, hash_ticket
 
 
-def issue_ticket(*, user_id: int, session_key: str) -> str:
-    """A ticket that opens one trading socket within 30 s. Only its hash is stored.
+def issue_ticket(*, user_id: int, session_key: str, account_id: int | None = None) -> str:
+    """A ticket that opens one trading socket within 30 s, as the user's account of that number, without one as the
+    master account. Only its hash is stored.
 
     Locks the session's row: a log-out at the same moment either comes first (SessionEnded here) or waits, and its
     trigger then revokes this ticket too. Old unused tickets of the session are deleted on the way.
-    Raises SessionEnded, TooManyTickets, NoTradingAccount.
+    Raises SessionEnded, TooManyTickets; NoTradingAccount also for another user's account.
     """
     now = timezone.now()
     window_start = now - timedelta(seconds=TICKETS_PER_SESSION_WINDOW_S)
@@ -31,9 +32,12 @@ def issue_ticket(*, user_id: int, session_key: str) -> str:
         of_session.filter(used_at=None, created_at__lte=window_start).delete()
         if of_session.filter(created_at__gt=window_start).count() >= TICKETS_PER_SESSION_MAX:
             raise TooManyTickets("Too many trading connections in a short time. Wait a minute and try again.")
-        account_id = main_account_id(user_id=user_id)
         if account_id is None:
-            raise NoTradingAccount("This user has no trading account.")
+            account_id = main_account_id(user_id=user_id)
+            if account_id is None:
+                raise NoTradingAccount("This user has no trading account.")
+        else:
+            own_account(user_id=user_id, account_id=account_id)
         TradingTicket.objects.create(
             ticket_hash=hash_ticket(ticket),
             account_id=account_id,

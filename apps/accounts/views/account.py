@@ -19,6 +19,7 @@ from apps.accounts.selectors import api_keys_of, count_api_keys, held_until, mai
 from apps.accounts.services.api_keys import NewApiKey, create_api_key, revoke_api_key
 from apps.accounts.services.sessions import change_password
 from apps.accounts.views.forms import client_address, form_status
+from apps.accounts.views.subaccounts import chosen_account
 
 
 @login_required
@@ -53,15 +54,18 @@ def password_page(request: HttpRequest) -> HttpResponse:
 @never_cache
 @csrf_protect
 @require_http_methods(["GET", "POST"])
-def api_keys_page(request: HttpRequest) -> HttpResponse:
-    """List; and with POST, create. The answer to a creation is the only page that ever carries the secret."""
-    account_id = main_account(user_id=_user(request).pk).pk
+def api_keys_page(request: HttpRequest, account_id: int | None = None) -> HttpResponse:
+    """Keys of the master account, or of a sub-account: list; and with POST, create.
+
+    The answer to a creation is the only page that ever carries the secret.
+    """
+    account = chosen_account(request, account_id)
     form = ApiKeyForm(request.POST or None, user=_user(request), address=client_address(request))
     new: NewApiKey | None = None
     if request.method == "POST" and form.is_valid():
         try:
             new = create_api_key(
-                account_id=account_id,
+                account_id=account.pk,
                 label=form.cleaned_data["label"],
                 can_read=form.cleaned_data["can_read"],
                 can_trade=form.cleaned_data["can_trade"],
@@ -76,7 +80,8 @@ def api_keys_page(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "new": new,
-        "keys": api_keys_of(account_id=account_id),
+        "keys": api_keys_of(account_id=account.pk),
+        "account": account,
         "keys_max": API_KEYS_PER_ACCOUNT_MAX,
         "api_base": request.build_absolute_uri("/").rstrip("/"),
     }
@@ -87,14 +92,17 @@ def api_keys_page(request: HttpRequest) -> HttpResponse:
 @never_cache
 @csrf_protect
 @require_POST
-def revoke_api_key_action(request: HttpRequest, key_id: int) -> HttpResponse:
+def revoke_api_key_action(request: HttpRequest, key_id: int, account_id: int | None = None) -> HttpResponse:
+    account = chosen_account(request, account_id)
     try:
-        revoke_api_key(account_id=main_account(user_id=_user(request).pk).pk, key_id=key_id)
+        revoke_api_key(account_id=account.pk, key_id=key_id)
     except ApiKeyNotFound as error:
         messages.error(request, error.message)
         return render(request, "404.html", status=404)
     messages.success(request, "The API key is revoked. It stops working within a second.")
-    return redirect("accounts:api-keys")
+    if account.is_main:
+        return redirect("accounts:api-keys")
+    return redirect("accounts:sub-account-api-keys", account.pk)
 
 
 def _user(request: HttpRequest) -> User:

@@ -13,8 +13,9 @@ from apps.accounts.services.tickets import issue_ticket
 @never_cache
 @csrf_protect
 @require_POST
-def ticket(request: HttpRequest) -> JsonResponse:
-    """{"ticket": "..."}; or {"error": {"code", "message"}} with 401 (log in again), 403 or 429 (wait).
+def ticket(request: HttpRequest, account_id: int | None = None) -> JsonResponse:
+    """{"ticket": "..."}; or {"error": {"code", "message"}} with 401 (log in again), 403, 404 (no such account of this
+    user) or 429 (wait). Without a number the ticket is the master account's.
 
     A missing or wrong CSRF token is answered by Django's 403 page before this runs.
     """
@@ -22,11 +23,11 @@ def ticket(request: HttpRequest) -> JsonResponse:
     if not request.user.is_authenticated or session_key is None:
         return _refusal("SESSION_ENDED", "Log in to trade.", status=401)
     try:
-        text = issue_ticket(user_id=request.user.pk, session_key=session_key)
+        text = issue_ticket(user_id=request.user.pk, session_key=session_key, account_id=account_id)
     except SessionEnded as error:
         return _refusal(error.code, error.message, status=401)
     except NoTradingAccount as error:
-        return _refusal(error.code, error.message, status=403)
+        return _refusal(error.code, error.message, status=403 if account_id is None else 404)
     except TooManyTickets as error:
         response = _refusal(error.code, error.message, status=429)
         response["Retry-After"] = str(TICKETS_PER_SESSION_WINDOW_S)

@@ -53,7 +53,7 @@ async def account(gateway: "Gateway", call: Call) -> dict[str, Any]:
             "buyer": commission.rate(0),
             "seller": commission.rate(0),
         },
-        "canTrade": call.credential.can_trade,
+        "canTrade": call.credential.can_trade and not call.credential.frozen,
         "canWithdraw": False,
         "canDeposit": False,
         "brokered": False,

@@ -146,7 +146,7 @@ async def key_rights(gateway: "Gateway", call: Call) -> dict[str, Any]:
         "enableVanillaOptions": False,
         "enableFixApiTrade": False,
         "enableFixReadOnly": False,
-        "enableSpotAndMarginTrading": call.credential.can_trade,
+        "enableSpotAndMarginTrading": call.credential.can_trade and not call.credential.frozen,
         "enablePortfolioMarginTrading": False,
     }
 

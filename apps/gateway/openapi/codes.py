@@ -64,7 +64,11 @@ _TABLE: Final = (
     (-1198, (400,), "In a buy OCO a take profit order must be below."),
     (-1199, (400,), "In a sell OCO a take profit order must be above."),
     (-1220, (400,), "The market's status is not the one asked for."),
-    (-2010, (400,), "The order is refused: funds, duplicate id, market state or trigger, as the text says."),
+    (
+        -2010,
+        (400,),
+        "The order is refused: funds, duplicate id, market state, frozen account or trigger: see the text.",
+    ),
     (-2011, (400,), "There is nothing to cancel by that id."),
     (-2013, (400,), "There is no such order."),
     (-2014, (401,), "No API key, or one of the wrong form."),
@@ -94,6 +98,8 @@ def codes_of(endpoint: Endpoint) -> list[int]:
         found |= _SIGNED
     if endpoint.security is Security.TRADE:
         found.add(-1007)
+        if not endpoint.is_cancel:
+            found.add(-2010)
     if endpoint.orders:
         found.add(-1015)
     for param in endpoint.params:

@@ -191,7 +191,7 @@ class WsApiConnection(Revocable):
                 raise refused
             if call is not None:
                 if credential is not None:
-                    self._check_still(credential, call.endpoint.security, request.params)
+                    self._check_still(credential, call.endpoint, request.params)
                 trading = call.endpoint.security is Security.TRADE
                 result = await call.endpoint.handler(self.gateway, call)
             else:
@@ -243,12 +243,11 @@ class WsApiConnection(Revocable):
         self.gateway.credentials.check(credential, endpoint)
         return credential
 
-    def _check_still(self, credential: Credential, security: Security, sent: dict[str, str]) -> None:
-        """Who was allowed before the request waited for admission may not be any more. Raises -2015 and as
+    def _check_still(self, credential: Credential, endpoint: Endpoint, sent: dict[str, str]) -> None:
+        """Who was allowed before the request waited for admission may not be any more. Raises as Credential.check and
         `authenticate`: the session may have ended or changed, of which a credential does not always tell.
         """
-        if not credential.still_allows(security, self.address):
-            raise errors.key_refused()
+        credential.check_still(endpoint, self.address)
         if self.session is not credential and not _is_signed(sent):
             raise errors.session_required()
 
