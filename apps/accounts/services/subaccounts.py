@@ -40,7 +40,7 @@ def create_sub_account(*, user_id: int, label: str) -> TradingAccount:
         raise TooManySubAccounts(f"You can have {SUB_ACCOUNTS_MAX} sub-accounts.")
     _refuse_taken(user_id, clean)
     account = TradingAccount.objects.create(owner_id=user_id, label=clean, tier=main.tier)
-    _record(user_id, "created", account)
+    _record(user_id, "sub-account.created", account)
     change_family(
         account_id=account.pk,
         family_id=head_of_family(main.pk),
@@ -61,7 +61,7 @@ def rename_sub_account(*, user_id: int, account_id: int, label: str) -> None:
     _refuse_taken(user_id, clean, except_id=account.pk)
     account.label = clean
     account.save(update_fields=("label",))
-    _record(user_id, "renamed", account)
+    _record(user_id, "sub-account.renamed", account)
 
 
 @transaction.atomic
@@ -74,7 +74,7 @@ def freeze_sub_account(*, user_id: int, account_id: int) -> None:
     if not account.is_frozen:
         account.frozen_at = timezone.now()
         account.save(update_fields=("frozen_at",))
-        _record(user_id, "frozen", account)
+        _record(user_id, "sub-account.frozen", account)
 
 
 @transaction.atomic
@@ -84,12 +84,12 @@ def unfreeze_sub_account(*, user_id: int, account_id: int) -> None:
     if account.is_frozen:
         account.frozen_at = None
         account.save(update_fields=("frozen_at",))
-        _record(user_id, "unfrozen", account)
+        _record(user_id, "sub-account.unfrozen", account)
 
 
-def _record(user_id: int, what: str, account: TradingAccount) -> None:
+def _record(user_id: int, action: str, account: TradingAccount) -> None:
     """Without the name: nothing can be removed from the audit log, and users write what they like."""
-    record(actor=actors.user(user_id), action=f"sub-account.{what}", object=f"account:{account.pk}")
+    record(actor=actors.user(user_id), action=action, object=f"account:{account.pk}")
 
 
 def _clean(label: str) -> str:
