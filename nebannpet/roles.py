@@ -149,6 +149,7 @@ ROLES: Final = (
             Grant("accounts_mailedlink", "SELECT, DELETE", ("password",)),
             Grant("accounts_passwordattempt", "SELECT, DELETE"),
             Grant("notifications_outgoingemail", "SELECT, DELETE", ("again_of_id",)),
+            Grant("notifications_notice", "SELECT, DELETE"),
             Grant("audit_record", "INSERT"),
         ),
         everywhere=READ,

@@ -13,3 +13,21 @@ class ContentUnreadable(DomainError):
     """The stored content does not open with the configured key, or the row was altered."""
 
     code = "CONTENT_UNREADABLE"
+
+
+class InvalidNotice(DomainError):
+    """The texts or the link of a notice are not as they must be."""
+
+    code = "INVALID_NOTICE"
+
+
+class NoticeNotFound(DomainError):
+    """The user has no such notice."""
+
+    code = "NOTICE_NOT_FOUND"
+
+
+class TopicNotOptional(DomainError):
+    """What is about security or an incident reaches everyone whom it concerns."""
+
+    code = "TOPIC_NOT_OPTIONAL"

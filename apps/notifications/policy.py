@@ -1,4 +1,4 @@
-"""Limits of e-mail, each with its reason."""
+"""Limits of e-mail and notices, each with its reason."""
 
 from typing import Final
 
@@ -26,3 +26,13 @@ SUBJECT_LENGTH_MAX: Final = 150
 REASON_LENGTH_MAX: Final = 200
 ERROR_LENGTH_MAX: Final = 500
 MAILBOX_ROWS_SHOWN: Final = 100
+
+# A headline and a short paragraph: longer things have a page of their own, to which the link leads.
+NOTICE_TITLE_LENGTH_MAX: Final = 120
+NOTICE_BODY_LENGTH_MAX: Final = 1_000
+LINK_LENGTH_MAX: Final = 200
+NOTICES_PER_PAGE: Final = 25
+# The page head says "99+" from here on.
+UNREAD_COUNTED_MAX: Final = 100
+# A year. What counts for longer is in the audit log and in the ledger.
+NOTICES_KEPT_S: Final = 365 * 24 * 3600

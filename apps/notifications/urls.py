@@ -2,12 +2,16 @@
 
 from django.urls import path
 
-from apps.notifications import views
+from apps.notifications.views import centre, mailbox
 
 app_name = "notifications"
 
 urlpatterns = [
-    path("dev/mail", views.mailbox, name="mailbox"),
-    path("dev/mail/<int:email_id>", views.message, name="message"),
-    path("dev/mail/<int:email_id>/html", views.message_html, name="message-html"),
+    path("account/notices", centre.notices_page, name="notices"),
+    path("account/notices/read", centre.read_all, name="read-all"),
+    path("account/notices/<int:notice_id>/read", centre.read_one, name="read-one"),
+    path("account/notices/preferences", centre.preferences_page, name="preferences"),
+    path("dev/mail", mailbox.mailbox, name="mailbox"),
+    path("dev/mail/<int:email_id>", mailbox.message, name="message"),
+    path("dev/mail/<int:email_id>/html", mailbox.message_html, name="message-html"),
 ]

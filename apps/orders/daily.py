@@ -22,7 +22,7 @@ from psycopg import sql
 
 from apps.accounts.services.forgetting import forget_links_and_attempts
 from apps.common.errors import DomainError
-from apps.notifications.forgetting import forget_ended
+from apps.notifications.forgetting import forget_ended, forget_notices
 from apps.orders.errors import SettlementBehind
 from apps.orders.fee_tiers import check_settled, update_fee_tiers
 from apps.orders.policy import DAILY_AT, DAILY_POLL_S
@@ -58,11 +58,15 @@ def jobs(open_bus: Callable[[], Bus]) -> dict[str, Job]:
     def old_emails(_: date) -> Mapping[str, object]:
         return {"emails": forget_ended()}
 
+    def old_notices(_: date) -> Mapping[str, object]:
+        return {"notices": forget_notices()}
+
     return {
         "fee tiers": fee_tiers,
         "expired sessions": expired_sessions,
         "old links": old_links,
         "old e-mails": old_emails,
+        "old notices": old_notices,
     }
 
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 from apps.accounts.models import MailedLink, PasswordAttempt, TradingTicket, User
 from apps.accounts.services.tickets import issue_ticket
 from apps.markets.models import Asset
-from apps.notifications.models import OutgoingEmail
+from apps.notifications.models import Notice, OutgoingEmail
 from apps.orders.daily import DailyWork, jobs
 from apps.orders.errors import SettlementBehind, UnknownVolumeAsset
 from apps.orders.fee_tiers import today
@@ -126,6 +126,8 @@ def old_rows(user: User) -> None:
             state="sent" if ended_at else "queued", created_at=now - 2 * quarter, ended_at=ended_at,
             content=None if ended_at else b"x", again_of=first if subject == "again" else None,
         )  # fmt: skip
+    for title, age in (("old", 366 * DAY), ("kept", 364 * DAY)):
+        Notice.objects.create(user=user, topic="service", title=title, created_at=now - age)
 
 
 @pytest.fixture
@@ -149,12 +151,13 @@ def test_the_real_jobs_with_the_rights_they_have(as_the_process: None, listed: N
         work = daily(**{name.replace(" ", "_"): job for name, job in jobs(lambda: bus).items()})
         work.look(datetime.now(UTC).replace(hour=12))
         assert work.check().ok, work.check().details
-        assert len(work.check().details["daily"]) == 4  # type: ignore[arg-type]
+        assert len(work.check().details["daily"]) == 5  # type: ignore[arg-type]
     assert list(Session.objects.values_list("pk", flat=True)) == [new] != [old]
     assert [each.revoked_at is None for each in TradingTicket.objects.order_by("id")] == [False, True]
     assert sorted(MailedLink.objects.values_list("address", "password")) == [("ended", ""), ("live", "argon2$x")]
     assert PasswordAttempt.objects.get().network == "203.0.113.2"
     assert sorted(OutgoingEmail.objects.values_list("subject", "again_of")) == [("again", None), ("waits", None)]
+    assert Notice.objects.get().title == "kept"
     assert sorted(FeeTierChange.objects.values_list("tier", flat=True)) == [1, 1]
     assert OutboxRow.objects.filter(key__startswith="fee-tier:").count() == 2
 

@@ -4,14 +4,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 
+from apps.notifications.models.topics import Topic
 from apps.notifications.policy import ADDRESS_LENGTH_MAX, ERROR_LENGTH_MAX, REASON_LENGTH_MAX, SUBJECT_LENGTH_MAX
-
-
-class Topic(models.TextChoices):
-    """What a message is about. Security is about the reader's account; service is what staff send to prove the way."""
-
-    SECURITY = "security"
-    SERVICE = "service"
 
 
 class EmailState(models.TextChoices):

@@ -1,4 +1,4 @@
-"""Queuing e-mail. Delivering it is in delivery.py."""
+"""Queuing e-mail. Delivering it is in apps/notifications/delivery.py."""
 
 import uuid
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from django.db import transaction
 
 from apps.audit import actors
 from apps.audit.services import record
+from apps.notifications import centre
 from apps.notifications.content import render, seal, unseal
 from apps.notifications.errors import NotSendable
 from apps.notifications.models import EmailState, OutgoingEmail, Topic
@@ -22,7 +23,8 @@ def send_email(
 ) -> OutgoingEmail:
     """Queue one message in the caller's transaction, and nudge Celery after its commit.
 
-    The message is rendered now: it says what was true when it happened. One insert, whoever it is for.
+    The message is rendered now: it says what was true when it happened. What it tells a user about security stands in
+    the in-app centre as well, where its template has a text for that (apps/notifications/centre.py).
     """
     message_id = _new_message_id()
     subject, content = render(template, context, to=to)
@@ -36,6 +38,8 @@ def send_email(
         message_id=message_id,
     )
     transaction.on_commit(partial(nudge, email.pk))
+    if topic == Topic.SECURITY and user_id is not None:
+        centre.put_text_of(template=template, context=context, user_id=user_id, topic=topic)
     return email
 
 
