@@ -128,7 +128,7 @@ def test_the_page_of_preferences(page: Client, alice: User) -> None:
     ("fields", "words"),
     [
         ({"topics": "security"}, "Notices about security cannot be turned off."),
-        ({"topics": "incident", "in_app": "incident"}, "Notices about incident cannot be turned off."),
+        ({"topics": "incident", "in_app": "incident"}, "Notices about incidents cannot be turned off."),
         ({"topics": "weather"}, "weather is not one of the available choices"),
         ({"topics": "service", "email": "security"}, "topic that the form does not have"),
         ({}, "This field is required"),

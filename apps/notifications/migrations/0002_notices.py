@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
             model_name="outgoingemail",
             name="topic",
             field=models.CharField(
-                choices=[("security", "Security"), ("incident", "Incident"), ("service", "Service")], max_length=16
+                choices=[("security", "Security"), ("incident", "Incidents"), ("service", "Service")], max_length=16
             ),
         ),
         migrations.CreateModel(
@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
                 (
                     "topic",
                     models.CharField(
-                        choices=[("security", "Security"), ("incident", "Incident"), ("service", "Service")],
+                        choices=[("security", "Security"), ("incident", "Incidents"), ("service", "Service")],
                         max_length=16,
                     ),
                 ),
@@ -65,7 +65,7 @@ class Migration(migrations.Migration):
                 (
                     "topic",
                     models.CharField(
-                        choices=[("security", "Security"), ("incident", "Incident"), ("service", "Service")],
+                        choices=[("security", "Security"), ("incident", "Incidents"), ("service", "Service")],
                         max_length=16,
                     ),
                 ),

@@ -9,5 +9,5 @@ class Topic(models.TextChoices):
     """
 
     SECURITY = "security"
-    INCIDENT = "incident"
+    INCIDENT = "incident", "Incidents"
     SERVICE = "service"
