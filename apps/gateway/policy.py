@@ -69,6 +69,9 @@ CLIENT_QUEUE_MESSAGES_MAX: Final = 10_000
 # At most so many bytes are joined for one client's write, and wait unread in its buffer before more are held back: this
 # is each client's own memory, while the messages themselves are shared.
 WRITE_BYTES_MAX: Final = 32 * 1024
+# What the kernel takes for one client beyond what is on its way to it. Left to itself it takes 4 MB for each one that
+# does not read, until all connections of the machine are short of memory, and calls it ready all that time.
+UNSENT_BYTES_MAX: Final = 64 * 1024
 # A client that has so much unread is not asked for further requests.
 UNREAD_BYTES_MAX: Final = 64 * 1024
 CLOSE_TIMEOUT_S: Final = 5.0

@@ -1,18 +1,16 @@
-"""One WebSocket connection with a bounded outbox: a client that does not read is conflated, then cut off.
+"""One WebSocket connection with a bounded outbox: a client that does not read is cut off.
 
-Messages are frames that all clients of a topic share, so a queue holds references. Everything that was pushed in one
+Messages of streams are frames that many clients `share`, so a queue holds references. Everything that was pushed in one
 turn of the event loop goes to the network in one write, at the end of that turn.
 
-Layout of the queue: frames, and `_Slot`s, which stand for what a client that is behind may get less of. While it waits,
-a newer message of its topic takes its place (tickers, best prices, partial books) or joins it (depth: absolute
-quantities from the first id to the last). A client that keeps up gets every message as it is.
+A client that `is_behind` (its connection takes no more) gets no shared frames; streams/topic.py keeps what it misses,
+and `missed` hands that over as the network takes more.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
-from enum import IntEnum
-from typing import Final, Protocol, Self
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
 
 import structlog
 
@@ -37,62 +35,26 @@ INTERNAL_ERROR: Final = 1011
 TRY_AGAIN: Final = 1013
 
 
-class Behind(IntEnum):
-    """What a client that is behind gets of several messages of one topic."""
-
-    ALL = 0
-    NEWEST = 1
-    JOINED = 2
-
-
-class Shared(Protocol):
-    """A message that many clients get. `form` says in which of its forms; each is built once."""
-
-    topic: str
-    behind: Behind
-
-    def frame(self, form: int) -> bytes: ...
-
-    def join(self, later: Self) -> Self:
-        """Both as one message; only where `behind` is JOINED."""
-
-
-class _Slot:
-    __slots__ = ("form", "message", "parts", "size")
-
-    def __init__(self, message: Shared, form: int, size: int) -> None:
-        self.message = message
-        self.form = form
-        # Messages that are still to be joined to it, oldest first.
-        self.parts: list[Shared] = []
-        self.size = size
-
-    def take(self, later: Shared, size: int) -> int:
-        """By how many bytes it grew."""
-        if later.behind is Behind.JOINED:
-            self.parts.append(later)
-            self.size += size
-            return size
-        grown, self.message, self.size = size - self.size, later, size
-        return grown
-
-    def frame(self) -> bytes:
-        for part in self.parts:
-            self.message = self.message.join(part)
-        self.parts.clear()
-        return self.message.frame(self.form)
+def _nothing_missed() -> list[bytes]:
+    """Nobody keeps messages for it."""
+    return []
 
 
 class Socket:
-    """`run(on_message)` serves the connection until it ends; `push`, `share` and `close` may be called at any time."""
+    """`run(on_message)` serves the connection until it ends; `push`, `share` and `close` may be called at any time.
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    `missed` is called when everything was handed to the network and it takes more.
+    """
+
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, *, missed: Callable[[], list[bytes]] = _nothing_missed
+    ) -> None:  # fmt: skip
+        self._missed = missed
         self._receive = receive
         self._send = send
         self._port: Port | None = scope.get("extensions", {}).get(PORT)
         self._loop = asyncio.get_running_loop()
-        self._queue: deque[bytes | _Slot] = deque()
-        self._waiting: dict[str, _Slot] = {}
+        self._queue: deque[bytes] = deque()
         self._is_accepted = False
         self._flush_planned = False
         self._stall: asyncio.TimerHandle | None = None
@@ -102,46 +64,35 @@ class Socket:
         # The same, because it has asked for as much as it may.
         self._is_full = False
         self._end: asyncio.Future[tuple[int, str] | None] = self._loop.create_future()
+        self.closed = False
         self.queued_bytes = 0
 
     # -- outgoing -----------------------------------------------------------------------------------------------------
     def push(self, text: str) -> None:
         """Queue a message of this client alone."""
-        if not self._end.done():
-            frame = text_frame(text.encode())
-            self._add(frame, len(frame))
-
-    def share(self, message: Shared, form: int) -> None:
-        """Queue a message that others get too."""
-        if self._end.done():
-            return
-        frame = message.frame(form)
-        if self._stall is None:
-            self._add(frame, len(frame))
-            return
-        slot = self._waiting.get(message.topic)
-        if message.behind is Behind.ALL:
-            # What comes later in this topic must not overtake it.
-            self._waiting.pop(message.topic, None)
-            self._add(frame, len(frame))
-        elif slot is None or slot.form != form:
-            slot = self._waiting[message.topic] = _Slot(message, form, len(frame))
-            self._add(slot, len(frame))
-        else:
-            self.queued_bytes += slot.take(message, len(frame))
+        if not self.closed:
+            self._add(text_frame(text.encode()))
             self._check()
 
-    def join_no_more(self) -> None:
-        """What comes from now on stands alone: what waits does not reach it, as after the end of a subscription."""
-        self._waiting.clear()
+    def add_missed(self, frames: Iterable[bytes]) -> None:
+        """Queue what the client has missed while it was behind."""
+        for frame in frames:
+            self._add(frame)
 
-    def _add(self, entry: bytes | _Slot, size: int) -> None:
-        self._queue.append(entry)
-        self.queued_bytes += size
+    def _add(self, frame: bytes) -> None:
+        self._queue.append(frame)
+        self.queued_bytes += len(frame)
         if not self._flush_planned and self._stall is None:
             self._flush_planned = True
             self._loop.call_soon(self._flush)
-        self._check()
+
+    @property
+    def is_behind(self) -> bool:
+        return self._stall is not None
+
+    @property
+    def queued_messages(self) -> int:
+        return len(self._queue)
 
     def _check(self) -> None:
         if self._stall is not None and self.queued_bytes > UNREAD_BYTES_MAX:
@@ -151,11 +102,11 @@ class Socket:
         if len(self._queue) == 1:
             # One large answer is no sign of a slow client.
             return
-        for slot in self._waiting.values():
-            size = len(slot.frame())
-            self.queued_bytes += size - slot.size
-            slot.size = size
-        if self.queued_bytes > CLIENT_QUEUE_BYTES_MAX // 2 or len(self._queue) > CLIENT_QUEUE_MESSAGES_MAX:
+        self.cut_off()
+
+    def cut_off(self) -> None:
+        """The client is further behind than one may be."""
+        if not self.closed:
             CUT_OFF.labels("slow").inc()
             self.close(POLICY_VIOLATION, "too slow")
 
@@ -179,45 +130,44 @@ class Socket:
 
     def close(self, code: int, reason: str) -> None:
         """End the connection; a client that does not keep up does not get what is still queued."""
-        if not self._end.done():
-            self._end.set_result((code, reason))
+        self._finish((code, reason))
 
-    @property
-    def closed(self) -> bool:
-        return self._end.done()
+    def _finish(self, ending: tuple[int, str] | None) -> None:
+        if not self.closed:
+            self.closed = True
+            # Cancelled with the connection's task.
+            if not self._end.done():
+                self._end.set_result(ending)
 
     def _flush(self) -> None:
         """Hand as much to the network as it takes; `on_writable` goes on."""
-        self._flush_planned = False
         port = self._port
         if port is None or not self._is_accepted:
+            self._flush_planned = False
             return
+        # What is added meanwhile goes with it.
+        self._flush_planned = True
         queue = self._queue
-        while queue and port.is_writable():
+        while port.is_writable():
+            if not queue:
+                self.add_missed(self._missed())
+                if not queue:
+                    break
             chunk: list[bytes] = []
             size = 0
             while queue and size < WRITE_BYTES_MAX:
-                entry = queue.popleft()
-                if isinstance(entry, _Slot):
-                    entry = self._frame_of(entry)
-                else:
-                    self.queued_bytes -= len(entry)
-                chunk.append(entry)
-                size += len(entry)
+                frame = queue.popleft()
+                chunk.append(frame)
+                size += len(frame)
+            self.queued_bytes -= size
             port.write(chunk[0] if len(chunk) == 1 else b"".join(chunk))
+        self._flush_planned = False
         if not port.is_writable() and self._stall is None:
             self._stall = self._loop.call_later(SEND_TIMEOUT_S, self._stalled)
         if self._is_holding and self.queued_bytes <= UNREAD_BYTES_MAX:
             self._is_holding = False
             if not self._is_full:
                 port.go_on()
-
-    def _frame_of(self, slot: _Slot) -> bytes:
-        topic = slot.message.topic
-        if self._waiting.get(topic) is slot:
-            del self._waiting[topic]
-        self.queued_bytes -= slot.size
-        return slot.frame()
 
     def _on_writable(self) -> None:
         if self._stall is not None:
@@ -226,8 +176,7 @@ class Socket:
         self._flush()
 
     def _on_lost(self) -> None:
-        if not self._end.done():
-            self._end.set_result(None)
+        self._finish(None)
 
     def _stalled(self) -> None:
         """Nothing could be handed to the network for SEND_TIMEOUT_S: the client does not read."""
@@ -271,6 +220,8 @@ class Socket:
         try:
             ending = await self._end
         finally:
+            # Also when this task was cancelled.
+            self.closed = True
             lifetime.cancel()
             if reading is not None:
                 reading.cancel()
@@ -280,7 +231,6 @@ class Socket:
                 self._stall.cancel()
             port.detach()
             self._queue.clear()
-            self._waiting.clear()
         if ending is not None:
             port.close_with(*ending)
 
@@ -297,7 +247,7 @@ class Socket:
         return guarded
 
     def _reading_ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None and not self._end.done():
+        if not task.cancelled() and (error := task.exception()) is not None and not self.closed:
             log.error("a socket failed", exc_info=error)
             self.close(INTERNAL_ERROR, "internal error")
 
@@ -308,3 +258,20 @@ class Socket:
                 self._on_lost()
                 return
             await on_message(message)
+
+
+def share(sockets: Iterable[Socket], frame: bytes) -> list[Socket]:
+    """Queue one frame for all of them. Returns those that are behind and do not get it."""
+    behind: list[Socket] = []
+    size = len(frame)
+    # For each message and client: not a call of each socket, which would take three times as long.
+    for socket in sockets:
+        if socket._stall is not None:
+            behind.append(socket)
+        elif not socket.closed:
+            socket._queue.append(frame)
+            socket.queued_bytes += size
+            if not socket._flush_planned:
+                socket._flush_planned = True
+                socket._loop.call_soon(socket._flush)
+    return behind

@@ -6,6 +6,7 @@ waits until it has read what is buffered, which may be never). Pongs are not buf
 """
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
@@ -17,6 +18,7 @@ from apps.gateway.clientframes import frame_at
 from apps.gateway.policy import (
     CLOSE_TIMEOUT_S,
     PONG_BYTES_MAX,
+    UNSENT_BYTES_MAX,
     WRITE_BYTES_MAX,
     WS_FRAME_BYTES_MAX,
 )
@@ -129,8 +131,11 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
     # -- uvicorn ------------------------------------------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        # What a client that does not read costs: so much, and one write more.
+        # What a client that does not read costs: so much here, so much in the kernel, and one write more.
         self.transport.set_write_buffer_limits(high=WRITE_BYTES_MAX)
+        raw = transport.get_extra_info("socket")
+        if raw is not None and raw.family in (socket.AF_INET, socket.AF_INET6):
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES_MAX)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

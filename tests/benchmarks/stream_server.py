@@ -7,6 +7,7 @@ One JSON line in is one job, one JSON line out its result; the first line out is
 
     {"do": "ticks", "count": N, "prints": P, "deltas": D, "gap_s": S}   N turns of the loop, each with P trades and best
                                                     prices and D changes of a book in each market; {cpu_s, wall_s, sent}
+                                                    (with a gap, the time of a trade is when its turn was due)
     {"do": "bare", "count": N, "burst": B}          N turns with B texts to each client by an ASGI send each; the same
     {"do": "memory"}                                {rss, connections}
 """
@@ -30,7 +31,7 @@ import uvloop
 from apps.gateway.asgi import Receive, Scope, Send
 from apps.gateway.book import PublicMarket
 from apps.gateway.draining import Drain
-from apps.gateway.management.commands.run_gateway import server_config
+from apps.gateway.management.commands.run_gateway import COLLECT_EVERY, server_config
 from apps.gateway.streams import connection, messages
 from apps.gateway.streams.hub import Hub
 
@@ -77,9 +78,8 @@ class Bench:
     def subscribers(self) -> int:
         return sum(len(topic) for topic in self.hub._topics.values())
 
-    def tick(self, prints: int, deltas: int) -> None:
-        """What one read of redis-edge brings."""
-        now = time.time_ns() // 1000
+    def tick(self, prints: int, deltas: int, now: int) -> None:
+        """What one read of redis-edge brings, as of `now` (µs)."""
         for market in self.markets:
             state: Any = self.states[market.id]
             for _ in range(prints):
@@ -97,9 +97,11 @@ class Bench:
         self.hub.on_entry_end()
 
     async def ticks(self, job: dict[str, Any]) -> dict[str, float]:
-        began_s, cpu_s = time.perf_counter(), time.process_time()
+        began_us, began_s, cpu_s = time.time_ns() // 1000, time.perf_counter(), time.process_time()
         for number in range(job["count"]):
-            self.tick(job["prints"], job["deltas"])
+            # A turn that comes late because this process is busy is late for its readers too.
+            due_us = began_us + int(number * job["gap_s"] * 1e6) if job["gap_s"] else time.time_ns() // 1000
+            self.tick(job["prints"], job["deltas"], due_us)
             # At fixed moments; or when the network has everything, so that nobody is behind and nothing conflated.
             if job["gap_s"]:
                 due_s = began_s + (number + 1) * job["gap_s"]
@@ -115,7 +117,7 @@ class Bench:
     async def until_taken(self) -> None:
         await asyncio.sleep(0)
         clients: Any = {client: None for topic in self.hub._topics.values() for client in topic}
-        sockets = [client._socket for client in clients]
+        sockets = [client.socket for client in clients]
         while any(socket._queue or not socket._port.is_writable() for socket in sockets):  # noqa: ASYNC110  it asks many
             await asyncio.sleep(0.002)
 
@@ -158,6 +160,9 @@ async def serve() -> None:
     running = asyncio.create_task(server._serve())
     while not server.started:  # noqa: ASYNC110  uvicorn has no event for it
         await asyncio.sleep(0.01)
+    # As the gateway does.
+    gc.freeze()
+    gc.set_threshold(*COLLECT_EVERY)
     say({"port": server.servers[0].sockets[0].getsockname()[1]})
     loop, jobs = asyncio.get_running_loop(), asyncio.Queue[str]()
 

@@ -11,7 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from apps.gateway.policy import STREAMS_PER_CONNECTION_MAX
-from apps.gateway.socket import Behind
+from apps.gateway.streams.shared import Behind
 from tests.gateway.client import Client
 from tests.gateway.exchange import Exchange, wait_until
 from tests.gateway.sockets import Socket
@@ -226,6 +226,23 @@ def test_a_client_that_never_reads_costs_bounded_memory(exchange: Exchange) -> N
     for each in dead:
         each.close()
     wait_until(lambda: not call(lambda: exchange.gateway_thread.server.server_state.connections))
+
+
+def test_the_kernel_takes_little_for_who_does_not_read(exchange: Exchange) -> None:
+    """Left to itself it would take 4 MB before the gateway knew that nobody reads."""
+    hub, call = exchange.gateway.hub, exchange.gateway_thread.call
+    raw = open_raw(exchange, "/ws/deaf@trade")
+    wait_until(lambda: "deaf@trade" in hub._topics)
+    [reader] = hub._topics["deaf@trade"]
+    sent = 0
+    while not reader.places:
+        sent += 10_000
+        assert sent < 500_000
+        call(lambda: hub.publish("deaf@trade", lambda _: "x" * 10_000))
+        # The write is at the end of that turn.
+        wait_until(lambda: reader.socket.is_behind or not reader.socket.queued_bytes)
+    raw.close()
+    wait_until(lambda: "deaf@trade" not in hub._topics)
 
 
 def test_what_can_be_replaced_is_conflated_not_cut_off(exchange: Exchange) -> None:

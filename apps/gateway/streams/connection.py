@@ -14,10 +14,12 @@ from apps.gateway.asgi import Message, Receive, Scope, Send
 from apps.gateway.errors import ApiError
 from apps.gateway.http import address_of
 from apps.gateway.metrics import CUT_OFF, SOCKETS
-from apps.gateway.policy import CONTROL_MESSAGES_PER_S, STREAMS_PER_CONNECTION_MAX
-from apps.gateway.socket import POLICY_VIOLATION, TRY_AGAIN, Shared, Socket
+from apps.gateway.policy import CONTROL_MESSAGES_PER_S, STREAMS_PER_CONNECTION_MAX, WRITE_BYTES_MAX
+from apps.gateway.socket import POLICY_VIOLATION, TRY_AGAIN, Socket
+from apps.gateway.streams.backlog import Place
 from apps.gateway.streams.control import STREAM_NAME, Control, ControlError, parse
 from apps.gateway.streams.shared import COMBINED, MICROSECONDS
+from apps.gateway.streams.topic import Topic, missed_frames
 from apps.gateway.streams.userstreams import UserStreams, is_listen_key
 from apps.gateway.timeunit import is_microseconds
 
@@ -31,28 +33,27 @@ class StreamConnection:
     """A subscriber of the hub. `combined` wraps messages with their stream's name."""
 
     def __init__(
-        self, gateway: "Gateway", socket: Socket, *, address: str, combined: bool, microseconds: bool = False
+        self, gateway: "Gateway", scope: Scope, receive: Receive, send: Send, *, combined: bool,
+        microseconds: bool = False,
     ) -> None:  # fmt: skip
         self._hub = gateway.hub
-        self._socket = socket
+        self.socket = Socket(scope, receive, send, missed=lambda: missed_frames(self, WRITE_BYTES_MAX))
+        self.places: dict[Topic, Place] = {}
         self.user_streams = UserStreams(
-            gateway, socket, is_combined=lambda: self.combined, is_alone=lambda: not self._streams,
-            in_microseconds=microseconds, address=address,
+            gateway, self.socket, is_combined=lambda: self.combined, is_alone=lambda: not self._streams,
+            in_microseconds=microseconds, address=address_of(scope),
         )  # fmt: skip
-        self._form = (COMBINED if combined else 0) | (MICROSECONDS if microseconds else 0)
+        self.form = (COMBINED if combined else 0) | (MICROSECONDS if microseconds else 0)
         self._streams: dict[str, None] = {}
         self._recent: deque[float] = deque(maxlen=CONTROL_MESSAGES_PER_S)
 
     @property
     def combined(self) -> bool:
-        return bool(self._form & COMBINED)
+        return bool(self.form & COMBINED)
 
-    def deliver(self, message: Shared) -> None:
-        self._socket.share(message, self._form)
-
-    def cut_off_chain(self, topic: str) -> None:
+    def cut_off_chain(self) -> None:
         CUT_OFF.labels("gap").inc()
-        self._socket.close(TRY_AGAIN, "depth messages were lost; load a snapshot and connect again")
+        self.socket.close(TRY_AGAIN, "depth messages were lost; load a snapshot and connect again")
 
     async def subscribe(self, names: list[str]) -> None:
         """Raises ControlError when there would be too many, or for a listen key that is none; then none is added."""
@@ -68,29 +69,33 @@ class StreamConnection:
             self._hub.subscribe(name, self)
 
     def unsubscribe(self, names: list[str]) -> None:
+        self._catch_up()
         for name in names:
             if name in self._streams:
                 del self._streams[name]
                 self._hub.unsubscribe(name, self)
-                # Subscribed again, a book must not seem to go on where it was left.
-                self._socket.join_no_more()
             self.user_streams.end(name)
 
+    def _catch_up(self) -> None:
+        """What was missed goes out before anything changes, as it would have."""
+        self.socket.add_missed(missed_frames(self))
+
     def leave(self) -> None:
-        self.unsubscribe(list(self._streams))
+        self._hub.leave(self._streams, self)
+        self._streams.clear()
         self.user_streams.leave()
 
     def count_frame(self) -> None:
         """A message, ping or pong came. The sixth within a second ends the connection."""
         now = time.monotonic()
-        if len(self._recent) == CONTROL_MESSAGES_PER_S and now - self._recent[0] < 1.0 and not self._socket.closed:
+        if len(self._recent) == CONTROL_MESSAGES_PER_S and now - self._recent[0] < 1.0 and not self.socket.closed:
             CUT_OFF.labels("flood").inc()
-            self._socket.close(POLICY_VIOLATION, "Too many requests")
+            self.socket.close(POLICY_VIOLATION, "Too many requests")
         self._recent.append(now)
 
     async def on_message(self, message: Message) -> None:
         self.count_frame()
-        if self._socket.closed:
+        if self.socket.closed:
             return
         text = message.get("text")
         try:
@@ -104,7 +109,7 @@ class StreamConnection:
                 raise
         except ControlError as error:
             answer = error.answer()
-        self._socket.push(encode(answer).decode())
+        self.socket.push(encode(answer).decode())
         self.user_streams.release()
 
     async def _obey(self, control: Control) -> Any:
@@ -116,7 +121,9 @@ class StreamConnection:
             case "LIST_SUBSCRIPTIONS":
                 return [*self._streams, *self.user_streams.names]
             case "SET_PROPERTY":
-                self._form = self._form & ~COMBINED | (COMBINED if control.params[1] else 0)
+                self._catch_up()
+                form = self.form & ~COMBINED | (COMBINED if control.params[1] else 0)
+                self._hub.change_form(self._streams, self, form)
             case "GET_PROPERTY":
                 return self.combined
         return None
@@ -130,10 +137,10 @@ async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) 
     except ApiError as error:
         await handshake.refuse(receive, send, error)
         return
-    socket = Socket(scope, receive, send)
     connection = StreamConnection(
-        gateway, socket, address=address_of(scope), combined=path == "/stream", microseconds=microseconds
-    )
+        gateway, scope, receive, send, combined=path == "/stream", microseconds=microseconds
+    )  # fmt: skip
+    socket = connection.socket
     gauge = SOCKETS.labels("streams")
     gauge.inc()
     try:

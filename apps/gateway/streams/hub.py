@@ -2,27 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 from apps.common.clock import now_ms
 from apps.gateway.book import PublicMarket, Record
 from apps.gateway.markets import Market, Markets
-from apps.gateway.socket import Behind, Shared
 from apps.gateway.streams import messages, names
-from apps.gateway.streams.shared import DepthMessage, Make, SharedMessage
+from apps.gateway.streams.arrears import Arrears
+from apps.gateway.streams.shared import Behind, DepthMessage, Make, SharedMessage
+from apps.gateway.streams.topic import Subscriber, Topic
 from apps.markets.liveintervals import SAME_IN_ZONE, ZONE
 
 SECOND_S: Final = 1.0
-
-
-class Subscriber(Protocol):
-    """One client, as one of its connections."""
-
-    def deliver(self, message: Shared) -> None: ...
-
-    def cut_off_chain(self, topic: str) -> None:
-        """The topic's chain of depth messages has a gap."""
 
 
 class Hub:
@@ -31,8 +23,11 @@ class Hub:
     def __init__(self, markets: Markets, state_of: Callable[[Market], PublicMarket | None]) -> None:
         self._markets = markets
         self._state_of = state_of
-        # dict instead of set: clients are served in the order of their subscriptions, the same every time.
-        self._topics: dict[str, dict[Subscriber, None]] = {}
+        # Those that somebody listens to.
+        self._topics: dict[str, Topic] = {}
+        self._arrears = Arrears()
+        # Of the message that was delivered last.
+        self._seq = 0
         # Average prices as told last, by topic.
         self._averages: dict[str, str] = {}
         # What the arrays of all markets' tickers will hold at the end of this entry, by topic.
@@ -48,22 +43,43 @@ class Hub:
         if topic.endswith(names.AVERAGE):
             # Whoever is new hears of it at the next second, changed or not.
             self._averages.pop(topic, None)
-        self._topics.setdefault(topic, {})[subscriber] = None
+        self._listen(topic, subscriber)
+
+    def _listen(self, topic: str, subscriber: Subscriber) -> None:
+        self._topics.setdefault(topic, Topic()).add(subscriber)
 
     def unsubscribe(self, topic: str, subscriber: Subscriber) -> None:
-        subscribers = self._topics.get(topic)
-        if subscribers is not None:
-            subscribers.pop(subscriber, None)
-            if not subscribers:
+        listeners = self._topics.get(topic)
+        if listeners is not None:
+            listeners.remove(subscriber)
+            if not listeners:
                 del self._topics[topic]
+
+    def change_form(self, topics: Iterable[str], subscriber: Subscriber, form: int) -> None:
+        """It listens to these topics, has missed nothing, and wants them in another form from now on."""
+        for topic in topics:
+            self.unsubscribe(topic, subscriber)
+        subscriber.form = form
+        for topic in topics:
+            self._listen(topic, subscriber)
+
+    def leave(self, topics: Iterable[str], subscriber: Subscriber) -> None:
+        """The connection has ended."""
+        for topic in topics:
+            self.unsubscribe(topic, subscriber)
+        self._arrears.forget(subscriber)
 
     def publish(self, topic: str, make: Make, behind: Behind = Behind.ALL) -> None:
         if topic in self._topics:
             self._deliver(SharedMessage(topic, make, behind))
 
-    def _deliver(self, message: Shared) -> None:
-        for subscriber in tuple(self._topics[message.topic]):
-            subscriber.deliver(message)
+    def _deliver(self, message: SharedMessage) -> None:
+        self._seq += 1
+        kept, late = self._topics[message.topic].deliver(message, self._seq)
+        if kept:
+            self._arrears.grow(kept)
+        for subscriber in late:
+            self._arrears.watch(subscriber)
 
     # -- marketdata's records -----------------------------------------------------------------------------------------
     def on_record(self, market: Market, state: PublicMarket, record: Record) -> None:
@@ -157,7 +173,7 @@ class Hub:
         for speed in (*names.FAST, *names.SLOW):
             topic = f"{market.symbol.lower()}{names.DEPTH}{speed}"
             for subscriber in tuple(self._topics.get(topic, ())):
-                subscriber.cut_off_chain(topic)
+                subscriber.cut_off_chain()
 
 
 def _partial(market: Market, state: PublicMarket, limit: int) -> Callable[[int], Any]:

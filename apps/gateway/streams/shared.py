@@ -4,14 +4,14 @@ Each form is built once, as a finished frame, and only when somebody wants it.
 """
 
 from collections.abc import Callable
-from typing import Any, Final, Self
+from enum import IntEnum
+from typing import Any, Final
 
 import msgspec
 
 from apps.gateway.book import Record
 from apps.gateway.markets import Market
 from apps.gateway.serverframes import text_frame
-from apps.gateway.socket import Behind
 from apps.gateway.streams import messages
 
 encode: Final = msgspec.json.Encoder().encode
@@ -24,9 +24,15 @@ FORMS: Final = 4
 Make = Callable[[int], Any]
 
 
-class SharedMessage:
-    """Satisfies socket.Shared."""
+class Behind(IntEnum):
+    """What a client that is behind gets of several messages of one topic."""
 
+    ALL = 0
+    NEWEST = 1
+    JOINED = 2
+
+
+class SharedMessage:
     __slots__ = ("_frames", "_make", "behind", "topic")
 
     def __init__(self, topic: str, make: Make, behind: Behind) -> None:
@@ -47,13 +53,9 @@ class SharedMessage:
             raw = b'{"stream":"%b","data":%b}' % (self.topic.encode("ascii"), raw)
         return text_frame(raw)
 
-    def join(self, later: Self) -> Self:
-        """The newer one stands for both."""
-        return later
-
 
 class DepthMessage(SharedMessage):
-    """Changes of a book. Joined they are the changes from the first id to the last: quantities are absolute."""
+    """Changes of a book, each with its first and its last id (BookChanges joins them)."""
 
     __slots__ = ("market", "record")
 
@@ -61,10 +63,3 @@ class DepthMessage(SharedMessage):
         super().__init__(topic, lambda unit: messages.depth_update(market, record, unit), Behind.JOINED)
         self.market = market
         self.record = record
-
-    def join(self, later: "DepthMessage") -> "DepthMessage":
-        older, newer = self.record, later.record
-        sides = {
-            side: sorted({**dict(older[side]), **dict(newer[side])}.items(), reverse=side == "b") for side in ("b", "a")
-        }
-        return DepthMessage(self.topic, self.market, {**newer, **sides, "U": older["U"]})
