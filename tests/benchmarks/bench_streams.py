@@ -156,7 +156,7 @@ def connections() -> Iterator[Row]:
 
 @benchmark("dead-readers", "200 stream clients that never read: memory, and the age of others' messages")
 def dead_readers() -> Iterator[Row]:
-    """In each repeat ten seconds without them, then from their coming until the last was cut off, then without again."""
+    """Each time ten seconds without them, then from their coming until the last was cut off, then without again."""
     kinds = path(*KINDS)
     grown, taken, ratios, ages = [], [], [], []
     for _ in range(min(RUNS, DEAD_RUNS)):
