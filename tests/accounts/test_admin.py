@@ -30,13 +30,6 @@ def key(alice: User) -> ApiKey:
     return create_api_key(account_id=account_id, label="bot", can_read=True, can_trade=True).key
 
 
-def test_ordinary_users_and_strangers_stay_out(alice_client: Client) -> None:
-    for client in (alice_client, Client()):
-        response = client.get("/admin/accounts/user/")
-        assert response.status_code == 302
-        assert response["Location"].startswith("/admin/login/")
-
-
 def test_new_user_gets_a_trading_account(root_client: Client) -> None:
     response = root_client.post(
         "/admin/accounts/user/add/",

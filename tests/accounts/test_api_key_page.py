@@ -106,20 +106,6 @@ def test_foreign_and_unknown_keys_are_not_found(
     assert "bob" not in alice_client.get(PAGE).content.decode()
 
 
-@pytest.mark.parametrize("path", [PAGE, f"{PAGE}/1/revoke"])
-def test_csrf_and_log_in_are_required(alice_client: Client, path: str) -> None:
-    assert alice_client.post(path, _fields()).status_code == 403
-    anonymous = Client()
-    response = anonymous.post(path, _fields())
-    assert response.status_code == 302
-    assert response["Location"].startswith("/account/log-in?")
-    assert not ApiKey.objects.exists()
-
-
-def test_revoke_needs_post(alice_client: Client) -> None:
-    assert alice_client.get(f"{PAGE}/1/revoke").status_code == 405
-
-
 @pytest.mark.parametrize(
     "label",
     ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7*7 }}", "' onmouseover='x", "</td><h1>"],

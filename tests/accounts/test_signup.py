@@ -249,16 +249,6 @@ def test_extra_fields_are_ignored(field: str) -> None:
 
 
 @pytest.mark.django_db
-def test_without_csrf_token_nothing_happens() -> None:
-    response = Client(enforce_csrf_checks=True).post(
-        "/account/sign-up", {"email": "alice@example.org", "password": GOOD}
-    )
-    assert response.status_code == 403
-    assert "This form has expired" in response.content.decode()
-    assert not MailedLink.objects.exists()
-
-
-@pytest.mark.django_db
 def test_a_used_link_and_its_rivals_keep_no_password() -> None:
     first, _ = _sign_up(), _sign_up()
     assert MailedLink.objects.exclude(password="").count() == 2

@@ -22,7 +22,10 @@ GOOD = {
     "REDIS_CORE_URL": "rediss://core.example/0",
     "REDIS_EDGE_URL": "rediss://edge.example/0",
 }
-SHOW = "from django.conf import settings as s; print(s.DEBUG, s.SIMULATOR, s.DEMO_DATA, s.SESSION_COOKIE_SECURE)"
+SHOW = """
+from django.conf import settings as s
+print(s.DEBUG, s.SIMULATOR, s.DEMO_DATA, s.SESSION_COOKIE_SECURE, s.SECURE_HSTS_SECONDS)
+"""
 
 
 def run(environment: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
@@ -34,7 +37,7 @@ def run(environment: dict[str, str], *command: str) -> subprocess.CompletedProce
 
 def test_production_starts_with_everything_in_place() -> None:
     done = run({**GOOD, "DJANGO_SETTINGS_MODULE": "nebannpet.settings"}, "-c", SHOW)
-    assert (done.returncode, done.stdout.strip()) == (0, "False False False True"), done.stderr
+    assert (done.returncode, done.stdout.strip()) == (0, "False False False True 31536000"), done.stderr
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_text_is_plain_and_html_is_escaped() -> None:
 
 
 def test_html_needs_no_style_no_script_and_nothing_from_elsewhere() -> None:
-    from tests.accounts.test_headers import Inline
+    from tests.pages.inline import Inline
 
     _, content = render("test_message", {}, to="a@example.org")
     parser = Inline()

@@ -45,7 +45,9 @@ def sign_up_page(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/sign_up.html", {"form": form}, status=form_status(form))
 
 
-@method_decorator([sensitive_post_parameters("password"), never_cache], name="dispatch")
+@method_decorator(
+    [sensitive_post_parameters("password"), never_cache, require_http_methods(["GET", "POST"])], name="dispatch"
+)
 class LogInPage(LoginView):
     """Django's view: constant work for unknown addresses, only local `next` addresses."""
 

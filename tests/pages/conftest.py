@@ -1,0 +1,37 @@
+"""One world for the tests of pages; what a request changes in it is undone before the next."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import transaction
+from pytest_django import Settings
+
+from tests.pages.world import World, make_world
+
+
+@pytest.fixture
+def world(db: None, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> World:
+    # How passwords are hashed is no matter here, and a good hash takes most of the time.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    # Refusals by the hundred, each with its traceback.
+    for name in ("django.request", "django.security.csrf"):
+        monkeypatch.setattr(logging.getLogger(name), "disabled", True)
+    # No engine answers here, and no page of staff is to wait for it.
+    monkeypatch.setattr("apps.outbox.admin.ANSWER_WAIT_S", 0)
+    return make_world()
+
+
+@pytest.fixture
+def undone() -> Any:
+    @contextmanager
+    def block() -> Iterator[None]:
+        mark = transaction.savepoint()
+        try:
+            yield
+        finally:
+            transaction.savepoint_rollback(mark)
+
+    return block

@@ -1,0 +1,184 @@
+"""Every address of the site and who gets what there: the one table that the tests of pages go by.
+
+A route of the URL resolver without a row here fails tests/pages/test_access.py. `world.py` makes what addresses name.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from tests.accounts.people import PASSWORD
+
+# A status, or LOGIN: on to the log-in page, and from there back here.
+Answer = int | str
+LOGIN: Final = "login"
+NEW_PASSWORD: Final = "another horse battery"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What GET answers, and POST with an empty form and a valid token; first to whom the address belongs.
+
+    `address` names objects of the world in braces and is the route itself where that names none. `form` is what the
+    owner can post with success. `page`: HTML of ours, which the accessibility tests open.
+    """
+
+    route: str
+    get: Answer
+    post: Answer = 405
+    anonymous: tuple[Answer, Answer] | None = None
+    other: tuple[Answer, Answer] | None = None
+    address: str = ""
+    form: Mapping[str, str] = field(default_factory=dict)
+    page: bool = False
+
+    def expected(self, role: str) -> tuple[Answer, Answer]:
+        """For 'anonymous', 'owner', and 'other', as which staff count here, too."""
+        given = {"anonymous": self.anonymous, "owner": None}.get(role, self.other)
+        return given or (self.get, self.post)
+
+
+PRIVATE: Final = (LOGIN, LOGIN)
+NOT_THERE: Final = (404, 404)
+
+SITE: Final = (
+    Place("", 200, page=True),
+    Place("account/", 200, anonymous=PRIVATE, page=True),
+    Place(
+        "account/api-keys", 200, 422, anonymous=PRIVATE, page=True,
+        form={"label": "bot", "can_read": "on", "networks": "203.0.113.7", "password": PASSWORD},
+    ),
+    Place("account/api-keys/<int:key_id>/revoke", 405, 302, PRIVATE, (405, 404), "account/api-keys/{key}/revoke"),
+    Place("account/check-mail", 200, page=True),
+    Place(
+        "account/confirm/<str:token>", 200, 422, address="account/confirm/{sign_up_token}", page=True,
+        form={"password": PASSWORD},
+    ),
+    Place(
+        "account/email", 200, 422, anonymous=PRIVATE, page=True,
+        form={"email": "alice.new@example.org", "password": PASSWORD},
+    ),
+    Place("account/email/<str:token>", 200, 302, PRIVATE, (410, 410), "account/email/{email_token}", page=True),
+    Place("account/forgot-password", 200, 422, page=True, form={"email": "alice@example.org"}),
+    Place(
+        "account/log-in", 302, 302, anonymous=(200, 422), page=True,
+        form={"username": "alice@example.org", "password": PASSWORD},
+    ),
+    Place("account/log-out", 405, 302),
+    Place("account/mail-phrase", 200, 422, anonymous=PRIVATE, page=True,
+          form={"phrase": "green tea at noon", "password": PASSWORD}),
+    Place("account/password", 200, 422, anonymous=PRIVATE, page=True,
+          form={"current": PASSWORD, "new": NEW_PASSWORD}),
+    Place("account/reset-password/<str:token>", 200, 422, address="account/reset-password/{reset_token}", page=True,
+          form={"new": NEW_PASSWORD}),
+    Place("account/sign-up", 302, 302, anonymous=(200, 422), page=True,
+          form={"email": "carol@example.org", "password": PASSWORD}),
+    Place("account/sub-accounts", 200, 422, anonymous=PRIVATE, page=True, form={"label": "second strategy"}),
+    Place("account/sub-accounts/<int:account_id>", 200, 422, PRIVATE, NOT_THERE, "account/sub-accounts/{sub}",
+          page=True, form={"label": "third strategy"}),
+    Place("account/sub-accounts/<int:account_id>/api-keys", 200, 422, PRIVATE, NOT_THERE,
+          "account/sub-accounts/{sub}/api-keys", page=True,
+          form={"label": "bot", "can_read": "on", "networks": "203.0.113.7", "password": PASSWORD}),
+    Place("account/sub-accounts/<int:account_id>/api-keys/<int:key_id>/revoke", 405, 302, PRIVATE, (405, 404),
+          "account/sub-accounts/{sub}/api-keys/{sub_key}/revoke"),
+    Place("account/sub-accounts/<int:account_id>/freeze", 405, 302, PRIVATE, (405, 404),
+          "account/sub-accounts/{sub}/freeze"),
+    Place("account/sub-accounts/<int:account_id>/unfreeze", 405, 302, PRIVATE, (405, 404),
+          "account/sub-accounts/{sub}/unfreeze"),
+    Place("audit/checkpoint", 404),
+    Place("audit/key", 404),
+    Place("audit/proof/consistency", 400),
+    Place("audit/proof/inclusion", 400),
+    Place("bots", 200, page=True),
+    Place("csp-report", 405, 400),
+    Place("dev/mail", 200, page=True),
+    Place("dev/mail/<int:email_id>", 200, address="dev/mail/{mail}", page=True),
+    Place("dev/mail/<int:email_id>/html", 200, address="dev/mail/{mail}/html"),
+    Place("docs/api", 200, page=True),
+    Place("markets", 200, page=True),
+    Place("trade", 302),
+    Place("^trade/(?P<symbol>[A-Z0-9]{1,20})$", 200, address="trade/BTCUSDT", page=True),
+    Place("trade/ticket", 405, 200, anonymous=(405, 401)),
+    Place("trade/ticket/<int:account_id>", 405, 200, (405, 401), (405, 404), "trade/ticket/{sub}"),
+)  # fmt: skip
+
+# Posts from anywhere without a token: it takes reports of browsers, and changes nothing.
+WITHOUT_CSRF: Final = {"csp-report"}
+
+# What the staff admin lets a superuser do by hand beside looking. Nothing of the ledger, of orders or of the audit log.
+MODELS: Final[dict[str, frozenset[str]]] = {
+    name: frozenset(rights.split())
+    for name, rights in {
+        "accounts/accountsettings": "",
+        "accounts/allocationchange": "",
+        "accounts/allocationrule": "add change",
+        "accounts/apikey": "",
+        "accounts/familychange": "add",
+        "accounts/tradingaccount": "change",
+        "accounts/tradingticket": "",
+        "accounts/user": "add change",
+        "audit/record": "",
+        "auth/group": "add change delete",
+        "ledger/balance": "",
+        "ledger/entry": "",
+        "ledger/housetotal": "",
+        "markets/asset": "add change",
+        "markets/assetclasschange": "",
+        "markets/classstatechange": "add",
+        "markets/market": "add change",
+        "markets/marketsettingschange": "",
+        "markets/marketstatechange": "",
+        "notifications/outgoingemail": "",
+        "orders/order": "",
+        "orders/orderreview": "",
+        "orders/parkedorder": "",
+        "orders/preventedmatch": "",
+        "orders/reconciliation": "",
+        "orders/trade": "",
+        "outbox/outboxrow": "",
+    }.items()
+}
+# Of the admin itself: what GET answers to anonymous, staff without any right, and a superuser.
+ADMIN: Final[dict[str, tuple[Answer, Answer, Answer]]] = {
+    "admin/": (302, 200, 200),
+    "admin/login/": (200, 302, 302),
+    "admin/logout/": (302, 405, 405),
+    "admin/password_change/": (302, 200, 200),
+    "admin/password_change/done/": (302, 200, 200),
+    "admin/autocomplete/": (302, 403, 403),
+    "admin/jsi18n/": (302, 200, 200),
+    "admin/^<app_label>/$": (302, 404, 200),
+    "admin/r/<path:content_type_id>/<path:object_id>/": (302, 404, 404),
+    "admin/accounts/user/<id>/password/": (302, 403, 200),
+    "admin/(?P<url>.*)$": (302, 404, 404),
+}
+ADMIN_ADDRESSES: Final = {
+    "admin/^<app_label>/$": "admin/accounts/",
+    "admin/r/<path:content_type_id>/<path:object_id>/": "admin/r/1/1/",
+    "admin/accounts/user/<id>/password/": "admin/accounts/user/{alice}/password/",
+    "admin/(?P<url>.*)$": "admin/no/such/page/",
+}
+OF_EACH_MODEL: Final = ("", "add/", "<path:object_id>/history/", "<path:object_id>/delete/",
+                        "<path:object_id>/change/", "<path:object_id>/")  # fmt: skip
+
+
+def routes() -> Iterator[str]:
+    """Every route that the URL resolver knows."""
+    yield from _below(get_resolver().url_patterns, "")
+
+
+def _below(patterns: list[URLPattern | URLResolver], prefix: str) -> Iterator[str]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from _below(pattern.url_patterns, prefix + str(pattern.pattern))
+        else:
+            # The admin writes the names of all apps into its own.
+            yield re.sub(r"\(\?P<app_label>[^)]*\)", "<app_label>", prefix + str(pattern.pattern))
+
+
+def known_routes() -> set[str]:
+    models = {f"admin/{model}/{kind}" for model in MODELS for kind in OF_EACH_MODEL}
+    return {place.route for place in SITE} | ADMIN.keys() | models
