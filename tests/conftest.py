@@ -71,6 +71,9 @@ def pytest_unconfigure() -> None:
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
     with running_servers(DATA_DIR) as started:
+        from tests.emptying import leave_deleted_rows
+
+        leave_deleted_rows(started.postgres.dsn())
         yield started
 
 
@@ -123,22 +126,7 @@ def django_db_setup(django_db_setup: None) -> None:
     from django.db import connection
     from psycopg.conninfo import make_conninfo
 
+    from tests.emptying import empty_only_what_has_rows
+
     settings.DATABASE_DSN = make_conninfo(settings.DATABASE_DSN, dbname=connection.settings_dict["NAME"])
-    _let_flush_empty_append_only_tables()
-
-
-def _let_flush_empty_append_only_tables() -> None:
-    """After a test that commits, Django empties all tables with TRUNCATE, which the append-only triggers refuse.
-
-    Only that flush runs with triggers off; inside a test they all hold.
-    """
-    from django.db.backends.postgresql.operations import DatabaseOperations
-
-    execute_sql_flush = DatabaseOperations.execute_sql_flush
-
-    def flush(self: DatabaseOperations, sql_list: list[str]) -> None:
-        execute_sql_flush(
-            self, ["SET session_replication_role = replica", *sql_list, "SET session_replication_role = DEFAULT"]
-        )
-
-    DatabaseOperations.execute_sql_flush = flush  # type: ignore[method-assign]
+    empty_only_what_has_rows()
