@@ -18,6 +18,7 @@ from hypothesis import settings as hypothesis_settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from tests.collecting import collect_only_what_is_young
 from tests.servers import Servers, running_servers
 
 # Before Django's settings are read: this session's own data directory, whatever the shell's environment says.
@@ -38,6 +39,7 @@ hypothesis_settings.register_profile("any speed", deadline=None, suppress_health
 hypothesis_settings.load_profile("any speed")
 # Test modules import models at the top, so the apps must be loaded before they are collected.
 django.setup()
+collect_only_what_is_young()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -81,6 +81,12 @@ def collector_as_before() -> Iterator[None]:
     gc.unfreeze()
 
 
+@pytest.fixture
+def whole_collections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers collect garbage as in production: for a test that counts what they leave (tests/collecting.py)."""
+    monkeypatch.setattr("apps.matching.collector.gc", gc)
+
+
 @pytest.fixture(autouse=True)
 def slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Orders that wait while a test prepares the next worker are not stale, however long that takes; those that are

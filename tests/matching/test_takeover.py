@@ -413,7 +413,7 @@ class Forgetful(Engine):
 
 
 def test_a_standby_that_cannot_follow_leaves_no_engine_behind(
-    bus: Bus, start: Start, directory: Path, monkeypatch: pytest.MonkeyPatch
+    bus: Bus, start: Start, directory: Path, monkeypatch: pytest.MonkeyPatch, whole_collections: None
 ) -> None:
     monkeypatch.setattr(policy, "FOLLOW_RETRY_S", 0.0)
     active = start(name="active")

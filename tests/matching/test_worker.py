@@ -378,7 +378,9 @@ class Flickering(MemoryBus):
         return super().read_commands(after, count=count, block_ms=block_ms)
 
 
-def test_a_lost_connection_leaves_no_engine_behind(start_on: Start, authority: FakeAuthority) -> None:
+def test_a_lost_connection_leaves_no_engine_behind(
+    start_on: Start, authority: FakeAuthority, whole_collections: None
+) -> None:
     bus = Flickering("spot")
     append_all(bus, [*opening(), *(order(n) for n in range(50))])
     worker = start_on(bus=bus)
