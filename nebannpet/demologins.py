@@ -18,6 +18,7 @@ ACCOUNTS = (
 class DemoLogin:
     email: str
     password: str
+    totp_secret: str
     api_key: str
     api_secret: str
     account_id: int
@@ -33,11 +34,15 @@ def parse_login(lines: list[str]) -> DemoLogin:
 
 
 def load_logins(path: Path, dsn: str) -> list[DemoLogin]:
-    """Those made before, or nothing when there are none or the database does not know them (it may be a new one)."""
+    """Those made before, or nothing when there are none, the database does not know them (it may be a new one), or an
+    older release made them."""
     try:
-        logins = [DemoLogin(**entry) for entry in json.loads(path.read_text())]
+        kept = json.loads(path.read_text())
     except FileNotFoundError:
         return []
+    if any(entry.keys() != set(DemoLogin.__slots__) for entry in kept):
+        return []  # by an older release, whose demo accounts lack something
+    logins = [DemoLogin(**entry) for entry in kept]
     with psycopg.connect(dsn, connect_timeout=5) as connection:
         known = connection.execute(
             "SELECT count(*) FROM accounts_user WHERE email = ANY(%s)", [[login.email for login in logins]]

@@ -104,4 +104,5 @@ class Preparation:
             return
         for login in logins:
             self._console.say(f"demo login: {login.email}  password: {login.password}")
-        self._console.say(f"their API keys: {path}")
+        self._console.say(f"the code that log-in asks for: .venv/bin/python manage.py totp_code {logins[0].email}")
+        self._console.say(f"their API keys and the secrets of their authenticator apps: {path}")

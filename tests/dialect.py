@@ -33,13 +33,14 @@ class Account:
     api_key: str
     api_secret: str
     account_id: int
+    totp_secret: str = ""
 
 
 def demo_account(stack: Stack, name: str, **funds: str) -> Account:
     """A funded account of the running exchange: demo_account(stack, "alice", BTC="2", USDT="1000")."""
     arguments = [f"{asset}={amount}" for asset, amount in funds.items()]
     made = json.loads(stack.manage("demo_account", name, *(["--fund", *arguments] if arguments else [])))
-    return Account(made["email"], made["password"], made["api_key"], made["api_secret"], made["account_id"])
+    return Account(**made)
 
 
 class Dialect:

@@ -50,7 +50,7 @@ class TooManyTickets(DomainError):
 
 
 class SecretUnreadable(DomainError):
-    """A stored API secret does not open with the configured key: wrong key, or the row was altered."""
+    """A stored secret does not open with the configured key: wrong key, or the row was altered."""
 
     code = "SECRET_UNREADABLE"
 
@@ -131,3 +131,21 @@ class MainAccountStays(DomainError):
     """The master account has a fixed name and cannot be frozen by its owner."""
 
     code = "MAIN_ACCOUNT_STAYS"
+
+
+class FactorMissing(DomainError):
+    """Asked of a user who has no second factor, or whose set-up of one is not there any more."""
+
+    code = "FACTOR_MISSING"
+
+
+class FactorNeeded(DomainError):
+    """It cannot be removed: something that the user has must not be without a second factor (requirement A3)."""
+
+    code = "FACTOR_NEEDED"
+
+
+class WrongCode(DomainError):
+    """Not the code of this moment, used already, or no code at all."""
+
+    code = "WRONG_CODE"

@@ -118,6 +118,15 @@ class ConfirmedForm(forms.Form):
         raise ValidationError("That is not your password.")
 
 
+class PasswordConfirmationForm(ConfirmedForm):
+    """Of a user without a second factor who is to confirm to be there."""
+
+    password = current_password_field("Your password")
+
+    def clean_password(self) -> str:
+        return self.confirmed(self.cleaned_data["password"])
+
+
 class ApiKeyForm(ConfirmedForm):
     label = forms.CharField(
         label="Name",

@@ -70,3 +70,17 @@ STAFF_MONEY_APPROVALS: Final = 1
 # thresholds of an asset belong to the asset.
 VALUE_ASSET: Final = "USDT"
 HIGH_VALUE_TOTAL_UNITS: Final = 10_000 * 10**8
+
+# Second factor, requirements A2 and A3. RFC 6238, 5.2: one step for the way of the code and for clocks that differ.
+TOTP_STEP_S: Final = 30
+TOTP_STEPS_OFF_MAX: Final = 1
+# Who guesses codes knows the password; three of a million codes are right at any moment.
+CODE_FAILURES_MAX: Final = 10
+CODE_FAILURES_WINDOW_S: Final = 15 * 60
+# A secret that was shown and not confirmed by a code.
+TOTP_SETUP_S: Final = 60 * 60
+RECOVERY_CODES: Final = 10
+RECOVERY_CODE_BYTES: Final = 10  # 80 random bits, 16 letters and digits
+# Between the password and the second step.
+SECOND_STEP_S: Final = 10 * 60
+RECOVERY_LINK_S: Final = 30 * 60

@@ -7,7 +7,7 @@ from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
 
 from apps.accounts.errors import NoTradingAccount
-from apps.accounts.models import ApiKey, TradingAccount, User
+from apps.accounts.models import ApiKey, RecoveryCode, TotpFactor, TradingAccount, User
 
 
 def main_account(*, user_id: int) -> TradingAccount:
@@ -64,3 +64,26 @@ def count_api_keys(*, account_id: int) -> ApiKeyCounts:
     keys = ApiKey.objects.filter(account_id=account_id)
     usable = keys.filter(revoked_at=None).count()
     return ApiKeyCounts(usable=usable, revoked=keys.count() - usable)
+
+
+@dataclass(frozen=True, slots=True)
+class SecondFactors:
+    """What a user has beside the password; the date is that of the authenticator app's first code."""
+
+    app_since: datetime | None
+    recovery_codes_left: int
+
+    @property
+    def any(self) -> bool:
+        return self.app_since is not None
+
+
+def second_factors(*, user_id: int) -> SecondFactors:
+    app = TotpFactor.objects.filter(user=user_id, confirmed_at__isnull=False).values_list("confirmed_at", flat=True)
+    return SecondFactors(
+        app_since=app.first(), recovery_codes_left=RecoveryCode.objects.filter(user=user_id, used_at=None).count()
+    )
+
+
+def has_second_factor(*, user_id: int) -> bool:
+    return TotpFactor.objects.filter(user=user_id, confirmed_at__isnull=False).exists()

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.accounts.views import account, entry, links, subaccounts, tickets
+from apps.accounts.views import account, confirming, entry, factors, links, secondstep, subaccounts, tickets
 
 app_name = "accounts"
 
@@ -17,8 +17,17 @@ urlpatterns = [
     path("account/email", links.email_page, name="email"),
     path("account/email/<str:token>", links.confirm_email_page, name="confirm-email"),
     path("account/log-in", entry.LogInPage.as_view(), name="log-in"),
+    path("account/log-in/code", secondstep.second_step_page, name="second-step"),
+    path("account/log-in/lost", secondstep.lost_factor_action, name="lost-factor"),
+    path("account/recover/<str:token>", secondstep.recover_page, name="recover"),
+    path("account/confirm-it-is-you", confirming.confirm_page, name="confirm"),
     path("account/log-out", entry.log_out, name="log-out"),
     path("account/", account.overview, name="overview"),
+    path("account/two-factor", factors.two_factor_page, name="two-factor"),
+    path("account/two-factor/begin", factors.begin_app_action, name="begin-authenticator-app"),
+    path("account/two-factor/app", factors.app_page, name="authenticator-app"),
+    path("account/two-factor/remove", factors.remove_app_action, name="remove-authenticator-app"),
+    path("account/two-factor/recovery-codes", factors.recovery_codes_action, name="recovery-codes"),
     path("account/password", account.password_page, name="password"),
     path("account/api-keys", account.api_keys_page, name="api-keys"),
     path("account/api-keys/<int:key_id>/revoke", account.revoke_api_key_action, name="revoke-api-key"),

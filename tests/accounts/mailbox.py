@@ -11,7 +11,7 @@ from apps.notifications.content import Content, unseal
 from apps.notifications.models import OutgoingEmail
 
 HERE = "198.51.100.7"
-LINK = re.compile(r"https?://[^\s\"<]+(/account/(?:confirm|reset-password|email)/[\w-]{43})")
+LINK = re.compile(r"https?://[^\s\"<]+(/account/(?:confirm|recover|reset-password|email)/[\w-]{43})")
 
 
 def newest(to: str) -> Content:

@@ -5,10 +5,12 @@ from collections.abc import Callable
 import pytest
 from django.contrib.auth import authenticate
 
-from apps.accounts.errors import InvalidEmail, NotADemoAccount
+from apps.accounts.errors import InvalidEmail, NotADemoAccount, WrongCode
 from apps.accounts.models import ApiKey, TradingAccount, User
 from apps.accounts.secrets import decrypt_secret
+from apps.accounts.services.codes import use_code
 from apps.accounts.services.demo import make_demo_account
+from tests.codes import fresh_code
 
 pytestmark = pytest.mark.django_db
 
@@ -22,6 +24,7 @@ def test_everything_in_it_works() -> None:
     assert (made.email, made.created) == ("trader1@demo.example.com", True)
     assert (user.is_staff, user.is_superuser, user.email_verified_at is not None) == (False, False, True)
     assert (account.owner, account.tier, account.is_main) == (user, "demo", True)
+    use_code(user_id=user.pk, code=fresh_code(made.totp_secret))
     assert (key.account, key.can_read, key.can_trade) == (account, True, True)
     assert decrypt_secret(key.public_key, key.secret_box).decode() == made.api_secret
 
@@ -32,6 +35,10 @@ def test_again_gives_the_same_account_with_a_new_password_and_key() -> None:
     assert (second.account_id, second.created) == (first.account_id, False)
     assert authenticate(username=first.email, password=first.password) is None
     assert authenticate(username=first.email, password=second.password) is not None
+    second_user = User.objects.get().pk
+    with pytest.raises(WrongCode):
+        use_code(user_id=second_user, code=fresh_code(first.totp_secret))
+    use_code(user_id=second_user, code=fresh_code(second.totp_secret))
     assert ApiKey.objects.get(public_key=first.api_key).is_revoked
     assert not ApiKey.objects.get(public_key=second.api_key).is_revoked
 

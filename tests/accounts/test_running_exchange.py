@@ -17,6 +17,7 @@ from websockets.typing import Origin
 from apps.audit.notes import Checkpoint, read_verifier_key, verify
 from apps.audit.tree import is_consistent
 from tests.accounts.people import PASSWORD
+from tests.codes import fresh_code
 from tests.dialect import Account, Dialect, demo_account
 from tests.stack import Stack
 
@@ -59,8 +60,10 @@ class Browser:
         page = self.submit(link.group(0), link.group(0), password=password)
         assert page.url.path == "/account/", page.text
 
-    def log_in(self, email: str, password: str) -> None:
-        page = self.submit("/account/log-in", "/account/log-in", username=email, password=password)
+    def log_in(self, account: Account) -> None:
+        page = self.submit("/account/log-in", "/account/log-in", username=account.email, password=account.password)
+        assert page.url.path == "/account/log-in/code", page.text
+        page = self.submit(page.url.path, page.url.path, code=fresh_code(account.totp_secret))
         assert page.url.path == "/account/", page.text
 
     def new_key(self, password: str) -> tuple[str, str]:
@@ -149,7 +152,7 @@ def test_switching_a_user_off_and_on(stack: Stack) -> None:
 def test_trading_socket_closes(stack: Stack, way: str) -> None:
     made = demo_account(stack, f"socket-{way.replace(' ', '-')}")
     browser = Browser(stack)
-    browser.log_in(made.email, made.password)
+    browser.log_in(made)
     with browser.trading_socket(stack) as socket:
         # 503 asks to try again, as where settlement is behind for a moment.
         _seconds_until(lambda: _ask(socket, "account.status")["status"] == 200, REVOKED_WITHIN_S)
@@ -183,7 +186,7 @@ def test_what_was_done_is_in_the_audit_log_and_proven(stack: Stack) -> None:
 
     before = checkpoint()
     made = demo_account(stack, "audited")
-    browser.log_in(made.email, made.password)
+    browser.log_in(made)
     took_s = _seconds_until(lambda: checkpoint().size > before.size, RECORDED_WITHIN_S)
     print(f"recorded and signed after {took_s:.2f} s")
     after = checkpoint()

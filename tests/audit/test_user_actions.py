@@ -7,14 +7,19 @@ from django.core.management import call_command
 from django.test import Client
 
 from apps.accounts.models import User
+from apps.accounts.secrets import open_totp
 from apps.accounts.selectors import main_account_id
 from apps.accounts.services.api_keys import limit_api_key
 from apps.accounts.services.emailchange import confirm_email_change, request_email_change
+from apps.accounts.services.factors import begin_totp, confirm_totp, remove_totp, waiting_totp
+from apps.accounts.services.recoverycodes import reissue_codes
 from apps.accounts.services.resets import request_reset, reset_password
 from apps.accounts.services.signup import sign_up
+from apps.accounts.totp import as_base32
 from apps.audit.models import Record, Tally
 from apps.markets.models import Asset
 from tests.accounts.mailbox import HERE, link_to, signed_up, token_of
+from tests.codes import fresh_code
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "correct horse battery"
@@ -106,6 +111,24 @@ def test_what_is_done_with_a_sub_account_is_told_without_its_name(client: Client
     ]
     assert ("user", str(user.pk), "account.family", f"account:{number}") in told()
     assert "purple" not in str(list(Record.objects.values()))
+
+
+def test_second_factors_are_told_without_their_secrets(client: Client) -> None:
+    user = signed_up("alice@example.org", PASSWORD)
+    client.force_login(user)
+    begin_totp(user_id=user.pk)
+    waiting = waiting_totp(user_id=user.pk)
+    assert waiting is not None
+    secret = as_base32(open_totp(user.pk, waiting.secret_box))
+    codes = confirm_totp(user_id=user.pk, code=fresh_code(secret))
+    codes = [*codes, *reissue_codes(user_id=user.pk)]
+    remove_totp(user_id=user.pk)
+    seen = [action for _, _, action, what in told() if what == f"user:{user.pk}"]
+    assert seen[-4:] == [
+        "user.factor-added", "user.recovery-codes", "user.factor-removed", "user.withdrawals-held",
+    ]  # fmt: skip
+    everything = str(list(Record.objects.values()))
+    assert not any(text in everything for text in (secret, *codes))
 
 
 def test_links_that_are_asked_for_leave_nothing_so_known_and_unknown_addresses_cost_the_same() -> None:

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PHONE, OpenPage
+from tests.codes import fresh_code
 from tests.dialect import Account, Dialect, demo_account
 from tests.stack import Stack
 
@@ -53,6 +54,8 @@ def page(stack: Stack, maker: Dialect, trader: Account, open_page: OpenPage) -> 
     page.click("#order-form a >> text=Log in")
     page.fill("input[name=username]", trader.email)
     page.fill("input[name=password]", trader.password)
+    page.keyboard.press("Enter")
+    page.fill("input[name=code]", fresh_code(trader.totp_secret))
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/trade/{SYMBOL}")
     wait_live(page)

@@ -1,5 +1,5 @@
-"""Credits accounts through the outbox, one for each line "credit account asset units key" of standard input, and queues
-an e-mail for each line "mail address".
+"""Credits accounts through the outbox, one for each line "credit account asset units key" of standard input, queues an
+e-mail for each line "mail address", and makes a user for each line "person address password".
 
 Answers one line each: "queued" with the row's key, or "refused" and why. Runs in the exchange's environment, as a
 deposit detector would.
@@ -15,6 +15,7 @@ django.setup()
 
 from django.db import Error, close_old_connections, connection, transaction  # noqa: E402
 
+from apps.accounts.models import User  # noqa: E402
 from apps.ledger.services import credit  # noqa: E402
 from apps.markets.models import Asset  # noqa: E402
 from apps.notifications.models import Topic  # noqa: E402
@@ -32,7 +33,12 @@ def queue_mail(address: str) -> str:
         return send_email(to=address, template="test_message", context={}, topic=Topic.SERVICE).message_id
 
 
-KINDS = {"credit": queue_credit, "mail": queue_mail}
+def make_person(address: str, password: str) -> str:
+    """Without a second factor, so that the person may log in at any moment; a code works once in 30 s."""
+    return str(User.objects.create_user(address, password).pk)
+
+
+KINDS = {"credit": queue_credit, "mail": queue_mail, "person": make_person}
 
 
 def main() -> None:

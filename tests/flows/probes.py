@@ -31,6 +31,9 @@ from tests.stack import BASE_DIR, Stack
 
 SYMBOL: Final = "BTCUSDT"
 ORDER: Final = "/api/v3/order"
+# Who logs in on the site.
+PERSON: Final = "isolation@people.example.org"
+PASSWORD: Final = "isolation-tests-only"
 # "At once": the exchange's own limits are 0.5 to 2 s, and the machine of the tests may be slow.
 REFUSED_WITHIN_S: Final = 3.0
 # A refusal may be late where the machine stands still in between, but not so many times in a row.
@@ -70,12 +73,13 @@ class Probes:
         self._clients = [enter(self._client(account)) for account in (self.alice, self.bob)]
         self._public = enter(httpx.Client(base_url=self._stack.base_url, timeout=REQUEST_TIMEOUT_S))
         self._session = enter(httpx.Client(base_url=self._stack.base_url, timeout=REQUEST_TIMEOUT_S))
-        self._log_in(self._session)
         self._depositor = subprocess.Popen(
             [sys.executable, "-m", "tests.flows.depositor"],
             cwd=BASE_DIR, env=self._stack.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         self._depositor_lock = threading.Lock()
+        assert self._asked(f"person {PERSON} {PASSWORD}")[:1] == ["queued"]
+        self._log_in(self._session)
         self._sockets: list[Socket] = []
         self._pool = ThreadPoolExecutor(16, "probe")
         return self
@@ -303,7 +307,7 @@ class Probes:
         token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
         if token is None:
             return _page_outcome(page)
-        fields = {"username": self.alice.email, "password": self.alice.password, "csrfmiddlewaretoken": token.group(1)}
+        fields = {"username": PERSON, "password": PASSWORD, "csrfmiddlewaretoken": token.group(1)}
         answer = browser.post("/account/log-in", data=fields)
         if answer.status_code == 302 and answer.headers["location"] == "/account/":
             return Outcome.WORKS
@@ -311,7 +315,7 @@ class Probes:
 
     def _try_account(self) -> Outcome:
         answer = self._session.get("/account/")
-        if answer.status_code == 200 and self.alice.email not in answer.text:
+        if answer.status_code == 200 and PERSON not in answer.text:
             raise Surprise("the account page is not the account's")
         return _page_outcome(answer)
 

@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
 
 from apps.accounts.models import ApiKey, User
+from apps.accounts.services.codes import use_code
 from apps.markets.management.commands import demo_account
 from apps.markets.models import Asset
 from apps.outbox.models import OutboxRow, OutboxState
 from apps.streams.kinds import CommandKind, Reason
+from tests.codes import fresh_code
 
 pytestmark = pytest.mark.django_db
 
@@ -36,9 +39,11 @@ def _run(*args: str) -> tuple[dict[str, Any], str]:
 def test_one_line_of_json_that_logs_in() -> None:
     made, err = _run("trader1")
     assert list(made) == ["email", "password", "totp_secret", "api_key", "api_secret", "account_id"]
-    assert made["totp_secret"] is None
     assert err == ""
-    assert Client().login(username=made["email"], password=made["password"])
+    client = Client()
+    sent = client.post("/account/log-in", {"username": made["email"], "password": made["password"]})
+    assert sent["Location"] == "/account/log-in/code"
+    assert client.post("/account/log-in/code", {"code": fresh_code(made["totp_secret"])})["Location"] == "/account/"
 
 
 def test_funds_are_credits_in_the_outbox_and_waiting_is_bounded() -> None:
@@ -97,9 +102,30 @@ def test_ordinary_account_is_refused() -> None:
 
 def test_production_refuses(settings: Settings) -> None:
     settings.ENVIRONMENT = "production"
-    with pytest.raises(CommandError, match="production"):
-        _run("trader1")
+    for command in ("demo_account", "totp_code"):
+        with pytest.raises(CommandError, match="production"):
+            call_command(command, "trader1")
     assert not User.objects.exists()
+
+
+def test_codes_on_a_laptop(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    now = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    made, _ = _run("trader1")
+    user = User.objects.get()
+    for wait in (False, False, True):
+        call_command("totp_code", made["email"])
+        printed = capsys.readouterr()
+        code = printed.out.strip()
+        assert ("It works in" in printed.err) is wait
+        if not wait:
+            use_code(user_id=user.pk, code=code)
+    for person in ("nobody@example.org", User.objects.create_user("alice@example.org").email):
+        with pytest.raises(CommandError, match="not the address of a demo account"):
+            call_command("totp_code", person)
+    user.totp_factors.all().delete()
+    with pytest.raises(CommandError, match="has no authenticator app"):
+        call_command("totp_code", made["email"])
 
 
 def test_refusal_by_the_engine_is_told_after_the_account() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from nebannpet.demologins import DemoLogin, load_logins, parse_login, save_logins
 
-LOGIN = DemoLogin("trader@demo.example.com", "secret-word", "key", "api-secret", 1001)
+LOGIN = DemoLogin("trader@demo.example.com", "secret-word", "JBSWY3DPEHPK3PXP", "key", "api-secret", 1001)
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def dsn(postgres: str) -> str:
 
 
 def test_login_is_found_among_other_lines() -> None:
-    line = json.dumps({**{name: getattr(LOGIN, name) for name in DemoLogin.__slots__}, "totp_secret": None})
+    line = json.dumps({**{name: getattr(LOGIN, name) for name in DemoLogin.__slots__}, "more": None})
     assert parse_login(["a warning", line]) == LOGIN
 
 
@@ -43,3 +43,14 @@ def test_logins_of_another_database_do_not_count(tmp_path: Path, dsn: str) -> No
     save_logins(path, [LOGIN])
     assert load_logins(path, dsn) == []
     assert load_logins(tmp_path / "missing.json", dsn) == []
+
+
+def test_logins_of_an_older_release_do_not_count(tmp_path: Path, dsn: str) -> None:
+    path = tmp_path / "demo-logins.json"
+    save_logins(path, [LOGIN])
+    kept = json.loads(path.read_text())
+    del kept[0]["totp_secret"]
+    path.write_text(json.dumps(kept))
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("INSERT INTO accounts_user VALUES (%s)", [LOGIN.email])
+    assert load_logins(path, dsn) == []

@@ -1,6 +1,8 @@
-"""Users, their trading accounts with families and allocation rules, API keys, listen keys, tickets, log-ins, links."""
+"""Users, their trading accounts with families and allocation rules, API keys, listen keys, tickets, log-ins,
+links, second factors."""
 
 from apps.accounts.models.attempts import PasswordAttempt
+from apps.accounts.models.factors import RecoveryCode, TotpFactor
 from apps.accounts.models.families import AccountSettings, AllocationChange, AllocationRule, FamilyChange
 from apps.accounts.models.keys import ApiKey
 from apps.accounts.models.links import MailedLink
@@ -17,6 +19,8 @@ __all__ = [
     "ListenKey",
     "MailedLink",
     "PasswordAttempt",
+    "RecoveryCode",
+    "TotpFactor",
     "TradingAccount",
     "TradingTicket",
     "User",

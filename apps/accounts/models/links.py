@@ -18,6 +18,7 @@ class MailedLink(models.Model):
         SIGN_UP = "sign-up", "sign-up"
         RESET = "reset", "new password"
         CHANGE = "change", "new e-mail address"
+        RECOVER = "recover", "log-in without the second factor"
 
     purpose = models.CharField(max_length=8, choices=Purpose)
     address = models.CharField(max_length=EMAIL_LENGTH_MAX, help_text="Where it was mailed to; it proves this one.")

@@ -2,14 +2,18 @@
 
 import secrets
 from dataclasses import dataclass
+from math import ceil
 
 from django.db import transaction
 from django.utils import timezone
 
 from apps.accounts.addresses import normalise_email
-from apps.accounts.errors import NotADemoAccount
-from apps.accounts.models import ApiKey, TradingAccount, User
+from apps.accounts.errors import FactorMissing, NotADemoAccount
+from apps.accounts.models import ApiKey, TotpFactor, TradingAccount, User
+from apps.accounts.policy import TOTP_STEP_S, TOTP_STEPS_OFF_MAX
+from apps.accounts.secrets import open_totp, seal_totp
 from apps.accounts.services.api_keys import create_api_key, revoke_keys
+from apps.accounts.totp import as_base32, code_at, new_secret, step_at
 
 DEMO_KEY_LABEL = "Demo"
 DEMO_DOMAIN = "demo.example.com"
@@ -21,6 +25,7 @@ class DemoAccount:
 
     email: str
     password: str
+    totp_secret: str
     api_key: str
     api_secret: str
     account_id: int
@@ -28,15 +33,17 @@ class DemoAccount:
 
 
 def make_demo_account(*, name: str, is_staff: bool) -> DemoAccount:
-    """An account with a verified address, limits tier `demo` and a key with the rights read and trade.
+    """An account with a verified address, limits tier `demo`, an authenticator app, and a key that reads and trades.
 
     `name` is an e-mail address, or a name that becomes one at demo.example.com (reserved, so no mail can reach
-    anybody). An existing *demo* account gets a new password and a new key in place of its old demo key, so the output
-    always works; an existing ordinary account is refused and not touched. Staff rights are only ever added.
+    anybody). An existing *demo* account gets a new password, a new secret of its app, and a new key in place of its
+    old demo key, so the output always works; an existing ordinary account is refused and not touched. Staff rights are
+    only ever added.
     Raises InvalidEmail and NotADemoAccount.
     """
     email = normalise_email(name if "@" in name else f"{name}@{DEMO_DOMAIN}")
     password = secrets.token_urlsafe(15)
+    secret = new_secret()
     with transaction.atomic():
         user = User.objects.select_for_update().filter(email=email).first()
         created = user is None
@@ -55,12 +62,40 @@ def make_demo_account(*, name: str, is_staff: bool) -> DemoAccount:
             user.is_superuser = user.is_superuser or is_staff
             user.save(update_fields=("password", "is_active", "is_staff", "is_superuser"))
             revoke_keys(ApiKey.objects.filter(account=account, label=DEMO_KEY_LABEL))
+        TotpFactor.objects.update_or_create(
+            user=user,
+            confirmed_at__isnull=False,
+            defaults={
+                "secret_box": seal_totp(user.pk, secret),
+                "confirmed_at": timezone.now(),
+                "last_step": -1,
+                "failures": 0,
+            },
+        )
         key = create_api_key(account_id=account.pk, label=DEMO_KEY_LABEL, can_read=True, can_trade=True)
     return DemoAccount(
         email=email,
         password=password,
+        totp_secret=as_base32(secret),
         api_key=key.key.public_key,
         api_secret=key.secret,
         account_id=account.pk,
         created=created,
     )
+
+
+def demo_code(*, email: str) -> tuple[str, int]:
+    """A code that a demo account has not used, and how many seconds it is to wait before it works.
+
+    Raises InvalidEmail, NotADemoAccount, and FactorMissing.
+    """
+    user = User.objects.filter(email=normalise_email(email)).first()
+    if user is None or user.trading_accounts.get(is_main=True).tier != TradingAccount.Tier.DEMO:
+        raise NotADemoAccount(f"{email} is not the address of a demo account.")
+    factor = TotpFactor.objects.filter(user=user, confirmed_at__isnull=False).first()
+    if factor is None:
+        raise FactorMissing(f"{email} has no authenticator app.")
+    now_s = timezone.now().timestamp()
+    step = max(step_at(now_s), factor.last_step + 1)
+    works_from_s = (step - TOTP_STEPS_OFF_MAX) * TOTP_STEP_S
+    return code_at(open_totp(user.pk, factor.secret_box), step), max(0, ceil(works_from_s - now_s))

@@ -21,6 +21,7 @@ from apps.accounts.policy import (
     LINKS_PER_MAILBOX_MAX,
     LINKS_PER_NETWORK_MAX,
     LINKS_WINDOW_S,
+    RECOVERY_LINK_S,
     RESET_LINK_S,
     SIGN_UP_LINK_S,
 )
@@ -31,11 +32,13 @@ LIFETIME_S: Final = {
     Purpose.SIGN_UP: SIGN_UP_LINK_S,
     Purpose.RESET: RESET_LINK_S,
     Purpose.CHANGE: CHANGE_LINK_S,
+    Purpose.RECOVER: RECOVERY_LINK_S,
 }
 PAGES: Final = {
     Purpose.SIGN_UP: "accounts:confirm-sign-up",
     Purpose.RESET: "accounts:reset-password",
     Purpose.CHANGE: "accounts:confirm-email",
+    Purpose.RECOVER: "accounts:recover",
 }
 
 

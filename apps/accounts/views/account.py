@@ -15,7 +15,7 @@ from apps.accounts.errors import ApiKeyNotFound, InvalidApiKeyRequest, InvalidNe
 from apps.accounts.forms import ApiKeyForm, PasswordForm
 from apps.accounts.models import User
 from apps.accounts.policy import API_KEYS_PER_ACCOUNT_MAX
-from apps.accounts.selectors import api_keys_of, count_api_keys, held_until, main_account
+from apps.accounts.selectors import api_keys_of, count_api_keys, held_until, main_account, second_factors
 from apps.accounts.services.api_keys import NewApiKey, create_api_key, revoke_api_key
 from apps.accounts.services.sessions import change_password
 from apps.accounts.views.forms import client_address, form_status
@@ -31,6 +31,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "account": account,
         "keys": count_api_keys(account_id=account.pk),
         "held_until": held_until(user=_user(request)),
+        "factors": second_factors(user_id=_user(request).pk),
     }
     return render(request, "accounts/overview.html", context)
 

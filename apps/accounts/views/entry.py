@@ -13,6 +13,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from apps.accounts.errors import TooManyAttempts
 from apps.accounts.forms import THROTTLED, LogInForm, SignUpForm
+from apps.accounts.secondstep import begin_second_step
+from apps.accounts.selectors import has_second_factor
 from apps.accounts.services.sessions import BY_PASSWORD, close_session, open_session
 from apps.accounts.services.signup import sign_up
 from apps.accounts.views.forms import client_address, form_status
@@ -57,7 +59,11 @@ class LogInPage(LoginView):
 
     def form_valid(self, form: LogInForm) -> HttpResponse:  # type: ignore[override]
         """The password is right."""
-        open_session(request=self.request, user=form.get_user(), factors=BY_PASSWORD)
+        user = form.get_user()
+        if has_second_factor(user_id=user.pk):
+            begin_second_step(request=self.request, user=user, next_url=self.get_redirect_url())
+            return redirect("accounts:second-step")
+        open_session(request=self.request, user=user, factors=BY_PASSWORD)
         return redirect(self.get_success_url())
 
     def form_invalid(self, form: LogInForm) -> HttpResponse:  # type: ignore[override]

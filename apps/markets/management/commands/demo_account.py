@@ -27,10 +27,11 @@ POLL_S: Final = 0.05
 
 class Command(BaseCommand):
     help = (
-        "Make a demo account and print it as one line of JSON: email, password, totp_secret (null: there is no TOTP "
-        "yet), api_key, api_secret, account_id. NAME is an e-mail address, or a name at demo.example.com. An existing "
-        "demo account keeps its account id and balances; it gets a new password and, in place of its demo key, a new "
-        "key, and --fund adds to what it has. Ordinary accounts are refused. Nothing is made when an argument is wrong."
+        "Make a demo account and print it as one line of JSON: email, password, totp_secret (base32, for an "
+        "authenticator app; totp_code prints its codes), api_key, api_secret, account_id. NAME is an e-mail address, "
+        "or a name at demo.example.com. An existing demo account keeps its account id and balances; it gets a new "
+        "password, a new totp_secret and, in place of its demo key, a new key, and --fund adds to what it has. "
+        "Ordinary accounts are refused. Nothing is made when an argument is wrong."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -72,7 +73,7 @@ class Command(BaseCommand):
                 {
                     "email": account.email,
                     "password": account.password,
-                    "totp_secret": None,
+                    "totp_secret": account.totp_secret,
                     "api_key": account.api_key,
                     "api_secret": account.api_secret,
                     "account_id": account.account_id,

@@ -1,0 +1,59 @@
+"""Taking a code of a user's authenticator app: once, and not many guesses (requirement A2)."""
+
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.accounts.errors import FactorMissing, TooManyAttempts, WrongCode
+from apps.accounts.models import TotpFactor
+from apps.accounts.policy import CODE_FAILURES_MAX, CODE_FAILURES_WINDOW_S
+from apps.accounts.secrets import open_totp
+from apps.accounts.services.announcements import tell_codes_guessed
+from apps.accounts.totp import is_code, matching_step
+from apps.audit.services import count
+
+
+def use_code(*, user_id: int, code: str) -> None:
+    """Take `code` for one thing, whatever it is; it never works again, nor does an older one.
+
+    Under the lock of the factor's row, so parallel uses of one code have one success, and no more than
+    CODE_FAILURES_MAX wrong codes are looked at within CODE_FAILURES_WINDOW_S; the owner is told when it comes to that.
+    A text that is no code is refused unseen. Not inside a transaction that its refusal would roll back: the count of
+    failures would go with it. Raises WrongCode, TooManyAttempts and FactorMissing.
+    """
+    if not is_code(code):
+        raise WrongCode("A code has six digits, and nothing else.")
+    with transaction.atomic():
+        factor = TotpFactor.objects.select_for_update().filter(user=user_id, confirmed_at__isnull=False).first()
+        if factor is None:
+            raise FactorMissing("Your account has no authenticator app.")
+        if accepted := _take(factor, code):
+            factor.save(update_fields=("last_step", "failures", "failures_since"))
+        else:
+            factor.save(update_fields=("failures", "failures_since"))
+            count(action="user.log-in-failures", object="second factor")
+            if factor.failures == CODE_FAILURES_MAX:
+                tell_codes_guessed(factor.user)
+    if not accepted:
+        raise WrongCode("This code is not right, or was used already. Take the next one that your app shows.")
+
+
+def _take(factor: TotpFactor, code: str) -> bool:
+    """Whether it is right; the row, which is locked, is changed and not saved. Raises TooManyAttempts unseen."""
+    now = timezone.now()
+    since = factor.failures_since
+    if since is None or now - since > timedelta(seconds=CODE_FAILURES_WINDOW_S):
+        factor.failures, factor.failures_since = 0, now
+    if factor.failures >= CODE_FAILURES_MAX:
+        raise TooManyAttempts(
+            f"Too many wrong codes. Wait {CODE_FAILURES_WINDOW_S // 60} minutes and try again; "
+            "until then the right code is refused, too."
+        )
+    secret = open_totp(factor.user_id, factor.secret_box)
+    step = matching_step(secret, code, now_s=now.timestamp(), after=factor.last_step)
+    if step is None:
+        factor.failures += 1
+        return False
+    factor.last_step, factor.failures = step, 0
+    return True

@@ -1,0 +1,118 @@
+"""/account/two-factor: what a user has beside the password."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import segno
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from apps.accounts.errors import FactorMissing, FactorNeeded, WrongCode
+from apps.accounts.factorforms import CodeForm
+from apps.accounts.models import User
+from apps.accounts.policy import RECOVERY_CODES
+from apps.accounts.secrets import open_totp
+from apps.accounts.selectors import second_factors
+from apps.accounts.services.factors import begin_totp, confirm_totp, remove_totp, waiting_totp
+from apps.accounts.services.recoverycodes import reissue_codes
+from apps.accounts.stepup import Proof, confirm, step_up_required
+from apps.accounts.totp import as_base32, provisioning_uri
+from apps.accounts.views.forms import form_status
+
+ISSUER = "Nebannpet"
+# Pixels of one module of the QR code; the quiet zone of four modules is part of it.
+_QR_SCALE = 4
+
+
+@login_required
+@never_cache
+@require_GET
+def two_factor_page(request: HttpRequest) -> HttpResponse:
+    factors = second_factors(user_id=_user(request).pk)
+    return render(request, "accounts/two_factor.html", {"factors": factors, "codes_max": RECOVERY_CODES})
+
+
+@step_up_required("accounts:two-factor")
+@never_cache
+@csrf_protect
+@require_POST
+def begin_app_action(request: HttpRequest) -> HttpResponse:
+    begin_totp(user_id=_user(request).pk)
+    return redirect("accounts:authenticator-app")
+
+
+@sensitive_post_parameters("code")
+@step_up_required("accounts:two-factor")
+@never_cache
+@csrf_protect
+@require_http_methods(["GET", "POST"])
+def app_page(request: HttpRequest) -> HttpResponse:
+    """The QR code of the app that waits; with POST, its first code."""
+    user = _user(request)
+    waiting = waiting_totp(user_id=user.pk)
+    form = CodeForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            codes = confirm_totp(user_id=user.pk, code=form.cleaned_data["code"])
+        except WrongCode as error:
+            form.add_error("code", error.message)
+        except FactorMissing as error:
+            messages.error(request, error.message)
+            return redirect("accounts:two-factor")
+        else:
+            confirm(request, Proof.AUTHENTICATOR)
+            if codes:
+                return _show_codes(request, codes)
+            messages.success(request, "Your new authenticator app is in use; the old one is not any more.")
+            return redirect("accounts:two-factor")
+    if waiting is None:
+        return redirect("accounts:two-factor")
+    secret = open_totp(user.pk, waiting.secret_box)
+    uri = provisioning_uri(secret, account=user.email, issuer=ISSUER)
+    context = {
+        "form": form,
+        "qr": segno.make(uri, error="m", micro=False).svg_data_uri(scale=_QR_SCALE, dark="#000", light="#fff"),
+        "secret": as_base32(secret),
+    }
+    return render(request, "accounts/authenticator_app.html", context, status=form_status(form))
+
+
+@step_up_required("accounts:two-factor")
+@never_cache
+@csrf_protect
+@require_POST
+def remove_app_action(request: HttpRequest) -> HttpResponse:
+    try:
+        remove_totp(user_id=_user(request).pk)
+    except (FactorMissing, FactorNeeded) as error:
+        messages.error(request, error.message)
+    else:
+        messages.success(request, "The authenticator app is removed. Your password alone logs in from now on.")
+    return redirect("accounts:two-factor")
+
+
+@step_up_required("accounts:two-factor")
+@never_cache
+@csrf_protect
+@require_POST
+def recovery_codes_action(request: HttpRequest) -> HttpResponse:
+    try:
+        return _show_codes(request, reissue_codes(user_id=_user(request).pk))
+    except FactorMissing as error:
+        messages.error(request, error.message)
+        return redirect("accounts:two-factor")
+
+
+def _show_codes(request: HttpRequest, codes: Sequence[str]) -> HttpResponse:
+    """The only page that ever carries them."""
+    return render(request, "accounts/recovery_codes.html", {"codes": codes})
+
+
+def _user(request: HttpRequest) -> User:
+    return cast(User, request.user)

@@ -1,0 +1,100 @@
+"""The second step of a log-in, and the way in without the factor: password, mailed link and recovery code."""
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST
+
+from apps.accounts.errors import FactorMissing, LinkDead, TooManyAttempts, WrongCode
+from apps.accounts.factorforms import CodeForm, RecoveryCodeForm
+from apps.accounts.forms import THROTTLED
+from apps.accounts.secondstep import PendingLogIn, end_second_step, pending_log_in
+from apps.accounts.services.codes import use_code
+from apps.accounts.services.links import Purpose, find_link
+from apps.accounts.services.recoverycodes import recover, request_recovery
+from apps.accounts.services.sessions import open_session
+from apps.accounts.stepup import Proof, confirm
+from apps.accounts.views.forms import client_address, form_status
+
+
+@sensitive_post_parameters("code")
+@never_cache
+@csrf_protect
+@require_http_methods(["GET", "POST"])
+def second_step_page(request: HttpRequest) -> HttpResponse:
+    pending = pending_log_in(request)
+    if pending is None:
+        return redirect("accounts:log-in")
+    form = CodeForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            use_code(user_id=pending.user.pk, code=form.cleaned_data["code"])
+        except FactorMissing:
+            # It was removed meanwhile, elsewhere: begin again.
+            end_second_step(request)
+            return redirect("accounts:log-in")
+        except WrongCode as error:
+            form.add_error("code", error.message)
+        except TooManyAttempts as error:
+            form.add_error(None, ValidationError(error.message, THROTTLED))
+        else:
+            return _complete(request, pending, frozenset({Proof.PASSWORD, Proof.AUTHENTICATOR}), Proof.AUTHENTICATOR)
+    context = {"form": form, "has_demo_accounts": settings.DEMO_DATA}
+    return render(request, "accounts/second_step.html", context, status=form_status(form))
+
+
+@never_cache
+@csrf_protect
+@require_POST
+def lost_factor_action(request: HttpRequest) -> HttpResponse:
+    pending = pending_log_in(request)
+    if pending is None:
+        return redirect("accounts:log-in")
+    try:
+        request_recovery(user=pending.user, client=client_address(request))
+    except TooManyAttempts as error:
+        messages.error(request, error.message)
+        return redirect("accounts:second-step")
+    return redirect("accounts:check-mail")
+
+
+@sensitive_post_parameters("code")
+@never_cache
+@csrf_protect
+@require_http_methods(["GET", "POST"])
+def recover_page(request: HttpRequest, token: str) -> HttpResponse:
+    """Behind the mailed link; only in a browser that has proved the password of the same user."""
+    form = RecoveryCodeForm(request.POST or None)
+    try:
+        link = find_link(purpose=Purpose.RECOVER, token=token)
+        pending = pending_log_in(request)
+        if pending is None or pending.user.pk != link.user_id:
+            messages.info(request, "Type your password first; then open the link of the e-mail in this browser again.")
+            return redirect("accounts:log-in")
+        if request.method == "POST" and form.is_valid():
+            code = form.cleaned_data["code"]
+            recover(user=pending.user, token=token, code=code, client=client_address(request))
+            proofs = frozenset({Proof.PASSWORD, Proof.MAILED_LINK, Proof.RECOVERY_CODE})
+            _complete(request, pending, proofs, Proof.RECOVERY_CODE)
+            messages.warning(request, "You are logged in. Set up another authenticator app now.")
+            return redirect("accounts:two-factor")
+    except LinkDead as error:
+        return render(request, "accounts/dead_link.html", {"why": error.message}, status=410)
+    except WrongCode as error:
+        form.add_error("code", error.message)
+    except TooManyAttempts as error:
+        form.add_error(None, ValidationError(error.message, THROTTLED))
+    return render(request, "accounts/recover.html", {"form": form}, status=form_status(form))
+
+
+def _complete(request: HttpRequest, pending: PendingLogIn, proofs: frozenset[str], best: Proof) -> HttpResponse:
+    end_second_step(request)
+    open_session(request=request, user=pending.user, factors=proofs)
+    # Whoever has just shown it is not asked again at once.
+    confirm(request, best)
+    return redirect(pending.next_url or settings.LOGIN_REDIRECT_URL)

@@ -1,0 +1,24 @@
+"""Users with an authenticator app, and log-ins with its codes."""
+
+import base64
+from typing import Any
+
+from django.test import Client
+from django.utils import timezone
+
+from apps.accounts.models import TotpFactor, User
+from apps.accounts.secrets import seal_totp
+from apps.accounts.services.recoverycodes import issue_codes
+from apps.accounts.totp import new_secret
+from tests.accounts.people import PASSWORD
+
+
+def with_app(user: User) -> tuple[str, list[str]]:
+    """The secret of an authenticator app that `user` has from now on, and the recovery codes."""
+    secret = new_secret()
+    TotpFactor.objects.create(user=user, secret_box=seal_totp(user.pk, secret), confirmed_at=timezone.now())
+    return base64.b32encode(secret).decode(), list(issue_codes(user))
+
+
+def password_step(client: Client, user: User, **fields: str) -> Any:
+    return client.post("/account/log-in", {"username": user.email, "password": PASSWORD, **fields})
