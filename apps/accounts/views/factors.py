@@ -38,20 +38,20 @@ def two_factor_page(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/two_factor.html", {"factors": factors, "codes_max": RECOVERY_CODES})
 
 
+@require_POST
+@csrf_protect
 @step_up_required("accounts:two-factor")
 @never_cache
-@csrf_protect
-@require_POST
 def begin_app_action(request: HttpRequest) -> HttpResponse:
     begin_totp(user_id=_user(request).pk)
     return redirect("accounts:authenticator-app")
 
 
 @sensitive_post_parameters("code")
+@require_http_methods(["GET", "POST"])
+@csrf_protect
 @step_up_required("accounts:two-factor")
 @never_cache
-@csrf_protect
-@require_http_methods(["GET", "POST"])
 def app_page(request: HttpRequest) -> HttpResponse:
     """The QR code of the app that waits; with POST, its first code."""
     user = _user(request)
@@ -83,10 +83,10 @@ def app_page(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/authenticator_app.html", context, status=form_status(form))
 
 
+@require_POST
+@csrf_protect
 @step_up_required("accounts:two-factor")
 @never_cache
-@csrf_protect
-@require_POST
 def remove_app_action(request: HttpRequest) -> HttpResponse:
     try:
         remove_totp(user_id=_user(request).pk)
@@ -97,10 +97,10 @@ def remove_app_action(request: HttpRequest) -> HttpResponse:
     return redirect("accounts:two-factor")
 
 
+@require_POST
+@csrf_protect
 @step_up_required("accounts:two-factor")
 @never_cache
-@csrf_protect
-@require_POST
 def recovery_codes_action(request: HttpRequest) -> HttpResponse:
     try:
         return _show_codes(request, reissue_codes(user_id=_user(request).pk))
