@@ -23,7 +23,7 @@ KEEP: Final = "SELECT, INSERT, UPDATE"
 EDIT: Final = "SELECT, INSERT, UPDATE, DELETE"
 
 # Tables that hold the record of money, or decide who writes it. Beyond reading, only named grants apply to them.
-RECORD_PREFIXES: Final = ("ledger_", "orders_", "outbox_", "matching_")
+RECORD_PREFIXES: Final = ("ledger_", "orders_", "outbox_", "matching_", "wallets_")
 # Only named grants apply to the audit log, for reading too: entries say who did what.
 AUDIT_PREFIX: Final = "audit_"
 # Functions that work with the owner's rights, so that nobody calls them but who is granted it by name.
@@ -116,6 +116,7 @@ ROLES: Final = (
         "site",
         (
             Grant("outbox_outboxrow", APPEND),
+            Grant("wallets_internaltransfer", APPEND),
             Grant("orders_orderreview", APPEND),
             Grant("orders_feetierchange", APPEND),
             Grant("audit_record", APPEND),

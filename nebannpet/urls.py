@@ -14,4 +14,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("apps.accounts.urls")),
     path("", include("apps.markets.urls")),
     path("", include("apps.gateway.urls")),
+    path("", include("apps.wallets.urls")),
 ]

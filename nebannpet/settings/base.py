@@ -140,6 +140,7 @@ INSTALLED_APPS = [
     "apps.markets",
     "apps.orders",
     "apps.gateway",
+    "apps.wallets",
 ]
 
 MIDDLEWARE = [
