@@ -171,8 +171,9 @@ def test_history_and_limit_read_an_index_however_long_it_is(house: House) -> Non
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO wallets_internaltransfer (owner_id, client_id, from_account_id, to_account_id, asset_id,"
-            " amount_units, outbox_key, requested_at) SELECT CASE WHEN mod(n, 50) = 0 THEN %s ELSE %s END, 'c' || n, 1, 2,"
-            " 1, 1, 'k' || n, now() FROM generate_series(1, 20000) n",
+            " amount_units, outbox_key, requested_at)"
+            " SELECT CASE WHEN mod(n, 50) = 0 THEN %s ELSE %s END, 'c' || n, 1, 2, 1, 1, 'k' || n, now()"
+            " FROM generate_series(1, 20000) n",
             [house.user.pk, house.foreign.owner_id],
         )
         cursor.execute("ANALYZE wallets_internaltransfer")
