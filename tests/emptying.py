@@ -2,7 +2,7 @@
 
 Django's TRUNCATE of every table makes new files for some eighty of them and then writes content types and permissions
 anew, a quarter of a CPU second for each such test. Here only tables that have rows lose them, and content types and
-permissions, which no test changes, stay.
+permissions, which no test changes, stay, and so do the switches that always exist.
 """
 
 from typing import Any, Final
@@ -11,7 +11,12 @@ import psycopg
 from django.core.management.commands import flush
 from django.db.backends.postgresql.operations import DatabaseOperations
 
-KEPT: Final = {"django_content_type", "auth_permission"}
+KEPT: Final = {"django_content_type", "auth_permission", "controls_switch"}
+# The switches of the platform always exist (apps/controls/services.py: install): they are put back to off.
+SWITCHES: Final = (
+    "DELETE FROM controls_switch WHERE scope <> 'platform'",
+    "UPDATE controls_switch SET is_on = FALSE, until = NULL WHERE is_on",
+)
 # Deleted rows are still passed over by each search for others; beyond this the files are made anew after all.
 GROWN_BYTES: Final = 8 * 2**20
 GROWN: Final = (
@@ -49,7 +54,7 @@ def empty_only_what_has_rows() -> None:
             cursor.execute(GROWN, [GROWN_BYTES, "public"])
             (grown,) = cursor.fetchone()
         removal = [f"TRUNCATE {', '.join(names)}"] if grown else [f"DELETE FROM {name}" for name in filled]
-        return ["SET session_replication_role = replica", *removal, "SET session_replication_role = DEFAULT"]
+        return ["SET session_replication_role = replica", *removal, *SWITCHES, "SET session_replication_role = DEFAULT"]
 
     DatabaseOperations.sql_flush = sql_flush
     flush.emit_post_migrate_signal = lambda *arguments, **options: None

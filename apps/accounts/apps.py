@@ -9,5 +9,9 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.accounts import audited
+        from apps.accounts.selectors import find_user_subject
+        from apps.controls import subjects
+        from apps.controls.kinds import Scope
 
         audited.connect()
+        subjects.register(Scope.USER, find_user_subject)

@@ -20,6 +20,18 @@ def main_account_id(*, user_id: int) -> int | None:
     return TradingAccount.objects.filter(owner_id=user_id, is_main=True).values_list("pk", flat=True).first()
 
 
+def find_user_subject(typed: str) -> str | None:
+    """For switches: the number, as text, of the user with this number or this e-mail address."""
+    if typed.isascii() and typed.isdigit():
+        found = User.objects.filter(pk=int(typed)).first() if len(typed) < 19 else None
+    else:
+        try:
+            found = User.objects.get_by_natural_key(typed)
+        except User.DoesNotExist:
+            found = None
+    return None if found is None else str(found.pk)
+
+
 def held_until(*, user: User) -> datetime | None:
     """Until when the user's withdrawals are held; None if they are not."""
     until = user.withdrawals_held_until

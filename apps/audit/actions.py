@@ -41,6 +41,8 @@ ACTIONS: Final = {
     "account.allocation": "An allocation rule was to be made, changed or removed.",
     "account.fee-tier": "An account moved to another fee tier by its volume.",
     "order.review": "Staff decided on a parked order.",
+    # What staff, an operator or the emergency protocol suspends, freezes and flags (apps/controls).
+    "switch.set": "A suspension, a freeze or a flag of a user began, went on with another end, or ended.",
     # Staff pages and commands.
     "admin.added": "Staff added a row in the admin.",
     "admin.changed": "Staff changed a row in the admin.",

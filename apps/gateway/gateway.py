@@ -14,6 +14,7 @@ import structlog
 
 from apps.accounts.credentials import CREDENTIALS_CHANNEL
 from apps.common.clock import now_ms
+from apps.controls.following import SWITCHES_CHANNEL, SwitchBoard
 from apps.gateway import registry
 from apps.gateway.amending import Amendments
 from apps.gateway.batcher import Batcher
@@ -87,11 +88,12 @@ class Gateway:
         self.pool = make_pool(config.database_dsn, config.database_role)
         self.credentials = Credentials(self.pool)
         self.listen_keys = ListenKeys(self.pool)
+        self.switches = SwitchBoard()
         self.follower = Follower(
             config.database_dsn,
             config.database_role,
-            (CREDENTIALS_CHANNEL, MARKETS_CHANNEL),
-            (self.credentials, self.listen_keys, self.markets),
+            (CREDENTIALS_CHANNEL, MARKETS_CHANNEL, SWITCHES_CHANNEL),
+            (self.credentials, self.listen_keys, self.markets, self.switches),
             self.pool,
         )
         self.pipe = CorePipe(config.core_url, scripts=(APPEND_COMMANDS,))
@@ -184,6 +186,7 @@ class Gateway:
         refreshed_s = self.follower.refreshed_s
         details: dict[str, Any] = {
             "database_age_s": round(time.monotonic() - refreshed_s, 1) if math.isfinite(refreshed_s) else None,
+            "switches_version": self.switches.version,
             "missing": self._readiness.missing(),
             "core": self.pipe.connected,
             "events": self.tail.connected,

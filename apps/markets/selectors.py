@@ -4,6 +4,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from apps.common.clock import now_ms
+from apps.controls.halts import Halt
 from apps.markets.intervals import INTERVALS
 from apps.markets.klines import BARS, FIRST_OPEN, bars_parameters, fill, plan
 from apps.markets.marketdata.bars import Bar
@@ -29,6 +30,22 @@ def klines(
             return []
         cursor.execute(BARS, bars_parameters(market_id, interval, opens))
         return fill(opens, cursor.fetchall())
+
+
+def find_asset_subject(typed: str) -> str | None:
+    """For switches: the code of the asset that was typed, in whatever case."""
+    return Asset.objects.filter(code=typed.upper()).values_list("code", flat=True).first()
+
+
+def find_class_subject(typed: str) -> str | None:
+    """For switches: the name of the class, if an asset is of it."""
+    return typed if typed in asset_classes() else None
+
+
+def halts() -> list[Halt]:
+    """Markets that were launched and are not open, with why."""
+    found = Market.objects.exclude(state__in=(Market.State.OPEN, Market.State.PRE_LAUNCH))
+    return [Halt(market.symbol, market.get_state_display(), market.get_state_cause_display()) for market in found]
 
 
 def asset_classes() -> list[str]:

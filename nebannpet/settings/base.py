@@ -134,6 +134,7 @@ INSTALLED_APPS = [
     "apps.matching",
     "apps.audit",
     "apps.outbox",
+    "apps.controls",
     "apps.notifications",
     "apps.ledger",
     "apps.accounts",

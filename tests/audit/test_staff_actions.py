@@ -18,6 +18,7 @@ from apps.accounts.selectors import main_account_id
 from apps.accounts.services.api_keys import create_api_key
 from apps.accounts.services.tickets import issue_ticket
 from apps.audit.models import Record
+from apps.controls.models import Switch
 from apps.markets.models import Asset, Market, MarketSettingsChange
 from apps.markets.services import create_asset, create_market
 from apps.notifications.models import EmailState, OutgoingEmail, Topic
@@ -85,6 +86,10 @@ class Desk:
         assert session.session_key is not None
         issue_ticket(user_id=self.user.pk, session_key=session.session_key)
         return TradingTicket.objects.get()
+
+    def freeze(self) -> int:
+        Switch.objects.filter(kind="whitelist-freeze").update(is_on=True)
+        return Switch.objects.get(kind="whitelist-freeze").pk
 
     def ended_email(self) -> int:
         sent = send_email(to="a@example.org", template="test_message", context={}, topic=Topic.SERVICE)
@@ -174,6 +179,10 @@ ACTIONS: dict[tuple[str, str], tuple[str, Callable[[Desk], None]]] = {
         "order.review", lambda d: d.act("orders_parkedorder", "release", d.parked()),
     ),
     ("orders.ParkedOrder", "reject"): ("order.review", lambda d: d.act("orders_parkedorder", "reject", d.parked())),
+    ("controls.Switch", "add"): (
+        "switch.set", lambda d: d.post("controls_switch_add", kind="whitelist-freeze", scope="platform", **REASON),
+    ),
+    ("controls.Switch", "end"): ("switch.set", lambda d: d.act("controls_switch", "end", d.freeze())),
     ("notifications.OutgoingEmail", "send_again"): (
         "email.sent-again", lambda d: d.act("notifications_outgoingemail", "send_again", d.ended_email()),
     ),
@@ -201,7 +210,7 @@ def test_each_leaves_an_entry_that_names_staff(desk: Desk, what: tuple[str, str]
     if what not in (("accounts.ApiKey", "revoke"), ("accounts.TradingTicket", "revoke")):
         assert (made.actor_kind, made.actor_id) == ("staff", "root@example.org")
     assert made.request_id != ""
-    if action.split(".")[0] in ("market", "class", "account", "order", "email") or action == "asset.class":
+    if action.split(".")[0] in ("market", "class", "account", "order", "email", "switch") or action == "asset.class":
         assert made.reason == "as agreed"
     texts = " ".join(str(value) for value in Record.objects.values_list("before", "after", "object"))
     assert PASSWORD not in texts

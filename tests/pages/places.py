@@ -137,6 +137,7 @@ MODELS: Final[dict[str, frozenset[str]]] = {
         "accounts/user": "add change",
         "audit/record": "",
         "auth/group": "add change delete",
+        "controls/switch": "add",
         "ledger/balance": "",
         "ledger/entry": "",
         "ledger/housetotal": "",
