@@ -48,6 +48,8 @@ ACTIONS: Final = {
     "admin.changed": "Staff changed a row in the admin.",
     "admin.deleted": "Staff deleted a row in the admin.",
     "email.sent-again": "Staff had an e-mail sent once more.",
+    "banner.shown": "A banner was put on the pages, or will be from its time on.",
+    "banner.withdrawn": "A banner was taken off the pages before its end.",
     "site.promoted": "The second site was made the primary one.",
     "demo.account": "A demo account was made or renewed and funded.",
     # The log itself.

@@ -31,3 +31,15 @@ class TopicNotOptional(DomainError):
     """What is about security or an incident reaches everyone whom it concerns."""
 
     code = "TOPIC_NOT_OPTIONAL"
+
+
+class InvalidBanner(DomainError):
+    """The banner cannot be shown as it was asked for."""
+
+    code = "INVALID_BANNER"
+
+
+class BannerOver(DomainError):
+    """The banner has ended or was withdrawn."""
+
+    code = "BANNER_OVER"

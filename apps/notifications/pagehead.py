@@ -1,16 +1,37 @@
-"""What the head of each page shows of this app."""
+"""What the head of each page shows of this app. Functions, which cost something only where a template asks."""
 
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils import timezone
 
+from apps.notifications import shownbanners
 from apps.notifications.selectors import count_unread
+from apps.notifications.shownbanners import Banners, banners_for
 
 
 def unread_notices(request: HttpRequest) -> dict[str, Any]:
-    """A function, which costs its query only where a template asks: pages of nobody do not."""
+    """One query, for those who are logged in."""
 
     def count() -> int:
-        return 0 if request.user.pk is None else count_unread(user_id=request.user.pk)
+        user_id = _user_id(request)
+        return 0 if user_id is None else count_unread(user_id=user_id)
 
     return {"unread_notices": count}
+
+
+def banners(request: HttpRequest) -> dict[str, Any]:
+    """No query, where the process follows them. Those that were closed in this browser are left out."""
+
+    def shown() -> Banners:
+        closed = shownbanners.dismissed(request.COOKIES)
+        found = banners_for(user_id=_user_id(request), now=timezone.now())
+        return tuple(each for each in found if not (each.is_dismissible and each.id in closed))
+
+    return {"banners": shown}
+
+
+def _user_id(request: HttpRequest) -> int | None:
+    """None also for what was refused before anybody looked who asks."""
+    user = getattr(request, "user", None)
+    return None if user is None else user.pk

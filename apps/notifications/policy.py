@@ -1,4 +1,4 @@
-"""Limits of e-mail and notices, each with its reason."""
+"""Limits of e-mail, notices and banners, each with its reason."""
 
 from typing import Final
 
@@ -36,3 +36,16 @@ NOTICES_PER_PAGE: Final = 25
 UNREAD_COUNTED_MAX: Final = 100
 # A year. What counts for longer is in the audit log and in the ledger.
 NOTICES_KEPT_S: Final = 365 * 24 * 3600
+
+# Two lines on a phone, three at most.
+BANNER_TEXT_LENGTH_MAX: Final = 240
+LINK_TEXT_LENGTH_MAX: Final = 40
+# Running or to come. Each site process has them in memory with their recipients, and nobody reads more than a few.
+BANNERS_MAX: Final = 20
+BANNER_RECIPIENTS_MAX: Final = 10_000
+BANNER_DAYS_MAX: Final = 90
+# Site processes hear of a change at once, and look again so often in case they did not.
+BANNERS_POLL_S: Final = 5
+# What a browser remembers of banners that were closed in it: longer than a banner may run.
+DISMISSED_KEPT_S: Final = 120 * 24 * 3600
+DISMISSED_MAX: Final = 2 * BANNERS_MAX

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.notifications.views import centre, mailbox
+from apps.notifications.views import banners, centre, mailbox
 
 app_name = "notifications"
 
@@ -11,6 +11,7 @@ urlpatterns = [
     path("account/notices/read", centre.read_all, name="read-all"),
     path("account/notices/<int:notice_id>/read", centre.read_one, name="read-one"),
     path("account/notices/preferences", centre.preferences_page, name="preferences"),
+    path("banners/<int:banner_id>/dismiss", banners.dismiss, name="dismiss-banner"),
     path("dev/mail", mailbox.mailbox, name="mailbox"),
     path("dev/mail/<int:email_id>", mailbox.message, name="message"),
     path("dev/mail/<int:email_id>/html", mailbox.message_html, name="message-html"),

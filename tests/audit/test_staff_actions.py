@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -21,8 +22,8 @@ from apps.audit.models import Record
 from apps.controls.models import Switch
 from apps.markets.models import Asset, Market, MarketSettingsChange
 from apps.markets.services import create_asset, create_market
-from apps.notifications.models import EmailState, OutgoingEmail, Topic
-from apps.notifications.services import send_email
+from apps.notifications.models import Audience, EmailState, OutgoingEmail, Severity, Topic
+from apps.notifications.services import send_email, show_banner
 from apps.orders.models import Order, ParkedOrder
 from apps.outbox.models import OutboxRow, OutboxState
 from apps.streams.kinds import AllocationMethod, OrderStatus, Side
@@ -96,6 +97,13 @@ class Desk:
         OutgoingEmail.objects.filter(pk=sent.pk).update(state=EmailState.FAILED, ended_at=timezone.now())
         return sent.pk
 
+    def banner(self) -> int:
+        now = timezone.now()
+        return show_banner(
+            text="a", severity=Severity.INFO, audience=Audience.EVERYONE, starts_at=now,
+            ends_at=now + timedelta(days=1), made_by="test", reason="test",
+        ).pk  # fmt: skip
+
 
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
@@ -105,6 +113,10 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
 
 NEW_USER = {"email": "new@example.org", "usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
 USER = {"email": "other@example.org", "is_active": "on", "is_staff": "on"}
+BANNER = {
+    "severity": "info", "text": "Maintenance on Sunday", "audience": "everyone", "starts_at_0": "2100-01-01",
+    "starts_at_1": "02:00", "ends_at_0": "2100-01-01", "ends_at_1": "04:00",
+}  # fmt: skip
 RULE = {"method": int(AllocationMethod.EQUAL), **REASON}
 
 # (model, what) -> the action that the log must have, and how it is done.
@@ -186,6 +198,12 @@ ACTIONS: dict[tuple[str, str], tuple[str, Callable[[Desk], None]]] = {
     ("notifications.OutgoingEmail", "send_again"): (
         "email.sent-again", lambda d: d.act("notifications_outgoingemail", "send_again", d.ended_email()),
     ),
+    ("notifications.Banner", "add"): (
+        "banner.shown", lambda d: d.post("notifications_banner_add", **BANNER, **REASON),
+    ),
+    ("notifications.Banner", "withdraw"): (
+        "banner.withdrawn", lambda d: d.act("notifications_banner", "withdraw", d.banner()),
+    ),
 }  # fmt: skip
 
 
@@ -210,7 +228,8 @@ def test_each_leaves_an_entry_that_names_staff(desk: Desk, what: tuple[str, str]
     if what not in (("accounts.ApiKey", "revoke"), ("accounts.TradingTicket", "revoke")):
         assert (made.actor_kind, made.actor_id) == ("staff", "root@example.org")
     assert made.request_id != ""
-    if action.split(".")[0] in ("market", "class", "account", "order", "email", "switch") or action == "asset.class":
+    with_reason = ("market", "class", "account", "order", "email", "switch", "banner")
+    if action.split(".")[0] in with_reason or action == "asset.class":
         assert made.reason == "as agreed"
     texts = " ".join(str(value) for value in Record.objects.values_list("before", "after", "object"))
     assert PASSWORD not in texts

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import connection
 
+from apps.notifications.following import following
 from nebannpet.health import Health, serve_health
 
 GRACE_S = 3
@@ -58,7 +59,7 @@ class Command(BaseCommand):
             ask_database()
             return Health(ok=server.started, details={"listening": str(listener.getsockname())})
 
-        with serve_health("site", check):
+        with serve_health("site", check), following():
             config.load()
             # uvicorn handles both, and raises them again once it has stopped; an orderly stop is no error here.
             for number in (signal.SIGTERM, signal.SIGINT):
