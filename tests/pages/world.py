@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.test import Client
+from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.accounts.selectors import main_account_id
@@ -16,7 +18,8 @@ from apps.accounts.services.signup import sign_up
 from apps.accounts.services.subaccounts import create_sub_account
 from apps.markets.models import Asset
 from apps.markets.services import create_asset, create_market
-from apps.notifications.models import OutgoingEmail
+from apps.notifications.models import Audience, OutgoingEmail, Severity, Topic
+from apps.notifications.services import notify, show_banner
 from tests.accounts.mailbox import HERE, link_to, token_of
 from tests.accounts.people import PASSWORD
 from tests.markets.conftest import TERMS
@@ -78,6 +81,13 @@ def make_world() -> World:
     request_reset(email=alice.email, client=HERE)
     reset_token = token_of(link_to(alice.email))
     request_email_change(user=alice, new_address="alice.moves@example.org", client=HERE)
+    notice = notify(user_id=alice.pk, topic=Topic.SERVICE, title="Maintenance on Sunday")
+    assert notice is not None
+    now = timezone.now()
+    banner = show_banner(
+        text="Maintenance on Sunday", severity=Severity.INFO, audience=Audience.EVERYONE, starts_at=now,
+        ends_at=now + timedelta(days=1), link="/markets", link_text="What it means", made_by="test", reason="test",
+    )  # fmt: skip
     return World(
         people=people,
         sessions={"anonymous": ""} | {role: logged_in(user) for role, user in people.items()},
@@ -91,6 +101,8 @@ def make_world() -> World:
             "sign_up_token": token_of(link_to("dora@example.org")),
             "reset_token": reset_token,
             "email_token": token_of(link_to("alice.moves@example.org")),
+            "notice": notice.pk,
+            "banner": banner.pk,
             "mail": OutgoingEmail.objects.earliest("pk").pk,
         },
     )
