@@ -28,9 +28,9 @@ log = structlog.get_logger("nebannpet.csp")
 
 BODY_BYTES_MAX: Final = 16_384
 REPORTS_PER_BODY_MAX: Final = 20
-# A page of the admin may report some five at once; somebody who reads on is not to be cut off.
-POSTS_PER_ADDRESS_MAX: Final = 60
-POSTS_MAX: Final = 600
+# A page of the admin reports some five at once, each in a post; somebody who reads on is not to be cut off.
+POSTS_PER_ADDRESS_MAX: Final = 300
+POSTS_MAX: Final = 3_000
 WINDOW_S: Final = 60.0
 TEXT_LENGTH_MAX: Final = 120
 
@@ -81,22 +81,35 @@ class Violation:
 
 
 class Budget:
-    """How many posts are taken in a window, from one address and in all; what it remembers is bounded by the latter."""
+    """How many posts are taken in a window, from one address and in all, and which violations are news in it.
+
+    What it remembers is bounded by `in_all` times REPORTS_PER_BODY_MAX.
+    """
 
     def __init__(self, *, per_address: int, in_all: int, window_s: float, now: Callable[[], float]) -> None:
         self._per_address, self._in_all, self._window_s, self._now = per_address, in_all, window_s, now
         self._lock = threading.Lock()
         self._since = now()
         self._taken: Tally[str] = Tally()
+        self._told: set[Violation] = set()
 
     def take(self, address: str) -> bool:
         with self._lock:
             if self._now() - self._since >= self._window_s:
                 self._since = self._now()
                 self._taken.clear()
+                self._told.clear()
             if self._taken.total() >= self._in_all or self._taken[address] >= self._per_address:
                 return False
             self._taken[address] += 1
+            return True
+
+    def is_news(self, violation: Violation) -> bool:
+        """Whether this one is the first of its kind in the window: a log of thousands alike tells no more."""
+        with self._lock:
+            if violation in self._told:
+                return False
+            self._told.add(violation)
             return True
 
 
@@ -119,6 +132,8 @@ def csp_report(request: HttpRequest) -> HttpResponse:
         return _refused(400, "malformed", str(error))
     for violation in violations:
         REPORTS.labels(violation.directive, violation.mode).inc()
+        if not budget.is_news(violation):
+            continue
         write = log.info if violation.mode == "report" else log.warning
         write(
             "a browser refused something on a page",

@@ -5,9 +5,16 @@ import "./themeswitch.js";
 function wirePhoneMenu() {
   const button = document.getElementById("nav-toggle");
   const nav = document.getElementById("site-nav");
-  button.addEventListener("click", () => {
-    const open = nav.classList.toggle("is-open");
+  function show(open) {
+    nav.classList.toggle("is-open", open);
     button.setAttribute("aria-expanded", String(open));
+  }
+  button.addEventListener("click", () => show(!nav.classList.contains("is-open")));
+  document.addEventListener("keydown", (event) => {
+    // A menu inside it closes first.
+    if (event.key !== "Escape" || !nav.classList.contains("is-open") || nav.querySelector("details[open]")) return;
+    show(false);
+    button.focus();
   });
 }
 

@@ -159,5 +159,14 @@ def test_rate_is_bounded_by_address_and_in_all(monkeypatch: pytest.MonkeyPatch) 
     assert [post(ONE).status_code, post(ONE).status_code] == [204, 429]
 
 
+def test_the_same_again_is_counted_and_not_logged_again() -> None:
+    before = counted("script-src-elem", "enforce")
+    with capture_logs() as lines:
+        assert [post(ONE).status_code for _ in range(3)] == [204] * 3
+        assert post({"csp-report": ONE["csp-report"] | {"line-number": 8}}).status_code == 204
+    assert counted("script-src-elem", "enforce") == before + 4
+    assert [line["line"] for line in lines] == [7, 8]
+
+
 def test_only_posts_are_taken() -> None:
     assert Client().get("/csp-report").status_code == 405
