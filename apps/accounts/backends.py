@@ -4,11 +4,15 @@ from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import HttpRequest
 
-from apps.accounts.errors import TooManyAttempts
+from apps.accounts.errors import TooBusy, TooManyAttempts
 from apps.accounts.models import User
-from apps.accounts.services.throttle import begin_attempt
+from apps.accounts.services.devices import known_device_id
+from apps.accounts.services.history import note_attempt
+from apps.accounts.services.throttle import begin_attempt, with_device
+from apps.accounts.visitor import client_address, client_browser
 from apps.audit.services import count
 
 _REFUSAL = "accounts.refusal"
@@ -27,19 +31,28 @@ class ThrottledBackend(ModelBackend):
         subject = username if username is not None else kwargs.get(User.USERNAME_FIELD)
         if subject is None or password is None:
             return None
-        address = "" if request is None else request.META.get("REMOTE_ADDR", "")
+        address = "" if request is None else client_address(request)
+        browser = "" if request is None else client_browser(request)
+        device_id = None if request is None else known_device_id(request=request, email=subject)
         try:
-            attempt = begin_attempt(subject=subject, address=address)
+            with transaction.atomic():
+                attempt = begin_attempt(subject=subject, address=address, origin=with_device(device_id))
+                noted = note_attempt(email=subject, browser=browser, address=address)
         except TooManyAttempts as refusal:
             count(action="user.log-in-failures", object="log-in")
             if request is not None:
                 request.META[_REFUSAL] = refusal
             raise PermissionDenied(refusal.message) from refusal
-        user = super().authenticate(request, username=subject, password=password)
+        try:
+            user = super().authenticate(request, username=subject, password=password)
+        except TooBusy:
+            noted.take_back()
+            raise
         if user is None:
             count(action="user.log-in-failures", object="log-in")
             return None
         attempt.succeeded()
+        noted.take_back()
         assert isinstance(user, User)
         return user
 

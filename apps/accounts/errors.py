@@ -67,6 +67,24 @@ class TooManyAttempts(DomainError):
     code = "TOO_MANY_ATTEMPTS"
 
 
+class DeviceNeeded(TooManyAttempts):
+    """So many have failed everywhere that the address needs a browser that is known, or a link by e-mail."""
+
+    code = "DEVICE_NEEDED"
+
+
+class DeviceNotFound(DomainError):
+    """No such browser of this user. The same answer for a foreign one (threat-T13)."""
+
+    code = "DEVICE_NOT_FOUND"
+
+
+class SessionNotFound(DomainError):
+    """No such open session of this user. The same answer for a foreign one (threat-T13)."""
+
+    code = "SESSION_NOT_FOUND"
+
+
 class LinkDead(DomainError):
     """Unknown, altered, used, expired, or overtaken by a later change."""
 

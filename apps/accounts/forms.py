@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 
 from apps.accounts.addresses import normalise_email
 from apps.accounts.backends import throttle_refusal
-from apps.accounts.errors import InvalidEmail, TooManyAttempts
+from apps.accounts.errors import DeviceNeeded, InvalidEmail, TooManyAttempts
 from apps.accounts.models import User
 from apps.accounts.policy import (
     API_KEY_LABEL_LENGTH_MAX,
@@ -94,6 +94,11 @@ class LogInForm(AuthenticationForm):
         self.fields["username"].label = "E-mail"
         self.fields["username"].widget = forms.EmailInput(attrs={**_EMAIL_WIDGET_ATTRS, "autofocus": True})
         self.fields["password"] = current_password_field("Password")
+
+    @property
+    def needs_device(self) -> bool:
+        """Whether a link by e-mail is what helps."""
+        return isinstance(throttle_refusal(self.request), DeviceNeeded)
 
     def get_invalid_login_error(self) -> ValidationError:
         refusal = throttle_refusal(self.request)

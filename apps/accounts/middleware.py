@@ -5,23 +5,19 @@ Must stand after SessionMiddleware and AuthenticationMiddleware.
 
 import time
 from collections.abc import Callable
-from typing import Final
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from apps.accounts.policy import SESSION_ABSOLUTE_S, SESSION_IDLE_S, SESSION_TOUCH_S
+from apps.accounts.policy import SESSION_TOUCH_S
 from apps.accounts.services.sessions import close_session
-
-_OPENED_AT: Final = "opened_at_s"
-_SEEN_AT: Final = "seen_at_s"
+from apps.accounts.sessiontimes import begin, times_of, touch
 
 
 class SessionLifetimeMiddleware:
     """Logs out a session after an hour without a request and after twelve hours in any case.
 
-    The times stand in the session as whole epoch seconds; `seen` is written at most once a minute, so that most
-    pages write nothing.
+    That it was used is written at most once a minute, so that most pages write nothing.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -34,13 +30,11 @@ class SessionLifetimeMiddleware:
         return self.get_response(request)
 
     def _check(self, request: HttpRequest, *, now_s: int) -> None:
-        opened_at = request.session.get(_OPENED_AT)
-        seen_at = request.session.get(_SEEN_AT)
-        if opened_at is None or seen_at is None:
-            # First request after log-in, whichever page made the log-in.
-            request.session[_OPENED_AT] = now_s
-            request.session[_SEEN_AT] = now_s
-        elif now_s - opened_at > SESSION_ABSOLUTE_S or now_s - seen_at > SESSION_IDLE_S:
+        times = times_of(request.session)
+        if times is None:
+            # Opened by other means than open_session.
+            begin(request.session, now_s=now_s)
+        elif now_s > times.ends_at_s:
             close_session(request=request)
-        elif now_s - seen_at > SESSION_TOUCH_S:
-            request.session[_SEEN_AT] = now_s
+        elif now_s - times.seen_at_s > SESSION_TOUCH_S:
+            touch(request.session, now_s=now_s)

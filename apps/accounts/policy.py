@@ -23,12 +23,30 @@ SESSION_TOUCH_S: Final = 60
 FAILURES_WINDOW_S: Final = 15 * 60
 FAILURES_PER_SUBJECT_MAX: Final = 5  # one address from one network
 FAILURES_PER_NETWORK_MAX: Final = 100  # any address from one network; offices and phone networks share one
+# One address from everywhere: more from browsers that its owner never used need a link by e-mail first, so that many
+# networks together guess no faster than this; and one browser of the owner's may guess as often.
+FAILURES_PER_ACCOUNT_MAX: Final = 20
+FAILURES_PER_ACCOUNT_WINDOW_S: Final = 60 * 60
 ATTEMPTS_KEPT_S: Final = 24 * 60 * 60
+
+# Devices, sessions and log-ins as their owner sees them (requirement A7). The oldest goes for one too many.
+DEVICES_PER_USER_MAX: Final = 20
+DEVICE_KEPT_S: Final = 365 * 24 * 60 * 60
+# Of several users of one browser, so that none is asked for a link because another logged in.
+DEVICE_TOKENS_PER_BROWSER_MAX: Final = 4
+SESSIONS_PER_USER_MAX: Final = 20
+LOG_INS_KEPT_S: Final = 180 * 24 * 60 * 60
+LOG_INS_PER_USER_MAX: Final = 10_000
+LOG_INS_PER_PAGE: Final = 50
+BROWSER_LENGTH_MAX: Final = 40
+ADDRESS_LENGTH_MAX: Final = 45  # an IPv6 address with an IPv4 one in it
+FACTORS_LENGTH_MAX: Final = 100
 
 # Links that were mailed, requirement A1. A reset lets one in, so it is short; a sign-up may wait for the evening.
 SIGN_UP_LINK_S: Final = 24 * 60 * 60
 RESET_LINK_S: Final = 30 * 60
 CHANGE_LINK_S: Final = 2 * 60 * 60
+LET_IN_LINK_S: Final = 30 * 60
 # So that nobody's mailbox is flooded by our e-mail, whoever asks, and nobody floods many; and that nobody keeps a
 # person from a link by asking first. Those of an address are counted for each purpose by itself.
 LINKS_WINDOW_S: Final = 60 * 60

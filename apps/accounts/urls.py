@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from apps.accounts.views import account, confirming, entry, factors, links, secondstep, subaccounts, tickets
+from apps.accounts.views import (
+    account,
+    confirming,
+    devices,
+    entry,
+    factors,
+    letin,
+    links,
+    secondstep,
+    subaccounts,
+    tickets,
+)
 
 app_name = "accounts"
 
@@ -21,6 +32,8 @@ urlpatterns = [
     path("account/log-in/lost", secondstep.lost_factor_action, name="lost-factor"),
     path("account/recover/<str:token>", secondstep.recover_page, name="recover"),
     path("account/confirm-it-is-you", confirming.confirm_page, name="confirm"),
+    path("account/let-me-in", letin.ask_page, name="let-me-in"),
+    path("account/let-me-in/<str:token>", letin.link_page, name="let-me-in-link"),
     path("account/log-out", entry.log_out, name="log-out"),
     path("account/", account.overview, name="overview"),
     path("account/two-factor", factors.two_factor_page, name="two-factor"),
@@ -29,6 +42,11 @@ urlpatterns = [
     path("account/two-factor/remove", factors.remove_app_action, name="remove-authenticator-app"),
     path("account/two-factor/recovery-codes", factors.recovery_codes_action, name="recovery-codes"),
     path("account/password", account.password_page, name="password"),
+    path("account/devices", devices.devices_page, name="devices"),
+    path("account/devices/<int:device_id>/forget", devices.forget_action, name="forget-device"),
+    path("account/sessions/<int:session_id>/end", devices.end_action, name="end-session"),
+    path("account/sessions/end-others", devices.end_others_action, name="end-other-sessions"),
+    path("account/log-ins", devices.log_ins_page, name="log-ins"),
     path("account/api-keys", account.api_keys_page, name="api-keys"),
     path("account/api-keys/<int:key_id>/revoke", account.revoke_api_key_action, name="revoke-api-key"),
     path("account/sub-accounts", subaccounts.sub_accounts_page, name="sub-accounts"),

@@ -20,7 +20,7 @@ from django.db import OperationalError, connection, connections
 from prometheus_client import Gauge
 from psycopg import sql
 
-from apps.accounts.services.forgetting import forget_links_and_attempts
+from apps.accounts.services.forgetting import forget_devices_and_log_ins, forget_links_and_attempts
 from apps.common.errors import DomainError
 from apps.notifications.forgetting import forget_ended, forget_notices
 from apps.orders.errors import SettlementBehind
@@ -55,6 +55,10 @@ def jobs(open_bus: Callable[[], Bus]) -> dict[str, Job]:
         links, attempts = forget_links_and_attempts()
         return {"links": links, "attempts": attempts}
 
+    def old_devices(_: date) -> Mapping[str, object]:
+        devices, log_ins = forget_devices_and_log_ins()
+        return {"devices": devices, "log_ins": log_ins}
+
     def old_emails(_: date) -> Mapping[str, object]:
         return {"emails": forget_ended()}
 
@@ -65,6 +69,7 @@ def jobs(open_bus: Callable[[], Bus]) -> dict[str, Job]:
         "fee tiers": fee_tiers,
         "expired sessions": expired_sessions,
         "old links": old_links,
+        "old devices": old_devices,
         "old e-mails": old_emails,
         "old notices": old_notices,
     }

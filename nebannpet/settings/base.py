@@ -156,6 +156,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "apps.audit.middleware.RequestIdMiddleware",
     "apps.accounts.middleware.SessionLifetimeMiddleware",
+    "apps.accounts.devicecookie.DeviceCookieMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
@@ -198,6 +199,8 @@ LOGIN_REDIRECT_URL = "accounts:overview"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
+# apps/accounts/devicecookie.py; secure where the session's is.
+DEVICE_COOKIE_NAME = "device"
 CSRF_TRUSTED_ORIGINS = [PUBLIC_ORIGIN]
 
 # -- E-mail (apps/notifications) --------------------------------------------------------------------------------------

@@ -60,6 +60,7 @@ CSRF_COOKIE_SECURE = True
 # Browsers accept this prefix only from this exact host over HTTPS, so that no subdomain can plant a cookie (threat-T5).
 SESSION_COOKIE_NAME = "__Host-session"
 CSRF_COOKIE_NAME = "__Host-csrf"
+DEVICE_COOKIE_NAME = "__Host-device"
 SECURE_HSTS_SECONDS = 365 * 24 * 3600
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 # TLS ends at the load balancer, which sets this header itself and removes any that a client sent.

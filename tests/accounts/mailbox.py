@@ -11,11 +11,13 @@ from apps.notifications.content import Content, unseal
 from apps.notifications.models import OutgoingEmail
 
 HERE = "198.51.100.7"
-LINK = re.compile(r"https?://[^\s\"<]+(/account/(?:confirm|recover|reset-password|email)/[\w-]{43})")
+LINK = re.compile(r"https?://[^\s\"<]+(/account/(?:confirm|recover|reset-password|email|let-me-in)/[\w-]{43})")
 
 
-def newest(to: str) -> Content:
-    email = OutgoingEmail.objects.filter(to=to).latest("pk")
+def newest(to: str, template: str = "") -> Content:
+    """The newest message to `to`, or the newest of this template."""
+    sent = OutgoingEmail.objects.filter(to=to)
+    email = (sent.filter(template=template) if template else sent).latest("pk")
     assert email.content is not None
     return unseal(email.content, message_id=email.message_id)
 

@@ -13,8 +13,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from apps.accounts.hashers import PlatformArgon2PasswordHasher
-from apps.accounts.models import MailedLink, User
-from apps.accounts.policy import LINKS_PER_MAILBOX_MAX, LINKS_PER_NETWORK_MAX, RESET_LINK_S
+from apps.accounts.models import LogIn, MailedLink, User
+from apps.accounts.policy import FAILURES_PER_ACCOUNT_MAX, LINKS_PER_MAILBOX_MAX, LINKS_PER_NETWORK_MAX, RESET_LINK_S
 from apps.notifications.models import OutgoingEmail
 from tests.accounts.mailbox import link_to, submit
 from tests.accounts.people import PASSWORD
@@ -24,6 +24,7 @@ COUNT = 50
 PAGES = {
     "/account/sign-up": {"password": "another good password"},
     "/account/forgot-password": {},
+    "/account/let-me-in": {},
 }
 
 
@@ -83,6 +84,24 @@ def _ask(path: str, email: str, hashes: list[str], *, network: int) -> Seen:
         links=MailedLink.objects.count() - before[0],
         emails=OutgoingEmail.objects.count() - before[1],
     )
+
+
+def test_a_log_in_that_fails(alice: User, hashes: list[str]) -> None:
+    """Up to the limit of all strangers together and beyond it; what the owner's history has is written all the same."""
+    answers: dict[bool, list[tuple[int, int, int, int]]] = {}
+    for known, email in ((True, alice.email), (False, "fresh@example.org")):
+        answers[known] = []
+        for number in range(FAILURES_PER_ACCOUNT_MAX + 2):
+            client = Client(REMOTE_ADDR=f"203.0.113.{number // 4 + (0 if known else 100)}")
+            client.get("/account/log-in")
+            hashes.clear()
+            with CaptureQueriesContext(connection) as queries:
+                fields = {"username": email, "password": "x", "csrfmiddlewaretoken": client.cookies["csrftoken"].value}
+                response: Any = client.post("/account/log-in", fields)
+            answers[known].append((response.status_code, len(response.content), len(queries), len(hashes)))
+    assert answers[True] == answers[False]
+    assert [answer[0] for answer in answers[True]] == [422] * FAILURES_PER_ACCOUNT_MAX + [429] * 2
+    assert LogIn.objects.count() == FAILURES_PER_ACCOUNT_MAX
 
 
 def test_the_new_address_of_an_account(alice_client: Client, make_user: Callable[..., User]) -> None:

@@ -51,7 +51,7 @@ def test_a_reset_sets_the_password_and_ends_everything(alice: User, alice_client
     assert (_log_in(alice.email, PASSWORD), _log_in(alice.email, NEW)) == (False, True)
     assert alice_client.get("/account/").status_code == 302
     assert not TradingTicket.objects.filter(user=alice, revoked_at=None).exists()
-    assert "was changed" in newest(alice.email).text
+    assert "was changed" in newest(alice.email, "password_changed").text
     assert Client().get(link).status_code == 410
     assert Client().post(link, {"new": "yet another password"}).status_code == 410
 

@@ -13,7 +13,7 @@ from django.contrib.sessions.models import Session
 from django.db import connection
 from django.utils import timezone
 
-from apps.accounts.models import MailedLink, PasswordAttempt, TradingTicket, User
+from apps.accounts.models import Device, LogIn, MailedLink, OpenSession, PasswordAttempt, TradingTicket, User
 from apps.accounts.services.tickets import issue_ticket
 from apps.markets.models import Asset
 from apps.notifications.models import Notice, OutgoingEmail
@@ -109,6 +109,16 @@ def ticket(user: User, *, expires: timedelta) -> str:
     return key
 
 
+def old_devices(user: User, ended: str, live: str) -> None:
+    """One that goes although a session names it, one that stays; and log-ins. A session that goes takes its row."""
+    now, year, half = timezone.now(), timedelta(days=365, seconds=1), timedelta(days=180, seconds=1)
+    for name, seen_at, session in (("old", now - year, live), ("known", now - DAY, ended)):
+        device = Device.objects.create(user=user, token_hash=name.encode(), browser=name, address="", seen_at=seen_at)
+        OpenSession.objects.create(user=user, session_id=session, device=device, browser=name, address="")
+    for name, tried_at in (("old", now - half), ("new", now - DAY)):
+        LogIn.objects.create(user=user, at=tried_at, succeeded=True, browser=name, address="")
+
+
 def old_rows(user: User) -> None:
     """Links, attempts and e-mails, of each such that stay and such that go."""
     now, week, quarter = timezone.now(), timedelta(days=7, seconds=1), timedelta(days=90, seconds=1)
@@ -146,16 +156,20 @@ def test_the_real_jobs_with_the_rights_they_have(as_the_process: None, listed: N
     trade(1, 1_000_000 * 10**8, at(today(), -1))
     assert settings.DATABASE_ROLE
     old_rows(user)
+    old_devices(user, ended=old, live=new)
     bus = MemoryBus(SHARD)
     for _ in range(2):  # once more is without effect
         work = daily(**{name.replace(" ", "_"): job for name, job in jobs(lambda: bus).items()})
         work.look(datetime.now(UTC).replace(hour=12))
         assert work.check().ok, work.check().details
-        assert len(work.check().details["daily"]) == 5  # type: ignore[arg-type]
+        assert len(work.check().details["daily"]) == 6  # type: ignore[arg-type]
     assert list(Session.objects.values_list("pk", flat=True)) == [new] != [old]
     assert [each.revoked_at is None for each in TradingTicket.objects.order_by("id")] == [False, True]
     assert sorted(MailedLink.objects.values_list("address", "password")) == [("ended", ""), ("live", "argon2$x")]
     assert PasswordAttempt.objects.get().network == "203.0.113.2"
+    assert list(Device.objects.values_list("browser", flat=True)) == ["known"]
+    assert list(OpenSession.objects.values_list("browser", "device")) == [("old", None)]
+    assert list(LogIn.objects.values_list("browser", flat=True)) == ["new"]
     assert sorted(OutgoingEmail.objects.values_list("subject", "again_of")) == [("again", None), ("waits", None)]
     assert Notice.objects.get().title == "kept"
     assert sorted(FeeTierChange.objects.values_list("tier", flat=True)) == [1, 1]

@@ -9,10 +9,11 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
-from apps.accounts.models import User
+from apps.accounts.models import Device, OpenSession, User
 from apps.accounts.selectors import main_account_id
 from apps.accounts.services.api_keys import create_api_key
 from apps.accounts.services.emailchange import request_email_change
+from apps.accounts.services.letin import request_let_in
 from apps.accounts.services.resets import request_reset
 from apps.accounts.services.signup import sign_up
 from apps.accounts.services.subaccounts import create_sub_account
@@ -88,6 +89,12 @@ def make_world() -> World:
         text="Maintenance on Sunday", severity=Severity.INFO, audience=Audience.EVERYONE, starts_at=now,
         ends_at=now + timedelta(days=1), link="/markets", link_text="What it means", made_by="test", reason="test",
     )  # fmt: skip
+    request_let_in(email=alice.email, client=HERE)
+    let_in_token = token_of(link_to(alice.email))
+    device = Device.objects.create(user=alice, token_hash=b"x" * 32, browser="Firefox on Linux", address=HERE)
+    session = OpenSession.objects.create(
+        session_id=logged_in(alice), user=alice, device=device, browser=device.browser, address=HERE
+    )
     return World(
         people=people,
         sessions={"anonymous": ""} | {role: logged_in(user) for role, user in people.items()},
@@ -103,6 +110,9 @@ def make_world() -> World:
             "email_token": token_of(link_to("alice.moves@example.org")),
             "notice": notice.pk,
             "banner": banner.pk,
+            "let_in_token": let_in_token,
+            "device": device.pk,
+            "session": session.pk,
             "mail": OutgoingEmail.objects.earliest("pk").pk,
         },
     )

@@ -1,9 +1,11 @@
-"""Users, their trading accounts with families and allocation rules, API keys, listen keys, tickets, log-ins,
-links, second factors."""
+"""Users, their trading accounts with families and allocation rules, API keys, listen keys, tickets, links, devices,
+sessions, log-ins, second factors."""
 
 from apps.accounts.models.attempts import PasswordAttempt
+from apps.accounts.models.devices import Device, OpenSession
 from apps.accounts.models.factors import RecoveryCode, TotpFactor
 from apps.accounts.models.families import AccountSettings, AllocationChange, AllocationRule, FamilyChange
+from apps.accounts.models.history import LogIn
 from apps.accounts.models.keys import ApiKey
 from apps.accounts.models.links import MailedLink
 from apps.accounts.models.listenkeys import ListenKey
@@ -15,9 +17,12 @@ __all__ = [
     "AllocationChange",
     "AllocationRule",
     "ApiKey",
+    "Device",
     "FamilyChange",
     "ListenKey",
+    "LogIn",
     "MailedLink",
+    "OpenSession",
     "PasswordAttempt",
     "RecoveryCode",
     "TotpFactor",

@@ -19,6 +19,7 @@ class MailedLink(models.Model):
         RESET = "reset", "new password"
         CHANGE = "change", "new e-mail address"
         RECOVER = "recover", "log-in without the second factor"
+        LET_IN = "let-in", "log-in from a new browser"
 
     purpose = models.CharField(max_length=8, choices=Purpose)
     address = models.CharField(max_length=EMAIL_LENGTH_MAX, help_text="Where it was mailed to; it proves this one.")

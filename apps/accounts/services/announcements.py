@@ -6,30 +6,29 @@ from apps.notifications.services import send_email
 
 
 def tell_password_changed(user: User) -> None:
-    """In the transaction of the change."""
-    _tell(user, "password_changed")
+    tell_owner(user, "password_changed")
 
 
 def tell_factors_changed(user: User, what: str) -> None:
-    """`what` is a sentence about the account; in the transaction of the change."""
-    _tell(user, "factor_changed", what=what)
+    """`what` is a sentence about the account."""
+    tell_owner(user, "factor_changed", what=what)
 
 
 def tell_codes_guessed(user: User) -> None:
     """Somebody who has the password tried codes until no more are looked at."""
-    _tell(user, "codes_guessed")
+    tell_owner(user, "codes_guessed")
 
 
 def tell_recovered(user: User, codes_left: int) -> None:
-    """In the transaction of the recovery."""
-    _tell(user, "recovered", codes_left=codes_left)
+    tell_owner(user, "recovered", codes_left=codes_left)
 
 
-def _tell(user: User, template: str, **context: object) -> None:
+def tell_owner(user: User, template: str, *, to: str = "", phrase: str | None = None, **context: object) -> None:
+    """In the transaction of what it tells. `to` and `phrase` are what the user had before, where that was changed."""
     send_email(
-        to=user.email,
+        to=to or user.email,
         template=template,
-        context={**context, "phrase": user.mail_phrase},
+        context={"phrase": user.mail_phrase if phrase is None else phrase, **context},
         topic=Topic.SECURITY,
         user_id=user.pk,
     )

@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from apps.accounts.errors import AddressTaken
 from apps.accounts.models import User
+from apps.accounts.services.announcements import tell_owner
 from apps.accounts.services.holds import HoldReason, hold_withdrawals
 from apps.accounts.services.links import Purpose, find_link, issue_link, use_up
 from apps.audit.actors import acting
@@ -50,11 +51,5 @@ def confirm_email_change(*, token: str, user: User) -> str:
         account.save(update_fields=("email", "email_verified_at"))
         record(actor=acting(), action="user.email-changed", object=f"user:{user.pk}")
         hold_withdrawals(user=account, reason=HoldReason.EMAIL_CHANGED)
-        send_email(
-            to=old,
-            template="email_changed",
-            context={"new_address": link.address, "phrase": account.mail_phrase},
-            topic=Topic.SECURITY,
-            user_id=user.pk,
-        )
+        tell_owner(account, "email_changed", to=old, new_address=link.address)
     return link.address

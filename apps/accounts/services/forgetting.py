@@ -1,12 +1,12 @@
-"""Once a day: what nobody needs any more of links and attempts goes."""
+"""Once a day: what nobody needs any more of links, attempts, devices and log-ins goes."""
 
 from datetime import timedelta
 from typing import Final
 
 from django.db.models.functions import Now
 
-from apps.accounts.models import MailedLink, PasswordAttempt
-from apps.accounts.policy import ATTEMPTS_KEPT_S, LINKS_KEPT_S
+from apps.accounts.models import Device, LogIn, MailedLink, PasswordAttempt
+from apps.accounts.policy import ATTEMPTS_KEPT_S, DEVICE_KEPT_S, LINKS_KEPT_S, LOG_INS_KEPT_S
 from nebannpet.batches import delete_in_batches
 
 AT_ONCE: Final = 5_000
@@ -18,3 +18,10 @@ def forget_links_and_attempts() -> tuple[int, int]:
     links = MailedLink.objects.filter(created_at__lt=Now() - timedelta(seconds=LINKS_KEPT_S))
     attempts = PasswordAttempt.objects.filter(at__lt=Now() - timedelta(seconds=ATTEMPTS_KEPT_S))
     return delete_in_batches(links, at_once=AT_ONCE), delete_in_batches(attempts, at_once=AT_ONCE)
+
+
+def forget_devices_and_log_ins() -> tuple[int, int]:
+    """How many devices and log-ins were deleted. No session lasts as long as a device is kept."""
+    devices = Device.objects.filter(seen_at__lt=Now() - timedelta(seconds=DEVICE_KEPT_S))
+    log_ins = LogIn.objects.filter(at__lt=Now() - timedelta(seconds=LOG_INS_KEPT_S))
+    return delete_in_batches(devices, at_once=AT_ONCE), delete_in_batches(log_ins, at_once=AT_ONCE)

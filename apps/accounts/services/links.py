@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.conf import settings
-from django.db import connection
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.urls import reverse
@@ -16,6 +15,7 @@ from apps.accounts.errors import LinkDead, TooManyAttempts
 from apps.accounts.models import MailedLink
 from apps.accounts.policy import (
     CHANGE_LINK_S,
+    LET_IN_LINK_S,
     LINKS_KEPT_S,
     LINKS_PER_ADDRESS_MAX,
     LINKS_PER_MAILBOX_MAX,
@@ -25,6 +25,7 @@ from apps.accounts.policy import (
     RESET_LINK_S,
     SIGN_UP_LINK_S,
 )
+from apps.accounts.services.locks import lock_until_commit
 from apps.accounts.services.throttle import network_of
 
 Purpose = MailedLink.Purpose
@@ -33,12 +34,14 @@ LIFETIME_S: Final = {
     Purpose.RESET: RESET_LINK_S,
     Purpose.CHANGE: CHANGE_LINK_S,
     Purpose.RECOVER: RECOVERY_LINK_S,
+    Purpose.LET_IN: LET_IN_LINK_S,
 }
 PAGES: Final = {
     Purpose.SIGN_UP: "accounts:confirm-sign-up",
     Purpose.RESET: "accounts:reset-password",
     Purpose.CHANGE: "accounts:confirm-email",
     Purpose.RECOVER: "accounts:recover",
+    Purpose.LET_IN: "accounts:let-me-in-link",
 }
 
 
@@ -55,8 +58,8 @@ def issue_link(
     now = timezone.now()
     network = network_of(client)
     # They make the counts exact for parallel requests.
-    _lock("links by network", network)
-    _lock("links by address", address)
+    lock_until_commit("links by network", network)
+    lock_until_commit("links by address", address)
     from_network = MailedLink.objects.filter(network=network)
     from_network.filter(created_at__lt=now - timedelta(seconds=LINKS_KEPT_S)).delete()
     check_network(client)
@@ -104,8 +107,8 @@ def find_link(*, purpose: Purpose, token: str, user_id: int | None = None, lock:
         links = links.filter(user=user_id)
     link = links.first()
     if link is not None and lock:
-        _lock("links by address", link.address)
-        _lock("links by user", str(link.user_id))
+        lock_until_commit("links by address", link.address)
+        lock_until_commit("links by user", str(link.user_id))
         link = links.select_for_update().first()
     if link is None:
         raise LinkDead("This link does not work: it was used, is too old, or is not complete. Ask for a new one.")
@@ -125,16 +128,15 @@ def use_up(link: MailedLink) -> None:
     rivals.filter(used_at=None).update(used_at=Now(), password="")
 
 
+def use_up_this(link: MailedLink) -> None:
+    """Alone: what it did makes no other link wrong."""
+    MailedLink.objects.filter(pk=link.pk).update(used_at=Now())
+
+
 def use_up_all_of(user_id: int) -> None:
     """After a change of the password, older links of the user let nobody in."""
-    _lock("links by user", str(user_id))
+    lock_until_commit("links by user", str(user_id))
     MailedLink.objects.filter(user=user_id, used_at=None).update(used_at=Now(), password="")
-
-
-def _lock(what: str, which: str) -> None:
-    """Until the end of the transaction. Whoever takes several takes network, address, user, in this order."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s), hashtext(%s))", [what, which])
 
 
 def _hash(token: str) -> bytes:

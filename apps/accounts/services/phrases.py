@@ -3,10 +3,9 @@
 from django.db import transaction
 
 from apps.accounts.models import User
+from apps.accounts.services.announcements import tell_owner
 from apps.audit.actors import acting
 from apps.audit.services import record
-from apps.notifications.models import Topic
-from apps.notifications.services import send_email
 
 
 def change_phrase(*, user_id: int, phrase: str) -> None:
@@ -21,6 +20,4 @@ def change_phrase(*, user_id: int, phrase: str) -> None:
             return
         user.save(update_fields=("mail_phrase",))
         record(actor=acting(), action="user.phrase-changed", object=f"user:{user.pk}")
-        send_email(
-            to=user.email, template="phrase_changed", context={"phrase": old}, topic=Topic.SECURITY, user_id=user.pk
-        )
+        tell_owner(user, "phrase_changed", phrase=old)

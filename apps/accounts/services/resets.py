@@ -7,8 +7,9 @@ from django.db.models.functions import Coalesce, Now
 
 from apps.accounts.addresses import normalise_email
 from apps.accounts.errors import LinkDead
-from apps.accounts.models import User
+from apps.accounts.models import OpenSession, User
 from apps.accounts.services.announcements import tell_password_changed
+from apps.accounts.services.ending import end_sessions, lock_sessions
 from apps.accounts.services.holds import HoldReason, hold_withdrawals
 from apps.accounts.services.links import Purpose, find_link, issue_link, use_up
 from apps.audit.actors import acting
@@ -40,7 +41,7 @@ def request_reset(*, email: str, client: str) -> None:
 def reset_password(*, token: str, new_password: str) -> None:
     """Set it, prove the address by the way, end all sessions and trading sockets, hold withdrawals, tell the owner.
 
-    Sessions end because their stored hash of the password no longer fits, sockets by the trigger accounts_user_changed.
+    Sockets end by the trigger accounts_user_changed, too.
     Raises LinkDead, Django's ValidationError and TooBusy.
     """
     user = owner_of_reset(token=token)
@@ -48,11 +49,13 @@ def reset_password(*, token: str, new_password: str) -> None:
     password_hash = make_password(new_password)
     with transaction.atomic():
         link = find_link(purpose=Purpose.RESET, token=token, lock=True)
+        lock_sessions(user.pk)
         changed = User.objects.filter(mailed_links=link.pk, email=link.address, is_active=True).update(
             password=password_hash, email_verified_at=Coalesce("email_verified_at", Now())
         )
         if not changed:
             raise LinkDead("This link does not work any more. Ask for a new one.")
+        end_sessions(OpenSession.objects.filter(user=user))
         record(actor=acting(), action="user.password-changed", object=f"user:{link.user_id}", reason="by a mailed link")
         use_up(link)
         hold_withdrawals(user=user, reason=HoldReason.PASSWORD_RESET)

@@ -1,16 +1,25 @@
-"""Opening and ending site sessions, and with them the trading sockets that they opened (threat-T5)."""
+"""Opening and closing site sessions, and with them the trading sockets that they opened (threat-T5)."""
 
+import time
 from typing import Final
 
 from django.contrib.auth import login, logout, update_session_auth_hash
 from django.contrib.auth.password_validation import validate_password
 from django.db import transaction
 from django.http import HttpRequest
+from django.utils import timezone
 
-from apps.accounts.models import User
-from apps.accounts.services.announcements import tell_password_changed
+from apps.accounts.errors import SessionEnded
+from apps.accounts.models import OpenSession, User
+from apps.accounts.policy import SESSIONS_PER_USER_MAX
+from apps.accounts.services.announcements import tell_owner, tell_password_changed
+from apps.accounts.services.devices import remember_device
+from apps.accounts.services.ending import end_sessions, lock_sessions
+from apps.accounts.services.history import note_log_in
 from apps.accounts.services.holds import HoldReason, hold_withdrawals
 from apps.accounts.services.links import use_up_all_of
+from apps.accounts.sessiontimes import begin
+from apps.accounts.visitor import client_address, client_browser
 
 # What a user who only has a password proves to log in.
 BY_PASSWORD: Final = frozenset({"password"})
@@ -22,11 +31,29 @@ def open_session(*, request: HttpRequest, user: User, factors: frozenset[str]) -
     """The one place where a log-in completes, after every step that the user has to take.
 
     `factors` are what was proved just now. The session gets a new key, so that nobody who knew the old one is logged
-    in, too; the audit log has an entry by the signal (audited.py).
+    in, too. The browser is a device of the user from now on, and the owner is told of a new one by e-mail, except at
+    the first log-in of all. Raises SessionEnded if the account was locked, switched off or given another password
+    since `user` was read.
     """
+    is_first = user.last_login is None
     with transaction.atomic():
+        lock_sessions(user.pk)
+        if not User.objects.filter(pk=user.pk, password=user.password, is_active=True).exists():
+            raise SessionEnded("Your account was changed meanwhile. Log in again.")
+        device, is_new_device = remember_device(request=request, user=user, logged_in=True)
         login(request, user)
         request.session[FACTORS] = sorted(factors)
+        begin(request.session, now_s=int(time.time()))
+        request.session.save()
+        session_key = request.session.session_key
+        assert session_key is not None
+        browser, address = client_browser(request), client_address(request)
+        OpenSession.objects.create(session_id=session_key, user=user, device=device, browser=browser, address=address)
+        too_many = OpenSession.objects.filter(user=user).order_by("-id")[SESSIONS_PER_USER_MAX:]
+        end_sessions(OpenSession.objects.filter(pk__in=[each.pk for each in too_many]))
+        note_log_in(user_id=user.pk, browser=browser, address=address, factors=factors, new_device=is_new_device)
+        if is_new_device and not is_first:
+            tell_owner(user, "new_device", browser=browser, address=address, at=timezone.now())
 
 
 def close_session(*, request: HttpRequest) -> None:
@@ -41,17 +68,26 @@ def close_session(*, request: HttpRequest) -> None:
 def change_password(*, request: HttpRequest, user: User, new_password: str) -> None:
     """Set a new password, keep this session under a new key, end all others and every trading socket of the user.
 
-    Other sessions end because their stored hash of the password no longer fits; the sockets, this page's too, by the
-    trigger accounts_user_changed (the page asks for a new ticket). Mailed links of the user end, withdrawals are held
-    for a day, and the owner is told.
-    Raises Django's ValidationError and TooBusy.
+    The sockets end, this page's too, by the trigger accounts_user_changed (the page asks for a new ticket). Mailed
+    links of the user end, withdrawals are held for a day, and the owner is told. Raises Django's ValidationError and
+    TooBusy.
     """
     validate_password(new_password, user)
+    user.set_password(new_password)
     with transaction.atomic():
         # Links before the user's row, as where a link is followed: so the two never wait for each other.
         use_up_all_of(user.pk)
-        user.set_password(new_password)
+        lock_sessions(user.pk)
+        mine = OpenSession.objects.filter(user=user, session=request.session.session_key).first()
+        end_sessions(OpenSession.objects.filter(user=user).exclude(session=request.session.session_key))
         user.save(update_fields=("password",))
         hold_withdrawals(user=user, reason=HoldReason.PASSWORD_CHANGED)
         update_session_auth_hash(request, user)
+        if mine is not None:
+            # The row went with the old key.
+            new_key = request.session.session_key
+            assert new_key is not None
+            OpenSession.objects.create(
+                session_id=new_key, user=user, device_id=mine.device_id, browser=mine.browser, address=mine.address
+            )
         tell_password_changed(user)

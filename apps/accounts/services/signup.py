@@ -8,7 +8,7 @@ from apps.accounts.addresses import normalise_email
 from apps.accounts.errors import AddressTaken
 from apps.accounts.models import User
 from apps.accounts.services.links import Purpose, check_network, find_link, issue_link, use_up
-from apps.accounts.services.throttle import begin_attempt
+from apps.accounts.services.throttle import WITH_LINK, begin_attempt
 from apps.notifications.models import Topic
 from apps.notifications.services import send_email
 
@@ -48,7 +48,7 @@ def confirm_sign_up(*, token: str, password: str, client: str) -> User | None:
     Raises LinkDead, TooManyAttempts, and AddressTaken when another link of the address was faster.
     """
     link = find_link(purpose=Purpose.SIGN_UP, token=token)
-    attempt = begin_attempt(subject=link.address, address=client)
+    attempt = begin_attempt(subject=link.address, address=client, origin=WITH_LINK)
     if not check_password(password, link.password):
         return None
     attempt.succeeded()

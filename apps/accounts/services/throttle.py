@@ -3,19 +3,34 @@
 import hashlib
 import ipaddress
 from datetime import timedelta
+from typing import Final
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from apps.accounts.addresses import normalise_email
-from apps.accounts.errors import InvalidEmail, TooManyAttempts
+from apps.accounts.errors import DeviceNeeded, InvalidEmail, TooManyAttempts
 from apps.accounts.models import PasswordAttempt
 from apps.accounts.policy import (
     ATTEMPTS_KEPT_S,
+    FAILURES_PER_ACCOUNT_MAX,
+    FAILURES_PER_ACCOUNT_WINDOW_S,
     FAILURES_PER_NETWORK_MAX,
     FAILURES_PER_SUBJECT_MAX,
     FAILURES_WINDOW_S,
 )
+from apps.accounts.services.locks import lock_until_commit
+
+# What speaks for whoever tries. Only strangers are sent for a link by e-mail; the others count by themselves, so that
+# no stranger uses up their attempts.
+STRANGER: Final = ""
+IN_SESSION: Final = "session"
+WITH_LINK: Final = "link"
+
+
+def with_device(device_id: int | None) -> str:
+    """The origin of an attempt from a browser that has this device's cookie, or none."""
+    return STRANGER if device_id is None else f"device {device_id}"
 
 
 class Attempt:
@@ -31,20 +46,21 @@ class Attempt:
         ).update(succeeded=True)
 
 
-def begin_attempt(*, subject: str, address: str) -> Attempt:
+def begin_attempt(*, subject: str, address: str, origin: str = STRANGER) -> Attempt:
     """Count an attempt on e-mail address `subject` from IP address `address`, before the password is looked at.
 
-    Refused, with the right password too, are the sixth failure in 15 minutes for one subject from one network and the
-    101st from one network. Never a subject from everywhere: that would let anyone lock out anyone (threat-T1). Unknown
-    addresses count like known ones. One advisory lock per network makes the count exact for parallel attempts.
-    Raises TooManyAttempts.
+    Refused, with the right password too, are the sixth failure in 15 minutes for one subject from one network, the
+    101st from one network, and the 21st in an hour for one subject from one origin: a browser of the owner's by
+    itself, a session by itself, and all strangers together, who can go on with a link by e-mail. So nobody locks
+    anybody out (threat-T1). Unknown addresses count like known ones. Advisory locks of network and subject make the
+    counts exact for parallel attempts. Raises TooManyAttempts, and for strangers DeviceNeeded.
     """
     now = timezone.now()
     network = network_of(address)
     subject_hash = _hash(subject)
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('password attempts'), hashtext(%s))", [network])
+        lock_until_commit("password attempts", network)
+        lock_until_commit("password attempts on", subject_hash.hex())
         from_network = PasswordAttempt.objects.filter(network=network)
         from_network.filter(at__lt=now - timedelta(seconds=ATTEMPTS_KEPT_S)).delete()
         failures = from_network.filter(at__gt=now - timedelta(seconds=FAILURES_WINDOW_S), succeeded=False)
@@ -56,8 +72,23 @@ def begin_attempt(*, subject: str, address: str) -> Attempt:
                 f"Too many failed attempts. Wait {FAILURES_WINDOW_S // 60} minutes and try again; "
                 "until then the right password is refused, too."
             )
+        since = now - timedelta(seconds=FAILURES_PER_ACCOUNT_WINDOW_S)
+        everywhere = PasswordAttempt.objects.filter(
+            subject_hash=subject_hash, at__gt=since, origin=origin, succeeded=False
+        )
+        if everywhere.count() >= FAILURES_PER_ACCOUNT_MAX:
+            if origin == STRANGER:
+                raise DeviceNeeded(
+                    "Too many failed attempts on this address. Log in from a browser in which you did before, or have "
+                    "us send you a link that lets this one in."
+                )
+            raise TooManyAttempts(
+                f"Too many failed attempts. Wait {FAILURES_PER_ACCOUNT_WINDOW_S // 60} minutes and try again."
+            )
         return Attempt(
-            PasswordAttempt.objects.create(subject_hash=subject_hash, network=network, at=now, succeeded=False)
+            PasswordAttempt.objects.create(
+                subject_hash=subject_hash, network=network, origin=origin, at=now, succeeded=False
+            )
         )
 
 

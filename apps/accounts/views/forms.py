@@ -1,9 +1,11 @@
 """What pages with a form share: their HTTP status, and who sent them."""
 
 from django.forms import BaseForm
-from django.http import HttpRequest
 
 from apps.accounts.forms import THROTTLED
+from apps.accounts.visitor import client_address
+
+__all__ = ["client_address", "form_status"]
 
 
 def form_status(form: BaseForm) -> int:
@@ -12,7 +14,3 @@ def form_status(form: BaseForm) -> int:
         return 200
     codes = {error.code for errors in form.errors.as_data().values() for error in errors}
     return 429 if THROTTLED in codes else 422
-
-
-def client_address(request: HttpRequest) -> str:
-    return str(request.META.get("REMOTE_ADDR", ""))

@@ -20,6 +20,7 @@ from apps.accounts.errors import AddressTaken, LinkDead, TooManyAttempts
 from apps.accounts.forms import THROTTLED
 from apps.accounts.linkforms import AddressForm, EmailForm, MailPhraseForm, NewPasswordForm, ProvePasswordForm
 from apps.accounts.models import User
+from apps.accounts.services.devices import know_browser
 from apps.accounts.services.emailchange import confirm_email_change, request_email_change
 from apps.accounts.services.links import Purpose, find_link
 from apps.accounts.services.phrases import change_phrase
@@ -54,12 +55,12 @@ def confirm_sign_up_page(request: HttpRequest, token: str) -> HttpResponse:
                 return redirect("accounts:overview")
             form.add_error("password", "That is not the password you chose when you signed up.")
     except LinkDead as error:
-        return _dead(request, error)
+        return dead_link(request, error)
     except AddressTaken as error:
         messages.info(request, error.message)
         return redirect("accounts:log-in")
     except TooManyAttempts as error:
-        form.add_error(None, _throttled(error))
+        form.add_error(None, throttled(error))
     return render(
         request, "accounts/confirm_sign_up.html", {"form": form, "address": link.address}, status=form_status(form)
     )
@@ -74,7 +75,7 @@ def forgot_password_page(request: HttpRequest) -> HttpResponse:
         try:
             request_reset(email=form.cleaned_data["email"], client=client_address(request))
         except TooManyAttempts as error:
-            form.add_error(None, _throttled(error))
+            form.add_error(None, throttled(error))
         else:
             return redirect("accounts:check-mail")
     return render(request, "accounts/forgot_password.html", {"form": form}, status=form_status(form))
@@ -86,13 +87,15 @@ def forgot_password_page(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def reset_password_page(request: HttpRequest, token: str) -> HttpResponse:
     try:
-        form = NewPasswordForm(request.POST or None, user=owner_of_reset(token=token))
+        user = owner_of_reset(token=token)
+        form = NewPasswordForm(request.POST or None, user=user)
         if request.method == "POST" and form.is_valid():
             reset_password(token=token, new_password=form.cleaned_data["new"])
+            know_browser(request=request, user=user)
             messages.success(request, "Your password is changed, and all sessions are logged out. Log in with it.")
             return redirect("accounts:log-in")
     except LinkDead as error:
-        return _dead(request, error)
+        return dead_link(request, error)
     return render(request, "accounts/reset_password.html", {"form": form}, status=form_status(form))
 
 
@@ -108,7 +111,7 @@ def email_page(request: HttpRequest) -> HttpResponse:
         try:
             request_email_change(user=user, new_address=form.cleaned_data["email"], client=client_address(request))
         except TooManyAttempts as error:
-            form.add_error(None, _throttled(error))
+            form.add_error(None, throttled(error))
         else:
             messages.info(request, "Follow the link that we sent to the new address. Until then nothing changes.")
             return redirect("accounts:overview")
@@ -145,16 +148,16 @@ def confirm_email_page(request: HttpRequest, token: str) -> HttpResponse:
             messages.success(request, f"Your address is {address} from now on.")
             return redirect("accounts:overview")
     except LinkDead as error:
-        return _dead(request, error)
+        return dead_link(request, error)
     except AddressTaken as error:
         messages.error(request, error.message)
         return redirect("accounts:overview")
     return render(request, "accounts/confirm_email.html", {"address": link.address})
 
 
-def _dead(request: HttpRequest, error: LinkDead) -> HttpResponse:
+def dead_link(request: HttpRequest, error: LinkDead) -> HttpResponse:
     return render(request, "accounts/dead_link.html", {"why": error.message}, status=410)
 
 
-def _throttled(error: TooManyAttempts) -> ValidationError:
+def throttled(error: TooManyAttempts) -> ValidationError:
     return ValidationError(error.message, THROTTLED)

@@ -1,0 +1,45 @@
+"""Ending sessions of a user: their rows go, and with them, by accounts_session_ended, the trading sockets (T5)."""
+
+from django.contrib.sessions.models import Session
+from django.db import transaction
+from django.db.models import QuerySet
+
+from apps.accounts.errors import SessionNotFound
+from apps.accounts.models import OpenSession, User
+from apps.audit.actors import acting
+from apps.audit.services import record
+
+
+def lock_sessions(user_id: int) -> None:
+    """Until the end of the transaction nobody else opens or ends one of the user's.
+
+    User first, then sessions, then what the triggers lock: whoever keeps to it never waits for somebody who waits.
+    """
+    User.objects.select_for_update(no_key=True).get(pk=user_id)
+    list(Session.objects.select_for_update(of=("self",)).filter(opened__user=user_id).order_by("pk"))
+
+
+def end_sessions(chosen: QuerySet[OpenSession]) -> int:
+    """End those of `chosen`, and say how many they were. Cookies of them let nobody in from the commit on."""
+    keys = list(chosen.values_list("session_id", flat=True))
+    deleted, _ = Session.objects.filter(pk__in=keys).delete()
+    return deleted
+
+
+def end_session(*, user_id: int, session_id: int) -> None:
+    """One of the user's, by the number of its OpenSession. Raises SessionNotFound, for a foreign one too."""
+    with transaction.atomic():
+        lock_sessions(user_id)
+        if not end_sessions(OpenSession.objects.filter(pk=session_id, user=user_id)):
+            raise SessionNotFound("This session is over already.")
+        record(actor=acting(), action="user.session-ended", object=f"user:{user_id}", after={"sessions": 1})
+
+
+def end_other_sessions(*, user_id: int, session_key: str | None) -> int:
+    """All of the user's but this one; how many they were."""
+    with transaction.atomic():
+        lock_sessions(user_id)
+        ended = end_sessions(OpenSession.objects.filter(user=user_id).exclude(session=session_key))
+        if ended:
+            record(actor=acting(), action="user.session-ended", object=f"user:{user_id}", after={"sessions": ended})
+    return ended
