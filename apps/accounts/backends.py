@@ -52,7 +52,7 @@ class ThrottledBackend(ModelBackend):
             count(action="user.log-in-failures", object="log-in")
             return None
         attempt.succeeded()
-        noted.take_back()
+        noted.password_was_right()
         assert isinstance(user, User)
         return user
 

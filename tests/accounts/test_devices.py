@@ -247,3 +247,16 @@ def test_no_session_opens_for_an_account_that_changed_meanwhile(alice: User, rf:
         open_session(request=rf.get("/"), user=read_before, factors=BY_PASSWORD)
     assert not OpenSession.objects.exists()
     assert not Device.objects.exists()
+
+
+def test_a_log_in_that_the_account_ran_away_from_is_told_so(
+    alice: User, monkeypatch: pytest.MonkeyPatch, browser: Callable[..., Client]
+) -> None:
+    def changed_first(user_id: int) -> None:
+        User.objects.filter(pk=user_id).update(is_active=False)
+
+    monkeypatch.setattr(sessions, "lock_sessions", changed_first)
+    client = Client()
+    response = submit(client, "/account/log-in", username=alice.email, password=PASSWORD)
+    assert (response.status_code, "Log in again." in response.content.decode()) == (422, True)
+    assert client.get("/account/").status_code == 302

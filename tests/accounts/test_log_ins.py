@@ -3,8 +3,11 @@
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.contrib.auth import authenticate
+from django.contrib.sessions.backends.db import SessionStore
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -16,6 +19,7 @@ from apps.accounts.policy import LOG_INS_KEPT_S, LOG_INS_PER_PAGE
 from apps.accounts.services import history
 from apps.accounts.services.forgetting import forget_devices_and_log_ins
 from apps.accounts.services.history import note_log_in
+from apps.accounts.services.sessions import open_session
 from apps.accounts.visitselectors import log_ins_of
 from tests.accounts.people import PASSWORD
 
@@ -61,6 +65,19 @@ def test_refusals_of_the_throttle_do_not_fill_it(alice: User) -> None:
     for _ in range(8):
         _log_in(alice.email, "wrong")
     assert len(_seen()) == 5
+
+
+def test_the_right_password_without_the_second_step_stands_there_until_it_is_done(alice: User, rf: Any) -> None:
+    client = Client(REMOTE_ADDR=HERE)
+    request = rf.post("/", REMOTE_ADDR=HERE)
+    user = authenticate(request, username=alice.email, password=PASSWORD)
+    assert [row[::3] for row in _seen()] == [(False, "password")]
+    client.force_login(alice)
+    assert ">not completed<" in client.get("/account/log-ins").content.decode()
+    request.session = SessionStore()
+    assert isinstance(user, User)
+    open_session(request=request, user=user, factors=frozenset({"password", "authenticator"}))
+    assert [row[::3] for row in _seen()] == [(True, "authenticator password")]
 
 
 def test_an_attempt_that_nobody_looked_at_is_not_told_as_failed(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:

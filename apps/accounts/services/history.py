@@ -1,5 +1,6 @@
 """The log-ins of an account, as its owner can read them later (requirement A7)."""
 
+from datetime import timedelta
 from typing import Final
 
 from django.db import connection
@@ -8,7 +9,7 @@ from django.utils import timezone
 from apps.accounts.addresses import normalise_email
 from apps.accounts.errors import InvalidEmail
 from apps.accounts.models import LogIn
-from apps.accounts.policy import LOG_INS_PER_USER_MAX
+from apps.accounts.policy import LOG_INS_PER_USER_MAX, SECOND_STEP_S
 
 # One statement for a user and for nobody, before the password is looked at (threat-T4). Nothing or one row comes back.
 _INSERT: Final = """
@@ -16,16 +17,21 @@ INSERT INTO accounts_login (user_id, at, succeeded, browser, address, factors, n
 SELECT id, %s, FALSE, %s, %s, '', FALSE FROM accounts_user WHERE email = %s
 RETURNING id
 """
+_FIRST_STEP: Final = "password"
 
 
 class NotedAttempt:
-    """An attempt that stands in the history as one that failed, unless it is taken back."""
+    """An attempt that stands in the history as one that failed, unless it goes on."""
 
     def __init__(self, log_in_id: int | None) -> None:
         self._log_in_id = log_in_id
 
+    def password_was_right(self) -> None:
+        """A step is missing yet; note_log_in takes the row away once it was done."""
+        LogIn.objects.filter(pk=self._log_in_id or 0).update(factors=_FIRST_STEP)
+
     def take_back(self) -> None:
-        """It did not fail, or nobody looked at the password. One statement in any case."""
+        """Nobody looked at the password. One statement in any case."""
         LogIn.objects.filter(pk=self._log_in_id or 0).delete()
 
 
@@ -42,7 +48,10 @@ def note_attempt(*, email: str, browser: str, address: str) -> NotedAttempt:
 
 
 def note_log_in(*, user_id: int, browser: str, address: str, factors: frozenset[str], new_device: bool) -> None:
-    """A log-in that was completed. The oldest rows beyond LOG_INS_PER_USER_MAX go."""
+    """A log-in that was completed, in place of its first step. The oldest rows beyond LOG_INS_PER_USER_MAX go."""
+    mine = LogIn.objects.filter(user=user_id)
+    since = timezone.now() - timedelta(seconds=SECOND_STEP_S)
+    mine.filter(succeeded=False, factors=_FIRST_STEP, browser=browser, address=address, at__gt=since).delete()
     LogIn.objects.create(
         user_id=user_id,
         at=timezone.now(),
@@ -52,6 +61,5 @@ def note_log_in(*, user_id: int, browser: str, address: str, factors: frozenset[
         factors=" ".join(sorted(factors)),
         new_device=new_device,
     )
-    mine = LogIn.objects.filter(user=user_id)
     last_kept = mine.order_by("-id").values_list("pk", flat=True)[LOG_INS_PER_USER_MAX - 1 : LOG_INS_PER_USER_MAX]
     mine.filter(pk__lt=last_kept).delete()

@@ -14,7 +14,7 @@ from apps.accounts.policy import RECOVERY_CODE_BYTES, RECOVERY_CODES
 from apps.accounts.selectors import has_second_factor
 from apps.accounts.services.announcements import tell_factors_changed, tell_recovered
 from apps.accounts.services.links import Purpose, find_link, issue_link, use_up
-from apps.accounts.services.throttle import begin_attempt
+from apps.accounts.services.throttle import WITH_LINK, begin_attempt
 from apps.audit.actors import acting, of_user
 from apps.audit.services import count, record
 from apps.notifications.models import Topic
@@ -61,7 +61,7 @@ def recover(*, user: User, token: str, code: str, client: str) -> None:
     Raises LinkDead, WrongCode, and TooManyAttempts as for passwords.
     """
     find_link(purpose=Purpose.RECOVER, token=token, user_id=user.pk)
-    attempt = begin_attempt(subject=f"recovery code of user {user.pk}", address=client)
+    attempt = begin_attempt(subject=f"recovery code of user {user.pk}", address=client, origin=WITH_LINK)
     with transaction.atomic():
         link = find_link(purpose=Purpose.RECOVER, token=token, user_id=user.pk, lock=True)
         if link.address != user.email:

@@ -11,7 +11,7 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from apps.accounts.errors import TooManyAttempts
+from apps.accounts.errors import SessionEnded, TooManyAttempts
 from apps.accounts.forms import THROTTLED, LogInForm, SignUpForm
 from apps.accounts.secondstep import begin_second_step
 from apps.accounts.selectors import has_second_factor
@@ -63,7 +63,11 @@ class LogInPage(LoginView):
         if has_second_factor(user_id=user.pk):
             begin_second_step(request=self.request, user=user, next_url=self.get_redirect_url())
             return redirect("accounts:second-step")
-        open_session(request=self.request, user=user, factors=BY_PASSWORD)
+        try:
+            open_session(request=self.request, user=user, factors=BY_PASSWORD)
+        except SessionEnded as error:
+            form.add_error(None, error.message)
+            return self.form_invalid(form)
         return redirect(self.get_success_url())
 
     def form_invalid(self, form: LogInForm) -> HttpResponse:  # type: ignore[override]

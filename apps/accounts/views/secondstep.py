@@ -10,7 +10,7 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from apps.accounts.errors import FactorMissing, LinkDead, TooManyAttempts, WrongCode
+from apps.accounts.errors import FactorMissing, LinkDead, SessionEnded, TooManyAttempts, WrongCode
 from apps.accounts.factorforms import CodeForm, RecoveryCodeForm
 from apps.accounts.forms import THROTTLED
 from apps.accounts.secondstep import PendingLogIn, end_second_step, pending_log_in
@@ -80,7 +80,9 @@ def recover_page(request: HttpRequest, token: str) -> HttpResponse:
             code = form.cleaned_data["code"]
             recover(user=pending.user, token=token, code=code, client=client_address(request))
             proofs = frozenset({Proof.PASSWORD, Proof.MAILED_LINK, Proof.RECOVERY_CODE})
-            _complete(request, pending, proofs, Proof.RECOVERY_CODE)
+            answer = _complete(request, pending, proofs, Proof.RECOVERY_CODE)
+            if not request.user.is_authenticated:
+                return answer
             messages.warning(request, "You are logged in. Set up another authenticator app now.")
             return redirect("accounts:two-factor")
     except LinkDead as error:
@@ -94,7 +96,11 @@ def recover_page(request: HttpRequest, token: str) -> HttpResponse:
 
 def _complete(request: HttpRequest, pending: PendingLogIn, proofs: frozenset[str], best: Proof) -> HttpResponse:
     end_second_step(request)
-    open_session(request=request, user=pending.user, factors=proofs)
+    try:
+        open_session(request=request, user=pending.user, factors=proofs)
+    except SessionEnded as error:
+        messages.error(request, error.message)
+        return redirect("accounts:log-in")
     # Whoever has just shown it is not asked again at once.
     confirm(request, best)
     return redirect(pending.next_url or settings.LOGIN_REDIRECT_URL)
