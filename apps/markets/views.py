@@ -1,13 +1,18 @@
 """The market list and the trading page (U1). They hold no market data: the page asks the trading API for that."""
 
+from collections.abc import Sequence
 from typing import Final
+from urllib.parse import urlencode
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
+from apps.accounts.models import TradingAccount
+from apps.accounts.selectors import accounts_of
 from apps.common.amounts import format_units
 from apps.markets.models import Candle, Market
 
@@ -23,25 +28,45 @@ def market_list(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def trade_default(request: HttpRequest) -> HttpResponse:
-    """`/trade` leads to the first market, or to the empty list when there is none."""
+    """`/trade` leads to the first market, for the same account, or to the empty list when there is none."""
     market = Market.objects.filter(shard=settings.SHARD).first()
-    return redirect("markets:list") if market is None else redirect("markets:trade", symbol=market.symbol)
+    if market is None:
+        return redirect("markets:list")
+    address, account = reverse("markets:trade", kwargs={"symbol": market.symbol}), request.GET.get("account")
+    return redirect(address if account is None else f"{address}?{urlencode({'account': account})}")
 
 
 @require_safe
 @ensure_csrf_cookie
 def trade(request: HttpRequest, symbol: str) -> HttpResponse:
-    """The trading page of one market; 404 for a symbol that does not exist."""
+    """The trading page of one market, for the master account or the user's account that `?account=` names.
+
+    404 for a symbol that does not exist, and for an account that is not the user's.
+    """
     of_shard = Market.objects.filter(shard=settings.SHARD)
     market = get_object_or_404(of_shard.select_related("base_asset", "quote_asset"), symbol=symbol)
     maker_ppm, taker_ppm = market.fees[0]
+    accounts = list(accounts_of(user_id=request.user.pk)) if request.user.is_authenticated else []
     context = {
         "market": market,
+        "accounts": accounts,
+        "trading_as": _chosen(request, accounts),
         "maker_rate": format_units(maker_ppm * UNITS_PER_PPM),
         "taker_rate": format_units(taker_ppm * UNITS_PER_PPM),
         "simulated": _is_simulated(market),
     }
     return render(request, "markets/trade.html", context)
+
+
+def _chosen(request: HttpRequest, accounts: Sequence[TradingAccount]) -> TradingAccount | None:
+    """The account that the page trades as; None where nobody is logged in and the address names none."""
+    wanted = request.GET.get("account")
+    if wanted is None:
+        return accounts[0] if accounts else None
+    for account in accounts:
+        if str(account.pk) == wanted:
+            return account
+    raise Http404("You have no such account.")
 
 
 def _is_simulated(market: Market | None) -> bool:

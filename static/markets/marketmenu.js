@@ -4,11 +4,12 @@ import { byId } from "./dom.js";
 import { MarketTable } from "./markettable.js";
 
 export class MarketMenu {
-  constructor(markets, feed) {
+  /** `query` goes with every link: which account the page trades as. */
+  constructor(markets, feed, query) {
     this.panel = byId("market-menu");
     this.button = byId("market-menu-button");
     this.search = byId("market-search");
-    this.table = new MarketTable(byId("market-menu-body"), markets, (market) => `/trade/${market.symbol}`);
+    this.table = new MarketTable(byId("market-menu-body"), markets, (market) => `/trade/${market.symbol}${query}`);
     this.feed = feed;
     this.following = false;
     this.button.addEventListener("click", () => this.toggle(this.panel.hidden));

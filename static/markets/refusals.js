@@ -27,6 +27,7 @@ const TEXTS = {
   "Order would immediately match and take.": ["price", "This order would trade at once, and only one that rests in the book is taken."],
   "Order would trigger immediately.": ["stop", "The price is past this trigger already, so the order would start at once."],
   "The relationship of the prices for the orders is not correct.": ["stop", "The limit price and the stop must be on either side of the last price."],
+  "This action is disabled on this account.": ["form", "This account is frozen: it cancels orders and takes no new ones."],
   "Unknown order sent.": ["form", "This order is no longer open."],
 };
 

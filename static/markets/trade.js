@@ -68,7 +68,7 @@ function start(markets) {
   const ticker = new TickerView(market);
   const trades = new TradesView(market);
   const chart = new PriceChart(market, feed);
-  const menu = new MarketMenu([...markets.values()], feed);
+  const menu = new MarketMenu([...markets.values()], feed, page.dataset.query);
   const state = new MarketStateView(market, (told) => {
     bookView.showAuction(told.state === "AUCTION" ? told.indicativePrice : null);
     form.collects = told.state === "AUCTION";

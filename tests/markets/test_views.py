@@ -8,6 +8,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.accounts.services.subaccounts import create_sub_account, freeze_sub_account
 from apps.common.amounts import format_units
 from apps.markets.models import Candle, Market
 
@@ -48,6 +49,31 @@ def test_a_signed_in_page_says_so(client: Client, btcusdt: Market, django_user_m
     user.save()
     client.force_login(user)
     assert 'data-signed-in="yes"' in client.get("/trade/BTCUSDT").content.decode()
+
+
+def test_a_page_trades_as_the_account_that_its_address_names(
+    client: Client, btcusdt: Market, django_user_model: type[Any]
+) -> None:
+    alice, bob = (django_user_model.objects.create_user(f"{name}@example.org", "x" * 12) for name in ("alice", "bob"))
+    client.force_login(alice)
+    assert 'id="trading-as"' not in client.get("/trade/BTCUSDT").content.decode()
+    desk = create_sub_account(user_id=alice.pk, label="<b>Desk")
+    page = client.get("/trade/BTCUSDT").content.decode()
+    assert f'data-ticket-url="{reverse("accounts:ticket")}"' in page
+    assert 'data-query=""' in page
+    assert f'href="/trade/BTCUSDT?account={desk.pk}"' in page
+    assert "&lt;b&gt;Desk" in page
+    page = client.get(f"/trade/BTCUSDT?account={desk.pk}").content.decode()
+    assert f'data-ticket-url="/trade/ticket/{desk.pk}"' in page
+    assert f'data-query="?account={desk.pk}"' in page
+    assert client.get(f"/trade?account={desk.pk}")["Location"] == f"/trade/BTCUSDT?account={desk.pk}"
+    freeze_sub_account(user_id=alice.pk, account_id=desk.pk)
+    assert "frozen: cancels only" in client.get(f"/trade/BTCUSDT?account={desk.pk}").content.decode()
+    foreign = bob.trading_accounts.get().pk
+    for wrong in (str(foreign), str(desk.pk + 999), "", "x", f"0{desk.pk}", "9" * 40):
+        assert client.get("/trade/BTCUSDT", {"account": wrong}).status_code == 404, wrong
+    client.logout()
+    assert client.get(f"/trade/BTCUSDT?account={desk.pk}").status_code == 404
 
 
 @pytest.mark.parametrize("symbol", ["NOSUCH", "btcusdt", "BTC-USDT", "X" * 21, "%3Cscript%3E"])
