@@ -7,7 +7,6 @@ from uuid import uuid4
 from django import forms
 from django.core.exceptions import ValidationError
 
-from apps.accounts.forms import ConfirmedForm, current_password_field
 from apps.accounts.models import TradingAccount
 from apps.common.amounts import ASSET_DECIMALS, AmountError, parse_decimal
 from apps.markets.models import Asset
@@ -22,7 +21,7 @@ _AMOUNT_FAULTS: Final = {
 }
 
 
-class TransferForm(ConfirmedForm):
+class TransferForm(forms.Form):
     """`client_id` is made with the page, so that a form that is sent twice is one transfer."""
 
     from_account = forms.TypedChoiceField(label="From", coerce=int)
@@ -34,7 +33,6 @@ class TransferForm(ConfirmedForm):
         widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
     )
     client_id = forms.CharField(max_length=CLIENT_ID_LENGTH_MAX, widget=forms.HiddenInput)
-    password = current_password_field("Your password")
 
     def __init__(
         self, *args: Any, accounts: Sequence[TradingAccount], assets: Sequence[Asset], **kwargs: Any
@@ -57,6 +55,3 @@ class TransferForm(ConfirmedForm):
         if units == 0:
             raise ValidationError("The amount must be above 0.")
         return units
-
-    def clean_password(self) -> str:
-        return self.confirmed(self.cleaned_data["password"])

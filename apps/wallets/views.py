@@ -9,13 +9,13 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
-from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from apps.accounts.facts import Facts
+from apps.accounts.facts import Factor, Facts
 from apps.accounts.models import User
-from apps.accounts.selectors import accounts_of
-from apps.accounts.views.forms import client_address, form_status
+from apps.accounts.selectors import accounts_of, has_second_factor
+from apps.accounts.stepup import ask_to_confirm, is_confirmed
+from apps.accounts.views.forms import form_status
 from apps.common.amounts import format_units
 from apps.common.errors import DomainError
 from apps.markets.models import Asset
@@ -31,24 +31,25 @@ from apps.wallets.services import request_transfer
 _CURSOR_DIGITS_MAX: Final = 18
 
 
-@sensitive_post_parameters("password")
 @login_required
 @never_cache
 @csrf_protect
 @require_http_methods(["GET", "POST"])
 def balances_page(request: HttpRequest) -> HttpResponse:
-    """Everything the user has, and with POST a transfer. Its answer is waited for, at most ANSWER_WAIT_S."""
+    """Everything the user has, and with POST a transfer. Its answer is waited for, at most ANSWER_WAIT_S.
+
+    Who did not confirm to be there lately can look, and is asked to before a transfer.
+    """
     user = cast(User, request.user)
     accounts, assets = list(accounts_of(user_id=user.pk)), list(Asset.objects.all())
-    form = TransferForm(
-        request.POST or None, user=user, address=client_address(request), accounts=accounts, assets=assets
-    )
+    if request.method == "POST" and not is_confirmed(request):
+        return ask_to_confirm(request, request.path)
+    form = TransferForm(request.POST or None, accounts=accounts, assets=assets)
     if request.method == "POST" and form.is_valid():
         sent = form.cleaned_data
         try:
             made = request_transfer(
-                # The form has asked for the password just now.
-                facts=Facts(user_id=user.pk, confirmed_at=timezone.now(), is_active=user.is_active),
+                facts=_facts(user),
                 from_account_id=sent["from_account"],
                 to_account_id=sent["to_account"],
                 asset_id=sent["asset"],
@@ -64,11 +65,20 @@ def balances_page(request: HttpRequest) -> HttpResponse:
             return redirect("wallets:balances")
     context = {
         "form": form,
+        "confirmed": is_confirmed(request),
         "accounts": accounts,
         "totals": totals(accounts=accounts),
         "history": history(user_id=user.pk, accounts=accounts, before=_cursor(request)),
     }
     return render(request, "wallets/balances.html", context, status=form_status(form))
+
+
+def _facts(user: User) -> Facts:
+    """Of somebody who has confirmed to be there, by the best that the account has (stepup.is_confirmed)."""
+    factors = frozenset({Factor.AUTHENTICATOR}) if has_second_factor(user_id=user.pk) else frozenset()
+    return Facts(
+        user_id=user.pk, factors=factors, confirmed_at=timezone.now(), confirmed_by=factors, is_active=user.is_active
+    )
 
 
 def _cursor(request: HttpRequest) -> int | None:

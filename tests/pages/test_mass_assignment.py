@@ -58,7 +58,7 @@ def test_a_form_takes_its_own_fields_only(world: World, undone: Any, place: Plac
     outcomes = []
     for extras in ({}, {name: value.replace("{bob}", bob) for name, value in EXTRAS.items() if name not in place.form}):
         with undone():
-            answer = world.send(role, "POST", address, {**extras, **world.form(place.form)})
+            answer = world.send(role, "POST", address, {**extras, **place.form})
             outcomes.append((answer.status_code, everything()))
     plain, hostile = outcomes
     assert plain[0] in (200, 302), "the form of places.py is refused: nothing would be tested"

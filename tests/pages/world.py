@@ -17,7 +17,6 @@ from apps.accounts.services.letin import request_let_in
 from apps.accounts.services.resets import request_reset
 from apps.accounts.services.signup import sign_up
 from apps.accounts.services.subaccounts import create_sub_account
-from apps.markets.models import Asset
 from apps.markets.services import create_asset, create_market
 from apps.notifications.models import Audience, OutgoingEmail, Severity, Topic
 from apps.notifications.services import notify, show_banner
@@ -38,9 +37,6 @@ class World:
 
     def address(self, template: str) -> str:
         return "/" + template.format(**self.names)
-
-    def form(self, template: Mapping[str, str]) -> dict[str, str]:
-        return {name: value.format(**self.names) for name, value in template.items()}
 
     def client(self, role: str, *, token: bool = True) -> Client:
         """A browser of this one that checks CSRF like a real one, with the token of a form that it has open."""
@@ -102,7 +98,6 @@ def make_world() -> World:
             "alice": alice.pk,
             "account": account_id,
             "key": key.pk,
-            "asset": Asset.objects.get(code="USDT").pk,
             "sub": sub.pk,
             "sub_key": sub_key.pk,
             "sign_up_token": token_of(link_to("dora@example.org")),

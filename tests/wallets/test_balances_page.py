@@ -2,13 +2,15 @@
 
 import re
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
-from apps.accounts.models import TradingAccount
+from apps.accounts.models import TotpFactor, TradingAccount
 from apps.accounts.services.subaccounts import create_sub_account, freeze_sub_account, rename_sub_account
 from apps.ledger.models import Balance
 from apps.outbox.models import OutboxRow, OutboxState
@@ -16,7 +18,7 @@ from apps.outbox.services import enqueue
 from apps.streams.kinds import Reason
 from apps.wallets.models import InternalTransfer
 from tests.accounts.people import PASSWORD
-from tests.wallets.conftest import House
+from tests.wallets.conftest import House, confirmed
 
 PAGE = "/account/balances"
 
@@ -29,7 +31,6 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def fields(house: House, **changes: Any) -> dict[str, str]:
     values = {
         "from_account": house.main.pk, "to_account": house.desk.pk, "asset": 2, "amount": "0.6", "client_id": "one",
-        "password": PASSWORD,
     }  # fmt: skip
     return {name: str(value) for name, value in (values | changes).items()}
 
@@ -78,7 +79,7 @@ def test_what_the_engine_said(
         )],
         ({"from_account": ""}, "from_account"), ({"to_account": "x"}, "to_account"), ({"asset": "3"}, "asset"),
         ({"asset": "USDT"}, "asset"), ({"client_id": ""}, "client_id"), ({"client_id": "x" * 37}, "client_id"),
-        ({"client_id": "a b"}, "__all__"), ({"password": "wrong"}, "password"), ({"password": ""}, "password"),
+        ({"client_id": "a b"}, "__all__"),
     ],
 )  # fmt: skip
 def test_bad_input_is_said_at_its_field(house: House, page: Client, changes: dict[str, str], field: str) -> None:
@@ -104,11 +105,27 @@ def test_other_refusals_are_said(house: House, page: Client) -> None:
     assert InternalTransfer.objects.count() == 1
 
 
-def test_guesses_of_the_password_count_as_log_ins(house: House, page: Client) -> None:
-    for _ in range(5):
-        assert page.post(PAGE, fields(house, password="wrong")).status_code == 422
-    assert page.post(PAGE, fields(house)).status_code == 429
+def test_who_did_not_confirm_lately_is_asked_to(house: House, client: Client) -> None:
+    client.force_login(house.user)
+    shown = text(client.get(PAGE))
+    confirm = "/account/confirm-it-is-you?next=/account/balances"
+    assert f'href="{confirm}"' in shown
+    assert 'name="amount"' not in shown
+    answer = client.post(PAGE, fields(house))
+    assert (answer.status_code, unquote(answer["Location"])) == (302, confirm)
     assert not InternalTransfer.objects.exists()
+    assert client.post("/account/confirm-it-is-you", {"password": PASSWORD, "next": PAGE})["Location"] == PAGE
+    client.post(PAGE, fields(house))
+    assert InternalTransfer.objects.count() == 1
+
+
+def test_a_password_is_not_enough_for_who_has_a_second_factor(house: House, page: Client) -> None:
+    TotpFactor.objects.create(user=house.user, secret_box=b"x", confirmed_at=timezone.now())
+    assert page.post(PAGE, fields(house))["Location"].startswith("/account/confirm-it-is-you")
+    assert not InternalTransfer.objects.exists()
+    confirmed(page, "authenticator")
+    assert page.post(PAGE, fields(house))["Location"] == PAGE
+    assert InternalTransfer.objects.count() == 1
 
 
 def test_balances_of_all_accounts_and_of_nobody_else(house: House, page: Client) -> None:
