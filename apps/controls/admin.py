@@ -1,11 +1,12 @@
 """Switches for staff: the list, a form that starts one, an action that ends them. No row is edited by hand."""
 
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.text import Truncator
 
 from apps.audit.actors import named
 from apps.common.errors import DomainError
@@ -16,11 +17,14 @@ from apps.controls.models import Switch
 from apps.controls.services import set_switch
 from apps.outbox.admin import ASKED_ONCE, ReasonActionForm, staff_name
 
+# Of a reason, in the list: a long one would make its row a column.
+SHOWN_CHARS: Final = 50
+
 
 @admin.register(Switch)
 class SwitchAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     form = StartForm
-    list_display = ("kind", "scope", "subject", "in_force", "until", "reason", "set_by", "set_at", "version")
+    list_display = ("__str__", "state", "why", "until", "set_by")
     list_filter = ("is_on", "kind", "scope")
     search_fields = ("=subject", "reason", "set_by")
     search_help_text = "Code of an asset, name of a class, number of a user; words of the reason; who set it"
@@ -38,9 +42,25 @@ class SwitchAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_end_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("controls.change_switch")
 
-    @admin.display(description="in force", boolean=True)
-    def in_force(self, switch: Switch) -> bool:
-        return switch.is_in_force
+    def get_fields(self, request: HttpRequest, obj: Switch | None = None) -> tuple[str, ...]:
+        if obj is None:
+            return StartForm.Meta.fields
+        return ("kind", "scope", "subject", "state", "until", "reason", "set_by", "set_at", "version")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Switch | None = None) -> tuple[str, ...]:
+        return () if obj is None else self.get_fields(request, obj)
+
+    @admin.display(description="reason")
+    def why(self, switch: Switch) -> str:
+        """Its beginning; the page of the switch has it all."""
+        return Truncator(switch.reason).chars(SHOWN_CHARS)
+
+    @admin.display(ordering="is_on")
+    def state(self, switch: Switch) -> str:
+        """In a word: neither on nor off is the good one."""
+        if not switch.is_on:
+            return "off"
+        return "on" if switch.is_in_force else "over"
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return super().changelist_view(request, {"halts": halts(), **(extra_context or {})})

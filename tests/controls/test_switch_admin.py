@@ -48,6 +48,9 @@ def test_staff_starts_extends_and_ends_one(staff: Client, user: User, assets: No
     shown = staff.get(LIST, {"q": str(user.pk), "kind": "withdrawal-suspension", "is_on__exact": "1"}).content.decode()
     assert "drill" in shown
     assert "1 switch" in shown
+    assert '<td class="field-state">on</td>' in shown
+    Switch.objects.filter(pk=switch.pk).update(until="2026-01-01T00:00:00Z")
+    assert '<td class="field-state">over</td>' in staff.get(LIST).content.decode()
     assert "ended" in act(staff, switch, "done").content.decode()
     assert in_force() == []
     assert "is not on" in act(staff, switch, "done").content.decode()
@@ -83,7 +86,9 @@ def test_ending_needs_a_reason(staff: Client) -> None:
 def test_no_row_is_edited_by_hand(staff: Client) -> None:
     switch = Switch.objects.get(kind="whitelist-freeze")
     page = reverse("admin:controls_switch_change", args=(switch.pk,))
-    assert staff.get(page).status_code == 200
+    shown = staff.get(page).content.decode()
+    assert "process: migrate" in shown
+    assert '<input type="text"' not in shown
     assert staff.post(page, {"is_on": "on", **form()}).status_code == 403
     assert staff.post(reverse("admin:controls_switch_delete", args=(switch.pk,)), {"post": "yes"}).status_code == 403
     switch.refresh_from_db()
