@@ -3,8 +3,8 @@
 Messages of streams are frames that many clients `share`, so a queue holds references. Everything that was pushed in one
 turn of the event loop goes to the network in one write, at the end of that turn.
 
-A client that `is_behind` (its connection takes no more) gets no shared frames; streams/topic.py keeps what it misses,
-and `missed` hands that over as the network takes more.
+For a client that `is_behind` (its connection takes no more) streams/topic.py keeps what it misses, and `missed` hands
+that over as the network takes more.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ def _nothing_missed() -> list[bytes]:
 class Socket:
     """`run(on_message)` serves the connection until it ends; `push`, `share` and `close` may be called at any time.
 
-    `missed` is called when everything was handed to the network and it takes more.
+    `missed` is called when a client that was behind has all that was queued and its connection takes more.
     """
 
     def __init__(
@@ -58,6 +58,10 @@ class Socket:
         self._is_accepted = False
         self._flush_planned = False
         self._stall: asyncio.TimerHandle | None = None
+        # Its connection takes no more.
+        self.is_behind = False
+        # It was so, and may have missed something.
+        self._was_behind = False
         # Whether a client that is behind has to wait with what it asks for, and whether it does.
         self._holds = False
         self._is_holding = False
@@ -84,11 +88,7 @@ class Socket:
         self.queued_bytes += len(frame)
         if not self._flush_planned and self._stall is None:
             self._flush_planned = True
-            self._loop.call_soon(self._flush)
-
-    @property
-    def is_behind(self) -> bool:
-        return self._stall is not None
+            self._loop.call_soon(self.flush)
 
     @property
     def queued_messages(self) -> int:
@@ -139,7 +139,7 @@ class Socket:
             if not self._end.done():
                 self._end.set_result(ending)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         """Hand as much to the network as it takes; `on_writable` goes on."""
         port = self._port
         if port is None or not self._is_accepted:
@@ -148,11 +148,13 @@ class Socket:
         # What is added meanwhile goes with it.
         self._flush_planned = True
         queue = self._queue
-        while port.is_writable():
-            if not queue:
+        takes_more = port.is_writable()
+        while takes_more:
+            if not queue and self._was_behind:
                 self.add_missed(self._missed())
-                if not queue:
-                    break
+                self._was_behind = bool(queue)
+            if not queue:
+                break
             chunk: list[bytes] = []
             size = 0
             while queue and size < WRITE_BYTES_MAX:
@@ -161,9 +163,11 @@ class Socket:
                 size += len(frame)
             self.queued_bytes -= size
             port.write(chunk[0] if len(chunk) == 1 else b"".join(chunk))
+            takes_more = port.is_writable()
         self._flush_planned = False
-        if not port.is_writable() and self._stall is None:
+        if not takes_more and self._stall is None:
             self._stall = self._loop.call_later(SEND_TIMEOUT_S, self._stalled)
+            self.is_behind = self._was_behind = True
         if self._is_holding and self.queued_bytes <= UNREAD_BYTES_MAX:
             self._is_holding = False
             if not self._is_full:
@@ -173,7 +177,8 @@ class Socket:
         if self._stall is not None:
             self._stall.cancel()
             self._stall = None
-        self._flush()
+            self.is_behind = False
+        self.flush()
 
     def _on_lost(self) -> None:
         self._finish(None)
@@ -209,7 +214,7 @@ class Socket:
             on_text=self._guarded(on_text) if on_text is not None else None,
         )  # fmt: skip
         self._is_accepted = True
-        self._flush()
+        self.flush()
         reading: asyncio.Task[None] | None = None
         if on_message is not None:
             reading = asyncio.create_task(self._read(on_message))
@@ -226,7 +231,7 @@ class Socket:
             if reading is not None:
                 reading.cancel()
                 await asyncio.gather(reading, return_exceptions=True)
-            self._flush()
+            self.flush()
             if self._stall is not None:
                 self._stall.cancel()
             port.detach()
@@ -260,18 +265,11 @@ class Socket:
             await on_message(message)
 
 
-def share(sockets: Iterable[Socket], frame: bytes) -> list[Socket]:
-    """Queue one frame for all of them. Returns those that are behind and do not get it."""
-    behind: list[Socket] = []
+def share(sockets: Iterable[Socket], frame: bytes) -> None:
+    """Queue one frame for all of them; each is to be flushed after the last one of this turn."""
     size = len(frame)
     # For each message and client: not a call of each socket, which would take three times as long.
     for socket in sockets:
-        if socket._stall is not None:
-            behind.append(socket)
-        elif not socket.closed:
+        if not socket.closed:
             socket._queue.append(frame)
             socket.queued_bytes += size
-            if not socket._flush_planned:
-                socket._flush_planned = True
-                socket._loop.call_soon(socket._flush)
-    return behind

@@ -17,10 +17,9 @@ from apps.gateway import policy
 from apps.gateway.metrics import CUT_OFF
 from apps.gateway.serverframes import text_frame
 from apps.gateway.socket import Socket
-from apps.gateway.streams import backlog, topic
+from apps.gateway.streams import backlog, hub, lanes
 from apps.gateway.streams.connection import StreamConnection
-from apps.gateway.streams.hub import Hub
-from apps.gateway.streams.shared import Behind
+from apps.gateway.streams.shared import COMBINED, Behind
 from tests.gateway.fakeport import Client, turn
 
 DEPTH = "btcusdt@depth@100ms"
@@ -41,7 +40,7 @@ class Site:
 
     def __init__(self) -> None:
         markets: Any = SimpleNamespace(by_id={})
-        self.hub = Hub(markets, lambda market: None)
+        self.hub = hub.Hub(markets, lambda market: None)
 
     @contextlib.asynccontextmanager
     async def client(self, *topics: str, combined: bool = False) -> AsyncIterator["Reader"]:
@@ -59,11 +58,14 @@ class Site:
         reader.connection.leave()
 
     def say(self, topic: str, value: Any, behind: Behind = Behind.ALL) -> None:
+        """In a turn of its own."""
         self.hub.publish(topic, lambda unit: value, behind)
+        self.hub.end_turn()
 
     def change(self, first: int, last: int, **sides: Any) -> None:
         record: Any = {"t": "depth", "U": first, "u": last, "T": last, "b": [], "a": [], **sides}
         self.hub.on_record(Market(), None, record)  # type: ignore[arg-type]
+        self.hub.end_turn()
 
 
 class Reader:
@@ -243,17 +245,18 @@ async def test_new_levels_without_end_are_cut_off(site: Site) -> None:
 
 
 async def test_they_do_not_end_in_one_turn(site: Site) -> None:
-    """Cutting off takes time that the others wait: one client a message."""
+    """Cutting off takes time that the others wait: one client a turn."""
     async with contextlib.AsyncExitStack() as stack:
         slow = [await stack.enter_async_context(site.client("t")) for _ in range(20)]
         for each in slow:
             await each.fall_behind()
         ended = 0
-        while ended < len(slow):
+        for _ in range(2 * policy.CLIENT_QUEUE_BYTES_MAX // 50_000):
             site.say("t", "x" * 50_000)
             now = sum(each.socket.closed for each in slow)
             assert now - ended <= 1
             ended = now
+        assert ended == len(slow)
 
 
 async def test_who_is_behind_is_not_looked_at(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,12 +270,12 @@ async def test_who_is_behind_is_not_looked_at(site: Site, monkeypatch: pytest.Mo
         site.change(1, 1)
         asked: list[int] = []
 
-        def share(sockets: Any, frame: bytes) -> list[Socket]:
+        def share(sockets: Any, frame: bytes) -> None:
             asked.append(len(sockets))
-            return share_before(sockets, frame)
+            share_before(sockets, frame)
 
-        share_before = topic.share
-        monkeypatch.setattr(topic, "share", share)
+        share_before = hub.share
+        monkeypatch.setattr(hub, "share", share)
         site.say("t", 1)
         site.change(2, 2)
         assert asked == [1, 1]
@@ -347,3 +350,55 @@ async def test_a_client_that_takes_some_gets_it_in_parts(site: Site) -> None:
         rest = port.messages()
         assert [each[0] for each in first + rest if isinstance(each, list)] == list(range(30))
         assert [each for each in first + rest if isinstance(each, int)] == [29, 30]
+
+
+async def test_the_first_lane_is_written_before_the_next_is_queued_for(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "LANE_CLIENTS", 2)
+    async with contextlib.AsyncExitStack() as stack:
+        readers = [await stack.enter_async_context(site.client("t", "u")) for _ in range(5)]
+        written: list[int] = []
+        for number, reader in enumerate(readers):
+
+            def write(frames: bytes, number: int = number) -> None:
+                written.append(number)
+                later = readers[2 * (number // 2) + 2 :]
+                assert all(each.socket.queued_bytes == 0 for each in later)
+
+            reader.client.port.write = write  # type: ignore[method-assign]
+        site.hub.publish("t", lambda unit: 1)
+        site.hub.publish("u", lambda unit: 2)
+        site.hub.end_turn()
+        assert written == [0, 1, 2, 3, 4]
+
+
+def test_a_lane_is_filled_again_and_has_one_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "LANE_CLIENTS", 2)
+    made = lanes.Lanes()
+    plain = [made.enter(0) for _ in range(3)]
+    combined = made.enter(COMBINED)
+    assert [lane.number for lane in plain] == [0, 0, 1]
+    assert (combined.number, combined.form) == (2, COMBINED)
+    made.leave(plain[0])
+    assert made.enter(COMBINED) is combined
+    assert made.enter(0) is plain[0]
+    made.leave(plain[2])
+    # Nobody is left in it.
+    assert made.enter(COMBINED).number == 1
+    assert made.enter(COMBINED).number == 1
+    assert made.enter(0).number == 3
+
+
+async def test_a_connection_that_fails_ends_alone(site: Site) -> None:
+    async with site.client("t") as first, site.client("t") as second:
+
+        def write(frames: bytes) -> None:
+            raise RuntimeError("planned")
+
+        written, first.client.port.write = first.client.port.write, write  # type: ignore[method-assign]
+        site.say("t", 1)
+        assert await second.got() == [1]
+        first.client.port.write = written  # type: ignore[method-assign]
+        await asyncio.wait_for(first.client.running, 40)
+        assert first.client.port.closed == (1011, "internal error")

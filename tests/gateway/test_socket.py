@@ -24,7 +24,7 @@ def test_frames(size: int) -> None:
 async def test_all_of_one_turn_is_one_write() -> None:
     async with Client() as client:
         for number in range(5):
-            assert share([client.socket], text_frame(b"%d" % number)) == []
+            share([client.socket], text_frame(b"%d" % number))
         client.socket.push('"answer"')
         await turn()
         assert len(client.port.written) == 1
@@ -35,20 +35,9 @@ async def test_a_write_is_bounded_and_waits_for_the_network() -> None:
     async with Client() as client:
         for _ in range(20):
             share([client.socket], text_frame(json.dumps("x" * 10_000).encode()))
-        await turn()
+        client.socket.flush()
         assert max(map(len, client.port.written)) < policy.WRITE_BYTES_MAX + 10_100
         assert len(client.port.messages()) == 20
-
-
-async def test_who_is_behind_gets_no_shared_frames() -> None:
-    async with Client() as slow, Client() as fast:
-        await slow.stall()
-        assert share([slow.socket, fast.socket], text_frame(b"1")) == [slow.socket]
-        await turn()
-        assert fast.port.messages() == [1]
-        slow.port.resume()
-        assert slow.port.messages() == ["first"]
-        assert share([slow.socket, fast.socket], text_frame(b"2")) == []
 
 
 @pytest.mark.parametrize(("text", "count"), [("x" * 2_000, 600), ("x", 10_100)])

@@ -1,8 +1,8 @@
 """Cuts off clients that have missed too much, without a look at each of them for each message.
 
 Nobody's arrears grow by more than what is kept in all backlogs together. So each client is looked at when as much was
-kept as it was short of the limit, and then again, one client a message: many that fell behind together do not end in
-one turn of the event loop.
+kept as it was short of the limit, and then again; and few in one turn of the event loop, because many that fell behind
+together would end together, and the others would wait for that.
 """
 
 from heapq import heappop, heappush
@@ -16,6 +16,9 @@ from apps.gateway.streams.topic import Subscriber
 MESSAGE_BYTES_MIN: Final = CLIENT_QUEUE_BYTES_MAX // CLIENT_QUEUE_MESSAGES_MAX
 # Whoever is close to the limit is looked at again only after so much more.
 STEP_BYTES: Final = CLIENT_QUEUE_BYTES_MAX // 256
+
+# In one turn one client, and one more for each so many that are watched.
+CLIENTS_A_LOOK: Final = 256
 
 
 class Arrears:
@@ -42,7 +45,12 @@ class Arrears:
     def grow(self, kept: int) -> None:
         """So many bytes more were kept, of one message."""
         self._kept += max(kept, MESSAGE_BYTES_MIN)
-        if self._due and self._due[0][0] <= self._kept:
+
+    def end_turn(self) -> None:
+        """Look at those whose time has come."""
+        for _ in range(1 + len(self._clients) // CLIENTS_A_LOOK):
+            if not self._due or self._due[0][0] > self._kept:
+                return
             _, number = heappop(self._due)
             subscriber = self._clients.get(number)
             if subscriber is not None:

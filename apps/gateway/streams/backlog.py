@@ -41,17 +41,22 @@ class Place(Protocol):
 
 class Backlog(Protocol):
     def keep(self, message: SharedMessage, seq: int, size: int) -> int:
-        """The next message of the topic, with the size of its frame. By how many bytes all places grew at most."""
+        """The next message of the topic, built in all forms that are wanted, and the size of its frames at most.
+
+        By how many bytes each place grew at most.
+        """
 
     def place(self) -> Place:
         """For a client that has missed the message that was kept last, and none before."""
 
 
 class _Entry:
-    __slots__ = ("bytes_before", "count_before", "later", "message", "seq", "size")
+    __slots__ = ("behind", "bytes_before", "count_before", "frames", "later", "seq", "size")
 
     def __init__(self, message: SharedMessage, seq: int, size: int, before: "_Entry | None") -> None:
-        self.message = message
+        self.behind = message.behind
+        # Not the message, which is made of more objects than all of these, for the collector of garbage to look at.
+        self.frames = message.frames
         self.seq = seq
         self.size = size
         self.later: _Entry | None = None
@@ -71,8 +76,8 @@ class Log:
 
     def keep(self, message: SharedMessage, seq: int, size: int) -> int:
         last = self.last
-        if last is not None and message.behind is Behind.NEWEST and last.message.behind is Behind.NEWEST:
-            last.message, last.size = message, size
+        if last is not None and message.behind is Behind.NEWEST and last.behind is Behind.NEWEST:
+            last.frames, last.size = message.frames, size
         else:
             self.last = _Entry(message, seq, size, last)
             if last is not None:
@@ -106,7 +111,9 @@ class LogPlace:
         entry = self._entry
         assert entry is not None, "not at the end"
         self._entry = entry.later
-        return entry.message.frame(form)
+        frame = entry.frames[form]
+        assert frame is not None, "built in all forms that were wanted"
+        return frame
 
     def missed(self) -> tuple[int, int]:
         first, last = self._entry, self._log.last

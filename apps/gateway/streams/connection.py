@@ -43,13 +43,13 @@ class StreamConnection:
             gateway, self.socket, is_combined=lambda: self.combined, is_alone=lambda: not self._streams,
             in_microseconds=microseconds, address=address_of(scope),
         )  # fmt: skip
-        self.form = (COMBINED if combined else 0) | (MICROSECONDS if microseconds else 0)
+        self.lane = self._hub.enter((COMBINED if combined else 0) | (MICROSECONDS if microseconds else 0))
         self._streams: dict[str, None] = {}
         self._recent: deque[float] = deque(maxlen=CONTROL_MESSAGES_PER_S)
 
     @property
     def combined(self) -> bool:
-        return bool(self.form & COMBINED)
+        return bool(self.lane.form & COMBINED)
 
     def cut_off_chain(self) -> None:
         CUT_OFF.labels("gap").inc()
@@ -122,7 +122,7 @@ class StreamConnection:
                 return [*self._streams, *self.user_streams.names]
             case "SET_PROPERTY":
                 self._catch_up()
-                form = self.form & ~COMBINED | (COMBINED if control.params[1] else 0)
+                form = self.lane.form & ~COMBINED | (COMBINED if control.params[1] else 0)
                 self._hub.change_form(self._streams, self, form)
             case "GET_PROPERTY":
                 return self.combined

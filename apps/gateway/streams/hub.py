@@ -5,14 +5,20 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+import structlog
+
 from apps.common.clock import now_ms
 from apps.gateway.book import PublicMarket, Record
 from apps.gateway.markets import Market, Markets
+from apps.gateway.socket import INTERNAL_ERROR, Socket, share
 from apps.gateway.streams import messages, names
 from apps.gateway.streams.arrears import Arrears
+from apps.gateway.streams.lanes import Lane, Lanes, in_turn
 from apps.gateway.streams.shared import Behind, DepthMessage, Make, SharedMessage
 from apps.gateway.streams.topic import Subscriber, Topic
 from apps.markets.liveintervals import SAME_IN_ZONE, ZONE
+
+log = structlog.get_logger("nebannpet.gateway.hub")
 
 SECOND_S: Final = 1.0
 
@@ -25,7 +31,10 @@ class Hub:
         self._state_of = state_of
         # Those that somebody listens to.
         self._topics: dict[str, Topic] = {}
+        self._lanes = Lanes()
         self._arrears = Arrears()
+        # What this turn of the event loop has brought so far.
+        self._turn: list[tuple[Topic, SharedMessage]] = []
         # Of the message that was delivered last.
         self._seq = 0
         # Average prices as told last, by topic.
@@ -38,6 +47,10 @@ class Hub:
         while True:
             await asyncio.sleep(SECOND_S - time.time() % SECOND_S)
             self.on_second(now_ms())
+
+    def enter(self, form: int) -> Lane:
+        """For a new connection, which leaves at its end."""
+        return self._lanes.enter(form)
 
     def subscribe(self, topic: str, subscriber: Subscriber) -> None:
         if topic.endswith(names.AVERAGE):
@@ -59,7 +72,8 @@ class Hub:
         """It listens to these topics, has missed nothing, and wants them in another form from now on."""
         for topic in topics:
             self.unsubscribe(topic, subscriber)
-        subscriber.form = form
+        self._lanes.leave(subscriber.lane)
+        subscriber.lane = self._lanes.enter(form)
         for topic in topics:
             self._listen(topic, subscriber)
 
@@ -68,18 +82,47 @@ class Hub:
         for topic in topics:
             self.unsubscribe(topic, subscriber)
         self._arrears.forget(subscriber)
+        self._lanes.leave(subscriber.lane)
 
     def publish(self, topic: str, make: Make, behind: Behind = Behind.ALL) -> None:
         if topic in self._topics:
             self._deliver(SharedMessage(topic, make, behind))
 
     def _deliver(self, message: SharedMessage) -> None:
-        self._seq += 1
-        kept, late = self._topics[message.topic].deliver(message, self._seq)
-        if kept:
-            self._arrears.grow(kept)
+        """At the end of this turn of the event loop, with everything else that it brings."""
+        topic = self._topics[message.topic]
+        topic.build(message)
+        if not self._turn:
+            asyncio.get_running_loop().call_soon(self.end_turn)
+        self._turn.append((topic, message))
+
+    def end_turn(self) -> None:
+        """Hand out what this turn has brought. Called by itself at its end."""
+        turn, self._turn = self._turn, []
+        topics = dict.fromkeys(topic for topic, _ in turn)
+        late = [subscriber for topic in topics for subscriber in topic.part()]
+        for topic, message in turn:
+            self._seq += 1
+            kept = topic.keep(message, self._seq)
+            if kept:
+                self._arrears.grow(kept)
         for subscriber in late:
             self._arrears.watch(subscriber)
+        self._arrears.end_turn()
+        for lane in in_turn(lane for topic in topics for lane in topic.ready):
+            sockets: dict[Socket, Subscriber] = {}
+            for topic in topics:
+                sockets.update(topic.ready.get(lane, {}))
+            for topic, message in turn:
+                ready = topic.ready.get(lane)
+                if ready:
+                    share(ready, message.frame(lane.form))
+            for socket in sockets:
+                try:
+                    socket.flush()
+                except Exception:  # one client's connection must not end the turn of all others
+                    log.exception("a socket failed")
+                    socket.close(INTERNAL_ERROR, "internal error")
 
     # -- marketdata's records -----------------------------------------------------------------------------------------
     def on_record(self, market: Market, state: PublicMarket, record: Record) -> None:

@@ -33,18 +33,19 @@ class Behind(IntEnum):
 
 
 class SharedMessage:
-    __slots__ = ("_frames", "_make", "behind", "topic")
+    __slots__ = ("_make", "behind", "frames", "topic")
 
     def __init__(self, topic: str, make: Make, behind: Behind) -> None:
         self.topic = topic
         self.behind = behind
         self._make = make
-        self._frames: list[bytes | None] = [None] * FORMS
+        # By form; None where nobody has asked for it.
+        self.frames: list[bytes | None] = [None] * FORMS
 
     def frame(self, form: int) -> bytes:
-        built = self._frames[form]
+        built = self.frames[form]
         if built is None:
-            built = self._frames[form] = self._build(form)
+            built = self.frames[form] = self._build(form)
         return built
 
     def _build(self, form: int) -> bytes:
