@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("apps.notifications.urls")),
     path("", include("apps.accounts.urls")),
     path("", include("apps.markets.urls")),
+    path("", include("apps.orders.urls")),
     path("", include("apps.gateway.urls")),
     path("", include("apps.wallets.urls")),
 ]

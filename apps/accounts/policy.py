@@ -75,6 +75,7 @@ SUB_ACCOUNTS_MAX: Final = 100
 SUB_ACCOUNT_LABEL_LENGTH_MAX: Final = 40
 # T12: rules by which one account may place block orders. The engine keeps all of them in memory.
 ALLOCATION_RULES_PER_ACCOUNT_MAX: Final = 100
+ALLOCATION_VERSIONS_SHOWN: Final = 50
 
 # The decision on sensitive actions (rules.py). A4 and threat-T8: how long withdrawals are held after a change of the
 # log-in; W3: how long an address is on the whitelist before it is paid.

@@ -3,11 +3,21 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.conf import settings
 from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
 
 from apps.accounts.errors import NoTradingAccount
-from apps.accounts.models import ApiKey, RecoveryCode, TotpFactor, TradingAccount, User
+from apps.accounts.models import (
+    AllocationChange,
+    AllocationRule,
+    ApiKey,
+    RecoveryCode,
+    TotpFactor,
+    TradingAccount,
+    User,
+)
+from apps.accounts.policy import ALLOCATION_VERSIONS_SHOWN
 
 
 def main_account(*, user_id: int) -> TradingAccount:
@@ -55,6 +65,17 @@ def own_account(*, user_id: int, account_id: int) -> TradingAccount:
     if found is None:
         raise NoTradingAccount("You have no such account.")
     return found
+
+
+def allocation_rules_of(*, account_id: int) -> QuerySet[AllocationRule]:
+    """Rules that the engine has, by their numbers."""
+    return AllocationRule.objects.filter(shard=settings.SHARD, account_id=account_id).order_by("rule_id")
+
+
+def newest_changes(*, account_id: int, rule_id: int) -> QuerySet[AllocationChange]:
+    """What was asked of a rule, by its owner or by staff, newest first."""
+    asked = AllocationChange.objects.filter(account_id=account_id, rule_id=rule_id)
+    return asked.order_by("-id")[:ALLOCATION_VERSIONS_SHOWN]
 
 
 def api_keys_of(*, account_id: int) -> QuerySet[ApiKey]:

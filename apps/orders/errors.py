@@ -58,3 +58,15 @@ class SettlementBehind(DomainError):
     """Trades that count are not in the record yet."""
 
     code = "settlement_behind"
+
+
+class NotWholeLots(DomainError):
+    """An amount that no order of the market has."""
+
+    code = "not_whole_lots"
+
+
+class RequestsMissing(DomainError):
+    """A pro-rata rule divides by what each account asks for, and nothing was asked for."""
+
+    code = "requests_missing"

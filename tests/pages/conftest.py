@@ -19,8 +19,9 @@ def world(db: None, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Worl
     # Refusals by the hundred, each with its traceback.
     for name in ("django.request", "django.security.csrf"):
         monkeypatch.setattr(logging.getLogger(name), "disabled", True)
-    # No engine answers here, and no page of staff is to wait for it.
+    # No engine answers here, and no page is to wait for it.
     monkeypatch.setattr("apps.outbox.admin.ANSWER_WAIT_S", 0)
+    monkeypatch.setattr("apps.orders.allocationviews.ANSWER_WAIT_S", 0)
     return make_world()
 
 

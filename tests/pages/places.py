@@ -47,6 +47,11 @@ NOT_THERE: Final = (404, 404)
 SITE: Final = (
     Place("", 200, page=True),
     Place("account/", 200, anonymous=PRIVATE, page=True),
+    Place("account/allocation-rules", 200, 422, anonymous=PRIVATE, page=True),
+    Place("account/allocation-rules/<int:rule_id>", 200, 422, PRIVATE, NOT_THERE, "account/allocation-rules/{rule}",
+          page=True),
+    Place("account/allocation-rules/<int:rule_id>/remove", 405, 302, PRIVATE, (405, 404),
+          "account/allocation-rules/{rule}/remove"),
     Place(
         "account/api-keys", 200, 422, anonymous=PRIVATE, page=True,
         form={"label": "bot", "can_read": "on", "networks": "203.0.113.7", "password": PASSWORD},

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
-from apps.accounts.models import Device, OpenSession, User
+from apps.accounts.models import AllocationRule, Device, OpenSession, User
 from apps.accounts.selectors import main_account_id
 from apps.accounts.services.api_keys import create_api_key
 from apps.accounts.services.emailchange import request_email_change
@@ -70,6 +70,7 @@ def make_world() -> World:
     assert account_id is not None
     key = create_api_key(account_id=account_id, label="alice's bot", can_read=True, can_trade=True).key
     sub = create_sub_account(user_id=alice.pk, label="second desk")
+    rule = AllocationRule.objects.create(account_id=account_id, rule_id=7, method=2, accounts=[sub.pk], seq=1)
     sub_key = create_api_key(account_id=sub.pk, label="its bot", can_read=True, can_trade=True).key
     create_asset(code="BTC", name="Bitcoin")
     create_asset(code="USDT", name="Tether")
@@ -98,6 +99,7 @@ def make_world() -> World:
             "alice": alice.pk,
             "account": account_id,
             "key": key.pk,
+            "rule": rule.rule_id,
             "sub": sub.pk,
             "sub_key": sub_key.pk,
             "sign_up_token": token_of(link_to("dora@example.org")),

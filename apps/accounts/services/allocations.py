@@ -1,11 +1,11 @@
-"""Staff makes, changes and removes allocation rules (T12). The engine decides; the mirror follows its event."""
+"""Owners and staff make, change and remove allocation rules (T12). The engine decides; the mirror follows its event."""
 
 from collections.abc import Sequence
 from uuid import uuid4
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 
 from apps.accounts.errors import (
     ChangePending,
@@ -47,7 +47,7 @@ def set_allocation_rule(
     if rule_id is None:
         asked = AllocationChange.objects.filter(account_id=account_id).aggregate(last=Max("rule_id"))["last"] or 0
         rule_id = max(asked, rules.aggregate(last=Max("rule_id"))["last"] or 0) + 1
-    if not rules.filter(rule_id=rule_id).exists() and rules.count() >= ALLOCATION_RULES_PER_ACCOUNT_MAX:
+    if not rules.filter(rule_id=rule_id).exists() and _taken(account_id, rules) >= ALLOCATION_RULES_PER_ACCOUNT_MAX:
         raise TooManyAllocations(f"An account has at most {ALLOCATION_RULES_PER_ACCOUNT_MAX} allocation rules.")
     wanted = AllocationSettings(
         account_id=account_id,
@@ -77,6 +77,13 @@ def remove_allocation_rule(*, account_id: int, rule_id: int, reason: str, reques
         raise UnknownAllocation(f"Account {account_id} has no allocation rule {rule_id}.")
     gone = AllocationSettings(account_id=account_id, rule_id=rule_id, method=rule.method, accounts=[])
     return _ask(gone, reason, requested_by)
+
+
+def _taken(account_id: int, rules: QuerySet[AllocationRule]) -> int:
+    """How many rules the account has, those on their way to the engine included: nobody fills the outbox by asking."""
+    waiting = OutboxRow.objects.filter(state=OutboxState.WAITING).values("key")
+    asked = AllocationChange.objects.filter(account_id=account_id, outbox_key__in=waiting)
+    return rules.count() + asked.exclude(rule_id__in=rules.values("rule_id")).count()
 
 
 def _lock_owner(account_id: int) -> None:
