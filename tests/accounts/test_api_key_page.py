@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from django.utils.html import escape
 
 from apps.accounts.models import ApiKey, User
 from apps.accounts.secrets import decrypt_secret
@@ -104,16 +103,3 @@ def test_foreign_and_unknown_keys_are_not_found(
     foreign.refresh_from_db()
     assert not foreign.is_revoked
     assert "bob" not in alice_client.get(PAGE).content.decode()
-
-
-@pytest.mark.parametrize(
-    "label",
-    ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7*7 }}", "' onmouseover='x", "</td><h1>"],
-)
-def test_label_is_only_ever_text(alice_client: Client, csrf_post: Post, label: str) -> None:
-    csrf_post(alice_client, PAGE, PAGE, _fields(label=label))
-    page = alice_client.get(PAGE).content.decode()
-    assert ApiKey.objects.get().label == label
-    assert escape(label) in page
-    if escape(label) != label:
-        assert label not in page
