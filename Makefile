@@ -14,6 +14,9 @@ client_stamp = $(VENV)/clients/$(1)/.installed-$(call HASH,tests/clients/require
 CLIENT_STAMPS := $(foreach name,$(CLIENTS),$(call client_stamp,$(name)))
 NODE_STAMP := node_modules/.front-end-$(call HASH,package-lock.json)
 
+# Else each of the hundreds of processes that tests start compiles every module anew, a CPU second each.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run setup setup-test setup-clients native test long chaos planted-recovery planted bench lint reset
 

@@ -5,6 +5,7 @@ Tests marked `django_db` run on the same PostgreSQL; `settings.DATABASE_DSN` the
 """
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +52,18 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
 
 
 WHOLE_EXCHANGE = ("flows", "browser", "clients")
+STACK_EXPRESSION = "stack and not long"
+STACK_WORDS = re.compile(r"\bStack\b|\bmark\.stack\b")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`make test` reads and multiplies out the parallel part's eight thousand tests once, not a second time to leave
+    them out: of its other part, files without a word that can give a test the mark (below) are not even imported."""
+    if config.option.markexpr != STACK_EXPRESSION or collection_path.suffix != ".py":
+        return None
+    if collection_path.relative_to(Path(__file__).parent).parts[0] in WHOLE_EXCHANGE:
+        return None
+    return True if STACK_WORDS.search(collection_path.read_text()) is None else None
 
 
 @pytest.hookimpl(tryfirst=True)
