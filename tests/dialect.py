@@ -5,7 +5,6 @@ Every answer comes back as (status, body); a connection that breaks is `Unknown`
 
 import hashlib
 import hmac
-import json
 import time
 from dataclasses import dataclass
 from types import TracebackType
@@ -39,8 +38,7 @@ class Account:
 def demo_account(stack: Stack, name: str, **funds: str) -> Account:
     """A funded account of the running exchange: demo_account(stack, "alice", BTC="2", USDT="1000")."""
     arguments = [f"{asset}={amount}" for asset, amount in funds.items()]
-    made = json.loads(stack.manage("demo_account", name, *(["--fund", *arguments] if arguments else [])))
-    return Account(**made)
+    return Account(**stack.demo_account(name, *(["--fund", *arguments] if arguments else [])))
 
 
 class Dialect:

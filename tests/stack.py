@@ -26,6 +26,7 @@ from apps.streams.shards import DEFAULT_SHARD
 from nebannpet import control
 from nebannpet.embedded import Launch, Postgres
 from nebannpet.paths import Paths
+from tests.account_maker import AccountMaker
 from tests.ports import free_port
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -64,6 +65,7 @@ class Stack:
             **environment,
         }
         self._supervisor: subprocess.Popen[bytes] | None = None
+        self._account_maker: AccountMaker | None = None
         self.console_path = self.data_dir / f"{self.paths.of_shard('console')}.log"
         self._console_start = 0
 
@@ -119,6 +121,9 @@ class Stack:
 
     def stop_processes(self, number: int = signal.SIGTERM) -> None:
         """An orderly stop; the data stays for another `start`."""
+        if self._account_maker is not None:
+            self._account_maker.close()
+            self._account_maker = None
         if self._supervisor is None:
             return
         if self._supervisor.poll() is None:
@@ -226,6 +231,12 @@ class Stack:
         if check and done.returncode != 0:
             raise StackError(f"manage.py {' '.join(arguments)}: code {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout
+
+    def demo_account(self, *arguments: str) -> dict[str, Any]:
+        """What `manage.py demo_account` prints for these arguments; AssertionError if it refuses."""
+        if self._account_maker is None:
+            self._account_maker = AccountMaker(self.environment)
+        return self._account_maker.make(*arguments)
 
     def log(self, name: str) -> str:
         path = self.paths.logs_dir / f"{name}.log"
