@@ -293,7 +293,7 @@ def test_set_up_that_fails_stops_everything_and_says_why(tmp_path: Path) -> None
 def test_demo_logins_are_shown_and_stay_the_same(tmp_path: Path) -> None:
     shown = []
     for _ in range(2):
-        stack = Stack(data_dir=tmp_path, DEMO_LOGINS="1")
+        stack = Stack(data_dir=tmp_path, DEMO_LOGINS="1", PROCESSES="matching,settlement,outbox,site")
         stack.start()
         stack.wait_for_console("Ctrl-C stops everything")
         stack.stop_processes()
