@@ -2,9 +2,9 @@
 
 import os
 
-from django.core.asgi import get_asgi_application
+from nebannpet.routing import site_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nebannpet.settings")
 os.environ.setdefault("NEBANNPET_PROCESS", "site")
 
-application = get_asgi_application()
+application = site_application()

@@ -47,6 +47,8 @@ def configure_logging(*, process: str, level: str, style: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    # A traceback each second while redis-edge is away, which its health check says; it goes on by itself after it.
+    logging.getLogger("channels_redis.pubsub").setLevel("CRITICAL")
     for noisy in ("uvicorn.error", "uvicorn.access", "asyncio", "httpx", "httpcore", "urllib3"):
         logging.getLogger(noisy).setLevel("WARNING")
     structlog.configure(

@@ -110,6 +110,8 @@ class Site:
                     compression=None,
                     max_size=WS_FRAME_BYTES_MAX,
                     max_queue=16,
+                    # Between the two processes is a unix socket, which says by itself when the site is gone.
+                    ping_interval=None,
                     user_agent_header=None,
                     proxy=None,
                 )

@@ -103,6 +103,7 @@ WSAPI_GARBAGE_MAX: Final = 20
 # Pass-through to the site.
 SITE_BODY_BYTES_MAX: Final = 10 * 1024 * 1024
 SITE_CONNECTIONS_MAX: Final = 100
-SITE_SOCKETS_MAX: Final = 1_000
+# Open pages: each has one socket (/live/), which tells it of banners and notices.
+SITE_SOCKETS_MAX: Final = 5_000
 SITE_CONNECT_TIMEOUT_S: Final = 2.0
 SITE_READ_TIMEOUT_S: Final = 30.0

@@ -13,13 +13,15 @@ from django.template import TemplateDoesNotExist
 from django.template.loader import render_to_string
 
 from apps.notifications.errors import InvalidNotice
+from apps.notifications.live.hints import hint_notices_changed
 from apps.notifications.models import Notice, Topic
 from apps.notifications.policy import LINK_LENGTH_MAX, NOTICE_BODY_LENGTH_MAX, NOTICE_TITLE_LENGTH_MAX
 
 
 def put(*, user_id: int, topic: Topic, title: str, body: str, link: str) -> Notice:
-    """One insert, in the caller's transaction. Raises InvalidNotice."""
+    """One insert, in the caller's transaction; open pages hear of it after the commit. Raises InvalidNotice."""
     check_texts(title=title, body=body, link=link)
+    hint_notices_changed(user_id)
     return Notice.objects.create(user_id=user_id, topic=topic, title=title, body=body, link=link)
 
 

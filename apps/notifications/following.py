@@ -1,4 +1,4 @@
-"""A thread of the site process that follows what PostgreSQL tells: LISTEN, and a look now and then.
+"""A thread of the site process that follows what PostgreSQL tells: banners, and ends of sessions for open sockets.
 
 Without PostgreSQL what was known last holds, and nothing where nothing was known yet: a page never waits for this.
 """
@@ -6,17 +6,22 @@ Without PostgreSQL what was known last holds, and nothing where nothing was know
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 import psycopg
 import structlog
 
 from apps.notifications import shownbanners
+from apps.notifications.live.hub import HUB
 from apps.notifications.policy import BANNERS_POLL_S
 from apps.outbox import session
 
 log = structlog.get_logger(__name__)
 
+# Triggers of apps/accounts/migrations tell of sessions there: 'session:<hash of its key>', or 'user:<number>' where all
+# of a user's may be over.
+SESSIONS: Final = "sessions"
 RECONNECT_S: Final = 1.0
 # How soon the thread sees that it is to stop.
 WAIT_S: Final = 0.5
@@ -25,6 +30,8 @@ WAIT_S: Final = 0.5
 class Follower:
     def __init__(self) -> None:
         self._stop = threading.Event()
+        self._was_away = False
+        self._banners: shownbanners.Banners = ()
         self._thread = threading.Thread(target=self._run, name="follow-banners", daemon=True)
 
     def start(self) -> None:
@@ -41,21 +48,43 @@ class Follower:
             try:
                 with session.connect() as connection:
                     self._follow(connection)
-            except psycopg.OperationalError as error:
+            except psycopg.Error as error:
+                self._was_away = True
                 log.warning("PostgreSQL is away; pages show the banners known last", error=str(error).strip())
                 self._stop.wait(RECONNECT_S)
 
     def _follow(self, connection: psycopg.Connection[Any]) -> None:
-        connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(shownbanners.CHANNEL)))
+        for channel in (shownbanners.CHANNEL, SESSIONS):
+            connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
+        if self._was_away:
+            HUB.call(HUB.sessions_unknown)
         looks_left = 0
         while not self._stop.is_set():
             if looks_left == 0:
-                with connection.cursor() as cursor:
-                    shownbanners.keep(shownbanners.read(cursor))
+                self._look(connection)
                 looks_left = int(BANNERS_POLL_S / WAIT_S)
             looks_left -= 1
-            for _ in connection.notifies(timeout=WAIT_S, stop_after=1):
-                looks_left = 0
+            for notice in connection.notifies(timeout=WAIT_S, stop_after=1):
+                if notice.channel == SESSIONS:
+                    _tell_end(notice.payload)
+                else:
+                    looks_left = 0
+
+    def _look(self, connection: psycopg.Connection[Any]) -> None:
+        with connection.cursor() as cursor:
+            found = shownbanners.read(cursor)
+        if found != self._banners:
+            self._banners = found
+            shownbanners.keep(found)
+            HUB.call(HUB.banners_changed)
+
+
+def _tell_end(payload: str) -> None:
+    kind, _, which = payload.partition(":")
+    if kind == "user":
+        HUB.call(partial(HUB.sessions_of_user_ended, int(which)))
+    else:
+        HUB.call(partial(HUB.session_ended, which))
 
 
 @contextmanager

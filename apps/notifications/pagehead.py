@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -29,6 +30,11 @@ def banners(request: HttpRequest) -> dict[str, Any]:
         return tuple(each for each in found if not (each.is_dismissible and each.id in closed))
 
     return {"banners": shown}
+
+
+def live(_: HttpRequest) -> dict[str, Any]:
+    """Where a page opens its socket; empty in a process that has none."""
+    return {"live_path": settings.LIVE_PATH}
 
 
 def _user_id(request: HttpRequest) -> int | None:

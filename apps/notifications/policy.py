@@ -49,3 +49,19 @@ BANNERS_POLL_S: Final = 5
 # What a browser remembers of banners that were closed in it: longer than a banner may run.
 DISMISSED_KEPT_S: Final = 120 * 24 * 3600
 DISMISSED_MAX: Final = 2 * BANNERS_MAX
+
+# -- Sockets of pages (/live/), in each site process ------------------------------------------------------------------
+# A page hears something so often at least; static/site/live.js gives a socket up after three and a half of these.
+LIVE_PING_S: Final = 20.0
+# All that one gateway passes on, twice over.
+LIVE_SOCKETS_MAX: Final = 10_000
+# Tabs of one browser; and of all visitors behind one address who are not logged in, such as an office.
+LIVE_SOCKETS_PER_SESSION_MAX: Final = 20
+LIVE_SOCKETS_PER_ADDRESS_MAX: Final = 200
+# Sockets whose session is being looked up; all pages come back at once after a restart, and find a queue no longer than
+# what the gateway waits for (apps/gateway/policy.py, SITE_CONNECT_TIMEOUT_S). Those beyond it try again a little later.
+LIVE_HANDSHAKES_MAX: Final = 200
+# A request that tells a user something waits so long for redis-edge to take the hint.
+LIVE_HINT_TIMEOUT_S: Final = 1.0
+# Until the process asks redis-edge again for its place among those that take hints.
+LIVE_HINTS_RETRY_S: Final = 10.0

@@ -5,6 +5,8 @@ from typing import Any
 from urllib.parse import quote
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from apps.common.contentpolicy import DIRECTIVES
 from apps.streams.shards import DEFAULT_SHARD, SHARD_NUMBERS
@@ -120,6 +122,19 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_EDGE_URL}}
 
+# Hints to open pages (apps/notifications/live). Without retries: whoever tells a user something does not wait.
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {
+            "hosts": [{"address": REDIS_EDGE_URL, "socket_connect_timeout": 2, "retry": Retry(NoBackoff(), 0)}],
+            "prefix": "live",
+        },
+    }
+}
+# Where pages open their sockets (nebannpet/routing.py); only the site process has any.
+LIVE_PATH = "/live/" if PROCESS == "site" else ""
+
 # -- Apps, low to high (a test keeps the import order) ----------------------------------------------------------------
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -175,6 +190,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "apps.notifications.pagehead.banners",
+                "apps.notifications.pagehead.live",
                 "apps.notifications.pagehead.unread_notices",
             ],
         },

@@ -1,5 +1,6 @@
 // Behaviour of the page frame: theme switch, phone menu, account menu, copy buttons.
 
+import "./live.js";
 import "./themeswitch.js";
 
 function wirePhoneMenu() {

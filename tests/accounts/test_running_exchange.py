@@ -166,6 +166,33 @@ def test_trading_socket_closes(stack: Stack, way: str) -> None:
     print(f"closed after {took_s * 1000:.0f} ms")
 
 
+def test_an_open_page_hears_of_banners_and_closes_with_its_session(stack: Stack) -> None:
+    """The socket of pages, through the gateway, with the rights that the site process has."""
+    made = demo_account(stack, "live")
+    browser = Browser(stack)
+    browser.log_in(made)
+    headers = {"Cookie": f"sessionid={browser.http.cookies['sessionid']}"}
+    with (
+        psycopg.connect(stack.dsn, autocommit=True) as database,
+        connect(
+            f"{stack.ws_url}/live/", origin=Origin(stack.base_url), additional_headers=headers, open_timeout=40
+        ) as socket,
+    ):
+        first = json.loads(socket.recv(timeout=40))
+        assert (first["type"], first["signed_in"], first["banners"]) == ("banners", True, [])
+        database.execute(
+            "INSERT INTO notifications_banner (severity, text, link, link_text, audience, is_dismissible, starts_at,"
+            " ends_at, made_by, reason) VALUES ('info', 'a banner for open pages', '', '', 'everyone', true, now(),"
+            " now() + interval '1 hour', 'test', 'test')"
+        )
+        _seconds_until(lambda: "a banner for open pages" in socket.recv(timeout=40), SOCKET_CLOSED_WITHIN_S)
+        assert "a banner for open pages" in browser.http.get("/").text
+        database.execute("UPDATE notifications_banner SET withdrawn_at = now()")
+        browser.submit("/account/", "/account/log-out")
+        took_s = _seconds_until(lambda: _is_closed(socket), SOCKET_CLOSED_WITHIN_S)
+    print(f"closed after {took_s * 1000:.0f} ms")
+
+
 def test_second_demo_account_of_a_name_replaces_the_key_everywhere(stack: Stack) -> None:
     first = demo_account(stack, "again", USDT="5")
     with Dialect(stack.base_url, first) as client:

@@ -185,6 +185,18 @@ def test_a_process_that_follows_asks_nothing_and_hears_of_every_change(
     assert _texts() == ["changed"], "nobody follows any more: PostgreSQL is asked"
 
 
+def cut_off_followers() -> None:
+    """Their connections end, as with a restart of PostgreSQL."""
+    with psycopg.connect(settings.DATABASE_DSN, autocommit=True) as other:
+        ended = other.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND position(%s in query) > 0 AND pid <> ALL(%s)",
+            ("notifications_banner b", [other.info.backend_pid, connection.connection.info.backend_pid]),
+        ).fetchone()
+    assert ended is not None
+    assert ended[0] >= 1
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_lost_connection_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was known holds meanwhile, and what came meanwhile is there after it."""
@@ -194,14 +206,7 @@ def test_a_lost_connection_is_made_again(monkeypatch: pytest.MonkeyPatch) -> Non
     follower.start()
     try:
         assert _soon(lambda: _texts() == ["first"])
-        with psycopg.connect(settings.DATABASE_DSN, autocommit=True) as other:
-            ended = other.execute(
-                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND position(%s in query) > 0 AND pid <> ALL(%s)",
-                ("notifications_banner b", [other.info.backend_pid, connection.connection.info.backend_pid]),
-            ).fetchone()
-        assert ended is not None
-        assert ended[0] >= 1
+        cut_off_followers()
         assert _texts() == ["first"]
         shown(text="second")
         assert _soon(lambda: _texts() == ["second", "first"])

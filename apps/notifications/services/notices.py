@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 
 from apps.notifications import centre
 from apps.notifications.errors import NoticeNotFound, TopicNotOptional
+from apps.notifications.live.hints import hint_notices_changed
 from apps.notifications.models import Notice, NoticePreference, Topic
 from apps.notifications.rules import MANDATORY, OPTIONAL, Ways, ways_of
 from apps.notifications.selectors import preference_of
@@ -43,14 +44,19 @@ def notify(*, user_id: int, topic: Topic, title: str, body: str = "", link: str 
 def mark_read(*, user_id: int, notice_id: int) -> None:
     """Once more does nothing. Raises NoticeNotFound, of another user's notice too."""
     own = Notice.objects.filter(pk=notice_id, user_id=user_id)
-    if not own.filter(read_at=None).update(read_at=Now()) and not own.exists():
+    if own.filter(read_at=None).update(read_at=Now()):
+        hint_notices_changed(user_id)
+    elif not own.exists():
         raise NoticeNotFound(f"You have no notice {notice_id}.")
 
 
 def mark_all_read(*, user_id: int, newest_id: int) -> int:
     """All up to and with `newest_id`, which is what the reader has seen; how many were not read before."""
     unread = Notice.objects.filter(user_id=user_id, pk__lte=newest_id, read_at=None)
-    return unread.update(read_at=Now())
+    marked = unread.update(read_at=Now())
+    if marked:
+        hint_notices_changed(user_id)
+    return marked
 
 
 def set_preferences(*, user_id: int, chosen: Mapping[Topic, Ways]) -> None:

@@ -42,7 +42,12 @@ class Command(BaseCommand):
             application,
             loop="uvloop",
             http="httptools",
-            ws="none",
+            ws="websockets-sansio",
+            # A page sends nothing.
+            ws_max_size=1_024,
+            ws_per_message_deflate=False,
+            # The gateway looks after the other end; between it and us is a unix socket.
+            ws_ping_interval=None,
             lifespan="off",
             log_config=None,
             access_log=False,

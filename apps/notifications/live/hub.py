@@ -1,0 +1,146 @@
+"""The open sockets of one site process, and who of them is to be told what.
+
+Everything here runs in the process's event loop; other threads use `call`. Sockets are counted, so that nobody keeps
+others out: in all, for each session, and for each address of visitors who are not logged in.
+
+Hints that a user has new notices come over Channels (redis-edge), once for the process. Banners and ends of sessions
+come from PostgreSQL (following.py). So without redis-edge sockets open as always; only the hints are missing.
+"""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from typing import Any, Final, Protocol, TypeVar
+
+import structlog
+from channels.layers import get_channel_layer
+from redis.exceptions import RedisError
+
+from apps.notifications.live.visitors import Visitor
+from apps.notifications.policy import (
+    LIVE_HINTS_RETRY_S,
+    LIVE_SOCKETS_MAX,
+    LIVE_SOCKETS_PER_ADDRESS_MAX,
+    LIVE_SOCKETS_PER_SESSION_MAX,
+)
+
+log = structlog.get_logger(__name__)
+
+GROUP: Final = "live"
+Key = TypeVar("Key")
+
+
+class LiveSocket(Protocol):
+    visitor: Visitor
+
+    def wake(self) -> None:
+        """Banners may be others than before."""
+
+    def tell_notices(self) -> None:
+        """The user's notices are others than before."""
+
+    def end(self) -> None:
+        """Its session is over, or may be: it closes, and the page comes back as whoever it is now."""
+
+
+class Hub:
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._hints: asyncio.Task[None] | None = None
+        self._all: set[LiveSocket] = set()
+        self._of_user: defaultdict[int, set[LiveSocket]] = defaultdict(set)
+        self._of_session: defaultdict[str, set[LiveSocket]] = defaultdict(set)
+        self._of_address: Counter[str] = Counter()
+
+    def join(self, socket: LiveSocket) -> bool:
+        """False where there are too many already."""
+        visitor = socket.visitor
+        if (
+            len(self._all) >= LIVE_SOCKETS_MAX
+            or (visitor.session and len(self._of_session.get(visitor.session, ())) >= LIVE_SOCKETS_PER_SESSION_MAX)
+            or (not visitor.session and self._of_address[visitor.address] >= LIVE_SOCKETS_PER_ADDRESS_MAX)
+        ):
+            return False
+        self._listen()
+        self._all.add(socket)
+        if visitor.user_id is not None:
+            self._of_user[visitor.user_id].add(socket)
+            self._of_session[visitor.session].add(socket)
+        else:
+            self._of_address[visitor.address] += 1
+        return True
+
+    def leave(self, socket: LiveSocket) -> None:
+        if socket not in self._all:
+            return
+        self._all.remove(socket)
+        visitor = socket.visitor
+        if visitor.user_id is None:
+            self._of_address[visitor.address] -= 1
+            if not self._of_address[visitor.address]:
+                del self._of_address[visitor.address]
+            return
+        _take_out(self._of_user, visitor.user_id, socket)
+        _take_out(self._of_session, visitor.session, socket)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    # -- what happened ------------------------------------------------------------------------------------------------
+    def banners_changed(self) -> None:
+        for socket in tuple(self._all):
+            socket.wake()
+
+    def notices_changed(self, user_ids: list[int]) -> None:
+        for user_id in user_ids:
+            for socket in tuple(self._of_user.get(user_id, ())):
+                socket.tell_notices()
+
+    def session_ended(self, session: str) -> None:
+        for socket in tuple(self._of_session.get(session, ())):
+            socket.end()
+
+    def sessions_of_user_ended(self, user_id: int) -> None:
+        for socket in tuple(self._of_user.get(user_id, ())):
+            socket.end()
+
+    def sessions_unknown(self) -> None:
+        """Ends of sessions may have been missed."""
+        for sockets in tuple(self._of_session.values()):
+            for socket in tuple(sockets):
+                socket.end()
+
+    def call(self, what: Callable[[], None]) -> None:
+        """From any thread; nothing where no socket was ever opened."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(what)
+
+    # -- hints over Channels ------------------------------------------------------------------------------------------
+    def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop or self._hints is None or self._hints.done():
+            self._loop = loop
+            self._hints = loop.create_task(self._take_hints(get_channel_layer()))
+
+    async def _take_hints(self, layer: Any) -> None:
+        while True:
+            try:
+                channel = await layer.new_channel()
+                await layer.group_add(GROUP, channel)
+                break
+            except (RedisError, OSError) as error:
+                log.warning("no hints of new notices without redis-edge", error=str(error))
+                await asyncio.sleep(LIVE_HINTS_RETRY_S)
+        while True:
+            # The layer itself connects again when redis-edge was away.
+            message = await layer.receive(channel)
+            self.notices_changed(message["users"])
+
+
+def _take_out(sockets: dict[Key, set[LiveSocket]], key: Key, socket: LiveSocket) -> None:
+    sockets[key].discard(socket)
+    if not sockets[key]:
+        del sockets[key]
+
+
+HUB: Final = Hub()
