@@ -31,11 +31,14 @@ def put_text_of(*, template: str, context: Mapping[str, Any], user_id: int, topi
         text = render_to_string(f"notifications/in_app/{template}.txt", dict(context))
     except TemplateDoesNotExist:
         return None
+    # What a browser calls itself may have any characters; it must not keep a log-in from being told.
+    text = "".join(each if each.isprintable() or each == "\n" else " " for each in text)
     title, _, rest = text.strip().partition("\n")
     body, _, last = rest.strip().rpartition("\n")
     if not last.startswith("/"):
         body, last = rest, ""
-    return put(user_id=user_id, topic=topic, title=title.strip(), body=body.strip(), link=last)
+    body = body.strip()[:NOTICE_BODY_LENGTH_MAX]
+    return put(user_id=user_id, topic=topic, title=title.strip(), body=body, link=last)
 
 
 def check_texts(*, title: str, body: str, link: str) -> None:

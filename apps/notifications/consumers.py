@@ -17,7 +17,9 @@ import time
 from typing import Any, Final
 
 import structlog
+from channels.consumer import get_handler_name
 from channels.db import database_sync_to_async
+from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
@@ -51,6 +53,16 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             return
         await self.accept()
         self._writer = asyncio.create_task(self._write())
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """Without Channels' thread that closes old connections of Django at every step, one socket after another: a
+        socket has none, and a site that stops with thousands of sockets has seconds to tell them all.
+        """
+        await getattr(self, get_handler_name(message))(message)
+
+    async def websocket_disconnect(self, message: dict[str, Any]) -> None:
+        await self.disconnect(message["code"])
+        raise StopConsumer
 
     async def disconnect(self, code: int) -> None:
         HUB.leave(self)

@@ -158,10 +158,10 @@ def test_seen_time_is_not_written_at_every_request(
     client = Client()
     client.force_login(alice)
     client.get("/")
-    with django_assert_num_queries(3):  # session, user, unread notices
+    with django_assert_num_queries(4):  # session, user, unread notices, banners (which the site process has in memory)
         client.get("/")
     clock.now_s += SESSION_TOUCH_S + 1
-    with django_assert_num_queries(6):  # the same, and savepoint, update, release
+    with django_assert_num_queries(7):  # the same, and savepoint, update, release
         client.get("/")
 
 

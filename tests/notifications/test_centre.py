@@ -3,9 +3,11 @@
 import pytest
 from django.db import transaction
 from django.test import Client
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts.models import User
+from apps.notifications import shownbanners
 from apps.notifications.errors import InvalidNotice, NoticeNotFound, TopicNotOptional
 from apps.notifications.models import Notice, NoticePreference, OutgoingEmail, Topic
 from apps.notifications.policy import NOTICES_PER_PAGE
@@ -14,10 +16,17 @@ from apps.notifications.selectors import count_unread, notices_of
 from apps.notifications.services import mark_all_read, mark_read, notify, send_email, set_preferences
 from tests.accounts.mailbox import newest, submit
 from tests.accounts.people import PASSWORD
+from tests.architecture.sources import BASE_DIR
 
 pytestmark = pytest.mark.django_db
 PAGE = "/account/notices"
 PREFERENCES = "/account/notices/preferences"
+
+
+@pytest.fixture(autouse=True)
+def banners_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the site process; elsewhere each page would cost one query more."""
+    monkeypatch.setattr(shownbanners._Kept, "banners", ())
 
 
 @pytest.fixture
@@ -160,6 +169,31 @@ def test_what_answers_whoever_typed_an_address_does_not(alice: User) -> None:
         send_email(to=alice.email, template=template, context=context, topic=Topic.SECURITY, user_id=alice.pk)
     send_email(to="x@example.org", template="password_changed", context={}, topic=Topic.SECURITY)
     assert not Notice.objects.exists()
+
+
+# They answer whoever typed an address, or are no news about an account.
+MAIL_ONLY = {
+    "email_change", "email_change_known", "let_me_in", "let_me_in_unknown", "recover", "reset", "reset_unknown",
+    "sign_up", "sign_up_known", "notice", "test_message", "base",
+}  # fmt: skip
+
+
+def test_every_mail_about_an_account_has_its_text_in_the_centre() -> None:
+    folder = BASE_DIR / "templates" / "notifications"
+    mails, texts = ({path.stem for path in (folder / name).glob("*.txt")} for name in ("email", "in_app"))
+    assert mails - texts == MAIL_ONLY
+    assert texts <= mails
+
+
+def test_what_others_call_themselves_is_shown_as_text(alice: User) -> None:
+    browser = "<b>&\x00\u202e" + "x" * 2_000
+    send_email(
+        to=alice.email, template="new_device", topic=Topic.SECURITY, user_id=alice.pk,
+        context={"browser": browser, "address": "203.0.113.7", "at": timezone.now()},
+    )  # fmt: skip
+    notice = Notice.objects.get()
+    assert notice.body.startswith("<b>&  xxx")
+    assert notice.link == "/account/devices"
 
 
 def test_reading_one_and_all(page: Client, alice: User, bob: User) -> None:

@@ -39,6 +39,6 @@ DROP FUNCTION accounts_session_end_told();
 
 
 class Migration(migrations.Migration):
-    dependencies = (("accounts", "0016_second_factors"), ("sessions", "0001_initial"))
+    dependencies = (("accounts", "0017_devices_and_log_ins"), ("sessions", "0001_initial"))
 
     operations = (migrations.RunSQL(FORWARD, BACKWARD),)
