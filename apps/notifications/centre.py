@@ -28,7 +28,7 @@ def put(*, user_id: int, topic: Topic, title: str, body: str, link: str) -> Noti
 def put_text_of(*, template: str, context: Mapping[str, Any], user_id: int, topic: Topic) -> Notice | None:
     """The notice of an e-mail that has an in-app text."""
     try:
-        text = render_to_string(f"notifications/in_app/{template}.txt", dict(context))
+        text = str(render_to_string(f"notifications/in_app/{template}.txt", dict(context)))
     except TemplateDoesNotExist:
         return None
     # What a browser calls itself may have any characters; it must not keep a log-in from being told.

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session
+from django.db import connections
 from playwright.sync_api import Page, expect, sync_playwright
 from pytest_django import Settings
 
@@ -14,7 +15,7 @@ from apps.notifications.models import Severity, Topic
 from apps.notifications.services import notify, withdraw_banner
 from tests.browser.conftest import CHROMIUM_ARGUMENTS, CHROMIUM_NAMES, DESKTOP
 from tests.notifications.test_banners import shown
-from tests.notifications.test_live import Site, _browser, _user, site
+from tests.notifications.test_live import Site, _browser, _listens, _soon, _user, site
 
 __all__ = ["site"]
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -48,6 +49,7 @@ def test_an_open_page_has_banners_and_notices_as_they_come(site: Site, settings:
                 browser.close()
 
         pool.submit(steps).result()
+        orm.submit(connections.close_all).result()
     assert complaints == []
 
 
@@ -63,6 +65,8 @@ def _walk(page: Page, site: Site, do: Callable[[Callable[[], Any]], Any], alice:
     expect(banner.get_by_role("link", name="Why")).to_have_attribute("href", "/markets")
     expect(preferences).to_be_focused()
 
+    # A hint before the site process takes any would be lost.
+    do(lambda: _soon(_listens))
     do(lambda: notify(user_id=alice.pk, topic=Topic.SERVICE, title="a"))
     expect(page.locator("#unread-notices")).to_contain_text("1", timeout=60_000)
     expect(page.locator("#live-status")).to_have_text("One notice is not read.")
