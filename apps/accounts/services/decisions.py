@@ -1,15 +1,17 @@
 """The decision on a sensitive action in the transaction that takes effect (rules.py says what is decided).
 
-How a transfer is decided, from a page or by a key with the right to trade:
+For what a switch can close, such as a withdrawal:
 
     with transaction.atomic():
-        decision = decide_now(action=Action.TRANSFER, facts=facts, account_id=from_account.pk)
+        decision = decide_now(
+            action=Action.WITHDRAW, facts=facts, account_id=account.pk, asset=asset.code, asset_class=asset.asset_class
+        )
         if not decision.is_allowed:
-            raise TransferRefused(decision.message)
-        ...  # write the rows of the transfer
+            raise WithdrawalRefused(decision.message, code=decision.code)
+        ...  # write the rows of the withdrawal
 
-A withdrawal gives its Withdrawal in the facts, and `asset` and `asset_class`, by which switches are found. Pages that
-only show what would be needed call rules.decide themselves.
+What no switch closes (rules.RULES), such as a transfer, can go by rules.decide and OPEN_GATES in a transaction that has
+locked what it decides by; so do pages that only show what would be needed.
 """
 
 from dataclasses import replace
