@@ -6,13 +6,19 @@ import psycopg
 import pytest
 from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
-from django.db import connection
+from django.db import ProgrammingError, connection
+from django.utils import timezone
 
 from apps.accounts.credentials import API_KEY_SQL, CREDENTIAL_CHANGES_SQL, LATEST_VERSION_SQL
+from apps.accounts.facts import Facts
 from apps.accounts.selectors import main_account_id
 from apps.accounts.services.api_keys import create_api_key, revoke_api_key
+from apps.accounts.services.subaccounts import create_sub_account, freeze_sub_account
 from apps.accounts.services.tickets import issue_ticket
 from apps.accounts.tickets import CONSUME_TICKET_SQL, hash_ticket
+from apps.markets.models import Asset
+from apps.wallets.models import InternalTransfer
+from apps.wallets.services import request_transfer
 from nebannpet import roles
 from tests.accounts.mailbox import signed_up
 from tests.accounts.people import PASSWORD
@@ -75,3 +81,18 @@ def test_site_writes_and_gateway_follows(gateway: psycopg.Connection) -> None:
 def test_gateway_may_only_mark_a_ticket_as_used(gateway: psycopg.Connection, statement: str) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         gateway.execute(statement)
+
+
+def test_the_site_makes_freezes_and_funds_sub_accounts() -> None:
+    user = signed_up("alice@example.org", PASSWORD)
+    desk = create_sub_account(user_id=user.pk, label="Desk")
+    freeze_sub_account(user_id=user.pk, account_id=desk.pk)
+    asset = Asset.objects.create(id=1, code="USDT", name="Tether")
+    main = main_account_id(user_id=user.pk)
+    assert main is not None
+    facts = Facts(user_id=user.pk, confirmed_at=timezone.now())
+    values = {"from_account_id": main, "to_account_id": desk.pk, "asset_id": asset.pk, "amount_units": 1}
+    made = request_transfer(facts=facts, client_id="one", **values)
+    assert request_transfer(facts=facts, client_id="one", **values) == made
+    with pytest.raises(ProgrammingError, match="permission denied"):
+        InternalTransfer.objects.update(amount_units=2)

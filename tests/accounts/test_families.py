@@ -364,3 +364,15 @@ def test_who_may_only_look_asks_for_nothing(name: str) -> None:
     client.post(reverse("admin:accounts_allocationrule_changelist"), data)
     assert not AllocationChange.objects.exists()
     assert not FamilyChange.objects.exists()
+
+
+def test_rules_on_their_way_count_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allocations, "ALLOCATION_RULES_PER_ACCOUNT_MAX", 2)
+    follow_rule(account_id=HEAD, rule_id=1, method=EQUAL, accounts=[ONE])
+    asked = rule()
+    before = everything()
+    with pytest.raises(errors.TooManyAllocations):
+        rule()
+    assert everything() == before
+    answered(asked.outbox_key, Reason.ALLOCATION_FAMILY)
+    rule()

@@ -1,12 +1,12 @@
 """Sub-accounts on a running exchange: keys that reach nothing else, and a frozen account that only cancels."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from apps.accounts.models import TradingAccount
 from apps.accounts.services.api_keys import create_api_key
-from apps.accounts.services.demo import DemoAccount
 from apps.accounts.services.subaccounts import create_sub_account, freeze_sub_account, unfreeze_sub_account
 from apps.common.amounts import parse_decimal
 from apps.ledger.services import credit
@@ -32,7 +32,7 @@ def sub_account(exchange: Exchange, master: Client, label: str, **funds: str) ->
         )
     key = create_api_key(account_id=account.pk, label="bot", can_read=True, can_trade=True)
     exchange.wait_settled()
-    me = DemoAccount(owner.email, "", key.key.public_key, key.secret, account.pk, True)
+    me = replace(master.me, api_key=key.key.public_key, api_secret=key.secret, account_id=account.pk)
     return Client(exchange.base_url, me)
 
 
