@@ -107,12 +107,14 @@ ECHOED = [
 ]
 
 
-def compare(show: Callable[[str], Any], *, left_out: bool = False, longest: int = 100) -> list[str]:
+def compare(
+    show: Callable[[str], Any], *, texts: tuple[str, ...] = HOSTILE, left_out: bool = False, longest: int = 100
+) -> list[str]:
     """What is wrong. `left_out`: the page may refuse to say it."""
     plain = Structure(show("harmless").content.decode())
     assert any("harmless" in text for text in plain.texts), "the page does not show the text at all"
     wrong = []
-    for whole in HOSTILE:
+    for whole in texts:
         text = whole[:longest]
         shown = Structure(show(text).content.decode())
         if shown.elements != plain.elements:
@@ -130,7 +132,9 @@ def test_what_is_stored(world: World, store: Callable[[World, str], None], role:
         store(world, text)
         return client.get(world.address(page))
 
-    wrong = compare(show, longest=MAIL_PHRASE_LENGTH_MAX if store is phrase else 100)
+    # The staff admin's pages are slow to make, and one template makes them all: every fifth.
+    texts = HOSTILE[::5] if role == "root" else HOSTILE
+    wrong = compare(show, texts=texts, longest=MAIL_PHRASE_LENGTH_MAX if store is phrase else 100)
     assert not wrong, "\n".join(wrong)
 
 
