@@ -106,10 +106,15 @@ class LogInForm(AuthenticationForm):
 
 
 class ConfirmedForm(forms.Form):
-    """One that asks for the current password once more; a guess from `address` counts as a log-in that failed."""
+    """One that asks for the current password once more; a guess from `address` counts as a log-in that failed.
 
-    def __init__(self, *args: Any, user: User, address: str, **kwargs: Any) -> None:
+    Where `is_confirmed`, the user has proved to be there already (stepup.py), and a field `password` is left out.
+    """
+
+    def __init__(self, *args: Any, user: User, address: str, is_confirmed: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if is_confirmed:
+            del self.fields["password"]
         self._user = user
         self._address = address
 

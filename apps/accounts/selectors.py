@@ -8,6 +8,7 @@ from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
 
 from apps.accounts.errors import NoTradingAccount
+from apps.accounts.facts import Factor
 from apps.accounts.models import (
     AllocationChange,
     AllocationRule,
@@ -118,5 +119,11 @@ def second_factors(*, user_id: int) -> SecondFactors:
     )
 
 
+def factors_of(*, user_id: int) -> frozenset[Factor]:
+    """What is set up."""
+    has_app = TotpFactor.objects.filter(user=user_id, confirmed_at__isnull=False).exists()
+    return frozenset({Factor.AUTHENTICATOR}) if has_app else frozenset()
+
+
 def has_second_factor(*, user_id: int) -> bool:
-    return TotpFactor.objects.filter(user=user_id, confirmed_at__isnull=False).exists()
+    return bool(factors_of(user_id=user_id))

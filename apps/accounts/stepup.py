@@ -1,24 +1,28 @@
 """'Confirm it is you' (requirement A3): a proof given in this session not long ago, for sensitive pages.
 
-It never covers withdrawals, changes of the whitelist and keys that may withdraw: those take a fresh code each
+rules.py decides what it covers; withdrawals, changes of the whitelist and keys that withdraw take a fresh code each
 (services/codes.py). A user with a second factor proves that; one without proves the password, until there is a factor.
 """
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import wraps
 from typing import Final, cast
 from urllib.parse import urlencode
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, resolve_url
 
-from apps.accounts.facts import Factor
+from apps.accounts.facts import Factor, Facts
 from apps.accounts.models import User
-from apps.accounts.policy import STEP_UP_S
-from apps.accounts.selectors import has_second_factor
+from apps.accounts.rules import RULES, Action, Closes, Decision, Verdict, decide
+from apps.accounts.selectors import factors_of
+from apps.controls.gates import OPEN_GATES
 
 _KEY: Final = "step_up"
 
@@ -32,8 +36,8 @@ class Proof(StrEnum):
     RECOVERY_CODE = "recovery-code"
 
 
-# A password says nothing once there is a second factor.
-STRONG: Final = frozenset({Proof.AUTHENTICATOR, Proof.RECOVERY_CODE})
+# Whoever came in without the factor can put another in its place, and do nothing else that needs it.
+_RECOVERY: Final = frozenset({Action.ADD_FACTOR, Action.REMOVE_FACTOR})
 
 
 def confirm(request: HttpRequest, proof: Proof) -> None:
@@ -41,21 +45,37 @@ def confirm(request: HttpRequest, proof: Proof) -> None:
     request.session[_KEY] = {"at_s": int(time.time()), "by": proof.value}
 
 
-def confirmed_by(request: HttpRequest) -> Proof | None:
-    """What proved it within the last STEP_UP_S, if anything did."""
+def decision_on(request: HttpRequest, action: Action) -> Decision:
+    """Whether the logged-in user may do it in this session now. Of actions that no switch closes."""
+    assert RULES[action].switch is Closes.NOTHING, "switches are read in the deciding transaction"
+    now = datetime.fromtimestamp(time.time(), UTC)
+    return decide(action, _facts(request, action), OPEN_GATES, now)
+
+
+def _facts(request: HttpRequest, action: Action) -> Facts:
+    user = cast(User, request.user)
+    factors = factors_of(user_id=user.pk)
     kept = request.session.get(_KEY)
-    # A clock that was set back must not stretch it.
-    if kept is None or not 0 <= time.time() - kept["at_s"] < STEP_UP_S:
-        return None
-    return Proof(kept["by"])
+    proof = None if kept is None else Proof(kept["by"])
+    confirmed_by: frozenset[Factor] = frozenset()
+    if proof is Proof.RECOVERY_CODE and action in _RECOVERY:
+        confirmed_by = factors
+    elif proof is not None and proof.value in set(Factor):
+        confirmed_by = frozenset({Factor(proof.value)})
+    return Facts(
+        user_id=user.pk,
+        factors=factors,
+        confirmed_at=None if kept is None else datetime.fromtimestamp(kept["at_s"], UTC),
+        confirmed_by=confirmed_by,
+        is_active=user.is_active,
+        is_staff=user.is_staff,
+        withdrawals_held_until=user.withdrawals_held_until,
+    )
 
 
 def is_confirmed(request: HttpRequest) -> bool:
     """Whether the logged-in user was there within the last STEP_UP_S, by the best that the account has."""
-    proof = confirmed_by(request)
-    if proof is None:
-        return False
-    return proof in STRONG or not has_second_factor(user_id=cast(User, request.user).pk)
+    return decision_on(request, Action.CHANGE_EMAIL).is_allowed
 
 
 def ask_to_confirm(request: HttpRequest, back_to: str) -> HttpResponse:
@@ -63,21 +83,39 @@ def ask_to_confirm(request: HttpRequest, back_to: str) -> HttpResponse:
     return redirect(f"{resolve_url('accounts:confirm')}?{urlencode({'next': back_to})}")
 
 
-def step_up_required(
-    back_to: str = "",
-) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
-    """For views of logged-in users: without a proof not older than STEP_UP_S the page that asks for one comes first.
+def answer_to(request: HttpRequest, decision: Decision, back_to: str) -> HttpResponse:
+    """What somebody gets who may not go on yet: the page for what is missing. Raises PermissionDenied for the rest."""
+    if decision.verdict is Verdict.NEEDS_STEP_UP:
+        return ask_to_confirm(request, back_to)
+    if decision.code == "FACTOR_MISSING":
+        messages.error(request, decision.message)
+        return redirect("accounts:two-factor")
+    raise PermissionDenied(decision.message)
 
-    It leads back to this view, or to the view named `back_to` where this one answers POST only.
+
+def step_up_required(
+    action: Action, back_to: str = "", *, password_in_form: bool = False
+) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
+    """For views of logged-in users: they come after what rules.py asks for `action`.
+
+    What asks leads back to this view, or to the view named `back_to` where this one answers POST only. With
+    `password_in_form` the form of the page asks a user without a second factor for the password itself (ConfirmedForm).
     """
 
     def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
         @wraps(view)
         def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
-            if is_confirmed(request):
+            decision = decision_on(request, action)
+            asks_itself = password_in_form and is_for_password(decision)
+            if decision.is_allowed or asks_itself:
                 return view(request, *args, **kwargs)
-            return ask_to_confirm(request, resolve_url(back_to) if back_to else request.path)
+            return answer_to(request, decision, resolve_url(back_to) if back_to else request.path)
 
         return login_required(guarded)
 
     return decorate
+
+
+def is_for_password(decision: Decision) -> bool:
+    """Only a proof is missing, and the password is one, because there is no second factor."""
+    return decision.verdict is Verdict.NEEDS_STEP_UP and not decision.factors

@@ -137,7 +137,7 @@ LIVE_PATH = "/live/" if PROCESS == "site" else ""
 
 # -- Apps, low to high (a test keeps the import order) ----------------------------------------------------------------
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "nebannpet.staffadmin.StaffAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

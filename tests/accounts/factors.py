@@ -1,6 +1,7 @@
 """Users with an authenticator app, and log-ins with its codes."""
 
 import base64
+import time
 from typing import Any
 
 from django.test import Client
@@ -18,6 +19,20 @@ def with_app(user: User) -> tuple[str, list[str]]:
     secret = new_secret()
     TotpFactor.objects.create(user=user, secret_box=seal_totp(user.pk, secret), confirmed_at=timezone.now())
     return base64.b32encode(secret).decode(), list(issue_codes(user))
+
+
+def confirm_now(client: Client) -> None:
+    """The logged-in user of `client` has just shown a code of the authenticator app."""
+    session = client.session
+    session["step_up"] = {"at_s": int(time.time()), "by": "authenticator"}
+    session.save()
+
+
+def enter_admin(client: Client, staff: User) -> None:
+    """`staff` has an authenticator app, is logged in, and has just confirmed to be there."""
+    with_app(staff)
+    client.force_login(staff)
+    confirm_now(client)
 
 
 def password_step(client: Client, user: User, **fields: str) -> Any:

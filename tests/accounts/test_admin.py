@@ -11,6 +11,7 @@ from apps.accounts.secrets import decrypt_secret
 from apps.accounts.selectors import main_account_id
 from apps.accounts.services.api_keys import create_api_key
 from apps.accounts.services.tickets import issue_ticket
+from tests.accounts.factors import enter_admin
 from tests.accounts.people import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def root_client() -> Client:
     client = Client()
-    client.force_login(User.objects.create_superuser("root@example.org", PASSWORD))
+    enter_admin(client, User.objects.create_superuser("root@example.org", PASSWORD))
     return client
 
 
@@ -107,7 +108,7 @@ def test_viewer_may_look_but_not_revoke(key: ApiKey, make_user: Callable[..., Us
     viewer = make_user("viewer@example.org", is_staff=True)
     viewer.user_permissions.add(Permission.objects.get(codename="view_apikey"))
     client = Client()
-    client.force_login(viewer)
+    enter_admin(client, viewer)
     assert client.get("/admin/accounts/apikey/").status_code == 200
     _act(client, "/admin/accounts/apikey/", "revoke", key.pk)
     assert not ApiKey.objects.get().is_revoked

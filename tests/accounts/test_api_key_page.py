@@ -10,6 +10,7 @@ from apps.accounts.models import ApiKey, User
 from apps.accounts.secrets import decrypt_secret
 from apps.accounts.selectors import main_account_id
 from apps.accounts.services.api_keys import create_api_key
+from tests.accounts.factors import confirm_now, with_app
 from tests.accounts.people import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -19,7 +20,7 @@ Post = Callable[..., Any]
 
 
 def _fields(**changes: str) -> dict[str, str]:
-    return {"label": "bot", "can_read": "on", "can_trade": "on", "password": PASSWORD} | changes
+    return {"label": "bot", "can_read": "on", "password": PASSWORD} | changes
 
 
 def test_secret_is_on_the_answer_to_creation_and_nowhere_else(alice_client: Client, csrf_post: Post) -> None:
@@ -43,7 +44,7 @@ def test_secret_is_on_the_answer_to_creation_and_nowhere_else(alice_client: Clie
         ({"label": "x" * 61}, "label"),
         ({"label": "a\x00b"}, "label"),
         ({"label": "a\u202eb"}, "__all__"),
-        ({"can_read": "", "can_trade": ""}, "can_read"),
+        ({"can_read": ""}, "can_read"),
         ({"networks": "203.0.113.7 nowhere"}, "networks"),
         ({"networks": "0.0.0.0/0"}, "networks"),
         ({"networks": " ".join(f"10.0.0.{n}" for n in range(31))}, "networks"),
@@ -103,3 +104,19 @@ def test_foreign_and_unknown_keys_are_not_found(
     foreign.refresh_from_db()
     assert not foreign.is_revoked
     assert "bob" not in alice_client.get(PAGE).content.decode()
+
+
+def test_a_key_that_trades_needs_a_second_factor(alice: User, alice_client: Client, csrf_post: Post) -> None:
+    """Requirement A3: the page says so and leads to it; with a factor, its code and no password."""
+    refused = csrf_post(alice_client, PAGE, PAGE, _fields(can_trade="on"))
+    assert refused.status_code == 422
+    assert refused.context["form"].errors.keys() == {"can_trade"}
+    assert 'href="/account/two-factor"' in refused.content.decode()
+    with_app(alice)
+    asked = csrf_post(alice_client, "/account/", PAGE, _fields(can_trade="on"))
+    assert asked["Location"] == "/account/confirm-it-is-you?next=%2Faccount%2Fapi-keys"
+    assert 'name="label"' not in alice_client.get(PAGE).content.decode()
+    assert not ApiKey.objects.exists()
+    confirm_now(alice_client)
+    assert csrf_post(alice_client, PAGE, PAGE, {"label": "bot", "can_trade": "on"}).status_code == 200
+    assert ApiKey.objects.get().can_trade

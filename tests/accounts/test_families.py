@@ -30,6 +30,7 @@ from apps.streams.codec import decode_command, decode_settings
 from apps.streams.commands import SetAccount
 from apps.streams.kinds import AccountFlag, AllocationMethod, CommandKind, Reason
 from apps.streams.messages import AllocationSettings
+from tests.accounts.factors import enter_admin
 
 FIXED, EQUAL, PRO_RATA = AllocationMethod.FIXED, AllocationMethod.EQUAL, AllocationMethod.PRO_RATA
 HEAD, ONE, TWO, OTHER = 5001, 5002, 5003, 5004
@@ -240,7 +241,7 @@ def staff(*permissions: str) -> Client:
     user = User.objects.create_user(email="eve@example.com", password="long enough for anyone", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     client = Client()
-    client.force_login(user)
+    enter_admin(client, user)
     return client
 
 

@@ -14,6 +14,7 @@ from apps.accounts.services.emailchange import confirm_email_change, request_ema
 from apps.accounts.services.holds import HoldReason, hold_withdrawals
 from apps.accounts.services.resets import request_reset, reset_password
 from apps.audit.models import Record
+from tests.accounts.factors import enter_admin
 from tests.accounts.mailbox import HERE, link_to, token_of
 from tests.accounts.people import PASSWORD
 
@@ -81,7 +82,7 @@ def test_a_new_address_holds_once_it_is_confirmed(alice: User) -> None:
 
 def test_a_password_that_staff_sets_holds(alice: User) -> None:
     staff = Client()
-    staff.force_login(User.objects.create_superuser("root@example.org", PASSWORD))
+    enter_admin(staff, User.objects.create_superuser("root@example.org", PASSWORD))
     since = timezone.now()
     sent = {"usable_password": "true", "password1": OTHER, "password2": OTHER}
     assert staff.post(f"/admin/accounts/user/{alice.pk}/password/", sent).status_code == 302

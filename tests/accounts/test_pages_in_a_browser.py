@@ -18,8 +18,10 @@ from apps.accounts.models import ApiKey, User
 from apps.accounts.secrets import decrypt_secret
 from apps.accounts.selectors import main_account_id
 from apps.accounts.services.api_keys import create_api_key
+from tests.accounts.factors import with_app
 from tests.accounts.people import PASSWORD
 from tests.browser.conftest import CHROMIUM_ARGUMENTS, CHROMIUM_NAMES, DESKTOP, PHONE
+from tests.codes import fresh_code
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -71,12 +73,33 @@ def visit(live_server: Any) -> Iterator[Visit]:
         yield lambda steps, **options: pool.submit(run, steps, options).result()
 
 
-def _log_in(page: Page, url: str, email: str) -> None:
+def _log_in(page: Page, url: str, email: str, secret: str = "") -> None:
+    """`secret` is that of the user's authenticator app, for those who have one."""
     page.goto(f"{url}/account/log-in")
     page.get_by_label("E-mail").fill(email)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("main").get_by_role("button", name="Log in").click()
+    if secret:
+        page.get_by_label("Code of your authenticator app").fill(fresh_code(secret))
+        page.get_by_role("main").get_by_role("button", name="Log in").click()
     page.wait_for_url(f"{url}/account/")
+
+
+def set_up_app(page: Page, url: str) -> str:
+    """The secret of the authenticator app that the user of `page` has from now on."""
+    page.goto(f"{url}/account/two-factor")
+    page.get_by_role("button", name="Set up an authenticator app").click()
+    page.get_by_label("Your password").fill(PASSWORD)
+    page.get_by_role("button", name="Confirm", exact=True).click()
+    page.get_by_role("button", name="Set up an authenticator app").click()
+    page.get_by_text("I cannot scan it").click()
+    assert page.get_by_alt_text("QR code").evaluate("image => image.naturalWidth > 100")
+    secret = page.locator("#totp-secret").inner_text()
+    page.get_by_label("Code of your authenticator app").fill(fresh_code(secret))
+    page.get_by_role("button", name="Use this app").click()
+    assert page.locator("#recovery-codes li").count() == 10
+    page.get_by_role("link", name="I have stored them").click()
+    return secret
 
 
 def test_from_sign_up_to_a_revoked_key(visit: Visit) -> None:
@@ -93,10 +116,10 @@ def test_from_sign_up_to_a_revoked_key(visit: Visit) -> None:
         page.get_by_label("The password you chose").fill(PASSWORD)
         page.get_by_role("button", name="Confirm and log in").click()
         page.wait_for_url(f"{url}/account/")
+        secret = set_up_app(page, url)
         page.goto(f"{url}/account/api-keys")
         page.get_by_label("Name").fill("bot")
         page.get_by_label("Trade: place and cancel orders").check()
-        page.get_by_label("Your password").fill(PASSWORD)
         page.get_by_role("button", name="Create key").click()
         shown = page.locator("#new-key").inner_text(), page.locator("#new-secret").inner_text()
         page.get_by_role("link", name="I have stored it").click()
@@ -106,6 +129,7 @@ def test_from_sign_up_to_a_revoked_key(visit: Visit) -> None:
         page.get_by_text("Account", exact=True).click()
         page.get_by_role("button", name="Log out").click()
         page.get_by_text("You are logged out.").wait_for()
+        _log_in(page, url, "carol@example.org", secret)
         return shown
 
     public_key, secret = visit(steps)
@@ -117,6 +141,7 @@ def test_from_sign_up_to_a_revoked_key(visit: Visit) -> None:
 
 def test_hostile_texts_stay_texts(visit: Visit, make_user: Callable[..., User]) -> None:
     user = make_user("alice@example.org", is_staff=True, is_superuser=True)
+    secret, _ = with_app(user)
     account_id = main_account_id(user_id=user.pk)
     assert account_id is not None
     user.trading_accounts.update(label=HOSTILE[0])
@@ -125,7 +150,7 @@ def test_hostile_texts_stay_texts(visit: Visit, make_user: Callable[..., User]) 
         Group.objects.create(name=text)
 
     def steps(page: Page, url: str) -> None:
-        _log_in(page, url, "alice@example.org")
+        _log_in(page, url, "alice@example.org", secret)
         page.goto(f"{url}/account/api-keys")
         assert sorted(page.locator("td[data-label=Name]").all_inner_texts()) == sorted(HOSTILE)
         for path in ("apikey", "tradingaccount", f"user/{user.pk}/change"):
@@ -183,7 +208,7 @@ def test_phone_width(visit: Visit, make_user: Callable[..., User]) -> None:
         assert page.locator("#site-nav").get_by_role("link", name="Markets").is_visible()
         _log_in(page, url, user.email)
         assert fits()
-        for path in ("/account/api-keys", "/account/password"):
+        for path in ("/account/api-keys", "/account/two-factor", "/account/password"):
             page.goto(url + path)
             assert fits(), path
         page.goto(f"{url}/account/api-keys")

@@ -66,8 +66,16 @@ class Browser:
         page = self.submit(page.url.path, page.url.path, code=fresh_code(account.totp_secret))
         assert page.url.path == "/account/", page.text
 
-    def new_key(self, password: str) -> tuple[str, str]:
-        fields = {"label": "bot", "can_read": "on", "can_trade": "on", "password": password}
+    def set_up_app(self, password: str) -> None:
+        """What a key that trades needs, and a proof of it for the next 15 minutes."""
+        self.submit("/account/confirm-it-is-you", "/account/confirm-it-is-you", password=password)
+        page = self.submit("/account/two-factor", "/account/two-factor/begin")
+        secret = re.search(r'id="totp-secret">([A-Z2-7]{32})<', page.text)
+        assert secret is not None, page.text
+        self.submit(page.url.path, page.url.path, code=fresh_code(secret.group(1)))
+
+    def new_key(self) -> tuple[str, str]:
+        fields = {"label": "bot", "can_read": "on", "can_trade": "on"}
         page = self.submit("/account/api-keys", "/account/api-keys", **fields).text
         key, secret = re.findall(r'<output [^>]*id="new-(?:key|secret)"[^>]*>(\w{64})</output>', page)
         return key, secret
@@ -130,7 +138,8 @@ def _set_active(stack: Stack, email: str, active: bool) -> None:
 def test_key_from_sign_up_to_revocation(stack: Stack) -> None:
     browser = Browser(stack)
     browser.sign_up("carol@example.org", PASSWORD)
-    key, secret = browser.new_key(PASSWORD)
+    browser.set_up_app(PASSWORD)
+    key, secret = browser.new_key()
     with Dialect(stack.base_url, Account("carol@example.org", PASSWORD, key, secret, 0)) as client:
         _seconds_until(lambda: _answer(client) == (200, None), REVOKED_WITHIN_S)
         browser.revoke_first_key()

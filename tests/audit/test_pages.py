@@ -11,6 +11,7 @@ from apps.accounts.models import User
 from apps.audit.models import Entry, Record
 from apps.audit.notes import read_verifier_key, verify
 from apps.audit.tree import is_consistent, root_by_inclusion
+from tests.accounts.factors import enter_admin
 from tests.audit.log import ORIGIN, sequence, write
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -79,7 +80,7 @@ def test_bad_parameters_are_named(client: Client, path: str, query: dict[str, An
 
 def test_staff_with_the_right_sees_entries_and_where_they_stand(client: Client) -> None:
     user = User.objects.create_user("auditor@example.org", "correct horse battery", is_staff=True)
-    client.force_login(user)
+    enter_admin(client, user)
     write(2, object="market:<script>")
     sequence()
     write(1, object="market:LATER")

@@ -27,6 +27,7 @@ from apps.notifications.services import send_email, show_banner
 from apps.orders.models import Order, ParkedOrder
 from apps.outbox.models import OutboxRow, OutboxState
 from apps.streams.kinds import AllocationMethod, OrderStatus, Side
+from tests.accounts.factors import enter_admin
 from tests.markets.conftest import TERMS
 from tests.markets.test_admin import terms_data
 
@@ -41,7 +42,7 @@ class Desk:
     def __init__(self) -> None:
         self.root = User.objects.create_superuser("root@example.org", PASSWORD)
         self.client = Client()
-        self.client.force_login(self.root)
+        enter_admin(self.client, self.root)
         self.user = User.objects.create_user("alice@example.org", PASSWORD)
         self.account = TradingAccount.objects.get(owner=self.user)
         self.group = Group.objects.create(name="support")

@@ -11,6 +11,7 @@ from apps.accounts.models import User
 from apps.controls.models import Switch
 from apps.controls.selectors import in_force
 from apps.markets.models import Market
+from tests.accounts.factors import enter_admin
 from tests.accounts.people import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +21,7 @@ LIST = "/admin/controls/switch/"
 @pytest.fixture
 def staff() -> Client:
     client = Client()
-    client.force_login(User.objects.create_superuser("root@example.org", PASSWORD))
+    enter_admin(client, User.objects.create_superuser("root@example.org", PASSWORD))
     return client
 
 
@@ -99,7 +100,7 @@ def test_who_may_only_look_or_only_start_does_no_more(staff: Client, user: User)
     user.is_staff = True
     user.save(update_fields=("is_staff",))
     client = Client()
-    client.force_login(user)
+    enter_admin(client, user)
     assert client.get(LIST).status_code == 403
     user.user_permissions.add(Permission.objects.get(codename="view_switch"))
     assert client.get(LIST).status_code == 200

@@ -13,6 +13,7 @@ from apps.markets.services import MarketTerms
 from apps.outbox.models import OutboxRow
 from apps.streams.kinds import MarketState
 from apps.streams.messages import MarketSettings
+from tests.accounts.factors import enter_admin
 from tests.markets.conftest import TERMS
 from tests.markets.test_services import applied, everything
 
@@ -21,7 +22,7 @@ from tests.markets.test_services import applied, everything
 def staff(db: None) -> Client:
     user = User.objects.create_user("staff@example.org", "a password of staff", is_staff=True, is_superuser=True)
     client = Client()
-    client.force_login(user)
+    enter_admin(client, user)
     return client
 
 

@@ -30,6 +30,7 @@ from apps.streams.bus.memory import MemoryBus
 from apps.streams.codec import decode_command, decode_settings
 from apps.streams.kinds import CommandKind, HaltCause, MarketState, Reason
 from apps.streams.messages import AssetSettings
+from tests.accounts.factors import enter_admin
 from tests.markets.conftest import TERMS
 from tests.markets.test_services import everything
 from tests.orders.live import SHARD, LiveShard, until
@@ -194,7 +195,7 @@ def staff(*permissions: str) -> Client:
     user = User.objects.create_user(email="eve@example.com", password="long enough for anyone", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     client = Client()
-    client.force_login(user)
+    enter_admin(client, user)
     return client
 
 

@@ -8,6 +8,7 @@ from django.test import Client
 
 from apps.accounts.models import User
 from apps.notifications.models import EmailState, OutgoingEmail
+from tests.accounts.factors import enter_admin
 from tests.accounts.people import PASSWORD
 
 Queue = Callable[..., OutgoingEmail]
@@ -19,7 +20,7 @@ def _staff(*permissions: str) -> Client:
     user = User.objects.create_user("staff@example.org", PASSWORD, is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     client = Client()
-    client.force_login(user)
+    enter_admin(client, user)
     return client
 
 
@@ -41,7 +42,7 @@ def test_pages_show_no_content(queue: Queue) -> None:
 def test_nothing_can_be_added_changed_or_deleted(queue: Queue) -> None:
     email = queue()
     client = Client()
-    client.force_login(User.objects.create_superuser("root@example.org", PASSWORD))
+    enter_admin(client, User.objects.create_superuser("root@example.org", PASSWORD))
     for path in (f"{LIST}add/", f"{LIST}{email.pk}/delete/"):
         assert client.post(path, {}).status_code == 403
     assert client.post(f"{LIST}{email.pk}/change/", {"to": "x@example.org"}).status_code == 403

@@ -22,6 +22,7 @@ from apps.notifications.models import Audience, Banner, Severity
 from apps.notifications.policy import BANNERS_MAX, DISMISSED_MAX
 from apps.notifications.services import show_banner, withdraw_banner
 from apps.notifications.shownbanners import banners_for, dismissed
+from tests.accounts.factors import enter_admin
 from tests.accounts.mailbox import submit
 from tests.accounts.people import PASSWORD
 
@@ -229,7 +230,7 @@ def _staff(*permissions: str) -> Client:
     user = User.objects.create_user("staff@example.org", PASSWORD, is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     client = Client()
-    client.force_login(user)
+    enter_admin(client, user)
     return client
 
 

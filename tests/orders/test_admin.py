@@ -18,6 +18,7 @@ from apps.markets.models import Asset, Market
 from apps.orders.models import Reconciliation
 from apps.orders.services import review_parked_order
 from apps.streams.kinds import Review, Side, StpMode
+from tests.accounts.factors import enter_admin
 from tests.orders.recorded import ALICE, Recorded
 from tests.orders.tape import BTC, USDT, market_settings
 from tests.orders.test_settlement import play_t2
@@ -49,7 +50,7 @@ def staff(recorded: Recorded) -> Client:
         shard="spot", engine_seq=9, ledger_seq=10, equal=False, differences=["balance"], started_at=now, finished_at=now
     )
     client = Client()
-    client.force_login(User.objects.create_superuser(email="root@example.com", password="long enough for anyone"))
+    enter_admin(client, User.objects.create_superuser(email="root@example.com", password="long enough for anyone"))
     return client
 
 

@@ -22,6 +22,7 @@ from apps.outbox.services import enqueue
 from apps.streams.codec import decode_command
 from apps.streams.commands import ReviewOrder
 from apps.streams.kinds import CommandKind, OrderStatus, Reason, Review, Side
+from tests.accounts.factors import enter_admin
 from tests.orders.recorded import ALICE, BOB, Recorded
 from tests.orders.tape import BTC, USDT, market_settings
 
@@ -171,7 +172,7 @@ def staff(*permissions: str) -> Client:
     user = User.objects.create_user(email="eve@example.com", password="long enough for anyone", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     client = Client()
-    client.force_login(user)
+    enter_admin(client, user)
     return client
 
 

@@ -174,9 +174,9 @@ MODELS: Final[dict[str, frozenset[str]]] = {
 # Of the admin itself: what GET answers to anonymous, staff without any right, and a superuser.
 ADMIN: Final[dict[str, tuple[Answer, Answer, Answer]]] = {
     "admin/": (302, 200, 200),
-    "admin/login/": (200, 302, 302),
-    "admin/logout/": (302, 405, 405),
-    "admin/password_change/": (302, 200, 200),
+    "admin/login/": (302, 302, 302),
+    "admin/logout/": (405, 405, 405),
+    "admin/password_change/": (302, 302, 302),
     "admin/password_change/done/": (302, 200, 200),
     "admin/autocomplete/": (302, 403, 403),
     "admin/jsi18n/": (302, 200, 200),

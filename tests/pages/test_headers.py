@@ -62,7 +62,7 @@ def test_every_answer_of_the_site(world: World) -> None:
 
 
 def test_every_page_of_the_admin(world: World) -> None:
-    root = world.client("root")
+    root = world.confirmed("root")
     wrong = wrong_with(world.client("anonymous"), "/admin/login/")
     for path in ("", "accounts/", "accounts/user/{alice}/change/", "accounts/user/{alice}/history/"):
         wrong += wrong_with(root, world.address(f"admin/{path}"))

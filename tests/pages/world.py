@@ -20,6 +20,7 @@ from apps.accounts.services.subaccounts import create_sub_account
 from apps.markets.services import create_asset, create_market
 from apps.notifications.models import Audience, OutgoingEmail, Severity, Topic
 from apps.notifications.services import notify, show_banner
+from tests.accounts.factors import confirm_now, with_app
 from tests.accounts.mailbox import HERE, link_to, token_of
 from tests.accounts.people import PASSWORD
 from tests.markets.conftest import TERMS
@@ -46,6 +47,14 @@ class World:
         if token:
             client.cookies[settings.CSRF_COOKIE_NAME] = TOKEN
             client.defaults["HTTP_X_CSRFTOKEN"] = TOKEN
+        return client
+
+    def confirmed(self, role: str) -> Client:
+        """The same browser after staff has shown a code of an authenticator app; for others as `client`."""
+        client = self.client(role)
+        if role in ("staff", "root"):
+            with_app(self.people[role])
+            confirm_now(client)
         return client
 
     def send(self, role: str, method: str, address: str, form: Mapping[str, str] | None = None) -> Any:

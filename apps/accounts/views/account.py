@@ -15,9 +15,11 @@ from apps.accounts.errors import ApiKeyNotFound, InvalidApiKeyRequest, InvalidNe
 from apps.accounts.forms import ApiKeyForm, PasswordForm
 from apps.accounts.models import User
 from apps.accounts.policy import API_KEYS_PER_ACCOUNT_MAX
+from apps.accounts.rules import Action
 from apps.accounts.selectors import api_keys_of, count_api_keys, held_until, main_account, second_factors
 from apps.accounts.services.api_keys import NewApiKey, create_api_key, revoke_api_key
 from apps.accounts.services.sessions import change_password
+from apps.accounts.stepup import answer_to, decision_on, is_for_password, step_up_required
 from apps.accounts.views.forms import client_address, form_status
 from apps.accounts.views.subaccounts import chosen_account
 
@@ -37,10 +39,10 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 
 @sensitive_post_parameters("current", "new")
-@login_required
-@never_cache
-@csrf_protect
 @require_http_methods(["GET", "POST"])
+@csrf_protect
+@step_up_required(Action.CHANGE_PASSWORD, password_in_form=True)
+@never_cache
 def password_page(request: HttpRequest) -> HttpResponse:
     form = PasswordForm(request.POST or None, user=_user(request), address=client_address(request))
     if request.method == "POST" and form.is_valid():
@@ -61,8 +63,14 @@ def api_keys_page(request: HttpRequest, account_id: int | None = None) -> HttpRe
     The answer to a creation is the only page that ever carries the secret.
     """
     account = chosen_account(request, account_id)
-    form = ApiKeyForm(request.POST or None, user=_user(request), address=client_address(request))
+    reading, trading = decision_on(request, Action.KEY_READ), decision_on(request, Action.KEY_TRADE)
+    needs_step_up = not (reading.is_allowed or is_for_password(reading))
+    if request.method == "POST" and needs_step_up:
+        return answer_to(request, reading, request.path)
+    form = _key_form(request, is_confirmed=reading.is_allowed)
     new: NewApiKey | None = None
+    if request.method == "POST" and form.is_valid() and form.cleaned_data["can_trade"] and not trading.is_allowed:
+        form.add_error("can_trade", trading.message)
     if request.method == "POST" and form.is_valid():
         try:
             new = create_api_key(
@@ -77,13 +85,15 @@ def api_keys_page(request: HttpRequest, account_id: int | None = None) -> HttpRe
         except (InvalidApiKeyRequest, TooManyApiKeys) as error:
             form.add_error(None, error.message)
         else:
-            form = ApiKeyForm(user=_user(request), address=client_address(request))
+            form = _key_form(request, is_confirmed=reading.is_allowed, is_new=True)
     context = {
         "form": form,
         "new": new,
         "keys": api_keys_of(account_id=account.pk),
         "account": account,
         "keys_max": API_KEYS_PER_ACCOUNT_MAX,
+        "needs_step_up": needs_step_up,
+        "needs_factor": trading.code == "FACTOR_MISSING",
         "api_base": request.build_absolute_uri("/").rstrip("/"),
     }
     return render(request, "accounts/api_keys.html", context, status=form_status(form))
@@ -104,6 +114,15 @@ def revoke_api_key_action(request: HttpRequest, key_id: int, account_id: int | N
     if account.is_main:
         return redirect("accounts:api-keys")
     return redirect("accounts:sub-account-api-keys", account.pk)
+
+
+def _key_form(request: HttpRequest, *, is_confirmed: bool, is_new: bool = False) -> ApiKeyForm:
+    return ApiKeyForm(
+        None if is_new else request.POST or None,
+        user=_user(request),
+        address=client_address(request),
+        is_confirmed=is_confirmed,
+    )
 
 
 def _user(request: HttpRequest) -> User:

@@ -17,6 +17,7 @@ from apps.accounts.errors import FactorMissing, FactorNeeded, WrongCode
 from apps.accounts.factorforms import CodeForm
 from apps.accounts.models import User
 from apps.accounts.policy import RECOVERY_CODES
+from apps.accounts.rules import Action
 from apps.accounts.secrets import open_totp
 from apps.accounts.selectors import second_factors
 from apps.accounts.services.factors import begin_totp, confirm_totp, remove_totp, waiting_totp
@@ -40,7 +41,7 @@ def two_factor_page(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @csrf_protect
-@step_up_required("accounts:two-factor")
+@step_up_required(Action.ADD_FACTOR, "accounts:two-factor")
 @never_cache
 def begin_app_action(request: HttpRequest) -> HttpResponse:
     begin_totp(user_id=_user(request).pk)
@@ -50,7 +51,7 @@ def begin_app_action(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("code")
 @require_http_methods(["GET", "POST"])
 @csrf_protect
-@step_up_required("accounts:two-factor")
+@step_up_required(Action.ADD_FACTOR, "accounts:two-factor")
 @never_cache
 def app_page(request: HttpRequest) -> HttpResponse:
     """The QR code of the app that waits; with POST, its first code."""
@@ -85,7 +86,7 @@ def app_page(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @csrf_protect
-@step_up_required("accounts:two-factor")
+@step_up_required(Action.REMOVE_FACTOR, "accounts:two-factor")
 @never_cache
 def remove_app_action(request: HttpRequest) -> HttpResponse:
     try:
@@ -99,7 +100,7 @@ def remove_app_action(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @csrf_protect
-@step_up_required("accounts:two-factor")
+@step_up_required(Action.REMOVE_FACTOR, "accounts:two-factor")
 @never_cache
 def recovery_codes_action(request: HttpRequest) -> HttpResponse:
     try:

@@ -20,6 +20,7 @@ from apps.accounts.errors import AddressTaken, LinkDead, TooManyAttempts
 from apps.accounts.forms import THROTTLED
 from apps.accounts.linkforms import AddressForm, EmailForm, MailPhraseForm, NewPasswordForm, ProvePasswordForm
 from apps.accounts.models import User
+from apps.accounts.rules import Action
 from apps.accounts.services.devices import know_browser
 from apps.accounts.services.emailchange import confirm_email_change, request_email_change
 from apps.accounts.services.links import Purpose, find_link
@@ -27,6 +28,7 @@ from apps.accounts.services.phrases import change_phrase
 from apps.accounts.services.resets import owner_of_reset, request_reset, reset_password
 from apps.accounts.services.sessions import BY_PASSWORD, open_session
 from apps.accounts.services.signup import confirm_sign_up
+from apps.accounts.stepup import is_confirmed, step_up_required
 from apps.accounts.views.forms import client_address, form_status
 
 
@@ -100,13 +102,15 @@ def reset_password_page(request: HttpRequest, token: str) -> HttpResponse:
 
 
 @sensitive_post_parameters("password")
-@login_required
-@never_cache
-@csrf_protect
 @require_http_methods(["GET", "POST"])
+@csrf_protect
+@step_up_required(Action.CHANGE_EMAIL, password_in_form=True)
+@never_cache
 def email_page(request: HttpRequest) -> HttpResponse:
     user = cast(User, request.user)
-    form = EmailForm(request.POST or None, user=user, address=client_address(request))
+    form = EmailForm(
+        request.POST or None, user=user, address=client_address(request), is_confirmed=is_confirmed(request)
+    )  # fmt: skip
     if request.method == "POST" and form.is_valid():
         try:
             request_email_change(user=user, new_address=form.cleaned_data["email"], client=client_address(request))
@@ -119,14 +123,18 @@ def email_page(request: HttpRequest) -> HttpResponse:
 
 
 @sensitive_post_parameters("password")
-@login_required
-@never_cache
-@csrf_protect
 @require_http_methods(["GET", "POST"])
+@csrf_protect
+@step_up_required(Action.CHANGE_EMAIL, password_in_form=True)
+@never_cache
 def mail_phrase_page(request: HttpRequest) -> HttpResponse:
     user = cast(User, request.user)
     form = MailPhraseForm(
-        request.POST or None, user=user, address=client_address(request), initial={"phrase": user.mail_phrase}
+        request.POST or None,
+        user=user,
+        address=client_address(request),
+        is_confirmed=is_confirmed(request),
+        initial={"phrase": user.mail_phrase},
     )
     if request.method == "POST" and form.is_valid():
         change_phrase(user_id=user.pk, phrase=form.cleaned_data["phrase"])

@@ -1,0 +1,84 @@
+"""The staff admin opens to staff who showed the second factor within 15 minutes; others are led to what is missing."""
+
+import pytest
+from django.contrib.auth.models import Group
+from django.test import Client
+
+from apps.accounts.models import User
+from apps.accounts.policy import STEP_UP_S
+from tests.accounts.factors import confirm_now, enter_admin, with_app
+from tests.accounts.people import PASSWORD
+
+pytestmark = pytest.mark.django_db
+USERS = "/admin/accounts/user/"
+
+
+@pytest.fixture
+def boss() -> User:
+    return User.objects.create_superuser("boss@example.org", PASSWORD)
+
+
+def after_log_in_page(client: Client, path: str) -> str:
+    """Where /admin/login/ leads who asked for `path` and was sent there."""
+    sent = client.get(path)
+    assert sent["Location"].startswith("/admin/login/?next="), sent["Location"]
+    return str(client.get(sent["Location"])["Location"])
+
+
+def test_each_is_led_to_what_is_missing(boss: User) -> None:
+    client = Client()
+    assert after_log_in_page(client, USERS) == "/account/log-in?next=%2Fadmin%2Faccounts%2Fuser%2F"
+    client.force_login(boss)
+    assert after_log_in_page(client, USERS) == "/account/two-factor"
+    assert "needs two-factor log-in" in client.get("/account/two-factor").content.decode()
+    with_app(boss)
+    assert after_log_in_page(client, USERS) == "/account/confirm-it-is-you?next=%2Fadmin%2Faccounts%2Fuser%2F"
+    confirm_now(client)
+    assert client.get(USERS).status_code == 200
+    assert client.get(f"/admin/login/?next={USERS}")["Location"] == USERS
+
+
+@pytest.mark.parametrize(("age_s", "opens"), [(STEP_UP_S - 1, True), (STEP_UP_S, False)])
+def test_a_proof_lasts_15_minutes(boss: User, age_s: int, opens: bool) -> None:
+    client = Client()
+    enter_admin(client, boss)
+    session = client.session
+    session["step_up"] |= {"at_s": session["step_up"]["at_s"] - age_s}
+    session.save()
+    assert (client.get(USERS).status_code == 200) is opens
+    sent = client.post("/admin/auth/group/add/", {"name": "helpers"})
+    assert sent["Location"].startswith("/admin/login/") is not opens
+    assert Group.objects.exists() is opens
+
+
+@pytest.mark.parametrize("by", ["password", "recovery-code"])
+def test_neither_a_password_nor_a_recovery_code_opens_it(boss: User, by: str) -> None:
+    client = Client()
+    enter_admin(client, boss)
+    session = client.session
+    session["step_up"] |= {"by": by}
+    session.save()
+    assert after_log_in_page(client, USERS).startswith("/account/confirm-it-is-you")
+
+
+def test_who_is_no_staff_is_told_so(alice: User) -> None:
+    client = Client()
+    enter_admin(client, alice)
+    assert client.get(client.get(USERS)["Location"]).status_code == 403
+
+
+@pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example", "javascript:alert(1)", ""])
+def test_it_leads_to_pages_of_this_site_only(boss: User, target: str) -> None:
+    client = Client()
+    enter_admin(client, boss)
+    assert client.get("/admin/login/", {"next": target})["Location"] == "/admin/"
+
+
+def test_log_out_and_password_are_the_sites(boss: User) -> None:
+    client = Client()
+    client.force_login(boss)
+    assert client.get("/admin/logout/").status_code == 405
+    assert client.post("/admin/logout/")["Location"] == "/"
+    assert client.get("/account/")["Location"].startswith("/account/log-in")
+    enter_admin(client, boss)
+    assert client.get("/admin/password_change/")["Location"] == "/account/password"
