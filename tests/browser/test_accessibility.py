@@ -203,6 +203,7 @@ def test_staff_pages(in_browser: InBrowser, live_server: Any, world: World) -> N
         for path in ("", "accounts/apikey/", "markets/market/", "orders/parkedorder/", "accounts/user/{alice}/change/"):
             visitor.look(world.address(f"admin/{path}"))
 
+    world.confirmed("root")
     check(in_browser, live_server.url, world.sessions["root"], steps)
 
 
