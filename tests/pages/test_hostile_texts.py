@@ -126,7 +126,7 @@ def compare(
 
 @pytest.mark.parametrize(("store", "role", "page"), STORED, ids=lambda part: getattr(part, "__name__", part))
 def test_what_is_stored(world: World, store: Callable[[World, str], None], role: str, page: str) -> None:
-    client = world.client(role)
+    client = world.confirmed(role)
 
     def show(text: str) -> Any:
         store(world, text)
