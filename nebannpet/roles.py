@@ -152,6 +152,7 @@ ROLES: Final = (
             Grant("accounts_device", "SELECT, DELETE"),
             Grant("accounts_opensession", READ, ("device_id",)),
             Grant("accounts_login", "SELECT, DELETE"),
+            Grant("accounts_locklink", "SELECT, DELETE"),
             Grant("notifications_outgoingemail", "SELECT, DELETE", ("again_of_id",)),
             Grant("notifications_notice", "SELECT, DELETE"),
             Grant("audit_record", "INSERT"),

@@ -1,6 +1,6 @@
 """Staff pages: users, trading accounts, API keys, trading sessions. No secret is ever shown."""
 
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
@@ -38,6 +38,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 admin.site.unregister(Group)
 
+_HELD_OR_LOCKED: Final = ("withdrawals_held_until", "locked_at", "lock_needs_staff")
+
 
 @admin.register(Group)
 class GroupAdmin(AuditedAdmin, DjangoGroupAdmin):
@@ -62,10 +64,29 @@ class UserAdmin(AuditedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     list_display = ("email", "is_active", "is_staff", "email_verified_at", "created_at", "last_login")
     list_filter = ("is_active", "is_staff", ("email_verified_at", admin.EmptyFieldListFilter), "created_at")
     search_fields = ("email", "trading_accounts__id")
-    readonly_fields = ("created_at", "last_login", "email_verified_at", "withdrawals_held_until")
+    readonly_fields = (
+        "created_at",
+        "last_login",
+        "email_verified_at",
+        "withdrawals_held_until",
+        "locked_at",
+        "lock_needs_staff",
+    )
     change_password_form = HoldingPasswordForm
     fieldsets = (
-        (None, {"fields": ("email", "password", "email_verified_at", "withdrawals_held_until")}),
+        (
+            None,
+            {
+                "fields": (
+                    "email",
+                    "password",
+                    "email_verified_at",
+                    "withdrawals_held_until",
+                    "locked_at",
+                    "lock_needs_staff",
+                )
+            },
+        ),
         ("Rights", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
         ("Dates", {"fields": ("created_at", "last_login")}),
     )

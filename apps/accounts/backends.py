@@ -22,8 +22,8 @@ class ThrottledBackend(ModelBackend):
     """Constant work for unknown addresses is ModelBackend's; a throttled attempt does no hashing for anyone."""
 
     def user_can_authenticate(self, user: Any) -> bool:
-        """Nobody gets in, or stays in, without a proved address (requirement A1)."""
-        return super().user_can_authenticate(user) and user.email_verified_at is not None
+        """Nobody gets in, or stays in, without a proved address (requirement A1), nor once its owner locked it (A7)."""
+        return super().user_can_authenticate(user) and user.email_verified_at is not None and user.locked_at is None
 
     def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any

@@ -85,6 +85,12 @@ class SessionNotFound(DomainError):
     code = "SESSION_NOT_FOUND"
 
 
+class NotLocked(DomainError):
+    """There is no lock that staff could release."""
+
+    code = "NOT_LOCKED"
+
+
 class LinkDead(DomainError):
     """Unknown, altered, used, expired, or overtaken by a later change."""
 

@@ -47,6 +47,7 @@ SIGN_UP_LINK_S: Final = 24 * 60 * 60
 RESET_LINK_S: Final = 30 * 60
 CHANGE_LINK_S: Final = 2 * 60 * 60
 LET_IN_LINK_S: Final = 30 * 60
+LOCK_LINK_S: Final = 7 * 24 * 60 * 60
 # So that nobody's mailbox is flooded by our e-mail, whoever asks, and nobody floods many; and that nobody keeps a
 # person from a link by asking first. Those of an address are counted for each purpose by itself.
 LINKS_WINDOW_S: Final = 60 * 60

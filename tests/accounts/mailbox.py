@@ -12,6 +12,7 @@ from apps.notifications.models import OutgoingEmail
 
 HERE = "198.51.100.7"
 LINK = re.compile(r"https?://[^\s\"<]+(/account/(?:confirm|recover|reset-password|email|let-me-in)/[\w-]{43})")
+LOCK = re.compile(r"https?://[^\s\"<]+(/account/lock/[\w-]{43})")
 
 
 def newest(to: str, template: str = "") -> Content:
@@ -26,6 +27,14 @@ def link_to(to: str) -> str:
     """The path of the link in the newest message to `to`; the same in text and HTML."""
     content = newest(to)
     found = {*LINK.findall(content.text), *LINK.findall(content.html)}
+    assert len(found) == 1, content.text
+    return str(found.pop())
+
+
+def lock_link_to(to: str, template: str) -> str:
+    """The path of the link that locks the account in the newest message of this template; the same in both forms."""
+    content = newest(to, template)
+    found = {*LOCK.findall(content.text), *LOCK.findall(content.html)}
     assert len(found) == 1, content.text
     return str(found.pop())
 

@@ -64,7 +64,7 @@ def test_a_failure_of_ours(written: io.StringIO, settings: Settings) -> None:
     assert CANARY not in written.getvalue()
 
 
-@pytest.mark.parametrize("page", PAGES.values())
+@pytest.mark.parametrize("page", [*PAGES.values(), "accounts:lock"])
 def test_every_page_of_links_in_a_line_of_our_own(page: str, written: io.StringIO) -> None:
     address = reverse(page, args=[CANARY])
     structlog.get_logger("apps.gateway").warning(

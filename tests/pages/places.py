@@ -74,6 +74,7 @@ SITE: Final = (
     Place("account/forgot-password", 200, 422, page=True, form={"email": "alice@example.org"}),
     Place("account/let-me-in", 200, 422, page=True, form={"email": "alice@example.org"}),
     Place("account/let-me-in/<str:token>", 200, 302, address="account/let-me-in/{let_in_token}", page=True),
+    Place("account/lock/<str:token>", 200, address="account/lock/{lock_token}", post=200, page=True),
     Place(
         "account/log-in", 302, 302, anonymous=(200, 422), page=True,
         form={"username": "alice@example.org", "password": PASSWORD},

@@ -23,12 +23,13 @@ EXTRAS = {
     "revoked_at": "2020-01-01 00:00:00",
     "frozen_at": "2020-01-01 00:00:00",
     "withdrawals_held_until": "2020-01-01 00:00:00",
+    "locked_at": "",
     "public_key": "A" * 64,
     "secret_box": "x",
     "session_key": "x" * 32,
 }
 # Made anew at each post.
-TIMES = ("revoked_at", "email_verified_at", "withdrawals_held_until", "frozen_at")
+TIMES = ("revoked_at", "locked_at", "email_verified_at", "withdrawals_held_until", "frozen_at")
 RANDOM = {*TIMES, "password", "public_key", "secret_box", "last_login", "id", "version", "verify_key"}
 FORMS = [place for place in SITE if place.form]
 

@@ -14,6 +14,7 @@ from apps.accounts.selectors import main_account_id
 from apps.accounts.services.api_keys import create_api_key
 from apps.accounts.services.emailchange import request_email_change
 from apps.accounts.services.letin import request_let_in
+from apps.accounts.services.locklinks import new_lock_link
 from apps.accounts.services.resets import request_reset
 from apps.accounts.services.signup import sign_up
 from apps.accounts.services.subaccounts import create_sub_account
@@ -116,6 +117,7 @@ def make_world() -> World:
             "email_token": token_of(link_to("alice.moves@example.org")),
             "notice": notice.pk,
             "banner": banner.pk,
+            "lock_token": token_of(new_lock_link(alice, address=alice.email)),
             "let_in_token": let_in_token,
             "device": device.pk,
             "session": session.pk,

@@ -9,6 +9,7 @@ from apps.accounts.models.history import LogIn
 from apps.accounts.models.keys import ApiKey
 from apps.accounts.models.links import MailedLink
 from apps.accounts.models.listenkeys import ListenKey
+from apps.accounts.models.locklinks import LockLink
 from apps.accounts.models.tickets import TradingTicket
 from apps.accounts.models.users import TradingAccount, User
 
@@ -20,6 +21,7 @@ __all__ = [
     "Device",
     "FamilyChange",
     "ListenKey",
+    "LockLink",
     "LogIn",
     "MailedLink",
     "OpenSession",

@@ -57,6 +57,12 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(
         "active", default=True, help_text="Switching off ends sessions and API keys within 1 s."
     )
+    locked_at = models.DateTimeField(
+        null=True, blank=True, help_text="By its owner, from an e-mail; a new password by e-mail ends it."
+    )
+    lock_needs_staff = models.BooleanField(
+        default=False, help_text="Locked from another mailbox than the account's: only `release_account_lock` helps."
+    )
     is_staff = models.BooleanField("staff", default=False, help_text="May open the staff admin.")
     withdrawals_held_until = models.DateTimeField(
         null=True,

@@ -1,6 +1,7 @@
 """E-mail that tells an owner what was done with the account."""
 
 from apps.accounts.models import User
+from apps.accounts.services.locklinks import new_lock_link
 from apps.notifications.models import Topic
 from apps.notifications.services import send_email
 
@@ -23,12 +24,26 @@ def tell_recovered(user: User, codes_left: int) -> None:
     tell_owner(user, "recovered", codes_left=codes_left)
 
 
+def tell_locked(user: User, *, to: str) -> None:
+    """How to come back; without another link that locks."""
+    template = "account_locked_for_staff" if user.lock_needs_staff else "account_locked"
+    send_email(to=to, template=template, context={"phrase": user.mail_phrase}, topic=Topic.SECURITY, user_id=user.pk)
+
+
 def tell_owner(user: User, template: str, *, to: str = "", phrase: str | None = None, **context: object) -> None:
-    """In the transaction of what it tells. `to` and `phrase` are what the user had before, where that was changed."""
+    """In the transaction of what it tells, with a link that locks the account.
+
+    `to` and `phrase` are what the user had before, where that was changed.
+    """
+    address = to or user.email
+    known = {
+        "phrase": user.mail_phrase if phrase is None else phrase,
+        "lock_link": new_lock_link(user, address=address),
+    }
     send_email(
-        to=to or user.email,
+        to=address,
         template=template,
-        context={"phrase": user.mail_phrase if phrase is None else phrase, **context},
+        context={**known, **context},
         topic=Topic.SECURITY,
         user_id=user.pk,
     )

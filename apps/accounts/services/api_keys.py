@@ -18,7 +18,7 @@ from apps.accounts.errors import (
     NoTradingAccount,
     TooManyApiKeys,
 )
-from apps.accounts.models import ApiKey, TradingAccount
+from apps.accounts.models import ApiKey, TradingAccount, User
 from apps.accounts.policy import (
     API_KEY_LABEL_LENGTH_MAX,
     API_KEY_LENGTH,
@@ -94,6 +94,9 @@ def _add(*, account_id: int, label: str, can_read: bool, can_trade: bool, **rest
     with transaction.atomic():
         if not TradingAccount.objects.select_for_update().filter(pk=account_id).exists():
             raise NoTradingAccount("There is no such trading account.")
+        # A page that was open when the owner locked the account: services/locking.py has the same row locked.
+        if User.objects.filter(trading_accounts=account_id).exclude(locked_at=None).exists():
+            raise InvalidApiKeyRequest("This account is locked.")
         if ApiKey.objects.filter(account_id=account_id, revoked_at=None).count() >= API_KEYS_PER_ACCOUNT_MAX:
             raise TooManyApiKeys(
                 f"An account can have {API_KEYS_PER_ACCOUNT_MAX} keys. Revoke one that you no longer use."

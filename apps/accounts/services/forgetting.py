@@ -5,7 +5,7 @@ from typing import Final
 
 from django.db.models.functions import Now
 
-from apps.accounts.models import Device, LogIn, MailedLink, PasswordAttempt
+from apps.accounts.models import Device, LockLink, LogIn, MailedLink, PasswordAttempt
 from apps.accounts.policy import ATTEMPTS_KEPT_S, DEVICE_KEPT_S, LINKS_KEPT_S, LOG_INS_KEPT_S
 from nebannpet.batches import delete_in_batches
 
@@ -16,6 +16,7 @@ def forget_links_and_attempts() -> tuple[int, int]:
     """How many links and attempts were deleted. A sign-up that was not followed in time loses its password, too."""
     MailedLink.objects.filter(expires_at__lt=Now()).exclude(password="").update(password="")
     links = MailedLink.objects.filter(created_at__lt=Now() - timedelta(seconds=LINKS_KEPT_S))
+    LockLink.objects.filter(expires_at__lt=Now()).delete()
     attempts = PasswordAttempt.objects.filter(at__lt=Now() - timedelta(seconds=ATTEMPTS_KEPT_S))
     return delete_in_batches(links, at_once=AT_ONCE), delete_in_batches(attempts, at_once=AT_ONCE)
 

@@ -6,7 +6,6 @@ from django.http import HttpRequest
 from apps.accounts.addresses import normalise_email
 from apps.accounts.errors import LinkDead
 from apps.accounts.models import User
-from apps.accounts.services.announcements import tell_owner
 from apps.accounts.services.devices import know_browser
 from apps.accounts.services.links import Purpose, find_link, issue_link, use_up_this
 from apps.audit.actors import acting
@@ -25,12 +24,14 @@ def request_let_in(*, email: str, client: str) -> None:
         user = User.objects.filter(email=address, is_active=True).first()
         user_id = None if user is None else user.pk
         link = issue_link(purpose=Purpose.LET_IN, address=address, user_id=user_id, client=client)
-        if link is None:
-            return
-        if user is None:
-            send_email(to=address, template="let_me_in_unknown", context={}, topic=Topic.SECURITY, user_id=None)
-        else:
-            tell_owner(user, "let_me_in", link=link)
+        if link is not None:
+            send_email(
+                to=address,
+                template="let_me_in_unknown" if user is None else "let_me_in",
+                context={} if user is None else {"link": link, "phrase": user.mail_phrase},
+                topic=Topic.SECURITY,
+                user_id=user_id,
+            )
 
 
 def let_in(*, token: str, request: HttpRequest) -> None:

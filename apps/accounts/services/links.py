@@ -70,7 +70,7 @@ def issue_link(
         address=address,
         user_id=user_id,
         password="" if refused else password_hash,
-        token_hash=_hash(token),
+        token_hash=hash_token(token),
         network=network,
         expires_at=now + timedelta(seconds=LIFETIME_S[purpose]),
         used_at=now if refused else None,
@@ -102,7 +102,7 @@ def find_link(*, purpose: Purpose, token: str, user_id: int | None = None, lock:
 
     `lock`, to use it up: until the end of the transaction nobody else uses a link of the same address or user.
     """
-    links = MailedLink.objects.filter(token_hash=_hash(token), purpose=purpose, used_at=None, expires_at__gt=Now())
+    links = MailedLink.objects.filter(token_hash=hash_token(token), purpose=purpose, used_at=None, expires_at__gt=Now())
     if user_id is not None:
         links = links.filter(user=user_id)
     link = links.first()
@@ -139,6 +139,6 @@ def use_up_all_of(user_id: int) -> None:
     MailedLink.objects.filter(user=user_id, used_at=None).update(used_at=Now(), password="")
 
 
-def _hash(token: str) -> bytes:
+def hash_token(token: str) -> bytes:
     """A token has 256 random bits, so a plain hash cannot be searched."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

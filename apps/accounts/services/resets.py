@@ -3,11 +3,12 @@
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.db import transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Coalesce, Now
 
 from apps.accounts.addresses import normalise_email
 from apps.accounts.errors import LinkDead
-from apps.accounts.models import OpenSession, User
+from apps.accounts.models import MailedLink, OpenSession, User
 from apps.accounts.services.announcements import tell_password_changed
 from apps.accounts.services.ending import end_sessions, lock_sessions
 from apps.accounts.services.holds import HoldReason, hold_withdrawals
@@ -29,9 +30,10 @@ def request_reset(*, email: str, client: str) -> None:
         user_id = None if user is None else user.pk
         link = issue_link(purpose=Purpose.RESET, address=address, user_id=user_id, client=client)
         if link is not None:
+            known = "reset_locked" if user is not None and user.lock_needs_staff else "reset"
             send_email(
                 to=address,
-                template="reset_unknown" if user is None else "reset",
+                template="reset_unknown" if user is None else known,
                 context={} if user is None else {"link": link, "phrase": user.mail_phrase},
                 topic=Topic.SECURITY,
                 user_id=user_id,
@@ -41,7 +43,7 @@ def request_reset(*, email: str, client: str) -> None:
 def reset_password(*, token: str, new_password: str) -> None:
     """Set it, prove the address by the way, end all sessions and trading sockets, hold withdrawals, tell the owner.
 
-    Sockets end by the trigger accounts_user_changed, too.
+    Sockets end by the trigger accounts_user_changed, too. It is the way back after the owner has locked the account.
     Raises LinkDead, Django's ValidationError and TooBusy.
     """
     user = owner_of_reset(token=token)
@@ -50,13 +52,16 @@ def reset_password(*, token: str, new_password: str) -> None:
     with transaction.atomic():
         link = find_link(purpose=Purpose.RESET, token=token, lock=True)
         lock_sessions(user.pk)
-        changed = User.objects.filter(mailed_links=link.pk, email=link.address, is_active=True).update(
-            password=password_hash, email_verified_at=Coalesce("email_verified_at", Now())
+        was_locked = User.objects.filter(pk=user.pk).exclude(locked_at=None).exists()
+        changed = _owners(link).update(
+            password=password_hash, email_verified_at=Coalesce("email_verified_at", Now()), locked_at=None
         )
         if not changed:
             raise LinkDead("This link does not work any more. Ask for a new one.")
         end_sessions(OpenSession.objects.filter(user=user))
         record(actor=acting(), action="user.password-changed", object=f"user:{link.user_id}", reason="by a mailed link")
+        if was_locked:
+            record(actor=acting(), action="user.unlocked", object=f"user:{link.user_id}", reason="by a new password")
         use_up(link)
         hold_withdrawals(user=user, reason=HoldReason.PASSWORD_RESET)
         tell_password_changed(user)
@@ -65,7 +70,12 @@ def reset_password(*, token: str, new_password: str) -> None:
 def owner_of_reset(*, token: str) -> User:
     """Whose password the link sets. Raises LinkDead, also when the address is not theirs any more."""
     link = find_link(purpose=Purpose.RESET, token=token)
-    user = User.objects.filter(mailed_links=link.pk, email=link.address, is_active=True).first()
+    user = _owners(link).first()
     if user is None:
         raise LinkDead("This link does not work any more. Ask for a new one.")
     return user
+
+
+def _owners(link: MailedLink) -> QuerySet[User]:
+    """One or none. Where staff have to find out whose an account is, its address proves nothing."""
+    return User.objects.filter(mailed_links=link.pk, email=link.address, is_active=True, lock_needs_staff=False)

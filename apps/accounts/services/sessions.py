@@ -38,7 +38,7 @@ def open_session(*, request: HttpRequest, user: User, factors: frozenset[str]) -
     is_first = user.last_login is None
     with transaction.atomic():
         lock_sessions(user.pk)
-        if not User.objects.filter(pk=user.pk, password=user.password, is_active=True).exists():
+        if not User.objects.filter(pk=user.pk, password=user.password, is_active=True, locked_at=None).exists():
             raise SessionEnded("Your account was changed meanwhile. Log in again.")
         device, is_new_device = remember_device(request=request, user=user, logged_in=True)
         login(request, user)
