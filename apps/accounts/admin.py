@@ -1,6 +1,6 @@
 """Staff pages: users, trading accounts, API keys, trading sessions. No secret is ever shown."""
 
-from typing import Any, Final
+from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
@@ -37,8 +37,6 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 admin.site.unregister(Group)
-
-_HELD_OR_LOCKED: Final = ("withdrawals_held_until", "locked_at", "lock_needs_staff")
 
 
 @admin.register(Group)
