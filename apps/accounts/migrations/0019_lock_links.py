@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0017_devices_and_log_ins"),
+        ("accounts", "0018_ends_of_sessions_told"),
     ]
 
     operations = [
