@@ -18,6 +18,8 @@ from apps.streams.bus.redis import RedisBus
 
 def main(url: str, dsn: str, shard: str, directory: str, snapshot_every_s: str = "60", name: str = "worker") -> None:
     policy.SNAPSHOT_EVERY_S = float(snapshot_every_s)  # type: ignore[misc]
+    # Orders that wait while a busy machine starts the next process are not stale.
+    policy.QUEUE_MAX_MS = 600_000  # type: ignore[misc]
     worker = Worker(RedisBus(url, shard), PostgresAuthority(dsn, shard), Engine, Path(directory), name=name)
     signal.signal(signal.SIGTERM, lambda *_: worker.stop())
     try:
