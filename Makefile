@@ -14,6 +14,10 @@ client_stamp = $(VENV)/clients/$(1)/.installed-$(call HASH,tests/clients/require
 CLIENT_STAMPS := $(foreach name,$(CLIENTS),$(call client_stamp,$(name)))
 NODE_STAMP := node_modules/.front-end-$(call HASH,package-lock.json)
 
+# For two cores: a third of the time a test only waits for what it started. Files with the most tests come first; among
+# those with whole exchanges the longest (tests/longest.py).
+THREE_AT_ONCE := -n 3 --dist loadfile
+
 # Else each of the hundreds of processes that tests start compiles every module anew, a CPU second each.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -35,8 +39,8 @@ run: setup  ## start the whole exchange on this machine (stop with Ctrl-C)
 	@exec $(PY) -m nebannpet.supervisor
 
 test: setup-test  ## the whole test suite, without the tests marked 'long'
-	$(PY) -m pytest -n 2 --dist loadfile -m "not stack and not long"
-	$(PY) -m pytest -n 2 --dist loadfile -m "stack and not long"
+	$(PY) -m pytest $(THREE_AT_ONCE) -m "not stack and not long"
+	$(PY) -m pytest $(THREE_AT_ONCE) --no-loadscope-reorder -m "stack and not long"
 
 long: setup-test $(call client_stamp,freqtrade)  ## only the tests marked 'long' (hours)
 	$(PY) -m pytest -m long --timeout 0

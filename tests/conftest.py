@@ -20,6 +20,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.collecting import collect_only_what_is_young
+from tests.longest import longest_first
 from tests.servers import Servers, running_servers
 
 # Before Django's settings are read: this session's own data directory, whatever the shell's environment says.
@@ -68,14 +69,14 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what starts a whole exchange or a browser: `make test` runs these one after the other, the rest in parallel.
-
-    They use every core by themselves, and their time limits are those of an exchange that has the machine.
-    """
+    """Mark what starts a whole exchange or a browser: `make test` runs these after the rest, not beside it, since each
+    of them is a dozen processes. And put the longest files first."""
+    tests = Path(__file__).parent
     for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        folder = item.path.relative_to(tests).parts[0]
         if folder in WHOLE_EXCHANGE or hasattr(getattr(item, "module", None), "Stack"):
             item.add_marker("stack")
+    items.sort(key=lambda item: longest_first(item.path.relative_to(tests).as_posix()))
 
 
 def pytest_unconfigure() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.sources import BASE_DIR, python_files
+from tests.longest import LONGEST
 
 # Where amounts are computed: no float of any kind. The time-outs of streams.bus are its own affair.
 PURE = ("apps/common", "apps/streams", "apps/matching/engine", "apps/ledger")
@@ -96,3 +97,7 @@ def test_nothing_of_this_machine_is_in_the_project(pattern: re.Pattern[str], wha
             if pattern.search(line):
                 found.append(f"{what}: {path.relative_to(BASE_DIR)}:{number} {line.strip()[:100]}")
     assert found == []
+
+
+def test_files_that_are_begun_first_exist() -> None:
+    assert [file for file in LONGEST if not (BASE_DIR / "tests" / file).is_file()] == []
