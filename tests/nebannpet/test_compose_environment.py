@@ -54,4 +54,4 @@ def test_all_services_are_seen() -> None:
 @pytest.mark.parametrize("name", DIFFERENT.values())
 def test_production_settings_load(name: str) -> None:
     done = run({**ENVIRONMENTS[name], "DJANGO_SETTINGS_MODULE": "nebannpet.settings"}, "-c", SHOW)
-    assert (done.returncode, done.stdout.strip()) == (0, "False False False True"), done.stderr
+    assert (done.returncode, done.stdout.strip()) == (0, "False False False True 31536000"), done.stderr

@@ -173,8 +173,8 @@ def test_what_answers_whoever_typed_an_address_does_not(alice: User) -> None:
 
 # They answer whoever typed an address, or are no news about an account.
 MAIL_ONLY = {
-    "email_change", "email_change_known", "let_me_in", "let_me_in_unknown", "recover", "reset", "reset_unknown",
-    "sign_up", "sign_up_known", "notice", "test_message", "base",
+    "email_change", "email_change_known", "let_me_in", "let_me_in_unknown", "recover", "reset", "reset_locked",
+    "reset_unknown", "sign_up", "sign_up_known", "notice", "test_message", "base",
 }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.db import OperationalError
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -30,6 +31,7 @@ from apps.notifications.following import following
 from apps.notifications.live import hub
 from apps.notifications.models import Audience, Topic
 from apps.notifications.services import mark_read, notify, withdraw_banner
+from apps.notifications.shownbanners import banners_for
 from nebannpet.routing import site_application
 from tests.accounts.mailbox import submit
 from tests.accounts.people import PASSWORD
@@ -134,6 +136,7 @@ def _browser(user: User) -> Client:
 def test_each_visitor_has_the_banners_that_are_for_them_as_they_come_and_go(site: Site) -> None:
     alice = _user("alice")
     first = shown(text="<b>first</b>", link="/markets", link_text="See")
+    _soon(lambda: [each.id for each in banners_for(user_id=None, now=timezone.now())] == [first.pk])
     with site.page() as visitor, site.page(_browser(alice)) as page:
         message = visitor.said()
         assert message == {
