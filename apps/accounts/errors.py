@@ -25,6 +25,12 @@ class InvalidPublicKey(DomainError):
     code = "INVALID_PUBLIC_KEY"
 
 
+class ApiKeyRefused(DomainError):
+    """The decision on sensitive actions (rules.py) says no, with its own code and message."""
+
+    code = "API_KEY_REFUSED"
+
+
 class TooManyApiKeys(DomainError):
     code = "TOO_MANY_API_KEYS"
 

@@ -7,8 +7,12 @@ import time
 from collections.abc import Callable
 
 from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
+from apps.accounts.errors import SessionEnded
 from apps.accounts.policy import SESSION_TOUCH_S
 from apps.accounts.services.sessions import close_session
 from apps.accounts.sessiontimes import begin, times_of, touch
@@ -28,6 +32,15 @@ class SessionLifetimeMiddleware:
         if settings.SESSION_COOKIE_NAME in request.COOKIES and request.user.is_authenticated:
             self._check(request, now_s=int(time.time()))
         return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """What was asked in a session that ended meanwhile (services/ending.py) leads to the log-in."""
+        if not isinstance(exception, SessionEnded):
+            return None
+        request.session.flush()
+        request.user = AnonymousUser()
+        messages.error(request, exception.message)
+        return redirect("accounts:log-in")
 
     def _check(self, request: HttpRequest, *, now_s: int) -> None:
         times = times_of(request.session)

@@ -48,11 +48,14 @@ def confirm(request: HttpRequest, proof: Proof) -> None:
 def decision_on(request: HttpRequest, action: Action) -> Decision:
     """Whether the logged-in user may do it in this session now. Of actions that no switch closes."""
     assert RULES[action].switch is Closes.NOTHING, "switches are read in the deciding transaction"
-    now = datetime.fromtimestamp(time.time(), UTC)
-    return decide(action, _facts(request, action), OPEN_GATES, now)
+    return decide(action, facts_of(request, action), OPEN_GATES, _now())
 
 
-def _facts(request: HttpRequest, action: Action) -> Facts:
+def facts_of(request: HttpRequest, action: Action, *, password_shown: bool = False) -> Facts:
+    """What is known of the logged-in user for `action`, to be decided by again where it takes effect.
+
+    `password_shown`: the form has asked for the password itself, and it was right (is_for_password).
+    """
     user = cast(User, request.user)
     factors = factors_of(user_id=user.pk)
     kept = request.session.get(_KEY)
@@ -62,15 +65,20 @@ def _facts(request: HttpRequest, action: Action) -> Facts:
         confirmed_by = factors
     elif proof is not None and proof.value in set(Factor):
         confirmed_by = frozenset({Factor(proof.value)})
+    confirmed_at = None if kept is None else datetime.fromtimestamp(kept["at_s"], UTC)
     return Facts(
         user_id=user.pk,
         factors=factors,
-        confirmed_at=None if kept is None else datetime.fromtimestamp(kept["at_s"], UTC),
+        confirmed_at=_now() if password_shown else confirmed_at,
         confirmed_by=confirmed_by,
         is_active=user.is_active,
         is_staff=user.is_staff,
         withdrawals_held_until=user.withdrawals_held_until,
     )
+
+
+def _now() -> datetime:
+    return datetime.fromtimestamp(time.time(), UTC)
 
 
 def is_confirmed(request: HttpRequest) -> bool:

@@ -9,7 +9,7 @@ from django.test import Client
 from apps.accounts.models import ApiKey, TradingAccount, TradingTicket, User
 from apps.accounts.secrets import decrypt_secret
 from apps.accounts.selectors import main_account_id
-from apps.accounts.services.api_keys import create_api_key
+from apps.accounts.services.keyissue import issue_hmac_key
 from apps.accounts.services.tickets import issue_ticket
 from tests.accounts.factors import enter_admin
 from tests.accounts.people import PASSWORD
@@ -28,7 +28,7 @@ def root_client() -> Client:
 def key(alice: User) -> ApiKey:
     account_id = main_account_id(user_id=alice.pk)
     assert account_id is not None
-    return create_api_key(account_id=account_id, label="bot", can_read=True, can_trade=True).key
+    return issue_hmac_key(account_id=account_id, label="bot", can_read=True, can_trade=True).key
 
 
 def test_new_user_gets_a_trading_account(root_client: Client) -> None:

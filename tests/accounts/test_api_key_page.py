@@ -1,15 +1,25 @@
 """The page of API keys: the secret is shown once, foreign keys cannot be touched, text stays text."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.test import Client
+from django.utils import timezone
 
+from apps.accounts.errors import ApiKeyRefused, NoTradingAccount
+from apps.accounts.facts import Factor, Facts
 from apps.accounts.models import ApiKey, User
 from apps.accounts.secrets import decrypt_secret
 from apps.accounts.selectors import main_account_id
-from apps.accounts.services.api_keys import create_api_key
+from apps.accounts.services.api_keys import create_api_key, register_public_key
+from apps.accounts.services.factors import remove_totp
+from apps.accounts.services.keyissue import issue_hmac_key
+from apps.accounts.services.subaccounts import create_sub_account, freeze_sub_account
+from apps.accounts.views import account
 from tests.accounts.factors import confirm_now, with_app
 from tests.accounts.people import PASSWORD
 
@@ -93,7 +103,7 @@ def test_foreign_and_unknown_keys_are_not_found(
 ) -> None:
     bob = main_account_id(user_id=make_user("bob@example.org").pk)
     assert bob is not None
-    foreign = create_api_key(account_id=bob, label="bob's", can_read=True, can_trade=True).key
+    foreign = issue_hmac_key(account_id=bob, label="bob's", can_read=True, can_trade=True).key
     answers = []
     for key_id in (foreign.pk, foreign.pk + 1000):
         response = csrf_post(alice_client, PAGE, f"{PAGE}/{key_id}/revoke")
@@ -120,3 +130,59 @@ def test_a_key_that_trades_needs_a_second_factor(alice: User, alice_client: Clie
     confirm_now(alice_client)
     assert csrf_post(alice_client, PAGE, PAGE, {"label": "bot", "can_trade": "on"}).status_code == 200
     assert ApiKey.objects.get().can_trade
+
+
+def test_the_factor_is_there_until_a_key_that_trades_is_made(
+    alice: User, alice_client: Client, csrf_post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_app(alice)
+    confirm_now(alice_client)
+
+    def removed_first(**named: Any) -> Any:
+        remove_totp(user_id=alice.pk)
+        return create_api_key(**named)
+
+    monkeypatch.setattr(account, "create_api_key", removed_first)
+    response = csrf_post(alice_client, PAGE, PAGE, _fields(can_trade="on"))
+    assert response.status_code == 422
+    assert "needs two-factor log-in" in str(response.context["form"].errors["__all__"])
+    assert not ApiKey.objects.exists()
+
+
+@pytest.mark.parametrize("right", ["can_read", "can_trade"])
+def test_a_frozen_account_gets_no_key(alice: User, alice_client: Client, csrf_post: Post, right: str) -> None:
+    with_app(alice)
+    confirm_now(alice_client)
+    desk = create_sub_account(user_id=alice.pk, label="Desk")
+    page = f"/account/sub-accounts/{desk.pk}/api-keys"
+    freeze_sub_account(user_id=alice.pk, account_id=desk.pk)
+    response = csrf_post(alice_client, page, page, {"label": "bot", right: "on"})
+    assert response.status_code == 422
+    assert "frozen" in str(response.context["form"].errors["__all__"])
+    assert not ApiKey.objects.exists()
+
+
+def test_the_service_decides_by_itself(alice: User) -> None:
+    """Whoever calls it, and whatever they say of the user's factors."""
+    account_id = main_account_id(user_id=alice.pk)
+    assert account_id is not None
+    told = frozenset({Factor.AUTHENTICATOR})
+    facts = Facts(user_id=alice.pk, factors=told, confirmed_at=timezone.now(), confirmed_by=told)
+    rights: Any = {"can_read": True, "can_trade": True}
+    with pytest.raises(ApiKeyRefused) as refused:
+        create_api_key(facts=facts, account_id=account_id, label="bot", **rights)
+    assert refused.value.code == "FACTOR_MISSING"
+    pem = (
+        Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    )
+    with pytest.raises(ApiKeyRefused):
+        register_public_key(facts=facts, account_id=account_id, label="bot", pem=pem, **rights)
+    bob = User.objects.create_user("bob@example.org", PASSWORD)
+    with pytest.raises(NoTradingAccount):
+        create_api_key(
+            facts=replace(facts, user_id=bob.pk), account_id=account_id, label="x", can_read=True, can_trade=False
+        )
+    assert not ApiKey.objects.exists()
+    with_app(alice)
+    assert create_api_key(facts=facts, account_id=account_id, label="bot", **rights).key.can_trade
+    assert register_public_key(facts=facts, account_id=account_id, label="bot", pem=pem, **rights).can_trade

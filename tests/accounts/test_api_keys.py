@@ -12,11 +12,12 @@ from apps.accounts.models import ApiKey, User
 from apps.accounts.policy import API_KEYS_PER_ACCOUNT_MAX
 from apps.accounts.secrets import decrypt_secret
 from apps.accounts.selectors import api_keys_of, main_account_id
-from apps.accounts.services.api_keys import NewApiKey, create_api_key, revoke_api_key
+from apps.accounts.services.api_keys import revoke_api_key
+from apps.accounts.services.keyissue import NewApiKey, issue_hmac_key
 
 
 def _create(account_id: int, label: str = "bot", *, can_read: bool = True, can_trade: bool = True) -> NewApiKey:
-    return create_api_key(account_id=account_id, label=label, can_read=can_read, can_trade=can_trade)
+    return issue_hmac_key(account_id=account_id, label=label, can_read=can_read, can_trade=can_trade)
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from django.utils import timezone
 from apps.accounts.credentials import API_KEY_SQL, CREDENTIAL_CHANGES_SQL, LATEST_VERSION_SQL
 from apps.accounts.facts import Facts
 from apps.accounts.selectors import main_account_id
-from apps.accounts.services.api_keys import create_api_key, revoke_api_key
+from apps.accounts.services.api_keys import revoke_api_key
+from apps.accounts.services.keyissue import issue_hmac_key
 from apps.accounts.services.subaccounts import create_sub_account, freeze_sub_account
 from apps.accounts.services.tickets import issue_ticket
 from apps.accounts.tickets import CONSUME_TICKET_SQL, hash_ticket
@@ -47,7 +48,7 @@ def test_site_writes_and_gateway_follows(gateway: psycopg.Connection) -> None:
     user = signed_up("alice@example.org", PASSWORD)
     account_id = main_account_id(user_id=user.pk)
     assert account_id is not None
-    key = create_api_key(account_id=account_id, label="x", can_read=True, can_trade=True).key
+    key = issue_hmac_key(account_id=account_id, label="x", can_read=True, can_trade=True).key
     row = gateway.execute(API_KEY_SQL, (key.public_key,)).fetchone()
     assert row is not None
     assert (row[3], row[7]) == (account_id, False)

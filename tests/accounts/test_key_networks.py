@@ -16,7 +16,8 @@ from apps.accounts.errors import ApiKeyNotFound, InvalidNetwork
 from apps.accounts.models import ApiKey, User
 from apps.accounts.policy import API_KEY_NETWORKS_MAX
 from apps.accounts.selectors import main_account_id
-from apps.accounts.services.api_keys import create_api_key, limit_api_key, revoke_api_key
+from apps.accounts.services.api_keys import limit_api_key, revoke_api_key
+from apps.accounts.services.keyissue import issue_hmac_key
 from apps.audit.actors import ActorKind
 from apps.audit.models import Record
 from apps.outbox.errors import ReasonMissing
@@ -28,7 +29,7 @@ BY = {"reason": "tests", "requested_by": "tests"}
 def key(alice: User) -> ApiKey:
     account_id = main_account_id(user_id=alice.pk)
     assert account_id is not None
-    return create_api_key(account_id=account_id, label="bot", can_read=True, can_trade=True).key
+    return issue_hmac_key(account_id=account_id, label="bot", can_read=True, can_trade=True).key
 
 
 @pytest.mark.parametrize(
@@ -151,14 +152,14 @@ def test_the_command_names_an_unknown_and_a_revoked_key(key: ApiKey) -> None:
 
 
 def test_a_key_can_be_made_with_its_networks(key: ApiKey) -> None:
-    made = create_api_key(
+    made = issue_hmac_key(
         account_id=key.account_id, label="office", can_read=True, can_trade=False, networks=["203.0.113.7/32"]
     ).key
     assert made.allowed_networks == ["203.0.113.7"]
     created = Record.objects.get(action="api-key.created", object=f"api-key:{made.pk}")
     assert json.loads(created.after or "")["networks"] == 1
     with pytest.raises(InvalidNetwork):
-        create_api_key(account_id=key.account_id, label="x", can_read=True, can_trade=False, networks=["nowhere"])
+        issue_hmac_key(account_id=key.account_id, label="x", can_read=True, can_trade=False, networks=["nowhere"])
     assert ApiKey.objects.count() == 2
 
 

@@ -18,9 +18,9 @@ from apps.accounts.errors import InvalidApiKeyRequest, LinkDead
 from apps.accounts.models import ApiKey, Device, LockLink, MailedLink, OpenSession, TradingTicket, User
 from apps.accounts.policy import LOCK_LINK_S
 from apps.accounts.selectors import main_account_id
-from apps.accounts.services.api_keys import create_api_key
 from apps.accounts.services.emailchange import confirm_email_change, request_email_change
 from apps.accounts.services.forgetting import forget_links_and_attempts
+from apps.accounts.services.keyissue import issue_hmac_key
 from apps.accounts.services.locking import lock_account
 from apps.accounts.services.locklinks import new_lock_link
 from apps.accounts.services.phrases import change_phrase
@@ -51,7 +51,7 @@ def test_one_button_ends_everything_and_nobody_gets_in(alice: User, link: str) -
     assert submit(thief, "/trade/ticket", page="/account/").status_code == 200
     for account_id in (main_account_id(user_id=alice.pk), create_sub_account(user_id=alice.pk, label="Desk").pk):
         assert account_id is not None
-        create_api_key(account_id=account_id, label="bot", can_read=True, can_trade=True)
+        issue_hmac_key(account_id=account_id, label="bot", can_read=True, can_trade=True)
     submit(browser, "/account/forgot-password", email=alice.email)
     old_reset = link_to(alice.email)
     response = submit(browser, link)
@@ -201,7 +201,7 @@ def test_no_key_is_made_by_a_page_that_was_open(alice: User, link: str) -> None:
     account_id = main_account_id(user_id=alice.pk)
     assert account_id is not None
     with pytest.raises(InvalidApiKeyRequest, match="locked"):
-        create_api_key(account_id=account_id, label="bot", can_read=True, can_trade=True)
+        issue_hmac_key(account_id=account_id, label="bot", can_read=True, can_trade=True)
     assert not ApiKey.objects.exists()
 
 

@@ -17,7 +17,7 @@ from playwright.sync_api import Page, sync_playwright
 from apps.accounts.models import ApiKey, User
 from apps.accounts.secrets import decrypt_secret
 from apps.accounts.selectors import main_account_id
-from apps.accounts.services.api_keys import create_api_key
+from apps.accounts.services.keyissue import issue_hmac_key
 from tests.accounts.factors import with_app
 from tests.accounts.people import PASSWORD
 from tests.browser.conftest import CHROMIUM_ARGUMENTS, CHROMIUM_NAMES, DESKTOP, PHONE
@@ -146,7 +146,7 @@ def test_hostile_texts_stay_texts(visit: Visit, make_user: Callable[..., User]) 
     assert account_id is not None
     user.trading_accounts.update(label=HOSTILE[0])
     for text in HOSTILE:
-        create_api_key(account_id=account_id, label=text, can_read=True, can_trade=False)
+        issue_hmac_key(account_id=account_id, label=text, can_read=True, can_trade=False)
         Group.objects.create(name=text)
 
     def steps(page: Page, url: str) -> None:
@@ -195,7 +195,7 @@ def test_phone_width(visit: Visit, make_user: Callable[..., User]) -> None:
     user = make_user("a-rather-long-name-for-an-address@subdomain.example.org")
     account_id = main_account_id(user_id=user.pk)
     assert account_id is not None
-    create_api_key(account_id=account_id, label="m" * 60, can_read=True, can_trade=True)
+    issue_hmac_key(account_id=account_id, label="m" * 60, can_read=True, can_trade=True)
 
     def steps(page: Page, url: str) -> None:
         def fits() -> bool:

@@ -10,7 +10,7 @@ from apps.accounts.models import ApiKey, User
 from apps.accounts.policy import API_KEYS_PER_ACCOUNT_MAX
 from apps.accounts.publickeys import read_public_key
 from apps.accounts.selectors import main_account_id
-from apps.accounts.services.api_keys import create_api_key, register_public_key
+from apps.accounts.services.keyissue import issue_hmac_key, issue_public_key
 
 # RFC 8410 section 10.1.
 RFC_PEM = (
@@ -31,7 +31,7 @@ def account_id(alice: User) -> int:
 
 
 def register(account_id: int, pem: str = RFC_PEM, label: str = "bot") -> ApiKey:
-    return register_public_key(account_id=account_id, label=label, pem=pem, can_read=True, can_trade=False)
+    return issue_public_key(account_id=account_id, label=label, pem=pem, can_read=True, can_trade=False)
 
 
 def test_accepted_keys(account_id: int) -> None:
@@ -83,7 +83,7 @@ def test_what_verifies_never_changes(account_id: int, change: str) -> None:
 
 
 def test_a_key_has_one_proof(account_id: int) -> None:
-    made = create_api_key(account_id=account_id, label="x", can_read=True, can_trade=True).key
+    made = issue_hmac_key(account_id=account_id, label="x", can_read=True, can_trade=True).key
     for fields in ({"secret_box": b""}, {"kind": "rsa"}, {"verify_key": b"x"}, {"kind": "dsa", "verify_key": b"x"}):
         with pytest.raises(IntegrityError), transaction.atomic():
             ApiKey.objects.create(

@@ -14,8 +14,8 @@ from apps.accounts.credentials import API_KEY_SQL, CREDENTIAL_CHANGES_SQL, LATES
 from apps.accounts.models import AccountSettings, ApiKey, FamilyChange, TradingAccount, TradingTicket, User
 from apps.accounts.policy import SUB_ACCOUNT_LABEL_LENGTH_MAX, SUB_ACCOUNTS_MAX
 from apps.accounts.selectors import main_account
-from apps.accounts.services.api_keys import create_api_key
 from apps.accounts.services.families import change_family
+from apps.accounts.services.keyissue import issue_hmac_key
 from apps.accounts.services.mirror import Taken, mirror_accounts
 from apps.accounts.services.subaccounts import (
     create_sub_account,
@@ -145,7 +145,7 @@ def test_foreign_unknown_and_master_accounts_are_refused(alice: User, desk: Trad
 def test_freezing_is_news_for_followers_of_keys_and_sessions(
     alice: User, desk: TradingAccount, alice_client: Client
 ) -> None:
-    key = create_api_key(account_id=desk.pk, label="bot", can_read=True, can_trade=True).key
+    key = issue_hmac_key(account_id=desk.pk, label="bot", can_read=True, can_trade=True).key
     session = alice_client.cookies["sessionid"].value
     used, late = (issue_ticket(user_id=alice.pk, session_key=session, account_id=desk.pk) for _ in range(2))
 
@@ -265,7 +265,7 @@ def test_accounts_of_others_and_the_master_are_not_found(
     alice: User, desk: TradingAccount, make_user: Make, csrf_post: Post
 ) -> None:
     bob = make_user("bob@example.org")
-    key = create_api_key(account_id=desk.pk, label="bot", can_read=True, can_trade=True).key
+    key = issue_hmac_key(account_id=desk.pk, label="bot", can_read=True, can_trade=True).key
     client = Client(enforce_csrf_checks=True)
     client.force_login(bob)
     before = everything()

@@ -1,6 +1,7 @@
 """Codes of authenticator apps: the standard's own examples, one use, few guesses (requirement A2)."""
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -13,7 +14,9 @@ from apps.accounts.errors import FactorMissing, SecretUnreadable, TooManyAttempt
 from apps.accounts.models import TotpFactor, User
 from apps.accounts.policy import CODE_FAILURES_MAX, CODE_FAILURES_WINDOW_S
 from apps.accounts.secrets import open_totp, seal_totp
+from apps.accounts.services.announcements import tell_codes_guessed
 from apps.accounts.services.codes import use_code
+from apps.accounts.services.factors import remove_totp
 from apps.audit.models import Tally
 from apps.notifications.models import OutgoingEmail
 from tests.accounts.factors import with_app
@@ -162,3 +165,44 @@ def test_twenty_parallel_uses_of_one_code(
         thread.join(60)
     assert len(outcomes) == uses
     assert outcomes.count("success") == (1 if locked else 2)
+
+
+def _somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))")
+        return cursor.fetchone() is not None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_wrong_code_and_a_removal_wait_for_each_other(
+    make_user: Callable[..., User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The failure that reaches the limit is told in an e-mail, while the factor's row is locked: no deadlock."""
+    user = make_user()
+    with_app(user)
+    TotpFactor.objects.update(failures=CODE_FAILURES_MAX - 1, failures_since=timezone.now())
+    outcomes: list[str] = []
+
+    def remove() -> None:
+        try:
+            remove_totp(user_id=user.pk)
+            outcomes.append("removed")
+        finally:
+            connection.close()
+
+    other = threading.Thread(target=remove)
+
+    def tell(user: User) -> None:
+        other.start()
+        deadline = time.monotonic() + 60
+        while other.is_alive() and not _somebody_waits():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        tell_codes_guessed(user)
+
+    monkeypatch.setattr("apps.accounts.services.codes.tell_codes_guessed", tell)
+    with pytest.raises(WrongCode):
+        use_code(user_id=user.pk, code="000000")
+    other.join(60)
+    assert outcomes == ["removed"]
+    assert OutgoingEmail.objects.filter(template="codes_guessed").count() == 1

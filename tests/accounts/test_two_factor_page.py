@@ -11,9 +11,9 @@ from apps.accounts.errors import FactorMissing
 from apps.accounts.models import RecoveryCode, TotpFactor, User
 from apps.accounts.policy import STEP_UP_S, TOTP_SETUP_S
 from apps.accounts.selectors import held_until, main_account_id
-from apps.accounts.services.api_keys import create_api_key
 from apps.accounts.services.codes import use_code
 from apps.accounts.services.factors import remove_totp
+from apps.accounts.services.keyissue import issue_hmac_key
 from apps.accounts.services.recoverycodes import reissue_codes
 from apps.audit.models import Record
 from apps.notifications.models import OutgoingEmail
@@ -141,7 +141,7 @@ def test_who_must_have_a_factor_keeps_it(alice: User, alice_client: Client, why:
     else:
         account_id = main_account_id(user_id=alice.pk)
         assert account_id is not None
-        create_api_key(account_id=account_id, label="bot", can_read=True, can_trade=True)
+        issue_hmac_key(account_id=account_id, label="bot", can_read=True, can_trade=True)
     assert press(alice_client, "remove") == PAGE
     assert why in alice_client.get(PAGE).content.decode()
     assert TotpFactor.objects.count() == 1

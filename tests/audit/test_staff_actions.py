@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from apps.accounts.models import AllocationRule, ApiKey, TradingAccount, TradingTicket, User
 from apps.accounts.selectors import main_account_id
-from apps.accounts.services.api_keys import create_api_key
+from apps.accounts.services.keyissue import issue_hmac_key
 from apps.accounts.services.tickets import issue_ticket
 from apps.audit.models import Record
 from apps.controls.models import Switch
@@ -80,7 +80,7 @@ class Desk:
         return 1
 
     def key(self) -> ApiKey:
-        return create_api_key(account_id=self.account.pk, label="bot", can_read=True, can_trade=False).key
+        return issue_hmac_key(account_id=self.account.pk, label="bot", can_read=True, can_trade=False).key
 
     def ticket(self) -> TradingTicket:
         session = SessionStore()

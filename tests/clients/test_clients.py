@@ -34,14 +34,14 @@ MAKE_ACCOUNTS = """
 import json
 from io import StringIO
 from django.core.management import call_command
-from apps.accounts.services.api_keys import register_public_key
+from apps.accounts.services.keyissue import issue_public_key
 accounts = []
 for name in ("client-a", "client-b"):
     said = StringIO()
     call_command("demo_account", name, fund=["BTC=80", "USDT=5000000", "ETH=500"], stdout=said)
     accounts.append(json.loads(said.getvalue()))
 keys = [
-    register_public_key(
+    issue_public_key(
         account_id=accounts[0]["account_id"], label=str(number), pem=pem, can_read=True, can_trade=True
     ).public_key
     for number, pem in enumerate({pems!r})

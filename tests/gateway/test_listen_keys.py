@@ -19,7 +19,8 @@ from apps.accounts.listenkeys import (
     hash_listen_key,
 )
 from apps.accounts.models import ApiKey, ListenKey
-from apps.accounts.services.api_keys import create_api_key, limit_api_key, revoke_api_key
+from apps.accounts.services.api_keys import limit_api_key, revoke_api_key
+from apps.accounts.services.keyissue import issue_hmac_key
 from apps.gateway import errors
 from apps.gateway.database import INDEX_ORDER
 from apps.gateway.listenkeys import Listening
@@ -79,7 +80,7 @@ def test_a_listen_key_needs_an_api_key_and_no_signature(exchange: Exchange, publ
     refused = public.http.post(PATH, headers={"x-mbx-apikey": "x" * 64})
     assert (refused.status_code, refused.json()["code"]) == (401, -2015)
     # One that may not read gets none; nothing is stored in the clear.
-    trade_only = create_api_key(account_id=alice.me.account_id, label="t", can_read=False, can_trade=True).key
+    trade_only = issue_hmac_key(account_id=alice.me.account_id, label="t", can_read=False, can_trade=True).key
     refused = public.http.post(PATH, headers={"x-mbx-apikey": trade_only.public_key})
     assert (refused.status_code, refused.json()["code"]) == (401, -2015)
     assert first.encode() not in bytes(ListenKey.objects.get(account_id=alice.me.account_id).box)

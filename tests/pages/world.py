@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from apps.accounts.models import AllocationRule, Device, OpenSession, User
 from apps.accounts.selectors import main_account_id
-from apps.accounts.services.api_keys import create_api_key
 from apps.accounts.services.emailchange import request_email_change
+from apps.accounts.services.keyissue import issue_hmac_key
 from apps.accounts.services.letin import request_let_in
 from apps.accounts.services.locklinks import new_lock_link
 from apps.accounts.services.resets import request_reset
@@ -78,10 +78,10 @@ def make_world() -> World:
     }
     account_id = main_account_id(user_id=alice.pk)
     assert account_id is not None
-    key = create_api_key(account_id=account_id, label="alice's bot", can_read=True, can_trade=True).key
+    key = issue_hmac_key(account_id=account_id, label="alice's bot", can_read=True, can_trade=True).key
     sub = create_sub_account(user_id=alice.pk, label="second desk")
     rule = AllocationRule.objects.create(account_id=account_id, rule_id=7, method=2, accounts=[sub.pk], seq=1)
-    sub_key = create_api_key(account_id=sub.pk, label="its bot", can_read=True, can_trade=True).key
+    sub_key = issue_hmac_key(account_id=sub.pk, label="its bot", can_read=True, can_trade=True).key
     create_asset(code="BTC", name="Bitcoin")
     create_asset(code="USDT", name="Tether")
     create_market(base="BTC", quote="USDT", terms=TERMS, reason="listing", requested_by="test")

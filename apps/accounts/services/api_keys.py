@@ -1,122 +1,57 @@
-"""API keys: make, limit to networks, revoke (requirement A5)."""
+"""API keys as their owners ask for them: make, limit to networks, revoke (requirement A5)."""
 
-import secrets
-import string
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from apps.accounts.addresses import normalise_network
-from apps.accounts.errors import (
-    ApiKeyNotFound,
-    InvalidApiKeyRequest,
-    InvalidNetwork,
-    NoTradingAccount,
-    TooManyApiKeys,
-)
-from apps.accounts.models import ApiKey, TradingAccount, User
-from apps.accounts.policy import (
-    API_KEY_LABEL_LENGTH_MAX,
-    API_KEY_LENGTH,
-    API_KEY_NETWORKS_MAX,
-    API_KEYS_PER_ACCOUNT_MAX,
-    API_SECRET_LENGTH,
-)
-from apps.accounts.publickeys import read_public_key
-from apps.accounts.secrets import encrypt_secret
+from apps.accounts.errors import ApiKeyNotFound, ApiKeyRefused
+from apps.accounts.facts import Facts
+from apps.accounts.models import ApiKey
+from apps.accounts.rules import Action
+from apps.accounts.services.decisions import decide_now
+from apps.accounts.services.keyissue import NewApiKey, issue_hmac_key, issue_public_key, normalised_networks
 from apps.audit.actors import acting, named
 from apps.audit.services import record
 from apps.outbox.requests import required_reason
 
-_ALPHABET = string.ascii_letters + string.digits
-
-
-@dataclass(frozen=True, slots=True)
-class NewApiKey:
-    """The only time that the secret exists in the clear outside its owner's hands."""
-
-    key: ApiKey
-    secret: str
-
 
 def create_api_key(
-    *, account_id: int, label: str, can_read: bool, can_trade: bool, networks: Sequence[str] = ()
+    *, facts: Facts, account_id: int, label: str, can_read: bool, can_trade: bool, networks: Sequence[str] = ()
 ) -> NewApiKey:
     """A new HMAC key with a random 64-character secret, usable at once, from these networks or from everywhere.
 
-    Raises InvalidApiKeyRequest, InvalidNetwork, TooManyApiKeys, NoTradingAccount.
+    Raises ApiKeyRefused with what the decision on sensitive actions says, InvalidApiKeyRequest, InvalidNetwork,
+    TooManyApiKeys, NoTradingAccount.
     """
-    allowed = _normalised(networks)
-    public_key, secret = _random_text(API_KEY_LENGTH), _random_text(API_SECRET_LENGTH)
-    key = _add(
-        account_id=account_id,
-        label=label,
-        can_read=can_read,
-        can_trade=can_trade,
-        public_key=public_key,
-        kind=ApiKey.Kind.HMAC,
-        allowed_networks=allowed,
-        secret_box=encrypt_secret(public_key, secret.encode("ascii")),
-        verify_key=b"",
-    )
-    return NewApiKey(key=key, secret=secret)
+    with _allowed(facts, account_id, can_trade=can_trade):
+        return issue_hmac_key(
+            account_id=account_id, label=label, can_read=can_read, can_trade=can_trade, networks=networks
+        )
 
 
-def register_public_key(*, account_id: int, label: str, pem: str, can_read: bool, can_trade: bool) -> ApiKey:
+def register_public_key(
+    *, facts: Facts, account_id: int, label: str, pem: str, can_read: bool, can_trade: bool
+) -> ApiKey:
     """A new Ed25519 or RSA key, of which the owner keeps the private part; usable at once.
 
     Raises InvalidPublicKey and what create_api_key does.
     """
-    kind, verify_key = read_public_key(pem)
-    return _add(
-        account_id=account_id,
-        label=label,
-        can_read=can_read,
-        can_trade=can_trade,
-        public_key=_random_text(API_KEY_LENGTH),
-        kind=kind,
-        secret_box=b"",
-        verify_key=verify_key,
-    )
+    with _allowed(facts, account_id, can_trade=can_trade):
+        return issue_public_key(account_id=account_id, label=label, pem=pem, can_read=can_read, can_trade=can_trade)
 
 
-def _add(*, account_id: int, label: str, can_read: bool, can_trade: bool, **rest: Any) -> ApiKey:
-    """Locks the trading account's row, so that parallel requests cannot pass the limit together."""
-    clean_label = label.strip()
-    if not clean_label or len(clean_label) > API_KEY_LABEL_LENGTH_MAX or not clean_label.isprintable():
-        raise InvalidApiKeyRequest(f"The label must have 1 to {API_KEY_LABEL_LENGTH_MAX} printable characters.")
-    if not (can_read or can_trade):
-        raise InvalidApiKeyRequest("Choose at least one right.")
+@contextmanager
+def _allowed(facts: Facts, account_id: int, *, can_trade: bool) -> Iterator[None]:
+    """The transaction of a new key: nobody takes the factor away, or freezes the account, before its end."""
     with transaction.atomic():
-        if not TradingAccount.objects.select_for_update().filter(pk=account_id).exists():
-            raise NoTradingAccount("There is no such trading account.")
-        # A page that was open when the owner locked the account: services/locking.py has the same row locked.
-        if User.objects.filter(trading_accounts=account_id).exclude(locked_at=None).exists():
-            raise InvalidApiKeyRequest("This account is locked.")
-        if ApiKey.objects.filter(account_id=account_id, revoked_at=None).count() >= API_KEYS_PER_ACCOUNT_MAX:
-            raise TooManyApiKeys(
-                f"An account can have {API_KEYS_PER_ACCOUNT_MAX} keys. Revoke one that you no longer use."
-            )
-        key = ApiKey.objects.create(
-            account_id=account_id, label=clean_label, can_read=can_read, can_trade=can_trade, **rest
-        )
-        record(
-            actor=acting(),
-            action="api-key.created",
-            object=f"api-key:{key.pk}",
-            after={
-                "account": str(account_id),
-                "kind": key.kind,
-                "can_read": can_read,
-                "can_trade": can_trade,
-                "networks": len(key.allowed_networks),
-            },
-        )
-        return key
+        action = Action.KEY_TRADE if can_trade else Action.KEY_READ
+        decision = decide_now(action=action, facts=facts, account_id=account_id)
+        if not decision.is_allowed:
+            raise ApiKeyRefused(decision.message, code=decision.code)
+        yield
 
 
 def limit_api_key(*, account_id: int, key_id: int, networks: Sequence[str], reason: str, requested_by: str) -> None:
@@ -126,7 +61,7 @@ def limit_api_key(*, account_id: int, key_id: int, networks: Sequence[str], reas
     connections from elsewhere. Raises InvalidNetwork, ReasonMissing, and ApiKeyNotFound for an unknown key, a revoked
     one and a key of another account; then nothing has changed.
     """
-    wanted, clean_reason = _normalised(networks), required_reason(reason)
+    wanted, clean_reason = normalised_networks(networks), required_reason(reason)
     with transaction.atomic():
         # The row stays locked by this, so changes of one key are written in the order in which they count.
         found = ApiKey.objects.filter(pk=key_id, account_id=account_id, revoked_at=None)
@@ -139,12 +74,6 @@ def limit_api_key(*, account_id: int, key_id: int, networks: Sequence[str], reas
             after={"networks": len(wanted)},
             reason=clean_reason,
         )
-
-
-def _normalised(networks: Sequence[str]) -> list[str]:
-    if len(networks) > API_KEY_NETWORKS_MAX:
-        raise InvalidNetwork(f"A key can be limited to {API_KEY_NETWORKS_MAX} addresses and networks at most.")
-    return list(dict.fromkeys(normalise_network(network) for network in networks))
 
 
 def revoke_api_key(*, account_id: int, key_id: int) -> None:
@@ -165,7 +94,3 @@ def revoke_keys(chosen: QuerySet[ApiKey]) -> int:
         for pk in found:
             record(actor=acting(), action="api-key.revoked", object=f"api-key:{pk}")
     return len(found)
-
-
-def _random_text(length: int) -> str:
-    return "".join(secrets.choice(_ALPHABET) for _ in range(length))

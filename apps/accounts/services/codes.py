@@ -6,7 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.accounts.errors import FactorMissing, TooManyAttempts, WrongCode
-from apps.accounts.models import TotpFactor
+from apps.accounts.models import TotpFactor, User
 from apps.accounts.policy import CODE_FAILURES_MAX, CODE_FAILURES_WINDOW_S
 from apps.accounts.secrets import open_totp
 from apps.accounts.services.announcements import tell_codes_guessed
@@ -17,14 +17,15 @@ from apps.audit.services import count
 def use_code(*, user_id: int, code: str) -> None:
     """Take `code` for one thing, whatever it is; it never works again, nor does an older one.
 
-    Under the lock of the factor's row, so parallel uses of one code have one success, and no more than
-    CODE_FAILURES_MAX wrong codes are looked at within CODE_FAILURES_WINDOW_S; the owner is told when it comes to that.
-    A text that is no code is refused unseen. Not inside a transaction that its refusal would roll back: the count of
-    failures would go with it. Raises WrongCode, TooManyAttempts and FactorMissing.
+    Under the locks of the user's row and of the factor's, in this order, so parallel uses of one code have one success,
+    and no more than CODE_FAILURES_MAX wrong codes are looked at within CODE_FAILURES_WINDOW_S; the owner is told when
+    it comes to that. A text that is no code is refused unseen. Not inside a transaction that its refusal would roll
+    back: the count of failures would go with it. Raises WrongCode, TooManyAttempts and FactorMissing.
     """
     if not is_code(code):
         raise WrongCode("A code has six digits, and nothing else.")
     with transaction.atomic():
+        user = User.objects.select_for_update(no_key=True).get(pk=user_id)
         factor = TotpFactor.objects.select_for_update().filter(user=user_id, confirmed_at__isnull=False).first()
         if factor is None:
             raise FactorMissing("Your account has no authenticator app.")
@@ -32,10 +33,10 @@ def use_code(*, user_id: int, code: str) -> None:
             factor.save(update_fields=("last_step", "failures", "failures_since"))
         else:
             factor.save(update_fields=("failures", "failures_since"))
-            count(action="user.log-in-failures", object="second factor")
             if factor.failures == CODE_FAILURES_MAX:
-                tell_codes_guessed(factor.user)
+                tell_codes_guessed(user)
     if not accepted:
+        count(action="user.log-in-failures", object="second factor")
         raise WrongCode("This code is not right, or was used already. Take the next one that your app shows.")
 
 

@@ -22,6 +22,7 @@ from apps.accounts.errors import NoTradingAccount
 from apps.accounts.facts import Facts
 from apps.accounts.models import TradingAccount, User
 from apps.accounts.rules import Action, Decision, decide
+from apps.accounts.selectors import factors_of
 from apps.controls.selectors import read_gates
 
 
@@ -31,8 +32,8 @@ def decide_now(
     """Decide by `facts`, with what is stored of the user and of the account put in their place, and by the switches.
 
     Call it inside transaction.atomic(). The user's row and the account's stay locked, so that no hold, freeze or loss
-    of rights comes between the decision and what is done by it; nor does a switch. Where the switches cannot be read,
-    what they could close is refused. Raises NoTradingAccount unless the account is the user's.
+    of rights or of a factor comes between the decision and what is done by it; nor does a switch. Where the switches
+    cannot be read, what they could close is refused. Raises NoTradingAccount unless the account is the user's.
     """
     user = User.objects.select_for_update(no_key=True).get(pk=facts.user_id)
     frozen = facts.frozen
@@ -44,6 +45,7 @@ def decide_now(
     now = timezone.now()
     stored = replace(
         facts,
+        factors=factors_of(user_id=user.pk),
         is_active=user.is_active,
         is_staff=user.is_staff,
         withdrawals_held_until=user.withdrawals_held_until,

@@ -12,7 +12,8 @@ from apps.accounts.errors import FactorMissing, NotADemoAccount
 from apps.accounts.models import ApiKey, TotpFactor, TradingAccount, User
 from apps.accounts.policy import TOTP_STEP_S, TOTP_STEPS_OFF_MAX
 from apps.accounts.secrets import open_totp, seal_totp
-from apps.accounts.services.api_keys import create_api_key, revoke_keys
+from apps.accounts.services.api_keys import revoke_keys
+from apps.accounts.services.keyissue import issue_hmac_key
 from apps.accounts.totp import as_base32, code_at, new_secret, step_at
 
 DEMO_KEY_LABEL = "Demo"
@@ -72,7 +73,7 @@ def make_demo_account(*, name: str, is_staff: bool) -> DemoAccount:
                 "failures": 0,
             },
         )
-        key = create_api_key(account_id=account.pk, label=DEMO_KEY_LABEL, can_read=True, can_trade=True)
+        key = issue_hmac_key(account_id=account.pk, label=DEMO_KEY_LABEL, can_read=True, can_trade=True)
     return DemoAccount(
         email=email,
         password=password,

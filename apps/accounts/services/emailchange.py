@@ -43,7 +43,7 @@ def confirm_email_change(*, token: str, user: User) -> str:
     with transaction.atomic():
         link = find_link(purpose=Purpose.CHANGE, token=token, user_id=user.pk, lock=True)
         use_up(link)
-        account = User.objects.select_for_update().get(pk=user.pk)
+        account = User.objects.select_for_update(no_key=True).get(pk=user.pk)
         if User.objects.filter(email=link.address).exists():
             raise AddressTaken("This address has an account by now. Yours keeps the old one.")
         old = account.email

@@ -1,10 +1,15 @@
 """Ending sessions of a user: their rows go, and with them, by accounts_session_ended, the trading sockets (T5)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models import QuerySet
+from django.http import HttpRequest
 
-from apps.accounts.errors import SessionNotFound
+from apps.accounts.errors import SessionEnded, SessionNotFound
 from apps.accounts.models import OpenSession, User
 from apps.audit.actors import acting
 from apps.audit.services import record
@@ -17,6 +22,30 @@ def lock_sessions(user_id: int) -> None:
     """
     User.objects.select_for_update(no_key=True).get(pk=user_id)
     list(Session.objects.select_for_update(of=("self",)).filter(opened__user=user_id).order_by("pk"))
+
+
+def is_as_read(user: User) -> bool:
+    """Whether the account is still the one that `user` was read from: neither locked nor off, the password the same."""
+    return User.objects.filter(pk=user.pk, password=user.password, is_active=True, locked_at=None).exists()
+
+
+def check_still_in(*, user: User, session_key: str | None) -> None:
+    """Locks as lock_sessions does, in the caller's transaction: until its end the session stays what it is now.
+
+    A request of a session can wait, for the hash of a password or for a lock, while the owner resets the password or
+    locks the account elsewhere. It must not go on then. Raises SessionEnded.
+    """
+    lock_sessions(user.pk)
+    if not (is_as_read(user) and Session.objects.filter(pk=session_key).exists()):
+        raise SessionEnded("You were logged out meanwhile, and nothing was changed. Log in again.")
+
+
+@contextmanager
+def still_in(request: HttpRequest) -> Iterator[None]:
+    """The transaction of what the logged-in user of `request` does to the account. Raises SessionEnded."""
+    with transaction.atomic():
+        check_still_in(user=cast(User, request.user), session_key=request.session.session_key)
+        yield
 
 
 def end_sessions(chosen: QuerySet[OpenSession]) -> int:

@@ -102,5 +102,5 @@ def waiting_totp(*, user_id: int) -> TotpFactor | None:
 
 
 def _lock(user_id: int) -> User:
-    """One change of a user's factors at a time."""
-    return User.objects.select_for_update().get(pk=user_id)
+    """One change of a user's factors at a time. The row comes before the factor's, as in codes.use_code."""
+    return User.objects.select_for_update(no_key=True).get(pk=user_id)

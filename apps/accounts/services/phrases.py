@@ -14,7 +14,7 @@ def change_phrase(*, user_id: int, phrase: str) -> None:
     The audit log says that it was changed, never what it is. Nothing happens if it is the same.
     """
     with transaction.atomic():
-        user = User.objects.select_for_update().get(pk=user_id)
+        user = User.objects.select_for_update(no_key=True).get(pk=user_id)
         old, user.mail_phrase = user.mail_phrase, phrase
         if old == phrase:
             return

@@ -32,7 +32,7 @@ def issue_codes(user: User) -> Sequence[str]:
 def reissue_codes(*, user_id: int) -> Sequence[str]:
     """New codes because the user asked; the owner is told. Raises FactorMissing: without a factor there is no need."""
     with transaction.atomic():
-        user = User.objects.select_for_update().get(pk=user_id)
+        user = User.objects.select_for_update(no_key=True).get(pk=user_id)
         if not has_second_factor(user_id=user_id):
             raise FactorMissing("Recovery codes stand in for a second factor, and your account has none yet.")
         codes = issue_codes(user)
@@ -73,9 +73,8 @@ def recover(*, user: User, token: str, code: str, client: str) -> None:
             left = RecoveryCode.objects.filter(user=user, used_at=None).count()
             record(actor=of_user(user), action="user.recovery", object=f"user:{user.pk}", after={"left": left})
             tell_recovered(user, left)
-        else:
-            count(action="user.log-in-failures", object="recovery code")
     if not used:
+        count(action="user.log-in-failures", object="recovery code")
         raise WrongCode("This is none of your recovery codes, or it was used already.")
     attempt.succeeded()
 

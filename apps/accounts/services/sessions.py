@@ -4,6 +4,7 @@ import time
 from typing import Final
 
 from django.contrib.auth import login, logout, update_session_auth_hash
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.db import transaction
 from django.http import HttpRequest
@@ -14,7 +15,7 @@ from apps.accounts.models import OpenSession, User
 from apps.accounts.policy import SESSIONS_PER_USER_MAX
 from apps.accounts.services.announcements import tell_owner, tell_password_changed
 from apps.accounts.services.devices import remember_device
-from apps.accounts.services.ending import end_sessions, lock_sessions
+from apps.accounts.services.ending import check_still_in, end_sessions, is_as_read, lock_sessions
 from apps.accounts.services.history import note_log_in
 from apps.accounts.services.holds import HoldReason, hold_withdrawals
 from apps.accounts.services.links import use_up_all_of
@@ -38,7 +39,7 @@ def open_session(*, request: HttpRequest, user: User, factors: frozenset[str]) -
     is_first = user.last_login is None
     with transaction.atomic():
         lock_sessions(user.pk)
-        if not User.objects.filter(pk=user.pk, password=user.password, is_active=True, locked_at=None).exists():
+        if not is_as_read(user):
             raise SessionEnded("Your account was changed meanwhile. Log in again.")
         device, is_new_device = remember_device(request=request, user=user, logged_in=True)
         login(request, user)
@@ -69,17 +70,18 @@ def change_password(*, request: HttpRequest, user: User, new_password: str) -> N
     """Set a new password, keep this session under a new key, end all others and every trading socket of the user.
 
     The sockets end, this page's too, by the trigger accounts_user_changed (the page asks for a new ticket). Mailed
-    links of the user end, withdrawals are held for a day, and the owner is told. Raises Django's ValidationError and
-    TooBusy.
+    links of the user end, withdrawals are held for a day, and the owner is told. Raises Django's ValidationError,
+    TooBusy, and SessionEnded where the password was reset, or the account locked, while this one was hashed.
     """
     validate_password(new_password, user)
-    user.set_password(new_password)
+    password_hash = make_password(new_password)
     with transaction.atomic():
         # Links before the user's row, as where a link is followed: so the two never wait for each other.
         use_up_all_of(user.pk)
-        lock_sessions(user.pk)
+        check_still_in(user=user, session_key=request.session.session_key)
         mine = OpenSession.objects.filter(user=user, session=request.session.session_key).first()
         end_sessions(OpenSession.objects.filter(user=user).exclude(session=request.session.session_key))
+        user.password = password_hash
         user.save(update_fields=("password",))
         hold_withdrawals(user=user, reason=HoldReason.PASSWORD_CHANGED)
         update_session_auth_hash(request, user)

@@ -11,15 +11,17 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from apps.accounts.errors import ApiKeyNotFound, InvalidApiKeyRequest, InvalidNetwork, TooManyApiKeys
+from apps.accounts.errors import ApiKeyNotFound, ApiKeyRefused, InvalidApiKeyRequest, InvalidNetwork, TooManyApiKeys
 from apps.accounts.forms import ApiKeyForm, PasswordForm
 from apps.accounts.models import User
 from apps.accounts.policy import API_KEYS_PER_ACCOUNT_MAX
 from apps.accounts.rules import Action
 from apps.accounts.selectors import api_keys_of, count_api_keys, held_until, main_account, second_factors
-from apps.accounts.services.api_keys import NewApiKey, create_api_key, revoke_api_key
+from apps.accounts.services.api_keys import create_api_key, revoke_api_key
+from apps.accounts.services.ending import still_in
+from apps.accounts.services.keyissue import NewApiKey
 from apps.accounts.services.sessions import change_password
-from apps.accounts.stepup import answer_to, decision_on, is_for_password, step_up_required
+from apps.accounts.stepup import answer_to, decision_on, facts_of, is_for_password, step_up_required
 from apps.accounts.views.forms import client_address, form_status
 from apps.accounts.views.subaccounts import chosen_account
 
@@ -73,16 +75,18 @@ def api_keys_page(request: HttpRequest, account_id: int | None = None) -> HttpRe
         form.add_error("can_trade", trading.message)
     if request.method == "POST" and form.is_valid():
         try:
-            new = create_api_key(
-                account_id=account.pk,
-                label=form.cleaned_data["label"],
-                can_read=form.cleaned_data["can_read"],
-                can_trade=form.cleaned_data["can_trade"],
-                networks=form.cleaned_data["networks"],
-            )
+            with still_in(request):
+                new = create_api_key(
+                    facts=facts_of(request, Action.KEY_TRADE, password_shown=is_for_password(reading)),
+                    account_id=account.pk,
+                    label=form.cleaned_data["label"],
+                    can_read=form.cleaned_data["can_read"],
+                    can_trade=form.cleaned_data["can_trade"],
+                    networks=form.cleaned_data["networks"],
+                )
         except InvalidNetwork as error:
             form.add_error("networks", error.message)
-        except (InvalidApiKeyRequest, TooManyApiKeys) as error:
+        except (ApiKeyRefused, InvalidApiKeyRequest, TooManyApiKeys) as error:
             form.add_error(None, error.message)
         else:
             form = _key_form(request, is_confirmed=reading.is_allowed, is_new=True)

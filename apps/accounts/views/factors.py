@@ -20,6 +20,7 @@ from apps.accounts.policy import RECOVERY_CODES
 from apps.accounts.rules import Action
 from apps.accounts.secrets import open_totp
 from apps.accounts.selectors import second_factors
+from apps.accounts.services.ending import still_in
 from apps.accounts.services.factors import begin_totp, confirm_totp, remove_totp, waiting_totp
 from apps.accounts.services.recoverycodes import reissue_codes
 from apps.accounts.stepup import Proof, confirm, step_up_required
@@ -44,7 +45,8 @@ def two_factor_page(request: HttpRequest) -> HttpResponse:
 @step_up_required(Action.ADD_FACTOR, "accounts:two-factor")
 @never_cache
 def begin_app_action(request: HttpRequest) -> HttpResponse:
-    begin_totp(user_id=_user(request).pk)
+    with still_in(request):
+        begin_totp(user_id=_user(request).pk)
     return redirect("accounts:authenticator-app")
 
 
@@ -60,7 +62,8 @@ def app_page(request: HttpRequest) -> HttpResponse:
     form = CodeForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            codes = confirm_totp(user_id=user.pk, code=form.cleaned_data["code"])
+            with still_in(request):
+                codes = confirm_totp(user_id=user.pk, code=form.cleaned_data["code"])
         except WrongCode as error:
             form.add_error("code", error.message)
         except FactorMissing as error:
@@ -90,7 +93,8 @@ def app_page(request: HttpRequest) -> HttpResponse:
 @never_cache
 def remove_app_action(request: HttpRequest) -> HttpResponse:
     try:
-        remove_totp(user_id=_user(request).pk)
+        with still_in(request):
+            remove_totp(user_id=_user(request).pk)
     except (FactorMissing, FactorNeeded) as error:
         messages.error(request, error.message)
     else:
@@ -104,10 +108,12 @@ def remove_app_action(request: HttpRequest) -> HttpResponse:
 @never_cache
 def recovery_codes_action(request: HttpRequest) -> HttpResponse:
     try:
-        return _show_codes(request, reissue_codes(user_id=_user(request).pk))
+        with still_in(request):
+            codes = reissue_codes(user_id=_user(request).pk)
     except FactorMissing as error:
         messages.error(request, error.message)
         return redirect("accounts:two-factor")
+    return _show_codes(request, codes)
 
 
 def _show_codes(request: HttpRequest, codes: Sequence[str]) -> HttpResponse:

@@ -23,6 +23,7 @@ from apps.accounts.models import User
 from apps.accounts.rules import Action
 from apps.accounts.services.devices import know_browser
 from apps.accounts.services.emailchange import confirm_email_change, request_email_change
+from apps.accounts.services.ending import still_in
 from apps.accounts.services.links import Purpose, find_link
 from apps.accounts.services.phrases import change_phrase
 from apps.accounts.services.resets import owner_of_reset, request_reset, reset_password
@@ -137,7 +138,8 @@ def mail_phrase_page(request: HttpRequest) -> HttpResponse:
         initial={"phrase": user.mail_phrase},
     )
     if request.method == "POST" and form.is_valid():
-        change_phrase(user_id=user.pk, phrase=form.cleaned_data["phrase"])
+        with still_in(request):
+            change_phrase(user_id=user.pk, phrase=form.cleaned_data["phrase"])
         messages.success(request, "Saved. Every e-mail that we send to you from now on has it.")
         return redirect("accounts:overview")
     return render(request, "accounts/mail_phrase.html", {"form": form}, status=form_status(form))
