@@ -138,7 +138,7 @@ def test_twenty_parallel_uses_of_one_code(
     if not locked:
         # Both have read the row before either writes it.
         gate = threading.Barrier(uses, timeout=60)
-        monkeypatch.setattr("django.db.models.query.QuerySet.select_for_update", lambda self: self)
+        monkeypatch.setattr("django.db.models.query.QuerySet.select_for_update", lambda self, **_: self)
         plain = totp.matching_step
 
         def wait(*args: object, **named: object) -> int | None:

@@ -19,6 +19,7 @@ from apps.controls.kinds import Kind, Scope
 from apps.controls.policy import SWITCHES_LOCK
 from apps.controls.selectors import read_gates
 from apps.controls.services import set_switch
+from tests.accounts.factors import with_app
 from tests.controls.conftest import STAFF
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -122,6 +123,7 @@ def test_a_withdrawal_is_decided_by_the_rows(user: User) -> None:
             return decide_now(action=Action.WITHDRAW, facts=facts(user), account_id=account.pk, asset="BTC").verdict
 
     account = user.trading_accounts.get()
+    with_app(user)
     assert decided() is Verdict.ALLOWED
     set_switch(
         kind=Kind.WITHDRAWALS, scope=Scope.USER, subject=str(user.pk), on=True, actor=STAFF, reason="a stolen laptop"
@@ -145,6 +147,7 @@ def test_an_account_of_somebody_else_is_none(user: User) -> None:
 
 
 def test_a_hold_waits_for_the_decision_under_way(user: User) -> None:
+    with_app(user)
     with another(options="-c lock_timeout=100") as thief, transaction.atomic():
         assert decide_now(action=Action.WITHDRAW, facts=facts(user)).is_allowed
         with pytest.raises(psycopg.errors.LockNotAvailable):

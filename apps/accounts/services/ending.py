@@ -24,19 +24,19 @@ def lock_sessions(user_id: int) -> None:
     list(Session.objects.select_for_update(of=("self",)).filter(opened__user=user_id).order_by("pk"))
 
 
-def is_as_read(user: User) -> bool:
-    """Whether the account is still the one that `user` was read from: neither locked nor off, the password the same."""
-    return User.objects.filter(pk=user.pk, password=user.password, is_active=True, locked_at=None).exists()
+def is_as_read(user_id: int, password_hash: str) -> bool:
+    """Whether the account is still what a request has read: neither locked nor off, the password the same."""
+    return User.objects.filter(pk=user_id, password=password_hash, is_active=True, locked_at=None).exists()
 
 
-def check_still_in(*, user: User, session_key: str | None) -> None:
+def check_still_in(*, user_id: int, password_hash: str, session_key: str | None) -> None:
     """Locks as lock_sessions does, in the caller's transaction: until its end the session stays what it is now.
 
     A request of a session can wait, for the hash of a password or for a lock, while the owner resets the password or
     locks the account elsewhere. It must not go on then. Raises SessionEnded.
     """
-    lock_sessions(user.pk)
-    if not (is_as_read(user) and Session.objects.filter(pk=session_key).exists()):
+    lock_sessions(user_id)
+    if not (is_as_read(user_id, password_hash) and Session.objects.filter(pk=session_key).exists()):
         raise SessionEnded("You were logged out meanwhile, and nothing was changed. Log in again.")
 
 
@@ -44,7 +44,8 @@ def check_still_in(*, user: User, session_key: str | None) -> None:
 def still_in(request: HttpRequest) -> Iterator[None]:
     """The transaction of what the logged-in user of `request` does to the account. Raises SessionEnded."""
     with transaction.atomic():
-        check_still_in(user=cast(User, request.user), session_key=request.session.session_key)
+        user = cast(User, request.user)
+        check_still_in(user_id=user.pk, password_hash=user.password, session_key=request.session.session_key)
         yield
 
 

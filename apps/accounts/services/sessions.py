@@ -4,7 +4,6 @@ import time
 from typing import Final
 
 from django.contrib.auth import login, logout, update_session_auth_hash
-from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.db import transaction
 from django.http import HttpRequest
@@ -39,7 +38,7 @@ def open_session(*, request: HttpRequest, user: User, factors: frozenset[str]) -
     is_first = user.last_login is None
     with transaction.atomic():
         lock_sessions(user.pk)
-        if not is_as_read(user):
+        if not is_as_read(user.pk, user.password):
             raise SessionEnded("Your account was changed meanwhile. Log in again.")
         device, is_new_device = remember_device(request=request, user=user, logged_in=True)
         login(request, user)
@@ -74,14 +73,14 @@ def change_password(*, request: HttpRequest, user: User, new_password: str) -> N
     TooBusy, and SessionEnded where the password was reset, or the account locked, while this one was hashed.
     """
     validate_password(new_password, user)
-    password_hash = make_password(new_password)
+    old_hash = user.password
+    user.set_password(new_password)
     with transaction.atomic():
         # Links before the user's row, as where a link is followed: so the two never wait for each other.
         use_up_all_of(user.pk)
-        check_still_in(user=user, session_key=request.session.session_key)
+        check_still_in(user_id=user.pk, password_hash=old_hash, session_key=request.session.session_key)
         mine = OpenSession.objects.filter(user=user, session=request.session.session_key).first()
         end_sessions(OpenSession.objects.filter(user=user).exclude(session=request.session.session_key))
-        user.password = password_hash
         user.save(update_fields=("password",))
         hold_withdrawals(user=user, reason=HoldReason.PASSWORD_CHANGED)
         update_session_auth_hash(request, user)
