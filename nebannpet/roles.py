@@ -7,7 +7,8 @@ grants of the schema exactly those of this table; it may run again at any time.
 The record is written by settlement alone: entries and trades can only be added (the owner's triggers refuse the rest
 to everyone), balances, orders and the watermark are settlement's to update, and nobody deletes. The site adds outbox
 rows but cannot change one; the relay numbers them; settlement says how they ended. What was done is recorded for the
-audit log by who does it, who can only insert; the sequencer in `outbox` adds entries, and nobody changes one.
+audit log by who does it, who can only insert; the sequencer in `outbox` adds entries, and nobody changes one. What lets
+somebody in, or tells where from, is the site's alone, but for what others delete by name.
 """
 
 from dataclasses import dataclass
@@ -26,6 +27,19 @@ EDIT: Final = "SELECT, INSERT, UPDATE, DELETE"
 RECORD_PREFIXES: Final = ("ledger_", "orders_", "outbox_", "matching_", "wallets_")
 # Only named grants apply to the audit log, for reading too: entries say who did what.
 AUDIT_PREFIX: Final = "audit_"
+# Log-ins, what second factors rest on, and mail with links that let somebody in: for reading, too, named grants alone.
+SECRET_TABLES: Final = (
+    "accounts_device",
+    "accounts_locklink",
+    "accounts_login",
+    "accounts_mailedlink",
+    "accounts_opensession",
+    "accounts_passwordattempt",
+    "accounts_recoverycode",
+    "accounts_totpfactor",
+    "django_session",
+    "notifications_outgoingemail",
+)
 # Functions that work with the owner's rights, so that nobody calls them but who is granted it by name.
 OWNERS_FUNCTIONS: Final = ("audit_count(text, text)",)
 
@@ -41,8 +55,8 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """Rights of one process: `everywhere` on all tables that are not of the record, and `grants` on top; `calls` are
-    of OWNERS_FUNCTIONS."""
+    """Rights of one process: `everywhere` on all tables that are neither of the record nor secret, and `grants` on top;
+    `calls` are of OWNERS_FUNCTIONS."""
 
     process: str
     grants: tuple[Grant, ...]
@@ -121,6 +135,7 @@ ROLES: Final = (
             Grant("orders_feetierchange", APPEND),
             Grant("audit_record", APPEND),
             *(Grant(f"audit_{name}", READ) for name in ("entry", "node", "checkpoint")),
+            *(Grant(name, EDIT) for name in SECRET_TABLES),
         ),
         everywhere=EDIT,
         reads_record=True,
@@ -198,7 +213,7 @@ def _apply_one(cursor: psycopg.Cursor[Any], role: Role, tables: set[str], *, exi
     cursor.execute(sql.SQL("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {}").format(name))
     for table in sorted(tables):
         of_record = table.startswith(RECORD_PREFIXES)
-        if table.startswith(AUDIT_PREFIX):
+        if table.startswith(AUDIT_PREFIX) or table in SECRET_TABLES:
             continue
         privileges = (READ if role.reads_record else "") if of_record else role.everywhere
         if privileges:

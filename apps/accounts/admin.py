@@ -10,12 +10,14 @@ from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
 from django.utils import timezone
 
 from apps.accounts.familyadmin import AllocationRuleAdmin, FamilyChangeAdmin
 from apps.accounts.models import ApiKey, TradingAccount, TradingTicket, User
 from apps.accounts.services.api_keys import revoke_keys
-from apps.accounts.services.holds import HoldReason, hold_withdrawals
+from apps.accounts.services.resets import set_by_staff
 from apps.audit.actors import acting
 from apps.audit.adminmixin import AuditedAdmin
 from apps.audit.services import record
@@ -44,13 +46,13 @@ class GroupAdmin(AuditedAdmin, DjangoGroupAdmin):
     """Roles of staff: sets of permissions."""
 
 
-class HoldingPasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
+class StaffPasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
     """A password that staff sets is a reset, too (A4)."""
 
     def save(self, commit: bool = True) -> User:
-        with transaction.atomic():
-            user: User = super().save(commit)
-            hold_withdrawals(user=user, reason=HoldReason.PASSWORD_RESET)
+        user: User = self.user
+        usable = self.cleaned_data["set_usable_password"]
+        set_by_staff(user=user, new_password=self.cleaned_data["password1"] if usable else None)
         return user
 
 
@@ -70,7 +72,7 @@ class UserAdmin(AuditedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         "locked_at",
         "lock_needs_staff",
     )
-    change_password_form = HoldingPasswordForm
+    change_password_form = StaffPasswordForm
     fieldsets = (
         (
             None,
@@ -94,13 +96,25 @@ class UserAdmin(AuditedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         # Only a link proves a new address (services/emailchange.py), and only it tells the old one.
         return self.readonly_fields if obj is None else (*self.readonly_fields, "email")
 
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponseBase:
+        if id == str(request.user.pk):
+            # A reset ends the session of who asks for it; and one's own needs the old one.
+            self.message_user(request, "Your own password is changed here.", messages.INFO)
+            return redirect("accounts:password")
+        answer: HttpResponseBase = super().user_change_password(request, id, form_url)
+        return answer
+
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # A user has a trading account, and its records stay. Switch the user off instead.
         return False
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        if not change:
+        if change:
+            # What was committed since the row was read, such as a lock or a reset, stays.
+            columns = {field.name for field in User._meta.concrete_fields}
+            obj.save(update_fields=columns.intersection(form.changed_data))
+        else:
+            super().save_model(request, obj, form, change)
             # In the admin's own transaction: no user without a main account, as in UserManager.
             obj.trading_accounts.create(label="Main", is_main=True)
 

@@ -1,17 +1,24 @@
 """The staff admin: who may enter, what can be changed, and that no secret is on any page."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.test import Client
 
-from apps.accounts.models import ApiKey, TradingAccount, TradingTicket, User
+from apps.accounts.admin import UserAdmin
+from apps.accounts.errors import LinkDead
+from apps.accounts.models import ApiKey, OpenSession, TradingAccount, TradingTicket, User
 from apps.accounts.secrets import decrypt_secret
 from apps.accounts.selectors import main_account_id
 from apps.accounts.services.keyissue import issue_hmac_key
+from apps.accounts.services.locking import lock_account
+from apps.accounts.services.resets import request_reset, reset_password
 from apps.accounts.services.tickets import issue_ticket
+from apps.audit.models import Record
 from tests.accounts.factors import enter_admin
+from tests.accounts.mailbox import HERE, link_to, lock_link_to, submit, token_of
 from tests.accounts.people import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -131,3 +138,59 @@ def test_sessions_show_no_hash_and_can_be_closed(root_client: Client, alice: Use
     assert bytes(ticket.ticket_hash).hex()[:20] not in page
     assert _act(root_client, "/admin/accounts/tradingticket/", "revoke", ticket.pk) == 302
     assert TradingTicket.objects.get().revoked_at is not None
+
+
+OTHER = "staple correct horse"
+
+
+@pytest.mark.parametrize("is_usable", [True, False])
+def test_a_password_that_staff_sets_is_a_reset_and_its_owner_hears_of_it(
+    root_client: Client, alice: User, is_usable: bool
+) -> None:
+    open_one = Client()
+    submit(open_one, "/account/log-in", username=alice.email, password=PASSWORD)
+    assert open_one.get("/account/").status_code == 200
+    request_reset(email=alice.email, client=HERE)
+    older_link = link_to(alice.email)
+    sent = (
+        {"usable_password": "true", "password1": OTHER, "password2": OTHER, "set-password": "Save"}
+        if is_usable
+        else {"usable_password": "false", "unset-password": "Save"}
+    )
+    assert root_client.post(f"/admin/accounts/user/{alice.pk}/password/", sent).status_code == 302
+    alice.refresh_from_db()
+    assert alice.has_usable_password() is alice.check_password(OTHER) is is_usable
+    assert not OpenSession.objects.filter(user=alice).exists()
+    assert open_one.get("/account/").status_code == 302
+    with pytest.raises(LinkDead):
+        reset_password(token=token_of(older_link), new_password=PASSWORD[::-1])
+    lock_account(token=token_of(lock_link_to(alice.email, "password_changed")))
+    [entry] = Record.objects.filter(action="user.password-changed")
+    assert (entry.object, entry.reason) == (f"user:{alice.pk}", "by staff")
+
+
+def test_staff_change_their_own_password_where_everybody_does(root_client: Client) -> None:
+    root = User.objects.get(email="root@example.org")
+    sent = {"usable_password": "true", "password1": OTHER, "password2": OTHER}
+    answer = root_client.post(f"/admin/accounts/user/{root.pk}/password/", sent)
+    assert (answer.status_code, answer["Location"]) == (302, "/account/password")
+    root.refresh_from_db()
+    assert root.check_password(PASSWORD)
+
+
+def test_what_was_committed_since_the_page_was_read_stays(
+    root_client: Client, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = UserAdmin.save_form
+
+    def later(*given: Any, **named: Any) -> Any:
+        User.objects.filter(pk=alice.pk).update(locked_at="2026-01-01T00:00:00Z", password="another")
+        return plain(*given, **named)
+
+    monkeypatch.setattr(UserAdmin, "save_form", later)
+    helpers = Group.objects.create(name="helpers")
+    sent = {"is_staff": "on", "groups": [helpers.pk]}
+    assert root_client.post(f"/admin/accounts/user/{alice.pk}/change/", sent).status_code == 302
+    alice.refresh_from_db()
+    assert (alice.is_active, alice.is_staff, list(alice.groups.all())) == (False, True, [helpers])
+    assert (alice.locked_at is not None, alice.password) == (True, "another")

@@ -100,6 +100,44 @@ def test_each_process_may_do_what_its_work_needs_and_no_more(process: tuple[str,
     assert wrong == []
 
 
+# Besides the site, who has anything to do with what lets somebody in: it sends, or deletes what is old.
+SECRETS_OF = {
+    "accounts_device": {"daily"},
+    "accounts_locklink": {"daily"},
+    "accounts_login": {"daily"},
+    "accounts_mailedlink": {"daily"},
+    "accounts_opensession": {"daily"},
+    "accounts_passwordattempt": {"daily"},
+    "accounts_recoverycode": set(),
+    "accounts_totpfactor": set(),
+    "django_session": {"daily"},
+    "notifications_outgoingemail": {"celery", "daily"},
+}
+
+
+def test_what_lets_somebody_in_is_read_by_the_site_and_by_who_deletes_or_sends_it(
+    process: tuple[str, psycopg.Connection],
+) -> None:
+    name, connection = process
+    readable = {
+        table
+        for table in SECRETS_OF
+        if connection.execute("SELECT has_any_column_privilege(current_user, %s, 'SELECT')", [table]).fetchone()
+        == (True,)
+    }
+    assert readable == {table for table, others in SECRETS_OF.items() if name in {"site"} | others}
+
+
+def test_a_new_table_of_secrets_is_named(applied: psycopg.Connection) -> None:
+    """A table with columns that are named like one is secret, or the gateway lets clients in by it."""
+    found = applied.execute(
+        "SELECT DISTINCT table_name::text FROM information_schema.columns WHERE table_schema = 'public' "
+        "AND column_name ~ '(secret|password|token|_hash|session_(key|id)|content$|^address$)'"
+    ).fetchall()
+    by_the_gateway = {"accounts_apikey", "accounts_listenkey", "accounts_tradingticket", "accounts_user"}
+    assert {name for (name,) in found} - set(roles.SECRET_TABLES) == by_the_gateway
+
+
 def test_no_process_can_turn_the_triggers_off(process: tuple[str, psycopg.Connection]) -> None:
     _, connection = process
     for statement in (

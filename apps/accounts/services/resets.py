@@ -12,7 +12,7 @@ from apps.accounts.models import MailedLink, OpenSession, User
 from apps.accounts.services.announcements import tell_password_changed
 from apps.accounts.services.ending import end_sessions, lock_sessions
 from apps.accounts.services.holds import HoldReason, hold_withdrawals
-from apps.accounts.services.links import Purpose, find_link, issue_link, use_up
+from apps.accounts.services.links import Purpose, find_link, issue_link, use_up, use_up_all_of
 from apps.audit.actors import acting
 from apps.audit.services import record
 from apps.notifications.models import Topic
@@ -63,6 +63,23 @@ def reset_password(*, token: str, new_password: str) -> None:
         if was_locked:
             record(actor=acting(), action="user.unlocked", object=f"user:{link.user_id}", reason="by a new password")
         use_up(link)
+        hold_withdrawals(user=user, reason=HoldReason.PASSWORD_RESET)
+        tell_password_changed(user)
+
+
+def set_by_staff(*, user: User, new_password: str | None) -> None:
+    """As by a reset, sessions, trading sockets and mailed links end, withdrawals are held, and the owner is told.
+
+    None: no password works any more. An account that its owner has locked stays so. Raises TooBusy.
+    """
+    user.password = make_password(new_password)
+    with transaction.atomic():
+        # The order of change_password.
+        use_up_all_of(user.pk)
+        lock_sessions(user.pk)
+        end_sessions(OpenSession.objects.filter(user=user))
+        user.save(update_fields=("password",))
+        record(actor=acting(), action="user.password-changed", object=f"user:{user.pk}", reason="by staff")
         hold_withdrawals(user=user, reason=HoldReason.PASSWORD_RESET)
         tell_password_changed(user)
 
