@@ -9,8 +9,7 @@ from django.contrib.auth.forms import AdminPasswordChangeForm
 from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 
@@ -101,7 +100,7 @@ class UserAdmin(AuditedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
             # A reset ends the session of who asks for it; and one's own needs the old one.
             self.message_user(request, "Your own password is changed here.", messages.INFO)
             return redirect("accounts:password")
-        answer: HttpResponseBase = super().user_change_password(request, id, form_url)
+        answer: HttpResponse = super().user_change_password(request, id, form_url)
         return answer
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
