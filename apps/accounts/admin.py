@@ -95,7 +95,7 @@ class UserAdmin(AuditedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         # Only a link proves a new address (services/emailchange.py), and only it tells the old one.
         return self.readonly_fields if obj is None else (*self.readonly_fields, "email")
 
-    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponseBase:
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         if id == str(request.user.pk):
             # A reset ends the session of who asks for it; and one's own needs the old one.
             self.message_user(request, "Your own password is changed here.", messages.INFO)
