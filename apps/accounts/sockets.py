@@ -3,6 +3,7 @@
 Only pages of our own origin open one: a browser sends its cookies from everywhere, and a socket has no token.
 """
 
+import time
 from typing import Any, cast
 
 import structlog
@@ -16,6 +17,7 @@ from django.http import HttpRequest
 from django.http.cookie import parse_cookie
 from django.utils import timezone
 
+from apps.accounts.services.throttle import network_of
 from apps.accounts.sessiontimes import times_of
 from apps.accounts.tickets import hash_session_key
 from apps.notifications.live.visitors import Visitor, refuse
@@ -43,13 +45,13 @@ class VisitorMiddleware:
             await refuse(receive, send)
             return
         client = scope.get("client")
-        address = client[0] if client else ""
+        network = network_of(client[0] if client else "")
         if self._looked_up >= LIVE_HANDSHAKES_MAX:
             await refuse(receive, send)
             return
         self._looked_up += 1
         try:
-            visitor = await _visitor(_session_key(headers.get(b"cookie", b"")), address)
+            visitor = await _visitor(_session_key(headers.get(b"cookie", b"")), network)
         except (OperationalError, InterfaceError) as error:
             log.warning("a page waits for its socket", error=str(error).strip())
             await refuse(receive, send)
@@ -65,20 +67,21 @@ def _session_key(header: bytes) -> str:
     return key if key.isascii() and key.isalnum() else ""
 
 
-async def _visitor(session_key: str, address: str) -> Visitor:
+async def _visitor(session_key: str, network: str) -> Visitor:
     if not session_key:
-        return Visitor(address)
-    found: Visitor = await database_sync_to_async(visitor_of)(session_key, address)
+        return Visitor(network)
+    found: Visitor = await database_sync_to_async(visitor_of)(session_key, network)
     return found
 
 
-def visitor_of(session_key: str, address: str) -> Visitor:
+def visitor_of(session_key: str, network: str) -> Visitor:
     """As SessionLifetimeMiddleware and Django have it; but a socket is no use of a session, which ends as it would."""
+    began_at_s = time.monotonic()
     request: Any = HttpRequest()
     request.session = SessionStore(session_key)
     user = get_user(request)
     times = times_of(request.session)
     now_s = int(timezone.now().timestamp())
     if not user.is_authenticated or times is None or now_s > times.ends_at_s:
-        return Visitor(address)
-    return Visitor(address, user.pk, hash_session_key(session_key).hex(), times.ends_at_s)
+        return Visitor(network)
+    return Visitor(network, user.pk, hash_session_key(session_key).hex(), times.ends_at_s, began_at_s)

@@ -42,6 +42,12 @@ class SwitchAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_end_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("controls.change_switch")
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """An earlier end is an end."""
+        form = super().get_form(request, obj, change, **kwargs)
+        form.may_shorten = self.has_end_permission(request)
+        return form
+
     def get_fields(self, request: HttpRequest, obj: Switch | None = None) -> tuple[str, ...]:
         if obj is None:
             return StartForm.Meta.fields

@@ -13,7 +13,9 @@ from apps.outbox.policy import REASON_LENGTH_MAX
 
 
 class StartForm(AskingForm, forms.ModelForm):  # type: ignore[type-arg]
-    """Also for one that is on: with another end or reason."""
+    """Also for one that is on: with another end or reason; an earlier end is for those who `may_shorten`."""
+
+    may_shorten = False
 
     subject = forms.CharField(
         required=False,
@@ -50,4 +52,5 @@ class StartForm(AskingForm, forms.ModelForm):  # type: ignore[type-arg]
             until=values["until"],
             actor=named(requested_by),
             reason=values["reason"],
+            may_shorten=self.may_shorten,
         )

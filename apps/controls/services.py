@@ -27,12 +27,14 @@ def set_switch(
     actor: Actor,
     reason: str,
     until: datetime | None = None,
+    may_shorten: bool = True,
 ) -> Switch:
     """Start a switch, or end it. Once this is committed, no decision that began later goes by what it was before.
 
     Waits for the decisions under way, which are short transactions (selectors.read_gates), and they for this one. A
     switch that is on may be started once more, with another end or reason. `until`: it is over then without anybody;
-    emergency suspensions have none (E2). Raises ReasonMissing, InvalidSwitch and UnknownSubject.
+    emergency suspensions have none (E2). Without `may_shorten` one that is in force does not end earlier
+    than it would. Raises ReasonMissing, InvalidSwitch and UnknownSubject.
     """
     clean_reason = required_reason(reason)
     if scope not in SCOPES[kind]:
@@ -53,6 +55,8 @@ def set_switch(
         if scope is not Scope.PLATFORM and (on or not known.filter(subject=named).exists()):
             named = find_subject(scope, subject)
         switch = known.filter(subject=named).first()
+        if switch is not None and not may_shorten and _ends_earlier(switch, on=on, until=until):
+            raise InvalidSwitch("It is on already, and would end earlier: that needs the right to change switches.")
         before = None if switch is None else _told(switch)
         switch = switch or Switch(kind=kind.value, scope=scope.value, subject=named)
         switch.is_on, switch.until, switch.reason = on, until, clean_reason
@@ -83,6 +87,12 @@ def install(*, using: str, apps: Apps = global_apps, **signal: Any) -> None:
             subject="",
             defaults={"is_on": False, "reason": "installed", "set_by": "process: migrate", "set_at": timezone.now()},
         )
+
+
+def _ends_earlier(switch: Switch, *, on: bool, until: datetime | None) -> bool:
+    if not switch.is_in_force:
+        return False
+    return not on or (until is not None and (switch.until is None or until < switch.until))
 
 
 def _told(switch: Switch) -> dict[str, Any]:

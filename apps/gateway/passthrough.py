@@ -6,6 +6,7 @@ sent under these names. When the site is down, pages get a plain 502 and trading
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
@@ -17,10 +18,12 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from apps.common.contentpolicy import POLICY
 from apps.gateway.asgi import Receive, Scope, Send, header
 from apps.gateway.httpprotocol import GONE
+from apps.gateway.limits.admission import counted_address
 from apps.gateway.policy import (
     SITE_BODY_BYTES_MAX,
     SITE_CONNECT_TIMEOUT_S,
     SITE_SOCKETS_MAX,
+    SITE_SOCKETS_PER_ADDRESS_MAX,
     WS_FRAME_BYTES_MAX,
 )
 from apps.gateway.siteclient import SiteClient, SiteDown
@@ -55,7 +58,7 @@ class Site:
     def __init__(self, socket: Path) -> None:
         self._socket = str(socket)
         self._client = SiteClient(self._socket)
-        self._sockets = 0
+        self._sockets: Counter[str] = Counter()
 
     async def close(self) -> None:
         self._client.close()
@@ -93,10 +96,24 @@ class Site:
     async def websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         if (await receive())["type"] != "websocket.connect":
             return
-        if self._sockets >= SITE_SOCKETS_MAX:
+        client = scope.get("client")
+        customer = counted_address(client[0] if client else "")
+        # Without an address, as behind a unix socket, whoever is there limits by itself.
+        if customer and self._sockets[customer] >= SITE_SOCKETS_PER_ADDRESS_MAX:
+            await _refuse(send, 429)
+            return
+        if self._sockets.total() >= SITE_SOCKETS_MAX:
             await _refuse(send, 503)
             return
-        self._sockets += 1
+        self._sockets[customer] += 1
+        try:
+            await self._carry(scope, receive, send)
+        finally:
+            self._sockets[customer] -= 1
+            if not self._sockets[customer]:
+                del self._sockets[customer]
+
+    async def _carry(self, scope: Scope, receive: Receive, send: Send) -> None:
         host = (header(scope, b"host") or b"site").decode("latin-1")
         try:
             async with asyncio.timeout(SITE_CONNECT_TIMEOUT_S):
@@ -122,14 +139,10 @@ class Site:
             log.warning("the site did not take a socket", path=scope["path"], error=repr(error))
             await _refuse(send, 502)
             return
-        finally:
-            self._sockets -= 1
-        self._sockets += 1
         try:
             await send({"type": "websocket.accept", "subprotocol": upstream.subprotocol})
             await _join(upstream, receive, send)
         finally:
-            self._sockets -= 1
             await upstream.close()
 
 

@@ -105,5 +105,7 @@ SITE_BODY_BYTES_MAX: Final = 10 * 1024 * 1024
 SITE_CONNECTIONS_MAX: Final = 100
 # Open pages: each has one socket (/live/), which tells it of banners and notices.
 SITE_SOCKETS_MAX: Final = 5_000
+# Of one customer's addresses (limits/admission.py), such as an office with many who are logged in.
+SITE_SOCKETS_PER_ADDRESS_MAX: Final = 500
 SITE_CONNECT_TIMEOUT_S: Final = 2.0
 SITE_READ_TIMEOUT_S: Final = 30.0

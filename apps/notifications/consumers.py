@@ -32,9 +32,10 @@ from apps.notifications.shownbanners import Banners, banners_for
 
 log = structlog.get_logger(__name__)
 
-# Close codes: come back, as whoever you are now; and: we expected nothing from you.
+# Close codes: come back, as whoever you are now; we expected nothing from you; it is a mistake of ours.
 AGAIN: Final = 4000
 UNEXPECTED: Final = 1008
+FAILED: Final = 1011
 PING: Final = json.dumps({"type": "ping"})
 
 
@@ -107,6 +108,10 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         except OSError:
             # The other end is gone; uvicorn tells `disconnect`, too.
             return
+        except Exception:
+            # An open socket that says nothing more would be believed for a while.
+            log.exception("a page's socket failed")
+            await self.close(FAILED)
 
     async def _wait(self) -> None:
         try:

@@ -4,6 +4,7 @@ Without PostgreSQL what was known last holds, and nothing where nothing was know
 """
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -58,25 +59,25 @@ class Follower:
             connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
         if self._was_away:
             HUB.call(HUB.sessions_unknown)
-        looks_left = 0
+        next_look_at_s = 0.0
         while not self._stop.is_set():
-            if looks_left == 0:
+            if (now_s := time.monotonic()) >= next_look_at_s:
                 self._look(connection)
-                looks_left = int(BANNERS_POLL_S / WAIT_S)
-            looks_left -= 1
+                next_look_at_s = now_s + BANNERS_POLL_S
             for notice in connection.notifies(timeout=WAIT_S, stop_after=1):
                 if notice.channel == SESSIONS:
                     _tell_end(notice.payload)
                 else:
-                    looks_left = 0
+                    next_look_at_s = 0.0
 
     def _look(self, connection: psycopg.Connection[Any]) -> None:
         with connection.cursor() as cursor:
-            found = shownbanners.read(cursor)
-        if found != self._banners:
-            self._banners = found
-            shownbanners.keep(found)
-            HUB.call(HUB.banners_changed)
+            # Each may have thousands of recipients.
+            if shownbanners.read_ids(cursor) == {banner.id for banner in self._banners}:
+                return
+            self._banners = shownbanners.read(cursor)
+        shownbanners.keep(self._banners)
+        HUB.call(HUB.banners_changed)
 
 
 def _tell_end(payload: str) -> None:

@@ -55,9 +55,13 @@ DISMISSED_MAX: Final = 2 * BANNERS_MAX
 LIVE_PING_S: Final = 20.0
 # All that one gateway passes on, twice over.
 LIVE_SOCKETS_MAX: Final = 10_000
-# Tabs of one browser; and of all visitors behind one address who are not logged in, such as an office.
+# Of visitors who are not logged in: less than one gateway passes on, so that there is room for those who are.
+LIVE_SOCKETS_WITHOUT_SESSION_MAX: Final = 4_000
+# Tabs of one browser; and of all visitors in one network (services/throttle.py) who are not logged in, as in an office.
 LIVE_SOCKETS_PER_SESSION_MAX: Final = 20
-LIVE_SOCKETS_PER_ADDRESS_MAX: Final = 200
+LIVE_SOCKETS_PER_NETWORK_MAX: Final = 200
+# The end of a session is known so long to whoever looks it up just then; the gateway waits for less.
+LIVE_ENDS_KEPT_S: Final = 60.0
 # Sockets whose session is being looked up; all pages come back at once after a restart, and find a queue no longer than
 # what the gateway waits for (apps/gateway/policy.py, SITE_CONNECT_TIMEOUT_S). Those beyond it try again a little later.
 LIVE_HANDSHAKES_MAX: Final = 200

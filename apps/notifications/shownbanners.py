@@ -17,13 +17,13 @@ from apps.notifications.policy import DISMISSED_MAX
 CHANNEL: Final = "banners"
 COOKIE: Final = "dismissed_banners"
 # The most severe first, then the newest.
-_SQL: Final = """
+_RUNNING: Final = "FROM notifications_banner b WHERE withdrawn_at IS NULL AND ends_at > now()"
+_SQL: Final = f"""
 SELECT id, severity, text, link, link_text, audience, is_dismissible, starts_at, ends_at,
        ARRAY(SELECT user_id FROM notifications_bannerrecipient WHERE banner_id = b.id)
-  FROM notifications_banner b
- WHERE withdrawn_at IS NULL AND ends_at > now()
+  {_RUNNING}
  ORDER BY array_position(ARRAY['critical', 'warning', 'info'], severity::text), id DESC
-"""
+"""  # noqa: S608
 
 
 class Cursor(Protocol):
@@ -67,6 +67,12 @@ def read(cursor: Cursor) -> Banners:
     """Those that run or will run, in the order in which they are shown."""
     cursor.execute(_SQL)
     return tuple(ShownBanner(*(*row[:9], frozenset(row[9]))) for row in cursor.fetchall())
+
+
+def read_ids(cursor: Cursor) -> set[int]:
+    """Of those that `read` has. What a banner says, and to whom, never changes."""
+    cursor.execute(f"SELECT id {_RUNNING}")
+    return {number for (number,) in cursor.fetchall()}
 
 
 def keep(banners: Banners | None) -> None:

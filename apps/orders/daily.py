@@ -52,8 +52,8 @@ def jobs(open_bus: Callable[[], Bus]) -> dict[str, Job]:
         return {}
 
     def old_links(_: date) -> Mapping[str, object]:
-        links, attempts = forget_links_and_attempts()
-        return {"links": links, "attempts": attempts}
+        links, lock_links, attempts = forget_links_and_attempts()
+        return {"links": links, "lock_links": lock_links, "attempts": attempts}
 
     def old_devices(_: date) -> Mapping[str, object]:
         devices, log_ins = forget_devices_and_log_ins()

@@ -1,11 +1,13 @@
 """The staff page of switches: a list, a form that starts one, an action that ends them."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.controls.models import Switch
@@ -110,7 +112,20 @@ def test_who_may_only_look_or_only_start_does_no_more(staff: Client, user: User)
     [switch] = in_force()
     act(client, switch, "enough")
     assert in_force() == [switch]
+    soon = form(until=f"{timezone.now() + timedelta(minutes=1):%Y-%m-%d %H:%M:%S}")
+    assert "needs the right to change switches" in client.post(LIST + "add/", soon).content.decode()
+    switch.refresh_from_db()
+    assert switch.until is None
+    Switch.objects.filter(pk=switch.pk).update(until="2999-01-02T00:00:00Z")
+    assert client.post(LIST + "add/", form(until="2999-01-01 00:00")).status_code == 200
+    assert client.post(LIST + "add/", form(until="2999-01-03 00:00")).status_code == 302
+    assert client.post(LIST + "add/", form(reason="for good")).status_code == 302
+    switch.refresh_from_db()
+    assert (switch.until, switch.reason) == (None, "for good")
     user.user_permissions.add(Permission.objects.get(codename="change_switch"))
+    assert client.post(LIST + "add/", soon).status_code == 302
+    switch.refresh_from_db()
+    assert switch.until is not None
     act(client, switch, "enough")
     assert in_force() == []
 

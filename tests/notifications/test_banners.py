@@ -1,6 +1,7 @@
 """Banners: who sees which when, what is refused, and pages that ask PostgreSQL nothing for them."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -213,6 +214,31 @@ def test_a_lost_connection_is_made_again(monkeypatch: pytest.MonkeyPatch) -> Non
         assert _soon(lambda: _texts() == ["second", "first"])
     finally:
         follower.stop()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_recipients_are_read_again_only_when_banners_are_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often is looked, and however many sessions end meanwhile."""
+    monkeypatch.setattr("apps.notifications.following.BANNERS_POLL_S", 0.0)
+    monkeypatch.setattr("apps.notifications.following.WAIT_S", 0.01)
+    calls: Counter[str] = Counter()
+    for name in ("read", "read_ids"):
+        plain = getattr(shownbanners, name)
+
+        def counted(cursor: Any, name: str = name, plain: Any = plain) -> Any:
+            calls[name] += 1
+            return plain(cursor)
+
+        monkeypatch.setattr(shownbanners, name, counted)
+    shown(text="first")
+    with following():
+        assert _soon(lambda: calls["read_ids"] > 5)
+        assert calls["read"] == 1
+        shown(text="second")
+        assert _soon(lambda: _texts() == ["second", "first"])
+        looks = calls["read_ids"]
+        assert _soon(lambda: calls["read_ids"] > looks + 2)
+        assert calls["read"] == 2
 
 
 @pytest.mark.django_db

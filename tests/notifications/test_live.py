@@ -238,7 +238,7 @@ def test_there_is_no_other_socket(site: Site, path: str) -> None:
 
 
 def test_nobody_has_more_than_their_share(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("LIVE_SOCKETS_PER_SESSION_MAX", "LIVE_SOCKETS_PER_ADDRESS_MAX"):
+    for name in ("LIVE_SOCKETS_PER_SESSION_MAX", "LIVE_SOCKETS_PER_NETWORK_MAX"):
         monkeypatch.setattr(hub, name, 1)
     alice = _user("alice")
     one, other = _browser(alice), _browser(alice)
@@ -253,6 +253,29 @@ def test_nobody_has_more_than_their_share(site: Site, monkeypatch: pytest.Monkey
     _soon(lambda: len(hub.HUB) == 0)
     with site.page(one) as page:
         page.banners()
+
+
+def test_one_customer_s_addresses_count_as_one(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "LIVE_SOCKETS_PER_NETWORK_MAX", 1)
+    with site.page(address="2001:db8::1"):
+        assert site.refuses(address="2001:db8::ffff:2")
+        with site.page(address="2001:db8:0:1::1") as page:
+            page.banners()
+
+
+def test_a_mistake_of_ours_ends_the_socket(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An open one that says nothing more would be believed."""
+
+    def broken(**_: object) -> None:
+        raise ZeroDivisionError
+
+    with site.page() as page:
+        page.banners()
+        monkeypatch.setattr(consumers, "banners_for", broken)
+        shown(text="never told")
+        with structlog.testing.capture_logs() as said:
+            assert page.close_code() == consumers.FAILED
+    assert "a page's socket failed" in {line["event"] for line in said}
 
 
 def test_whoever_sends_something_is_cut_off(site: Site) -> None:

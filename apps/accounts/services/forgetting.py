@@ -12,13 +12,20 @@ from nebannpet.batches import delete_in_batches
 AT_ONCE: Final = 5_000
 
 
-def forget_links_and_attempts() -> tuple[int, int]:
-    """How many links and attempts were deleted. A sign-up that was not followed in time loses its password, too."""
+def forget_links_and_attempts() -> tuple[int, int, int]:
+    """How many links, links that lock, and attempts were deleted.
+
+    A sign-up that was not followed in time loses its password, too.
+    """
     MailedLink.objects.filter(expires_at__lt=Now()).exclude(password="").update(password="")
     links = MailedLink.objects.filter(created_at__lt=Now() - timedelta(seconds=LINKS_KEPT_S))
-    LockLink.objects.filter(expires_at__lt=Now()).delete()
+    locking = LockLink.objects.filter(expires_at__lt=Now())
     attempts = PasswordAttempt.objects.filter(at__lt=Now() - timedelta(seconds=ATTEMPTS_KEPT_S))
-    return delete_in_batches(links, at_once=AT_ONCE), delete_in_batches(attempts, at_once=AT_ONCE)
+    return (
+        delete_in_batches(links, at_once=AT_ONCE),
+        delete_in_batches(locking, at_once=AT_ONCE),
+        delete_in_batches(attempts, at_once=AT_ONCE),
+    )
 
 
 def forget_devices_and_log_ins() -> tuple[int, int]:

@@ -7,14 +7,16 @@ from asgiref.typing import ASGIReceiveCallable, ASGISendCallable
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """`session` is the hash of the session's key, empty for who is not logged in; `ends_at_s` is when the session ends
-    if it is not used (epoch seconds), None for never.
+    """`network` is what one customer has of addresses. `session` is the hash of the session's key, empty for who is not
+    logged in; `ends_at_s` is when the session ends if it is not used (epoch seconds), None for never; `looked_up_at_s`
+    is when it was begun to be looked up (time.monotonic).
     """
 
-    address: str
+    network: str
     user_id: int | None = None
     session: str = ""
     ends_at_s: int | None = None
+    looked_up_at_s: float = 0.0
 
 
 async def refuse(receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
