@@ -7,8 +7,8 @@ from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect, resolve_url
 from django.urls import path
-from django.utils.http import url_has_allowed_host_and_scheme
 
+from apps.accounts.nextpage import next_page
 from apps.accounts.rules import Action
 from apps.accounts.services.sessions import close_session
 from apps.accounts.stepup import answer_to, decision_on
@@ -26,7 +26,7 @@ class StaffSite(AdminSite):
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Where Django's admin sends whoever has no permission. 403 for who is not staff."""
-        target = self._target(request)
+        target = next_page(request, resolve_url(f"{self.name}:index"))
         if not request.user.is_authenticated:
             return redirect(f"{resolve_url('accounts:log-in')}?{urlencode({'next': target})}")
         decision = decision_on(request, Action.STAFF_PAGES)
@@ -47,10 +47,3 @@ class StaffSite(AdminSite):
     ) -> HttpResponse:
         """One's own: on the page of the site, which asks for what it must, and tells of it."""
         return redirect("accounts:password")
-
-    def _target(self, request: HttpRequest) -> str:
-        wanted = request.GET.get("next", "")
-        is_ours = url_has_allowed_host_and_scheme(
-            wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
-        )
-        return wanted if is_ours else resolve_url(f"{self.name}:index")

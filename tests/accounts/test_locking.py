@@ -147,7 +147,10 @@ def _moved(alice: User) -> str:
 
 
 def test_from_an_earlier_address_it_needs_staff_so_that_neither_side_takes_the_account(alice: User) -> None:
-    assert "find out whose it is" in Client().post(_moved(alice)).content.decode()
+    lock = _moved(alice)
+    change_phrase(user_id=alice.pk, phrase="the thief's words")
+    thiefs = lock_link_to("thief@example.org", "phrase_changed")
+    assert "find out whose it is" in Client().post(lock).content.decode()
     for address in ("alice@example.org", "thief@example.org"):
         assert "find out whose it is" in newest(address, "account_locked_for_staff").text
     client = Client()
@@ -160,6 +163,7 @@ def test_from_an_earlier_address_it_needs_staff_so_that_neither_side_takes_the_a
     released = Record.objects.get(action="user.lock-released")
     assert (released.after, released.reason) == ('{"other_address":true}', "ID seen")
     assert _log_in("alice@example.org") == 422, "locked until a new password is set"
+    assert Client().post(thiefs).status_code == 410, "nobody at an earlier address locks it once more"
     submit(client, "/account/forgot-password", email="alice@example.org")
     assert submit(client, link_to("alice@example.org"), new=NEW).status_code == 302
     assert _log_in("alice@example.org", NEW) == 302

@@ -1,13 +1,18 @@
 """The staff admin opens to staff who showed the second factor within 15 minutes; others are led to what is missing."""
 
+from types import SimpleNamespace
+from urllib.parse import urlencode
+
 import pytest
 from django.contrib.auth.models import Group
 from django.test import Client
 
+from apps.accounts import stepup
 from apps.accounts.models import User
 from apps.accounts.policy import STEP_UP_S
 from tests.accounts.factors import confirm_now, enter_admin, with_app
 from tests.accounts.people import PASSWORD
+from tests.codes import fresh_code
 
 pytestmark = pytest.mark.django_db
 USERS = "/admin/accounts/user/"
@@ -38,12 +43,12 @@ def test_each_is_led_to_what_is_missing(boss: User) -> None:
     assert client.get(f"/admin/login/?next={USERS}")["Location"] == USERS
 
 
-@pytest.mark.parametrize(("age_s", "opens"), [(STEP_UP_S - 1, True), (STEP_UP_S, False)])
-def test_a_proof_lasts_15_minutes(boss: User, monkeypatch: pytest.MonkeyPatch, age_s: int, opens: bool) -> None:
+@pytest.mark.parametrize(("age_s", "opens"), [(STEP_UP_S - 0.1, True), (STEP_UP_S, False)])
+def test_a_proof_lasts_15_minutes(boss: User, age_s: float, opens: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     client = Client()
     enter_admin(client, boss)
-    at = client.session["step_up"]["at_s"] + age_s
-    monkeypatch.setattr("apps.accounts.stepup.time.time", lambda: at)
+    at_s = client.session["step_up"]["at_s"] + age_s
+    monkeypatch.setattr(stepup, "time", SimpleNamespace(time=lambda: at_s))
     assert (client.get(USERS).status_code == 200) is opens
     sent = client.post("/admin/auth/group/add/", {"name": "helpers"})
     assert sent["Location"].startswith("/admin/login/") is not opens
@@ -81,3 +86,21 @@ def test_log_out_and_password_are_the_sites(boss: User) -> None:
     assert client.get("/account/")["Location"].startswith("/account/log-in")
     enter_admin(client, boss)
     assert client.get("/admin/password_change/")["Location"] == "/account/password"
+
+
+@pytest.mark.parametrize(
+    "next_page", ["foo", "//evil.example", "https://evil.example/", "javascript:alert(1)", "\\\\evil.example"]
+)
+def test_what_is_no_path_of_this_site_leads_nowhere(boss: User, next_page: str) -> None:
+    """At each page that goes on to `next`, also a text that Django's redirect would take for the name of a view."""
+    client = Client()
+    logged_in = client.post("/account/log-in", {"username": boss.email, "password": PASSWORD, "next": next_page})
+    assert logged_in["Location"] == "/account/"
+    assert client.get(f"/admin/login/?{urlencode({'next': next_page})}")["Location"] == "/account/two-factor"
+    confirmed = client.post("/account/confirm-it-is-you", {"password": PASSWORD, "next": next_page})
+    assert confirmed["Location"] == "/account/"
+    secret, _ = with_app(boss)
+    client.logout()
+    client.post("/account/log-in", {"username": boss.email, "password": PASSWORD, "next": next_page})
+    assert client.post("/account/log-in/code", {"code": fresh_code(secret)})["Location"] == "/account/"
+    assert client.get(f"/admin/login/?{urlencode({'next': next_page})}")["Location"] == "/admin/"

@@ -70,6 +70,8 @@ def release_lock(*, user_id: int, address: str, reason: str, requested_by: str) 
         changed = wanted != user.email
         user.email, user.lock_needs_staff = wanted, False
         user.save(update_fields=("email", "lock_needs_staff"))
+        # Whoever had the address before has links of that time, each of which would lock it again for staff.
+        LockLink.objects.filter(user=user, used_at=None).update(used_at=Now())
         record(
             actor=named(requested_by),
             action="user.lock-released",

@@ -8,7 +8,6 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
@@ -18,6 +17,7 @@ from apps.accounts.errors import FactorMissing, TooManyAttempts, WrongCode
 from apps.accounts.factorforms import CodeForm
 from apps.accounts.forms import THROTTLED, PasswordConfirmationForm
 from apps.accounts.models import User
+from apps.accounts.nextpage import next_page
 from apps.accounts.selectors import has_second_factor
 from apps.accounts.services.codes import use_code
 from apps.accounts.stepup import Proof, confirm
@@ -38,7 +38,7 @@ def confirm_page(request: HttpRequest) -> HttpResponse:
     proof = Proof.PASSWORD
     if has_second_factor(user_id=user.pk):
         form, proof = CodeForm(request.POST or None), Proof.AUTHENTICATOR
-    next_url = _next(request)
+    next_url = next_page(request, resolve_url(settings.LOGIN_REDIRECT_URL))
     if request.method == "POST" and form.is_valid() and _is_proved(user, form):
         confirm(request, proof)
         messages.success(request, "Confirmed for 15 minutes.")
@@ -57,12 +57,3 @@ def _is_proved(user: User, form: CodeForm | PasswordConfirmationForm) -> bool:
     except TooManyAttempts as error:
         form.add_error(None, ValidationError(error.message, THROTTLED))
     return not form.errors
-
-
-def _next(request: HttpRequest) -> str:
-    """Where to go afterwards: a path of this site only."""
-    wanted = request.POST.get("next") or request.GET.get("next") or ""
-    is_ours = url_has_allowed_host_and_scheme(
-        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
-    )
-    return wanted if is_ours else resolve_url(settings.LOGIN_REDIRECT_URL)

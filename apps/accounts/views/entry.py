@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from apps.accounts.errors import SessionEnded, TooManyAttempts
 from apps.accounts.forms import THROTTLED, LogInForm, SignUpForm
+from apps.accounts.nextpage import next_page
 from apps.accounts.secondstep import begin_second_step
 from apps.accounts.selectors import has_second_factor
 from apps.accounts.services.sessions import BY_PASSWORD, close_session, open_session
@@ -56,6 +57,9 @@ class LogInPage(LoginView):
     template_name = "accounts/log_in.html"
     authentication_form = LogInForm
     redirect_authenticated_user = True
+
+    def get_redirect_url(self, request: HttpRequest | None = None) -> str:
+        return next_page(request or self.request, "")
 
     def form_valid(self, form: LogInForm) -> HttpResponse:  # type: ignore[override]
         """The password is right."""
