@@ -97,6 +97,8 @@ TOTP_STEPS_OFF_MAX: Final = 1
 # Who guesses codes knows the password; three of a million codes are right at any moment.
 CODE_FAILURES_MAX: Final = 10
 CODE_FAILURES_WINDOW_S: Final = 15 * 60
+# Without a right one between them; then the password is to be set anew (NIST SP 800-63B, 5.2.2).
+CODE_FAILURES_IN_A_ROW_MAX: Final = 100
 # A secret that was shown and not confirmed by a code.
 TOTP_SETUP_S: Final = 60 * 60
 RECOVERY_CODES: Final = 10

@@ -1,6 +1,7 @@
 """Between the password and the second step of a log-in: whose password this browser has proved, in its session.
 
-Nobody is logged in yet. What stands here ends with SECOND_STEP_S, with a change of the password, and with the log-in.
+Nobody is logged in yet. What stands here ends with SECOND_STEP_S, with a change of the password, with a lock of the
+account, and with the log-in.
 """
 
 import time
@@ -40,7 +41,7 @@ def pending_log_in(request: HttpRequest) -> PendingLogIn | None:
     kept = request.session.get(_KEY)
     if kept is None or kept["until_s"] < time.time():
         return None
-    user = User.objects.filter(pk=kept["user"], is_active=True, email_verified_at__isnull=False).first()
+    user = User.objects.filter(pk=kept["user"], is_active=True, locked_at=None, email_verified_at__isnull=False).first()
     if user is None or not constant_time_compare(kept["password"], user.get_session_auth_hash()):
         return None
     return PendingLogIn(user=user, next_url=kept["next"])

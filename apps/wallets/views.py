@@ -6,15 +6,14 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
-from apps.accounts.facts import Factor, Facts
 from apps.accounts.models import User
-from apps.accounts.selectors import accounts_of, has_second_factor
-from apps.accounts.stepup import ask_to_confirm, is_confirmed
+from apps.accounts.rules import Action
+from apps.accounts.selectors import accounts_of
+from apps.accounts.stepup import answer_to, decision_on, facts_of
 from apps.accounts.views.forms import form_status
 from apps.common.amounts import format_units
 from apps.common.errors import DomainError
@@ -42,14 +41,15 @@ def balances_page(request: HttpRequest) -> HttpResponse:
     """
     user = cast(User, request.user)
     accounts, assets = list(accounts_of(user_id=user.pk)), list(Asset.objects.all())
-    if request.method == "POST" and not is_confirmed(request):
-        return ask_to_confirm(request, request.path)
+    decision = decision_on(request, Action.TRANSFER)
+    if request.method == "POST" and not decision.is_allowed:
+        return answer_to(request, decision, request.path)
     form = TransferForm(request.POST or None, accounts=accounts, assets=assets)
     if request.method == "POST" and form.is_valid():
         sent = form.cleaned_data
         try:
             made = request_transfer(
-                facts=_facts(user),
+                facts=facts_of(request, Action.TRANSFER),
                 from_account_id=sent["from_account"],
                 to_account_id=sent["to_account"],
                 asset_id=sent["asset"],
@@ -65,20 +65,12 @@ def balances_page(request: HttpRequest) -> HttpResponse:
             return redirect("wallets:balances")
     context = {
         "form": form,
-        "confirmed": is_confirmed(request),
+        "confirmed": decision.is_allowed,
         "accounts": accounts,
         "totals": totals(accounts=accounts),
         "history": history(user_id=user.pk, accounts=accounts, before=_cursor(request)),
     }
     return render(request, "wallets/balances.html", context, status=form_status(form))
-
-
-def _facts(user: User) -> Facts:
-    """Of somebody who has confirmed to be there, by the best that the account has (stepup.is_confirmed)."""
-    factors = frozenset({Factor.AUTHENTICATOR}) if has_second_factor(user_id=user.pk) else frozenset()
-    return Facts(
-        user_id=user.pk, factors=factors, confirmed_at=timezone.now(), confirmed_by=factors, is_active=user.is_active
-    )
 
 
 def _cursor(request: HttpRequest) -> int | None:

@@ -19,6 +19,7 @@ from apps.accounts.services import devices, sessions
 from apps.accounts.services.sessions import BY_PASSWORD, open_session
 from apps.audit.models import Record
 from apps.notifications.models import OutgoingEmail
+from tests.accounts.factors import with_app
 from tests.accounts.mailbox import newest, submit
 from tests.accounts.people import PASSWORD
 
@@ -260,3 +261,10 @@ def test_a_log_in_that_the_account_ran_away_from_is_told_so(
     response = submit(client, "/account/log-in", username=alice.email, password=PASSWORD)
     assert (response.status_code, "Log in again." in response.content.decode()) == (422, True)
     assert client.get("/account/").status_code == 302
+
+
+def test_no_session_opens_by_the_password_alone_where_there_is_a_factor(alice: User, rf: Any) -> None:
+    with_app(alice)
+    with pytest.raises(SessionEnded):
+        open_session(request=rf.get("/"), user=alice, factors=BY_PASSWORD)
+    assert not OpenSession.objects.exists()

@@ -9,11 +9,13 @@ from django.utils import timezone
 
 from apps.accounts.models import MailedLink, RecoveryCode, TotpFactor, User
 from apps.accounts.policy import FAILURES_PER_SUBJECT_MAX, LINKS_PER_NETWORK_MAX, SECOND_STEP_S
+from apps.accounts.services.announcements import tell_password_changed
 from apps.accounts.services.factors import remove_totp
+from apps.accounts.services.locking import lock_account
 from apps.audit.models import Record
 from apps.notifications.models import OutgoingEmail
 from tests.accounts.factors import password_step, with_app
-from tests.accounts.mailbox import link_to, submit
+from tests.accounts.mailbox import link_to, lock_link_to, submit, token_of
 from tests.accounts.people import PASSWORD
 from tests.codes import code_of, fresh_code
 
@@ -173,3 +175,18 @@ def test_links_for_the_lost_are_limited(alice: User) -> None:
     assert sent["Location"] == CODE_PAGE
     assert "Too many" in client.get(CODE_PAGE).content.decode()
     assert OutgoingEmail.objects.filter(template="recover").count() == 1
+
+
+def test_a_locked_account_uses_up_no_recovery_code(alice: User) -> None:
+    _, codes = with_app(alice)
+    tell_password_changed(alice)
+    lock = token_of(lock_link_to(alice.email, "password_changed"))
+    browser = Client(enforce_csrf_checks=True)
+    submit(browser, "/account/log-in", username=alice.email, password=PASSWORD)
+    submit(browser, "/account/log-in/lost", page="/account/log-in/code")
+    link = link_to(alice.email)
+    lock_account(token=lock)
+    MailedLink.objects.update(used_at=None)  # the lock ends it, too
+    assert submit(browser, "/account/log-in/lost", page="/account/log-in")["Location"] == "/account/log-in"
+    assert submit(browser, link, page="/account/log-in", code=codes[0])["Location"] == "/account/log-in"
+    assert RecoveryCode.objects.filter(used_at=None).count() == len(codes)

@@ -7,19 +7,23 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 
 from apps.accounts import totp
 from apps.accounts.errors import FactorMissing, SecretUnreadable, TooManyAttempts, WrongCode
 from apps.accounts.models import TotpFactor, User
-from apps.accounts.policy import CODE_FAILURES_MAX, CODE_FAILURES_WINDOW_S
+from apps.accounts.policy import CODE_FAILURES_IN_A_ROW_MAX, CODE_FAILURES_MAX, CODE_FAILURES_WINDOW_S
 from apps.accounts.secrets import open_totp, seal_totp
 from apps.accounts.services.announcements import tell_codes_guessed
 from apps.accounts.services.codes import use_code
 from apps.accounts.services.factors import remove_totp
+from apps.accounts.services.resets import request_reset, reset_password
 from apps.audit.models import Tally
 from apps.notifications.models import OutgoingEmail
-from tests.accounts.factors import with_app
+from tests.accounts.factors import confirm_now, with_app
+from tests.accounts.mailbox import HERE, link_to, token_of
+from tests.accounts.people import PASSWORD
 from tests.codes import code_of, fresh_code
 
 RFC_SECRET = b"12345678901234567890"
@@ -206,3 +210,28 @@ def test_a_wrong_code_and_a_removal_wait_for_each_other(
     other.join(60)
     assert outcomes == ["removed"]
     assert OutgoingEmail.objects.filter(template="codes_guessed").count() == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("by", ["reset", "change"])
+def test_after_a_hundred_wrong_codes_in_a_row_there_must_be_another_password(alice: User, by: str) -> None:
+    secret, _ = with_app(alice)
+    client = Client()
+    client.force_login(alice)
+    confirm_now(client)
+    last = timezone.now() - timedelta(seconds=CODE_FAILURES_WINDOW_S + 1)
+    before = CODE_FAILURES_IN_A_ROW_MAX - 1
+    TotpFactor.objects.update(failures=CODE_FAILURES_MAX, failures_since=last, failures_in_a_row=before)
+    with pytest.raises(WrongCode):
+        use_code(user_id=alice.pk, code=f"{(int(fresh_code(secret)) + 500_000) % 1_000_000:06d}")
+    with pytest.raises(TooManyAttempts, match="Set a new one by e-mail"):
+        use_code(user_id=alice.pk, code=fresh_code(secret))
+    if by == "reset":
+        request_reset(email=alice.email, client=HERE)
+        reset_password(token=token_of(link_to(alice.email)), new_password="a new good password")
+    else:
+        sent = {"current": PASSWORD, "new": "a new good password"}
+        assert client.post("/account/password", sent).status_code == 302
+    code = code_of(secret, int(time.time()) // 30)
+    use_code(user_id=alice.pk, code=code)
+    assert TotpFactor.objects.get().failures_in_a_row == 0

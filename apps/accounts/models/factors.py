@@ -11,6 +11,7 @@ class TotpFactor(models.Model):
 
     The secret is a box of secrets.py. A code is looked at with the row locked: `last_step` keeps a code from being used
     twice, and `failures` since `failures_since` keep somebody who knows the password from trying many.
+    `failures_in_a_row` are those since the last right code or new password.
     """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="totp_factors")
@@ -20,6 +21,7 @@ class TotpFactor(models.Model):
     last_step = models.BigIntegerField(default=-1)
     failures = models.PositiveSmallIntegerField(default=0)
     failures_since = models.DateTimeField(null=True)
+    failures_in_a_row = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
         ordering = ("id",)

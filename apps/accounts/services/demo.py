@@ -71,6 +71,7 @@ def make_demo_account(*, name: str, is_staff: bool) -> DemoAccount:
                 "confirmed_at": timezone.now(),
                 "last_step": -1,
                 "failures": 0,
+                "failures_in_a_row": 0,
             },
         )
         key = issue_hmac_key(account_id=account.pk, label=DEMO_KEY_LABEL, can_read=True, can_trade=True)

@@ -10,6 +10,7 @@ from apps.accounts.addresses import normalise_email
 from apps.accounts.errors import LinkDead
 from apps.accounts.models import MailedLink, OpenSession, User
 from apps.accounts.services.announcements import tell_password_changed
+from apps.accounts.services.codes import forget_failures
 from apps.accounts.services.ending import end_sessions, lock_sessions
 from apps.accounts.services.holds import HoldReason, hold_withdrawals
 from apps.accounts.services.links import Purpose, find_link, issue_link, use_up, use_up_all_of
@@ -58,6 +59,7 @@ def reset_password(*, token: str, new_password: str) -> None:
         )
         if not changed:
             raise LinkDead("This link does not work any more. Ask for a new one.")
+        forget_failures(user.pk)
         end_sessions(OpenSession.objects.filter(user=user))
         record(actor=acting(), action="user.password-changed", object=f"user:{link.user_id}", reason="by a mailed link")
         if was_locked:
@@ -79,6 +81,7 @@ def set_by_staff(*, user: User, new_password: str | None) -> None:
         lock_sessions(user.pk)
         end_sessions(OpenSession.objects.filter(user=user))
         user.save(update_fields=("password",))
+        forget_failures(user.pk)
         record(actor=acting(), action="user.password-changed", object=f"user:{user.pk}", reason="by staff")
         hold_withdrawals(user=user, reason=HoldReason.PASSWORD_RESET)
         tell_password_changed(user)

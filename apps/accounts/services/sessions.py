@@ -12,7 +12,9 @@ from django.utils import timezone
 from apps.accounts.errors import SessionEnded
 from apps.accounts.models import OpenSession, User
 from apps.accounts.policy import SESSIONS_PER_USER_MAX
+from apps.accounts.selectors import has_second_factor
 from apps.accounts.services.announcements import tell_owner, tell_password_changed
+from apps.accounts.services.codes import forget_failures
 from apps.accounts.services.devices import remember_device
 from apps.accounts.services.ending import check_still_in, end_sessions, is_as_read, lock_sessions
 from apps.accounts.services.history import note_log_in
@@ -33,12 +35,14 @@ def open_session(*, request: HttpRequest, user: User, factors: frozenset[str]) -
     `factors` are what was proved just now. The session gets a new key, so that nobody who knew the old one is logged
     in, too. The browser is a device of the user from now on, and the owner is told of a new one by e-mail, except at
     the first log-in of all. Raises SessionEnded if the account was locked, switched off or given another password
-    since `user` was read.
+    since `user` was read, and if the password is all that was proved of a user who has a second factor.
     """
     is_first = user.last_login is None
     with transaction.atomic():
         lock_sessions(user.pk)
-        if not is_as_read(user.pk, user.password):
+        # A caller that has looked for a second factor may have looked before there was one.
+        without_factor = factors == BY_PASSWORD and has_second_factor(user_id=user.pk)
+        if without_factor or not is_as_read(user.pk, user.password):
             raise SessionEnded("Your account was changed meanwhile. Log in again.")
         device, is_new_device = remember_device(request=request, user=user, logged_in=True)
         login(request, user)
@@ -82,6 +86,7 @@ def change_password(*, request: HttpRequest, user: User, new_password: str) -> N
         mine = OpenSession.objects.filter(user=user, session=request.session.session_key).first()
         end_sessions(OpenSession.objects.filter(user=user).exclude(session=request.session.session_key))
         user.save(update_fields=("password",))
+        forget_failures(user.pk)
         hold_withdrawals(user=user, reason=HoldReason.PASSWORD_CHANGED)
         update_session_auth_hash(request, user)
         if mine is not None:

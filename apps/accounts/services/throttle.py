@@ -51,9 +51,10 @@ def begin_attempt(*, subject: str, address: str, origin: str = STRANGER) -> Atte
 
     Refused, with the right password too, are the sixth failure in 15 minutes for one subject from one network, the
     101st from one network, and the 21st in an hour for one subject from one origin: a browser of the owner's by
-    itself, a session by itself, and all strangers together, who can go on with a link by e-mail. So nobody locks
-    anybody out (threat-T1). Unknown addresses count like known ones. Advisory locks of network and subject make the
-    counts exact for parallel attempts. Raises TooManyAttempts, and for strangers DeviceNeeded.
+    itself, all sessions of the user together, and all strangers together, who can go on with a link by e-mail. So
+    nobody locks out an owner who is in another network (threat-T1); who shares its IPv4 address can, for 15 minutes.
+    Unknown addresses count like known ones. Advisory locks of network and subject make the counts exact for parallel
+    attempts. Raises TooManyAttempts, and for strangers DeviceNeeded.
     """
     now = timezone.now()
     network = network_of(address)
