@@ -39,6 +39,7 @@ class Action(StrEnum):
     ADD_FACTOR = "add-factor"
     REMOVE_FACTOR = "remove-factor"  # and put another in its place
     TRANSFER = "transfer"
+    UNFREEZE = "unfreeze"
     STAFF_PAGES = "staff-pages"
     STAFF_MONEY = "staff-money"
 
@@ -112,6 +113,7 @@ RULES: Final[Mapping[Action, Rule]] = {
     Action.ADD_FACTOR:       Rule(_IF_SET_UP,    _STEP_UP),
     Action.REMOVE_FACTOR:    Rule(_IF_SET_UP,    _STEP_UP),
     Action.TRANSFER:         Rule(_IF_SET_UP,    _STEP_UP, by_key=True),
+    Action.UNFREEZE:         Rule(_IF_SET_UP,    _STEP_UP),
     Action.STAFF_PAGES:      Rule(_ALWAYS,       _STEP_UP, staff=True),
     Action.STAFF_MONEY:      Rule(_ALWAYS,       _FRESH,   Closes.STAFF_MONEY, staff=True,
                                   approvals=STAFF_MONEY_APPROVALS),

@@ -31,6 +31,7 @@ from apps.outbox.models import OutboxRow
 from apps.streams.codec import decode_command
 from apps.streams.commands import SetAccount
 from apps.streams.kinds import AccountFlag
+from tests.accounts.factors import confirm_now
 from tests.accounts.people import PASSWORD
 
 PAGE = "/account/sub-accounts"
@@ -213,7 +214,12 @@ def test_the_pages_make_rename_freeze_and_show_it(alice: User, alice_client: Cli
     assert (account.label, account.is_frozen) == ("Other desk", True)
     assert "frozen</span>" in alice_client.get(PAGE).content.decode()
     assert "frozen</span>" in alice_client.get(f"{own}/api-keys").content.decode()
-    assert csrf_post(alice_client, own, f"{own}/unfreeze").status_code == 302
+    asked = csrf_post(alice_client, own, f"{own}/unfreeze")["Location"]
+    assert asked.startswith("/account/confirm-it-is-you"), "a session alone does not end what its owner did against it"
+    account.refresh_from_db()
+    assert account.is_frozen
+    confirm_now(alice_client)
+    assert csrf_post(alice_client, own, f"{own}/unfreeze")["Location"] == own
     account.refresh_from_db()
     assert not account.is_frozen
 

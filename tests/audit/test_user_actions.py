@@ -18,6 +18,7 @@ from apps.accounts.services.signup import sign_up
 from apps.accounts.totp import as_base32
 from apps.audit.models import Record, Tally
 from apps.markets.models import Asset
+from tests.accounts.factors import confirm_now
 from tests.accounts.mailbox import HERE, link_to, signed_up, token_of
 from tests.codes import fresh_code
 
@@ -103,6 +104,7 @@ def test_what_is_done_with_a_sub_account_is_told_without_its_name(client: Client
     number = user.trading_accounts.get(is_main=False).pk
     page = f"/account/sub-accounts/{number}"
     assert client.post(page, {"label": "purple room"}).status_code == 302
+    confirm_now(client)
     for act in ("freeze", "freeze", "unfreeze"):
         assert client.post(f"{page}/{act}").status_code == 302
     actions = ("created", "renamed", "frozen", "unfrozen")

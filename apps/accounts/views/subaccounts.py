@@ -5,7 +5,7 @@ from typing import cast
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect, render, resolve_url
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST
@@ -19,13 +19,16 @@ from apps.accounts.errors import (
 )
 from apps.accounts.models import TradingAccount, User
 from apps.accounts.policy import SUB_ACCOUNTS_MAX
+from apps.accounts.rules import Action
 from apps.accounts.selectors import accounts_with_keys, main_account, own_account
+from apps.accounts.services.ending import still_in
 from apps.accounts.services.subaccounts import (
     create_sub_account,
     freeze_sub_account,
     rename_sub_account,
     unfreeze_sub_account,
 )
+from apps.accounts.stepup import answer_to, decision_on
 from apps.accounts.subaccountforms import SubAccountForm
 from apps.accounts.views.forms import form_status
 
@@ -91,8 +94,13 @@ def freeze_action(request: HttpRequest, account_id: int) -> HttpResponse:
 @csrf_protect
 @require_POST
 def unfreeze_action(request: HttpRequest, account_id: int) -> HttpResponse:
+    """Its owner may have frozen it against somebody who has a session: that alone does not end it."""
     account = chosen_account(request, account_id)
-    unfreeze_sub_account(user_id=account.owner_id, account_id=account.pk)
+    decision = decision_on(request, Action.UNFREEZE)
+    if not decision.is_allowed:
+        return answer_to(request, decision, resolve_url("accounts:sub-account", account.pk))
+    with still_in(request):
+        unfreeze_sub_account(user_id=account.owner_id, account_id=account.pk)
     messages.success(request, "The account is not frozen any more and takes orders again.")
     return redirect("accounts:sub-account", account.pk)
 
