@@ -31,8 +31,9 @@ from tests.stack import BASE_DIR, Stack
 
 SYMBOL: Final = "BTCUSDT"
 ORDER: Final = "/api/v3/order"
-# Who logs in on the site.
+# Who stays logged in on the site; and who logs in each time: a user has 20 sessions, and a new one ends the oldest.
 PERSON: Final = "isolation@people.example.org"
+NEWCOMER: Final = "isolation-again@people.example.org"
 PASSWORD: Final = "isolation-tests-only"
 # "At once": the exchange's own limits are 0.5 to 2 s, and the machine of the tests may be slow.
 REFUSED_WITHIN_S: Final = 3.0
@@ -78,8 +79,9 @@ class Probes:
             cwd=BASE_DIR, env=self._stack.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         self._depositor_lock = threading.Lock()
-        assert self._asked(f"person {PERSON} {PASSWORD}")[:1] == ["queued"]
-        self._log_in(self._session)
+        for person in (PERSON, NEWCOMER):
+            assert self._asked(f"person {person} {PASSWORD}")[:1] == ["queued"]
+        self._log_in(self._session, PERSON)
         self._sockets: list[Socket] = []
         self._pool = ThreadPoolExecutor(16, "probe")
         return self
@@ -300,14 +302,14 @@ class Probes:
 
     def _try_login(self) -> Outcome:
         with httpx.Client(base_url=self._stack.base_url, timeout=REQUEST_TIMEOUT_S) as browser:
-            return self._log_in(browser)
+            return self._log_in(browser, NEWCOMER)
 
-    def _log_in(self, browser: httpx.Client) -> Outcome:
+    def _log_in(self, browser: httpx.Client, person: str) -> Outcome:
         page = browser.get("/account/log-in")
         token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
         if token is None:
             return _page_outcome(page)
-        fields = {"username": PERSON, "password": PASSWORD, "csrfmiddlewaretoken": token.group(1)}
+        fields = {"username": person, "password": PASSWORD, "csrfmiddlewaretoken": token.group(1)}
         answer = browser.post("/account/log-in", data=fields)
         if answer.status_code == 302 and answer.headers["location"] == "/account/":
             return Outcome.WORKS

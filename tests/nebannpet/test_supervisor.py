@@ -57,7 +57,7 @@ def test_children_may_open_as_many_files_as_the_system_lets_them(stack: Stack) -
 
 def test_site_serves_pages_and_static_files_with_the_policy(stack: Stack) -> None:
     with site(stack) as client:
-        page = client.get("/admin/login/")
+        page = client.get("/account/log-in")
         assert page.status_code == 200
         policy = page.headers["content-security-policy"]
         static = client.get("/static/site/site.css")
@@ -82,7 +82,7 @@ def test_killed_process_comes_back(stack: Stack, name: str) -> None:
     assert stack.pid(name) != before
     assert f"{name} was ended by SIGKILL; starting it again" in stack.console()
     with site(stack) as client:
-        assert client.get("/admin/login/").status_code == 200
+        assert client.get("/account/log-in").status_code == 200
 
 
 def test_killed_core_keeps_every_acknowledged_write(stack: Stack) -> None:
@@ -202,7 +202,7 @@ def test_ordinary_user_runs_it_too(tmp_path: Path) -> None:
         owners = {name: psutil.Process(stack.pid(name)).uids().effective for name in stack.processes()}
         assert owners == dict.fromkeys((*SERVERS, "site"), nobody.pw_uid)
         with site(stack) as client:
-            assert client.get("/admin/login/").status_code == 200
+            assert client.get("/account/log-in").status_code == 200
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give away")
@@ -313,10 +313,10 @@ def test_operator_stops_and_starts_single_processes(stack: Stack) -> None:
     assert json.loads(stack.paths.process_table.read_text())["ready"] is True
     assert "stopped" in next(line for line in stack.manage("process", "list").splitlines() if line.startswith("site"))
     with site(stack) as client, pytest.raises(httpx.ConnectError):
-        client.get("/admin/login/")
+        client.get("/account/log-in")
     stack.start_process("site")
     with site(stack) as client:
-        assert client.get("/admin/login/").status_code == 200
+        assert client.get("/account/log-in").status_code == 200
     assert "redis-edge is ready" in stack.manage("process", "restart", "redis-edge")
     assert {name for name in SERVERS if stack.pid(name) != before[name]} == {"redis-edge"}
     with pytest.raises(AssertionError, match=r"There is no process 'tea' here\. Known: postgres"):
