@@ -1,6 +1,7 @@
 """The API page shows what the gateway validates by, and every stream that it names exists."""
 
 import re
+from collections.abc import Iterator
 from html import unescape
 from typing import Any
 
@@ -14,11 +15,20 @@ from apps.gateway.openapi.sockets import SESSION_TEXTS
 from apps.gateway.registry import load
 from apps.gateway.streams import messages, names
 from apps.gateway.wsapi.session import SESSION_METHODS
+from apps.notifications import shownbanners
 from tests.gateway.client import Client
 from tests.gateway.exchange import Exchange
 from tests.gateway.sockets import Socket
 
 PATH = "/docs/api"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def as_in_the_site() -> Iterator[None]:
+    """Which has its banners in memory: the page needs no database."""
+    shownbanners.keep(())
+    yield
+    shownbanners.keep(None)
 
 
 @pytest.fixture(scope="module")

@@ -160,7 +160,7 @@ async def test_a_client_that_is_behind_as_well_waits_for_both(patient: Callable[
         await eventually(lambda: len(there.limits.waiting) == WSAPI_IN_FLIGHT_MAX)
         there.protocol.pause_writing()
         there.socket.push(json.dumps("x" * 100_000))
-        there.socket._flush()
+        there.socket.flush()
         there.socket.push(json.dumps("y"))
         there.limits.admit_all()
         # Only the one that waited for room began.
