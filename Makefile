@@ -14,15 +14,16 @@ client_stamp = $(VENV)/clients/$(1)/.installed-$(call HASH,tests/clients/require
 CLIENT_STAMPS := $(foreach name,$(CLIENTS),$(call client_stamp,$(name)))
 NODE_STAMP := node_modules/.front-end-$(call HASH,package-lock.json)
 
-# For two cores: a third of the time a test only waits for what it started. Files with the most tests come first; among
-# those with whole exchanges the longest (tests/longest.py).
-THREE_AT_ONCE := -n 3 --dist loadfile
+# For two cores: a third of the time a test only waits for what it started, and more with whole exchanges. tests/longest.py
+# says what comes first.
+THREE_AT_ONCE := -n 3 --dist loadfile --no-loadscope-reorder
+FOUR_EXCHANGES := -n 4 --dist loadfile --no-loadscope-reorder
 
 # Else each of the hundreds of processes that tests start compiles every module anew, a CPU second each.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-test setup-clients native test long chaos planted-recovery planted bench lint reset
+.PHONY: help run setup setup-test setup-clients native test long chaos planted-recovery planted bench lint bandit security reset
 
 SEED := 1
 RUNS := 1
@@ -40,7 +41,7 @@ run: setup  ## start the whole exchange on this machine (stop with Ctrl-C)
 
 test: setup-test  ## the whole test suite, without the tests marked 'long'
 	$(PY) -m pytest $(THREE_AT_ONCE) -m "not stack and not long"
-	$(PY) -m pytest $(THREE_AT_ONCE) --no-loadscope-reorder -m "stack and not long"
+	$(PY) -m pytest $(FOUR_EXCHANGES) -m "stack and not long"
 
 long: setup-test $(call client_stamp,freqtrade)  ## only the tests marked 'long' (hours)
 	$(PY) -m pytest -m long --timeout 0
@@ -57,10 +58,19 @@ planted: setup-test  ## put small bugs into both engines, one at a time: each mu
 bench: setup-test  ## measure the figures of docs/performance.md, as one table; BENCH="engine peers" only these
 	$(PY) -m tests.benchmarks $(BENCH)
 
-lint: setup-test  ## ruff and mypy
+lint: setup-test bandit  ## ruff, mypy and bandit
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+
+# It warns of each nosec in a statement of several lines that it did not need on every one of them; the log is shown
+# only when it finds something.
+bandit: setup-test
+	@$(PY) -m bandit -q -c pyproject.toml -r apps nebannpet 2>$(VENV)/bandit.log || { cat $(VENV)/bandit.log; exit 1; }
+
+security: setup-test bandit  ## the tests of the threats in docs/threats.md, bandit, known holes of packages
+	$(PY) -m pytest $(THREE_AT_ONCE) -m "security and not long"
+	$(PY) -m tests.security.advisories
 
 reset:  ## delete the data directory (asks first)
 	@if [ -x $(PY) ]; then exec $(PY) -m nebannpet.reset; else echo "Nothing to reset: make run has not been used here yet."; fi

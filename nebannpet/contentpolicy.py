@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponseBase
 from apps.common.contentpolicy import DIRECTIVES, PERMISSIONS, REPORT_PATH, TRUSTED_TYPES
 
 # Trading, log-in and security pages. Elsewhere Trusted Types are only reported: Django's admin writes markup by script.
-ENFORCED_BELOW: Final = ("/account/", "/trade/")
+ENFORCED_BELOW: Final = ("/account/", "/login/", "/trade/")
 ENFORCED_AT: Final = ("/account", "/trade")
 _ORDER: Final = {name: place for place, name in enumerate((*DIRECTIVES, *TRUSTED_TYPES))}
 

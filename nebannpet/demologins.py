@@ -1,4 +1,4 @@
-"""The demonstration's two logins: made once, kept in the data directory, shown at every start of `make run`."""
+"""The demonstration's logins, two of staff as approvals take two: kept from the first `make run`, shown at each."""
 
 import json
 import os
@@ -11,6 +11,7 @@ import psycopg
 ACCOUNTS = (
     ("trader", "--fund", "USDT=100000", "USDC=20000", "BTC=2", "ETH=30", "BNB=50", "LTC=100"),
     ("staff", "--staff"),
+    ("second-staff", "--staff"),
 )
 
 

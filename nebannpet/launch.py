@@ -117,7 +117,7 @@ def main() -> None:
     # After drop_root, because a change of user clears it.
     die_with_parent(options.parent, options.signal)
     os.close(options.pipe)
-    os.execv(options.command[0], options.command)  # noqa: S606
+    os.execv(options.command[0], options.command)  # noqa: S606  # nosec B606 # no shell is wanted
 
 
 if __name__ == "__main__":

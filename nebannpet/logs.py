@@ -14,7 +14,9 @@ from structlog.typing import Processor
 
 # Whatever follows, also a token that a mail program put a full stop behind; JSON keeps its escapes. A test holds this
 # to the link pages.
-_LINKS: Final = re.compile(r"""(/account/(?:confirm|recover|reset-password|email|let-me-in|lock)/)[^\s"'/?&\\]+""")
+_LINKS: Final = re.compile(
+    r"""(/account/(?:confirm|recover|reset-password|email|let-me-in|lock|lost-factor|stop-lost-factor)/)[^\s"'/?&\\]+"""
+)
 
 
 def configure_logging(*, process: str, level: str, style: str) -> None:

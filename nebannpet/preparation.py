@@ -95,8 +95,9 @@ class Preparation:
         path = self._paths.demo_logins
         try:
             logins = await asyncio.to_thread(load_logins, path, self._dsn)
-            if not logins:
-                for arguments in ACCOUNTS:
+            # An older release made fewer; those that there are keep their passwords.
+            if missing := ACCOUNTS[len(logins) :]:
+                for arguments in missing:
                     logins.append(parse_login(await self.manage("demo_account", *arguments, secret=True)))
                 save_logins(path, logins)
         except (StartError, ValueError, OSError, psycopg.Error) as error:

@@ -27,16 +27,26 @@ EDIT: Final = "SELECT, INSERT, UPDATE, DELETE"
 RECORD_PREFIXES: Final = ("ledger_", "orders_", "outbox_", "matching_", "wallets_")
 # Only named grants apply to the audit log, for reading too: entries say who did what.
 AUDIT_PREFIX: Final = "audit_"
-# Log-ins, what second factors rest on, and mail with links that let somebody in: for reading, too, named grants alone.
+# Users with the hashes of their passwords, keys, log-ins, what second factors rest on, what staff decide about users,
+# and mail with links that let somebody in: for reading, too, named grants alone.
 SECRET_TABLES: Final = (
+    "accounts_apikey",
     "accounts_device",
     "accounts_locklink",
     "accounts_login",
+    "accounts_lostfactorcase",
     "accounts_mailedlink",
     "accounts_opensession",
+    "accounts_passkeychallenge",
     "accounts_passwordattempt",
     "accounts_recoverycode",
     "accounts_totpfactor",
+    "accounts_user",
+    "controls_approval",
+    "controls_approvalrequest",
+    "django_otp_webauthn_webauthnattestation",
+    "django_otp_webauthn_webauthncredential",
+    "django_otp_webauthn_webauthnuserhandle",
     "django_session",
     "notifications_outgoingemail",
 )
@@ -122,7 +132,12 @@ ROLES: Final = (
     ),
     Role(
         "gateway",
-        (Grant("accounts_tradingticket", READ, ("used_at",)), Grant("accounts_listenkey", EDIT)),
+        (
+            Grant("accounts_tradingticket", READ, ("used_at",)),
+            Grant("accounts_listenkey", EDIT),
+            Grant("accounts_apikey", READ, ("last_used_at", "last_used_address")),
+            Grant("accounts_user", "SELECT (id, is_active)"),
+        ),
         everywhere=READ,
         reads_record=True,
     ),
@@ -164,12 +179,16 @@ ROLES: Final = (
             Grant("accounts_tradingticket", READ, ("revoked_at",)),
             Grant("accounts_mailedlink", "SELECT, DELETE", ("password",)),
             Grant("accounts_passwordattempt", "SELECT, DELETE"),
+            Grant("accounts_passkeychallenge", "SELECT, DELETE"),
             Grant("accounts_device", "SELECT, DELETE"),
             Grant("accounts_opensession", READ, ("device_id",)),
             Grant("accounts_login", "SELECT, DELETE"),
-            Grant("accounts_locklink", "SELECT, DELETE"),
-            Grant("notifications_outgoingemail", "SELECT, DELETE", ("again_of_id",)),
-            Grant("notifications_notice", "SELECT, DELETE"),
+            # Owners of API keys that expire are told: one e-mail with a link that locks, one notice.
+            Grant("accounts_apikey", READ, ("expiry_told_days",)),
+            Grant("accounts_user", READ),
+            Grant("accounts_locklink", "SELECT, INSERT, DELETE"),
+            Grant("notifications_outgoingemail", "SELECT, INSERT, DELETE", ("again_of_id",)),
+            Grant("notifications_notice", "SELECT, INSERT, DELETE"),
             Grant("audit_record", "INSERT"),
         ),
         everywhere=READ,

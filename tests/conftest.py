@@ -6,12 +6,14 @@ Tests marked `django_db` run on the same PostgreSQL; `settings.DATABASE_DSN` the
 
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import django
+import psycopg
 import pytest
 import redis
 from hypothesis import HealthCheck
@@ -20,7 +22,12 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.collecting import collect_only_what_is_young
+from tests.hashing import hash_cheaply
 from tests.longest import longest_first
+from tests.prepared import VARIABLE as RUN_DIR_VARIABLE
+from tests.prepared import make_run_dir
+from tests.security.listed import EXPRESSION as SECURITY_EXPRESSION
+from tests.security.listed import listed
 from tests.servers import Servers, running_servers
 
 # Before Django's settings are read: this session's own data directory, whatever the shell's environment says.
@@ -42,6 +49,7 @@ hypothesis_settings.load_profile("any speed")
 # Test modules import models at the top, so the apps must be loaded before they are collected.
 django.setup()
 collect_only_what_is_young()
+hash_cheaply()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -52,14 +60,21 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
         spec.env["DJANGO_SETTINGS_MODULE"] = ""
 
 
+RUN_DIR = pytest.StashKey[Path | None]()
+MIGRATED = "migrated"
 WHOLE_EXCHANGE = ("flows", "browser", "clients")
 STACK_EXPRESSION = "stack and not long"
+OF_THREATS = listed()
 STACK_WORDS = re.compile(r"\bStack\b|\bmark\.stack\b")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """`make test` reads and multiplies out the parallel part's eight thousand tests once, not a second time to leave
-    them out: of its other part, files without a word that can give a test the mark (below) are not even imported."""
+    them out: of its other part, files without a word that can give a test the mark (below) are not even imported.
+    Nor does `make security` read files of which docs/threats.md names no test."""
+    if config.option.markexpr == SECURITY_EXPRESSION and collection_path.suffix == ".py":
+        below = collection_path.relative_to(Path(__file__).parent).as_posix()
+        return None if below.endswith("__init__.py") or OF_THREATS.has_file(below) else True
     if config.option.markexpr != STACK_EXPRESSION or collection_path.suffix != ".py":
         return None
     if collection_path.relative_to(Path(__file__).parent).parts[0] in WHOLE_EXCHANGE:
@@ -70,16 +85,26 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what starts a whole exchange or a browser: `make test` runs these after the rest, not beside it, since each
-    of them is a dozen processes. And put the longest files first."""
+    of them is a dozen processes; and what docs/threats.md names. And put the longest files first."""
     tests = Path(__file__).parent
     for item in items:
         folder = item.path.relative_to(tests).parts[0]
         if folder in WHOLE_EXCHANGE or hasattr(getattr(item, "module", None), "Stack"):
             item.add_marker("stack")
-    items.sort(key=lambda item: longest_first(item.path.relative_to(tests).as_posix()))
+        if OF_THREATS.has(item.path.relative_to(tests).as_posix(), item.name.partition("[")[0]):
+            item.add_marker("security")
+    longest_first(items, tests)
 
 
-def pytest_unconfigure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    """What runs for hours may also fill gigabytes, which do not belong in memory."""
+    config.stash[RUN_DIR] = make_run_dir(in_memory=config.option.markexpr != "long")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if made := config.stash.get(RUN_DIR, None):
+        shutil.rmtree(made, ignore_errors=True)
+        del os.environ[RUN_DIR_VARIABLE]
     if DATA_DIR.is_dir() and not any(DATA_DIR.iterdir()):
         DATA_DIR.rmdir()
 
@@ -137,12 +162,33 @@ def django_db_modify_db_settings(servers: Servers) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None) -> None:
+def django_db_setup(django_db_setup: None, django_db_blocker: Any, postgres: str) -> Iterator[None]:
+    """pytest-django makes the test database only when a collected test is marked `django_db`; those that copy it need
+    it without one, too."""
     from django.conf import settings
     from django.db import connection
+    from django.db.backends.base.creation import TEST_DATABASE_PREFIX
+    from django.test.utils import setup_databases, teardown_databases
     from psycopg.conninfo import make_conninfo
 
     from tests.emptying import empty_only_what_has_rows
 
-    settings.DATABASE_DSN = make_conninfo(settings.DATABASE_DSN, dbname=connection.settings_dict["NAME"])
+    made = []
+    with django_db_blocker.unblock():
+        if not connection.settings_dict["NAME"].startswith(TEST_DATABASE_PREFIX):
+            made = setup_databases(verbosity=0, interactive=False)
+        connection.close()
+    name = connection.settings_dict["NAME"]
+    with psycopg.connect(postgres, autocommit=True) as owner:
+        owner.execute(f"CREATE DATABASE {MIGRATED} TEMPLATE {name}")
+    settings.DATABASE_DSN = make_conninfo(settings.DATABASE_DSN, dbname=name)
     empty_only_what_has_rows()
+    yield
+    with django_db_blocker.unblock():
+        teardown_databases(made, verbosity=0)
+
+
+@pytest.fixture(scope="session")
+def migrated(django_db_setup: None) -> str:
+    """A database with all tables as just made, to copy."""
+    return MIGRATED

@@ -2,7 +2,7 @@
 
 Django's TRUNCATE of every table makes new files for some eighty of them and then writes content types and permissions
 anew, a quarter of a CPU second for each such test. Here only tables that have rows lose them, and content types and
-permissions, which no test changes, stay, and so do the switches that always exist.
+permissions, which no test changes, stay, and so do roles of staff and the switches that always exist.
 """
 
 from typing import Any, Final
@@ -11,11 +11,13 @@ import psycopg
 from django.core.management.commands import flush
 from django.db.backends.postgresql.operations import DatabaseOperations
 
-KEPT: Final = {"django_content_type", "auth_permission", "controls_switch"}
+KEPT: Final = {
+    "django_content_type", "auth_permission", "auth_group", "auth_group_permissions", "controls_switch",
+}  # fmt: skip
 # The switches of the platform always exist (apps/controls/services.py: install): they are put back to off.
 SWITCHES: Final = (
     "DELETE FROM controls_switch WHERE scope <> 'platform'",
-    "UPDATE controls_switch SET is_on = FALSE, until = NULL WHERE is_on",
+    "UPDATE controls_switch SET is_on = FALSE, until = NULL, is_emergency = FALSE WHERE is_on",
 )
 # Deleted rows are still passed over by each search for others; beyond this the files are made anew after all.
 GROWN_BYTES: Final = 8 * 2**20

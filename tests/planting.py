@@ -44,7 +44,7 @@ class NotPlantable(Exception):
 
 def pytest_with(*arguments: str) -> Finder:
     """One test after the other, up to the first that fails."""
-    return ("pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider", *arguments)
+    return ("pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider", "-m", "not long or seeds", *arguments)
 
 
 def tests(*paths: str) -> Finder:

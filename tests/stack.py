@@ -6,8 +6,9 @@
         stack.wait_ready("matching")        # restarted by the supervisor, and healthy again
         stack.stop_process("settlement")    # in order; it stays down until start_process
 
-On a failure inside the block the processes' logs are printed. The supervisor dies with the test process, and the
-exchange with the supervisor.
+On a failure inside the block the processes' logs are printed. The end of the block kills the exchange: what an orderly
+stop does is for tests to look at, with `stop_processes`. The supervisor dies with the test process, and the exchange
+with the supervisor.
 """
 
 import json
@@ -28,12 +29,15 @@ from nebannpet.embedded import Launch, Postgres
 from nebannpet.paths import Paths
 from tests.account_maker import AccountMaker
 from tests.ports import free_port
+from tests.prepared import copy_prepared, run_dir
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 MANAGE = str(BASE_DIR / "manage.py")
 START_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 40.0
 LOG_LINES_SHOWN = 60
+# PROCESSES of an exchange that takes orders and shows its market; each further one costs a second of two cores.
+TRADING = "matching,settlement,marketdata,outbox,gateway"
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "VIRTUAL_ENV", "TMPDIR", "LD_LIBRARY_PATH", "ENGINE")
 
 
@@ -46,13 +50,20 @@ class Stack:
 
     SHARD="drill" with the `data_dir` of a running stack adds the processes of a second shard beside it.
     `user` (uid, gid) runs it all as that user, when the tests run as root; `data_dir` must belong to it then.
+    `first_start=True` makes the database from nothing, as a given `data_dir` does, instead of copying a prepared one.
     """
 
     def __init__(
-        self, *, data_dir: Path | None = None, user: tuple[int, int] | None = None, **environment: str
+        self,
+        *,
+        data_dir: Path | None = None,
+        user: tuple[int, int] | None = None,
+        first_start: bool = False,
+        **environment: str,
     ) -> None:
         self._own_directory = data_dir is None
-        self.data_dir = data_dir or Path(tempfile.mkdtemp(prefix="nebannpet-stack-"))
+        self._copies = self._own_directory and not first_start and "DATABASE_URL" not in environment
+        self.data_dir = data_dir or Path(tempfile.mkdtemp(prefix="nebannpet-stack-", dir=run_dir()))
         self.port = free_port()
         self._user = user
         self.paths = Paths(self.data_dir, environment.get("SHARD", DEFAULT_SHARD))
@@ -95,6 +106,9 @@ class Stack:
 
     def start(self) -> None:
         """Start and wait until every process is ready. May be called again after `stop_processes`."""
+        if self._copies:
+            copy_prepared(self.data_dir, self.environment)
+            self._copies = False
         self._console_start = len(self.console())
         read_end, write_end = os.pipe()
         launch = Launch((sys.executable, "-m", "nebannpet.supervisor"), signal.SIGTERM, signal.SIGKILL, self._user)
@@ -139,8 +153,11 @@ class Stack:
         self._supervisor = None
 
     def stop(self) -> None:
-        """Stop and remove the data directory, unless the test brought it."""
+        """Kill everything and remove the data directory, unless the test brought it."""
         try:
+            if self._supervisor is not None and self._supervisor.poll() is None:
+                # Asked twice it waits for nothing. Not the same signal: two of one kind may arrive as one.
+                self._supervisor.send_signal(signal.SIGINT)
             self.stop_processes()
         finally:
             self.paths.remove_short_socket_dir()

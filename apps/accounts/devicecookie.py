@@ -5,7 +5,6 @@ from the database that two accounts share a browser. A token opens nothing: it s
 link by e-mail while strangers guess (services/throttle.py), and the mail about a new device.
 """
 
-import hashlib
 import re
 import secrets
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from apps.accounts.policy import DEVICE_KEPT_S, DEVICE_TOKENS_PER_BROWSER_MAX
+from apps.accounts.tokens import hash_token
 
 _TOKEN: Final = re.compile(r"[\w-]{43}", re.ASCII)
 _TO_SET: Final = "accounts.device_tokens"
@@ -23,11 +23,6 @@ _TO_SET: Final = "accounts.device_tokens"
 def token_hashes(request: HttpRequest) -> list[bytes]:
     """Hashes of the tokens that the browser sent; what has not the form of one is passed over."""
     return [hash_token(token) for token in _tokens(request)]
-
-
-def hash_token(token: str) -> bytes:
-    """A token has 256 random bits, so a plain hash cannot be searched."""
-    return hashlib.sha256(token.encode("ascii")).digest()
 
 
 def give_new_token(request: HttpRequest) -> str:

@@ -79,6 +79,12 @@ class DeviceNeeded(TooManyAttempts):
     code = "DEVICE_NEEDED"
 
 
+class TooManyFiles(DomainError):
+    """The file of own data was asked for too often."""
+
+    code = "TOO_MANY_FILES"
+
+
 class DeviceNotFound(DomainError):
     """No such browser of this user. The same answer for a foreign one (threat-T13)."""
 
@@ -179,3 +185,83 @@ class WrongCode(DomainError):
     """Not the code of this moment, used already, or no code at all."""
 
     code = "WRONG_CODE"
+
+
+class PasskeyRefused(DomainError):
+    """What came is not the answer to an open question, or not of a passkey that counts here."""
+
+    code = "PASSKEY_REFUSED"
+
+
+class PasskeyNotFound(DomainError):
+    """No such passkey of this user. The same answer for a foreign one (threat-T13)."""
+
+    code = "PASSKEY_NOT_FOUND"
+
+
+class InvalidPasskeyName(DomainError):
+    code = "INVALID_PASSKEY_NAME"
+
+
+class TooManyPasskeys(DomainError):
+    code = "TOO_MANY_PASSKEYS"
+
+
+class UserNotFound(DomainError):
+    """No user of that number."""
+
+    code = "USER_NOT_FOUND"
+
+
+class AccountClosed(DomainError):
+    """The owner has closed the account: nobody opens it again."""
+
+    code = "ACCOUNT_CLOSED"
+
+
+class NotInRole(DomainError):
+    """There is no role of staff to take from this user."""
+
+    code = "NOT_IN_ROLE"
+
+
+class SwitchedAlready(DomainError):
+    """The user is switched off already."""
+
+    code = "SWITCHED_ALREADY"
+
+
+class NotOneself(DomainError):
+    """Staff do not do this to their own account."""
+
+    code = "NOT_ONESELF"
+
+
+class StaffOnlyByAdmins(DomainError):
+    """A member of the staff is switched off only by who says who is staff."""
+
+    code = "STAFF_ONLY_BY_ADMINS"
+
+
+class UnknownRole(DomainError):
+    """Not a role of the table in staffroles.py."""
+
+    code = "UNKNOWN_ROLE"
+
+
+class UnknownZone(DomainError):
+    """Not a time zone that pages can show times in."""
+
+    code = "UNKNOWN_ZONE"
+
+
+class CannotClose(DomainError):
+    """Something of the account is left, or on its way; the message names it."""
+
+    code = "CANNOT_CLOSE"
+
+
+class LostFactorCaseOver(DomainError):
+    """Its user has another password than when it was opened, or the account is locked or off."""
+
+    code = "LOST_FACTOR_CASE_OVER"

@@ -12,8 +12,6 @@ from apps.accounts.backends import throttle_refusal
 from apps.accounts.errors import DeviceNeeded, InvalidEmail, TooManyAttempts
 from apps.accounts.models import User
 from apps.accounts.policy import (
-    API_KEY_LABEL_LENGTH_MAX,
-    API_KEY_NETWORKS_MAX,
     EMAIL_LENGTH_MAX,
     PASSWORD_LENGTH_MAX,
     PASSWORD_LENGTH_MIN,
@@ -28,8 +26,6 @@ _EMAIL_WIDGET_ATTRS = {
 }
 
 
-# As many networks as a key may have, each in its longest spelling.
-NETWORKS_TEXT_MAX = API_KEY_NETWORKS_MAX * 45
 # Code of the validation error of a refused attempt; views answer it with 429.
 THROTTLED = "throttled"
 
@@ -135,37 +131,6 @@ class PasswordConfirmationForm(ConfirmedForm):
 
     def clean_password(self) -> str:
         return self.confirmed(self.cleaned_data["password"])
-
-
-class ApiKeyForm(ConfirmedForm):
-    label = forms.CharField(
-        label="Name",
-        max_length=API_KEY_LABEL_LENGTH_MAX,
-        help_text="For yourself, such as the name of the bot that uses it.",
-    )
-    can_read = forms.BooleanField(label="Read: balances, orders, trades", required=False, initial=True)
-    can_trade = forms.BooleanField(label="Trade: place and cancel orders", required=False)
-    networks = forms.CharField(
-        label="Works only from",
-        required=False,
-        max_length=NETWORKS_TEXT_MAX,
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
-        help_text="Addresses and networks with spaces between them, such as 203.0.113.7 2001:db8::/32. Empty: from "
-        "everywhere. Staff can change it later.",
-    )
-    password = current_password_field("Your password", "A key can trade without you, so we ask again.")
-
-    def clean_networks(self) -> list[str]:
-        return str(self.cleaned_data["networks"]).replace(",", " ").split()
-
-    def clean_password(self) -> str:
-        return self.confirmed(self.cleaned_data["password"])
-
-    def clean(self) -> dict[str, Any]:
-        cleaned: dict[str, Any] = super().clean() or {}
-        if not (cleaned.get("can_read") or cleaned.get("can_trade")):
-            self.add_error("can_read", "Choose at least one right.")
-        return cleaned
 
 
 class PasswordForm(ConfirmedForm):

@@ -4,7 +4,6 @@ How to follow: version numbers and notifications as in credentials.py, with LATE
 is nobody's news: a connection asks again (FIND_SQL) when the time that it knows of is over.
 """
 
-import hashlib
 import secrets
 import string
 from typing import Final
@@ -71,8 +70,3 @@ ENDS_SQL: Final = "SELECT id, version FROM accounts_listenkey WHERE version > %s
 
 def new_listen_key() -> str:
     return "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
-
-
-def hash_listen_key(listen_key: str) -> bytes:
-    """SHA-256 of the text. It has more than 256 random bits, so a plain hash cannot be searched."""
-    return hashlib.sha256(listen_key.encode("utf-8", "surrogatepass")).digest()

@@ -35,11 +35,13 @@ class Action(StrEnum):
     KEY_TRADE = "key-trade"
     KEY_READ = "key-read"
     CHANGE_EMAIL = "change-email"
-    CHANGE_PASSWORD = "change-password"  # noqa: S105
+    CHANGE_PASSWORD = "change-password"  # noqa: S105  # nosec B105 # a word, not a password
     ADD_FACTOR = "add-factor"
     REMOVE_FACTOR = "remove-factor"  # and put another in its place
     TRANSFER = "transfer"
     UNFREEZE = "unfreeze"
+    EXPORT_DATA = "export-data"
+    CLOSE_ACCOUNT = "close-account"
     STAFF_PAGES = "staff-pages"
     STAFF_MONEY = "staff-money"
 
@@ -114,6 +116,8 @@ RULES: Final[Mapping[Action, Rule]] = {
     Action.REMOVE_FACTOR:    Rule(_IF_SET_UP,    _STEP_UP),
     Action.TRANSFER:         Rule(_IF_SET_UP,    _STEP_UP, by_key=True),
     Action.UNFREEZE:         Rule(_IF_SET_UP,    _STEP_UP),
+    Action.EXPORT_DATA:      Rule(_IF_SET_UP,    _STEP_UP),
+    Action.CLOSE_ACCOUNT:    Rule(_IF_SET_UP,    _FRESH),
     Action.STAFF_PAGES:      Rule(_ALWAYS,       _STEP_UP, staff=True),
     Action.STAFF_MONEY:      Rule(_ALWAYS,       _FRESH,   Closes.STAFF_MONEY, staff=True,
                                   approvals=STAFF_MONEY_APPROVALS),

@@ -13,6 +13,7 @@ from django.utils.crypto import constant_time_compare
 
 from apps.accounts.models import User
 from apps.accounts.policy import SECOND_STEP_S
+from apps.accounts.selectors import users_who_get_in
 
 _KEY: Final = "second_step"
 
@@ -41,7 +42,7 @@ def pending_log_in(request: HttpRequest) -> PendingLogIn | None:
     kept = request.session.get(_KEY)
     if kept is None or kept["until_s"] < time.time():
         return None
-    user = User.objects.filter(pk=kept["user"], is_active=True, locked_at=None, email_verified_at__isnull=False).first()
+    user = users_who_get_in().filter(pk=kept["user"]).first()
     if user is None or not constant_time_compare(kept["password"], user.get_session_auth_hash()):
         return None
     return PendingLogIn(user=user, next_url=kept["next"])

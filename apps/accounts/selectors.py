@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Case, Count, Exists, F, OuterRef, QuerySet, Value, When
 from django.utils import timezone
+from django_otp_webauthn.models import WebAuthnCredential
 
-from apps.accounts.errors import NoTradingAccount
+from apps.accounts.errors import AccountClosed, NoTradingAccount, UserNotFound
 from apps.accounts.facts import Factor
 from apps.accounts.models import (
     AllocationChange,
@@ -18,6 +19,7 @@ from apps.accounts.models import (
     TradingAccount,
     User,
 )
+from apps.accounts.models.keys import in_use
 from apps.accounts.policy import ALLOCATION_VERSIONS_SHOWN
 
 
@@ -43,6 +45,30 @@ def find_user_subject(typed: str) -> str | None:
     return None if found is None else str(found.pk)
 
 
+def user_of_subject(subject: str) -> User:
+    """Of what a request for approval is about: user:17. Raises UserNotFound."""
+    number = subject.removeprefix("user:")
+    user = User.objects.filter(pk=int(number)).first() if number.isascii() and number.isdigit() else None
+    if user is None:
+        raise UserNotFound(f"There is no {subject[:60]!r}.")
+    return user
+
+
+def open_user_of_subject(subject: str, *, lock: bool = False) -> User:
+    """The same, of who may get something by it; `lock` keeps the row until commit. Raises AccountClosed, too."""
+    user = user_of_subject(subject)
+    if lock:
+        user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    if user.closed_at is not None:
+        raise AccountClosed("This account was closed by its owner, for good.")
+    return user
+
+
+def address_of_subject(subject: str) -> str:
+    """How staff knows them: alice@example.org (user:17). Raises UserNotFound."""
+    return f"{user_of_subject(subject).email} ({subject})"
+
+
 def held_until(*, user: User) -> datetime | None:
     """Until when the user's withdrawals are held; None if they are not."""
     until = user.withdrawals_held_until
@@ -55,8 +81,8 @@ def accounts_of(*, user_id: int) -> QuerySet[TradingAccount]:
 
 
 def accounts_with_keys(*, user_id: int) -> QuerySet[TradingAccount]:
-    """The same, each with `usable_keys`, how many API keys it has that are not revoked."""
-    usable = Count("api_keys", filter=Q(api_keys__revoked_at=None))
+    """The same, each with `usable_keys`, how many API keys of it are neither revoked nor expired."""
+    usable = Count("api_keys", filter=in_use("api_keys__"))
     return accounts_of(user_id=user_id).annotate(usable_keys=usable)
 
 
@@ -84,20 +110,22 @@ def api_keys_of(*, account_id: int) -> QuerySet[ApiKey]:
     return (
         ApiKey.objects.filter(account_id=account_id)
         .defer("secret_box")
-        .order_by(F("revoked_at").desc(nulls_first=True), "-id")
+        .order_by(Case(When(in_use(), then=Value(0)), default=Value(1)), F("revoked_at").desc(nulls_first=True), "-id")
     )
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKeyCounts:
+    """`over`: revoked or expired."""
+
     usable: int
-    revoked: int
+    over: int
 
 
 def count_api_keys(*, account_id: int) -> ApiKeyCounts:
     keys = ApiKey.objects.filter(account_id=account_id)
-    usable = keys.filter(revoked_at=None).count()
-    return ApiKeyCounts(usable=usable, revoked=keys.count() - usable)
+    usable = keys.filter(in_use()).count()
+    return ApiKeyCounts(usable=usable, over=keys.count() - usable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,25 +133,42 @@ class SecondFactors:
     """What a user has beside the password; the date is that of the authenticator app's first code."""
 
     app_since: datetime | None
+    passkeys: int
     recovery_codes_left: int
 
     @property
     def any(self) -> bool:
-        return self.app_since is not None
+        return self.app_since is not None or self.passkeys > 0
 
 
 def second_factors(*, user_id: int) -> SecondFactors:
     app = TotpFactor.objects.filter(user=user_id, confirmed_at__isnull=False).values_list("confirmed_at", flat=True)
     return SecondFactors(
-        app_since=app.first(), recovery_codes_left=RecoveryCode.objects.filter(user=user_id, used_at=None).count()
+        app_since=app.first(),
+        passkeys=passkeys_of(user_id=user_id).count(),
+        recovery_codes_left=RecoveryCode.objects.filter(user=user_id, used_at=None).count(),
     )
 
 
+def passkeys_of(*, user_id: int) -> "QuerySet[WebAuthnCredential]":
+    """In the order in which they were added."""
+    mine: QuerySet[WebAuthnCredential] = WebAuthnCredential.objects.filter(user=user_id).order_by("id")
+    return mine
+
+
 def factors_of(*, user_id: int) -> frozenset[Factor]:
-    """What is set up."""
-    has_app = TotpFactor.objects.filter(user=user_id, confirmed_at__isnull=False).exists()
-    return frozenset({Factor.AUTHENTICATOR}) if has_app else frozenset()
+    """What is set up. One query."""
+    app = TotpFactor.objects.filter(user=OuterRef("pk"), confirmed_at__isnull=False)
+    passkey = WebAuthnCredential.objects.filter(user=OuterRef("pk"))
+    has_app, has_passkey = User.objects.filter(pk=user_id).values_list(Exists(app), Exists(passkey)).get()
+    has = {Factor.AUTHENTICATOR: has_app, Factor.PASSKEY: has_passkey}
+    return frozenset(factor for factor, is_there in has.items() if is_there)
 
 
 def has_second_factor(*, user_id: int) -> bool:
     return bool(factors_of(user_id=user_id))
+
+
+def users_who_get_in() -> QuerySet[User]:
+    """Nobody else logs in, whatever they prove: switched on, with a proved address, not locked (A1, A7)."""
+    return User.objects.filter(is_active=True, locked_at=None, email_verified_at__isnull=False)

@@ -17,9 +17,9 @@ from django.http import HttpRequest
 from django.http.cookie import parse_cookie
 from django.utils import timezone
 
-from apps.accounts.services.throttle import network_of
 from apps.accounts.sessiontimes import times_of
-from apps.accounts.tickets import hash_session_key
+from apps.accounts.tokens import hash_token
+from apps.common.networks import network_of
 from apps.notifications.live.visitors import Visitor, refuse
 from apps.notifications.policy import LIVE_HANDSHAKES_MAX
 
@@ -84,4 +84,4 @@ def visitor_of(session_key: str, network: str) -> Visitor:
     now_s = int(timezone.now().timestamp())
     if not user.is_authenticated or times is None or now_s > times.ends_at_s:
         return Visitor(network)
-    return Visitor(network, user.pk, hash_session_key(session_key).hex(), times.ends_at_s, began_at_s)
+    return Visitor(network, user.pk, hash_token(session_key).hex(), times.ends_at_s, began_at_s)

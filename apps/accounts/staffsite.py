@@ -1,6 +1,8 @@
 """The staff admin, without a log-in of its own: the site's, and a proof of the last 15 minutes (requirement A3)."""
 
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, cast
 from urllib.parse import urlencode
 
 from django.contrib.admin import AdminSite
@@ -8,10 +10,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect, resolve_url
 from django.urls import path
 
+from apps.accounts.errors import SessionEnded
+from apps.accounts.models import User
 from apps.accounts.nextpage import next_page
 from apps.accounts.rules import Action
+from apps.accounts.services.ending import is_as_read
 from apps.accounts.services.sessions import close_session
 from apps.accounts.stepup import answer_to, decision_on
+from apps.audit.actors import while_there
 
 
 class StaffSite(AdminSite):
@@ -19,6 +25,22 @@ class StaffSite(AdminSite):
 
     def has_permission(self, request: HttpRequest) -> bool:
         return request.user.is_authenticated and decision_on(request, Action.STAFF_PAGES).is_allowed
+
+    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
+        """Whatever a page changes leaves an audit entry, which asks once more whether the session still lives."""
+
+        @wraps(view)
+        def watched(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            with while_there(lambda: self._check_still_in(request)):
+                return view(request, *args, **kwargs)
+
+        return super().admin_view(watched, cacheable)
+
+    def _check_still_in(self, request: HttpRequest) -> None:
+        """In the transaction of what the page does, which may have waited. Raises SessionEnded."""
+        user = cast(User, request.user)
+        if not (is_as_read(user.pk, user.password) and request.session.exists(str(request.session.session_key))):
+            raise SessionEnded("You were logged out meanwhile, and nothing was changed. Log in again.")
 
     def get_urls(self) -> list[Any]:
         # Also for whose proof is too old: Django's own asks for the permission first.

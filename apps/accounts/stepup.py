@@ -12,16 +12,18 @@ from functools import wraps
 from typing import Final, cast
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, resolve_url
 
 from apps.accounts.facts import Factor, Facts
 from apps.accounts.models import User
 from apps.accounts.rules import RULES, Action, Closes, Decision, Verdict, decide
 from apps.accounts.selectors import factors_of
+from apps.accounts.services.lostfactor import stop_by_factor
 from apps.controls.gates import OPEN_GATES
 
 _KEY: Final = "step_up"
@@ -30,8 +32,9 @@ _KEY: Final = "step_up"
 class Proof(StrEnum):
     """What was shown. The names stand in sessions."""
 
-    PASSWORD = "password"  # noqa: S105
+    PASSWORD = "password"  # noqa: S105  # nosec B105 # a word, not a password
     AUTHENTICATOR = Factor.AUTHENTICATOR.value
+    PASSKEY = Factor.PASSKEY.value
     MAILED_LINK = "mailed-link"
     RECOVERY_CODE = "recovery-code"
 
@@ -41,8 +44,10 @@ _RECOVERY: Final = frozenset({Action.ADD_FACTOR, Action.REMOVE_FACTOR})
 
 
 def confirm(request: HttpRequest, proof: Proof) -> None:
-    """It was proved just now that the user is there."""
+    """It was proved just now that the user is there. A factor that was shown is not lost: what staff are asked ends."""
     request.session[_KEY] = {"at_s": int(time.time()), "by": proof.value}
+    if proof.value in set(Factor):
+        stop_by_factor(user=cast(User, request.user))
 
 
 def decision_on(request: HttpRequest, action: Action) -> Decision:
@@ -73,6 +78,7 @@ def facts_of(request: HttpRequest, action: Action, *, password_shown: bool = Fal
         confirmed_by=confirmed_by,
         is_active=user.is_active,
         is_staff=user.is_staff,
+        needs_passkey=settings.STAFF_NEED_PASSKEY,
         withdrawals_held_until=user.withdrawals_held_until,
     )
 
@@ -86,15 +92,16 @@ def is_confirmed(request: HttpRequest) -> bool:
     return decision_on(request, Action.CHANGE_EMAIL).is_allowed
 
 
-def ask_to_confirm(request: HttpRequest, back_to: str) -> HttpResponse:
-    """To the page that asks for a proof, and from there to `back_to`, a path of this site."""
-    return redirect(f"{resolve_url('accounts:confirm')}?{urlencode({'next': back_to})}")
+def ask_to_confirm(request: HttpRequest, back_to: str, *, by_passkey: bool = False) -> HttpResponse:
+    """To the page that asks for a proof, or for a passkey alone, and from there to `back_to`, a path of this site."""
+    query = {"next": back_to} | ({"by": Factor.PASSKEY.value} if by_passkey else {})
+    return redirect(f"{resolve_url('accounts:confirm')}?{urlencode(query)}")
 
 
 def answer_to(request: HttpRequest, decision: Decision, back_to: str) -> HttpResponse:
     """What somebody gets who may not go on yet: the page for what is missing. Raises PermissionDenied for the rest."""
     if decision.verdict is Verdict.NEEDS_STEP_UP:
-        return ask_to_confirm(request, back_to)
+        return ask_to_confirm(request, back_to, by_passkey=decision.factors == {Factor.PASSKEY})
     if decision.code == "FACTOR_MISSING":
         messages.error(request, decision.message)
         return redirect("accounts:two-factor")
@@ -103,16 +110,16 @@ def answer_to(request: HttpRequest, decision: Decision, back_to: str) -> HttpRes
 
 def step_up_required(
     action: Action, back_to: str = "", *, password_in_form: bool = False
-) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
+) -> Callable[[Callable[..., HttpResponseBase]], Callable[..., HttpResponseBase]]:
     """For views of logged-in users: they come after what rules.py asks for `action`.
 
     What asks leads back to this view, or to the view named `back_to` where this one answers POST only. With
     `password_in_form` the form of the page asks a user without a second factor for the password itself (ConfirmedForm).
     """
 
-    def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    def decorate(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
         @wraps(view)
-        def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
             decision = decision_on(request, action)
             asks_itself = password_in_form and is_for_password(decision)
             if decision.is_allowed or asks_itself:

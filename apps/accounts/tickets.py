@@ -1,4 +1,4 @@
-"""Trading tickets as the gateway sees them: hash and SQL, no ORM (architecture.md section 2, threat-T16).
+"""Trading tickets as the gateway sees them: SQL, no ORM (architecture.md section 2, threat-T16).
 
 The site makes a ticket for a logged-in page. The page opens `/ws-api/v3` and sends it in the first message,
 `session.logon {ticket}`, never in a URL. The gateway consumes it with CONSUME_TICKET_SQL: one row comes back for
@@ -7,10 +7,9 @@ The row's id names the trading session from then on. When that row is revoked (s
 changed, user switched off), it appears in CREDENTIAL_CHANGES_SQL (credentials.py) and the gateway closes the socket.
 """
 
-import hashlib
 from typing import Final
 
-# Parameter: hash_ticket(ticket). Returns (id, account_id, user_id, limits tier, frozen) or nothing.
+# Parameter: hash_token of the ticket. Returns (id, account_id, user_id, limits tier, frozen) or nothing.
 CONSUME_TICKET_SQL: Final = """
 UPDATE accounts_tradingticket SET used_at = now()
  WHERE ticket_hash = %s AND used_at IS NULL AND expires_at > now() AND revoked_at IS NULL
@@ -21,13 +20,3 @@ RETURNING id, account_id, user_id,
 
 # Parameter: the account's id. Returns its limits tier, and whether it is frozen.
 ACCOUNT_SQL: Final = "SELECT tier, frozen_at IS NOT NULL FROM accounts_tradingaccount WHERE id = %s"
-
-
-def hash_ticket(ticket: str) -> bytes:
-    """SHA-256 of the ticket text. A ticket has 256 random bits, so a plain hash cannot be searched."""
-    return hashlib.sha256(ticket.encode("utf-8", "surrogatepass")).digest()
-
-
-def hash_session_key(session_key: str) -> bytes:
-    """SHA-256 of a site session key: ties a ticket to its session without storing a usable session key."""
-    return hashlib.sha256(session_key.encode("ascii")).digest()

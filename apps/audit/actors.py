@@ -1,6 +1,8 @@
 """Who did it: a kind and an id. And who is at work right now, as the middleware or the process knows."""
 
 import getpass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
@@ -36,12 +38,15 @@ class Request:
     http: HttpRequest
 
 
+# Under this name a request has the public API key by which it was signed.
+API_KEY_ATTRIBUTE: Final = "acting_api_key"
 # The texts in which requests to the engine name who asked (apps/outbox/requests.py).
 _USER: Final = "user: "
 _STAFF: Final = "staff: "
 _COMMAND_LINE: Final = "command line: "
 
 current_request: ContextVar[Request | None] = ContextVar("audit_request", default=None)
+_still_there: ContextVar[Callable[[], None] | None] = ContextVar("audit_still_there", default=None)
 
 
 def user(user_id: int) -> Actor:
@@ -84,14 +89,44 @@ def of_user(found: Any) -> Actor:
 
 
 def acting() -> Actor:
-    """Who is logged in where a request is at work, `user anonymous` where nobody is; else the process or operator."""
+    """The API key that signed the request at work, or who is logged in in it, `user anonymous` where nobody is; else
+    the process or operator."""
     request = current_request.get()
     if request is not None:
+        if by_key := _api_key(request):
+            return by_key
         found = getattr(request.http, "user", None)
         return of_user(found) if found is not None and found.is_authenticated else Actor(ActorKind.USER, "anonymous")
     if settings.PROCESS:
         return process(settings.PROCESS)
     return named(operator_text())
+
+
+def asking_for(user_id: int) -> Actor:
+    """The user, or the API key of theirs that signed the request at work."""
+    request = current_request.get()
+    return (_api_key(request) if request is not None else None) or user(user_id)
+
+
+def _api_key(request: Request) -> Actor | None:
+    name = getattr(request.http, API_KEY_ATTRIBUTE, "")
+    return Actor(ActorKind.API_KEY, name) if name else None
+
+
+@contextmanager
+def while_there(check: Callable[[], None]) -> Iterator[None]:
+    """In here each entry asks `check`, in the transaction of what it records, which raises where the actor is gone."""
+    token = _still_there.set(check)
+    try:
+        yield
+    finally:
+        _still_there.reset(token)
+
+
+def check_still_there() -> None:
+    """Raises what while_there's question raises; nothing outside of one."""
+    if (check := _still_there.get()) is not None:
+        check()
 
 
 def request_id() -> str:

@@ -39,7 +39,8 @@ def record(
 
     `action` is of actions.ACTIONS, `object` names what was acted on, as kind:id ("market:BTCUSDT", "user:17"). before
     and after are what changed, of strings, whole numbers, lists and dicts; money is a string of an integer, and no
-    secret ever stands in them. `request_id` is the request's at work unless given. Raises InvalidEntry.
+    secret ever stands in them. `request_id` is the request's at work unless given. Raises InvalidEntry, and what
+    actors.while_there raises for staff whose session is over.
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError(
@@ -58,6 +59,8 @@ def record(
     )
     with connection.cursor() as cursor:
         cursor.execute(INSERT, values)
+    # After what may have waited: the less stands between this question and the commit, the better.
+    actors.check_still_there()
 
 
 def count(*, action: str, object: str) -> None:

@@ -9,6 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from apps.audit.errors import NoSuchProof
+from apps.audit.limits import limited
 from apps.audit.selectors import consistency_proof, inclusion_proof, newest_checkpoint
 
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
@@ -17,6 +18,7 @@ _NONE_YET: Final = "The audit log has no entry yet. The process 'outbox' signs t
 
 @never_cache
 @require_GET
+@limited
 def checkpoint(request: HttpRequest) -> HttpResponse:
     """The newest checkpoint, a signed note (c2sp.org/tlog-checkpoint)."""
     newest = newest_checkpoint()
@@ -25,6 +27,7 @@ def checkpoint(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_GET
+@limited
 def key(request: HttpRequest) -> HttpResponse:
     """The verifier key of the newest checkpoint. Whoever anchors the log keeps it from the day it was first seen."""
     newest = newest_checkpoint()
@@ -33,6 +36,7 @@ def key(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_GET
+@limited
 def inclusion(request: HttpRequest) -> JsonResponse:
     """?index=&size=: that entry `index` is in the tree of `size` entries."""
 
@@ -51,6 +55,7 @@ def inclusion(request: HttpRequest) -> JsonResponse:
 
 @never_cache
 @require_GET
+@limited
 def consistency(request: HttpRequest) -> JsonResponse:
     """?from=&to=: that the tree of `from` entries is the beginning of the tree of `to` entries."""
 

@@ -9,6 +9,9 @@ class ControlsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from apps.controls import approvalkinds
         from apps.controls.services import install
+        from apps.controls.services.switchends import END_SWITCH
 
+        approvalkinds.register(END_SWITCH)
         post_migrate.connect(install, sender=self, dispatch_uid="switches that always exist")

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 
 from apps.audit.actors import named
-from apps.controls.kinds import Kind, Scope
+from apps.controls.kinds import CLOSING, Kind, Scope
 from apps.controls.models import Switch
 from apps.controls.services import set_switch
 from apps.outbox.forms import AskingForm
@@ -13,9 +13,7 @@ from apps.outbox.policy import REASON_LENGTH_MAX
 
 
 class StartForm(AskingForm, forms.ModelForm):  # type: ignore[type-arg]
-    """Also for one that is on: with another end or reason; an earlier end is for those who `may_shorten`."""
-
-    may_shorten = False
+    """Also for one that is on: with a later end or another reason; of a flag, an earlier end, too."""
 
     subject = forms.CharField(
         required=False,
@@ -28,6 +26,9 @@ class StartForm(AskingForm, forms.ModelForm):  # type: ignore[type-arg]
         required=False,
         widget=forms.TextInput(attrs={"class": "vTextField", "placeholder": "YYYY-MM-DD HH:MM"}),
         help_text="UTC. Empty: staff end it. What an emergency suspends never ends by itself.",
+    )
+    emergency = forms.BooleanField(
+        required=False, help_text="It ends by no timer: one of staff asks for its end, and another approves it."
     )
     reason = forms.CharField(
         max_length=REASON_LENGTH_MAX,
@@ -52,5 +53,6 @@ class StartForm(AskingForm, forms.ModelForm):  # type: ignore[type-arg]
             until=values["until"],
             actor=named(requested_by),
             reason=values["reason"],
-            may_shorten=self.may_shorten,
+            may_shorten=Kind(values["kind"]) not in CLOSING,
+            emergency=values["emergency"],
         )

@@ -32,5 +32,7 @@ SCOPES: Final[Mapping[Kind, tuple[Scope, ...]]] = {
     Kind.WHITELIST: (Scope.PLATFORM,),
     Kind.BETA_TESTER: (Scope.USER,),
 }
+# Those that close something: what an end opens again, two of staff end in the admin (E2, docs/staff.md).
+CLOSING: Final = frozenset(Kind) - {Kind.BETA_TESTER}
 # Their rows always exist (services.install). One that is missing says that the table was not read as it is.
 ALWAYS_THERE: Final = tuple(kind for kind, scopes in SCOPES.items() if Scope.PLATFORM in scopes)

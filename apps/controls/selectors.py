@@ -5,7 +5,7 @@ from typing import Final
 
 import structlog
 from django.db import DatabaseError, InterfaceError, connection, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from apps.controls.gates import UNKNOWN_GATES, Gates, SwitchRow, gates_of, subjects_of
@@ -47,6 +47,13 @@ def is_beta_tester(*, user_id: int) -> bool:
     """A9: flagged by staff. No gate: nothing is closed by it."""
     flag = Switch.objects.filter(kind=Kind.BETA_TESTER.value, scope=Scope.USER.value, subject=str(user_id)).first()
     return flag is not None and flag.is_in_force
+
+
+def in_force_for(*, user_id: int) -> QuerySet[Switch]:
+    """Those that are on now and concern the user: theirs, and those that are of no user."""
+    now = timezone.now()
+    on = Switch.objects.filter(Q(until=None) | Q(until__gt=now), is_on=True)
+    return on.filter(~Q(scope=Scope.USER.value) | Q(subject=str(user_id)))
 
 
 def in_force() -> list[Switch]:

@@ -23,6 +23,7 @@ from apps.gateway.core import CorePipe
 from apps.gateway.coremonitor import CoreMonitor
 from apps.gateway.database import Follower, make_pool
 from apps.gateway.draining import Drain
+from apps.gateway.heldframes import HeldBytes
 from apps.gateway.history import History
 from apps.gateway.keys import Credentials
 from apps.gateway.limits.admission import Admission
@@ -117,6 +118,7 @@ class Gateway:
         self.public.listeners.append(self.hub)
         self.markets.state_listeners.append(lambda market: self.hub.on_state(market, self.public.known(market)))
         self.past_pipe = CorePipe(config.core_read_url, server="past events of redis-core:")
+        self.held_bytes = HeldBytes()
         self.user_data = UserData(
             self.tail, self.reads, self.markets, PastEvents(self.past_pipe, keys, of_replica=not same)
         )
@@ -140,7 +142,8 @@ class Gateway:
         self._stack.push_async_callback(self.site.close)
         work = [
             self.follower.run, self.pipe.run, self.tail.run, self.monitor.run, self.settled.run, self.public.run,
-            self.edge_pipe.run, self.past_pipe.run, self.hub.run,
+            self.edge_pipe.run, self.past_pipe.run, self.hub.run, self.credentials.end_expired,
+            self.credentials.last_uses.run,
         ]  # fmt: skip
         if self.events_pipe is not self.pipe:
             work.append(self.events_pipe.run)
@@ -174,6 +177,7 @@ class Gateway:
             for task in left:
                 task.cancel()
             _, left = await asyncio.wait(left, timeout=CANCEL_AGAIN_S)
+        await self.credentials.last_uses.write()
         await self._stack.aclose()
 
     async def ready(self) -> None:

@@ -189,10 +189,9 @@ async def _authenticate(gateway: "Gateway", request: _Request, sent: dict[str, s
     address = address_of(request.scope)
     gateway.limits.check_before_signature(address, knows_key=gateway.credentials.knows(key))
     credential = await gateway.credentials.find(key, address)
-    if credential.revoked:
-        raise errors.key_refused()
     sent_signature = sent.get("signature")
     if request.endpoint.security is Security.USER_STREAM and "signature" not in sent:
+        gateway.credentials.last_uses.note(credential.id, request.received_us, address)
         gateway.credentials.check(credential, request.endpoint)
         return credential
     if not sent_signature:
@@ -202,6 +201,7 @@ async def _authenticate(gateway: "Gateway", request: _Request, sent: dict[str, s
     if not credential.verifier.matches(signed, sent_signature):
         raise errors.bad_signature()
     signature.check_time(sent.get("timestamp"), sent.get("recvWindow"), now_us=request.received_us)
+    gateway.credentials.last_uses.note(credential.id, request.received_us, address)
     gateway.credentials.check(credential, request.endpoint)
     return credential
 

@@ -4,12 +4,10 @@ A key's first use costs one query; a revocation arrives by LISTEN or the 500 ms 
 keys work for KEYS_STALE_MAX_S, then only their cancels do, and unknown keys are answered 503 at once.
 """
 
+import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
@@ -19,11 +17,19 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from apps.accounts.credentials import API_KEY_SQL, CREDENTIAL_CHANGES_SQL, LATEST_VERSION_SQL
 from apps.accounts.errors import SecretUnreadable
+from apps.accounts.keynetworks import Networks, is_within, networks_of
+from apps.accounts.keyproofs import Ed25519Key, HmacKey, Verifier
+from apps.accounts.keyproofs import public_key as verifier_of
 from apps.accounts.policy import API_KEY_LENGTH
 from apps.accounts.secrets import decrypt_secret
-from apps.accounts.tickets import ACCOUNT_SQL, CONSUME_TICKET_SQL, hash_ticket
+from apps.accounts.tickets import ACCOUNT_SQL, CONSUME_TICKET_SQL
+from apps.accounts.tokens import hash_token
+from apps.common.clock import now_us
 from apps.gateway import errors
+from apps.gateway.keyends import Ends
+from apps.gateway.keyuses import LastUses
 from apps.gateway.policy import (
+    END_EXPIRED_EVERY_S,
     KEY_CACHE_MAX,
     KEYS_STALE_MAX_S,
     POSTGRES_SILENT_MAX_S,
@@ -31,40 +37,12 @@ from apps.gateway.policy import (
     UNKNOWN_KEYS_MAX,
 )
 from apps.gateway.registry import Endpoint, Security
-from apps.gateway.signature import Ed25519Key, HmacKey, Verifier
-from apps.gateway.signature import public_key as verifier_of
 
 log = structlog.get_logger("nebannpet.gateway.keys")
 
 REVOKED_KEPT: Final = 10_000
 # ApiKey.kind of a key with a secret; the others have a public key.
 HMAC: Final = "hmac"
-
-Networks = tuple[IPv4Network | IPv6Network, ...]
-
-
-@lru_cache(maxsize=10_000)
-def parse_address(address: str) -> IPv4Address | IPv6Address | None:
-    """None for what is no address, as behind a unix socket. An IPv4 address in IPv6 spelling is the IPv4 one."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return None
-    return parsed.ipv4_mapped or parsed if isinstance(parsed, IPv6Address) else parsed
-
-
-def networks_of(texts: Sequence[str]) -> Networks:
-    return tuple(ip_network(text) for text in texts)
-
-
-def is_within(address: str | None, networks: Networks) -> bool:
-    """No networks are everywhere. None stands for a connection whose address is not looked at; an address that cannot
-    be read is nowhere.
-    """
-    if not networks or address is None:
-        return True
-    parsed = parse_address(address)
-    return parsed is not None and any(parsed in network for network in networks)
 
 
 class Revocable:
@@ -95,6 +73,14 @@ class Credential:
     networks: Networks = ()
     # The account's owner froze it: cancels only.
     frozen: bool = False
+    can_withdraw: bool = False
+    # The key's end, in microseconds since 1970: from then on it is like a revoked one.
+    expires_us: int | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Revoked, of a user who is switched off, or expired."""
+        return self.revoked or (self.expires_us is not None and now_us() >= self.expires_us)
 
     @property
     def may_log_on(self) -> bool:
@@ -105,7 +91,7 @@ class Credential:
         return is_within(address, self.networks)
 
     def allows(self, security: Security) -> bool:
-        if self.revoked:
+        if self.is_over:
             return False
         return self.can_trade if security is Security.TRADE else self.can_read
 
@@ -135,6 +121,8 @@ class Credentials:
         self._followers: dict[tuple[str, int], set[Revocable]] = {}
         # Trading sessions by ticket id, as long as a connection holds them: their account's tier may change.
         self._sessions: WeakValueDictionary[int, Credential] = WeakValueDictionary()
+        self._ends = Ends()
+        self.last_uses = LastUses(pool)
         self._version = 0
         self._fresh_s = float("-inf")
 
@@ -162,6 +150,7 @@ class Credentials:
                 known.account_id, known.user_id = account_id, user_id
                 known.can_read, known.can_trade, known.revoked = can_read, can_trade, revoked
                 known.tier, known.networks, known.frozen = tier, networks_of(row[10]), row[11]
+                known.can_withdraw = row[12]
             for follower in tuple(self._followers.get((kind, row_id), ())):
                 if not is_within(follower.address, networks_of(row[10])):
                     follower.on_revoked()
@@ -182,6 +171,16 @@ class Credentials:
         """Seconds since the last successful look at PostgreSQL."""
         return time.monotonic() - self._fresh_s
 
+    async def end_expired(self) -> None:
+        """Background work: what is open by a key ends within END_EXPIRED_EVERY_S of the key's end, by this process's
+        clock and with PostgreSQL away, too. Requests are refused from the moment on (Credential.is_over).
+        """
+        while True:
+            for key_id in self._ends.due(now_us()):
+                for follower in tuple(self._followers.get(("key", key_id), ())):
+                    follower.on_revoked()
+            await asyncio.sleep(END_EXPIRED_EVERY_S)
+
     # -- use ----------------------------------------------------------------------------------------------------------
     def knows(self, public_key: str) -> bool:
         """Whether `find` answers from memory."""
@@ -190,10 +189,10 @@ class Credentials:
     async def find(self, public_key: str, address: str) -> Credential:
         """The credential of a public key, for a caller at `address`.
 
-        Raises -2014 (form), -2015 (unknown, or not from there) or 503 (PostgreSQL away).
+        Raises -2014 (form), -2015 (unknown, expired, or not from there) or 503 (PostgreSQL away).
         """
         credential = await self._find(public_key)
-        if not credential.works_from(address):
+        if credential.is_over or not credential.works_from(address):
             raise errors.key_refused()
         return credential
 
@@ -232,7 +231,7 @@ class Credentials:
             raise errors.key_refused() from error
         credential = Credential(
             "key", key_id, account_id, user_id, can_read, can_trade, tier, public_key, verifier, revoked,
-            networks_of(row[12]), row[13],
+            networks_of(row[12]), row[13], row[14], row[15],
         )  # fmt: skip
         # A change that was applied while the query ran may be newer than its row: then ask again at the next use.
         if version_before == self._version or version >= self._version:
@@ -252,7 +251,7 @@ class Credentials:
         version_before = self._version
         try:
             async with self._pool.connection() as connection:
-                cursor = await connection.execute(CONSUME_TICKET_SQL, (hash_ticket(ticket),))
+                cursor = await connection.execute(CONSUME_TICKET_SQL, (hash_token(ticket),))
                 row = await cursor.fetchone()
                 if row is None:
                     raise errors.key_refused()
@@ -272,7 +271,10 @@ class Credentials:
     # -- who must be told ---------------------------------------------------------------------------------------------
     def follow(self, credential: Credential, follower: Revocable) -> None:
         self._followers.setdefault((credential.kind, credential.id), set()).add(follower)
-        if (credential.kind, credential.id) in self._revoked or not credential.works_from(follower.address):
+        if credential.expires_us is not None:
+            self._ends.add(credential.expires_us, credential.id)
+        is_over = credential.is_over or (credential.kind, credential.id) in self._revoked
+        if is_over or not credential.works_from(follower.address):
             follower.on_revoked()
 
     def unfollow(self, credential: Credential, follower: Revocable) -> None:

@@ -29,10 +29,10 @@ from apps.accounts.listenkeys import (
     LOCK_SQL,
     PROLONG_OWN_SQL,
     PROLONG_SQL,
-    hash_listen_key,
     new_listen_key,
 )
 from apps.accounts.secrets import decrypt_secret, encrypt_secret
+from apps.accounts.tokens import hash_token
 from apps.gateway import errors
 from apps.gateway.keys import Credential
 from apps.gateway.policy import UNKNOWN_KEY_S, UNKNOWN_KEYS_MAX
@@ -108,17 +108,17 @@ class ListenKeys:
             listen_key = new_listen_key()
             box = encrypt_secret(credential.api_key, listen_key.encode("ascii"))
             await connection.execute(
-                ADD_SQL, (hash_listen_key(listen_key), box, credential.account_id, credential.id, LIFETIME_S)
+                ADD_SQL, (hash_token(listen_key), box, credential.account_id, credential.id, LIFETIME_S)
             )
             return listen_key
 
     async def prolong(self, listen_key: str, account_id: int) -> None:
         """-1125 unless it is a valid one of the account."""
-        await self._changed(PROLONG_SQL, (LIFETIME_S, hash_listen_key(listen_key), account_id))
+        await self._changed(PROLONG_SQL, (LIFETIME_S, hash_token(listen_key), account_id))
 
     async def end(self, listen_key: str, account_id: int) -> None:
         """-1125 unless it is a valid one of the account."""
-        await self._changed(END_SQL, (hash_listen_key(listen_key), account_id))
+        await self._changed(END_SQL, (hash_token(listen_key), account_id))
 
     async def _changed(self, query: str, parameters: tuple[Any, ...]) -> None:
         async with self._connection() as connection:
@@ -132,7 +132,7 @@ class ListenKeys:
         if seen_s is not None and time.monotonic() - seen_s < UNKNOWN_KEY_S:
             return None
         async with self._connection() as connection:
-            row = await (await connection.execute(FIND_SQL, (hash_listen_key(listen_key),))).fetchone()
+            row = await (await connection.execute(FIND_SQL, (hash_token(listen_key),))).fetchone()
         if row is not None:
             return Listening(*row)
         self._unknown[listen_key] = time.monotonic()

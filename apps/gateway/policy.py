@@ -54,6 +54,11 @@ POSTGRES_SILENT_MAX_S: Final = 1.6
 KEYS_STALE_MAX_S: Final = 60.0
 # More keys than are ever active in one process; the least recently used one is looked up again.
 KEY_CACHE_MAX: Final = 50_000
+# How soon after its end what is open by an API key ends; requests by it are refused from the moment on.
+END_EXPIRED_EVERY_S: Final = 1.0
+# When and from where a key was used last is written so often, and so many keys by one statement.
+WRITE_USES_EVERY_S: Final = 60.0
+WRITE_USES_MAX: Final = 1_000
 # A key that does not exist is remembered this long, so that guessing does not become one query a request.
 UNKNOWN_KEY_S: Final = 2.0
 UNKNOWN_KEYS_MAX: Final = 10_000

@@ -310,10 +310,7 @@ def _conditional(view: OrderView, market: Market) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if view.trailing_bips:
         found["trailingDelta"] = view.trailing_bips
-    if view.strategy_id is not None:
-        found["strategyId"] = view.strategy_id
-    if view.strategy_type is not None:
-        found["strategyType"] = view.strategy_type
+    found |= _strategy(view)
     if view.expires_ms:
         found["goodTillDate"] = view.expires_ms
     if view.status == _EXPIRED:
@@ -325,6 +322,11 @@ def _conditional(view: OrderView, market: Market) -> dict[str, Any]:
             found["preventedMatchId"] = view.prevented_id
         found["preventedQuantity"] = market.quantity(view.lost_lots)
     return found
+
+
+def _strategy(view: OrderView) -> dict[str, Any]:
+    found = {"strategyId": view.strategy_id, "strategyType": view.strategy_type}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def expiry_reason(view: OrderView, reason: int) -> str:
@@ -445,5 +447,6 @@ def amended_order(event: OrderAmended, view: OrderView, market: Market) -> dict[
     }
     if view.display_lots:
         answer["icebergQty"] = market.quantity(view.display_lots)
+    answer |= _strategy(view)
     answer["selfTradePreventionMode"] = STP_NAMES[view.stp_mode]
     return {"transactTime": event.cmd_ms, "executionId": event.seq, "amendedOrder": answer}

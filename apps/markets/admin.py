@@ -63,7 +63,7 @@ class AssetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 def _state_action(action: MarketAction, title: str) -> Callable[..., None]:
-    @admin.action(description=title, permissions=["change"])
+    @admin.action(description=title, permissions=["move"])
     def move(model_admin: "MarketAdmin", request: HttpRequest, queryset: QuerySet[Market]) -> None:
         asked = []
         for market in queryset:
@@ -99,6 +99,9 @@ class MarketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         _state_action(MarketAction.POST_ONLY, "Post-only"),
         _state_action(MarketAction.CLOSE, "Close"),
     )
+
+    def has_move_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("markets.move_market")
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -152,7 +155,7 @@ class ClassStateChangeAdmin(RequestAdmin):
     list_filter = ("asset_class", "state")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("markets.change_market")
+        return request.user.has_perm("markets.move_market")
 
     @admin.display(description="moved")
     def went(self, change: ClassStateChange) -> str:

@@ -122,6 +122,7 @@ class Market(models.Model):
 
     class Meta:
         ordering = ("id",)
+        permissions = (("move_market", "Can open, halt and close markets"),)
 
     def __str__(self) -> str:
         return self.symbol

@@ -1,59 +1,20 @@
-"""Orders, trades and reconciliations for staff: to look at only. Prices and quantities in the market's own units.
+"""Orders, trades and reconciliations for staff: to look at only. Prices and quantities in the market's own units."""
 
-Parked orders also take a decision: an action with a reason, for who has the permission to review.
-"""
-
-from collections.abc import Callable
-from datetime import UTC, datetime
-from enum import IntEnum
+from datetime import datetime
 from typing import Any
 
-from django.contrib import admin, messages
-from django.db.models import OuterRef, QuerySet, Subquery
-from django.http import HttpRequest
+from django.contrib import admin
 
 from apps.audit.recordadmin import RecordAdmin
 from apps.common.amounts import format_units
-from apps.common.errors import DomainError
-from apps.markets.models import Market
-from apps.orders.models import Order, OrderReview, ParkedOrder, PreventedMatch, Reconciliation, Trade
-from apps.orders.services import review_parked_order
-from apps.outbox.admin import ReasonActionForm, named, staff_name
+from apps.orders.marketrows import InMarketAdmin, MarketFilter, time_of, word
+from apps.orders.models import Order, OrderReview, PreventedMatch, Reconciliation, Trade
+from apps.orders.parkedadmin import ParkedOrderAdmin
+from apps.outbox.admin import named
 from apps.outbox.models import OutboxRow
-from apps.streams.kinds import OrderKind, OrderStatus, Reason, Review, Side, StpMode
+from apps.streams.kinds import OrderKind, OrderStatus, Reason, Side, StpMode
 
-
-def _name(vocabulary: type[IntEnum], value: int) -> str:
-    return vocabulary(value).name.replace("_", " ").lower()
-
-
-def _time(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds // 1000, UTC)
-
-
-class MarketFilter(admin.SimpleListFilter):
-    title = "market"
-    parameter_name = "market"
-
-    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
-        return [(str(market.pk), market.symbol) for market in Market.objects.all()]
-
-    def queryset(self, request: Any, queryset: Any) -> Any:
-        value = self.value()
-        return queryset.filter(market_id=int(value)) if value and value.isdigit() else queryset
-
-
-class InMarketAdmin(RecordAdmin):
-    """Rows of one market each, shown with its symbol."""
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        symbol = Market.objects.filter(pk=OuterRef("market_id")).values("symbol")[:1]
-        rows: QuerySet[Any] = super().get_queryset(request).annotate(symbol=Subquery(symbol))
-        return rows
-
-    @admin.display(ordering="market_id")
-    def market(self, row: Any) -> str:
-        return row.symbol or str(row.market_id)
+__all__ = ["OrderAdmin", "OrderReviewAdmin", "ParkedOrderAdmin", "PreventedMatchAdmin", "TradeAdmin"]
 
 
 class StatusFilter(admin.SimpleListFilter):
@@ -61,7 +22,7 @@ class StatusFilter(admin.SimpleListFilter):
     parameter_name = "status"
 
     def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
-        return [(str(int(status)), _name(OrderStatus, status)) for status in OrderStatus]
+        return [(str(int(status)), word(OrderStatus, status)) for status in OrderStatus]
 
     def queryset(self, request: Any, queryset: Any) -> Any:
         value = self.value()
@@ -87,15 +48,15 @@ class OrderAdmin(InMarketAdmin):
 
     @admin.display(description="order")
     def what(self, row: Order) -> str:
-        return f"{_name(OrderKind, row.kind)} {_name(Side, row.side)}"
+        return f"{word(OrderKind, row.kind)} {word(Side, row.side)}"
 
     @admin.display(description="status", ordering="status")
     def state(self, row: Order) -> str:
-        return _name(OrderStatus, row.status)
+        return word(OrderStatus, row.status)
 
     @admin.display(ordering="created_ms")
     def placed(self, row: Order) -> datetime:
-        return _time(row.created_ms)
+        return time_of(row.created_ms)
 
 
 @admin.register(Trade)
@@ -114,98 +75,7 @@ class TradeAdmin(InMarketAdmin):
 
     @admin.display(ordering="time_ms")
     def time(self, row: Trade) -> datetime:
-        return _time(row.time_ms)
-
-
-class WaitingFilter(admin.SimpleListFilter):
-    """Those that wait for review, unless all are asked for."""
-
-    title = "review"
-    parameter_name = "review"
-
-    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
-        return [("all", "all that ever were parked")]
-
-    def choices(self, changelist: Any) -> Any:
-        first, *rest = super().choices(changelist)
-        return [first | {"display": "waiting"}, *rest]
-
-    def queryset(self, request: Any, queryset: Any) -> Any:
-        return queryset if self.value() == "all" else queryset.filter(status=OrderStatus.PENDING_NEW)
-
-
-def _review_action(decision: Review, title: str) -> Callable[..., None]:
-    @admin.action(description=title, permissions=["review"])
-    def decide(model_admin: "ParkedOrderAdmin", request: HttpRequest, queryset: QuerySet[ParkedOrder]) -> None:
-        for parked in queryset:
-            try:
-                review_parked_order(
-                    order_id=parked.pk,
-                    decision=decision,
-                    reason=request.POST.get("reason", ""),
-                    requested_by=staff_name(request),
-                )
-            except DomainError as error:
-                model_admin.message_user(request, f"{parked}: {error.message}", messages.ERROR)
-            else:
-                model_admin.message_user(
-                    request, f"{parked}: {title.lower()} is on its way to the engine.", messages.SUCCESS
-                )
-
-    decide.__name__ = decision.name.lower()
-    return decide
-
-
-@admin.register(ParkedOrder)
-class ParkedOrderAdmin(InMarketAdmin):
-    list_display = (
-        "id", "market", "account_id", "what", "price_ticks", "reference_price_ticks", "away", "quantity_lots",
-        "parked", "until", "state",
-    )  # fmt: skip
-    list_filter = (WaitingFilter, MarketFilter)
-    search_numbers = ("id", "account_id")
-    search_help_text = "Number of an order or of a trading account"
-    action_form = ReasonActionForm
-    actions = (_review_action(Review.RELEASE, "Release"), _review_action(Review.REJECT, "Reject"))
-
-    def has_review_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("orders.review_parkedorder")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        order = Order.objects.filter(pk=OuterRef("pk"))
-        rows: QuerySet[Any] = (
-            super()
-            .get_queryset(request)
-            .annotate(status=Subquery(order.values("status")), quantity_lots=Subquery(order.values("quantity_lots")))
-        )
-        return rows
-
-    @admin.display(description="order")
-    def what(self, row: ParkedOrder) -> str:
-        return _name(Side, row.side)
-
-    @admin.display(description="quantity lots")
-    def quantity_lots(self, row: Any) -> int:
-        lots: int = row.quantity_lots
-        return lots
-
-    @admin.display(description="of the reference")
-    def away(self, row: ParkedOrder) -> str:
-        """The price in per cent of what it was compared with, rounded down to hundredths."""
-        hundredths = row.price_ticks * 10_000 // row.reference_price_ticks
-        return f"{hundredths // 100}.{hundredths % 100:02} %"
-
-    @admin.display(ordering="parked_ms")
-    def parked(self, row: ParkedOrder) -> datetime:
-        return _time(row.parked_ms)
-
-    @admin.display(ordering="until_ms")
-    def until(self, row: ParkedOrder) -> datetime:
-        return _time(row.until_ms)
-
-    @admin.display(description="status")
-    def state(self, row: Any) -> str:
-        return "waiting" if row.status == OrderStatus.PENDING_NEW else _name(OrderStatus, row.status)
+        return time_of(row.time_ms)
 
 
 @admin.register(OrderReview)
@@ -234,11 +104,11 @@ class PreventedMatchAdmin(InMarketAdmin):
 
     @admin.display(ordering="stp_mode")
     def mode(self, row: PreventedMatch) -> str:
-        return _name(StpMode, row.stp_mode)
+        return word(StpMode, row.stp_mode)
 
     @admin.display(ordering="time_ms")
     def time(self, row: PreventedMatch) -> datetime:
-        return _time(row.time_ms)
+        return time_of(row.time_ms)
 
 
 @admin.register(Reconciliation)

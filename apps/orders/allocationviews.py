@@ -12,9 +12,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST
 
+from apps.accounts.errors import SessionEnded
 from apps.accounts.models import AllocationChange, AllocationRule, User
 from apps.accounts.selectors import accounts_of, allocation_rules_of, main_account, newest_changes
 from apps.accounts.services.allocations import remove_allocation_rule, set_allocation_rule
+from apps.accounts.services.ending import still_in
 from apps.accounts.views.forms import form_status
 from apps.audit.actors import ActorKind, named, user_text
 from apps.common.errors import DomainError
@@ -27,7 +29,7 @@ from apps.outbox.policy import ANSWER_WAIT_S
 from apps.outbox.selectors import wait_done
 from apps.streams.kinds import AllocationMethod
 
-_REASON = "Asked for by the owner of the account."
+REASON = "Asked for by the owner of the account."
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +70,12 @@ def remove_action(request: HttpRequest, rule_id: int) -> HttpResponse:
     if not allocation_rules_of(account_id=main.pk).filter(rule_id=rule_id).exists():
         raise Http404("You have no such rule.")
     try:
-        asked = remove_allocation_rule(
-            account_id=main.pk, rule_id=rule_id, reason=_REASON, requested_by=user_text(user.pk)
-        )
+        with still_in(request):
+            asked = remove_allocation_rule(
+                account_id=main.pk, rule_id=rule_id, reason=REASON, requested_by=user_text(user.pk)
+            )
+    except SessionEnded:
+        raise
     except DomainError as error:
         messages.error(request, error.message)
     else:
@@ -99,9 +104,12 @@ def _page(request: HttpRequest, rule_id: int | None) -> HttpResponse:
             if form.wants_preview:
                 parts = _preview(form)
             else:
-                asked = _ask(user, main.pk, rule_id, form.cleaned_data)
+                with still_in(request):
+                    asked = _ask(user, main.pk, rule_id, form.cleaned_data)
                 _tell(request, asked, f"Rule {asked.rule_id} is set.")
                 return redirect("orders:allocation-rule", asked.rule_id)
+        except SessionEnded:
+            raise
         except DomainError as error:
             form.add_error(None, error.message)
     context = {
@@ -124,7 +132,7 @@ def _ask(user: User, account_id: int, rule_id: int | None, sent: dict[str, Any])
         method=sent["method"],
         accounts=sent["accounts"],
         weights_bp=sent["weights_bp"],
-        reason=_REASON,
+        reason=REASON,
         requested_by=user_text(user.pk),
     )
 

@@ -1,4 +1,5 @@
-"""Work of once a day, a thread of the process `run_reconcile`: fee tiers, and what has expired goes.
+"""Work of once a day, a thread of the process `run_reconcile`: fee tiers, e-mail about API keys that
+expire, and what has expired goes.
 
 Each job is done once by a process for each UTC day, from DAILY_AT on, and may be done again without effect: a restart,
 a second site or `manage.py update_fee_tiers` by hand cost one reading. What is not ready yet (settlement behind, a
@@ -21,6 +22,7 @@ from prometheus_client import Gauge
 from psycopg import sql
 
 from apps.accounts.services.forgetting import forget_devices_and_log_ins, forget_links_and_attempts
+from apps.accounts.services.keyexpiry import tell_of_ends
 from apps.common.errors import DomainError
 from apps.notifications.forgetting import forget_ended, forget_notices
 from apps.orders.errors import SettlementBehind
@@ -47,6 +49,9 @@ def jobs(open_bus: Callable[[], Bus]) -> dict[str, Job]:
         computed = update_fee_tiers(day=day)
         return {"accounts": computed.accounts, "changed": len(computed.changes)}
 
+    def keys_that_expire(day: date) -> Mapping[str, object]:
+        return {f"{days}_days": told for days, told in tell_of_ends(today=day).items()}
+
     def expired_sessions(_: date) -> Mapping[str, object]:
         SessionStore.clear_expired()
         return {}
@@ -67,6 +72,7 @@ def jobs(open_bus: Callable[[], Bus]) -> dict[str, Job]:
 
     return {
         "fee tiers": fee_tiers,
+        "keys that expire": keys_that_expire,
         "expired sessions": expired_sessions,
         "old links": old_links,
         "old devices": old_devices,

@@ -6,6 +6,7 @@ volumes are counted is turned into it at the last price, before that day, of the
 no such market, or it never traded, it does not count.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Final
@@ -18,6 +19,8 @@ from apps.audit.services import record
 from apps.markets.models import Asset, Market
 from apps.matching.models import Watermark
 from apps.orders.errors import SettlementBehind, TiersComputed, UnknownVolumeAsset
+from apps.orders.history import trade_ranges
+from apps.orders.lastprices import last_prices
 from apps.orders.models import FeeTierChange
 from apps.orders.policy import VOLUME_ASSET, VOLUME_DAYS, VOLUME_TIERS
 from apps.orders.settlement.transaction import READER
@@ -38,8 +41,18 @@ SELECT account_id, market_id, sum(quote_units), sum(quantity_lots)
          WHERE time_ms >= %(from_ms)s AND time_ms < %(to_ms)s) AS sides
  GROUP BY account_id, market_id
 """
-_LAST_PRICE: Final = """
-SELECT price_ticks FROM orders_trade WHERE market_id = %s AND time_ms < %s ORDER BY trade_id DESC LIMIT 1
+# Of a few accounts, by their index: [account, market] by the range of trade ids that the days have in the market.
+_OWN_VOLUMES: Final = """
+SELECT account, market, sum(quote_units), sum(quantity_lots)
+  FROM unnest(%(accounts)s::bigint[]) AS of_account(account),
+       unnest(%(markets)s::integer[], %(lows)s::bigint[], %(highs)s::bigint[]) AS in_market(market, low, high),
+       LATERAL (SELECT quote_units, quantity_lots FROM orders_trade
+                 WHERE maker_account_id = account AND market_id = market AND trade_id >= low AND trade_id < high
+                UNION ALL
+                SELECT quote_units, quantity_lots FROM orders_trade
+                 WHERE taker_account_id = account AND market_id = market AND trade_id >= low AND trade_id < high
+               ) AS sides
+ GROUP BY account, market
 """
 _TIERS: Final = """
 SELECT DISTINCT ON (account_id) account_id, tier FROM orders_feetierchange ORDER BY account_id, day DESC
@@ -61,39 +74,75 @@ def tier_of(volume_units: int) -> int:
 
 def volumes(day: date) -> dict[int, int]:
     """Units of VOLUME_ASSET by account, traded in the VOLUME_DAYS before `day` (UTC)."""
-    to_ms = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1_000
-    counted = Asset.objects.filter(code=VOLUME_ASSET).first()
-    if counted is None:
-        raise UnknownVolumeAsset(f"Volumes are counted in {VOLUME_ASSET}, which is not listed.")
-    markets = {market.id: market for market in Market.objects.all()}
-    rates = {market_id: _rate(market, counted, markets, to_ms) for market_id, market in markets.items()}
-    found: dict[int, int] = {}
+    from_ms, to_ms = _window(day)
+    rates = _Rates(to_ms)
     with connection.cursor() as cursor:
-        cursor.execute(_VOLUMES, {"from_ms": to_ms - VOLUME_DAYS * DAY_MS, "to_ms": to_ms})
-        for account_id, market_id, quote_units, lots in cursor.fetchall():
-            if markets[market_id].base_asset_id == counted.id:
-                units = int(lots) * markets[market_id].lot_size
-            else:
-                units = int(quote_units) * rates[market_id] // SCALE
-            found[account_id] = found.get(account_id, 0) + units
+        cursor.execute(_VOLUMES, {"from_ms": from_ms, "to_ms": to_ms})
+        return _added(rates, cursor.fetchall())
+
+
+def volumes_of(account_ids: Sequence[int], day: date) -> dict[int, int]:
+    """The same of these accounts alone; those that traded nothing are not in it."""
+    from_ms, to_ms = _window(day)
+    rates = _Rates(to_ms)
+    ranges = trade_ranges(list(rates.markets), from_ms, to_ms)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _OWN_VOLUMES,
+            {
+                "accounts": list(account_ids), "markets": list(ranges),
+                "lows": [low for low, _ in ranges.values()], "highs": [high for _, high in ranges.values()],
+            },
+        )  # fmt: skip
+        return _added(rates, cursor.fetchall())
+
+
+def _window(day: date) -> tuple[int, int]:
+    to_ms = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1_000
+    return to_ms - VOLUME_DAYS * DAY_MS, to_ms
+
+
+class _Rates:
+    """What the volumes of markets are worth in VOLUME_ASSET, before a time. Raises UnknownVolumeAsset.
+
+    Three queries, however many markets there are.
+    """
+
+    def __init__(self, before_ms: int) -> None:
+        counted = Asset.objects.filter(code=VOLUME_ASSET).first()
+        if counted is None:
+            raise UnknownVolumeAsset(f"Volumes are counted in {VOLUME_ASSET}, which is not listed.")
+        self._counted = counted
+        self.markets = {market.id: market for market in Market.objects.all()}
+        # By the asset that is turned into the counted one: the markets between the two.
+        between: dict[int, list[Market]] = {}
+        for market in self.markets.values():
+            if market.quote_asset_id == counted.id:
+                between.setdefault(market.base_asset_id, []).append(market)
+        prices = last_prices([market.id for each in between.values() for market in each], before_ms)
+        self._rates = {market_id: _rate(market, counted, between, prices) for market_id, market in self.markets.items()}
+
+    def units(self, market_id: int, quote_units: int, lots: int) -> int:
+        if self.markets[market_id].base_asset_id == self._counted.id:
+            return lots * self.markets[market_id].lot_size
+        return quote_units * self._rates[market_id] // SCALE
+
+
+def _added(rates: _Rates, rows: Sequence[tuple[int, int, int, int]]) -> dict[int, int]:
+    """Sums by account of (account, market, quote units, lots)."""
+    found: dict[int, int] = {}
+    for account_id, market_id, quote_units, lots in rows:
+        found[account_id] = found.get(account_id, 0) + rates.units(market_id, int(quote_units), int(lots))
     return found
 
 
-def _rate(market: Market, counted: Asset, markets: dict[int, Market], before_ms: int) -> int:
+def _rate(market: Market, counted: Asset, between: dict[int, list[Market]], prices: dict[int, int]) -> int:
     """10^-8 of the counted asset for one whole unit of what the market is quoted in, 0 where nothing says so."""
     if market.quote_asset_id == counted.id:
         return SCALE
-    between = [
-        each
-        for each in markets.values()
-        if (each.base_asset_id, each.quote_asset_id) == (market.quote_asset_id, counted.id)
-    ]
-    for each in between:
-        with connection.cursor() as cursor:
-            cursor.execute(_LAST_PRICE, [each.id, before_ms])
-            row = cursor.fetchone()
-        if row is not None:
-            return int(row[0]) * each.tick_size
+    for each in between.get(market.quote_asset_id, ()):
+        if each.id in prices:
+            return prices[each.id] * each.tick_size
     return 0
 
 

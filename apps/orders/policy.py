@@ -39,3 +39,9 @@ VOLUME_TIERS: Final = (0, 1_000_000, 5_000_000, 20_000_000, 100_000_000)
 # Work of once a day: from this time on, UTC, when the trades of the day before have long been settled.
 DAILY_AT: Final = time(0, 10)
 DAILY_POLL_S: Final = 60.0
+
+# Pages and files of a user's orders and trades. A file is made in parts, each a query of some milliseconds; more rows
+# are had day by day, so that one reader does not keep the site busy for minutes.
+ROWS_ON_A_PAGE: Final = 50
+ROWS_IN_A_PART: Final = 500
+ROWS_IN_A_FILE_MAX: Final = 100_000

@@ -48,10 +48,15 @@ def staff_name(request: HttpRequest) -> str:
 
 def answer_of(row: OutboxRow) -> str:
     """What the engine said, in words."""
+    return f"{row.state}: {why(row)}" if row.reason else str(row.state)
+
+
+def why(row: OutboxRow) -> str:
+    """Why it was refused; empty where it was not."""
     if not row.reason:
-        return str(row.state)
+        return ""
     meaning = MEANINGS.get(Reason(row.reason)) if row.reason in set(Reason) else None
-    return f"{row.state}: {named(Reason, row.reason)}" + (f" ({meaning})" if meaning else "")
+    return named(Reason, row.reason) + (f" ({meaning})" if meaning else "")
 
 
 def tell_answers(request: HttpRequest, asked: Iterable[tuple[str, StaffRequest]]) -> None:

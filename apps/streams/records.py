@@ -15,7 +15,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from operator import attrgetter
-from typing import Any, Final, get_args, get_type_hints
+from typing import Any, Final, get_args
 
 from apps.streams.commands import COMMAND_RECORDS, Strategy
 from apps.streams.events import EVENT_RECORDS
@@ -63,9 +63,7 @@ class Layout:
 
 def _columns(record: type[Any]) -> dict[str, str]:
     """Name and struct code of each field that stands in bytes."""
-    hints = get_type_hints(record, include_extras=True)
-    names = [field.name for field in fields(record) if hasattr(hints[field.name], "__metadata__")]
-    return {name: str(get_args(hints[name])[1]) for name in names}
+    return {field.name: str(get_args(field.type)[1]) for field in fields(record) if hasattr(field.type, "__metadata__")}
 
 
 def _layout(record: type[Any], size: int) -> Layout:

@@ -6,3 +6,6 @@ class WalletsConfig(AppConfig):
     label = "wallets"
     verbose_name = "Wallets"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from apps.wallets import ownparts  # noqa: F401  its parts register themselves

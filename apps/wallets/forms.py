@@ -21,6 +21,16 @@ _AMOUNT_FAULTS: Final = {
 }
 
 
+class ValueForm(forms.Form):
+    """In which asset the page says what balances are worth."""
+
+    asset = forms.ChoiceField(label="Worth in")
+
+    def __init__(self, data: Any = None, *, assets: Sequence[Asset], chosen: str = "") -> None:
+        super().__init__(data, auto_id="value-%s", initial={"asset": chosen})
+        self.fields["asset"].choices = [(asset.code, asset.code) for asset in assets]  # type: ignore[attr-defined]
+
+
 class TransferForm(forms.Form):
     """`client_id` is made with the page, so that a form that is sent twice is one transfer."""
 

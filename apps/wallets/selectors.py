@@ -1,6 +1,6 @@
 """Reads: what a user has in all accounts together, and transfers between them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -10,11 +10,13 @@ from django.conf import settings
 from apps.accounts.models import TradingAccount
 from apps.common.amounts import format_units
 from apps.ledger.models import Balance
-from apps.markets.models import Asset
+from apps.markets.models import Asset, Market
+from apps.orders.lastprices import last_prices
 from apps.outbox.models import OutboxRow, OutboxState
 from apps.streams.kinds import Reason
 from apps.wallets.models import InternalTransfer
 from apps.wallets.policy import TRANSFERS_ON_A_PAGE
+from apps.wallets.valuation import rates_in, value_units
 
 _MEANINGS: Final = {
     Reason.INSUFFICIENT_BALANCE: "less than that was available",
@@ -34,12 +36,16 @@ class Holding:
 
 @dataclass(slots=True)
 class AssetTotal:
-    """What a user has of an asset, over all accounts; `holdings` are those that have any, the master first."""
+    """What a user has of an asset, over all accounts; `holdings` are those that have any, the master first.
+
+    `value` is what all of it is worth, a decimal text; empty where no price says so.
+    """
 
     asset: Asset
     available_units: int = 0
     held_units: int = 0
     holdings: list[Holding] = field(default_factory=list)
+    value: str = ""
 
     @property
     def available(self) -> str:
@@ -54,10 +60,12 @@ class AssetTotal:
         return format_units(self.available_units + self.held_units)
 
 
-def totals(*, accounts: Sequence[TradingAccount]) -> list[AssetTotal]:
-    """By asset id, those of which there is any, as settled (apps/ledger: proven against the entries)."""
+def totals(*, accounts: Sequence[TradingAccount], asset_ids: Collection[int] | None = None) -> list[AssetTotal]:
+    """By asset id, those of which there is any, as settled (apps/ledger: proven against the entries). Of all assets, or
+    of these."""
     order = {account.pk: (position, account) for position, account in enumerate(accounts)}
-    rows = list(Balance.objects.filter(shard=settings.SHARD, account_id__in=order))
+    balances = Balance.objects.filter(shard=settings.SHARD, account_id__in=order)
+    rows = list(balances if asset_ids is None else balances.filter(asset_id__in=asset_ids))
     found = {asset.pk: AssetTotal(asset) for asset in Asset.objects.filter(pk__in={row.asset_id for row in rows})}
     for row in sorted(rows, key=lambda row: order[row.account_id][0]):
         if row.available_units or row.held_units:
@@ -68,6 +76,29 @@ def totals(*, accounts: Sequence[TradingAccount]) -> list[AssetTotal]:
                 Holding(order[row.account_id][1], format_units(row.available_units), format_units(row.held_units))
             )
     return [total for _, total in sorted(found.items()) if total.holdings]
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """Of everything together, in `asset`: a decimal text; without what no price is known for, by code in `unpriced`."""
+
+    asset: Asset
+    value: str
+    unpriced: list[str]
+
+
+def value_totals(*, found: Sequence[AssetTotal], asset: Asset) -> Worth:
+    """Write into each of `found` what it is worth in `asset`, by the last prices of this shard's markets."""
+    markets = list(Market.objects.filter(shard=settings.SHARD))
+    rates = rates_in(asset.pk, markets, last_prices([market.pk for market in markets]))
+    units = 0
+    for total in found:
+        rate = rates.get(total.asset.pk)
+        if rate is not None:
+            worth = value_units(total.available_units + total.held_units, rate)
+            total.value = format_units(worth)
+            units += worth
+    return Worth(asset, format_units(units), [total.asset.code for total in found if not total.value])
 
 
 @dataclass(frozen=True, slots=True)

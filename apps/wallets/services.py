@@ -13,6 +13,8 @@ from apps.accounts.errors import NoTradingAccount
 from apps.accounts.facts import Facts
 from apps.accounts.models import TradingAccount
 from apps.accounts.rules import Action, decide
+from apps.audit.actors import acting
+from apps.audit.services import record
 from apps.common.amounts import AMOUNT_MAX
 from apps.controls.gates import OPEN_GATES
 from apps.markets.models import Asset
@@ -40,7 +42,8 @@ def request_transfer(
     """Ask the engine to move what `facts.user_id` has available in one account to another of theirs.
 
     The same client id with the same content is answered with the first transfer, whatever became of it. The engine
-    refuses what is more than available; its answer is the state of the outbox row (selectors.answer_of). Locks the
+    refuses what is more than available; its answer is the state of the outbox row (selectors.answer_of). The audit log
+    has one entry of it, which says what was asked; what became of it stands in the ledger. Locks the
     master's row, so requests of one user come one after the other, and the account that the money leaves.
 
     Raises NoTradingAccount (foreign accounts too), SameAccount, UnknownAsset, InvalidTransferAmount, InvalidClientId,
@@ -77,6 +80,14 @@ def request_transfer(
             relay_seq=0, source=0, account_id=from_account_id, to_account_id=to_account_id, asset_id=asset_id,
             amount_units=amount_units, key=made.outbox_key,
         ),
+    )  # fmt: skip
+    record(
+        actor=acting(),
+        action="transfer.requested",
+        object=f"transfer:{made.pk}",
+        after={
+            "from": str(from_account_id), "to": str(to_account_id), "asset": str(asset_id), "units": str(amount_units),
+        },
     )  # fmt: skip
     return made
 

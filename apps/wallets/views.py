@@ -1,33 +1,37 @@
 """The page of balances over all accounts of a user, and of transfers between them (requirement A6)."""
 
-from typing import Final, cast
+from typing import cast
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
+from apps.accounts.errors import SessionEnded
 from apps.accounts.models import User
 from apps.accounts.rules import Action
 from apps.accounts.selectors import accounts_of
+from apps.accounts.services.display import choose_value_asset
+from apps.accounts.services.ending import still_in
 from apps.accounts.stepup import answer_to, decision_on, facts_of
 from apps.accounts.views.forms import form_status
 from apps.common.amounts import format_units
 from apps.common.errors import DomainError
 from apps.markets.models import Asset
+from apps.notifications.cursors import read_cursor
 from apps.outbox.models import OutboxRow, OutboxState
 from apps.outbox.policy import ANSWER_WAIT_S
 from apps.outbox.selectors import wait_done
 from apps.wallets.errors import ClientIdReused
-from apps.wallets.forms import TransferForm
+from apps.wallets.forms import TransferForm, ValueForm
 from apps.wallets.models import InternalTransfer
-from apps.wallets.selectors import answer_of, history, totals
+from apps.wallets.selectors import answer_of, history, totals, value_totals
 from apps.wallets.services import request_transfer
-
-_CURSOR_DIGITS_MAX: Final = 18
 
 
 @login_required
@@ -44,42 +48,56 @@ def balances_page(request: HttpRequest) -> HttpResponse:
     decision = decision_on(request, Action.TRANSFER)
     if request.method == "POST" and not decision.is_allowed:
         return answer_to(request, decision, request.path)
-    form = TransferForm(request.POST or None, accounts=accounts, assets=assets)
+    chosen = {"asset": request.GET.get("asset", "")}
+    form = TransferForm(request.POST or None, accounts=accounts, assets=assets, initial=chosen)
     if request.method == "POST" and form.is_valid():
         sent = form.cleaned_data
         try:
-            made = request_transfer(
-                facts=facts_of(request, Action.TRANSFER),
-                from_account_id=sent["from_account"],
-                to_account_id=sent["to_account"],
-                asset_id=sent["asset"],
-                amount_units=sent["amount"],
-                client_id=sent["client_id"],
-            )
+            with still_in(request):
+                made = request_transfer(
+                    facts=facts_of(request, Action.TRANSFER),
+                    from_account_id=sent["from_account"],
+                    to_account_id=sent["to_account"],
+                    asset_id=sent["asset"],
+                    amount_units=sent["amount"],
+                    client_id=sent["client_id"],
+                )
+        except SessionEnded:
+            raise
         except ClientIdReused:
             form.add_error(None, "This form was sent already, with other values. Load the page again to transfer more.")
         except DomainError as error:
             form.add_error(None, error.message)
         else:
             _tell(request, made)
-            return redirect("wallets:balances")
+            # Who transfers once more rarely means another asset: the form begins with this one again.
+            return redirect(f"{reverse('wallets:balances')}?{urlencode({'asset': made.asset_id})}")
+    found = totals(accounts=accounts)
+    value_in = next((asset for asset in assets if asset.code == user.value_asset), None)
     context = {
         "form": form,
         "confirmed": decision.is_allowed,
         "accounts": accounts,
-        "totals": totals(accounts=accounts),
-        "history": history(user_id=user.pk, accounts=accounts, before=_cursor(request)),
+        "history": history(user_id=user.pk, accounts=accounts, before=read_cursor(request.GET.get("before"))),
+        "totals": found,
+        "worth": None if value_in is None else value_totals(found=found, asset=value_in),
+        "value_form": ValueForm(assets=assets, chosen=user.value_asset),
     }
     return render(request, "wallets/balances.html", context, status=form_status(form))
 
 
-def _cursor(request: HttpRequest) -> int | None:
-    text = request.GET.get("before")
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) <= _CURSOR_DIGITS_MAX):
-        raise Http404("There is no such page of the history.")
-    return int(text)
+@login_required
+@never_cache
+@csrf_protect
+@require_POST
+def value_in_action(request: HttpRequest) -> HttpResponse:
+    """In which asset values are shown from now on."""
+    form = ValueForm(request.POST, assets=list(Asset.objects.all()))
+    if not form.is_valid():
+        messages.error(request, "Choose an asset that is listed here. Nothing was changed.")
+    else:
+        choose_value_asset(user_id=cast(User, request.user).pk, code=form.cleaned_data["asset"])
+    return redirect("wallets:balances")
 
 
 def _tell(request: HttpRequest, made: InternalTransfer) -> None:

@@ -179,7 +179,7 @@ def _run(dsn: str, argv: list[str], meanwhile: Callable[[], None]) -> None:
 def _environment(dsn: str) -> dict[str, str]:
     """libpq's variables for a connection string."""
     names = {
-        "host": "PGHOST", "port": "PGPORT", "dbname": "PGDATABASE", "user": "PGUSER", "password": "PGPASSWORD",
+        "host": "PGHOST", "port": "PGPORT", "dbname": "PGDATABASE", "user": "PGUSER", "password": "PGPASSWORD",  # nosec B105 # a word, not a password
         "sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY",
     }  # fmt: skip
     found = conninfo_to_dict(dsn)

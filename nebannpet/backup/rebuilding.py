@@ -31,6 +31,7 @@ from apps.streams.bus.link import Link
 from apps.streams.bus.redis import RedisBus
 from apps.streams.records import FRAME_SIZE
 from nebannpet.backup import database
+from nebannpet.backup.audited import noted
 from nebannpet.backup.entries import RawEntry
 from nebannpet.backup.errors import RestoreRefused
 from nebannpet.backup.installation import Installation
@@ -59,12 +60,13 @@ def rebuild_snapshot(here: Installation) -> Path:
         archive = Archive(here.archive_dir)
         Source(bus, here.snapshots_dir).check_joins(archive.end())
         core, position = _state_at_end(JoinedLog(archive, bus), up_to=bus.trimmed().cmd)
-    return snapshots.write(here.snapshots_dir, core, Engine, position)
+    with noted(here, "site.rebuilt", {"what": "snapshot", "seq": position.seq}):
+        return snapshots.write(here.snapshots_dir, core, Engine, position)
 
 
 def rebuild_log(here: Installation) -> RebuiltLog:
     """Into an empty redis-core, then recovered as at a start. RestoreRefused before anything is changed."""
-    with contextlib.closing(Link(here.core_url)) as link:
+    with contextlib.closing(Link(here.core_url)) as link, contextlib.ExitStack() as stack:
         if found := found_keys(link, here.shard):
             raise RestoreRefused(
                 f"redis-core is not empty (it has {', '.join(found[:3])}). Move its data aside first, and keep it."
@@ -73,6 +75,7 @@ def rebuild_log(here: Installation) -> RebuiltLog:
         settled, epoch = _record(here)
         _check_record(archived, settled)
         core, position = _state_at_end(archived, up_to=archived.last_command())
+        stack.enter_context(noted(here, "site.rebuilt", {"what": "log", "seq": position.seq}))
         moved_to = _move_snapshots_aside(here)
         snapshots.write(here.snapshots_dir, core, Engine, position)
         begin = max(archived.archive.begin().seq, min(settled.seq, position.seq) - EVENTS_KEPT)

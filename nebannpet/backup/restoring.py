@@ -26,6 +26,7 @@ from apps.streams.bus.errors import BusError
 from apps.streams.bus.link import Link
 from apps.streams.bus.redis import RedisBus
 from nebannpet.backup import database, files, secrets, servers
+from nebannpet.backup.audited import noted
 from nebannpet.backup.database import ToolFailed
 from nebannpet.backup.errors import RestoreFailed, RestoreRefused
 from nebannpet.backup.installation import Installation
@@ -87,7 +88,8 @@ def restore_all(here: Installation, wanted: Wanted) -> Restored:
                 restore_log(link, wanted.directory, manifest)
         reach("restore.log.after")
         wanted.say(f"restored: the log up to event {manifest.log.seq}")
-        recovered = _prove(here)
+        with noted(here, "site.restored", _of(manifest, "all")):
+            recovered = _prove(here)
         marker.remove()
     return Restored(manifest, recovered.position.seq, recovered.core.state_hash())
 
@@ -108,7 +110,13 @@ def restore_database_only(here: Installation, wanted: Wanted) -> Manifest:
             raise RestoreRefused(f"At event {mark.seq} log and backup have different histories; never mix them.")
         check_database(here, manifest, again=False)
         _restore_database(here, wanted.directory, manifest)
+        with noted(here, "site.restored", _of(manifest, "database")):
+            pass
     return manifest
+
+
+def _of(manifest: Manifest, what: str) -> dict[str, str | int]:
+    return {"what": what, "made_at": manifest.made_at, "settled": manifest.database.seq}
 
 
 # -- before the first change ------------------------------------------------------------------------------------------

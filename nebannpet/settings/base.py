@@ -13,7 +13,9 @@ from apps.streams.shards import DEFAULT_SHARD, SHARD_NUMBERS
 from nebannpet import env
 from nebannpet.logs import configure_logging
 from nebannpet.paths import Paths
+from nebannpet.relyingparty import relying_party
 from nebannpet.roles import ROLE_OF_PROCESS
+from nebannpet.settings.platformapi import REST_FRAMEWORK, SPECTACULAR_SETTINGS  # noqa: F401
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
@@ -145,6 +147,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "csp",
     "django_prometheus",
+    "django_otp_webauthn",
+    "drf_spectacular_sidecar",
     "nebannpet",
     "apps.matching",
     "apps.audit",
@@ -206,6 +210,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+    {"NAME": "apps.accounts.passwordwords.PlatformWordsValidator"},
 ]
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 # The absolute limit; SessionLifetimeMiddleware enforces it and the idle limit of apps/accounts/policy.py.
@@ -218,6 +223,16 @@ CSRF_COOKIE_SAMESITE = "Lax"
 # apps/accounts/devicecookie.py; secure where the session's is.
 DEVICE_COOKIE_NAME = "device"
 CSRF_TRUSTED_ORIGINS = [PUBLIC_ORIGIN]
+
+# -- Passkeys (apps/accounts/passkeyceremonies.py) ---------------------------------------------------------------------
+# They are bound to this name for ever: with another one, every user has to make new ones.
+OTP_WEBAUTHN_RP_NAME = "Nebannpet"
+OTP_WEBAUTHN_RP_ID, PASSKEY_ORIGIN = relying_party(PUBLIC_ORIGIN, env.text("PASSKEY_RP_ID", ""))
+OTP_WEBAUTHN_ALLOWED_ORIGINS = [PASSKEY_ORIGIN]
+# Ed25519, ECDSA with P-256, RSA with SHA-256 (Windows): every authenticator has one of them.
+OTP_WEBAUTHN_SUPPORTED_COSE_ALGORITHMS = [-8, -7, -257]
+# How long a question to an authenticator may be answered, here and in the browser.
+OTP_WEBAUTHN_TIMEOUT_SECONDS = 300
 
 # -- E-mail (apps/notifications) --------------------------------------------------------------------------------------
 # Without a server, which only development allows, messages stay in the database: the mailbox at /dev/mail.

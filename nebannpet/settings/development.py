@@ -20,6 +20,9 @@ AUDIT_KEY_IS_MADE = not env.text("AUDIT_KEY_FILE", "")
 # The page /dev/mail, which shows every e-mail to everyone.
 DEV_MAILBOX = True
 
+# An authenticator app is enough for staff.
+STAFF_NEED_PASSKEY = False
+
 # Rate limits of the API are so many times production's (apps/gateway/limits/tiers.py).
 RATE_LIMIT_FACTOR = env.integer("RATE_LIMIT_FACTOR", 100, minimum=1, maximum=10_000)
 

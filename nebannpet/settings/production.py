@@ -4,6 +4,7 @@ from pathlib import Path
 
 from nebannpet import env
 from nebannpet.env import ConfigurationError
+from nebannpet.relyingparty import has_passkeys
 from nebannpet.settings.base import *  # noqa: F403
 from nebannpet.settings.base import PUBLIC_ORIGIN
 
@@ -34,6 +35,8 @@ def _refusals() -> list[str]:
         found.append("CRASH_AT kills processes on purpose, for tests; leave it out.")
     if not PUBLIC_ORIGIN.startswith("https://"):
         found.append("PUBLIC_ORIGIN must be https://, for example https://exchange.example.")
+    elif not has_passkeys(PUBLIC_ORIGIN):
+        found.append("PUBLIC_ORIGIN must have a host name: browsers have no passkeys for plain addresses.")
     if "*" in env.words("ALLOWED_HOSTS"):
         found.append("ALLOWED_HOSTS must name the hosts; '*' would accept any.")
     return found
@@ -48,6 +51,7 @@ DEBUG = False
 SIMULATOR = False
 DEMO_DATA = False
 DEV_MAILBOX = False
+STAFF_NEED_PASSKEY = True
 SECRET_KEY = env.text("SECRET_KEY")
 CREDENTIALS_KEY = env.text("CREDENTIALS_KEY")
 AUDIT_KEY_FILE = env.directory("AUDIT_KEY_FILE", Path())
@@ -63,6 +67,11 @@ CSRF_COOKIE_NAME = "__Host-csrf"
 DEVICE_COOKIE_NAME = "__Host-device"
 SECURE_HSTS_SECONDS = 365 * 24 * 3600
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+# The owner of a domain decides whether browsers are shipped with it (docs/decisions/0018).
+SECURE_HSTS_PRELOAD = False
+SILENCED_SYSTEM_CHECKS = ["security.W021"]
+# Here, too, and not at the load balancer alone.
+SECURE_SSL_REDIRECT = True
 # TLS ends at the load balancer, which sets this header itself and removes any that a client sent.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 

@@ -56,6 +56,19 @@ function wireCopyButtons() {
   }
 }
 
+// A second press while the answer is on its way would send the form again.
+function wireFormsSentOnce() {
+  const forms = document.querySelectorAll("form[data-once]");
+  for (const form of forms) {
+    form.addEventListener("submit", () => { form.querySelector("[type=submit]").disabled = true; });
+  }
+  // The browser may show the page again as it was left.
+  window.addEventListener("pageshow", () => {
+    for (const form of forms) form.querySelector("[type=submit]").disabled = false;
+  });
+}
+
 wirePhoneMenu();
 wireMenus();
 wireCopyButtons();
+wireFormsSentOnce();

@@ -1,13 +1,11 @@
 """The staff admin: who may enter, what can be changed, and that no secret is on any page."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.models import Permission
 from django.test import Client
 
-from apps.accounts.admin import UserAdmin
 from apps.accounts.errors import LinkDead
 from apps.accounts.models import ApiKey, OpenSession, TradingAccount, TradingTicket, User
 from apps.accounts.secrets import decrypt_secret
@@ -58,13 +56,14 @@ def test_second_case_of_an_address_is_refused_in_words(root_client: Client, alic
     assert User.objects.filter(email="alice@example.org").count() == 1
 
 
-def test_the_address_of_a_user_cannot_be_typed_over(root_client: Client, alice: User) -> None:
+def test_address_and_rights_of_a_user_cannot_be_typed_over(root_client: Client, alice: User) -> None:
     """A new one would count as proved, and the old one would not be told."""
     path = f"/admin/accounts/user/{alice.pk}/change/"
     assert 'name="email"' not in root_client.get(path).content.decode()
-    assert root_client.post(path, {"email": "x@example.org", "is_active": "on"}).status_code == 302
+    sent = {"email": "x@example.org", "is_active": "on", "is_staff": "on", "is_superuser": "on"}
+    assert root_client.post(path, sent).status_code == 403
     alice.refresh_from_db()
-    assert alice.email == "alice@example.org"
+    assert (alice.email, alice.is_staff, alice.is_superuser) == ("alice@example.org", False, False)
 
 
 def test_switching_a_user_off_revokes_sockets_and_raises_key_versions(
@@ -72,7 +71,7 @@ def test_switching_a_user_off_revokes_sockets_and_raises_key_versions(
 ) -> None:
     issue_ticket(user_id=alice.pk, session_key=alice_client.cookies["sessionid"].value)
     key.refresh_from_db()
-    root_client.post(f"/admin/accounts/user/{alice.pk}/change/", {"email": alice.email})
+    _act(root_client, "/admin/accounts/user/", "switch_off", alice.pk, reason="stolen")
     alice.refresh_from_db()
     assert not alice.is_active
     assert TradingTicket.objects.get().revoked_at is not None
@@ -95,8 +94,8 @@ def test_keys_show_no_secret_and_cannot_be_edited_added_or_deleted(root_client: 
     assert ApiKey.objects.values().get() == before
 
 
-def _act(client: Client, path: str, action: str, pk: int) -> int:
-    return client.post(path, {"action": action, "_selected_action": str(pk)}).status_code
+def _act(client: Client, path: str, action: str, pk: int, **data: str) -> int:
+    return client.post(path, {"action": action, "_selected_action": str(pk), **data}).status_code
 
 
 def test_revoke_action(root_client: Client, key: ApiKey) -> None:
@@ -121,14 +120,18 @@ def test_viewer_may_look_but_not_revoke(key: ApiKey, make_user: Callable[..., Us
     assert not ApiKey.objects.get().is_revoked
 
 
-def test_trading_account_keeps_its_owner(root_client: Client, alice: User, make_user: Callable[..., User]) -> None:
-    bob = make_user("bob@example.org")
+def test_of_a_trading_account_the_rate_limits_are_set_and_nothing_else(root_client: Client, alice: User) -> None:
     account = TradingAccount.objects.get(owner=alice)
-    path = f"/admin/accounts/tradingaccount/{account.pk}/change/"
-    response = root_client.post(path, {"label": "Renamed", "tier": "demo", "owner": str(bob.pk), "is_main": ""})
-    assert response.status_code == 302
+    path = "/admin/accounts/tradingaccount/"
+    assert root_client.post(f"{path}{account.pk}/change/", {"label": "Renamed", "tier": "demo"}).status_code == 403
+    _act(root_client, path, "limits_demo", account.pk, reason=" ")
     account.refresh_from_db()
-    assert (account.label, account.tier, account.owner, account.is_main) == ("Renamed", "demo", alice, True)
+    assert (account.label, account.tier) == ("Main", "standard")
+    _act(root_client, path, "limits_demo", account.pk, reason="load test")
+    _act(root_client, path, "limits_demo", account.pk, reason="once more")
+    account.refresh_from_db()
+    assert (account.label, account.tier, account.owner, account.is_main) == ("Main", "demo", alice, True)
+    assert Record.objects.get(action="account.limits").reason == "load test"
 
 
 def test_sessions_show_no_hash_and_can_be_closed(root_client: Client, alice: User, alice_client: Client) -> None:
@@ -176,21 +179,3 @@ def test_staff_change_their_own_password_where_everybody_does(root_client: Clien
     assert (answer.status_code, answer["Location"]) == (302, "/account/password")
     root.refresh_from_db()
     assert root.check_password(PASSWORD)
-
-
-def test_what_was_committed_since_the_page_was_read_stays(
-    root_client: Client, alice: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plain = UserAdmin.save_form
-
-    def later(*given: Any, **named: Any) -> Any:
-        User.objects.filter(pk=alice.pk).update(locked_at="2026-01-01T00:00:00Z", password="another")
-        return plain(*given, **named)
-
-    monkeypatch.setattr(UserAdmin, "save_form", later)
-    helpers = Group.objects.create(name="helpers")
-    sent = {"is_staff": "on", "groups": [helpers.pk]}
-    assert root_client.post(f"/admin/accounts/user/{alice.pk}/change/", sent).status_code == 302
-    alice.refresh_from_db()
-    assert (alice.is_active, alice.is_staff, list(alice.groups.all())) == (False, True, [helpers])
-    assert (alice.locked_at is not None, alice.password) == (True, "another")

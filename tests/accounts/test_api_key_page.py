@@ -19,7 +19,7 @@ from apps.accounts.services.api_keys import create_api_key, register_public_key
 from apps.accounts.services.factors import remove_totp
 from apps.accounts.services.keyissue import issue_hmac_key
 from apps.accounts.services.subaccounts import create_sub_account, freeze_sub_account
-from apps.accounts.views import account
+from apps.accounts.views import apikeys
 from tests.accounts.factors import confirm_now, with_app
 from tests.accounts.people import PASSWORD
 
@@ -142,7 +142,7 @@ def test_the_factor_is_there_until_a_key_that_trades_is_made(
         remove_totp(user_id=alice.pk)
         return create_api_key(**named)
 
-    monkeypatch.setattr(account, "create_api_key", removed_first)
+    monkeypatch.setattr(apikeys, "create_api_key", removed_first)
     response = csrf_post(alice_client, PAGE, PAGE, _fields(can_trade="on"))
     assert response.status_code == 422
     assert "needs two-factor log-in" in str(response.context["form"].errors["__all__"])
@@ -185,4 +185,4 @@ def test_the_service_decides_by_itself(alice: User) -> None:
     assert not ApiKey.objects.exists()
     with_app(alice)
     assert create_api_key(facts=facts, account_id=account_id, label="bot", **rights).key.can_trade
-    assert register_public_key(facts=facts, account_id=account_id, label="bot", pem=pem, **rights).can_trade
+    assert register_public_key(facts=facts, account_id=account_id, label="other", pem=pem, **rights).can_trade

@@ -2,8 +2,12 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from types import SimpleNamespace
 
+import psycopg
 import pytest
+from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
@@ -12,8 +16,12 @@ from apps.accounts.models import ApiKey, User
 from apps.accounts.policy import API_KEYS_PER_ACCOUNT_MAX
 from apps.accounts.secrets import decrypt_secret
 from apps.accounts.selectors import api_keys_of, main_account_id
+from apps.accounts.services import api_keys
 from apps.accounts.services.api_keys import revoke_api_key
 from apps.accounts.services.keyissue import NewApiKey, issue_hmac_key
+from tests.matching.waiting import until
+
+SOMEBODY_WAITS = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
 def _create(account_id: int, label: str = "bot", *, can_read: bool = True, can_trade: bool = True) -> NewApiKey:
@@ -140,3 +148,36 @@ def test_parallel_creations_do_not_pass_the_limit_together(make_user: Callable[.
         made = list(pool.map(one, range(10)))
     assert made.count(True) == 3
     assert ApiKey.objects.count() == API_KEYS_PER_ACCOUNT_MAX
+
+
+@pytest.mark.django_db(transaction=True)
+def test_revoking_a_key_while_its_owner_is_switched_off(
+    make_user: Callable[..., User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Switching off changes keys by a trigger, with the owner's row locked: whoever locked a key first waited for it,
+    and it for them."""
+    alice = make_user("alice@example.org")
+    account = main_account_id(user_id=alice.pk)
+    assert account is not None
+    key = _create(account).key
+    switching = []
+
+    def switch_off() -> int:
+        try:
+            return User.objects.filter(pk=alice.pk).update(is_active=False)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(settings.DATABASE_DSN, autocommit=True) as watching:
+
+        def now_that_the_key_is_locked() -> datetime:
+            switching.append(pool.submit(switch_off))
+            until(lambda: watching.execute(SOMEBODY_WAITS).fetchone() is not None)
+            return timezone.now()
+
+        monkeypatch.setattr(api_keys, "timezone", SimpleNamespace(now=now_that_the_key_is_locked))
+        revoke_api_key(account_id=account, key_id=key.pk)
+        assert [each.result(timeout=60) for each in switching] == [1]
+    key.refresh_from_db()
+    alice.refresh_from_db()
+    assert (key.is_revoked, alice.is_active) == (True, False)

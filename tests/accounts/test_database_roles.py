@@ -1,6 +1,7 @@
 """The services work with the rights of the process that runs them, and the gateway's role cannot do the site's work."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
@@ -9,14 +10,15 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.db import ProgrammingError, connection
 from django.utils import timezone
 
-from apps.accounts.credentials import API_KEY_SQL, CREDENTIAL_CHANGES_SQL, LATEST_VERSION_SQL
+from apps.accounts.credentials import API_KEY_SQL, CREDENTIAL_CHANGES_SQL, LAST_USES_SQL, LATEST_VERSION_SQL
 from apps.accounts.facts import Facts
 from apps.accounts.selectors import main_account_id
 from apps.accounts.services.api_keys import revoke_api_key
 from apps.accounts.services.keyissue import issue_hmac_key
 from apps.accounts.services.subaccounts import create_sub_account, freeze_sub_account
 from apps.accounts.services.tickets import issue_ticket
-from apps.accounts.tickets import CONSUME_TICKET_SQL, hash_ticket
+from apps.accounts.tickets import CONSUME_TICKET_SQL
+from apps.accounts.tokens import hash_token
 from apps.markets.models import Asset
 from apps.wallets.models import InternalTransfer
 from apps.wallets.services import request_transfer
@@ -52,6 +54,9 @@ def test_site_writes_and_gateway_follows(gateway: psycopg.Connection) -> None:
     row = gateway.execute(API_KEY_SQL, (key.public_key,)).fetchone()
     assert row is not None
     assert (row[3], row[7]) == (account_id, False)
+    assert gateway.execute(LAST_USES_SQL, ([key.pk], [1_000_000], ["203.0.113.7"])).fetchall() == [(key.pk,)]
+    key.refresh_from_db()
+    assert (key.last_used_at, key.last_used_address) == (datetime.fromtimestamp(1, UTC), "203.0.113.7")
     latest = gateway.execute(LATEST_VERSION_SQL).fetchone()
     assert latest is not None
     revoke_api_key(account_id=account_id, key_id=key.pk)
@@ -60,7 +65,7 @@ def test_site_writes_and_gateway_follows(gateway: psycopg.Connection) -> None:
     session.create()
     assert session.session_key is not None
     ticket = issue_ticket(user_id=user.pk, session_key=session.session_key)
-    assert gateway.execute(CONSUME_TICKET_SQL, [hash_ticket(ticket)]).fetchone() is not None
+    assert gateway.execute(CONSUME_TICKET_SQL, [hash_token(ticket)]).fetchone() is not None
     session.flush()
     changes = gateway.execute(CREDENTIAL_CHANGES_SQL, (latest[0], latest[0])).fetchall()
     assert [(change[0], change[7]) for change in changes] == [("key", True), ("ticket", True)]
@@ -72,6 +77,8 @@ def test_site_writes_and_gateway_follows(gateway: psycopg.Connection) -> None:
         "INSERT INTO accounts_apikey (account_id, label, public_key, secret_box, can_read, can_trade, created_at,"
         " version) VALUES (1, '', '', '', TRUE, TRUE, now(), 0)",
         "UPDATE accounts_apikey SET can_trade = TRUE",
+        "UPDATE accounts_apikey SET can_withdraw = TRUE",
+        "UPDATE accounts_apikey SET expires_at = NULL",
         "UPDATE accounts_tradingticket SET revoked_at = NULL",
         "UPDATE accounts_tradingticket SET account_id = 1",
         "UPDATE accounts_user SET is_staff = TRUE",
@@ -79,7 +86,7 @@ def test_site_writes_and_gateway_follows(gateway: psycopg.Connection) -> None:
         "DELETE FROM django_session",
     ],
 )
-def test_gateway_may_only_mark_a_ticket_as_used(gateway: psycopg.Connection, statement: str) -> None:
+def test_gateway_may_only_mark_what_is_used(gateway: psycopg.Connection, statement: str) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         gateway.execute(statement)
 

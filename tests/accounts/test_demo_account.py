@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from django.contrib.auth import authenticate
+from django.db.models.functions import Now
 
 from apps.accounts.errors import InvalidEmail, NotADemoAccount, WrongCode
 from apps.accounts.models import ApiKey, TradingAccount, User
@@ -31,6 +32,7 @@ def test_everything_in_it_works() -> None:
 
 def test_again_gives_the_same_account_with_a_new_password_and_key() -> None:
     first = make_demo_account(name="trader1", is_staff=False)
+    User.objects.update(locked_at=Now(), lock_needs_staff=True)
     second = make_demo_account(name="Trader1@demo.example.com", is_staff=False)
     assert (second.account_id, second.created) == (first.account_id, False)
     assert authenticate(username=first.email, password=first.password) is None

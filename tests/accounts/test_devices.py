@@ -263,6 +263,13 @@ def test_a_log_in_that_the_account_ran_away_from_is_told_so(
     assert client.get("/account/").status_code == 302
 
 
+@pytest.mark.parametrize("shown", [{"passkey"}, {"password", "authenticator"}])
+def test_no_session_opens_by_a_factor_that_was_removed_meanwhile(alice: User, rf: Any, shown: set[str]) -> None:
+    with pytest.raises(SessionEnded):
+        open_session(request=rf.get("/"), user=alice, factors=frozenset(shown))
+    assert not OpenSession.objects.exists()
+
+
 def test_no_session_opens_by_the_password_alone_where_there_is_a_factor(alice: User, rf: Any) -> None:
     with_app(alice)
     with pytest.raises(SessionEnded):

@@ -17,6 +17,7 @@ from apps.audit.models import Record
 from tests.accounts.factors import enter_admin
 from tests.accounts.mailbox import HERE, link_to, token_of
 from tests.accounts.people import PASSWORD
+from tests.pages.world import logged_in
 
 pytestmark = pytest.mark.django_db
 OTHER = "staple correct horse"
@@ -51,7 +52,7 @@ def test_a_changed_password_holds_and_the_pages_say_so(alice: User, alice_client
     assert held_since(alice, since)
     assert alice.withdrawals_held_until is not None
     shown = client.get("/account/").content.decode()
-    assert f"{alice.withdrawals_held_until:%Y-%m-%d %H:%M} UTC" in shown
+    assert f"{alice.withdrawals_held_until:%Y-%m-%d %H:%M}" in shown
     assert reasons() == ["the password was changed"]
 
 
@@ -75,7 +76,7 @@ def test_a_new_address_holds_once_it_is_confirmed(alice: User) -> None:
     token = token_of(link_to("new@example.org"))
     assert WARNING in client.get(f"/account/email/{token}").content.decode()
     since = timezone.now()
-    confirm_email_change(token=token, user=alice)
+    confirm_email_change(token=token, user=alice, session_key=logged_in(alice))
     assert held_since(alice, since)
     assert reasons() == ["the e-mail address was changed"]
 

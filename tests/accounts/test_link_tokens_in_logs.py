@@ -2,8 +2,6 @@
 
 import io
 import json
-import logging
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -16,8 +14,8 @@ from pytest_django import Settings
 from apps.accounts.models import User
 from apps.accounts.services.links import PAGES
 from nebannpet import urls
-from nebannpet.logs import configure_logging
 from tests.accounts.mailbox import link_to, submit, token_of
+from tests.security.logged import log_of
 
 CANARY = "canary-" + "x" * 36
 
@@ -33,15 +31,8 @@ urlpatterns = [path("account/reset-password/<str:token>", _boom), *urls.urlpatte
 @pytest.fixture(params=["json", "console"])
 def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     """What a process would have written to standard error."""
-    root = logging.getLogger()
-    handlers, level, config = root.handlers[:], root.level, structlog.get_config()
-    stream = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", stream)
-    configure_logging(process="site", level="INFO", style=request.param)
-    yield stream
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.configure(**config)
+    with log_of(request.param, monkeypatch) as stream:
+        yield stream
 
 
 @pytest.mark.django_db

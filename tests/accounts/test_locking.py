@@ -29,6 +29,7 @@ from apps.audit.models import Record
 from apps.notifications.models import OutgoingEmail
 from tests.accounts.mailbox import HERE, link_to, lock_link_to, newest, submit, token_of
 from tests.accounts.people import PASSWORD
+from tests.pages.world import logged_in
 
 pytestmark = pytest.mark.django_db
 NEW = "a new good password"
@@ -142,7 +143,7 @@ def test_each_mail_about_a_change_has_one_and_each_works(alice: User) -> None:
 def _moved(alice: User) -> str:
     """Somebody with alice's session moved the account to an address of theirs; the link in the mail to the old one."""
     request_email_change(user=alice, new_address="thief@example.org", client=HERE)
-    confirm_email_change(token=token_of(link_to("thief@example.org")), user=alice)
+    confirm_email_change(token=token_of(link_to("thief@example.org")), user=alice, session_key=logged_in(alice))
     return lock_link_to("alice@example.org", "email_changed")
 
 

@@ -21,6 +21,7 @@ from apps.accounts.services.forgetting import forget_devices_and_log_ins
 from apps.accounts.services.history import note_log_in
 from apps.accounts.services.sessions import open_session
 from apps.accounts.visitselectors import log_ins_of
+from tests.accounts.factors import with_app
 from tests.accounts.people import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -76,6 +77,7 @@ def test_the_right_password_without_the_second_step_stands_there_until_it_is_don
     assert ">not completed<" in client.get("/account/log-ins").content.decode()
     request.session = SessionStore()
     assert isinstance(user, User)
+    with_app(user)
     open_session(request=request, user=user, factors=frozenset({"password", "authenticator"}))
     assert [row[::3] for row in _seen()] == [(True, "authenticator password")]
 
@@ -100,9 +102,8 @@ def test_pages_follow_each_other_and_belong_to_one_user(alice: User, make_user: 
     client.force_login(alice)
     assert f"?before={first.older}" in client.get("/account/log-ins").content.decode()
     assert b"No log-ins here." in client.get("/account/log-ins?before=1").content
-    for bad in ("x", "-1", "1.5", "\u0663", "9" * 19, "1 OR 1=1"):
-        response = client.get("/account/log-ins", {"before": bad})
-        assert (response.status_code, "number of a log-in" in response.content.decode()) == (404, True)
+    for bad in ("x", "-1", "1.5", "\u0663", str(2**63), "9" * 5_000, "1 OR 1=1"):
+        assert client.get("/account/log-ins", {"before": bad}).status_code == 400
     assert Client().get("/account/log-ins").status_code == 302
 
 

@@ -217,10 +217,14 @@ def test_phone_width(visit: Visit, make_user: Callable[..., User]) -> None:
     visit(steps, viewport=PHONE)
 
 
-def test_works_without_scripts(visit: Visit, make_user: Callable[..., User]) -> None:
+def test_works_without_scripts(visit: Visit, make_user: Callable[..., User], live_server: Any, settings: Any) -> None:
+    settings.PASSKEY_ORIGIN = live_server.url
     make_user("alice@example.org")
 
     def steps(page: Page, url: str) -> None:
+        page.goto(f"{url}/login/passkey")
+        assert page.get_by_role("button", name="Use a passkey").is_disabled()
+        page.get_by_text("This needs JavaScript, which is off here or did not load.").wait_for()
         _log_in(page, url, "alice@example.org")
         assert page.locator("#site-nav").get_by_role("link", name="Markets").is_visible()
         page.get_by_text("Account", exact=True).first.click()
@@ -228,3 +232,56 @@ def test_works_without_scripts(visit: Visit, make_user: Callable[..., User]) -> 
         page.get_by_text("You are logged out.").wait_for()
 
     visit(steps, viewport=PHONE, java_script_enabled=False)
+
+
+def test_a_passkey_made_shown_and_refused(
+    visit: Visit, make_user: Callable[..., User], live_server: Any, settings: Any
+) -> None:
+    """Chromium's virtual authenticator: added, a log-in by itself with the keyboard, a second step, not verified."""
+    settings.PASSKEY_ORIGIN, settings.OTP_WEBAUTHN_ALLOWED_ORIGINS = live_server.url, [live_server.url]
+    make_user("alice@example.org")
+
+    def steps(page: Page, url: str) -> None:
+        devtools = page.context.new_cdp_session(page)
+        devtools.send("WebAuthn.enable")
+        kind = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True}
+        made = devtools.send("WebAuthn.addVirtualAuthenticator", {"options": {**kind, "isUserVerified": True}})
+        _log_in(page, url, "alice@example.org")
+        page.goto(f"{url}/account/passkeys")
+        page.get_by_role("link", name="Add a passkey").click()
+        page.get_by_label("Your password").fill(PASSWORD)
+        page.get_by_role("button", name="Confirm", exact=True).click()
+        page.get_by_label("Name").fill("laptop")
+        page.get_by_role("button", name="Add a passkey").click()
+        page.locator("#recovery-codes li").first.wait_for()
+        page.goto(f"{url}/account/passkeys/add")
+        page.get_by_label("Name").fill("again")
+        page.get_by_role("button", name="Add a passkey").click()
+        page.get_by_text("This device has a passkey of your account already.").wait_for()
+
+        def log_out() -> None:
+            page.get_by_text("Account", exact=True).click()
+            page.get_by_role("button", name="Log out").click()
+            page.get_by_text("You are logged out.").wait_for()
+
+        log_out()
+        page.goto(f"{url}/account/log-in?next=/account/passkeys")
+        page.get_by_role("link", name="Log in with a passkey").click()
+        page.get_by_role("button", name="Use a passkey").press("Enter")
+        page.wait_for_url(f"{url}/account/passkeys")
+        assert page.get_by_role("heading", level=3).inner_text() == "laptop"
+        log_out()
+        page.goto(f"{url}/account/log-in")
+        page.get_by_label("E-mail").fill("alice@example.org")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("main").get_by_role("button", name="Log in").click()
+        button = page.get_by_role("button", name="Use a passkey")
+        verified = {"authenticatorId": made["authenticatorId"], "isUserVerified": False}
+        devtools.send("WebAuthn.setUserVerified", verified)
+        button.click()
+        page.get_by_text("It was cancelled, or there is no passkey for it here.").wait_for()
+        devtools.send("WebAuthn.setUserVerified", verified | {"isUserVerified": True})
+        button.click()
+        page.wait_for_url(f"{url}/account/")
+
+    visit(steps)

@@ -33,9 +33,9 @@ ALICE = Facts(
 WITHDRAWING = replace(ALICE, withdrawal=SMALL)
 
 STEP_UP = (Action.KEY_TRADE, Action.KEY_READ, Action.CHANGE_EMAIL, Action.CHANGE_PASSWORD, Action.ADD_FACTOR,
-           Action.REMOVE_FACTOR, Action.TRANSFER, Action.UNFREEZE, Action.STAFF_PAGES)  # fmt: skip
+           Action.REMOVE_FACTOR, Action.TRANSFER, Action.UNFREEZE, Action.EXPORT_DATA, Action.STAFF_PAGES)  # fmt: skip
 FRESH_CODE = (Action.WITHDRAW, Action.WHITELIST_ADD, Action.WHITELIST_OFF, Action.WHITELIST_ON, Action.WHITELIST_REMOVE,
-              Action.KEY_WITHDRAW, Action.STAFF_MONEY)  # fmt: skip
+              Action.KEY_WITHDRAW, Action.CLOSE_ACCOUNT, Action.STAFF_MONEY)  # fmt: skip
 FACTOR_OR_NOTHING = (Action.WHITELIST_ADD, Action.WHITELIST_OFF, Action.KEY_WITHDRAW, Action.KEY_TRADE,
                      Action.STAFF_PAGES, Action.STAFF_MONEY)  # fmt: skip
 BY_KEY = (Action.WITHDRAW, Action.TRANSFER)

@@ -19,7 +19,7 @@ from apps.audit.tree import is_consistent
 from tests.accounts.people import PASSWORD
 from tests.codes import fresh_code
 from tests.dialect import Account, Dialect, demo_account
-from tests.stack import Stack
+from tests.stack import TRADING, Stack
 
 pytestmark = pytest.mark.stack
 
@@ -34,7 +34,7 @@ REFUSED = (401, -2015)
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    with Stack() as running:
+    with Stack(PROCESSES=f"{TRADING},celery,site") as running:
         yield running
 
 

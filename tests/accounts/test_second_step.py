@@ -9,13 +9,14 @@ from django.utils import timezone
 
 from apps.accounts.models import MailedLink, RecoveryCode, TotpFactor, User
 from apps.accounts.policy import FAILURES_PER_SUBJECT_MAX, LINKS_PER_NETWORK_MAX, SECOND_STEP_S
+from apps.accounts.selectors import held_until
 from apps.accounts.services.announcements import tell_password_changed
 from apps.accounts.services.factors import remove_totp
 from apps.accounts.services.locking import lock_account
 from apps.audit.models import Record
 from apps.notifications.models import OutgoingEmail
 from tests.accounts.factors import password_step, with_app
-from tests.accounts.mailbox import link_to, lock_link_to, submit, token_of
+from tests.accounts.mailbox import link_to, lock_link_to, newest, submit, token_of
 from tests.accounts.people import PASSWORD
 from tests.codes import code_of, fresh_code
 
@@ -130,6 +131,22 @@ def test_password_link_and_recovery_code_let_one_in_once(alice: User) -> None:
     assert client.post("/account/two-factor/begin", {"csrfmiddlewaretoken": client.cookies["csrftoken"].value})[
         "Location"
     ] == ("/account/two-factor/app")
+
+
+def test_a_log_in_by_recovery_code_holds_withdrawals_before_anything_is_set_up_behind_it(alice: User) -> None:
+    """A4: a passkey beside the lost app, or a first app beside a lost passkey, replaces nothing and holds nothing."""
+    client, link, codes = lost(alice)
+    assert "This holds withdrawals for 24 hours." in client.get(link).content.decode()
+    assert submit(client, link, code="AAAA-AAAA-AAAA-AAAA").status_code == 422
+    assert held_until(user=User.objects.get()) is None
+    since = timezone.now()
+    assert submit(client, link, code=codes[0])["Location"] == "/account/two-factor"
+    until = held_until(user=User.objects.get())
+    assert until is not None
+    assert since <= until - timedelta(hours=24) <= timezone.now()
+    held = Record.objects.get(action="user.withdrawals-held")
+    assert (held.object, held.reason) == (f"user:{alice.pk}", "a recovery code stood in for the second factor")
+    assert "Withdrawals are held for 24 hours" in newest(alice.email).text
 
 
 def test_the_link_alone_asks_for_the_password(alice: User) -> None:

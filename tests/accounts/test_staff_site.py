@@ -4,7 +4,6 @@ from types import SimpleNamespace
 from urllib.parse import urlencode
 
 import pytest
-from django.contrib.auth.models import Group
 from django.test import Client
 
 from apps.accounts import stepup
@@ -44,15 +43,18 @@ def test_each_is_led_to_what_is_missing(boss: User) -> None:
 
 
 @pytest.mark.parametrize(("age_s", "opens"), [(STEP_UP_S - 0.1, True), (STEP_UP_S, False)])
-def test_a_proof_lasts_15_minutes(boss: User, age_s: float, opens: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proof_lasts_15_minutes(
+    boss: User, alice: User, age_s: float, opens: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client = Client()
     enter_admin(client, boss)
     at_s = client.session["step_up"]["at_s"] + age_s
     monkeypatch.setattr(stepup, "time", SimpleNamespace(time=lambda: at_s))
     assert (client.get(USERS).status_code == 200) is opens
-    sent = client.post("/admin/auth/group/add/", {"name": "helpers"})
+    sent = client.post(USERS, {"action": "switch_off", "_selected_action": [alice.pk], "reason": "stolen"})
     assert sent["Location"].startswith("/admin/login/") is not opens
-    assert Group.objects.exists() is opens
+    alice.refresh_from_db()
+    assert alice.is_active is not opens
 
 
 @pytest.mark.parametrize("by", ["password", "recovery-code"])

@@ -24,7 +24,8 @@ from apps.accounts.services.subaccounts import (
     unfreeze_sub_account,
 )
 from apps.accounts.services.tickets import issue_ticket
-from apps.accounts.tickets import CONSUME_TICKET_SQL, hash_ticket
+from apps.accounts.tickets import CONSUME_TICKET_SQL
+from apps.accounts.tokens import hash_token
 from apps.audit.models import Record
 from apps.common.errors import DomainError
 from apps.outbox.models import OutboxRow
@@ -155,7 +156,7 @@ def test_freezing_is_news_for_followers_of_keys_and_sessions(
             cursor.execute(text, values)
             return cursor.fetchall()
 
-    assert ask(CONSUME_TICKET_SQL, hash_ticket(used))[0][1:] == (desk.pk, alice.pk, "standard", False)
+    assert ask(CONSUME_TICKET_SQL, hash_token(used))[0][1:] == (desk.pk, alice.pk, "standard", False)
     for act, frozen in ((freeze_sub_account, True), (unfreeze_sub_account, False), (freeze_sub_account, True)):
         [[last]] = ask(LATEST_VERSION_SQL)
         act(user_id=alice.pk, account_id=desk.pk)
@@ -167,7 +168,7 @@ def test_freezing_is_news_for_followers_of_keys_and_sessions(
         assert {(row[0], row[11]) for row in changes} == {("key", frozen), ("ticket", frozen)}
         [row] = ask(API_KEY_SQL, key.public_key)
         assert row[13] is frozen
-    assert ask(CONSUME_TICKET_SQL, hash_ticket(late))[0][4] is True
+    assert ask(CONSUME_TICKET_SQL, hash_token(late))[0][4] is True
     actions = Record.objects.filter(object=f"account:{desk.pk}", action__contains="frozen").order_by("pk")
     assert list(actions.values_list("action", flat=True)) == [
         "sub-account.frozen", "sub-account.unfrozen", "sub-account.frozen",

@@ -20,7 +20,8 @@ from apps.accounts.policy import (
     FAILURES_PER_SUBJECT_MAX,
     FAILURES_WINDOW_S,
 )
-from apps.accounts.services.throttle import begin_attempt, network_of
+from apps.accounts.services.throttle import begin_attempt
+from apps.common.networks import network_of
 from tests.accounts.people import PASSWORD
 
 HERE = "198.51.100.7"

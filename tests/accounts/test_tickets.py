@@ -21,13 +21,14 @@ from apps.accounts.models import TradingTicket, User
 from apps.accounts.policy import TICKETS_PER_SESSION_MAX
 from apps.accounts.selectors import main_account_id
 from apps.accounts.services.tickets import issue_ticket
-from apps.accounts.tickets import CONSUME_TICKET_SQL, hash_ticket
+from apps.accounts.tickets import CONSUME_TICKET_SQL
+from apps.accounts.tokens import hash_token
 from tests.accounts.people import PASSWORD
 
 
 def _consume(ticket: str) -> tuple[int, int, int, str, bool] | None:
     with connection.cursor() as cursor:
-        cursor.execute(CONSUME_TICKET_SQL, [hash_ticket(ticket)])
+        cursor.execute(CONSUME_TICKET_SQL, [hash_token(ticket)])
         return cursor.fetchone()
 
 
@@ -86,7 +87,7 @@ def test_only_a_hash_is_stored(ticket: str) -> None:
         assert ticket.encode().hex() not in cursor.fetchone()[0]
         cursor.execute("SELECT ticket_hash, session_key_hash FROM accounts_tradingticket")
         row = cursor.fetchone()
-    assert bytes(row[0]) == hash_ticket(ticket)
+    assert bytes(row[0]) == hash_token(ticket)
     assert len(row[1]) == 32
 
 
@@ -175,7 +176,7 @@ def test_one_of_twenty_attempts_at_once_succeeds(alice: User, alice_client: Clie
     def attempt(_: int) -> bool:
         with psycopg.connect(settings.DATABASE_DSN, autocommit=True) as own:
             barrier.wait(timeout=60)
-            return own.execute(CONSUME_TICKET_SQL, [hash_ticket(ticket)]).fetchone() is not None
+            return own.execute(CONSUME_TICKET_SQL, [hash_token(ticket)]).fetchone() is not None
 
     with ThreadPoolExecutor(20) as pool:
         assert list(pool.map(attempt, range(20))).count(True) == 1

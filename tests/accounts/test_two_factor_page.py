@@ -1,6 +1,7 @@
 """/account/two-factor: setting up, replacing and removing an authenticator app, and recovery codes."""
 
 import re
+import time
 from datetime import timedelta
 
 import pytest
@@ -10,15 +11,18 @@ from django.utils import timezone
 from apps.accounts.errors import FactorMissing
 from apps.accounts.models import RecoveryCode, TotpFactor, User
 from apps.accounts.policy import STEP_UP_S, TOTP_SETUP_S
+from apps.accounts.secrets import open_totp
 from apps.accounts.selectors import held_until, main_account_id
 from apps.accounts.services.codes import use_code
-from apps.accounts.services.factors import remove_totp
+from apps.accounts.services.factors import begin_totp, remove_totp, waiting_totp
 from apps.accounts.services.keyissue import issue_hmac_key
-from apps.accounts.services.recoverycodes import reissue_codes
+from apps.accounts.services.recoverycodes import issue_codes, reissue_codes
+from apps.accounts.totp import as_base32
 from apps.audit.models import Record
 from apps.notifications.models import OutgoingEmail
 from tests.accounts.factors import with_app
 from tests.accounts.mailbox import newest, submit
+from tests.accounts.passkeys import with_passkey
 from tests.accounts.people import PASSWORD
 from tests.codes import fresh_code
 
@@ -46,7 +50,7 @@ def test_from_nothing_to_an_app_and_codes(alice: User, alice_client: Client) -> 
     assert submit(alice_client, APP, code="12345").status_code == 422
     assert not TotpFactor.objects.exclude(confirmed_at=None).exists()
     shown = submit(alice_client, APP, code=fresh_code(secret.group(1))).content.decode()
-    codes = re.findall(r"<li>([A-Z2-7]{4}(?:-[A-Z2-7]{4}){3})</li>", shown)
+    codes = re.findall(r"<li>([A-Z2-7]{4}(?:-[A-Z2-7]{4}){5})</li>", shown)
     assert len(set(codes)) == 10
     assert "10 of 10 left" in alice_client.get(PAGE).content.decode()
     stored = str(list(RecoveryCode.objects.values())) + str(list(TotpFactor.objects.values()))
@@ -108,6 +112,7 @@ def test_replacing_keeps_the_old_app_until_the_new_one_shows_a_code(alice: User,
     assert Record.objects.filter(action="user.factor-replaced").count() == 1
     assert held_until(user=User.objects.get()) is not None
     assert "another authenticator app" in newest(alice.email).text
+    assert "the old one is not any more" in alice_client.get(PAGE).content.decode()
     assert RecoveryCode.objects.count() == 10
 
 
@@ -127,10 +132,27 @@ def test_removing_ends_the_recovery_codes_and_is_told(alice: User, alice_client:
     assert Record.objects.filter(action="user.factor-removed").count() == 1
     assert "was removed" in newest(alice.email).text
     assert held_until(user=User.objects.get()) is not None
+    assert "Your password alone logs in from now on." in alice_client.get(PAGE).content.decode()
     assert press(alice_client, "remove") == PAGE
     assert "has no authenticator app" in alice_client.get(PAGE).content.decode()
     with pytest.raises(FactorMissing):
         remove_totp(user_id=alice.pk)
+
+
+def test_beside_a_passkey_an_app_replaces_nothing_and_leaves_it(alice: User, alice_client: Client) -> None:
+    issue_codes(alice)
+    begin_totp(user_id=alice.pk)
+    waiting = waiting_totp(user_id=alice.pk)
+    assert waiting is not None
+    with_passkey(alice)
+    session = alice_client.session
+    session["step_up"] = {"at_s": int(time.time()), "by": "passkey"}
+    session.save()
+    secret = as_base32(open_totp(alice.pk, waiting.secret_box))
+    assert submit(alice_client, APP, code=fresh_code(secret))["Location"] == PAGE
+    assert "Your new authenticator app is in use." in alice_client.get(PAGE).content.decode()
+    assert press(alice_client, "remove") == PAGE
+    assert "The authenticator app is removed. Your passkeys remain." in alice_client.get(PAGE).content.decode()
 
 
 @pytest.mark.parametrize("why", ["API keys can trade", "Staff must"])

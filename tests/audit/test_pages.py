@@ -6,11 +6,14 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
+from pytest_django import Settings
 
 from apps.accounts.models import User
 from apps.audit.models import Entry, Record
 from apps.audit.notes import read_verifier_key, verify
 from apps.audit.tree import is_consistent, root_by_inclusion
+from nebannpet.platformapi import buckets
+from nebannpet.platformapi.policy import Limit
 from tests.accounts.factors import enter_admin
 from tests.audit.log import ORIGIN, sequence, write
 
@@ -22,6 +25,7 @@ def test_before_the_first_entry_they_say_so(client: Client) -> None:
         answer = client.get(path)
         assert (answer.status_code, answer["Content-Type"]) == (404, "text/plain; charset=utf-8")
         assert b"no entry yet" in answer.content
+    assert client.get("/api/platform/v1/audit/checkpoint").json()["code"] == "NO_CHECKPOINT"
     answer = client.get("/audit/proof/inclusion", {"index": "0", "size": "1"})
     assert answer.status_code == 400
 
@@ -46,6 +50,21 @@ def test_everything_that_is_published_fits_together(client: Client) -> None:
         hashes = [bytes.fromhex(each) for each in shown["hashes"]]
         assert root_by_inclusion(index, 11, bytes.fromhex(shown["leaf_hash"]), hashes) == newest.root
         assert (shown["index"], shown["size"], shown["root"]) == (index, 11, newest.root.hex())
+    # The platform API says the same.
+    api = "/api/platform/v1/audit"
+    told = client.get(f"{api}/checkpoint").json()
+    assert (told["size"], told["note"]) == (11, answer.content.decode())
+    assert read_verifier_key(told["key"]) == key
+    assert client.get(f"{api}/proofs/consistency", {"from": "5", "to": "11"}).json() == proof
+    assert client.get(f"{api}/proofs/inclusion", {"index": "10", "size": "11"}).json() == shown
+    for path, query, status, code in (
+        ("inclusion", {"index": "11", "size": "11"}, 422, "audit_no_such_proof"),
+        ("inclusion", {"index": "1"}, 400, "INVALID_REQUEST"),
+        ("inclusion", {"index": "01", "size": "2"}, 400, "INVALID_REQUEST"),
+        ("consistency", {"from": "6", "to": "5"}, 422, "audit_no_such_proof"),
+    ):
+        refused = client.get(f"{api}/proofs/{path}", query)
+        assert (refused.status_code, refused.json()["code"]) == (status, code)
 
 
 @pytest.mark.parametrize(
@@ -108,3 +127,23 @@ def test_staff_with_the_right_sees_entries_and_where_they_stand(client: Client) 
         assert client.get(f"/admin/audit/record/{path}").status_code == 403
     assert client.post(f"/admin/audit/record/{record.pk}/change/", {"reason": "x"}).status_code == 403
     assert json.loads(record.after or "") == {"state": "halted 0"}
+
+
+@pytest.mark.parametrize("path", ["checkpoint", "key", "proof/inclusion", "proof/consistency"])
+def test_who_asks_too_often_waits(
+    path: str, settings: Settings, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
+) -> None:
+    settings.RATE_LIMIT_FACTOR = 1
+    settings.REDIS_EDGE_URL = "unix:///nowhere/redis.sock"
+    monkeypatch.setattr(buckets, "ALONE", buckets.Buckets(lambda: 0))
+    monkeypatch.setattr(buckets, "PER_ADDRESS", Limit(burst=2, per_minute=1))
+    mine, neighbour = Client(REMOTE_ADDR="2001:db8::1"), Client(REMOTE_ADDR="2001:db8::2")
+    before = mine.get(f"/audit/{path}").status_code
+    assert before in {404, 400}, "there is no entry, and no parameter"
+    assert mine.get("/api/platform/v1/audit/checkpoint").status_code == 404, "they count together"
+    with django_assert_num_queries(0):
+        for client in (mine, neighbour):
+            answer = client.get(f"/audit/{path}", headers={"X-Forwarded-For": "192.0.2.1"})
+            assert (answer.status_code, answer["Retry-After"]) == (429, "60")
+            assert answer.json()["error"]["code"] == "audit_too_many_requests"
+    assert Client(REMOTE_ADDR="2001:db8:0:1::1").get(f"/audit/{path}").status_code == before

@@ -9,7 +9,9 @@ import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
 from django.db.models import F
+from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils import timezone
@@ -18,11 +20,13 @@ from apps.accounts.models import AllocationRule, ApiKey, TradingAccount, Trading
 from apps.accounts.selectors import main_account_id
 from apps.accounts.services.keyissue import issue_hmac_key
 from apps.accounts.services.tickets import issue_ticket
+from apps.audit import services
+from apps.audit.actors import current_request
 from apps.audit.models import Record
-from apps.controls.models import Switch
+from apps.controls.models import ApprovalRequest, Switch
 from apps.markets.models import Asset, Market, MarketSettingsChange
 from apps.markets.services import create_asset, create_market
-from apps.notifications.models import Audience, EmailState, OutgoingEmail, Severity, Topic
+from apps.notifications.models import Audience, Banner, EmailState, OutgoingEmail, Severity, Topic
 from apps.notifications.services import send_email, show_banner
 from apps.orders.models import Order, ParkedOrder
 from apps.outbox.models import OutboxRow, OutboxState
@@ -45,7 +49,6 @@ class Desk:
         enter_admin(self.client, self.root)
         self.user = User.objects.create_user("alice@example.org", PASSWORD)
         self.account = TradingAccount.objects.get(owner=self.user)
-        self.group = Group.objects.create(name="support")
         create_asset(code="BTC", name="Bitcoin", asset_class="coin")
         create_asset(code="USDT", name="Tether")
         self.market = create_market(base="BTC", quote="USDT", terms=TERMS, reason="listing", requested_by="test")
@@ -93,6 +96,29 @@ class Desk:
         Switch.objects.filter(kind="whitelist-freeze").update(is_on=True)
         return Switch.objects.get(kind="whitelist-freeze").pk
 
+    def flag(self) -> int:
+        return Switch.objects.create(
+            kind="beta-tester", scope="user", subject=str(self.user.pk), is_on=True, reason="try it",
+            set_by="test", set_at=timezone.now(),
+        ).pk  # fmt: skip
+
+    def off(self) -> int:
+        User.objects.filter(pk=self.user.pk).update(is_active=False)
+        return self.user.pk
+
+    def locked(self) -> int:
+        User.objects.filter(pk=self.user.pk).update(lock_needs_staff=True)
+        return self.user.pk
+
+    def supporter(self) -> int:
+        User.objects.filter(pk=self.user.pk).update(is_staff=True)
+        self.user.groups.add(Group.objects.get(name="Support"))
+        return self.user.pk
+
+    def demo_account(self) -> int:
+        TradingAccount.objects.filter(pk=self.account.pk).update(tier="demo")
+        return self.account.pk
+
     def ended_email(self) -> int:
         sent = send_email(to="a@example.org", template="test_message", context={}, topic=Topic.SERVICE)
         OutgoingEmail.objects.filter(pk=sent.pk).update(state=EmailState.FAILED, ended_at=timezone.now())
@@ -113,7 +139,6 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
 
 
 NEW_USER = {"email": "new@example.org", "usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
-USER = {"email": "other@example.org", "is_active": "on", "is_staff": "on"}
 BANNER = {
     "severity": "info", "text": "Maintenance on Sunday", "audience": "everyone", "starts_at_0": "2100-01-01",
     "starts_at_1": "02:00", "ends_at_0": "2100-01-01", "ends_at_1": "04:00",
@@ -122,14 +147,23 @@ RULE = {"method": int(AllocationMethod.EQUAL), **REASON}
 
 # (model, what) -> the action that the log must have, and how it is done.
 ACTIONS: dict[tuple[str, str], tuple[str, Callable[[Desk], None]]] = {
-    ("auth.Group", "add"): ("admin.added", lambda d: d.post("auth_group_add", name="desk")),
-    ("auth.Group", "change"): ("admin.changed", lambda d: d.post("auth_group_change", d.group.pk, name="help")),
-    ("auth.Group", "delete"): ("admin.deleted", lambda d: d.post("auth_group_delete", d.group.pk, post="yes")),
-    ("auth.Group", "delete_selected"): (
-        "admin.deleted", lambda d: d.act("auth_group", "delete_selected", d.group.pk, post="yes"),
-    ),
     ("accounts.User", "add"): ("user.created", lambda d: d.post("accounts_user_add", **NEW_USER)),
-    ("accounts.User", "change"): ("admin.changed", lambda d: d.post("accounts_user_change", d.user.pk, **USER)),
+    ("accounts.User", "switch_off"): (
+        "user.switched-off", lambda d: d.act("accounts_user", "switch_off", d.user.pk),
+    ),
+    ("accounts.User", "ask_on"): ("approval.asked", lambda d: d.act("accounts_user", "ask_on", d.off())),
+    ("accounts.User", "ask_release"): (
+        "approval.asked", lambda d: d.act("accounts_user", "ask_release", d.locked(), address="alice@example.org"),
+    ),
+    ("accounts.User", "ask_role"): (
+        "approval.asked", lambda d: d.act("accounts_user", "ask_role", d.user.pk, role="Support"),
+    ),
+    ("accounts.User", "take_role"): (
+        "staff.role-taken", lambda d: d.act("accounts_user", "take_role", d.supporter(), role="Support"),
+    ),
+    ("accounts.User", "end_as_staff"): (
+        "staff.ended", lambda d: d.act("accounts_user", "end_as_staff", d.supporter()),
+    ),
     ("accounts.User", "password"): (
         "user.password-changed",
         lambda d: d.post(
@@ -137,9 +171,11 @@ ACTIONS: dict[tuple[str, str], tuple[str, Callable[[Desk], None]]] = {
             password2=PASSWORD[::-1],
         ),
     ),
-    ("accounts.TradingAccount", "change"): (
-        "admin.changed",
-        lambda d: d.post("accounts_tradingaccount_change", d.account.pk, label="Second", tier="demo"),
+    ("accounts.TradingAccount", "limits_demo"): (
+        "account.limits", lambda d: d.act("accounts_tradingaccount", "limits_demo", d.account.pk),
+    ),
+    ("accounts.TradingAccount", "limits_standard"): (
+        "account.limits", lambda d: d.act("accounts_tradingaccount", "limits_standard", d.demo_account()),
     ),
     ("accounts.ApiKey", "revoke"): ("api-key.revoked", lambda d: d.act("accounts_apikey", "revoke", d.key().pk)),
     ("accounts.TradingTicket", "revoke"): (
@@ -195,7 +231,8 @@ ACTIONS: dict[tuple[str, str], tuple[str, Callable[[Desk], None]]] = {
     ("controls.Switch", "add"): (
         "switch.set", lambda d: d.post("controls_switch_add", kind="whitelist-freeze", scope="platform", **REASON),
     ),
-    ("controls.Switch", "end"): ("switch.set", lambda d: d.act("controls_switch", "end", d.freeze())),
+    ("controls.Switch", "ask_end"): ("approval.asked", lambda d: d.act("controls_switch", "ask_end", d.freeze())),
+    ("controls.Switch", "end_flag"): ("switch.set", lambda d: d.act("controls_switch", "end_flag", d.flag())),
     ("notifications.OutgoingEmail", "send_again"): (
         "email.sent-again", lambda d: d.act("notifications_outgoingemail", "send_again", d.ended_email()),
     ),
@@ -229,13 +266,56 @@ def test_each_leaves_an_entry_that_names_staff(desk: Desk, what: tuple[str, str]
     if what not in (("accounts.ApiKey", "revoke"), ("accounts.TradingTicket", "revoke")):
         assert (made.actor_kind, made.actor_id) == ("staff", "root@example.org")
     assert made.request_id != ""
-    with_reason = ("market", "class", "account", "order", "email", "switch", "banner")
-    if action.split(".")[0] in with_reason or action == "asset.class":
+    with_reason = ("market", "class", "account", "order", "email", "switch", "banner", "approval", "staff")
+    if action.split(".")[0] in with_reason or action in ("asset.class", "user.switched-off"):
         assert made.reason == "as agreed"
     texts = " ".join(str(value) for value in Record.objects.values_list("before", "after", "object"))
     assert PASSWORD not in texts
     assert "alice@example.org" not in texts
     assert "other@example.org" not in texts
+
+
+# One of each base class of the pages, and of each way to change something.
+KINDS = (
+    ("accounts.User", "add"), ("accounts.User", "switch_off"), ("accounts.User", "password"),
+    ("accounts.ApiKey", "revoke"), ("accounts.TradingTicket", "revoke"), ("accounts.FamilyChange", "add"),
+    ("markets.Market", "halt"), ("markets.Market", "change"), ("markets.ClassStateChange", "add"),
+    ("orders.ParkedOrder", "reject"), ("controls.Switch", "add"), ("controls.Switch", "ask_end"),
+    ("notifications.Banner", "withdraw"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("what", KINDS, ids=lambda what: " ".join(what))
+def test_nothing_is_done_in_a_session_that_ended_meanwhile(
+    desk: Desk, what: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain_row, plain_post, ended = services.row, desk.client.post, []
+
+    def owner_comes_first(**given: Any) -> Any:
+        """The session was alive when the request began, and ends right before the entry of what it did."""
+        if current_request.get() is not None:
+            ended.append(Session.objects.all().delete())
+        return plain_row(**given)
+
+    def kept() -> list[Any]:
+        kept_models: tuple[Any, ...] = (
+            User, ApiKey, TradingTicket, Switch, Banner, OutboxRow, ApprovalRequest, Market, OutgoingEmail,
+        )  # fmt: skip
+        return [Record.objects.count(), *(list(model.objects.order_by("pk").values()) for model in kept_models)]
+
+    def post(*args: Any, **given: Any) -> Any:
+        before = kept()
+        answer = plain_post(*args, **given)
+        assert kept() == before
+        # A form says it itself, an action on the page that it leads to.
+        said = answer if answer.status_code == 200 else desk.client.get(answer["Location"])
+        assert "You were logged out meanwhile" in said.content.decode()
+        return HttpResponse(status=302)
+
+    monkeypatch.setattr(services, "row", owner_comes_first)
+    monkeypatch.setattr(desk.client, "post", post)
+    ACTIONS[what][1](desk)
+    assert ended
 
 
 def test_hidden_fields_are_named_and_not_shown(desk: Desk) -> None:
@@ -245,11 +325,11 @@ def test_hidden_fields_are_named_and_not_shown(desk: Desk) -> None:
 
 
 def test_a_change_says_what_was_and_what_is(desk: Desk) -> None:
-    desk.post("accounts_user_change", desk.user.pk, **USER)
-    made = Record.objects.get(action="admin.changed")
-    assert made.object == f"accounts.user:{desk.user.pk}"
-    assert json.loads(made.before or "") == {"is_staff": False}
-    assert json.loads(made.after or "") == {"is_staff": True}
+    desk.act("accounts_user", "take_role", desk.supporter(), role="Support")
+    made = Record.objects.get(action="staff.role-taken")
+    assert made.object == f"user:{desk.user.pk}"
+    assert json.loads(made.before or "") == {"roles": "Support"}
+    assert json.loads(made.after or "") == {"roles": "staff of no role"}
     desk.post("markets_market_change", desk.market.pk, **terms_data(min_lots=7), **REASON)
     made = Record.objects.get(action="market.settings")
     assert (made.object, made.reason) == ("market:BTCUSDT", "as agreed")
@@ -264,5 +344,9 @@ def test_what_is_refused_leaves_none(desk: Desk) -> None:
         reverse("admin:markets_market_change", args=(desk.market.pk,)), terms_data(min_lots=7) | {"reason": ""}
     )
     assert answer.status_code == 200
-    desk.client.post(reverse("admin:auth_group_add"), {"name": "support"})
+    desk.client.post(reverse("admin:accounts_user_changelist"), {
+        "action": "switch_off", "_selected_action": [str(desk.user.pk)], "index": "0", "reason": " ",
+    })  # fmt: skip
+    desk.user.refresh_from_db()
+    assert desk.user.is_active
     assert Record.objects.count() == before

@@ -21,6 +21,7 @@ from apps.markets.models import Asset
 from tests.accounts.factors import confirm_now
 from tests.accounts.mailbox import HERE, link_to, signed_up, token_of
 from tests.codes import fresh_code
+from tests.pages.world import logged_in
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "correct horse battery"
@@ -73,14 +74,16 @@ def test_a_reset_and_a_new_address_are_told_without_the_address() -> None:
     user = signed_up("alice@example.org", PASSWORD)
     request_reset(email="alice@example.org", client=HERE)
     reset_password(token=token_of(link_to("alice@example.org")), new_password=OTHER)
+    user.refresh_from_db()
     request_email_change(user=user, new_address="new@example.org", client=HERE)
-    confirm_email_change(token=token_of(link_to("new@example.org")), user=user)
+    confirm_email_change(token=token_of(link_to("new@example.org")), user=user, session_key=logged_in(user))
     assert [row[2:] for row in told()] == [
         (action, f"user:{user.pk}")
         for action in (
             "user.created",
             "user.password-changed",
             "user.withdrawals-held",
+            "user.log-in",
             "user.email-changed",
             "user.withdrawals-held",
         )
@@ -122,7 +125,7 @@ def test_second_factors_are_told_without_their_secrets(client: Client) -> None:
     waiting = waiting_totp(user_id=user.pk)
     assert waiting is not None
     secret = as_base32(open_totp(user.pk, waiting.secret_box))
-    codes = confirm_totp(user_id=user.pk, code=fresh_code(secret))
+    codes = confirm_totp(user_id=user.pk, code=fresh_code(secret)).codes
     codes = [*codes, *reissue_codes(user_id=user.pk)]
     remove_totp(user_id=user.pk)
     seen = [action for _, _, action, what in told() if what == f"user:{user.pk}"]

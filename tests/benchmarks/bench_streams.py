@@ -156,27 +156,22 @@ def connections() -> Iterator[Row]:
 
 @benchmark("dead-readers", "200 stream clients that never read: memory, and the age of others' messages")
 def dead_readers() -> Iterator[Row]:
-    """Each time ten seconds without them, then from their coming until the last was cut off, then without again."""
+    """Each time ten seconds without them, then from their coming until the last was cut off, then without again.
+
+    All in the same steps of a second, so that with and without them differ in nothing else.
+    """
     kinds = path(*KINDS)
     grown, taken, ratios, ages = [], [], [], []
     for _ in range(min(RUNS, DEAD_RUNS)):
         with server() as told, clients(told, kinds, 50) as readers:
-            told.ask({**LOAD, "count": 200})
+            seconds(told, 2)
             readers.ask()
-            told.ask(LOAD)
+            memory, kernel = seconds(told, 10)
             without = [readers.ask()["ages_ms"][1]]
-            memory, kernel = told.ask({"do": "memory"})["rss"], tcp_bytes()
             with clients(told, kinds, DEAD, dead=True):
-                worst, worst_kernel, turns = memory, kernel, 0
-                # Second by second, and at least as long as without them.
-                while turns < LOAD["count"] or told.ask({"do": "memory"})["connections"] > 50:
-                    told.ask({**LOAD, "count": SECOND})
-                    turns += SECOND
-                    worst = max(worst, told.ask({"do": "memory"})["rss"])
-                    worst_kernel = max(worst_kernel, tcp_bytes())
-                    assert turns < 12 * LOAD["count"], "dead readers stay"
+                worst, worst_kernel = seconds(told, 10, until_connections=50)
                 during = readers.ask()["ages_ms"][1]
-            told.ask(LOAD)
+            seconds(told, 10)
             without.append(readers.ask()["ages_ms"][1])
         grown.append(float(worst - memory))
         taken.append(float(worst_kernel - kernel))
@@ -195,6 +190,19 @@ def dead_readers() -> Iterator[Row]:
         figure="p99 age of a trade with them, to that without", unit="", series=Series(ratios, True),
         below=P99_RATIO_MAX, note=f"ms with to without before, after: {told_ages}",
     )  # fmt: skip
+
+
+def seconds(told: Told, least: int, *, until_connections: int | None = None) -> tuple[int, int]:
+    """Publish so many seconds, and on until so few connections are left; the most (bytes of the process, of TCP)."""
+    worst, worst_kernel, done = 0, 0, 0
+    while True:
+        told.ask({**LOAD, "count": SECOND})
+        done += 1
+        now = told.ask({"do": "memory"})
+        worst, worst_kernel = max(worst, now["rss"]), max(worst_kernel, tcp_bytes())
+        if done >= least and (until_connections is None or now["connections"] <= until_connections):
+            return worst, worst_kernel
+        assert done < 120, "dead readers stay"
 
 
 def tcp_bytes() -> int:

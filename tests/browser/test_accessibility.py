@@ -14,6 +14,8 @@ import pytest
 from django.conf import settings
 from playwright.sync_api import Browser, ConsoleMessage, sync_playwright
 
+from apps.accounts.models import User
+from apps.controls.services.approvals import ask_approval
 from tests.browser.conftest import CHROMIUM_ARGUMENTS, CHROMIUM_NAMES
 from tests.browser.fake_exchange import FakeExchange
 from tests.pages.places import SITE
@@ -199,8 +201,14 @@ def test_account_pages(in_browser: InBrowser, live_server: Any, world: World) ->
 def test_staff_pages(in_browser: InBrowser, live_server: Any, world: World) -> None:
     """One of each kind; they are all made by the same templates."""
 
+    asked = ask_approval(
+        kind="staff-role", subject=f"user:{world.people['owner'].pk}", payload={"role": "Support"}, reason="joins us",
+        by=User.objects.create_superuser("second@example.org", None),
+    )  # fmt: skip
+    approval = f"controls/approvalrequest/{asked.pk}/change/"
+
     def steps(visitor: Visitor) -> None:
-        for path in ("", "accounts/apikey/", "markets/market/", "orders/parkedorder/", "accounts/user/{alice}/change/"):
+        for path in ("", "accounts/user/", "orders/parkedorder/", "accounts/user/{alice}/change/", approval):
             visitor.look(world.address(f"admin/{path}"))
 
     world.confirmed("root")

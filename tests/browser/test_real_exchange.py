@@ -4,16 +4,20 @@ Logs in, places orders, sees fill, balance and book change live, cancels, loses 
 logs out.
 """
 
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PHONE, OpenPage
+from tests.accounts.people import PASSWORD
+from tests.browser.account_flow import Newcomer
+from tests.browser.conftest import DESKTOP, PHONE, OpenPage
 from tests.codes import fresh_code
 from tests.dialect import Account, Dialect, demo_account
-from tests.stack import Stack
+from tests.stack import BASE_DIR, TRADING, Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 
@@ -24,7 +28,7 @@ ASKS = [("51000.00", "1.2"), ("51100.00", "0.8"), ("51200.00", "0.3")]
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    with Stack() as running:
+    with Stack(PROCESSES=f"{TRADING},site") as running:
         yield running
 
 
@@ -246,3 +250,51 @@ def test_the_market_list_shows_every_market(stack: Stack, maker: Dialect, open_p
     page.click(f"tr[data-symbol={SYMBOL}] a")
     wait_live(page)
     expect_best_bid(page, "50,950.00", "0.50000")
+
+
+def fund(stack: Stack, account: int, asset: str, units: int) -> None:
+    """As a deposit that was confirmed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.flows.depositor"], input=f"credit {account} {asset} {units} flow:{account}\n",
+        env=stack.environment, cwd=BASE_DIR, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout.startswith("queued"), done.stdout + done.stderr
+
+
+@pytest.mark.timeout(480)
+@pytest.mark.parametrize(("name", "viewport"), [("desktop", DESKTOP), ("phone", PHONE)])
+def test_from_sign_up_to_a_lost_phone(
+    stack: Stack, maker: Dialect, open_page: OpenPage, name: str, viewport: dict[str, int]
+) -> None:
+    """Issue 7, 'Done when': each step of somebody new, on the whole running exchange."""
+    newcomer = Newcomer(open_page(stack.base_url, viewport=viewport), stack.base_url, name)
+    newcomer.sign_up()
+    newcomer.set_up_app()
+    newcomer.add_passkey()
+    account = newcomer.account_number()
+    fund(stack, account, "USDT", 20_000 * 10**8)
+    key, secret = newcomer.make_key()
+    with Dialect(stack.base_url, Account(newcomer.email, PASSWORD, key, secret, account)) as client:
+        wait_for(lambda: client.signed("GET", "/api/v3/account")[0] == 200 and "USDT" in client.balances())
+        order = {"symbol": SYMBOL, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
+        assert client.order(**order, price="51000.00", quantity="0.1")["status"] == "FILLED"
+        newcomer.add_sub_account("second desk")
+        newcomer.move_to_sub_account("1000", "USDT")
+        other = Newcomer(open_page(stack.base_url), stack.base_url, name, secret=newcomer.secret, codes=newcomer.codes)
+        other.log_in_with_code()
+        newcomer.end_other_session()
+        other.go("/account/")
+        assert "/account/log-in" in other.page.url
+        newcomer.revoke_key()
+        wait_for(lambda: client.signed("GET", "/api/v3/account")[0] == 401)
+    newcomer.log_out()
+    newcomer.log_in_with_passkey()
+    newcomer.log_out()
+    newcomer.recover()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

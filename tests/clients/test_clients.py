@@ -19,7 +19,7 @@ from tests.clients.covered import COVERED
 from tests.clients.recorder import Recorder
 from tests.clients.running import Place, run, run_checks
 from tests.dialect import Account
-from tests.stack import BASE_DIR, Stack
+from tests.stack import BASE_DIR, TRADING, Stack
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -91,7 +91,7 @@ def wait_for_a_market(base_url: str) -> None:
 @pytest.fixture(scope="module")
 def running() -> Iterator[Running]:
     """The simulator has filled books and history and then stands still: what a check does is all that happens."""
-    with Stack(SIMULATOR="1", **PATIENT) as stack:
+    with Stack(SIMULATOR="1", PROCESSES=f"{TRADING},simulator", **PATIENT) as stack:
         private = [ed25519.Ed25519PrivateKey.generate(), rsa.generate_private_key(65537, 2048)]
         made = json.loads(
             stack.manage("shell", "-v", "0", "-c", MAKE_ACCOUNTS.format(pems=[*map(public_pem, private)]))

@@ -11,6 +11,8 @@ from tests.stack import Stack
 
 SYMBOL = "LTCUSDT"
 RETRY_S = 0.2
+# Between two orders, so that traders leave a small machine some of its time for what is tested under their load.
+PAUSE_S = 0.05
 # Far fewer open orders than a market allows one account, so that the exchange never refuses for their number.
 CLEAR_EVERY = 60
 
@@ -27,7 +29,7 @@ class History:
 
 
 class Trader(threading.Thread):
-    """Limit orders around one price, so that traders meet; now and then a cancel; then at once the next.
+    """Limit orders around one price, so that traders meet; now and then a cancel; then soon the next.
 
     An unanswered order is never sent again: it may be executed or not, but at most once.
     """
@@ -49,6 +51,7 @@ class Trader(threading.Thread):
                     self._place(client, f"h{self.history.account.account_id}-{number}")
                     if number % CLEAR_EVERY == CLEAR_EVERY - 1:
                         self._cancel_all(client)
+                    self._stopped.wait(PAUSE_S)
         except BaseException as failure:  # noqa: BLE001 - shown by the test, which joins this thread
             self.failure = failure
 

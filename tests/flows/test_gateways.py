@@ -13,12 +13,11 @@ import pytest
 
 from tests.dialect import Account, Dialect, demo_account
 from tests.gateway.sockets import Socket
-from tests.stack import Stack
+from tests.stack import TRADING, Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 GATEWAYS = ("gateway", "gateway-2")
-FEW = "matching,settlement,marketdata,outbox,gateway"
 REQUESTS = 40
 # All of them on one of two processes: once in eight million runs.
 SOCKETS = 12
@@ -27,7 +26,7 @@ TRADE = {"symbol": "BTCUSDT", "type": "LIMIT", "timeInForce": "GTC", "quantity":
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    with Stack(WEB_CONCURRENCY="2", PROCESSES=FEW) as running:
+    with Stack(WEB_CONCURRENCY="2", PROCESSES=TRADING) as running:
         yield running
 
 

@@ -23,7 +23,7 @@ from nebannpet.backup.manifest import NAME, Manifest
 from tests.dialect import Dialect, demo_account
 from tests.flows.judge import faults
 from tests.flows.load import History, Trader
-from tests.stack import BASE_DIR, MANAGE, Stack
+from tests.stack import BASE_DIR, MANAGE, TRADING, Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
 
@@ -94,7 +94,7 @@ def as_known_at(trader: Trader) -> History:
 def test_restore_drill() -> None:
     seed = secrets.randbits(32)
     print(f"seed {seed}")
-    with places() as base, Stack() as old:
+    with places() as base, Stack(PROCESSES=f"{TRADING},archive") as old:
         with trading(old, seed=seed) as traders:
             # An interrupted backup is told from a whole one, and its cursors do not stop the next one.
             died = manage(old, "backup", str(base / "died"), crash_at="backup.manifest.before")
@@ -120,7 +120,7 @@ def test_restore_drill() -> None:
 def restored_elsewhere(
     old: Stack, base: Path, before: list[History], everything: list[History], manifest: Manifest
 ) -> None:
-    new = Stack(data_dir=base / "new")
+    new = Stack(data_dir=base / "new", PROCESSES=f"{TRADING},archive")
     try:
         # Killed after the database, after the log: the same command again goes on, and nothing starts before it did.
         for point in ("restore.database.after", "restore.log.after"):

@@ -11,17 +11,19 @@ import pytest
 
 from nebannpet.health import ask_health
 from tests.dialect import Account, Dialect, demo_account
-from tests.stack import Stack
+from tests.stack import TRADING, Stack
 
 WORKERS = ("matching", "standby")
 ORDER = {"symbol": "LTCUSDT", "type": "LIMIT", "timeInForce": "GTC", "side": "BUY", "price": "50.00"}
 PATIENCE_S = 120.0
 ATTEMPTS = 3
+# Of a client between two orders: it meets every moment of a change, and the machine has time for the change.
+PAUSE_S = 0.02
 
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    with Stack(STANDBY="1") as running:
+    with Stack(STANDBY="1", PROCESSES=f"standby,{TRADING}") as running:
         yield running
 
 
@@ -71,6 +73,7 @@ class Steady(threading.Thread):
                     self.answers.append((client_id, status, body))
                     if len(self.answers) % 50 == 0:
                         client.signed("DELETE", "/api/v3/openOrders", symbol="LTCUSDT")
+                    self.stopped.wait(PAUSE_S)
         except BaseException as failure:  # noqa: BLE001 - shown by the test, which joins this thread
             self.failure = failure
 

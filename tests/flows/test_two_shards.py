@@ -11,11 +11,10 @@ import pytest
 
 from apps.streams.shards import last_order_id, order_ids_after
 from tests.dialect import Account, Dialect, demo_account
-from tests.stack import Stack
+from tests.stack import TRADING, Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(480)]
 
-SECOND = "matching,settlement,marketdata,outbox,gateway"
 PATIENCE_S = 60.0
 
 
@@ -53,7 +52,10 @@ class Venue:
 
 @pytest.fixture(scope="module")
 def venues() -> Iterator[dict[str, Venue]]:
-    with Stack() as spot, Stack(data_dir=spot.data_dir, SHARD="drill", PROCESSES=SECOND) as drill:
+    with (
+        Stack(PROCESSES=f"{TRADING},site") as spot,
+        Stack(data_dir=spot.data_dir, SHARD="drill", PROCESSES=TRADING) as drill,
+    ):
         # The second call gives an account a new key, which is good for both gateways.
         keys: dict[str, Account] = {}
         for name, of_spot, of_drill in (("maker", "LTC", "LTC"), ("taker", "USDT", "USDC")):

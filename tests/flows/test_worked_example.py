@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.dialect import Account, Dialect, demo_account
-from tests.stack import Stack
+from tests.stack import TRADING, Stack
 
 pytestmark = pytest.mark.stack
 
@@ -18,7 +18,7 @@ LIMIT = {"symbol": "BTCUSDT", "type": "LIMIT", "timeInForce": "GTC"}
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    with Stack() as running:
+    with Stack(PROCESSES=TRADING) as running:
         yield running
 
 

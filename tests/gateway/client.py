@@ -17,6 +17,7 @@ from apps.accounts.services.demo import DemoAccount
 from apps.gateway import timeunit
 from tests.clients.fields.kinds import any_of, problems
 from tests.clients.fields.tables import ERROR, LIMIT_ERROR, REPLACE_ERROR, REST
+from tests.gateway.line import Line
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 LIMIT = {"symbol": "BTCUSDT", "type": "LIMIT", "timeInForce": "GTC"}
@@ -39,10 +40,14 @@ def hold_against_tables(answer: httpx.Response) -> None:
     if request.url.path not in PATHS or request.method == "HEAD" or timeunit.UNITS.get(unit, False):
         return
     answer.read()
-    name = f"{request.method} {request.url.path}"
-    table = REST[name] if answer.status_code == 200 else REFUSAL
-    faults = problems(table, answer.json())
-    assert not faults, (name, answer.status_code, faults)
+    hold_against_table(request.method, request.url.path, answer.status_code, answer.json())
+
+
+def hold_against_table(method: str, path: str, status: int, body: Any) -> None:
+    """Raise where the JSON answer of this endpoint does not fit its table."""
+    name = f"{method} {path}"
+    faults = problems(REST[name] if status == 200 else REFUSAL, body)
+    assert not faults, (name, status, faults)
 
 
 class Client:
@@ -81,8 +86,16 @@ class Client:
 
     def raw(self, method: str, target: str, body: bytes | None = None, **headers: str) -> httpx.Response:
         """`target` as it is; the key's header is added where there is an account."""
-        sent = {"x-mbx-apikey": self.me.api_key} if self.account else {}
-        return self.http.request(method, target, content=body, headers={**sent, **headers})
+        return self.http.request(method, target, content=body, headers={**self.key_header, **headers})
+
+    def line(self) -> Line:
+        """A connection for many small requests."""
+        return Line(str(self.http.base_url))
+
+    @property
+    def key_header(self) -> dict[str, str]:
+        """Empty without an account."""
+        return {"x-mbx-apikey": self.me.api_key} if self.account else {}
 
     def signed(self, method: str, path: str, **params: Any) -> httpx.Response:
         return self.raw(method, f"{path}?{self.query(**params)}")

@@ -7,7 +7,6 @@ import psycopg
 import pytest
 import redis
 from django.conf import settings
-from django.core.management import call_command
 from django.db import connection
 from django.test import override_settings
 from psycopg.conninfo import make_conninfo
@@ -17,28 +16,7 @@ from tests.gateway.client import Client
 from tests.gateway.exchange import Exchange
 
 DATABASE: Final = "gateway_tests"
-TEMPLATE: Final = "gateway_template"
 PATIENCE_S: Final = 30
-
-
-@pytest.fixture(scope="session")
-def migrated(postgres: str, django_db_setup: None, django_db_blocker: Any) -> str:
-    """A database with all tables and nothing else, to copy: files of other packages run between those of this one.
-
-    After Django's own: made later, by the first test that asks for it, that would take the connection over.
-    """
-    name_before = connection.settings_dict["NAME"]
-    with psycopg.connect(postgres, autocommit=True) as owner:
-        owner.execute(f"CREATE DATABASE {TEMPLATE}")
-    with django_db_blocker.unblock():
-        connection.close()
-        connection.settings_dict["NAME"] = TEMPLATE
-        try:
-            call_command("migrate", verbosity=0)
-        finally:
-            connection.close()
-            connection.settings_dict["NAME"] = name_before
-    return TEMPLATE
 
 
 def be_patient(patch: pytest.MonkeyPatch) -> None:
@@ -75,15 +53,10 @@ def exchange(
         connection.close()
         connection.settings_dict["NAME"] = DATABASE
         try:
-            # A password for each of hundreds of accounts; how passwords are kept has tests in tests/accounts.
             # A busy machine holds threads up for seconds, and no order is refused for that: what is about these limits
             # sets them.
             with (
-                override_settings(
-                    PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
-                    ENGINE_SILENT_MAX_S=PATIENCE_S,
-                    EVENTS_BEHIND_MAX_S=PATIENCE_S,
-                ),
+                override_settings(ENGINE_SILENT_MAX_S=PATIENCE_S, EVENTS_BEHIND_MAX_S=PATIENCE_S),
                 pytest.MonkeyPatch.context() as patch,
             ):
                 be_patient(patch)
@@ -103,12 +76,23 @@ def public(exchange: Exchange) -> Iterator[Client]:
 
 
 @pytest.fixture
-def alice(exchange: Exchange) -> Iterator[Client]:
-    with Client(exchange.base_url, exchange.trader()) as client:
+def alice(request: pytest.FixtureRequest, exchange: Exchange) -> Iterator[Client]:
+    account = exchange.trader()
+    with Client(exchange.base_url, account) as client:
         yield client
+    if "unchanged" in request.fixturenames:
+        exchange.give_back(account)
 
 
 @pytest.fixture
 def bob(exchange: Exchange) -> Iterator[Client]:
     with Client(exchange.base_url, exchange.trader()) as client:
         yield client
+
+
+@pytest.fixture
+def unchanged(alice: Client, exchange: Exchange) -> Iterator[None]:
+    """What the test asks changes nothing in the engine, so alice's account is as good as new for the next one."""
+    before = exchange.seq(), exchange.state_hash()
+    yield
+    assert (exchange.seq(), exchange.state_hash()) == before

@@ -40,7 +40,8 @@ from apps.outbox.models import OutboxRow, OutboxState
 from apps.outbox.process import RelayProcess
 from apps.streams.bus.base import START, CommandEntry
 from apps.streams.bus.redis import RedisBus
-from apps.streams.codec import iter_runs
+from apps.streams.codec import encode_command, iter_runs
+from apps.streams.commands import CancelAll
 from apps.streams.kinds import Reason
 from tests.ports import free_port
 
@@ -264,6 +265,20 @@ class Exchange:
         close_old_connections()
         connection.close()
 
+    def cancel_everything(self) -> None:
+        """Open orders of every account, also of those that nothing else tidies up."""
+        with self.engine.lock:
+            accounts = {row.account_id for row in self.engine.engine.open_orders()}
+        if accounts:
+            commands = (CancelAll(market_id=0, account_id=account_id) for account_id in sorted(accounts))
+            with contextlib.closing(self._bus()) as bus:
+                bus.append_commands(b"".join(encode_command(command) for command in commands))
+        wait_until(self._has_no_orders, what="no open orders")
+
+    def _has_no_orders(self) -> bool:
+        with self.engine.lock:
+            return not list(self.engine.engine.open_orders())
+
     # -- what tests ask -----------------------------------------------------------------------------------------------
     def state_hash(self) -> str:
         with self.engine.lock:
@@ -336,6 +351,17 @@ class Exchange:
             self._traders = [self._make_account("", TRADER_FUNDS) for _ in range(TRADERS_AT_ONCE)]
             self.wait_settled()
         return self._traders.pop(0)
+
+    def give_back(self, trader: DemoAccount) -> None:
+        """For another test, last of all: of a test after which the account is as it was made."""
+        self._traders.append(trader)
+
+    def last_price_units(self, symbol: str) -> int:
+        """Of the last trade, in 10^-8 of the quote asset; 0 before the first one."""
+        market = Market.objects.get(symbol=symbol)
+        with self.engine.lock:
+            ticks = {row.market_id: row.last_price_ticks for row in self.engine.engine.markets()}
+        return ticks[market.pk] * market.tick_size
 
     def _make_account(self, name: str, funds: dict[str, str]) -> DemoAccount:
         made = make_demo_account(name=name or f"t{secrets.token_hex(6)}", is_staff=False)

@@ -3,7 +3,6 @@
 The engine's state hash and event number stay the same over the whole table.
 """
 
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -11,7 +10,7 @@ import pytest
 
 from apps.gateway.params import Amount, Integer
 from apps.gateway.registry import Endpoint, Security, load
-from tests.gateway.client import Client
+from tests.gateway.client import Client, hold_against_table
 from tests.gateway.exchange import Exchange
 
 BAD_FORM = [
@@ -56,11 +55,11 @@ def parameters(endpoint: Endpoint, name: str) -> dict[str, str]:
     return params
 
 
-def send(client: Client, endpoint: Endpoint, params: dict[str, str], name: str, value: str) -> Any:
+def target(client: Client, endpoint: Endpoint, params: dict[str, str], name: str, value: str) -> str:
     if endpoint.security is Security.NONE:
         rest = "&".join(f"{key}={quote(each)}" for key, each in params.items() if key != name)
-        return client.raw(endpoint.method, f"{endpoint.path}?{rest}&{name}={quote(value)}")
-    return client.signed(endpoint.method, endpoint.path, **{**params, name: value})
+        return f"{endpoint.path}?{rest}&{name}={quote(value)}"
+    return f"{endpoint.path}?{client.query(**{**params, name: value})}"
 
 
 def empty(endpoint: Endpoint, name: str) -> tuple[int, int, str]:
@@ -70,22 +69,18 @@ def empty(endpoint: Endpoint, name: str) -> tuple[int, int, str]:
     return 400, -1105, f"Parameter '{name}' was empty."
 
 
-@pytest.fixture
-def unchanged(exchange: Exchange) -> Iterator[None]:
-    before = exchange.seq(), exchange.state_hash()
-    yield
-    assert (exchange.seq(), exchange.state_hash()) == before
-
-
 def refusals(client: Client, endpoint: Endpoint, name: str, values: list[str]) -> dict[str, tuple[int, int, str]]:
     """{value: (status, code, text)} of what was sent for the field."""
-    found = {}
-    for value in values:
-        answer = send(client, endpoint, parameters(endpoint, name), name, value)
-        body = answer.json()
-        assert answer.headers["content-type"].startswith("application/json")
-        assert isinstance(body, dict), (value, body)
-        found[value] = (answer.status_code, body.get("code"), body.get("msg", ""))
+    found: dict[str, tuple[int, int, str]] = {}
+    params = parameters(endpoint, name)
+    with client.line() as line:
+        for value in values:
+            answer = line.ask(endpoint.method, target(client, endpoint, params, name, value), client.key_header)
+            body = answer.json()
+            assert answer.headers["content-type"].startswith("application/json")
+            assert isinstance(body, dict), (value, body)
+            hold_against_table(endpoint.method, endpoint.path, answer.status, body)
+            found[value] = (answer.status, body.get("code", 0), body.get("msg", ""))
     return found
 
 

@@ -4,7 +4,6 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -20,13 +19,6 @@ from tests.gateway.exchange import Exchange, wait_until
 
 ORDER = "/api/v3/order"
 GOOD: dict[str, Any] = {**LIMIT, "side": "BUY", "price": "40000", "quantity": "0.1"}
-
-
-@pytest.fixture
-def unchanged(exchange: Exchange) -> Iterator[None]:
-    before = exchange.seq(), exchange.state_hash()
-    yield
-    assert (exchange.seq(), exchange.state_hash()) == before
 
 
 def refusal(answer: httpx.Response) -> tuple[int, int]:

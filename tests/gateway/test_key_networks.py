@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from apps.accounts.keynetworks import is_within, networks_of, parse_address
 from apps.accounts.models import ApiKey
 from apps.accounts.services.api_keys import limit_api_key
-from apps.gateway.keys import Credential, Revocable, is_within, networks_of, parse_address
+from apps.gateway.keys import Credential, Revocable
 from tests.gateway.client import LIMIT, Client
 from tests.gateway.exchange import Exchange, GatewayThread, wait_until
 from tests.gateway.sockets import Socket

@@ -21,6 +21,7 @@ from apps.gateway.limits.counting import Usage, Verdict
 from apps.gateway.limits.tiers import STANDARD, Tier, tiers
 from tests.gateway.client import LIMIT, NO_TLS, Client
 from tests.gateway.exchange import Exchange, GatewayThread, wait_until
+from tests.gateway.limiting import early_in_the_minute, forget_counts
 from tests.gateway.sessions import new_session, ticket_of
 from tests.gateway.sockets import Socket
 
@@ -35,21 +36,10 @@ GOOD: dict[str, Any] = {**LIMIT, "side": "BUY", "price": "40000", "quantity": "0
 @pytest.fixture(autouse=True)
 def forgotten(exchange: Exchange) -> Iterator[None]:
     """Every test begins and ends without anything counted, and not at the end of a minute."""
-    with redis.Redis.from_url(exchange.edge_url) as edge:
-
-        def forget() -> None:
-            for key in edge.scan_iter("limits:*"):
-                edge.delete(key)
-
-        forget()
-        early_in_the_minute()
-        yield
-        forget()
-
-
-def early_in_the_minute() -> None:
-    if time.time() % 60 > 48:
-        time.sleep(60 - time.time() % 60)
+    forget_counts(exchange.edge_url)
+    early_in_the_minute()
+    yield
+    forget_counts(exchange.edge_url)
 
 
 def settle_in(thread: GatewayThread) -> None:

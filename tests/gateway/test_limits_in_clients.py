@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
-import redis
 
 from apps.gateway.limits.tiers import STANDARD, Tier
 from tests.clients.running import HERE, Place, run
 from tests.dialect import Account
 from tests.gateway.exchange import Exchange, GatewayThread, wait_until
+from tests.gateway.limiting import forget_counts
 
 SMALL = Tier(
     weight_per_minute=60, wallet_weight_per_minute=20, requests_per_5_minutes=1000, orders_per_10_s=3, orders_per_day=4
@@ -19,14 +19,13 @@ NOBODY = Account("", "", "", "", 0)
 @pytest.fixture
 def small(exchange: Exchange) -> Iterator[GatewayThread]:
     """A gateway where one request of weight 50 fits into a minute."""
+    forget_counts(exchange.edge_url)
     with exchange.further_gateway(tiers={STANDARD: SMALL}, violations_max=10) as thread:
         gateway = thread.gateway
         assert gateway is not None
         wait_until(lambda: gateway.edge_pipe.connected)
         yield thread
-    with redis.Redis.from_url(exchange.edge_url) as edge:
-        for key in edge.scan_iter("limits:*"):
-            edge.delete(key)
+    forget_counts(exchange.edge_url)
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,11 @@ from apps.accounts.listenkeys import (
     KEPT_S,
     LIFETIME_S,
     PROLONG_OWN_SQL,
-    hash_listen_key,
 )
 from apps.accounts.models import ApiKey, ListenKey
 from apps.accounts.services.api_keys import limit_api_key, revoke_api_key
 from apps.accounts.services.keyissue import issue_hmac_key
+from apps.accounts.tokens import hash_token
 from apps.gateway import errors
 from apps.gateway.database import INDEX_ORDER
 from apps.gateway.listenkeys import Listening
@@ -45,12 +45,12 @@ def set_left(listen_key: str, seconds: float) -> None:
     with psycopg.connect(settings.DATABASE_DSN) as connection:
         connection.execute(
             "UPDATE accounts_listenkey SET expires_at = now() + make_interval(secs => %s) WHERE key_hash = %s",
-            (seconds, hash_listen_key(listen_key)),
+            (seconds, hash_token(listen_key)),
         )
 
 
 def left_s(listen_key: str) -> float:
-    row = ListenKey.objects.get(key_hash=hash_listen_key(listen_key))
+    row = ListenKey.objects.get(key_hash=hash_token(listen_key))
     return row.expires_at.timestamp() - time.time()
 
 
@@ -224,7 +224,7 @@ def test_any_number_of_ended_listen_keys_costs_nothing(exchange: Exchange, alice
     first = make(alice)
     assert alice.raw("DELETE", f"{PATH}?listenKey={first}").status_code == 200
     assert left_s(first) <= 0
-    row = ListenKey.objects.get(key_hash=hash_listen_key(first))
+    row = ListenKey.objects.get(key_hash=hash_token(first))
     with psycopg.connect(settings.DATABASE_DSN, options=INDEX_ORDER) as connection:
         connection.execute(
             "INSERT INTO accounts_listenkey"

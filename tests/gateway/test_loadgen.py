@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,13 @@ from apps.gateway.loadgen.plan import ApiKeyPair, Plan, PlanError
 from apps.gateway.loadgen.processes import run_in_processes
 from tests.gateway.client import Client
 from tests.gateway.exchange import Exchange
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(exchange: Exchange) -> Iterator[None]:
+    """Orders of accounts that the load generator made by itself would meet those of the next file."""
+    yield
+    exchange.cancel_everything()
 
 
 def pair(client: Client) -> ApiKeyPair:

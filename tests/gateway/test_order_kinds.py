@@ -1,7 +1,6 @@
 """Every order kind, time in force and self-trade mode over REST, with the fields that only they have."""
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,13 +10,6 @@ from tests.gateway.exchange import Exchange, wait_until
 
 ORDER = "/api/v3/order"
 MAKER: dict[str, Any] = {"symbol": "BTCUSDT", "type": "LIMIT_MAKER"}
-
-
-@pytest.fixture
-def unchanged(exchange: Exchange) -> Iterator[None]:
-    before = exchange.seq(), exchange.state_hash()
-    yield
-    assert (exchange.seq(), exchange.state_hash()) == before
 
 
 def status(client: Client, order: dict[str, Any]) -> dict[str, Any]:

@@ -1,14 +1,14 @@
 """Order lists over REST: OCO, OTO, OTOCO, the OCO of old; placed whole, ended together, cancelled as one."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.gateway.client import Client
-from tests.gateway.exchange import Exchange
 from tests.gateway.test_order_kinds import status
-from tests.gateway.test_stop_orders import print_at
+from tests.gateway.test_stop_orders import carol, last_price, print_at
+
+__all__ = ["carol", "last_price"]
 
 OCO, OTO, OTOCO, OLD = "/api/v3/orderList/oco", "/api/v3/orderList/oto", "/api/v3/orderList/otoco", "/api/v3/order/oco"
 LIST = "/api/v3/orderList"
@@ -27,24 +27,6 @@ PENDING_PAIR: dict[str, Any] = {
     "pendingBelowType": "STOP_LOSS_LIMIT", "pendingBelowStopPrice": "48000", "pendingBelowPrice": "47900",
     "pendingBelowTimeInForce": "GTC",
 }  # fmt: skip
-
-
-@pytest.fixture
-def carol(exchange: Exchange) -> Iterator[Client]:
-    with Client(exchange.base_url, exchange.account(BTC="100", USDT="10000000")) as client:
-        yield client
-
-
-@pytest.fixture(autouse=True)
-def last_price(bob: Client, carol: Client) -> None:
-    print_at("50000.00", bob, carol)
-
-
-@pytest.fixture
-def unchanged(exchange: Exchange) -> Iterator[None]:
-    before = exchange.seq(), exchange.state_hash()
-    yield
-    assert (exchange.seq(), exchange.state_hash()) == before
 
 
 def statuses(client: Client, placed: dict[str, Any]) -> list[str]:

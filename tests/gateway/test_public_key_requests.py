@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA512
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.contrib.auth import get_user_model
 
+from apps.accounts import keyproofs
 from apps.accounts.services.api_keys import revoke_api_key
 from apps.accounts.services.keyissue import issue_public_key
-from apps.gateway import signature
 from tests.gateway.client import FORM, LIMIT, Client
 from tests.gateway.exchange import Exchange, wait_until
 from tests.gateway.sockets import Socket
@@ -84,14 +84,14 @@ def test_the_vector_of_rfc_8032() -> None:
     )
     signed = base64.b64encode(bytes.fromhex(text)).decode()
     assert sign(private, b"\x72") == signed
-    verifier = signature.public_key(der(private))
+    verifier = keyproofs.public_key(der(private))
     assert verifier.matches(b"\x72", signed)
     assert not verifier.matches(b"\x73", signed)
 
 
 def test_what_is_no_signature(rsa_key: RSAPrivateKey) -> None:
     for private in (Ed25519PrivateKey.generate(), rsa_key):
-        verifier, good = signature.public_key(der(private)), sign(private, b"a=1")
+        verifier, good = keyproofs.public_key(der(private)), sign(private, b"a=1")
         assert verifier.matches(b"a=1", good)
         assert verifier.matches(b"a=1", good.replace("+", " "))
         # A letter in the middle: at the end some bits of the last one mean nothing.
@@ -111,7 +111,7 @@ def test_what_is_no_signature(rsa_key: RSAPrivateKey) -> None:
             assert not verifier.matches(b"a=1", bad), bad
         assert not verifier.matches(b"a=2", good)
     other_hash = base64.b64encode(rsa_key.sign(b"a=1", PKCS1v15(), SHA512())).decode()
-    assert not signature.public_key(der(rsa_key)).matches(b"a=1", other_hash)
+    assert not keyproofs.public_key(der(rsa_key)).matches(b"a=1", other_hash)
 
 
 # -- REST -------------------------------------------------------------------------------------------------------------

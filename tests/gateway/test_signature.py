@@ -5,6 +5,7 @@ import hmac
 
 import pytest
 
+from apps.accounts.keyproofs import HmacKey
 from apps.gateway import signature
 from apps.gateway.errors import ApiError
 
@@ -12,7 +13,7 @@ NOW_US = 1_700_000_000_000_000
 NOW_MS = NOW_US // 1000
 # The example of Binance's own documentation.
 SECRET = b"NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
-KEY = signature.HmacKey(SECRET)
+KEY = HmacKey(SECRET)
 QUERY = (
     b"symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559"
 )

@@ -9,13 +9,15 @@ from tests.gateway.exchange import Exchange
 from tests.gateway.sockets import Socket
 from tests.gateway.test_block_orders import BLOCK, subs
 from tests.gateway.test_block_orders import LIMIT as BLOCK_LIMIT
-from tests.gateway.test_order_kinds import ORDER, status, unchanged
-from tests.gateway.test_order_lists import OCO, OLD, OTOCO, PENDING_PAIR, SELL, WORKING, carol, last_price
+from tests.gateway.test_order_kinds import ORDER, status
+from tests.gateway.test_order_lists import OCO, OLD, OTOCO, PENDING_PAIR, SELL, WORKING
 from tests.gateway.test_resuming import subscribe
+from tests.gateway.test_stop_orders import carol, last_price
 from tests.gateway.test_wsapi import open_socket, signed
 
-__all__ = ["carol", "last_price", "subs", "unchanged"]
+__all__ = ["carol", "last_price", "subs"]
 REPLACE = "/api/v3/order/cancelReplace"
+AMEND = "/api/v3/order/amend/keepPriority"
 LONGEST = 2**63 - 1
 LIMIT: dict[str, Any] = {
     "symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "price": "40000", "quantity": "0.1",
@@ -68,6 +70,13 @@ def test_the_new_order_of_a_replace_has_its_own(alice: Client) -> None:
         "POST", REPLACE, **LIMIT, cancelReplaceMode="STOP_ON_FAILURE", cancelOrderId=old["orderId"], strategyId=8
     )["newOrderResponse"]
     assert (of(new), of(status(alice, new)), of(status(alice, old))) == ({"strategyId": 8}, {"strategyId": 8}, BOTH)
+
+
+def test_an_amendment_shows_it(alice: Client) -> None:
+    for given in (BOTH, {"strategyId": 0}, {}):
+        placed = alice.ok("POST", ORDER, **LIMIT, **given)
+        amended = alice.ok("PUT", AMEND, symbol="BTCUSDT", orderId=placed["orderId"], newQty="0.05")["amendedOrder"]
+        assert (amended["qty"], of(amended)) == ("0.05000000", given)
 
 
 def test_each_order_of_a_list_has_its_own(alice: Client) -> None:

@@ -204,7 +204,7 @@ ASKED = {"asset_class": "coin", "action": "halt", "reason": "an exploit"}
 
 
 def test_the_page_shows_what_it_would_move_and_asks_again(coin: Market) -> None:
-    client = staff("view_market", "change_market")
+    client = staff("view_market", "move_market")
     assert reverse(ADD) in client.get(reverse("admin:markets_market_changelist")).content.decode()
     assert 'value="coin"' in client.get(reverse(ADD)).content.decode()
     before = everything()
@@ -232,7 +232,7 @@ def test_the_page_shows_what_it_would_move_and_asks_again(coin: Market) -> None:
 )
 def test_the_page_explains_a_refusal_and_changes_nothing(coin: Market, changes: dict[str, str], text: str) -> None:
     create_asset(code="LONE", name="No market", asset_class="lonely")
-    client = staff("view_market", "change_market")
+    client = staff("view_market", "move_market")
     before = everything()
     assert text in client.post(reverse(ADD), ASKED | {"confirm": "yes"} | changes).content.decode()
     assert everything() == before
@@ -263,7 +263,7 @@ def engine_says(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_the_answer_names_who_stayed(coin: Market, engine_says: Any) -> None:
     engine_says(Reason.NONE, [])
-    client = staff("view_market", "change_market")
+    client = staff("view_market", "move_market")
     page = client.post(reverse(ADD), ASKED | {"confirm": "yes"}, follow=True).content.decode()
     assert "Class coin to halted: done, event" in page
     assert "BTCUSDT (pre-launch) stayed" in page
@@ -279,7 +279,7 @@ def test_the_answer_names_who_stayed(coin: Market, engine_says: Any) -> None:
 )
 def test_a_refusal_of_a_class_is_said_in_words(coin: Market, engine_says: Any, reason: Reason, text: str) -> None:
     engine_says(reason)
-    client = staff("view_market", "change_market", "view_classstatechange")
+    client = staff("view_market", "move_market", "view_classstatechange")
     assert text in client.post(reverse(ADD), ASKED | {"confirm": "yes"}, follow=True).content.decode()
     assert text in client.get(reverse("admin:markets_classstatechange_changelist")).content.decode()
 
@@ -299,7 +299,7 @@ def test_each_staff_command_of_a_market_shows_the_engines_answer(
 ) -> None:
     engine_says(reason)
     data = {"action": action, "_selected_action": [btcusdt.pk], "index": 0}
-    client = staff("view_market", "change_market")
+    client = staff("view_market", "move_market")
     url = reverse("admin:markets_market_changelist")
     assert "Give a reason" in client.post(url, data, follow=True).content.decode()
     assert not MarketStateChange.objects.exists()

@@ -1,6 +1,7 @@
 """The whole exchange with its simulated market, as `make run` starts it: books, prints and history, over crashes."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -136,6 +137,13 @@ def test_halting_from_the_command_line(stack: Stack) -> None:
     assert "LTCUSDT: Open since event" in stack.manage("market", "LTCUSDT", "open", "--reason", "test is over")
     opened_ms = time.time_ns() // 1_000_000
     wait_for(lambda: is_live(stack, "LTCUSDT", opened_ms), "LTCUSDT trades again")
+
+
+def test_the_whole_exchange_stops_in_order(stack: Stack) -> None:
+    """The last test here."""
+    stack.stop_processes()
+    assert re.search(r"stopped after [\d.]+ s", stack.console())
+    assert {entry["state"] for entry in stack.processes().values()} == {"stopped"}
 
 
 def _status(stack: Stack) -> str:

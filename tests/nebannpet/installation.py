@@ -64,3 +64,12 @@ def wanted(directory: Path) -> Wanted:
 
 def other_key(here: Installation, key: str) -> Installation:
     return replace(here, credentials_key=key)
+
+
+def noted(here: Installation) -> list[tuple[str, str, str, str]]:
+    """Kind of actor, action, object and what was done: what operators did to the whole installation, oldest first."""
+    with psycopg.connect(here.dsn) as connection:
+        return connection.execute(
+            "SELECT actor_kind, action, object, after::json ->> 'what' FROM audit_record"
+            " WHERE starts_with(action, 'site.') ORDER BY at_ms"
+        ).fetchall()

@@ -25,7 +25,7 @@ from apps.streams.bus.redis import RedisBus
 from nebannpet.backup.errors import RestoreRefused
 from nebannpet.backup.installation import Installation
 from nebannpet.backup.rebuilding import rebuild_log, rebuild_snapshot
-from tests.nebannpet.installation import SHARD, empty_installation, installation, trade
+from tests.nebannpet.installation import SHARD, empty_installation, installation, noted, trade
 from tests.orders.live import LiveShard, Traffic, until
 
 
@@ -108,6 +108,7 @@ def test_lost_snapshots_come_back_from_archive_and_log(here: Installation) -> No
     after = recovered(here)
     assert after.snapshot is not None
     assert after.snapshot.path == path
+    assert noted(here) == [("operator", "site.rebuilt", f"shard:{SHARD}", "snapshot")]
     assert state_at(here, newest, found=after) == before
     trade_on(here)
 
@@ -140,6 +141,7 @@ def test_a_lost_log_comes_back_from_the_archive(here: Installation, core: redis.
     # The snapshots of before are kept, because some of them may be of what was lost.
     assert made.moved_to is not None
     assert len(snapshots.kept(made.moved_to)) == 2
+    assert noted(here) == [("operator", "site.rebuilt", f"shard:{SHARD}", "log")]
     trade_on(here)
     archive(here)  # it goes on with the rebuilt log
 
@@ -164,7 +166,7 @@ def test_postgresql_ahead_of_the_archive_is_refused(here: Installation, core: re
     core.flushall()
     with pytest.raises(RestoreRefused, match="PostgreSQL knows more"):
         rebuild_log(here)
-    assert core.dbsize() == 0
+    assert (core.dbsize(), noted(here)) == (0, [])
     assert snapshots.kept(here.snapshots_dir)
 
 

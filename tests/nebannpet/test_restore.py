@@ -33,7 +33,7 @@ from nebannpet.backup.manifest import NAME, Manifest
 from nebannpet.backup.restoring import restore_all, restore_database_only
 from nebannpet.paths import Paths
 from nebannpet.preflight import PreflightError, check_data_directory, lock_data_directory
-from tests.nebannpet.installation import KEY, SHARD, empty_installation, installation, trade, trim_log, wanted
+from tests.nebannpet.installation import KEY, SHARD, empty_installation, installation, noted, trade, trim_log, wanted
 
 
 @pytest.fixture
@@ -110,6 +110,7 @@ def test_what_was_saved_comes_back(here: Installation, there: Installation, tmp_
     assert restored.manifest == made
     assert state_of(there) == state_of(here) == (restored.seq, made.log.chain, restored.state_hash)
     assert rows_of(there) == rows_of(here)
+    assert (noted(there), noted(here)) == ([("operator", "site.restored", f"shard:{SHARD}", "all")], [])
     assert len(rows_of(there)["orders_order"]) > 100
     names = [path.name for path in snapshots.kept(here.snapshots_dir)]
     assert [path.name for path in snapshots.kept(there.snapshots_dir)] == names
@@ -336,6 +337,7 @@ def test_the_database_alone_from_an_older_set(here: Installation, there: Install
     made = restore_database_only(living, wanted(own_set))
     found = PostgresAuthority(there.dsn, SHARD).settled()
     assert (found.seq, found.chain) == (made.database.seq, made.database.chain)
+    assert noted(there) == [("operator", "site.restored", f"shard:{SHARD}", "database")]
     with contextlib.closing(RedisBus(here.core_url, SHARD)) as bus:
         assert bus.head().seq > found.seq
 

@@ -34,8 +34,16 @@ DSN = "host={} dbname=nebannpet user=nebannpet"
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    with few_open_files(), Stack(PROCESSES="site", DEMO_DATA="0") as started:
+    with few_open_files(), Stack(first_start=True, PROCESSES="site", DEMO_DATA="0") as started:
         yield started
+
+
+@pytest.fixture
+def fresh() -> Iterator[Stack]:
+    """One that a test starts and stops by itself."""
+    stack = Stack(PROCESSES="site", DEMO_DATA="0")
+    yield stack
+    stack.stop()
 
 
 def site(stack: Stack) -> httpx.Client:
@@ -101,32 +109,34 @@ def test_manage_runs_in_the_exchanges_environment(stack: Stack) -> None:
     assert shown.strip().endswith(str(stack.data_dir))
 
 
-def test_orderly_stop_leaves_nothing_and_starts_again(tmp_path: Path) -> None:
-    stack = Stack(data_dir=tmp_path, PROCESSES="site", DEMO_DATA="0")
-    stack.start()
+def test_orderly_stop_leaves_nothing_and_starts_again(fresh: Stack) -> None:
+    fresh.start()
     started_at = time.monotonic()
-    stack.stop_processes(signal.SIGINT)
+    fresh.stop_processes(signal.SIGINT)
     assert time.monotonic() - started_at < 30
-    assert living_processes(tmp_path) == []
-    assert list(stack.paths.socket_dir.glob("*.sock")) == []
-    postgres_log = stack.log("postgres")
+    assert living_processes(fresh.data_dir) == []
+    assert list(fresh.paths.socket_dir.glob("*.sock")) == []
+    postgres_log = fresh.log("postgres")
     assert "database system is shut down" in postgres_log
-    stack.start()
-    stack.stop_processes()
-    assert "was not properly shut down" not in stack.log("postgres")
+    fresh.start()
+    assert "was not properly shut down" not in fresh.log("postgres")
+    # Asked twice, it waits for nothing.
+    os.kill(fresh.supervisor_pid, signal.SIGINT)
+    fresh.stop_processes(signal.SIGTERM)
+    assert "stopping now, without waiting" in fresh.console()
+    assert living_processes(fresh.data_dir) == []
 
 
-def test_stop_during_the_start(tmp_path: Path) -> None:
-    stack = Stack(data_dir=tmp_path, PROCESSES="site", DEMO_DATA="0")
-    starting = threading.Thread(target=_start_ignoring_the_end, args=(stack,))
+def test_stop_during_the_start(fresh: Stack) -> None:
+    starting = threading.Thread(target=_start_ignoring_the_end, args=(fresh,))
     starting.start()
     deadline = time.monotonic() + 60
-    while "setup: manage.py set_up" not in stack.console() and time.monotonic() < deadline:
+    while "setup: manage.py set_up" not in fresh.console() and time.monotonic() < deadline:
         time.sleep(0.01)
-    os.kill(stack.supervisor_pid, signal.SIGTERM)
+    os.kill(fresh.supervisor_pid, signal.SIGTERM)
     starting.join()
-    stack.stop_processes()
-    assert wait_until_none_lives(tmp_path) == []
+    fresh.stop_processes()
+    assert wait_until_none_lives(fresh.data_dir) == []
 
 
 def _start_ignoring_the_end(stack: Stack) -> None:
@@ -134,27 +144,23 @@ def _start_ignoring_the_end(stack: Stack) -> None:
         stack.start()
 
 
-def test_nothing_outlives_a_killed_supervisor_and_the_next_start_recovers(tmp_path: Path) -> None:
-    stack = Stack(data_dir=tmp_path, PROCESSES="site", DEMO_DATA="0")
-    try:
-        stack.start()
-        dsn = DSN.format(stack.paths.postgres_socket_dir)
-        with psycopg.connect(dsn, autocommit=True) as connection:
-            connection.execute("CREATE TABLE kept (n int)")
-            connection.execute("INSERT INTO kept VALUES (1)")
-        busy = threading.Thread(target=_busy_backend, args=(dsn,))
-        busy.start()
-        while not _is_sleeping(dsn):
-            time.sleep(0.02)
-        assert len(living_processes(tmp_path)) > 8
-        stack.kill_supervisor()
-        busy.join()
-        assert wait_until_none_lives(tmp_path) == []
-        stack.start()
-        with psycopg.connect(dsn) as connection:
-            assert connection.execute("SELECT n FROM kept").fetchall() == [(1,)]
-    finally:
-        stack.stop_processes()
+def test_nothing_outlives_a_killed_supervisor_and_the_next_start_recovers(fresh: Stack) -> None:
+    fresh.start()
+    dsn = DSN.format(fresh.paths.postgres_socket_dir)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("CREATE TABLE kept (n int)")
+        connection.execute("INSERT INTO kept VALUES (1)")
+    busy = threading.Thread(target=_busy_backend, args=(dsn,))
+    busy.start()
+    while not _is_sleeping(dsn):
+        time.sleep(0.02)
+    assert len(living_processes(fresh.data_dir)) > 8
+    fresh.kill_supervisor()
+    busy.join()
+    assert wait_until_none_lives(fresh.data_dir) == []
+    fresh.start()
+    with psycopg.connect(dsn) as connection:
+        assert connection.execute("SELECT n FROM kept").fetchall() == [(1,)]
 
 
 def test_supervisor_killed_at_any_moment_of_its_start(tmp_path: Path) -> None:
@@ -198,7 +204,7 @@ def _is_sleeping(dsn: str) -> bool:
 def test_ordinary_user_runs_it_too(tmp_path: Path) -> None:
     nobody = pwd.getpwnam("nobody")
     os.chown(tmp_path, nobody.pw_uid, nobody.pw_gid)
-    with Stack(data_dir=tmp_path, user=(nobody.pw_uid, nobody.pw_gid), PROCESSES="site") as stack:
+    with Stack(data_dir=tmp_path, user=(nobody.pw_uid, nobody.pw_gid), PROCESSES="site", DEMO_DATA="0") as stack:
         owners = {name: psutil.Process(stack.pid(name)).uids().effective for name in stack.processes()}
         assert owners == dict.fromkeys((*SERVERS, "site"), nobody.pw_uid)
         with site(stack) as client:
@@ -215,29 +221,7 @@ def test_root_gives_postgres_the_least_it_needs(stack: Stack) -> None:
     assert effective in {1 << CAP_DAC_READ_SEARCH, 1 << CAP_DAC_OVERRIDE, 0}
 
 
-def test_foreign_servers_replace_the_embedded_ones(servers: Servers, tmp_path: Path) -> None:
-    with psycopg.connect(servers.postgres.dsn("postgres"), autocommit=True) as connection:
-        connection.execute("CREATE DATABASE foreign_exchange")
-    try:
-        stack = Stack(
-            data_dir=tmp_path,
-            PROCESSES="site",
-            DEMO_DATA="0",
-            DATABASE_URL=servers.postgres.url.replace("/nebannpet?", "/foreign_exchange?"),
-            REDIS_CORE_URL=servers.core.url,
-            REDIS_EDGE_URL=servers.edge.url,
-        )
-        with stack:
-            assert set(stack.processes()) == {"site"}
-            assert not (tmp_path / "postgres").exists()
-            with psycopg.connect(servers.postgres.dsn("foreign_exchange")) as connection:
-                assert connection.execute("SELECT count(*) > 0 FROM django_migrations").fetchone() == (True,)
-    finally:
-        with psycopg.connect(servers.postgres.dsn("postgres"), autocommit=True) as connection:
-            connection.execute("DROP DATABASE foreign_exchange WITH (FORCE)")
-
-
-def test_production_on_foreign_servers(servers: Servers, tmp_path: Path) -> None:
+def test_production_on_foreign_servers_instead_of_the_embedded_ones(servers: Servers, tmp_path: Path) -> None:
     with psycopg.connect(servers.postgres.dsn("postgres"), autocommit=True) as connection:
         connection.execute("CREATE DATABASE production_exchange")
     try:
@@ -259,6 +243,10 @@ def test_production_on_foreign_servers(servers: Servers, tmp_path: Path) -> None
         )
         stack.manage("collectstatic", "--no-input", "--verbosity", "0")
         with stack, site(stack) as client:
+            assert set(stack.processes()) == {"site"}
+            assert not (tmp_path / "postgres").exists()
+            with psycopg.connect(servers.postgres.dsn("production_exchange")) as connection:
+                assert connection.execute("SELECT count(*) > 0 FROM django_migrations").fetchone() == (True,)
             asked = {"Host": "exchange.example", "X-Forwarded-Proto": "https"}
             page = client.get("/account/log-in", headers=asked)
             assert page.status_code == 200
@@ -270,38 +258,44 @@ def test_production_on_foreign_servers(servers: Servers, tmp_path: Path) -> None
             assert served.status_code == 200
             assert "immutable" in served.headers["cache-control"]
             assert client.get("/account/log-in", headers=asked | {"Host": "evil.example"}).status_code == 400
+            plain = client.get("/account/log-in", headers={"Host": "exchange.example"})
+            assert (plain.status_code, plain.headers["location"]) == (301, "https://exchange.example/account/log-in")
             assert "demo login" not in stack.console()
     finally:
         with psycopg.connect(servers.postgres.dsn("postgres"), autocommit=True) as connection:
             connection.execute("DROP DATABASE production_exchange WITH (FORCE)")
 
 
-def test_set_up_that_fails_stops_everything_and_says_why(tmp_path: Path) -> None:
+def test_set_up_that_fails_stops_everything_and_says_why(fresh: Stack) -> None:
     """The database belongs to a newer release: its tables exist already, so the migrations cannot run."""
-    stack = Stack(data_dir=tmp_path, PROCESSES="site", DEMO_DATA="0")
-    stack.start()
-    with psycopg.connect(DSN.format(stack.paths.postgres_socket_dir), autocommit=True) as connection:
+    fresh.start()
+    with psycopg.connect(DSN.format(fresh.paths.postgres_socket_dir), autocommit=True) as connection:
         connection.execute("DELETE FROM django_migrations")
-    stack.stop_processes()
+    fresh.stop_processes()
     with pytest.raises(AssertionError, match="ended with code 1"):
-        stack.start()
-    stack.stop_processes()
-    assert "cannot go on: manage.py set_up" in stack.console()
-    assert living_processes(tmp_path) == []
+        fresh.start()
+    fresh.stop_processes()
+    assert "cannot go on: manage.py set_up" in fresh.console()
+    assert living_processes(fresh.data_dir) == []
 
 
-def test_demo_logins_are_shown_and_stay_the_same(tmp_path: Path) -> None:
+def test_demo_logins_are_shown_and_stay_the_same() -> None:
     shown = []
-    for _ in range(2):
-        stack = Stack(data_dir=tmp_path, DEMO_LOGINS="1", PROCESSES="matching,settlement,outbox,site")
-        stack.start()
-        stack.wait_for_console("Ctrl-C stops everything")
-        stack.stop_processes()
-        shown.append([line.split("demo login: ")[1] for line in stack.console().splitlines() if "demo login: " in line])
-    assert [login.split()[0] for login in shown[0]] == ["trader@demo.example.com", "staff@demo.example.com"]
-    assert shown[1] == shown[0] * 2
-    logins = json.loads(stack.paths.demo_logins.read_text())
-    assert not any(login["api_secret"] in stack.console() for login in logins)
+    with Stack(DEMO_LOGINS="1", PROCESSES="matching,settlement,outbox,site") as stack:
+        for again in (True, False):
+            stack.wait_for_console("Ctrl-C stops everything")
+            lines = [line for line in stack.console().splitlines() if "demo login: " in line]
+            shown.append([line.split("demo login: ")[1] for line in lines])
+            if again:
+                stack.stop_processes()
+                # As an older release left it, which made one of staff.
+                stack.paths.demo_logins.write_text(json.dumps(json.loads(stack.paths.demo_logins.read_text())[:2]))
+                stack.start()
+        logins = json.loads(stack.paths.demo_logins.read_text())
+        assert not any(login["api_secret"] in stack.console() for login in logins)
+    assert [login.split("@")[0] for login in shown[0]] == ["trader", "staff", "second-staff"]
+    assert shown[1] == [*shown[0], *shown[0][:2], shown[1][-1]], "only the one that was not kept is made"
+    assert shown[1][-1].split("@")[0] == "second-staff"
 
 
 def test_operator_stops_and_starts_single_processes(stack: Stack) -> None:

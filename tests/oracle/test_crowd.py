@@ -89,7 +89,7 @@ def test_what_is_not_yet_expired_by_a_timer_is_met_as_expired() -> None:
 
     history.lots_max, history.spread, history.apart, history.conditional = 60, 6.0, 0.0, 0.0
     body, met = engine.snapshot(), 0
-    for _ in range(40):
+    for _ in range(20):
         frames = stamped(encode_command(history.new_order(market_id=1)), expires_ms + 500)
         tick = stamped(encode_command(Tick()), expires_ms + 500)
         restored, copy = Engine.restore(body), deepcopy(model)
@@ -103,5 +103,5 @@ def test_what_is_not_yet_expired_by_a_timer_is_met_as_expired() -> None:
         assert [each.process(tick) for each in again] == [answer] * len(again)
         for each in (restored, *again):
             each.validate()
-    assert met > 10
+    assert met > 5
     assert history.now_ms >= START_MS

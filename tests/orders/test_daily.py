@@ -14,6 +14,7 @@ from django.db import connection
 from django.utils import timezone
 
 from apps.accounts.models import Device, LogIn, MailedLink, OpenSession, PasswordAttempt, TradingTicket, User
+from apps.accounts.services.keyissue import issue_hmac_key
 from apps.accounts.services.tickets import issue_ticket
 from apps.markets.models import Asset
 from apps.notifications.models import Notice, OutgoingEmail
@@ -157,12 +158,16 @@ def test_the_real_jobs_with_the_rights_they_have(as_the_process: None, listed: N
     assert settings.DATABASE_ROLE
     old_rows(user)
     old_devices(user, ended=old, live=new)
+    expiring = issue_hmac_key(
+        account_id=user.trading_accounts.get().pk, label="bot", can_read=True, can_trade=False,
+        expires_at=timezone.now() + 2 * DAY,
+    ).key  # fmt: skip
     bus = MemoryBus(SHARD)
     for _ in range(2):  # once more is without effect
         work = daily(**{name.replace(" ", "_"): job for name, job in jobs(lambda: bus).items()})
         work.look(datetime.now(UTC).replace(hour=12))
         assert work.check().ok, work.check().details
-        assert len(work.check().details["daily"]) == 6  # type: ignore[arg-type]
+        assert len(work.check().details["daily"]) == 7  # type: ignore[arg-type]
     assert list(Session.objects.values_list("pk", flat=True)) == [new] != [old]
     assert [each.revoked_at is None for each in TradingTicket.objects.order_by("id")] == [False, True]
     assert sorted(MailedLink.objects.values_list("address", "password")) == [("ended", ""), ("live", "argon2$x")]
@@ -170,8 +175,11 @@ def test_the_real_jobs_with_the_rights_they_have(as_the_process: None, listed: N
     assert list(Device.objects.values_list("browser", flat=True)) == ["known"]
     assert list(OpenSession.objects.values_list("browser", "device")) == [("old", None)]
     assert list(LogIn.objects.values_list("browser", flat=True)) == ["new"]
-    assert sorted(OutgoingEmail.objects.values_list("subject", "again_of")) == [("again", None), ("waits", None)]
-    assert Notice.objects.get().title == "kept"
+    emails = sorted(OutgoingEmail.objects.values_list("subject", "again_of"))
+    assert emails == [("An API key of yours expires soon", None), ("again", None), ("waits", None)]
+    assert sorted(Notice.objects.values_list("title", flat=True)) == ["An API key expires soon", "kept"]
+    expiring.refresh_from_db()
+    assert expiring.expiry_told_days == 3
     assert sorted(FeeTierChange.objects.values_list("tier", flat=True)) == [1, 1]
     assert OutboxRow.objects.filter(key__startswith="fee-tier:").count() == 2
 

@@ -46,11 +46,14 @@ def listed(db: None) -> None:
         Market.objects.create(id=number, **values)
 
 
-def trade(market_id: int, quote_units: int, time_ms: int, *, price_ticks: int = 5_000_000, lots: int = 1) -> None:
+def trade(
+    market_id: int, quote_units: int, time_ms: int, *, price_ticks: int = 5_000_000, lots: int = 1,
+    maker: int = ALICE, taker: int = BOB,
+) -> None:  # fmt: skip
     number = Trade.objects.count() + 1
     Trade.objects.create(
         id=number, market_id=market_id, trade_id=number, agg_id=number, maker_order_id=1, taker_order_id=2,
-        maker_account_id=ALICE, taker_account_id=BOB, price_ticks=price_ticks, quantity_lots=lots,
+        maker_account_id=maker, taker_account_id=taker, price_ticks=price_ticks, quantity_lots=lots,
         quote_units=quote_units, taker_is_buyer=True, taker_fee_units=0, maker_fee_units=0, time_ms=time_ms, seq=number,
     )  # fmt: skip
 

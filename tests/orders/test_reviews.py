@@ -1,5 +1,6 @@
 """Parked orders in PostgreSQL: what settlement writes, who may review, and what staff and engine say to it (T7)."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -13,6 +14,7 @@ from msgspec import structs
 from apps.accounts.models import User
 from apps.common.errors import DomainError
 from apps.markets.models import Asset, Market
+from apps.orders import parkedadmin
 from apps.orders.errors import NotParked, ReviewPending, SettlementStopped, UnknownOrder
 from apps.orders.models import Order, OrderReview, ParkedOrder
 from apps.orders.services import review_parked_order
@@ -204,15 +206,23 @@ def test_without_the_permission_nobody_decides(parked: Recorded, permissions: tu
     assert OrderReview.objects.count() == 0
 
 
-def test_the_list_shows_what_waits_and_how_far_away_it_is(parked: Recorded) -> None:
+def test_the_list_shows_what_waits_why_and_for_how_long(parked: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    Market.objects.update(bid_up_bp=11_000)
+    now_s = ParkedOrder.objects.get().parked_ms // 1_000 + 61 * 60 + 30
+    monkeypatch.setattr(parkedadmin, "time", SimpleNamespace(time=lambda: now_s))
     client = staff("view_parkedorder", "view_orderreview")
     address = reverse("admin:orders_parkedorder_changelist")
     page = client.get(address).content.decode()
-    assert "120.00 %" in page
-    assert "waiting" in page
+    for name, shown in {
+        "account_id": str(ALICE), "what": "buy", "quantity": "0.5", "price": "60000", "reference": "50000",
+        "why": "120.00 %; at most 110.00 %", "value": "30000", "waits": "1 h 1 min",
+        "state": "waiting",
+    }.items():  # fmt: skip
+        assert f'<td class="field-{name}">{shown}</td>' in page, name
     decide(Review.REJECT)
     assert "staff: eve" in client.get(reverse("admin:orders_orderreview_changelist")).content.decode()
     parked.tape.close(1, OrderStatus.EXPIRED, Reason.PARK_EXPIRED)
     parked.settle()
     assert len(client.get(address).context["cl"].result_list) == 0
     assert len(client.get(address, {"review": "all"}).context["cl"].result_list) == 1
+    assert "30000" in client.get(reverse("admin:orders_parkedorder_change", args=(1,))).content.decode()

@@ -82,7 +82,10 @@ ALLOWED = {
     "UPDATE accounts_accountsettings SET fee_tier = 0 WHERE false": {"settlement", "site"},
     "DELETE FROM accounts_accountsettings WHERE false": {"site"},
     "SELECT count(*) FROM ledger_balance": {"settlement", "marketdata", "gateway", "site", "reconcile", "daily"},
-    "SELECT count(*) FROM accounts_apikey": {"matching", "marketdata", "gateway", "site", "reconcile", "daily"},
+    "SELECT secret_box FROM accounts_apikey WHERE false": {"gateway", "site", "daily"},
+    "SELECT id, is_active FROM accounts_user WHERE false": {"gateway", "site", "daily"},
+    "SELECT password FROM accounts_user WHERE false": {"site", "daily"},
+    "SELECT email FROM accounts_user WHERE false": {"site", "daily"},
 }
 
 
@@ -100,16 +103,24 @@ def test_each_process_may_do_what_its_work_needs_and_no_more(process: tuple[str,
     assert wrong == []
 
 
-# Besides the site, who has anything to do with what lets somebody in: it sends, or deletes what is old.
+# Besides the site, who has anything to do with what lets somebody in: it lets in by keys, sends, tells owners or
+# deletes what is old.
 SECRETS_OF = {
+    "accounts_apikey": {"gateway", "daily"},
     "accounts_device": {"daily"},
     "accounts_locklink": {"daily"},
     "accounts_login": {"daily"},
+    "accounts_lostfactorcase": set(),
     "accounts_mailedlink": {"daily"},
     "accounts_opensession": {"daily"},
+    "accounts_passkeychallenge": {"daily"},
     "accounts_passwordattempt": {"daily"},
     "accounts_recoverycode": set(),
     "accounts_totpfactor": set(),
+    "accounts_user": {"gateway", "daily"},
+    "django_otp_webauthn_webauthnattestation": set(),
+    "django_otp_webauthn_webauthncredential": set(),
+    "django_otp_webauthn_webauthnuserhandle": set(),
     "django_session": {"daily"},
     "notifications_outgoingemail": {"celery", "daily"},
 }
@@ -134,7 +145,7 @@ def test_a_new_table_of_secrets_is_named(applied: psycopg.Connection) -> None:
         "SELECT DISTINCT table_name::text FROM information_schema.columns WHERE table_schema = 'public' "
         "AND column_name ~ '(secret|password|token|_hash|session_(key|id)|content$|^address$)'"
     ).fetchall()
-    by_the_gateway = {"accounts_apikey", "accounts_listenkey", "accounts_tradingticket", "accounts_user"}
+    by_the_gateway = {"accounts_listenkey", "accounts_tradingticket"}
     assert {name for (name,) in found} - set(roles.SECRET_TABLES) == by_the_gateway
 
 

@@ -7,15 +7,12 @@ from typing import Any
 
 import pytest
 from django.db import transaction
-from pytest_django import Settings
 
 from tests.pages.world import World, make_world
 
 
 @pytest.fixture
-def world(db: None, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> World:
-    # How passwords are hashed is no matter here, and a good hash takes most of the time.
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def world(db: None, monkeypatch: pytest.MonkeyPatch) -> World:
     # Refusals by the hundred, each with its traceback.
     for name in ("django.request", "django.security.csrf"):
         monkeypatch.setattr(logging.getLogger(name), "disabled", True)

@@ -23,7 +23,8 @@ class Place:
     """What GET answers, and POST with an empty form and a valid token; first to whom the address belongs.
 
     `address` names objects of the world in braces and is the route itself where that names none. `form` is what the
-    owner can post with success. `page`: HTML of ours, which the accessibility tests open.
+    owner can post with success. `page`: HTML of ours, which the accessibility tests open. `takes`: methods beside GET
+    and POST.
     """
 
     route: str
@@ -34,17 +35,21 @@ class Place:
     address: str = ""
     form: Mapping[str, str] = field(default_factory=dict)
     page: bool = False
+    takes: tuple[str, ...] = ()
 
     def expected(self, role: str) -> tuple[Answer, Answer]:
         """For 'anonymous', 'owner', and 'other', as which staff count here, too."""
         given = {"anonymous": self.anonymous, "owner": None}.get(role, self.other)
         return given or (self.get, self.post)
 
+    def takes_method(self, method: str) -> bool:
+        return method in self.takes or (method == "POST" and self.post != 405)
+
 
 PRIVATE: Final = (LOGIN, LOGIN)
 NOT_THERE: Final = (404, 404)
 
-SITE: Final = (
+PAGES: Final = (
     Place("", 200, page=True),
     Place("account/", 200, anonymous=PRIVATE, page=True),
     Place("account/allocation-rules", 200, 422, anonymous=PRIVATE, page=True),
@@ -58,7 +63,9 @@ SITE: Final = (
     ),
     Place("account/api-keys/<int:key_id>/revoke", 405, 302, PRIVATE, (405, 404), "account/api-keys/{key}/revoke"),
     Place("account/balances", 200, 302, anonymous=PRIVATE, page=True),
+    Place("account/balances/value-in", 405, 302, anonymous=PRIVATE),
     Place("account/check-mail", 200, page=True),
+    Place("account/close", 200, 422, anonymous=PRIVATE, page=True),
     Place(
         "account/confirm/<str:token>", 200, 422, address="account/confirm/{sign_up_token}", page=True,
         form={"password": PASSWORD},
@@ -71,6 +78,7 @@ SITE: Final = (
         form={"email": "alice.new@example.org", "password": PASSWORD},
     ),
     Place("account/email/<str:token>", 200, 302, PRIVATE, (410, 410), "account/email/{email_token}", page=True),
+    Place("account/fees", 200, anonymous=PRIVATE, page=True),
     Place("account/forgot-password", 200, 422, page=True, form={"email": "alice@example.org"}),
     Place("account/let-me-in", 200, 422, page=True, form={"email": "alice@example.org"}),
     Place("account/let-me-in/<str:token>", 200, 302, address="account/let-me-in/{let_in_token}", page=True),
@@ -90,11 +98,24 @@ SITE: Final = (
           form={"topics": "service", "email": "service"}),
     Place("account/notices/read", 405, 400, anonymous=PRIVATE),
     Place("account/notices/<int:notice_id>/read", 405, 302, PRIVATE, (405, 404), "account/notices/{notice}/read"),
+    Place("account/passkeys", 200, anonymous=PRIVATE, page=True),
+    # What belongs to whom there, and who has confirmed to be there, is in tests/accounts/test_passkeys_page.py.
+    Place("account/passkeys/add", 302, 302, anonymous=PRIVATE),
+    Place("account/passkeys/options", 405, 400, anonymous=PRIVATE),
+    Place("account/passkeys/<int:passkey_id>/rename", 405, 404, anonymous=PRIVATE, address="account/passkeys/1/rename"),
+    Place("account/passkeys/<int:passkey_id>/remove", 405, 302, anonymous=(405, LOGIN),
+          address="account/passkeys/1/remove"),
+    Place("account/orders", 200, anonymous=PRIVATE, page=True),
+    Place("account/orders.csv", 200, anonymous=PRIVATE),
+    Place("account/own-data", 302, 302, anonymous=PRIVATE),
     Place("account/password", 200, 422, anonymous=PRIVATE, page=True,
           form={"current": PASSWORD, "new": NEW_PASSWORD}),
     Place("account/recover/<str:token>", 410, 410, address="account/recover/unknown"),
+    Place("account/lost-factor/<str:token>", 410, 410, address="account/lost-factor/unknown"),
+    Place("account/stop-lost-factor/<str:token>", 410, 410, address="account/stop-lost-factor/unknown"),
     Place("account/reset-password/<str:token>", 200, 422, address="account/reset-password/{reset_token}", page=True,
           form={"new": NEW_PASSWORD}),
+    Place("account/security", 200, anonymous=PRIVATE, page=True),
     Place("account/sessions/<int:session_id>/end", 405, 302, PRIVATE, (405, 404), "account/sessions/{session}/end"),
     Place("account/sessions/end-others", 405, 302, anonymous=PRIVATE),
     Place("account/sign-up", 302, 302, anonymous=(200, 422), page=True,
@@ -111,6 +132,9 @@ SITE: Final = (
           "account/sub-accounts/{sub}/freeze"),
     Place("account/sub-accounts/<int:account_id>/unfreeze", 405, 302, PRIVATE, (405, 404),
           "account/sub-accounts/{sub}/unfreeze"),
+    Place("account/time-zone", 200, 422, anonymous=PRIVATE, page=True, form={"zone": "Europe/Lisbon"}),
+    Place("account/trades", 200, anonymous=PRIVATE, page=True),
+    Place("account/trades.csv", 200, anonymous=PRIVATE),
     Place("account/two-factor", 200, anonymous=PRIVATE, page=True),
     Place("account/two-factor/app", 302, 302, anonymous=PRIVATE),
     Place("account/two-factor/begin", 405, 302, anonymous=(405, LOGIN)),
@@ -127,6 +151,11 @@ SITE: Final = (
     Place("dev/mail/<int:email_id>", 200, address="dev/mail/{mail}", page=True),
     Place("dev/mail/<int:email_id>/html", 200, address="dev/mail/{mail}/html"),
     Place("docs/api", 200, page=True),
+    Place("login/passkey", 302, 302, anonymous=(200, 422), page=True),
+    Place("login/passkey/options", 405, 400),
+    Place("docs/platform-api", 200, page=True),
+    # Most of it is Swagger UI's.
+    Place("docs/platform-api/reference", 200),
     Place("markets", 200, page=True),
     Place("trade", 302),
     Place("^trade/(?P<symbol>[A-Z0-9]{1,20})$", 200, address="trade/BTCUSDT", page=True),
@@ -134,8 +163,53 @@ SITE: Final = (
     Place("trade/ticket/<int:account_id>", 405, 200, (405, 401), (405, 404), "trade/ticket/{sub}"),
 )  # fmt: skip
 
+# Of the platform API; no program sends a form, so that every post of one is refused.
+API: Final = "api/platform/"
+
+
+def _api(route: str, get: int = 405, post: int = 405, mine: bool = False, takes: str = "", address: str = "") -> Place:
+    """`mine`: of its owner alone."""
+    anonymous = (405 if get == 405 else 401, 405 if post == 405 else 401)
+    other = (404 if mine and get == 200 else get, post)
+    return Place(
+        f"{API}v1/{route}", get, post, anonymous, other, f"{API}v1/{address or route}", takes=tuple(takes.split())
+    )  # fmt: skip
+
+
+PLATFORM_API: Final = (
+    _api("accounts", 200, 415),
+    _api("accounts/<int:account_id>", 200, mine=True, takes="PATCH", address="accounts/{sub}"),
+    _api("accounts/<int:account_id>/freeze", post=415, address="accounts/{sub}/freeze"),
+    _api("accounts/<int:account_id>/unfreeze", post=415, address="accounts/{sub}/unfreeze"),
+    _api("api-keys", 200, 415),
+    _api("api-keys/<int:key_id>", 200, mine=True, takes="DELETE", address="api-keys/{key}"),
+    _api("confirmations", post=415),
+    _api("profile", 200),
+    _api("sessions", 200),
+    _api("sessions/<int:session_id>", takes="DELETE", address="sessions/{session}"),
+    _api("sessions/end-others", post=415),
+    _api("allocation-rules", 200, 415),
+    _api("allocation-rules/<int:rule_id>", 200, mine=True, takes="PUT DELETE", address="allocation-rules/{rule}"),
+    _api("balances", 200),
+    _api("notices", 200),
+    _api("notices/<int:notice_id>/read", post=415, address="notices/{notice}/read"),
+    _api("notices/preferences", 200, takes="PATCH"),
+    _api("notices/read", post=415),
+    _api("switches", 200),
+    _api("transfers", 200, 415),
+    _api("transfers/<int:transfer_id>", 404, mine=True, address="transfers/1"),
+    # For everyone; the world's log has no entry.
+    Place(f"{API}v1/audit/checkpoint", 404),
+    Place(f"{API}v1/audit/proofs/consistency", 400),
+    Place(f"{API}v1/audit/proofs/inclusion", 400),
+    Place(f"{API}v1/openapi.json", 200),
+    # Whatever else is asked for.
+    Place(f"{API}^.*$", 404, 404, address=f"{API}v1/nothing", takes=("PUT", "PATCH", "DELETE", "TRACE", "BREW")),
+)
+SITE: Final = (*PAGES, *PLATFORM_API)
+
 # Posts from anywhere without a token: it takes reports of browsers, and changes nothing.
-WITHOUT_CSRF: Final = {"csp-report"}
+WITHOUT_CSRF: Final = {"csp-report", f"{API}^.*$"}
 
 # What the staff admin lets a superuser do by hand beside looking. Nothing of the ledger, of orders or of the audit log.
 MODELS: Final[dict[str, frozenset[str]]] = {
@@ -146,11 +220,12 @@ MODELS: Final[dict[str, frozenset[str]]] = {
         "accounts/allocationrule": "add change",
         "accounts/apikey": "",
         "accounts/familychange": "add",
-        "accounts/tradingaccount": "change",
+        "accounts/tradingaccount": "",
         "accounts/tradingticket": "",
-        "accounts/user": "add change",
+        "accounts/user": "add",
         "audit/record": "",
-        "auth/group": "add change delete",
+        "auth/group": "",
+        "controls/approvalrequest": "",
         "controls/switch": "add",
         "ledger/balance": "",
         "ledger/entry": "",

@@ -27,7 +27,7 @@ WANTED = {
 def wrong_with(client: Client, path: str) -> list[str]:
     """Headers that are not as they should be, and what stands inline or comes from elsewhere."""
     response = client.get(path)
-    enforced = path.startswith(("/account/", "/trade"))
+    enforced = path.startswith(("/account/", "/login/", "/trade"))
     # The page of one e-mail may do even less.
     email = path.startswith("/dev/mail/") and path.endswith("/html")
     wanted = WANTED | {"Content-Security-Policy": POLICY + f"; {TRUSTED_TYPES}" * enforced + "; sandbox" * email}
@@ -39,7 +39,7 @@ def wrong_with(client: Client, path: str) -> list[str]:
     if "camera=()" not in response.get("Permissions-Policy", ""):
         wrong.append(f"{path}: Permissions-Policy")
     parser = Inline()
-    if not path.startswith("/static/"):
+    if not (path.startswith("/static/") or response.streaming):
         parser.feed(response.content.decode())
     return wrong + [f"{path}: {found}" for found in parser.found]
 

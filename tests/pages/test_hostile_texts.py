@@ -9,9 +9,14 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
-from apps.accounts.models import ApiKey, TradingAccount, User
-from apps.accounts.policy import MAIL_PHRASE_LENGTH_MAX
+from apps.accounts.models import ApiKey, Device, LogIn, OpenSession, TradingAccount, User
+from apps.accounts.policy import BROWSER_LENGTH_MAX, MAIL_PHRASE_LENGTH_MAX
+from apps.controls.kinds import Scope
+from apps.controls.models import Switch
+from apps.notifications.models import Banner, Notice, OutgoingEmail
+from apps.notifications.policy import LINK_TEXT_LENGTH_MAX
 from tests.pages.world import World
 
 HOSTILE = (
@@ -81,6 +86,34 @@ def email(world: World, text: str) -> None:
     User.objects.filter(pk=world.names["alice"]).update(email=text.lower())
 
 
+def browser(world: World, text: str) -> None:
+    """What a browser calls itself is shortened to a known name; whatever else may come to be stored is a text."""
+    Device.objects.filter(pk=world.names["device"]).update(browser=text)
+    OpenSession.objects.filter(pk=world.names["session"]).update(browser=text)
+
+
+def log_in(world: World, text: str) -> None:
+    LogIn.objects.all().delete()
+    LogIn.objects.create(user_id=world.names["alice"], at=timezone.now(), succeeded=True, browser=text, address=text)
+
+
+def notice(world: World, text: str) -> None:
+    Notice.objects.filter(pk=world.names["notice"]).update(title=text, body=text)
+
+
+def banner(world: World, text: str) -> None:
+    short = text[:LINK_TEXT_LENGTH_MAX]
+    Banner.objects.filter(pk=world.names["banner"]).update(text=text, link_text=short, reason=text, made_by=text)
+
+
+def switch(world: World, text: str) -> None:
+    Switch.objects.filter(scope=Scope.PLATFORM).update(reason=text, set_by=text)
+
+
+def mail(world: World, text: str) -> None:
+    OutgoingEmail.objects.filter(pk=world.names["mail"]).update(to=text, subject=text, last_error=text)
+
+
 # What is stored, and the pages that show it: to its owner, and to staff.
 STORED: list[tuple[Callable[[World, str], None], str, str]] = [
     (key_label, "owner", "account/api-keys"),
@@ -93,7 +126,15 @@ STORED: list[tuple[Callable[[World, str], None], str, str]] = [
     (phrase, "owner", "account/mail-phrase"),
     (email, "owner", "account/"),
     (email, "root", "admin/accounts/user/"),
+    (browser, "owner", "account/devices"),
+    (log_in, "owner", "account/log-ins"),
+    (notice, "owner", "account/notices"),
+    (banner, "anonymous", ""),
+    (banner, "root", "admin/notifications/banner/"),
+    (switch, "root", "admin/controls/switch/"),
+    (mail, "root", "admin/notifications/outgoingemail/"),
 ]
+LONGEST = {phrase: MAIL_PHRASE_LENGTH_MAX, browser: BROWSER_LENGTH_MAX, log_in: BROWSER_LENGTH_MAX}
 # What a form was sent with, and shows again when it is refused.
 ECHOED = [
     ("anonymous", "account/log-in", "username"),
@@ -134,7 +175,7 @@ def test_what_is_stored(world: World, store: Callable[[World, str], None], role:
 
     # The staff admin's pages are slow to make, and one template makes them all: every fifth.
     texts = HOSTILE[::5] if role == "root" else HOSTILE
-    wrong = compare(show, texts=texts, longest=MAIL_PHRASE_LENGTH_MAX if store is phrase else 100)
+    wrong = compare(show, texts=texts, longest=LONGEST.get(store, 100))
     assert not wrong, "\n".join(wrong)
 
 

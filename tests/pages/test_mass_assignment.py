@@ -12,7 +12,7 @@ from tests.pages.world import World
 
 # What makes one somebody else, staff or rich; each under the names that a careless form or model would take it by.
 EXTRAS = {
-    **dict.fromkeys(("is_staff", "is_superuser", "is_active", "is_main", "can_trade_all", "can_withdraw"), "on"),
+    **dict.fromkeys(("is_staff", "is_superuser", "is_active", "is_main", "can_trade_all", "can_withdraw_all"), "on"),
     **dict.fromkeys(("id", "pk", "user", "user_id", "owner", "owner_id", "account", "account_id"), "{bob}"),
     **dict.fromkeys(("groups", "user_permissions", "family_id", "version", "fee_tier"), "1"),
     **dict.fromkeys(("balance", "available", "available_units", "held", "amount"), "1000000"),
@@ -29,7 +29,7 @@ EXTRAS = {
     "session_key": "x" * 32,
 }
 # Made anew at each post.
-TIMES = ("revoked_at", "locked_at", "email_verified_at", "withdrawals_held_until", "frozen_at")
+TIMES = ("expires_at", "revoked_at", "locked_at", "email_verified_at", "withdrawals_held_until", "frozen_at")
 RANDOM = {*TIMES, "password", "public_key", "secret_box", "last_login", "id", "version", "verify_key"}
 FORMS = [place for place in SITE if place.form]
 

@@ -1,5 +1,6 @@
 """The page of balances and transfers: what it takes, what it says, and that nothing of others is on it."""
 
+import json
 import re
 from typing import Any
 from urllib.parse import unquote
@@ -12,6 +13,7 @@ from django.utils import timezone
 
 from apps.accounts.models import TotpFactor, TradingAccount
 from apps.accounts.services.subaccounts import create_sub_account, freeze_sub_account, rename_sub_account
+from apps.audit.models import Record
 from apps.ledger.models import Balance
 from apps.outbox.models import OutboxRow, OutboxState
 from apps.outbox.services import enqueue
@@ -102,7 +104,24 @@ def test_other_refusals_are_said(house: House, page: Client) -> None:
     again = page.post(PAGE, fields(house, amount="7"))
     assert again.status_code == 422
     assert "This form was sent already" in text(again)
-    assert InternalTransfer.objects.count() == 1
+    made = InternalTransfer.objects.get()
+    # One entry of the audit log for the transfer, and none for what was refused.
+    recorded = Record.objects.get(action="transfer.requested")
+    assert (recorded.actor_id, recorded.object) == (str(house.user.pk), f"transfer:{made.pk}")
+    assert json.loads(recorded.after or "") == {
+        "from": str(house.main.pk), "to": str(house.desk.pk), "asset": str(made.asset_id),
+        "units": str(made.amount_units),
+    }  # fmt: skip
+
+
+def test_the_form_begins_with_the_asset_of_the_transfer_before(house: House, page: Client) -> None:
+    for asset in ("2", "1"):
+        begun = page.post(PAGE, fields(house, asset=asset, client_id=asset), follow=True)
+        assert begun.redirect_chain
+        assert begun.context["form"]["asset"].value() == asset
+        assert f'<option value="{asset}" selected' in begun.content.decode()
+    for unknown in ("3", "x", "1&asset=x", "<b>"):
+        assert " selected" not in str(page.get(PAGE, {"asset": unknown}).context["form"]["asset"]), "as at first"
 
 
 def test_who_did_not_confirm_lately_is_asked_to(house: House, client: Client) -> None:
@@ -124,7 +143,7 @@ def test_a_password_is_not_enough_for_who_has_a_second_factor(house: House, page
     assert page.post(PAGE, fields(house))["Location"].startswith("/account/confirm-it-is-you")
     assert not InternalTransfer.objects.exists()
     confirmed(page, "authenticator")
-    assert page.post(PAGE, fields(house))["Location"] == PAGE
+    assert page.post(PAGE, fields(house))["Location"] == f"{PAGE}?asset={fields(house)['asset']}"
     assert InternalTransfer.objects.count() == 1
 
 
@@ -157,8 +176,8 @@ def test_pages_of_the_history(house: House, page: Client) -> None:
     assert f'href="?before={before}#history-title"' in first.content.decode()
     assert len(page.get(f"{PAGE}?before={before}").context["history"].transfers) == 1
     assert "No transfers before these." in text(page.get(f"{PAGE}?before=1"))
-    for wrong in ("", "x", "-1", "1.5", "9" * 19, "\u0661"):
-        assert page.get(PAGE, {"before": wrong}).status_code == 404
+    for wrong in ("x", "-1", "1.5", "9" * 19, "\u0661"):
+        assert page.get(PAGE, {"before": wrong}).status_code == 400
 
 
 def test_without_a_sub_account_it_leads_to_one(house: House, client: Client) -> None:

@@ -10,6 +10,8 @@ from apps.accounts.models.keys import ApiKey
 from apps.accounts.models.links import MailedLink
 from apps.accounts.models.listenkeys import ListenKey
 from apps.accounts.models.locklinks import LockLink
+from apps.accounts.models.lostfactor import LostFactorCase
+from apps.accounts.models.passkeys import PasskeyChallenge
 from apps.accounts.models.tickets import TradingTicket
 from apps.accounts.models.users import TradingAccount, User
 
@@ -23,8 +25,10 @@ __all__ = [
     "ListenKey",
     "LockLink",
     "LogIn",
+    "LostFactorCase",
     "MailedLink",
     "OpenSession",
+    "PasskeyChallenge",
     "PasswordAttempt",
     "RecoveryCode",
     "TotpFactor",

@@ -39,7 +39,7 @@ class TotpFactor(models.Model):
 
 
 class RecoveryCode(models.Model):
-    """One of a user's codes for the day on which the factor is lost. It has 80 random bits, and is kept as a hash."""
+    """One of a user's codes for the day on which the factor is lost. It has 120 random bits, and is kept as a hash."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="recovery_codes")
     code_hash = models.BinaryField(editable=False)

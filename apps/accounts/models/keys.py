@@ -2,9 +2,17 @@
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.utils import timezone
 
 from apps.accounts.models.users import TradingAccount
-from apps.accounts.policy import API_KEY_LABEL_LENGTH_MAX, API_KEY_LENGTH
+from apps.accounts.policy import ADDRESS_LENGTH_MAX, API_KEY_LABEL_LENGTH_MAX, API_KEY_LENGTH
+
+
+def in_use(of: str = "") -> models.Q:
+    """Of keys that work: neither revoked nor expired at this moment. `of` leads to them, such as `api_keys__`."""
+    return models.Q(**{f"{of}revoked_at": None}) & (
+        models.Q(**{f"{of}expires_at": None}) | models.Q(**{f"{of}expires_at__gt": timezone.now()})
+    )
 
 
 class ApiKey(models.Model):
@@ -17,14 +25,20 @@ class ApiKey(models.Model):
     Table `accounts_apikey`, read by the gateway without the ORM (credentials.py):
         id bigint · account_id bigint · label varchar · public_key varchar(64) unique · kind varchar ·
         secret_box, verify_key bytea ·
-        can_read, can_trade boolean · allowed_networks varchar(43)[] · created_at, revoked_at timestamptz ·
-        version bigint
+        can_read, can_trade, can_withdraw boolean · allowed_networks varchar(43)[] ·
+        created_at, expires_at, revoked_at timestamptz · last_used_at timestamptz, last_used_address varchar(45) ·
+        expiry_told_days smallint · version bigint
 
-    A key without `allowed_networks` works from everywhere; they are written as addresses.normalise_network does.
+    A key without `allowed_networks` works from everywhere; they are written as addresses.normalise_network does. One
+    without `expires_at` does not expire; one that can withdraw has networks and an end.
 
     `version` is written by a trigger at every insert and every change of account, key, secret, rights, networks or
-    revoked_at, and when the owner is switched on or off. A row is never deleted and never un-revoked, and kind and
-    verify_key never change: triggers refuse it, since a follower would not notice, or a revocation would be undoable.
+    revoked_at, and when the owner is switched on or off. A row is never deleted and never un-revoked, and kind,
+    verify_key and expires_at never change: triggers refuse it, since a follower would not notice, or a revocation would
+    be undoable.
+
+    The gateways write when and from where it was used last (LAST_USES_SQL), at most once a minute; services/
+    keyexpiry.py how many days before its end the owner was told last.
     """
 
     class Kind(models.TextChoices):
@@ -40,11 +54,18 @@ class ApiKey(models.Model):
     verify_key = models.BinaryField(editable=False, default=b"", db_default=b"", blank=True)
     can_read = models.BooleanField(default=True)
     can_trade = models.BooleanField(default=False)
+    can_withdraw = models.BooleanField(default=False, db_default=False)
     allowed_networks = ArrayField(
         models.CharField(max_length=43), default=list, db_default=[], blank=True,
         help_text="Addresses and networks that it works from; empty: from everywhere.",
     )  # fmt: skip
     created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    expiry_told_days = models.PositiveSmallIntegerField(null=True, blank=True, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_used_address = models.CharField(
+        max_length=ADDRESS_LENGTH_MAX, default="", db_default="", blank=True, editable=False
+    )
     revoked_at = models.DateTimeField(null=True, blank=True)
     version = models.BigIntegerField(default=0, editable=False)
 
@@ -52,14 +73,27 @@ class ApiKey(models.Model):
         ordering = ("id",)
         verbose_name = "API key"
         verbose_name_plural = "API keys"
-        indexes = (models.Index(fields=("version",), name="accounts_apikey_version"),)
+        indexes = (
+            models.Index(fields=("version",), name="accounts_apikey_version"),
+            models.Index(
+                fields=("expires_at",),
+                name="accounts_apikey_expiring",
+                condition=models.Q(revoked_at=None, expires_at__isnull=False),
+            ),
+        )
         constraints = (
             models.CheckConstraint(
                 condition=models.Q(public_key__regex=rf"^[A-Za-z0-9]{{{API_KEY_LENGTH}}}$"),
                 name="accounts_apikey_format",
             ),
             models.CheckConstraint(
-                condition=models.Q(can_read=True) | models.Q(can_trade=True), name="accounts_apikey_has_right"
+                condition=models.Q(can_read=True) | models.Q(can_trade=True) | models.Q(can_withdraw=True),
+                name="accounts_apikey_has_right",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(can_withdraw=False)
+                | models.Q(allowed_networks__len__gt=0, expires_at__isnull=False),
+                name="accounts_apikey_withdraws",
             ),
             models.CheckConstraint(
                 condition=models.Q(kind="hmac", verify_key=b"") & ~models.Q(secret_box=b"")
@@ -74,3 +108,11 @@ class ApiKey(models.Model):
     @property
     def is_revoked(self) -> bool:
         return self.revoked_at is not None
+
+    @property
+    def is_expired(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
+    @property
+    def is_in_use(self) -> bool:
+        return not (self.is_revoked or self.is_expired)

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from apps.accounts.addresses import normalise_email
 from apps.accounts.errors import InvalidEmail
-from apps.accounts.policy import EMAIL_LENGTH_MAX, MAIL_PHRASE_LENGTH_MAX
+from apps.accounts.policy import EMAIL_LENGTH_MAX, MAIL_PHRASE_LENGTH_MAX, VALUE_ASSET, ZONE_LENGTH_MAX
 from apps.audit.actors import acting
 from apps.audit.services import record
 
@@ -61,7 +61,18 @@ class User(AbstractBaseUser, PermissionsMixin):
         null=True, blank=True, help_text="By its owner, from an e-mail; a new password by e-mail ends it."
     )
     lock_needs_staff = models.BooleanField(
-        default=False, help_text="Locked from another mailbox than the account's: only `release_account_lock` helps."
+        default=False,
+        help_text="Locked from another mailbox than the account's: two of staff release it, or an operator.",
+    )
+    closed_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="By its owner, for good.")
+    closed_email = models.EmailField(
+        "address when it was closed",
+        max_length=EMAIL_LENGTH_MAX,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="For questions about the record; it is free for a new account.",
     )
     is_staff = models.BooleanField("staff", default=False, help_text="May open the staff admin.")
     withdrawals_held_until = models.DateTimeField(
@@ -69,6 +80,15 @@ class User(AbstractBaseUser, PermissionsMixin):
         blank=True,
         editable=False,
         help_text="After a change of the log-in (A4). The database never moves it back.",
+    )
+    time_zone = models.CharField(
+        max_length=ZONE_LENGTH_MAX, default="UTC", db_default="UTC", help_text="In which pages show times."
+    )
+    value_asset = models.CharField(
+        max_length=16,
+        default=VALUE_ASSET,
+        db_default=VALUE_ASSET,
+        help_text="In which pages say what balances are worth.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -80,6 +100,12 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     class Meta:
         ordering = ("id",)
+        permissions = (
+            ("manage_staff", "Can ask for roles of staff, decide on them and take them"),
+            ("switch_off_user", "Can switch users off"),
+            ("reopen_user", "Can ask for accounts to be opened again"),
+            ("approve_reopening_user", "Can decide whether accounts are opened again"),
+        )
         constraints = (
             # `unique` alone would let code that skips normalise_email make a second account of another case.
             models.CheckConstraint(condition=models.Q(email=Lower("email")), name="accounts_user_email_lower"),

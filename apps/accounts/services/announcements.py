@@ -20,14 +20,32 @@ def tell_codes_guessed(user: User) -> None:
     tell_owner(user, "codes_guessed")
 
 
+def tell_passkey_copied(user: User, name: str) -> None:
+    """`name` is the passkey's: its counter did not go forward, so a copy of it may be in use."""
+    tell_owner(user, "passkey_copied", name=name)
+
+
 def tell_recovered(user: User, codes_left: int) -> None:
     tell_owner(user, "recovered", codes_left=codes_left)
+
+
+def tell_staff_changed(user: User, *, before: str, after: str) -> None:
+    """`before` and `after` are the roles in words, as roles_text of services/staffroles.py says them."""
+    tell_owner(user, "staff_changed", before=before, after=after)
 
 
 def tell_locked(user: User, *, to: str) -> None:
     """How to come back; without another link that locks."""
     template = "account_locked_for_staff" if user.lock_needs_staff else "account_locked"
     send_email(to=to, template=template, context={"phrase": user.mail_phrase}, topic=Topic.SECURITY, user_id=user.pk)
+
+
+def tell_closed(user: User) -> None:
+    """The last e-mail; there is nothing left that a link could lock."""
+    send_email(
+        to=user.email, template="account_closed", context={"phrase": user.mail_phrase}, topic=Topic.SECURITY,
+        user_id=user.pk,
+    )  # fmt: skip
 
 
 def tell_owner(user: User, template: str, *, to: str = "", phrase: str | None = None, **context: object) -> None:

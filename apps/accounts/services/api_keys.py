@@ -2,69 +2,148 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from apps.accounts.errors import ApiKeyNotFound, ApiKeyRefused
+from apps.accounts.errors import ApiKeyNotFound, ApiKeyRefused, InvalidApiKeyRequest, InvalidNetwork, LabelTaken
 from apps.accounts.facts import Facts
-from apps.accounts.models import ApiKey
+from apps.accounts.models import ApiKey, User
+from apps.accounts.models.keys import in_use
+from apps.accounts.policy import API_KEY_LIFETIME_DAYS, API_KEY_LIFETIMES_DAYS
 from apps.accounts.rules import Action
 from apps.accounts.services.decisions import decide_now
-from apps.accounts.services.keyissue import NewApiKey, issue_hmac_key, issue_public_key, normalised_networks
+from apps.accounts.services.keyissue import (
+    NewApiKey,
+    check_withdraws,
+    issue_hmac_key,
+    issue_public_key,
+    normalised_networks,
+)
+from apps.accounts.services.locks import lock_credentials
 from apps.audit.actors import acting, named
 from apps.audit.services import record
 from apps.outbox.requests import required_reason
 
 
 def create_api_key(
-    *, facts: Facts, account_id: int, label: str, can_read: bool, can_trade: bool, networks: Sequence[str] = ()
+    *,
+    facts: Facts,
+    account_id: int,
+    label: str,
+    can_read: bool,
+    can_trade: bool,
+    can_withdraw: bool = False,
+    networks: Sequence[str] = (),
+    lifetime_days: int | None = API_KEY_LIFETIME_DAYS,
 ) -> NewApiKey:
     """A new HMAC key with a random 64-character secret, usable at once, from these networks or from everywhere.
 
-    Raises ApiKeyRefused with what the decision on sensitive actions says, InvalidApiKeyRequest, InvalidNetwork,
-    TooManyApiKeys, NoTradingAccount.
+    It expires after one of API_KEY_LIFETIMES_DAYS; with None never, which keys have that are limited to networks and
+    cannot withdraw. Raises ApiKeyRefused with what the decision on sensitive actions says, InvalidApiKeyRequest,
+    InvalidNetwork, TooManyApiKeys, NoTradingAccount, and LabelTaken: the same form sent twice makes one key.
     """
-    with _allowed(facts, account_id, can_trade=can_trade):
+    expires_at = _end(lifetime_days, networks=networks)
+    with _allowed(
+        facts, account_id, label=label, can_trade=can_trade, can_withdraw=can_withdraw, networks=networks
+    ):  # fmt: skip
         return issue_hmac_key(
-            account_id=account_id, label=label, can_read=can_read, can_trade=can_trade, networks=networks
+            account_id=account_id,
+            label=label,
+            can_read=can_read,
+            can_trade=can_trade,
+            can_withdraw=can_withdraw,
+            networks=networks,
+            expires_at=expires_at,
         )
 
 
 def register_public_key(
-    *, facts: Facts, account_id: int, label: str, pem: str, can_read: bool, can_trade: bool
+    *,
+    facts: Facts,
+    account_id: int,
+    label: str,
+    pem: str,
+    can_read: bool,
+    can_trade: bool,
+    can_withdraw: bool = False,
+    networks: Sequence[str] = (),
+    lifetime_days: int | None = API_KEY_LIFETIME_DAYS,
 ) -> ApiKey:
     """A new Ed25519 or RSA key, of which the owner keeps the private part; usable at once.
 
     Raises InvalidPublicKey and what create_api_key does.
     """
-    with _allowed(facts, account_id, can_trade=can_trade):
-        return issue_public_key(account_id=account_id, label=label, pem=pem, can_read=can_read, can_trade=can_trade)
+    expires_at = _end(lifetime_days, networks=networks)
+    with _allowed(
+        facts, account_id, label=label, can_trade=can_trade, can_withdraw=can_withdraw, networks=networks
+    ):  # fmt: skip
+        return issue_public_key(
+            account_id=account_id,
+            label=label,
+            pem=pem,
+            can_read=can_read,
+            can_trade=can_trade,
+            can_withdraw=can_withdraw,
+            networks=networks,
+            expires_at=expires_at,
+        )
+
+
+def _end(lifetime_days: int | None, *, networks: Sequence[str]) -> datetime | None:
+    """Raises InvalidApiKeyRequest, InvalidNetwork."""
+    if lifetime_days is None:
+        if not networks:
+            raise InvalidNetwork("A key that never expires must be limited to the addresses that it is used from.")
+        return None
+    if lifetime_days not in API_KEY_LIFETIMES_DAYS:
+        days = ", ".join(map(str, API_KEY_LIFETIMES_DAYS))
+        raise InvalidApiKeyRequest(f"A key expires after one of these numbers of days: {days}; or never.")
+    return timezone.now() + timedelta(days=lifetime_days)
 
 
 @contextmanager
-def _allowed(facts: Facts, account_id: int, *, can_trade: bool) -> Iterator[None]:
+def _allowed(
+    facts: Facts, account_id: int, *, label: str, can_trade: bool, can_withdraw: bool, networks: Sequence[str]
+) -> Iterator[None]:
     """The transaction of a new key: nobody takes the factor away, or freezes the account, before its end."""
     with transaction.atomic():
-        action = Action.KEY_TRADE if can_trade else Action.KEY_READ
-        decision = decide_now(action=action, facts=facts, account_id=account_id)
+        action = highest_right(can_trade=can_trade, can_withdraw=can_withdraw)
+        known = replace(facts, has_networks=bool(networks))
+        decision = decide_now(action=action, facts=known, account_id=account_id)
         if not decision.is_allowed:
             raise ApiKeyRefused(decision.message, code=decision.code)
+        # The account's row is locked, so of the same form sent twice one finds the other's key.
+        if ApiKey.objects.filter(in_use(), account_id=account_id, label=label.strip()).exists():
+            raise LabelTaken(
+                "This account has a key of this name. If you have not seen its secret, revoke it and make another."
+            )
         yield
+
+
+def highest_right(*, can_trade: bool, can_withdraw: bool) -> Action:
+    """What is decided on for a key with these rights."""
+    if can_withdraw:
+        return Action.KEY_WITHDRAW
+    return Action.KEY_TRADE if can_trade else Action.KEY_READ
 
 
 def limit_api_key(*, account_id: int, key_id: int, networks: Sequence[str], reason: str, requested_by: str) -> None:
     """Let a key work from these addresses and networks only, or from everywhere where there are none.
 
     The audit log has who asked and why, not the networks. Followers hear of it at commit, and end the key's open
-    connections from elsewhere. Raises InvalidNetwork, ReasonMissing, and ApiKeyNotFound for an unknown key, a revoked
-    one and a key of another account; then nothing has changed.
+    connections from elsewhere. Raises InvalidNetwork, for a key that withdraws without any, too, ReasonMissing, and
+    ApiKeyNotFound for an unknown key, a revoked or expired one and a key of another account; then nothing has changed.
     """
     wanted, clean_reason = normalised_networks(networks), required_reason(reason)
     with transaction.atomic():
+        found = ApiKey.objects.filter(in_use(), pk=key_id, account_id=account_id)
+        # A right never changes.
+        check_withdraws(can_withdraw=found.filter(can_withdraw=True).exists(), networks=wanted, ends=True)
         # The row stays locked by this, so changes of one key are written in the order in which they count.
-        found = ApiKey.objects.filter(pk=key_id, account_id=account_id, revoked_at=None)
         if not found.update(allowed_networks=wanted):
             raise ApiKeyNotFound("There is no such API key in your account.")
         record(
@@ -87,9 +166,16 @@ def revoke_api_key(*, account_id: int, key_id: int) -> None:
 
 
 def revoke_keys(chosen: QuerySet[ApiKey]) -> int:
-    """Revoke those of `chosen` that are not; how many they were."""
+    """Revoke those of `chosen` that are not; how many they were.
+
+    Owners are locked before their keys, which one lock holds for all: whoever switches an owner off has that row, and
+    whoever changes a tier that of the account, and both get to the keys by that lock.
+    """
     with transaction.atomic():
-        found = list(chosen.filter(revoked_at=None).select_for_update(of=("self",)).values_list("pk", flat=True))
+        owners = User.objects.filter(trading_accounts__in=chosen.values("account"))
+        list(User.objects.select_for_update(no_key=True).filter(pk__in=owners).order_by("pk"))
+        lock_credentials()
+        found = list(chosen.filter(revoked_at=None).values_list("pk", flat=True))
         ApiKey.objects.filter(pk__in=found).update(revoked_at=timezone.now())
         for pk in found:
             record(actor=acting(), action="api-key.revoked", object=f"api-key:{pk}")

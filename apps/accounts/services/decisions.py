@@ -16,6 +16,7 @@ locked what it decides by; so do pages that only show what would be needed.
 
 from dataclasses import replace
 
+from django.conf import settings
 from django.utils import timezone
 
 from apps.accounts.errors import NoTradingAccount
@@ -48,6 +49,7 @@ def decide_now(
         factors=factors_of(user_id=user.pk),
         is_active=user.is_active,
         is_staff=user.is_staff,
+        needs_passkey=settings.STAFF_NEED_PASSKEY,
         withdrawals_held_until=user.withdrawals_held_until,
         frozen=frozen,
     )

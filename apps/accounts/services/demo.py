@@ -38,30 +38,33 @@ def make_demo_account(*, name: str, is_staff: bool) -> DemoAccount:
 
     `name` is an e-mail address, or a name that becomes one at demo.example.com (reserved, so no mail can reach
     anybody). An existing *demo* account gets a new password, a new secret of its app, and a new key in place of its
-    old demo key, so the output always works; an existing ordinary account is refused and not touched. Staff rights are
-    only ever added.
+    old demo key, so the output always works, and a lock of it ends; an existing ordinary account is refused and not
+    touched. Staff rights are only ever added.
     Raises InvalidEmail and NotADemoAccount.
     """
     email = normalise_email(name if "@" in name else f"{name}@{DEMO_DOMAIN}")
     password = secrets.token_urlsafe(15)
     secret = new_secret()
     with transaction.atomic():
-        user = User.objects.select_for_update().filter(email=email).first()
+        user = User.objects.select_for_update(no_key=True).filter(email=email).first()
         created = user is None
         if user is None:
             user = User.objects.create_user(
                 email, password, email_verified_at=timezone.now(), is_staff=is_staff, is_superuser=is_staff
             )
             user.trading_accounts.filter(is_main=True).update(tier=TradingAccount.Tier.DEMO)
-        account = user.trading_accounts.get(is_main=True)
+        # Before the new password, which ends keys and tickets by a trigger (services/locks.py).
+        account = user.trading_accounts.select_for_update(no_key=True).get(is_main=True)
         if account.tier != TradingAccount.Tier.DEMO:
             raise NotADemoAccount(f"{email} is not a demo account; choose another name.")
         if not created:
             user.set_password(password)
             user.is_active = True
+            # No mail reaches an owner who locked it, and so no reset.
+            user.locked_at, user.lock_needs_staff = None, False
             user.is_staff = user.is_staff or is_staff
             user.is_superuser = user.is_superuser or is_staff
-            user.save(update_fields=("password", "is_active", "is_staff", "is_superuser"))
+            user.save()
             revoke_keys(ApiKey.objects.filter(account=account, label=DEMO_KEY_LABEL))
         TotpFactor.objects.update_or_create(
             user=user,

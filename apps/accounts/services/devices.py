@@ -8,11 +8,12 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 
 from apps.accounts.addresses import normalise_email
-from apps.accounts.devicecookie import give_new_token, hash_token, keep_tokens, token_hashes
+from apps.accounts.devicecookie import give_new_token, keep_tokens, token_hashes
 from apps.accounts.errors import DeviceNotFound, InvalidEmail
 from apps.accounts.models import Device, OpenSession, User
 from apps.accounts.policy import DEVICE_KEPT_S, DEVICES_PER_USER_MAX
 from apps.accounts.services.ending import end_sessions, lock_sessions
+from apps.accounts.tokens import hash_token
 from apps.accounts.visitor import client_address, client_browser
 from apps.audit.actors import acting
 from apps.audit.services import record

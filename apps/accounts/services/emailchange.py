@@ -6,6 +6,7 @@ from django.utils import timezone
 from apps.accounts.errors import AddressTaken
 from apps.accounts.models import User
 from apps.accounts.services.announcements import tell_owner
+from apps.accounts.services.ending import check_still_in
 from apps.accounts.services.holds import HoldReason, hold_withdrawals
 from apps.accounts.services.links import Purpose, find_link, issue_link, use_up
 from apps.audit.actors import acting
@@ -33,17 +34,19 @@ def request_email_change(*, user: User, new_address: str, client: str) -> None:
             )
 
 
-def confirm_email_change(*, token: str, user: User) -> str:
+def confirm_email_change(*, token: str, user: User, session_key: str | None) -> str:
     """The new address, which is the account's from now on; the old one is told, and withdrawals are
     held for a day. Links to the old one end.
 
     Only in a session of the same user: whoever reads the mail of a mistyped address cannot take the account.
-    Raises LinkDead and AddressTaken.
+    Raises LinkDead, AddressTaken, and SessionEnded if that session was ended meanwhile.
     """
     with transaction.atomic():
         link = find_link(purpose=Purpose.CHANGE, token=token, user_id=user.pk, lock=True)
+        # Links before users, as in reset_password.
+        check_still_in(user_id=user.pk, password_hash=user.password, session_key=session_key)
         use_up(link)
-        account = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        account = User.objects.get(pk=user.pk)
         if User.objects.filter(email=link.address).exists():
             raise AddressTaken("This address has an account by now. Yours keeps the old one.")
         old = account.email

@@ -1,11 +1,11 @@
-"""Once a day: what nobody needs any more of links, attempts, devices and log-ins goes."""
+"""Once a day: what nobody needs any more of links, attempts, questions to passkeys, devices and log-ins goes."""
 
 from datetime import timedelta
 from typing import Final
 
 from django.db.models.functions import Now
 
-from apps.accounts.models import Device, LockLink, LogIn, MailedLink, PasswordAttempt
+from apps.accounts.models import Device, LockLink, LogIn, MailedLink, PasskeyChallenge, PasswordAttempt
 from apps.accounts.policy import ATTEMPTS_KEPT_S, DEVICE_KEPT_S, LINKS_KEPT_S, LOG_INS_KEPT_S
 from nebannpet.batches import delete_in_batches
 
@@ -13,18 +13,19 @@ AT_ONCE: Final = 5_000
 
 
 def forget_links_and_attempts() -> tuple[int, int, int]:
-    """How many links, links that lock, and attempts were deleted.
+    """How many links, links that lock, and attempts were deleted; an unanswered question to a passkey is an attempt.
 
     A sign-up that was not followed in time loses its password, too.
     """
-    MailedLink.objects.filter(expires_at__lt=Now()).exclude(password="").update(password="")
+    MailedLink.objects.filter(expires_at__lt=Now()).exclude(password="").update(password="")  # nosec B106 # it is forgotten here
     links = MailedLink.objects.filter(created_at__lt=Now() - timedelta(seconds=LINKS_KEPT_S))
     locking = LockLink.objects.filter(expires_at__lt=Now())
     attempts = PasswordAttempt.objects.filter(at__lt=Now() - timedelta(seconds=ATTEMPTS_KEPT_S))
+    unanswered = PasskeyChallenge.objects.filter(expires_at__lt=Now())
     return (
         delete_in_batches(links, at_once=AT_ONCE),
         delete_in_batches(locking, at_once=AT_ONCE),
-        delete_in_batches(attempts, at_once=AT_ONCE),
+        delete_in_batches(attempts, at_once=AT_ONCE) + delete_in_batches(unanswered, at_once=AT_ONCE),
     )
 
 

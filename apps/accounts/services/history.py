@@ -47,6 +47,11 @@ def note_attempt(*, email: str, browser: str, address: str) -> NotedAttempt:
     return NotedAttempt(None if row is None else row[0])
 
 
+def note_failed_passkey(*, user_id: int, browser: str, address: str) -> None:
+    """A log-in by a passkey alone that was not accepted, as one with a wrong password."""
+    LogIn.objects.create(user_id=user_id, at=timezone.now(), succeeded=False, browser=browser, address=address)
+
+
 def note_log_in(*, user_id: int, browser: str, address: str, factors: frozenset[str], new_device: bool) -> None:
     """A log-in that was completed, in place of its first step. The oldest rows beyond LOG_INS_PER_USER_MAX go."""
     mine = LogIn.objects.filter(user=user_id)

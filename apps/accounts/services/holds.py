@@ -17,11 +17,12 @@ from apps.audit.services import record
 class HoldReason(StrEnum):
     """As the audit log tells it. The first enrolment of a factor holds nothing."""
 
-    PASSWORD_CHANGED = "the password was changed"  # noqa: S105
-    PASSWORD_RESET = "the password was reset"  # noqa: S105
+    PASSWORD_CHANGED = "the password was changed"  # noqa: S105  # nosec B105 # a word, not a password
+    PASSWORD_RESET = "the password was reset"  # noqa: S105  # nosec B105 # a word, not a password
     EMAIL_CHANGED = "the e-mail address was changed"
     FACTOR_REMOVED = "a second factor was removed"
     FACTOR_REPLACED = "a second factor was replaced"
+    RECOVERED = "a recovery code stood in for the second factor"
     ACCOUNT_LOCKED = "the account was locked"
 
 

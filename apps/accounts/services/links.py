@@ -1,6 +1,5 @@
 """Making, finding and using up mailed links."""
 
-import hashlib
 import secrets
 from datetime import datetime, timedelta
 from typing import Final
@@ -26,7 +25,8 @@ from apps.accounts.policy import (
     SIGN_UP_LINK_S,
 )
 from apps.accounts.services.locks import lock_until_commit
-from apps.accounts.services.throttle import network_of
+from apps.accounts.tokens import hash_token
+from apps.common.networks import network_of
 
 Purpose = MailedLink.Purpose
 LIFETIME_S: Final = {
@@ -125,7 +125,7 @@ def use_up(link: MailedLink) -> None:
         if link.user_id
         else MailedLink.objects.filter(purpose=link.purpose, address=link.address)
     )
-    rivals.filter(used_at=None).update(used_at=Now(), password="")
+    rivals.filter(used_at=None).update(used_at=Now(), password="")  # nosec B106 # it is forgotten here
 
 
 def use_up_this(link: MailedLink) -> None:
@@ -136,9 +136,4 @@ def use_up_this(link: MailedLink) -> None:
 def use_up_all_of(user_id: int) -> None:
     """After a change of the password, older links of the user let nobody in."""
     lock_until_commit("links by user", str(user_id))
-    MailedLink.objects.filter(user=user_id, used_at=None).update(used_at=Now(), password="")
-
-
-def hash_token(token: str) -> bytes:
-    """A token has 256 random bits, so a plain hash cannot be searched."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+    MailedLink.objects.filter(user=user_id, used_at=None).update(used_at=Now(), password="")  # nosec B106 # it is forgotten here

@@ -27,12 +27,11 @@ def lock_account(*, token: str) -> LockLink:
     """
     with transaction.atomic():
         user = find_lock_link(token).user
-        # The order of all who lock several of these, as in change_password and create_api_key.
+        # The order of all who lock several of these, as in change_password and create_api_key. Keys and tickets come
+        # after them (services/locks.py), and no key can be made once the accounts are locked.
         use_up_all_of(user.pk)
         lock_sessions(user.pk)
         list(TradingAccount.objects.select_for_update().filter(owner=user).order_by("pk"))
-        keys = ApiKey.objects.filter(account__owner=user)
-        list(keys.filter(revoked_at=None).select_for_update(of=("self",)).order_by("pk"))
         link = find_lock_link(token)
         user.refresh_from_db()
         LockLink.objects.filter(pk=link.pk).update(used_at=Now())
@@ -40,7 +39,7 @@ def lock_account(*, token: str) -> LockLink:
         User.objects.filter(pk=user.pk).update(locked_at=Now(), lock_needs_staff=user.lock_needs_staff)
         end_sessions(OpenSession.objects.filter(user=user))
         TradingTicket.objects.filter(user=user, revoked_at=None).update(revoked_at=Now())
-        revoke_keys(keys)
+        revoke_keys(ApiKey.objects.filter(account__owner=user))
         Device.objects.filter(user=user).delete()
         hold_withdrawals(user=user, reason=HoldReason.ACCOUNT_LOCKED)
         record(

@@ -10,7 +10,7 @@ from django.urls import reverse
 from apps.accounts.errors import LinkDead
 from apps.accounts.models import LockLink, User
 from apps.accounts.policy import LOCK_LINK_S
-from apps.accounts.services.links import hash_token
+from apps.accounts.tokens import hash_token
 
 
 def new_lock_link(user: User, *, address: str) -> str:

@@ -13,6 +13,7 @@ from apps.accounts.models import RecoveryCode, User
 from apps.accounts.policy import RECOVERY_CODE_BYTES, RECOVERY_CODES
 from apps.accounts.selectors import has_second_factor
 from apps.accounts.services.announcements import tell_factors_changed, tell_recovered
+from apps.accounts.services.holds import HoldReason, hold_withdrawals
 from apps.accounts.services.links import Purpose, find_link, issue_link, use_up
 from apps.accounts.services.throttle import WITH_LINK, begin_attempt
 from apps.audit.actors import acting, of_user
@@ -58,6 +59,7 @@ def request_recovery(*, user: User, client: str) -> None:
 def recover(*, user: User, token: str, code: str, client: str) -> None:
     """Use up the link and one recovery code of `user`, who has proved the password; the owner is told.
 
+    Withdrawals are held (A4): whoever is in can make another factor the account's, of any kind.
     Raises LinkDead, WrongCode, and TooManyAttempts as for passwords.
     """
     find_link(purpose=Purpose.RECOVER, token=token, user_id=user.pk)
@@ -72,6 +74,7 @@ def recover(*, user: User, token: str, code: str, client: str) -> None:
             use_up(link)
             left = RecoveryCode.objects.filter(user=user, used_at=None).count()
             record(actor=of_user(user), action="user.recovery", object=f"user:{user.pk}", after={"left": left})
+            hold_withdrawals(user=user, reason=HoldReason.RECOVERED)
             tell_recovered(user, left)
     if not used:
         count(action="user.log-in-failures", object="recovery code")
@@ -80,12 +83,12 @@ def recover(*, user: User, token: str, code: str, client: str) -> None:
 
 
 def _new_code() -> str:
-    """Sixteen letters and digits in fours; base32 has no 0, 1, 8 and 9 that look like letters."""
+    """Letters and digits in fours; base32 has no 0, 1, 8 and 9 that look like letters."""
     text = base64.b32encode(secrets.token_bytes(RECOVERY_CODE_BYTES)).decode("ascii")
     return "-".join(text[start : start + 4] for start in range(0, len(text), 4))
 
 
 def _hash(user_id: int, code: str) -> bytes:
-    """Of any spelling of the code. It has 80 random bits, so a plain hash cannot be searched."""
+    """Of any spelling of the code. It has 120 random bits, so a plain hash cannot be searched."""
     plain = "".join(code.split()).replace("-", "").upper()
     return hashlib.sha256(f"{user_id}:{plain}".encode("utf-8", "surrogatepass")).digest()

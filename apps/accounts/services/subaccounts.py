@@ -89,7 +89,7 @@ def unfreeze_sub_account(*, user_id: int, account_id: int) -> None:
 
 def _record(user_id: int, action: str, account: TradingAccount) -> None:
     """Without the name: nothing can be removed from the audit log, and users write what they like."""
-    record(actor=actors.user(user_id), action=action, object=f"account:{account.pk}")
+    record(actor=actors.asking_for(user_id), action=action, object=f"account:{account.pk}")
 
 
 def _clean(label: str) -> str:
@@ -111,6 +111,9 @@ def _lock_main(user_id: int) -> TradingAccount:
     main = TradingAccount.objects.select_for_update().filter(owner_id=user_id, is_main=True).first()
     if main is None:
         raise NoTradingAccount("This user has no trading account.")
+    if main.is_frozen:
+        # Its owner cannot freeze it: the account was closed while this was asked.
+        raise NoTradingAccount("This account is closed.")
     return main
 
 

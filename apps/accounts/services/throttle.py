@@ -1,7 +1,6 @@
 """Slows down guessing of passwords without telling whether an account exists (threat-T1, requirement A7)."""
 
 import hashlib
-import ipaddress
 from datetime import timedelta
 from typing import Final
 
@@ -20,12 +19,14 @@ from apps.accounts.policy import (
     FAILURES_WINDOW_S,
 )
 from apps.accounts.services.locks import lock_until_commit
+from apps.common.networks import network_of
 
 # What speaks for whoever tries. Only strangers are sent for a link by e-mail; the others count by themselves, so that
 # no stranger uses up their attempts.
 STRANGER: Final = ""
 IN_SESSION: Final = "session"
 WITH_LINK: Final = "link"
+WITH_PASSKEY: Final = "passkey"
 
 
 def with_device(device_id: int | None) -> str:
@@ -91,19 +92,6 @@ def begin_attempt(*, subject: str, address: str, origin: str = STRANGER) -> Atte
                 subject_hash=subject_hash, network=network, origin=origin, at=now, succeeded=False
             )
         )
-
-
-def network_of(address: str) -> str:
-    """An IPv4 address as it is; the /64 of an IPv6 address, since one customer has at least that; else empty."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return ""
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((int(parsed), 64), strict=False))
 
 
 def _hash(subject: str) -> bytes:

@@ -11,7 +11,7 @@ from apps.accounts.errors import NoTradingAccount, SessionEnded, TooManyTickets
 from apps.accounts.models import TradingTicket
 from apps.accounts.policy import TICKET_LIFETIME_S, TICKETS_PER_SESSION_MAX, TICKETS_PER_SESSION_WINDOW_S
 from apps.accounts.selectors import main_account_id, own_account
-from apps.accounts.tickets import hash_session_key, hash_ticket
+from apps.accounts.tokens import hash_token
 
 
 def issue_ticket(*, user_id: int, session_key: str, account_id: int | None = None) -> str:
@@ -28,7 +28,7 @@ def issue_ticket(*, user_id: int, session_key: str, account_id: int | None = Non
     with transaction.atomic():
         if not Session.objects.select_for_update().filter(session_key=session_key, expire_date__gt=now).exists():
             raise SessionEnded("Your session has ended. Log in again to trade.")
-        of_session = TradingTicket.objects.filter(session_key_hash=hash_session_key(session_key))
+        of_session = TradingTicket.objects.filter(session_key_hash=hash_token(session_key))
         of_session.filter(used_at=None, created_at__lte=window_start).delete()
         if of_session.filter(created_at__gt=window_start).count() >= TICKETS_PER_SESSION_MAX:
             raise TooManyTickets("Too many trading connections in a short time. Wait a minute and try again.")
@@ -39,10 +39,10 @@ def issue_ticket(*, user_id: int, session_key: str, account_id: int | None = Non
         else:
             own_account(user_id=user_id, account_id=account_id)
         TradingTicket.objects.create(
-            ticket_hash=hash_ticket(ticket),
+            ticket_hash=hash_token(ticket),
             account_id=account_id,
             user_id=user_id,
-            session_key_hash=hash_session_key(session_key),
+            session_key_hash=hash_token(session_key),
             created_at=now,
             expires_at=now + timedelta(seconds=TICKET_LIFETIME_S),
         )

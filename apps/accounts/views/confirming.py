@@ -5,7 +5,6 @@ from typing import cast
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.views.decorators.cache import never_cache
@@ -13,47 +12,54 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from apps.accounts.errors import FactorMissing, TooManyAttempts, WrongCode
-from apps.accounts.factorforms import CodeForm
-from apps.accounts.forms import THROTTLED, PasswordConfirmationForm
+from apps.accounts.errors import FactorMissing
+from apps.accounts.facts import Factor
+from apps.accounts.forms import PasswordConfirmationForm
 from apps.accounts.models import User
 from apps.accounts.nextpage import next_page
-from apps.accounts.selectors import has_second_factor
-from apps.accounts.services.codes import use_code
+from apps.accounts.passkeypages import passkey_page_elsewhere
+from apps.accounts.selectors import factors_of
+from apps.accounts.services.passkeychallenges import Purpose
 from apps.accounts.stepup import Proof, confirm
 from apps.accounts.views.forms import client_address, form_status
+from apps.accounts.views.proofs import offer, proved
 
 
-@sensitive_post_parameters("password", "code")
+@sensitive_post_parameters("password", "code", "passkey")
 @login_required
 @never_cache
 @csrf_protect
 @require_http_methods(["GET", "POST"])
 def confirm_page(request: HttpRequest) -> HttpResponse:
-    """Asks for the second factor, or for the password of a user who has none, and goes on to `next`."""
+    """Asks for the second factor, or for the password of a user who has none, and goes on to `next`.
+
+    With `by` = passkey it asks for nothing else, where what comes next takes nothing else.
+    """
     user = cast(User, request.user)
-    form: CodeForm | PasswordConfirmationForm = PasswordConfirmationForm(
-        request.POST or None, user=user, address=client_address(request)
-    )
-    proof = Proof.PASSWORD
-    if has_second_factor(user_id=user.pk):
-        form, proof = CodeForm(request.POST or None), Proof.AUTHENTICATOR
+    factors = factors_of(user_id=user.pk)
+    if request.GET.get("by") == Factor.PASSKEY and Factor.PASSKEY in factors:
+        factors = frozenset({Factor.PASSKEY})
     next_url = next_page(request, resolve_url(settings.LOGIN_REDIRECT_URL))
-    if request.method == "POST" and form.is_valid() and _is_proved(user, form):
-        confirm(request, proof)
-        messages.success(request, "Confirmed for 15 minutes.")
-        return redirect(next_url)
-    return render(request, "accounts/confirm.html", {"form": form, "next": next_url}, status=form_status(form))
+    context = {"next": next_url, "elsewhere": passkey_page_elsewhere(request), "purpose": Purpose.CONFIRM}
+    if not factors:
+        form = PasswordConfirmationForm(request.POST or None, user=user, address=client_address(request))
+        if request.method == "POST" and form.is_valid():
+            return _go_on(request, Proof.PASSWORD, next_url)
+        return render(request, "accounts/confirm.html", {**context, "form": form}, status=form_status(form))
+    offered = offer(request, factors)
+    if request.method == "POST":
+        try:
+            proof = proved(request, offered, user=user, purpose=Purpose.CONFIRM)
+        except FactorMissing as error:
+            offered.form.add_error(None, error.message)
+            proof = None
+        if proof is not None:
+            return _go_on(request, proof, next_url)
+    status = form_status(offered.form)
+    return render(request, "accounts/confirm.html", {**context, "offered": offered}, status=status)
 
 
-def _is_proved(user: User, form: CodeForm | PasswordConfirmationForm) -> bool:
-    """The form of the password has looked already; a refusal of a code becomes an error of the form."""
-    if isinstance(form, PasswordConfirmationForm):
-        return True
-    try:
-        use_code(user_id=user.pk, code=form.cleaned_data["code"])
-    except (WrongCode, FactorMissing) as error:
-        form.add_error("code", error.message)
-    except TooManyAttempts as error:
-        form.add_error(None, ValidationError(error.message, THROTTLED))
-    return not form.errors
+def _go_on(request: HttpRequest, proof: Proof, next_url: str) -> HttpResponse:
+    confirm(request, proof)
+    messages.success(request, "Confirmed for 15 minutes.")
+    return redirect(next_url)

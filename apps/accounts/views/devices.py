@@ -18,6 +18,7 @@ from apps.accounts.policy import LOG_INS_KEPT_S
 from apps.accounts.services.devices import forget_device
 from apps.accounts.services.ending import end_other_sessions, end_session
 from apps.accounts.visitselectors import devices_of, log_ins_of, open_sessions_of
+from apps.notifications.cursors import read_cursor
 
 
 @login_required
@@ -73,10 +74,5 @@ def forget_action(request: HttpRequest, device_id: int) -> HttpResponse:
 @never_cache
 @require_GET
 def log_ins_page(request: HttpRequest) -> HttpResponse:
-    """A page; `before`, a number, is where the one before it ended. Other text there is no page."""
-    text = request.GET.get("before", "")
-    if text and not (text.isascii() and text.isdecimal() and len(text) < 19):
-        messages.error(request, "'before' is the number of a log-in.")
-        return render(request, "404.html", status=404)
-    page = log_ins_of(user_id=cast(User, request.user).pk, before=int(text) if text else None)
+    page = log_ins_of(user_id=cast(User, request.user).pk, before=read_cursor(request.GET.get("before")))
     return render(request, "accounts/log_ins.html", {"page": page, "kept_days": LOG_INS_KEPT_S // 86_400})

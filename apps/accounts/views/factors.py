@@ -63,7 +63,7 @@ def app_page(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             with still_in(request):
-                codes = confirm_totp(user_id=user.pk, code=form.cleaned_data["code"])
+                confirmed = confirm_totp(user_id=user.pk, code=form.cleaned_data["code"])
         except WrongCode as error:
             form.add_error("code", error.message)
         except FactorMissing as error:
@@ -71,9 +71,10 @@ def app_page(request: HttpRequest) -> HttpResponse:
             return redirect("accounts:two-factor")
         else:
             confirm(request, Proof.AUTHENTICATOR)
-            if codes:
-                return _show_codes(request, codes)
-            messages.success(request, "Your new authenticator app is in use; the old one is not any more.")
+            if confirmed.codes:
+                return _show_codes(request, confirmed.codes)
+            old = "; the old one is not any more" if confirmed.has_replaced else ""
+            messages.success(request, f"Your new authenticator app is in use{old}.")
             return redirect("accounts:two-factor")
     if waiting is None:
         return redirect("accounts:two-factor")
@@ -94,11 +95,12 @@ def app_page(request: HttpRequest) -> HttpResponse:
 def remove_app_action(request: HttpRequest) -> HttpResponse:
     try:
         with still_in(request):
-            remove_totp(user_id=_user(request).pk)
+            is_last = remove_totp(user_id=_user(request).pk)
     except (FactorMissing, FactorNeeded) as error:
         messages.error(request, error.message)
     else:
-        messages.success(request, "The authenticator app is removed. Your password alone logs in from now on.")
+        left = "Your password alone logs in from now on." if is_last else "Your passkeys remain."
+        messages.success(request, f"The authenticator app is removed. {left}")
     return redirect("accounts:two-factor")
 
 

@@ -154,7 +154,7 @@ def confirm_email_page(request: HttpRequest, token: str) -> HttpResponse:
     try:
         link = find_link(purpose=Purpose.CHANGE, token=token, user_id=user.pk)
         if request.method == "POST":
-            address = confirm_email_change(token=token, user=user)
+            address = confirm_email_change(token=token, user=user, session_key=request.session.session_key)
             messages.success(request, f"Your address is {address} from now on.")
             return redirect("accounts:overview")
     except LinkDead as error:

@@ -11,15 +11,18 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.accounts.errors import FactorMissing, LinkDead, SessionEnded, TooManyAttempts, WrongCode
-from apps.accounts.factorforms import CodeForm, RecoveryCodeForm
+from apps.accounts.factorforms import RecoveryCodeForm
 from apps.accounts.forms import THROTTLED
+from apps.accounts.passkeypages import passkey_page_elsewhere
 from apps.accounts.secondstep import PendingLogIn, end_second_step, pending_log_in
-from apps.accounts.services.codes import use_code
+from apps.accounts.selectors import factors_of
 from apps.accounts.services.links import Purpose, find_link
+from apps.accounts.services.passkeychallenges import Purpose as PasskeyPurpose
 from apps.accounts.services.recoverycodes import recover, request_recovery
 from apps.accounts.services.sessions import open_session
 from apps.accounts.stepup import Proof, confirm
 from apps.accounts.views.forms import client_address, form_status
+from apps.accounts.views.proofs import offer, proved
 
 
 @sensitive_post_parameters("code")
@@ -30,22 +33,25 @@ def second_step_page(request: HttpRequest) -> HttpResponse:
     pending = pending_log_in(request)
     if pending is None:
         return redirect("accounts:log-in")
-    form = CodeForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
+    factors = factors_of(user_id=pending.user.pk)
+    if not factors:
+        # The last one was removed meanwhile, elsewhere: begin again.
+        return _begin_again(request)
+    offered = offer(request, factors)
+    if request.method == "POST":
         try:
-            use_code(user_id=pending.user.pk, code=form.cleaned_data["code"])
+            proof = proved(request, offered, user=pending.user, purpose=PasskeyPurpose.SECOND_STEP)
         except FactorMissing:
-            # It was removed meanwhile, elsewhere: begin again.
-            end_second_step(request)
-            return redirect("accounts:log-in")
-        except WrongCode as error:
-            form.add_error("code", error.message)
-        except TooManyAttempts as error:
-            form.add_error(None, ValidationError(error.message, THROTTLED))
-        else:
-            return _complete(request, pending, frozenset({Proof.PASSWORD, Proof.AUTHENTICATOR}), Proof.AUTHENTICATOR)
-    context = {"form": form, "has_demo_accounts": settings.DEMO_DATA}
-    return render(request, "accounts/second_step.html", context, status=form_status(form))
+            return _begin_again(request)
+        if proof is not None:
+            return _complete(request, pending, frozenset({Proof.PASSWORD, proof}), proof)
+    context = {
+        "offered": offered,
+        "purpose": PasskeyPurpose.SECOND_STEP,
+        "elsewhere": passkey_page_elsewhere(request),
+        "has_demo_accounts": settings.DEMO_DATA,
+    }
+    return render(request, "accounts/second_step.html", context, status=form_status(offered.form))
 
 
 @never_cache
@@ -74,8 +80,7 @@ def recover_page(request: HttpRequest, token: str) -> HttpResponse:
         link = find_link(purpose=Purpose.RECOVER, token=token)
         pending = pending_log_in(request)
         if pending is None or pending.user.pk != link.user_id:
-            messages.info(request, "Type your password first; then open the link of the e-mail in this browser again.")
-            return redirect("accounts:log-in")
+            return password_first(request)
         if request.method == "POST" and form.is_valid():
             code = form.cleaned_data["code"]
             recover(user=pending.user, token=token, code=code, client=client_address(request))
@@ -83,7 +88,7 @@ def recover_page(request: HttpRequest, token: str) -> HttpResponse:
             answer = _complete(request, pending, proofs, Proof.RECOVERY_CODE)
             if not request.user.is_authenticated:
                 return answer
-            messages.warning(request, "You are logged in. Set up another authenticator app now.")
+            messages.warning(request, "You are logged in. Set up what replaces the factor that you lost now.")
             return redirect("accounts:two-factor")
     except LinkDead as error:
         return render(request, "accounts/dead_link.html", {"why": error.message}, status=410)
@@ -91,7 +96,18 @@ def recover_page(request: HttpRequest, token: str) -> HttpResponse:
         form.add_error("code", error.message)
     except TooManyAttempts as error:
         form.add_error(None, ValidationError(error.message, THROTTLED))
-    return render(request, "accounts/recover.html", {"form": form}, status=form_status(form))
+    return render(request, "accounts/recover.html", {"form": form, "token": token}, status=form_status(form))
+
+
+def password_first(request: HttpRequest) -> HttpResponse:
+    """Of links that work only in a browser in which the password was typed."""
+    messages.info(request, "Type your password first; then open the link of the e-mail in this browser again.")
+    return redirect("accounts:log-in")
+
+
+def _begin_again(request: HttpRequest) -> HttpResponse:
+    end_second_step(request)
+    return redirect("accounts:log-in")
 
 
 def _complete(request: HttpRequest, pending: PendingLogIn, proofs: frozenset[str], best: Proof) -> HttpResponse:

@@ -43,7 +43,8 @@ def sub_accounts_page(request: HttpRequest) -> HttpResponse:
     form = SubAccountForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            made = create_sub_account(user_id=user_id, label=form.cleaned_data["label"])
+            with still_in(request):
+                made = create_sub_account(user_id=user_id, label=form.cleaned_data["label"])
         except (InvalidLabel, LabelTaken) as error:
             form.add_error("label", error.message)
         except (TooManySubAccounts, ChangePending) as error:
@@ -65,9 +66,10 @@ def sub_account_page(request: HttpRequest, account_id: int) -> HttpResponse:
     form = SubAccountForm(request.POST or None, initial={"label": account.label})
     if request.method == "POST" and form.is_valid():
         try:
-            rename_sub_account(
-                user_id=account.owner_id, account_id=account.pk, label=form.cleaned_data["label"]
-            )  # fmt: skip
+            with still_in(request):
+                rename_sub_account(
+                    user_id=account.owner_id, account_id=account.pk, label=form.cleaned_data["label"]
+                )  # fmt: skip
         except (InvalidLabel, LabelTaken) as error:
             form.add_error("label", error.message)
         else:
@@ -84,7 +86,8 @@ def sub_account_page(request: HttpRequest, account_id: int) -> HttpResponse:
 @require_POST
 def freeze_action(request: HttpRequest, account_id: int) -> HttpResponse:
     account = chosen_account(request, account_id)
-    freeze_sub_account(user_id=account.owner_id, account_id=account.pk)
+    with still_in(request):
+        freeze_sub_account(user_id=account.owner_id, account_id=account.pk)
     messages.success(request, "The account is frozen. Within a second it takes no orders, only cancels.")
     return redirect("accounts:sub-account", account.pk)
 

@@ -134,11 +134,11 @@ def _value(gateway: "Gateway", code: str, units: int) -> int:
 async def key_rights(gateway: "Gateway", call: Call) -> dict[str, Any]:
     """What the key that asks may do."""
     assert call.credential is not None, "the endpoint has security"
-    return {
+    shown: dict[str, Any] = {
         "ipRestrict": bool(call.credential.networks),
         "createTime": await gateway.reads.key_created_ms(call.credential.id),
         "enableReading": call.credential.can_read,
-        "enableWithdrawals": False,
+        "enableWithdrawals": call.credential.can_withdraw and not call.credential.frozen,
         "enableInternalTransfer": False,
         "enableMargin": False,
         "enableFutures": False,
@@ -149,6 +149,9 @@ async def key_rights(gateway: "Gateway", call: Call) -> dict[str, Any]:
         "enableSpotAndMarginTrading": call.credential.can_trade and not call.credential.frozen,
         "enablePortfolioMarginTrading": False,
     }
+    if call.credential.expires_us is not None:
+        shown["tradingAuthorityExpirationTime"] = call.credential.expires_us // 1000
+    return shown
 
 
 @endpoint("GET", "/sapi/v1/account/status", security=Security.USER_DATA)

@@ -32,7 +32,7 @@ class Request:
 
 def arrivals(rate: int, plan: Plan, kind: int) -> Iterator[int]:
     """Nanoseconds after the start at which requests of one kind are due."""
-    draw = random.Random(plan.seed + kind)  # noqa: S311 - traffic, not secrets
+    draw = random.Random(plan.seed + kind)  # noqa: S311  # nosec B311 # traffic, not secrets
     end_ns = plan.seconds * SECOND_NS
     if plan.arrivals == "even":
         yield from (number * SECOND_NS // rate for number in range(rate * plan.seconds))
@@ -56,7 +56,7 @@ def traffic(plan: Plan, market: Market, prefix: str) -> Iterator[tuple[int, Requ
 
 def _orders(plan: Plan, market: Market, prefix: str) -> Iterator[tuple[int, Request]]:
     """Pairs that meet come one after the other, either side first. Of two keys the first sells and the second buys."""
-    draw = random.Random(plan.seed)  # noqa: S311 - traffic, not secrets
+    draw = random.Random(plan.seed)  # noqa: S311  # nosec B311 # traffic, not secrets
     open_side: tuple[str, int] | None = None
     for number, due_ns in enumerate(arrivals(plan.orders_per_s, plan, 1)):
         pair = number // 2

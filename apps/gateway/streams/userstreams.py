@@ -96,9 +96,11 @@ class UserStreams(Revocable):
     async def _begin(self, listen_key: str) -> None:
         listening = await self._find(listen_key)
         credential = await self._gateway.credentials.find(listening.api_key, self.address)
-        if credential.revoked or not credential.can_read:
+        if not credential.can_read:
             raise errors.key_refused()
-        stream = _Stream(listening, credential, lambda: self._ended(listen_key), HeldFrames(self._socket))
+        stream = _Stream(
+            listening, credential, lambda: self._ended(listen_key), HeldFrames(self._socket, self._gateway.held_bytes)
+        )
         self._streams[listen_key] = stream
         self._gateway.credentials.follow(credential, self)
         self._gateway.listen_keys.follow(listening, stream.on_end)
@@ -138,11 +140,12 @@ class UserStreams(Revocable):
         stream.held.add(events)
 
     def end(self, listen_key: str, *, drops: bool = True) -> None:
-        """No more events. Unless it `drops` them, those that wait for a slow client are sent."""
+        """No more events. Unless it `drops` them, those that wait for a slow client are sent, behind the answer to the
+        subscription: without that they are dropped all the same."""
         stream = self._streams.pop(listen_key, None)
         if stream is None:
             return
-        if drops:
+        if drops or not stream.is_released:
             stream.held.drop()
         if stream.leave is not None:
             stream.leave()

@@ -238,6 +238,7 @@ class WsApiConnection(Revocable):
             return None
         if endpoint.security is Security.USER_STREAM and signed.get("apiKey") and "signature" not in signed:
             credential = await self._find(signed["apiKey"])
+            self._note(credential, received_us)
         else:
             credential = await self.authenticate(signed, received_us)
         self.gateway.credentials.check(credential, endpoint)
@@ -260,6 +261,8 @@ class WsApiConnection(Revocable):
             raise errors.session_required()
         if sent.get("timestamp"):
             signature.check_time(sent["timestamp"], sent.get("recvWindow"), now_us=received_us)
+        if self.session.kind == "key":
+            self._note(self.session, received_us)
         return self.session
 
     async def verify_signed(self, sent: dict[str, str], received_us: int) -> Credential:
@@ -272,15 +275,16 @@ class WsApiConnection(Revocable):
         if not any(verifier.matches(message, sent["signature"]) for message in frames.signed_messages(sent)):
             raise errors.bad_signature()
         signature.check_time(sent.get("timestamp"), sent.get("recvWindow"), now_us=received_us)
+        self._note(credential, received_us)
         return credential
+
+    def _note(self, key: Credential, received_us: int) -> None:
+        self.gateway.credentials.last_uses.note(key.id, received_us, self.address)
 
     async def _find(self, api_key: str) -> Credential:
         known = self.gateway.credentials.knows(api_key)
         self.gateway.limits.check_before_signature(self.address, knows_key=known)
-        credential = await self.gateway.credentials.find(api_key, self.address)
-        if credential.revoked:
-            raise errors.key_refused()
-        return credential
+        return await self.gateway.credentials.find(api_key, self.address)
 
     def log_on(self, session: Credential) -> None:
         """Requests without a signature are this account's from now on."""

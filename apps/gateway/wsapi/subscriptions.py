@@ -52,8 +52,9 @@ class Subscriptions:
     async def begin(
         self, credential: Credential, *, of_session: bool, from_seq: int | None = None, shows_seq: bool = False
     ) -> dict[str, int]:
-        """The answer to the request. Raises -2035, -1191, -2042, 503 when the events cannot be loaded, and -1130 when
-        those after `from_seq` cannot be had. With `shows_seq` frames say from where to go on.
+        """The answer to the request. Raises -2035, -1191, -2042, 503 when the events cannot be loaded, with `from_seq`
+        -1130 when those after it cannot be had and -1008 when too much waits for clients already. With `shows_seq`
+        frames say from where to go on.
         """
         account_id = credential.account_id
         if account_id in self._beginning or any(each.account_id == account_id for each in self._active.values()):
@@ -65,9 +66,13 @@ class Subscriptions:
         number = self._next
         self._next += 1
         self._beginning.add(account_id)
+        held = HeldFrames(self._connection.socket, self._connection.gateway.held_bytes)
         try:
-            seq = await self._begin(number, credential, of_session=of_session, from_seq=from_seq, shows_seq=shows_seq)
+            seq = await self._begin(
+                number, credential, held, of_session=of_session, from_seq=from_seq, shows_seq=shows_seq
+            )
         except BaseException:
+            held.drop()
             if self._next == number + 1:
                 # Nobody has been told of it.
                 self._next = number
@@ -77,12 +82,11 @@ class Subscriptions:
         return {"subscriptionId": number, "seq": seq} if shows_seq else {"subscriptionId": number}
 
     async def _begin(
-        self, number: int, credential: Credential, *, of_session: bool, from_seq: int | None, shows_seq: bool
-    ) -> int:
+        self, number: int, credential: Credential, held: HeldFrames, *, of_session: bool, from_seq: int | None,
+        shows_seq: bool,
+    ) -> int:  # fmt: skip
         """Exactly what happens after this event is told."""
-        account_id = credential.account_id
-        socket = self._connection.socket
-        held = HeldFrames(socket)
+        account_id, socket = credential.account_id, self._connection.socket
 
         def sink(told: Told) -> None:
             texts = told.texts(in_microseconds=self._connection.in_microseconds)
@@ -100,9 +104,12 @@ class Subscriptions:
         if from_seq is None:
             subscribed = await user_data.subscribe(account_id, sink, lost)
         else:
+            if self._connection.gateway.held_bytes.is_half_full:
+                raise errors.too_many_readings()
             subscribed = await user_data.resume(account_id, from_seq, sink, lost)
         if socket.closed:
             subscribed.leave()
+            held.drop()
             return subscribed.seq
         if of_session and self._connection.session is not credential:
             # It has ended meanwhile.

@@ -55,8 +55,8 @@ def write_history(*, until_ms: int) -> int:
 
 def simulated_bars(markets: dict[str, Market], *, until_ms: int) -> list[tuple[int, str, Bar]]:
     """(market_id, interval, bar) for each market by symbol; the same for the same `until_ms`."""
-    random = Random(SEED)  # noqa: S311  no secret depends on it
-    prices = FairPrices({}, random)
+    draw = Random(SEED)  # noqa: S311  # nosec B311 # no secret depends on it
+    prices = FairPrices({}, draw)
     steps = HISTORY_MS // STEP_MS
     path: list[dict[str, int]] = []
     listed = [
@@ -76,25 +76,25 @@ def simulated_bars(markets: dict[str, Market], *, until_ms: int) -> list[tuple[i
         for market, row, unit_factor in listed:
             quote_price_units = prices.units[market.quote]
             symbol = row.symbol
-            collected.add(row.id, _bar(minute_ms, unit_factor, quote_price_units, before[symbol], step[symbol], random))
+            collected.add(row.id, _bar(minute_ms, unit_factor, quote_price_units, before[symbol], step[symbol], draw))
         before = step
     return [found for found in collected.rows() if found[1] != LEFT_OUT]
 
 
 def _bar(
-    open_ms: int, unit_factor: int, quote_price_units: int, open_ticks: int, close_ticks: int, random: Random
+    open_ms: int, unit_factor: int, quote_price_units: int, open_ticks: int, close_ticks: int, draw: Random
 ) -> Bar:
     """Some simulated trades on the way from one price to the next."""
-    trades = random.randint(0, TRADES_MAX) + 1
+    trades = draw.randint(0, TRADES_MAX) + 1
     notional_units = TRADE_UNITS * 10**8 // quote_price_units * trades
-    lots = max(notional_units * random.randint(20, 180) // 100 // (close_ticks * unit_factor), 1)
-    taken = lots * random.randint(20, 80) // 100
+    lots = max(notional_units * draw.randint(20, 180) // 100 // (close_ticks * unit_factor), 1)
+    taken = lots * draw.randint(20, 80) // 100
     reach = max(abs(close_ticks - open_ticks) // 3, 1)
     return Bar(
         open_ms=open_ms,
         open=open_ticks,
-        high=max(open_ticks, close_ticks) + random.randint(0, reach),
-        low=max(min(open_ticks, close_ticks) - random.randint(0, reach), 1),
+        high=max(open_ticks, close_ticks) + draw.randint(0, reach),
+        low=max(min(open_ticks, close_ticks) - draw.randint(0, reach), 1),
         close=close_ticks,
         volume_lots=lots,
         quote_units=lots * close_ticks * unit_factor,

@@ -44,7 +44,7 @@ class Simulator:
 
     def __init__(self, url: str, start_units: dict[str, int]) -> None:
         self._url = url
-        self._random = Random()  # noqa: S311  no secret depends on it
+        self._random = Random()  # noqa: S311  # nosec B311 # no secret depends on it
         self.news = News(FairPrices(start_units, self._random), demo.MARKETS)
         self.participants: list[Participant] = []
 

@@ -10,19 +10,21 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from apps.notifications.cursors import ID_MAX, read_cursor
 from apps.notifications.errors import NoticeNotFound, TopicNotOptional
-from apps.notifications.forms import ID_MAX, PreferencesForm, ReadAllForm
+from apps.notifications.forms import PreferencesForm, ReadAllForm
 from apps.notifications.models import Topic
 from apps.notifications.rules import EVERY_WAY, MANDATORY
 from apps.notifications.selectors import notices_of, preferences_of
 from apps.notifications.services import mark_all_read, mark_read, set_preferences
+from apps.notifications.sessions import still_in
 
 
 @login_required
 @never_cache
 @require_GET
 def notices_page(request: HttpRequest) -> HttpResponse:
-    before = _cursor(request.GET.get("before", ""))
+    before = read_cursor(request.GET.get("before", ""))
     page = notices_of(user_id=_user_id(request), before=before)
     return render(request, "notifications/centre/notices.html", {"page": page, "before": before})
 
@@ -32,7 +34,7 @@ def notices_page(request: HttpRequest) -> HttpResponse:
 @csrf_protect
 @require_POST
 def read_one(request: HttpRequest, notice_id: int) -> HttpResponse:
-    before = _cursor(request.POST.get("before", ""))
+    before = read_cursor(request.POST.get("before", ""))
     if notice_id > ID_MAX:
         raise Http404
     try:
@@ -67,7 +69,8 @@ def preferences_page(request: HttpRequest) -> HttpResponse:
         status = 422
         if form.is_valid():
             try:
-                set_preferences(user_id=_user_id(request), chosen=form.chosen())
+                with still_in(request):
+                    set_preferences(user_id=_user_id(request), chosen=form.chosen())
             except TopicNotOptional as error:
                 form.add_error(None, error.message)
             else:
@@ -77,14 +80,6 @@ def preferences_page(request: HttpRequest) -> HttpResponse:
     rows = [(topic, held[topic], topic in MANDATORY) for topic in Topic]
     context = {"form": form, "rows": rows}
     return render(request, "notifications/centre/preferences.html", context, status=status)
-
-
-def _cursor(text: str) -> int | None:
-    if not text:
-        return None
-    if not (text.isascii() and text.isdigit()) or int(text[:20]) > ID_MAX:
-        raise BadRequest("`before` is the number of a notice.")
-    return int(text)
 
 
 def _user_id(request: HttpRequest) -> int:

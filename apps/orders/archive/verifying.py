@@ -242,11 +242,12 @@ def _check_skips(archive: Archive, bus: Bus) -> None:
 
 
 def _compare_events(archive: Archive, bus: Bus, counts: Counts) -> None:
+    """Of both only what the archive had at first: it may grow meanwhile, and its files are read to their ends."""
     end = archive.end().seq
     first = next(iter(bus.read_events(0, count=1)), None)
     after = max(first.first_seq - 1 if first is not None else end, archive.begin().seq)
     live = takewhile(lambda entry: entry.last_seq <= end, _events_of(bus, after))
-    archived = archive.events(after)
+    archived = takewhile(lambda entry: entry.last_seq <= end, archive.events(after))
     counts.overlap_event_entries = _overlap(
         live, archived, lambda entry: entry.last_seq, lambda seq: seq <= bus.trimmed().seq, "event entry that ends at"
     )
@@ -255,8 +256,9 @@ def _compare_events(archive: Archive, bus: Bus, counts: Counts) -> None:
 def _compare_commands(archive: Archive, bus: Bus, counts: Counts) -> None:
     end, after = archive.end().cmd, max(bus.trimmed().cmd, archive.begin().cmd)
     live = takewhile(lambda entry: entry.id <= end, _commands_of(bus, after))
+    archived = takewhile(lambda entry: entry.id <= end, archive.commands(after))
     counts.overlap_command_entries = _overlap(
-        live, archive.commands(after), lambda entry: entry.id, lambda cmd: cmd <= bus.trimmed().cmd, "command entry"
+        live, archived, lambda entry: entry.id, lambda cmd: cmd <= bus.trimmed().cmd, "command entry"
     )
 
 

@@ -30,6 +30,7 @@ TOLD_TWICE: Final = ("celery.worker.strategy", "celery.app.trace")
 
 class Command(BaseCommand):
     help = "Work off what may wait a moment, such as e-mail. Stops on SIGTERM, when what it has begun is done."
+    requires_system_checks: list[str] = []
 
     def handle(self, *args: object, **options: object) -> None:
         ready = threading.Event()

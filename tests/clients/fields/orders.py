@@ -78,7 +78,8 @@ AMENDED: Final = {
         "clientOrderId": CLIENT_ID, "price": MONEY, "qty": MONEY, "executedQty": MONEY, "preventedQty": MONEY,
         "quoteOrderQty": MONEY, "cumulativeQuoteQty": MONEY, "status": ORDER_STATUS, "timeInForce": TIMES_IN_FORCE,
         "type": ORDER_TYPES, "side": SIDES, "workingTime": TIME_OR_NONE, "selfTradePreventionMode": STP_MODES,
-        "stopPrice?": MONEY, "icebergQty?": MONEY, "goodTillDate?": FUTURE,
+        "stopPrice?": MONEY, "icebergQty?": MONEY, "goodTillDate?": FUTURE, "strategyId?": STRATEGY_ID,
+        "strategyType?": STRATEGY_TYPE,
     },
 }  # fmt: skip
 AMENDMENTS: Final = [

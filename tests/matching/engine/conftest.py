@@ -1,8 +1,8 @@
 """Each test runs on the plain engine and on the compiled one, except those that look inside the plain one.
 
 A test that reads or changes `engine._state`, or puts its own handlers in, by itself or by a function of its module that
-it names, is about the plain engine's inside. The name `Engine` of a test's module, and that of play.py, is the engine
-under test.
+it names, is about the plain engine's inside; what the random histories contain is about neither. The name `Engine` of a
+test's module, and that of play.py, is the engine under test.
 """
 
 import inspect
@@ -21,7 +21,7 @@ from tests.matching.engine import play
 from tests.matching.engine.engines import ENGINE_CLASSES
 
 INSIDE = re.compile(r"\._state\b|\bHANDLERS\b|\bgc\.|\bbreak_it\(")
-PLAIN_MODULES = {"test_invariants", "test_planted", "test_purity"}
+PLAIN_MODULES = {"test_histories", "test_invariants", "test_planted", "test_purity"}
 
 
 def looks_inside(test: FunctionType) -> bool:

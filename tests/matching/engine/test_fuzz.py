@@ -15,6 +15,7 @@ from apps.streams.kinds import CommandKind, EventKind
 from apps.streams.records import COMMAND_HEADER, COMMAND_VERSION, FRAME_SIZE, MAX_PARTS
 from tests.matching.engine.projection import Projection
 from tests.matching.engine.random_orders import Commands
+from tests.sampling import sampled
 
 MARKET_ASSETS = {1: (1, 2), 2: (3, 1)}
 EDGES = (0, 1, 2, 3, 0x7F, 0x80, 0xFE, 0xFF)
@@ -72,7 +73,7 @@ class Fuzzed:
         return bytes(frames)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", sampled(range(3), 1))
 def test_damaged_commands_do_no_damage(engine_class: Any, seed: int) -> None:
     fuzzed = Fuzzed(engine_class, seed)
     random = fuzzed.random
@@ -87,7 +88,7 @@ def test_damaged_commands_do_no_damage(engine_class: Any, seed: int) -> None:
     assert min(fuzzed.seen.values()) > 5, fuzzed.seen
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", sampled(range(3), 1))
 def test_frames_of_every_kind_with_random_contents_do_no_damage(engine_class: Any, seed: int) -> None:
     """Random contents with a right head, so that handlers and not only the framing see them."""
     fuzzed = Fuzzed(engine_class, seed)

@@ -12,7 +12,7 @@ from apps.matching.engine import RULES_VERSION, Engine
 from apps.matching.errors import Halt
 from apps.matching.replay import replay
 from apps.matching.skips import Skips
-from apps.orders.archive import policy
+from apps.orders.archive import policy, verifying
 from apps.orders.archive.errors import ArchiveDamaged, ReplayRefused
 from apps.orders.archive.log import ArchivedLog, JoinedLog
 from apps.orders.archive.reader import Archive
@@ -181,6 +181,27 @@ def test_the_live_log_goes_on_from_the_archive(log: Log, directory: Path) -> Non
     assert result.counts.live_events == log.position.seq - result.last_seq > 0
     log.bus.trim(epoch=1, commands_to=log.position.last_cmd, events_to=result.last_seq - 1)
     assert "it was trimmed without the archive" in verified(log, directory)
+
+
+def test_an_archive_that_grows_meanwhile_differs_in_nothing(
+    log: Log, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.trade(12)
+    archived(log, directory)
+    result = verify_archive(directory)
+    before = result.counts
+    for compare in (verifying._compare_events, verifying._compare_commands):
+
+        def grows_first(*arguments: Any, compare: Any = compare) -> None:
+            log.trade(12)
+            archived(log, directory)
+            compare(*arguments)
+
+        monkeypatch.setattr(verifying, compare.__name__, grows_first)
+    verify_live(directory, log.bus, result)
+    assert result.wrong == ""
+    assert before.overlap_event_entries == before.event_entries
+    assert before.overlap_command_entries == before.command_entries
 
 
 def test_differences_between_archive_and_live_log_are_named(log: Log, directory: Path) -> None:

@@ -44,5 +44,6 @@ class Command(BaseCommand):
             except DomainError as error:
                 raise CommandError(f"{error.message} Nothing was changed.") from error
             found.refresh_from_db(fields=["allowed_networks"])
-        where = "revoked: nowhere" if found.is_revoked else ", ".join(found.allowed_networks) or "everywhere"
+        over = "revoked" if found.is_revoked else "expired"
+        where = ", ".join(found.allowed_networks) or "everywhere" if found.is_in_use else f"{over}: nowhere"
         self.stdout.write(f"{found.label} of account {found.account_id} works from: {where}")

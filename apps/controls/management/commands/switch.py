@@ -33,6 +33,7 @@ class Command(BaseCommand):
         subject.add_argument("--asset-class", help="name of a class of assets")
         subject.add_argument("--user", help="number or e-mail")
         parser.add_argument("--minutes", type=int, help="after which it ends by itself; never in an emergency")
+        parser.add_argument("--emergency", action="store_true", help="only two of staff, in the admin, end it (E2)")
         parser.add_argument("--reason", help="why; kept with the change, which needs it")
 
     def handle(self, *args: Any, kind: str | None, what: str | None, **options: Any) -> None:
@@ -54,6 +55,7 @@ class Command(BaseCommand):
                 actor=named(operator_text()),
                 reason=options["reason"] or "",
                 until=_end(options["minutes"]),
+                emergency=options["emergency"],
             )
         except DomainError as error:
             raise CommandError(f"{error.message} Nothing was changed.") from error

@@ -48,6 +48,7 @@ FILES_NEEDED = CONNECTIONS_MAX + 2 * SITE_SOCKETS_MAX + SITE_CONNECTIONS_MAX + O
 
 class Command(BaseCommand):
     help = "Serve the trading API on HOST:PORT and pass other paths on to the site."
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--name", default="gateway", help="tells gateways of one machine apart (default gateway)")

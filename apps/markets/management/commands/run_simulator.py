@@ -35,7 +35,7 @@ class Command(BaseCommand):
 
 def own_url(host: str, port: int) -> str:
     """Where a gateway that listens on `host` is reached from this machine."""
-    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  an address to translate
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # nosec B104 # an address to translate
     return f"ws://{f'[{reached}]' if ':' in reached else reached}:{port}/ws-api/v3"
 
 

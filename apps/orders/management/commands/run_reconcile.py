@@ -21,6 +21,7 @@ class Command(BaseCommand):
     help = (
         "Reconcile log, engine and ledger every few minutes; fee tiers and old sessions once a day. Stops on SIGTERM."
     )
+    requires_system_checks: list[str] = []
 
     def handle(self, *args: object, **options: object) -> None:
         stop = threading.Event()

@@ -18,6 +18,7 @@ log = structlog.get_logger(__name__)
 
 class Command(BaseCommand):
     help = "Settle the engine's events into PostgreSQL, exactly once. Stops on SIGTERM after the current batch."
+    requires_system_checks: list[str] = []
 
     def handle(self, *args: object, **options: object) -> None:
         stop = threading.Event()

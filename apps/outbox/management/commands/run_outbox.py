@@ -20,6 +20,7 @@ class Command(BaseCommand):
         "Send outbox rows to the engine, in order and without losing one, and put audit records into the audit log's"
         " tree. Stops on SIGTERM."
     )
+    requires_system_checks: list[str] = []
 
     def handle(self, *args: object, **options: object) -> None:
         stop = threading.Event()

@@ -11,7 +11,7 @@ from django.utils import timezone
 from apps.audit.actors import Actor
 from apps.audit.services import record
 from apps.controls.errors import InvalidSwitch
-from apps.controls.kinds import ALWAYS_THERE, SCOPES, Kind, Scope
+from apps.controls.kinds import ALWAYS_THERE, CLOSING, SCOPES, Kind, Scope
 from apps.controls.models import Switch
 from apps.controls.policy import SWITCHES_LOCK
 from apps.controls.subjects import find_subject
@@ -28,13 +28,16 @@ def set_switch(
     reason: str,
     until: datetime | None = None,
     may_shorten: bool = True,
+    emergency: bool = False,
+    two_agreed: bool = False,
 ) -> Switch:
     """Start a switch, or end it. Once this is committed, no decision that began later goes by what it was before.
 
     Waits for the decisions under way, which are short transactions (selectors.read_gates), and they for this one. A
     switch that is on may be started once more, with another end or reason. `until`: it is over then without anybody;
-    emergency suspensions have none (E2). Without `may_shorten` one that is in force does not end earlier
-    than it would. Raises ReasonMissing, InvalidSwitch and UnknownSubject.
+    an emergency's has none. Without `may_shorten` one that is in force does not end earlier than it would; one that an
+    `emergency` closed ends only where `two_agreed` of staff (E2, services/switchends.py). Raises ReasonMissing,
+    InvalidSwitch and UnknownSubject.
     """
     clean_reason = required_reason(reason)
     if scope not in SCOPES[kind]:
@@ -43,6 +46,8 @@ def set_switch(
     now = timezone.now()
     if until is not None and (not on or until <= now):
         raise InvalidSwitch("The end is in the past." if on else "Only what begins has an end.")
+    if emergency and (not on or until is not None or kind not in CLOSING):
+        raise InvalidSwitch("An emergency closes something, and until two of staff end it.")
     if (scope is Scope.PLATFORM) == bool(subject.strip()):
         raise InvalidSwitch("The whole platform has no name." if subject.strip() else f"Name the {scope.value}.")
     with transaction.atomic():
@@ -56,10 +61,14 @@ def set_switch(
             named = find_subject(scope, subject)
         switch = known.filter(subject=named).first()
         if switch is not None and not may_shorten and _ends_earlier(switch, on=on, until=until):
-            raise InvalidSwitch("It is on already, and would end earlier: that needs the right to change switches.")
+            raise InvalidSwitch("It is on already, and would end earlier. Ask for its end: another of staff decides.")
+        if switch is not None and switch.is_emergency and not two_agreed:
+            if _ends_earlier(switch, on=on, until=until):
+                raise InvalidSwitch("An emergency closed this: it ends where one of staff asks and another approves.")
+            emergency = True
         before = None if switch is None else _told(switch)
         switch = switch or Switch(kind=kind.value, scope=scope.value, subject=named)
-        switch.is_on, switch.until, switch.reason = on, until, clean_reason
+        switch.is_on, switch.until, switch.reason, switch.is_emergency = on, until, clean_reason, emergency
         switch.set_by, switch.set_at = f"{actor.kind.value}: {actor.id}", now
         switch.save()
         record(
@@ -97,4 +106,4 @@ def _ends_earlier(switch: Switch, *, on: bool, until: datetime | None) -> bool:
 
 def _told(switch: Switch) -> dict[str, Any]:
     until = None if switch.until is None else switch.until.isoformat(timespec="seconds")
-    return {"on": switch.is_on, "until": until}
+    return {"on": switch.is_on, "until": until} | ({"emergency": True} if switch.is_emergency else {})

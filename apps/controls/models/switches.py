@@ -35,6 +35,9 @@ class Switch(models.Model):
         max_length=SUBJECT_LENGTH_MAX, blank=True, help_text="Code of an asset, name of a class, or number of a user."
     )
     is_on = models.BooleanField("on")
+    is_emergency = models.BooleanField(
+        "of an emergency", default=False, help_text="Two of staff end it, and nothing else does (E2)."
+    )
     until = models.DateTimeField("ends by itself at", null=True, blank=True)
     reason = models.CharField(max_length=REASON_LENGTH_MAX)
     set_by = models.CharField(max_length=254)
@@ -45,6 +48,10 @@ class Switch(models.Model):
         verbose_name_plural = "switches"
         ordering: ClassVar = ["kind", "scope", "subject"]
         indexes = (models.Index(fields=("version",), name="controls_switch_version"),)
+        permissions = (
+            ("flag_beta_tester", "Can flag users as beta testers"),
+            ("approve_end_switch", "Can decide on ends of suspensions and freezes"),
+        )
         constraints = (
             models.UniqueConstraint(fields=("kind", "scope", "subject"), name="controls_switch_one_each"),
             models.CheckConstraint(condition=_of_its_scopes(), name="controls_switch_scope"),
@@ -54,6 +61,10 @@ class Switch(models.Model):
             ),
             models.CheckConstraint(
                 condition=models.Q(is_on=True) | models.Q(until=None), name="controls_switch_off_has_no_end"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(is_emergency=False) | models.Q(is_on=True, until=None),
+                name="controls_switch_emergency",
             ),
         )
 

@@ -1,0 +1,1 @@
+"""Users, sessions, keys and accounts over the platform API (docs/platform-api.md)."""

@@ -1,0 +1,119 @@
+"""API keys: list, make, revoke (requirement A5). By sessions alone: no key makes or ends keys, itself included."""
+
+from dataclasses import replace
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.accounts.api.deciding import allowed_or_refused, facts_about
+from apps.accounts.api.shapes import Key, KeySent, NewKey
+from apps.accounts.errors import ApiKeyNotFound
+from apps.accounts.facts import Factor, Facts
+from apps.accounts.models import ApiKey
+from apps.accounts.rules import Action, Verdict, decide
+from apps.accounts.selectors import own_account
+from apps.accounts.services.api_keys import (
+    create_api_key,
+    highest_right,
+    register_public_key,
+    revoke_api_key,
+)
+from apps.accounts.services.codes import use_code
+from apps.accounts.services.ending import still_in
+from apps.accounts.services.lostfactor import stop_by_factor
+from apps.controls.gates import OPEN_GATES
+from nebannpet.platformapi import paging
+from nebannpet.platformapi.access import Access, caller_of
+from nebannpet.platformapi.problems import Refused, invalid
+from nebannpet.platformapi.views import ApiView, http_request, user_of
+
+
+def _keys_of(request: Request) -> QuerySet[ApiKey]:
+    return ApiKey.objects.filter(account__owner_id=caller_of(request).user_id).defer("secret_box", "verify_key")
+
+
+def _key_of(request: Request, key_id: int) -> ApiKey:
+    found = _keys_of(request).filter(pk=key_id).first()
+    if found is None:
+        raise ApiKeyNotFound("You have no such API key.")
+    return found
+
+
+class KeysView(ApiView):
+    access = {"GET": Access.SESSION, "POST": Access.SESSION}
+    parameters = (*paging.NAMES, "account")
+
+    @extend_schema(operation_id="list_keys", responses=paging.pages(Key))
+    def get(self, request: Request) -> Response:
+        """All keys of the user, or of one `account`, newest first, the revoked too."""
+        found, account_id = _keys_of(request), paging.number_in(self.query, "account")
+        if account_id is not None:
+            own_account(user_id=caller_of(request).user_id, account_id=account_id)
+            found = found.filter(account_id=account_id)
+        return Response(paging.shown(paging.page_of(found, self.wanted_page(), newest_first=True), Key))
+
+    @extend_schema(operation_id="make_key", request=KeySent, responses={201: NewKey})
+    def post(self, request: Request) -> Response:
+        """A new key, usable at once. Needs a confirmation of the last 15 minutes; to trade also a second factor; to
+        withdraw also networks, an end and a new code."""
+        sent = self.sent(request, KeySent)
+        account = own_account(user_id=caller_of(request).user_id, account_id=sent["account"])
+        facts = _facts_for(request, sent)
+        wanted: dict[str, Any] = {
+            "facts": facts,
+            "account_id": account.pk,
+            "label": sent["label"],
+            "can_read": sent["can_read"],
+            "can_trade": sent["can_trade"],
+            "can_withdraw": sent["can_withdraw"],
+            "networks": sent["networks"],
+            "lifetime_days": sent["expires_after_days"],
+        }
+        with still_in(http_request(request)):
+            if "public_key" in sent:
+                made, secret = register_public_key(pem=sent["public_key"], **wanted), None
+            else:
+                new = create_api_key(**wanted)
+                made, secret = new.key, new.secret
+        return Response({**Key(made).data, "secret": secret}, 201)
+
+
+def _facts_for(request: Request, sent: dict[str, Any]) -> Facts:
+    """What is decided by, with the code used. Everything else that is missing is said before a code is used."""
+    action = highest_right(can_trade=sent["can_trade"], can_withdraw=sent["can_withdraw"])
+    if action is not Action.KEY_WITHDRAW:
+        if "code" in sent:
+            raise invalid("code", "Only a key that can withdraw takes a code.")
+        allowed_or_refused(request, action)
+        return facts_about(request, action)
+    facts = replace(facts_about(request, action), has_networks=bool(sent["networks"]))
+    decision = decide(action, facts, OPEN_GATES, timezone.now())
+    if decision.verdict is Verdict.NEEDS_FRESH_CODE and Factor.AUTHENTICATOR not in facts.factors:
+        raise Refused(decision.code, "With a passkey and no authenticator app such a key is made on the page.")
+    if decision.verdict is not Verdict.NEEDS_FRESH_CODE or "code" not in sent:
+        raise Refused(decision.code, decision.message)
+    if sent["expires_after_days"] is None:
+        raise invalid("expires_after_days", "A key that can withdraw must expire.")
+    use_code(user_id=facts.user_id, code=sent["code"])
+    # It is not lost: what staff are asked ends.
+    stop_by_factor(user=user_of(request))
+    return replace(facts, fresh_by=frozenset({Factor.AUTHENTICATOR}))
+
+
+class KeyView(ApiView):
+    access = {"GET": Access.SESSION, "DELETE": Access.SESSION}
+
+    @extend_schema(operation_id="key", responses=Key)
+    def get(self, request: Request, key_id: int) -> Response:
+        """One key."""
+        return Response(Key(_key_of(request, key_id)).data)
+
+    @extend_schema(operation_id="revoke_key", responses={204: None})
+    def delete(self, request: Request, key_id: int) -> Response:
+        """It stops working everywhere within a second, for good. Once more changes nothing."""
+        revoke_api_key(account_id=_key_of(request, key_id).account_id, key_id=key_id)
+        return Response(status=204)

@@ -1,0 +1,186 @@
+"""The page of API keys, of the master account or of a sub-account (requirements A5, A6)."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import cast
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST
+
+from apps.accounts.errors import (
+    ApiKeyNotFound,
+    ApiKeyRefused,
+    FactorMissing,
+    InvalidApiKeyRequest,
+    InvalidNetwork,
+    InvalidPublicKey,
+    LabelTaken,
+    PasskeyRefused,
+    TooManyApiKeys,
+    TooManyAttempts,
+    WrongCode,
+)
+from apps.accounts.facts import Factor, Facts
+from apps.accounts.forms import THROTTLED
+from apps.accounts.keyforms import ApiKeyForm
+from apps.accounts.models import TradingAccount, User
+from apps.accounts.passkeypages import passkey_page_elsewhere, session_key_of
+from apps.accounts.policy import API_KEY_EXPIRY_TOLD_DAYS, API_KEYS_PER_ACCOUNT_MAX
+from apps.accounts.rules import Action
+from apps.accounts.selectors import api_keys_of, factors_of
+from apps.accounts.services.api_keys import create_api_key, register_public_key, revoke_api_key
+from apps.accounts.services.codes import use_code
+from apps.accounts.services.ending import still_in
+from apps.accounts.services.keyissue import NewApiKey
+from apps.accounts.services.lostfactor import stop_by_factor
+from apps.accounts.services.passkeychallenges import Purpose
+from apps.accounts.services.passkeyproofs import use_passkey
+from apps.accounts.stepup import answer_to, decision_on, facts_of, is_for_password
+from apps.accounts.views.forms import client_address, form_status
+from apps.accounts.views.subaccounts import chosen_account
+
+
+@sensitive_post_parameters("password", "code", "passkey")
+@login_required
+@never_cache
+@csrf_protect
+@require_http_methods(["GET", "POST"])
+def api_keys_page(request: HttpRequest, account_id: int | None = None) -> HttpResponse:
+    """Keys of the account: list; and with POST, create.
+
+    The answer to a creation is the only page that ever carries the secret.
+    """
+    account = chosen_account(request, account_id)
+    reading, trading = decision_on(request, Action.KEY_READ), decision_on(request, Action.KEY_TRADE)
+    needs_step_up = not (reading.is_allowed or is_for_password(reading))
+    if request.method == "POST" and needs_step_up:
+        return answer_to(request, reading, request.path)
+    form = _key_form(request, is_confirmed=reading.is_allowed)
+    new: NewApiKey | None = None
+    if request.method == "POST" and form.is_valid() and form.cleaned_data["can_trade"] and not trading.is_allowed:
+        form.add_error("can_trade", trading.message)
+    if request.method == "POST" and form.is_valid():
+        facts = facts_of(request, Action.KEY_TRADE, password_shown=is_for_password(reading))
+        if form.cleaned_data["can_withdraw"]:
+            facts = _with_fresh_proof(request, form, facts)
+        if form.is_valid():
+            new = _create(request, account, form, facts)
+        if new is not None:
+            form = _key_form(request, is_confirmed=reading.is_allowed, is_new=True)
+    context = {
+        "form": form,
+        "new": new,
+        "keys": api_keys_of(account_id=account.pk),
+        "account": account,
+        "keys_max": API_KEYS_PER_ACCOUNT_MAX,
+        "warned_until": timezone.now() + timedelta(days=max(API_KEY_EXPIRY_TOLD_DAYS)),
+        "needs_step_up": needs_step_up,
+        "passkey_purpose": Purpose.WITHDRAW_KEY,
+        "passkey_elsewhere": passkey_page_elsewhere(request),
+        "needs_factor": trading.code == "FACTOR_MISSING",
+        "api_base": request.build_absolute_uri("/").rstrip("/"),
+    }
+    return render(request, "accounts/api_keys.html", context, status=form_status(form))
+
+
+def _with_fresh_proof(request: HttpRequest, form: ApiKeyForm, facts: Facts) -> Facts:
+    """The facts with a code or a passkey shown for this key. What is missing becomes an error of the form, before."""
+    if not facts.factors:
+        form.add_error("can_withdraw", "Keys that withdraw need an authenticator app or a passkey. Set one up first.")
+    elif not form.cleaned_data["networks"]:
+        form.add_error("networks", "A key that can withdraw must be limited to the addresses that it is used from.")
+    elif form.cleaned_data["lifetime"] is None:
+        form.add_error("lifetime", "A key that can withdraw must expire.")
+    elif answer := form.cleaned_data.get("passkey"):
+        try:
+            use_passkey(
+                purpose=Purpose.WITHDRAW_KEY, answer=answer, session_key=session_key_of(request),
+                client=client_address(request), user_id=facts.user_id,
+            )  # fmt: skip
+        except PasskeyRefused as error:
+            form.add_error(None, error.message)
+        except TooManyAttempts as error:
+            form.add_error(None, ValidationError(error.message, THROTTLED))
+        _not_lost(request, form)
+        return replace(facts, fresh_by=frozenset({Factor.PASSKEY}))
+    elif Factor.AUTHENTICATOR not in facts.factors:
+        form.add_error("can_withdraw", "A key that can withdraw needs your passkey, shown for it.")
+    else:
+        try:
+            use_code(user_id=facts.user_id, code=form.cleaned_data["code"])
+        except (WrongCode, FactorMissing) as error:
+            form.add_error("code", error.message)
+        except TooManyAttempts as error:
+            form.add_error(None, ValidationError(error.message, THROTTLED))
+        _not_lost(request, form)
+    return replace(facts, fresh_by=frozenset({Factor.AUTHENTICATOR}))
+
+
+def _not_lost(request: HttpRequest, form: ApiKeyForm) -> None:
+    """Where the factor was shown: what staff are asked ends."""
+    if not form.errors:
+        stop_by_factor(user=cast(User, request.user))
+
+
+def _create(request: HttpRequest, account: TradingAccount, form: ApiKeyForm, facts: Facts) -> NewApiKey | None:
+    """The key, or errors of the form."""
+    typed = form.cleaned_data
+    try:
+        with still_in(request):
+            if not typed["pem"]:
+                return create_api_key(
+                    facts=facts, account_id=account.pk, label=typed["label"], can_read=typed["can_read"],
+                    can_trade=typed["can_trade"], can_withdraw=typed["can_withdraw"], networks=typed["networks"],
+                    lifetime_days=typed["lifetime"],
+                )  # fmt: skip
+            key = register_public_key(
+                facts=facts, account_id=account.pk, label=typed["label"], pem=typed["pem"], can_read=typed["can_read"],
+                can_trade=typed["can_trade"], can_withdraw=typed["can_withdraw"], networks=typed["networks"],
+                lifetime_days=typed["lifetime"],
+            )  # fmt: skip
+            return NewApiKey(key=key, secret="")  # nosec B106 # an empty field
+    except InvalidNetwork as error:
+        form.add_error("networks", error.message)
+    except InvalidPublicKey as error:
+        form.add_error("pem", error.message)
+    except LabelTaken as error:
+        form.add_error("label", error.message)
+    except (ApiKeyRefused, InvalidApiKeyRequest, TooManyApiKeys) as error:
+        form.add_error(None, error.message)
+    return None
+
+
+@login_required
+@never_cache
+@csrf_protect
+@require_POST
+def revoke_api_key_action(request: HttpRequest, key_id: int, account_id: int | None = None) -> HttpResponse:
+    account = chosen_account(request, account_id)
+    try:
+        revoke_api_key(account_id=account.pk, key_id=key_id)
+    except ApiKeyNotFound as error:
+        messages.error(request, error.message)
+        return render(request, "404.html", status=404)
+    messages.success(request, "The API key is revoked. It stops working within a second.")
+    if account.is_main:
+        return redirect("accounts:api-keys")
+    return redirect("accounts:sub-account-api-keys", account.pk)
+
+
+def _key_form(request: HttpRequest, *, is_confirmed: bool, is_new: bool = False) -> ApiKeyForm:
+    user = cast(User, request.user)
+    return ApiKeyForm(
+        None if is_new else request.POST or None,
+        user=user,
+        address=client_address(request),
+        is_confirmed=is_confirmed,
+        factors=factors_of(user_id=user.pk),
+    )

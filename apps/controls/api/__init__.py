@@ -1,0 +1,1 @@
+"""Switches over the platform API, to read (docs/platform-api.md)."""

@@ -1,0 +1,1 @@
+"""The in-app centre over the platform API (docs/platform-api.md)."""

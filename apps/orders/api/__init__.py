@@ -1,0 +1,1 @@
+"""Allocation rules over the platform API (docs/platform-api.md)."""

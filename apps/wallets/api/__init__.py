@@ -1,0 +1,1 @@
+"""Balances and transfers over the platform API (docs/platform-api.md)."""

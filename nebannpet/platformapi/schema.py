@@ -1,0 +1,115 @@
+"""The description of the API (OpenAPI 3.1) beyond what serializers say: rights, parameters, problem documents."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.conf import settings
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework import serializers
+
+from nebannpet.platformapi.access import Access
+
+TEXTS: Final[Mapping[str, tuple[str, bool, dict[str, Any]]]] = {
+    "cursor": ("`next` of the page before; left out, the first page.", False, {"type": "string"}),
+    "limit": ("Rows of a page.", False, {"type": "integer", "minimum": 1, "maximum": 100, "default": 25}),
+    "account": ("Number of one of your accounts.", False, {"type": "integer"}),
+    "index": ("Number of an entry, from 0.", True, {"type": "integer"}),
+    "size": ("How many entries the tree has.", True, {"type": "integer"}),
+    "from": ("How many entries the older tree has.", True, {"type": "integer"}),
+    "to": ("How many entries the younger tree has.", True, {"type": "integer"}),
+}
+
+
+class WrongField(serializers.Serializer):
+    field = serializers.CharField(allow_blank=True)
+    message = serializers.CharField()
+
+
+class Problem(serializers.Serializer):
+    """RFC 9457."""
+
+    type = serializers.CharField(help_text="The page that explains `code`.")
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    code = serializers.CharField(help_text="Stable; what programs go by.")
+    request_id = serializers.CharField(required=False, help_text="Tell it to us when you ask about this.")
+    errors = WrongField(many=True, required=False)  # type: ignore[assignment]
+
+
+class PlatformSchema(AutoSchema):
+    @property
+    def _access(self) -> Access | None:
+        declared: Mapping[str, Access] = getattr(self.view, "access", {})
+        return declared.get(self.method)
+
+    def get_tags(self) -> list[str]:
+        return [self.path.split("/")[4].replace("-", " ")]
+
+    def get_description(self) -> str:  # type: ignore[override]
+        access = self._access
+        text: str = super().get_description()
+        return text if access is None else f"{text}\n\nWho: {access.value}"
+
+    def get_summary(self) -> str | None:
+        return str(self.get_operation_id()).replace("_", " ").capitalize()
+
+    def get_auth(self) -> list[dict[str, Any]]:
+        # Only the schemes that this finds are described.
+        super().get_auth()
+        if self._access is Access.PUBLIC:
+            return [{}]
+        session: dict[str, Any] = {"session": []}
+        return [session] if self._access is Access.SESSION else [{"signature": []}, session]
+
+    def get_override_parameters(self) -> list[Any]:
+        if self.method != "GET":
+            return []
+        return [
+            OpenApiParameter(name=name, description=TEXTS[name][0], required=TEXTS[name][1], type=TEXTS[name][2])
+            for name in getattr(self.view, "parameters", ())
+        ]
+
+    def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
+        found: dict[str, Any] = super()._get_response_bodies(direction)
+        # Which errors there are is said by codes.PROBLEMS; all of them have one shape.
+        shape = self._get_response_for_code(Problem, "default", ["application/problem+json"], direction)
+        return found | {"default": shape | {"description": "A problem document (RFC 9457)."}}
+
+
+def refuse_unknown_fields(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """What is sent has the names of its description and no others (fields.Sent)."""
+    for address in result["paths"].values():
+        for operation in address.values():
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                name = content["schema"]["$ref"].rsplit("/", 1)[-1]
+                result["components"]["schemas"][name]["additionalProperties"] = False
+    return result
+
+
+class KeyScheme(OpenApiAuthenticationExtension):
+    target_class = "apps.accounts.api.authentication.KeyAuthentication"
+    name = "signature"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        return {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-API-Key",
+            "description": "Together with X-API-Timestamp and X-API-Signature.",
+        }
+
+
+class SessionScheme(OpenApiAuthenticationExtension):
+    target_class = "apps.accounts.api.authentication.SessionAuthentication"
+    name = "session"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        return {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": settings.SESSION_COOKIE_NAME,
+            "description": "What changes something also carries the CSRF token in X-CSRFToken.",
+        }
