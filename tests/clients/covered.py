@@ -1,8 +1,10 @@
 """Which calls each client must have had answered here: its surface, as shared/clients.md section 2 measured it.
 
 A name is "GET /path" for REST, "ws method" for the WebSocket API, "stream name" and "event name" for what is pushed.
+`python -m tests.clients.covered` puts the table of it into docs/bots.md; a test compares them.
 """
 
+from pathlib import Path
 from typing import Final
 
 PUBLIC: Final = frozenset(
@@ -107,3 +109,45 @@ COVERED: Final[dict[str, frozenset[str]]] = {
         | {"GET /api/v3/myFilters", "GET /api/v3/order/amendments", "event listStatus", "stream 24hrMiniTicker[]"}
     ),
 }  # fmt: skip
+
+PAGE: Final = Path(__file__).resolve().parent.parent.parent / "docs" / "bots.md"
+BEGIN: Final = "<!-- table of calls: python -m tests.clients.covered -->\n"
+END: Final = "<!-- end of the table -->\n"
+ALL: Final = frozenset().union(*COVERED.values())
+AMENDING: Final = AMEND | {"GET /api/v3/order/amendments"}
+USER_DATA_WORDS: Final = ("event ", "ws userDataStream", "stream executionReport")
+PUSHED: Final = frozenset(name for name in ALL if name.startswith(USER_DATA_WORDS)) | LISTEN_KEY
+MARKET_WS: Final = WS_PUBLIC | {"ws ticker.tradingDay"}
+# Every call of ALL stands in one of them.
+ROWS: Final[dict[str, frozenset[str]]] = {
+    "market data, REST": PUBLIC,
+    "market data, WebSocket API": MARKET_WS,
+    "market streams": frozenset(name for name in ALL if name.startswith("stream ")) - PUSHED,
+    "orders, REST": ORDERS | AMENDING,
+    "order lists, REST": LISTS,
+    "account and wallet, REST": frozenset(name for name in ALL if " /" in name)
+    - PUBLIC - ORDERS - AMENDING - LISTS - LISTEN_KEY,
+    "orders, lists, account and session, WebSocket API": frozenset(name for name in ALL if name.startswith("ws "))
+    - MARKET_WS - PUSHED,
+    "user data": PUSHED,
+}  # fmt: skip
+
+
+def table() -> str:
+    """In Markdown: of the calls of a group that any client makes, how many each has had answered."""
+    lines = [f"| of | calls | {' | '.join(COVERED)} |", "|---" * (2 + len(COVERED)) + "|"]
+    for title, calls in ROWS.items():
+        counts = [str(len(calls & covered)) for covered in COVERED.values()]
+        lines.append(f"| {title} | {len(calls)} | {' | '.join(counts)} |")
+    return "\n".join(lines) + "\n"
+
+
+def replaced(text: str) -> str:
+    """The page with the table between its marks. ValueError where they are not there."""
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    return before + BEGIN + "\n" + table() + "\n" + END + after
+
+
+if __name__ == "__main__":
+    PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
