@@ -55,6 +55,9 @@ ACTIONS: Final = {
     "account.limits": "Other rate limits hold for an account.",
     "account.fee-tier": "An account moved to another fee tier by its volume.",
     "order.review": "Staff decided on a parked order.",
+    # What the matching worker decided about commands in the log.
+    "engine.command-skipped": "The engine failed at a command: the worker skipped it, and it had no effect.",
+    "engine.orders-too-late": "After a stop of the engine, new orders had waited too long: the worker skipped them.",
     # What staff, an operator or the emergency protocol suspends, freezes and flags (apps/controls).
     "switch.set": "A suspension, a freeze or a flag of a user began, went on with another end, or ended.",
     # Who is staff.

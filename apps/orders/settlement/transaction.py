@@ -2,7 +2,7 @@
 
 Order of work: watermark compare-and-set -> entries (COPY) -> balances -> house totals -> trades (COPY) -> orders,
 parked orders, prevented matches and amendments ->
-outbox rows and markets -> commit. Whatever fails, nothing of the batch is there; whatever is there, the watermark says.
+outbox rows and markets -> audit log -> commit. Whatever fails, nothing of the batch is there; whatever is there, the watermark says.
 """
 
 from typing import Any, Final
@@ -12,7 +12,18 @@ import psycopg
 from apps.common.crashpoints import reach
 from apps.ledger.record import write_balances, write_entries, write_house_totals
 from apps.orders.errors import OtherSettlement
-from apps.orders.settlement import allocations, amendments, lists, orders, outcomes, parked, prevented, terms, trades
+from apps.orders.settlement import (
+    allocations,
+    amendments,
+    lists,
+    orders,
+    outcomes,
+    parked,
+    prevented,
+    skipped,
+    terms,
+    trades,
+)
 from apps.orders.settlement.columns import Batch
 from apps.orders.settlement.entries import Position
 from apps.orders.settlement.money import money_of
@@ -67,6 +78,7 @@ def settle(connection: psycopg.Connection[Any], shard: str, batch: Batch, market
         amendments.write(cursor, shard, batch.of(EventKind.ORDER_AMENDED))
         terms.save(cursor, shard, applied)
         outcomes.write(cursor, shard, batch)
+        skipped.audit(cursor, shard, batch)
         reach("settlement.commit.before")
     reach("settlement.commit.after")
     markets.commit(applied)
