@@ -59,12 +59,15 @@ class BlockOrders:
 
     async def allocations(self, values: dict[str, Any], account_id: int) -> list[dict[str, Any]]:
         """The shares of a block order with what each account got of which trade: all of them for the order's owner, a
-        sub-account's own for itself.
+        sub-account's own for itself. Without `orderId` those of all block orders that the account has open.
         """
         market = self._markets.get(values["symbol"])
-        found = await self._reads.shares(account_id, market, values["orderId"])
-        if not found:
-            raise errors.order_unknown()
+        if values["orderId"] is None:
+            found = await self._reads.open_shares(account_id, market)
+        else:
+            found = await self._reads.shares(account_id, market, values["orderId"])
+            if not found:
+                raise errors.order_unknown()
         return [_share(share, market) for share in found]
 
 

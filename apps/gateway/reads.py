@@ -65,14 +65,18 @@ TRADE: Final = (
     "t.trade_id, t.maker_order_id, t.taker_order_id, t.price_ticks, t.quantity_lots, t.quote_units, t.taker_is_buyer,"
     " t.taker_fee_units, t.maker_fee_units, t.time_ms"
 )
-_SHARES: Final = (
+_ANY_SHARES: Final = (
     "SELECT s.order_id, s.account_id, s.final_lots, s.allocated_lots FROM orders_ordershare s"
     " JOIN orders_order o ON o.id = s.order_id"
-    " WHERE s.order_id = %s AND s.market_id = %s AND (o.account_id = %s OR s.account_id = %s) ORDER BY s.id"
 )
+_SHARES: Final = (
+    f"{_ANY_SHARES} WHERE s.order_id = %s AND s.market_id = %s AND (o.account_id = %s OR s.account_id = %s)"
+    " ORDER BY s.id"
+)
+_OPEN_SHARES: Final = f"{_ANY_SHARES} WHERE {_OPEN} AND o.market_id = %s ORDER BY s.id"
 _SHARED_FILLS: Final = (
-    "SELECT f.account_id, f.trade_id, f.price_ticks, f.quantity_lots, f.fee_units, f.is_buyer, f.is_taker"
-    " FROM orders_allocatedfill f WHERE f.account_id = ANY(%s) AND f.market_id = %s AND f.order_id = %s"
+    "SELECT f.order_id, f.account_id, f.trade_id, f.price_ticks, f.quantity_lots, f.fee_units, f.is_buyer, f.is_taker"
+    " FROM orders_allocatedfill f WHERE f.account_id = ANY(%s) AND f.market_id = %s AND f.order_id = ANY(%s)"
     " ORDER BY f.trade_id"
 )
 _BALANCES: Final = (
@@ -283,17 +287,26 @@ class Reads:
 
     async def shares(self, account_id: int, market: Market, order_id: int) -> list[Share]:
         """Shares of a block order, in the order of its rule: all for its owner, else the account's own."""
-        rows = await self._settled_rows(_SHARES, (order_id, market.id, account_id, account_id))
+        return await self._shares(market, _SHARES, (order_id, market.id, account_id, account_id))
+
+    async def open_shares(self, account_id: int, market: Market) -> list[Share]:
+        """Shares of all block orders that the account has open in the market, oldest order first."""
+        return await self._shares(market, _OPEN_SHARES, (account_id, *self._order_ids, market.id))
+
+    async def _shares(self, market: Market, query: str, parameters: Sequence[Any]) -> list[Share]:
+        rows = await self._settled_rows(query, parameters)
         if not rows:
             return []
-        got: dict[int, list[Fill]] = {row[1]: [] for row in rows}
-        for row in await self._rows(_SHARED_FILLS, (list(got), market.id, order_id)):
-            of_account, trade_id, price, lots, fee_units, is_buyer, is_taker = row
+        got: dict[tuple[int, int], list[Fill]] = {(order, account): [] for order, account, *_ in rows}
+        orders, accounts = zip(*got, strict=True)
+        for row in await self._rows(_SHARED_FILLS, (list(set(accounts)), market.id, list(set(orders)))):
+            order, account, trade_id, price, lots, fee_units, is_buyer, is_taker = row
             taker_side = Side.BUY if is_buyer == is_taker else Side.SELL
             asset = fee_asset(market, taker_side=taker_side, is_taker=is_taker, fee_units=fee_units)
-            got[of_account].append(Fill(trade_id, price, lots, fee_units, asset))
+            got[order, account].append(Fill(trade_id, price, lots, fee_units, asset))
         return [
-            Share(order, account, final, allocated, tuple(got[account])) for order, account, final, allocated in rows
+            Share(order, account, final, allocated, tuple(got[order, account]))
+            for order, account, final, allocated in rows
         ]
 
     async def fee_tier(self, account_id: int) -> int:

@@ -1,4 +1,4 @@
-"""Block orders over REST: allocated to sub-accounts, told to their owner and to each of them."""
+"""Block orders over REST and the WebSocket API: allocated to sub-accounts, told to their owner and to each of them."""
 
 import json
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from apps.streams.kinds import AllocationMethod
 from apps.streams.messages import AllocationSettings
 from tests.gateway.client import Client
 from tests.gateway.exchange import Exchange
+from tests.gateway.test_wsapi import open_socket, signed
 
 BLOCK = "/api/v3/blockOrder"
 SHARES = "/api/v3/blockAllocations"
@@ -62,6 +63,9 @@ def test_a_block_order_is_allocated_as_it_fills(alice: Client, bob: Client, subs
         "commissionAsset": "BTC",
     }  # fmt: skip
     assert subs[0].balances()["BTC"] == ("1.04995000", "0.00000000")
+    # Without an order, those of all that are open; a sub-account has none open itself.
+    assert alice.ok("GET", SHARES, symbol="BTCUSDT") == shares
+    assert subs[0].ok("GET", SHARES, symbol="BTCUSDT") == []
     # A sub-account sees its own share, a stranger none.
     assert subs[1].ok("GET", SHARES, symbol="BTCUSDT", orderId=placed["orderId"]) == shares[1:]
     assert bob.refused("GET", SHARES, symbol="BTCUSDT", orderId=placed["orderId"])[:2] == (400, -2013)
@@ -70,6 +74,33 @@ def test_a_block_order_is_allocated_as_it_fills(alice: Client, bob: Client, subs
     assert (again["orderId"], again["allocations"]) == (placed["orderId"], placed["allocations"])
     assert alice.ok("DELETE", "/api/v3/order", symbol="BTCUSDT", orderId=placed["orderId"])["status"] == "CANCELED"
     assert subs[0].balances()["USDT"] == ("97500.00000000", "0.00000000")
+    assert alice.ok("GET", SHARES, symbol="BTCUSDT") == []
+
+
+def test_over_the_websocket_api(exchange: Exchange, alice: Client, subs: list[Client]) -> None:
+    """The same endpoints: what is placed, what is refused by the gateway and by the engine, and the shares."""
+    first, second = (client.me.account_id for client in subs)
+    order = {**LIMIT, "allocationId": PRO_RATA}
+    with open_socket(exchange) as socket:
+        placed = socket.ask("blockOrder.place", **signed(alice, **order, allocationQuantities='["0.2","0.1"]'))
+        assert (placed["status"], placed["result"]["allocations"]) == (
+            200, [{"accountId": first, "quantity": "0.20000000"}, {"accountId": second, "quantity": "0.10000000"}],
+        )  # fmt: skip
+        for changes, error in (
+            ({}, {"code": -1013, "msg": "The requested quantities do not fit the allocation rule."}),
+            ({"allocationId": 7}, {"code": -2010, "msg": "The account has no such allocation rule."}),
+            ({"icebergQty": "0.1"}, {"code": -1106, "msg": "Parameter 'icebergQty' sent when not required."}),
+        ):
+            refused = socket.ask("blockOrder.place", **signed(alice, **{**order, **changes}))
+            assert (refused["status"], refused["error"]) == (400, error)
+        named = {"symbol": "BTCUSDT", "orderId": placed["result"]["orderId"]}
+        shares = socket.ask("blockOrder.allocations", **signed(alice, **named))["result"]
+        assert [(share["accountId"], share["quantity"]) for share in shares] == [
+            (first, "0.20000000"), (second, "0.10000000"),
+        ]  # fmt: skip
+        assert socket.ask("blockOrder.allocations", **signed(alice, symbol="BTCUSDT"))["result"] == shares
+        unknown = socket.ask("blockOrder.allocations", **signed(alice, symbol="BTCUSDT", orderId=99))
+        assert (unknown["status"], unknown["error"]["code"]) == (400, -2013)
 
 
 def test_pro_rata_takes_the_requested_quantities(alice: Client, subs: list[Client]) -> None:

@@ -121,9 +121,9 @@ async def place_block(gateway: "Gateway", call: Call) -> dict[str, Any]:
 @endpoint(
     "GET",
     "/api/v3/blockAllocations",
-    weight=20,
+    weight=lambda values: 80 if values["orderId"] is None else 20,
     security=Security.USER_DATA,
-    params=(Symbol("symbol", required=True), Integer("orderId", required=True, minimum=1)),
+    params=(Symbol("symbol", required=True), Integer("orderId", minimum=1)),
     ws="blockOrder.allocations",
     error_codes=(-1121, -2013),
 )

@@ -166,6 +166,7 @@ _ELSEWHERE: Final = {
     ("/api/v3/myTrades", "orderId"): "Only trades of this order.",
     ("/api/v3/myPreventedMatches", "orderId"): "Only matches of this order.",
     ("/api/v3/myAllocations", "orderId"): "Only those of this order.",
+    ("/api/v3/blockAllocations", "orderId"): "Without it: those of all block orders that the account has open.",
     ("/api/v3/orderList", "origClientOrderId"): "The list's client id.",
     ("/api/v3/blockOrder", "type"): "LIMIT, LIMIT_MAKER, or MARKET by quantity.",
 }
@@ -190,6 +191,7 @@ _WEIGHTS: Final = {
     "GET /api/v3/openOrders": ("symbol=BTCUSDT", ""),
     "GET /api/v3/myTrades": ("orderId=1", ""),
     "GET /api/v3/myPreventedMatches": ("preventedMatchId=1", "orderId=1"),
+    "GET /api/v3/blockAllocations": ("orderId=1", ""),
     "POST /api/v3/order/test": ("", "computeCommissionRates=true"),
 }
 # Enough of a request to weigh it.
