@@ -9,7 +9,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,36 +17,24 @@ from pathlib import Path
 from typing import Any, Final
 
 import psutil
-import psycopg
 
-from tests.benchmarks.bench_settlement import migrated
 from tests.benchmarks.registry import RUNS, Row, Series, benchmark
-from tests.ports import free_port
-from tests.stack import MANAGE
+from tests.benchmarks.site_process import running_site, site_servers
 
 PAGES: Final = int(os.environ.get("BENCH_PAGES", "5000"))
 
 
 @benchmark("banners", f"a banner reaches {PAGES:,} open pages of one site process", apart=True)
 def banners() -> Iterator[Row]:
-    from nebannpet import roles
-    from tests.servers import running_servers
-
-    data_dir = Path(tempfile.mkdtemp(prefix="nebannpet-bench-"))
-    with running_servers(data_dir, durable=True) as servers:
-        with psycopg.connect(migrated(servers.postgres.dsn(), data_dir)) as owner:
-            roles.apply(owner)
+    with site_servers() as data_dir:
         user_ids, sessions = _logged_in()
         (data_dir / "sessions").write_text("\n".join(sessions))
-        with _site(data_dir) as (site, port), _pages(port, data_dir / "sessions") as pages:
+        with running_site(data_dir) as (site, port), _pages(port, data_dir / "sessions") as pages:
             for audience, chosen in (("everyone", []), ("chosen", user_ids)):
                 took, cpu = zip(*(_one(site, pages, audience, chosen) for _ in range(RUNS)), strict=True)
                 note = f"{PAGES:,} pages, users logged in; to the last page"
                 yield _row(f"banner for {audience}, wall clock", list(took), 2.0, note)
                 yield _row(f"banner for {audience}, CPU of the site", list(cpu), None, note)
-        from django.db import connections
-
-        connections.close_all()
 
 
 def _row(figure: str, values: list[float], below: float | None, note: str) -> Row:
@@ -109,24 +96,12 @@ def _logged_in() -> tuple[list[int], list[str]]:
 
 
 @contextmanager
-def _site(data_dir: Path) -> Iterator[tuple[psutil.Process, int]]:
-    port = free_port()
-    environment = os.environ | {"NEBANNPET_DATA": str(data_dir), "NEBANNPET_ENV": "development", "LOG_LEVEL": "WARNING"}
-    with subprocess.Popen([sys.executable, MANAGE, "run_site", "--tcp", f"127.0.0.1:{port}"], env=environment) as site:
-        try:
-            yield psutil.Process(site.pid), port
-        finally:
-            site.terminate()
-
-
-@contextmanager
 def _pages(port: int, sessions: Path) -> Iterator[Any]:
     from django.conf import settings
 
     from nebannpet.openfiles import raise_limit
 
     raise_limit()
-    _wait_for(port)
     command = [
         sys.executable, "-m", "tests.benchmarks.live_clients", str(port), settings.PUBLIC_ORIGIN, str(sessions),
     ]  # fmt: skip
@@ -143,16 +118,3 @@ def _ask(pages: Any, text: str) -> None:
     pages.stdin.write(text + "\n")
     pages.stdin.flush()
     assert json.loads(pages.stdout.readline()) == {"waits": True}
-
-
-def _wait_for(port: int) -> None:
-    import socket
-
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            assert time.monotonic() < deadline, "the site does not listen"
-            time.sleep(0.1)
