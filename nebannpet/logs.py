@@ -61,9 +61,14 @@ def configure_logging(*, process: str, level: str, style: str) -> None:
     )
 
 
+def without_tokens(text: str) -> str:
+    """`text` without the tokens of mailed links."""
+    return _LINKS.sub(r"\1[token]", text)
+
+
 def _hide_tokens(_logger: object, _method: str, line: Any) -> str:
     """The last processor: it gets the line as it will be written, tracebacks and all."""
-    return _LINKS.sub(r"\1[token]", line)
+    return without_tokens(line)
 
 
 def _name_process(process: str) -> Processor:

@@ -23,6 +23,7 @@ from apps.notifications.content import unseal
 from apps.notifications.errors import ContentUnreadable
 from apps.notifications.models import EmailState, OutgoingEmail
 from apps.notifications.policy import ATTEMPTS_MAX, CLAIM_S, ERROR_LENGTH_MAX, PAUSES_S, SMTP_STEP_TIMEOUT_S
+from nebannpet.logs import without_tokens
 
 log = structlog.get_logger(__name__)
 
@@ -104,7 +105,8 @@ def _attempt(email: OutgoingEmail) -> Outcome:
 
 def _failed(email: OutgoingEmail, error: Exception) -> Outcome:
     final = is_final(error) or email.attempts >= ATTEMPTS_MAX
-    email.last_error = f"{type(error).__name__}: {error}"[:ERROR_LENGTH_MAX]
+    # A mail server may quote what it refuses, and staff reads this.
+    email.last_error = without_tokens(f"{type(error).__name__}: {error}")[:ERROR_LENGTH_MAX]
     log.warning("e-mail not sent", email=email.pk, attempt=email.attempts, final=final, error=type(error).__name__)
     if final:
         email.state = EmailState.FAILED
