@@ -13,7 +13,7 @@ _SNAPSHOT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _ENTRIES: Final = f"""
 SELECT e.index, e.chain, {COLUMN_LIST}
   FROM audit_entry AS e JOIN audit_record AS r ON r.id = e.record_id ORDER BY e.index
-"""  # noqa: S608  # nosec B608 # names of our own columns
+"""  # noqa: S608  # names of our own columns
 _NEWEST: Final = "SELECT key, note FROM audit_checkpoint ORDER BY size DESC LIMIT 1"
 
 

@@ -47,7 +47,7 @@ SELECT w.id, w.last_number, coalesce(p.number, 0), r.id, {COLUMN_LIST}
                       ORDER BY found.number LIMIT %s) AS r ON true
  WHERE w.last_number <> coalesce(p.number, 0)
  ORDER BY r.id
-"""  # noqa: S608  # nosec B608 # names of our own columns
+"""  # noqa: S608  # names of our own columns
 _TALLIES: Final = """
 DELETE FROM audit_tally WHERE minute < floor(extract(epoch FROM now()) / 60)
 RETURNING action, object, minute, count

@@ -25,7 +25,7 @@ SELECT e.index, e.record_id, e.chain, r.id, {COLUMN_LIST}, n.hash
   LEFT JOIN audit_record AS r ON r.id = e.record_id
   LEFT JOIN audit_node AS n ON n.level = 0 AND n.position = e.index
  ORDER BY e.index
-"""  # noqa: S608  # nosec B608 # names of our own columns
+"""  # noqa: S608  # names of our own columns
 _NODES: Final = "SELECT level, position, hash FROM audit_node WHERE level > 0 ORDER BY (position + 1) << level, level"
 _CHECKPOINTS: Final = "SELECT size, root, key, note FROM audit_checkpoint ORDER BY size"
 _KEYS: Final = """

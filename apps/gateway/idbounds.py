@@ -42,7 +42,7 @@ async def _first_trade(connection: AsyncConnection[Any], market_id: int, column:
     cursor = await connection.execute("SELECT max(trade_id) FROM orders_trade WHERE market_id = %s", (market_id,))
     row = await cursor.fetchone()
     probe = (
-        f"SELECT trade_id, {column} FROM orders_trade WHERE market_id = %s AND trade_id >= %s ORDER BY trade_id LIMIT 1"  # noqa: S608  # nosec B608 # constants of ours
+        f"SELECT trade_id, {column} FROM orders_trade WHERE market_id = %s AND trade_id >= %s ORDER BY trade_id LIMIT 1"  # noqa: S608  # constants of ours
     )
     return await first_where(connection, 1, (row[0] if row else 0) or 0, probe, (market_id,), wanted)
 

@@ -15,7 +15,7 @@ MARKETS_CHANNEL: Final = "markets"
 
 _SETTINGS: Final = MarketSettings.__struct_fields__
 _COLUMNS: Final = (*("id" if name == "market_id" else name for name in _SETTINGS), "state")
-_MARKETS_SQL: Final = f"SELECT {', '.join(_COLUMNS)} FROM markets_market WHERE shard = %s ORDER BY id"  # noqa: S608  # nosec B608 # constants of ours
+_MARKETS_SQL: Final = f"SELECT {', '.join(_COLUMNS)} FROM markets_market WHERE shard = %s ORDER BY id"  # noqa: S608  # constants of ours
 # An asset is listed before its first market, and may be credited from then on.
 _VERSION_SQL: Final = (
     "SELECT COALESCE(max(version), 0), count(*), (SELECT COALESCE(max(id), 0) FROM markets_asset) FROM markets_market"

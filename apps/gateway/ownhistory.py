@@ -13,12 +13,12 @@ from apps.gateway.markets import Market
 from apps.gateway.reads import TRADE, Reads, bounded, fee_asset_of
 
 _OF_SIDE: Final = {
-    side: f"SELECT {TRADE}, (SELECT o.order_list_id FROM orders_order o WHERE o.id = t.{side}_order_id),"  # noqa: S608  # nosec B608 # constants of ours
+    side: f"SELECT {TRADE}, (SELECT o.order_list_id FROM orders_order o WHERE o.id = t.{side}_order_id),"  # noqa: S608  # constants of ours
     f" {str(side == 'maker').upper()} FROM orders_trade t WHERE"
     for side in ("taker", "maker")
 }
 _FILLED_BEFORE: Final = " UNION ALL ".join(
-    "SELECT COALESCE(sum(t.quantity_lots), 0)::bigint, COALESCE(sum(t.quote_units), 0)::bigint"  # noqa: S608  # nosec B608 # constants of ours
+    "SELECT COALESCE(sum(t.quantity_lots), 0)::bigint, COALESCE(sum(t.quote_units), 0)::bigint"  # noqa: S608  # constants of ours
     f" FROM orders_trade t WHERE t.{side}_order_id = %s AND t.seq < %s"
     for side in ("taker", "maker")
 )

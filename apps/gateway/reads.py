@@ -28,7 +28,7 @@ OPEN: Final = [int(OrderStatus.NEW), int(OrderStatus.PARTIALLY_FILLED), int(Orde
 # Neither entered to wait for its trigger, nor to work. Not by EXISTS: for a long page PostgreSQL would read all lists
 # into a hash table.
 _IS_PENDING: Final = (
-    "o.order_list_id NOT IN (0, o.id) AND NOT o.is_waiting AND o.working_ms = 0 AND COALESCE"  # noqa: S608  # nosec B608 # constants of ours
+    "o.order_list_id NOT IN (0, o.id) AND NOT o.is_waiting AND o.working_ms = 0 AND COALESCE"  # noqa: S608  # constants of ours
     f"((SELECT l.kind <> {int(ListKind.OCO)} FROM orders_orderlist l WHERE l.id = o.order_list_id), FALSE)"
 )
 _MET: Final = "SELECT max(p.prevented_id) FROM orders_preventedmatch p WHERE p.{}_order_id = o.id"
@@ -43,14 +43,14 @@ _ORDER: Final = (
     "o.expires_ms, o.prevented_lots, o.reason, o.stop_price_ticks, o.trailing_bips, o.is_waiting, o.working_ms, "
     f"o.order_list_id, {_IS_PENDING}, {_PREVENTED_ID}, o.strategy_id, o.strategy_type, o.market_id"
 )
-_BY_ID: Final = f"SELECT {_ORDER} FROM orders_order o WHERE o.id = %s AND o.account_id = %s"  # noqa: S608  # nosec B608 # constants of ours
+_BY_ID: Final = f"SELECT {_ORDER} FROM orders_order o WHERE o.id = %s AND o.account_id = %s"  # noqa: S608  # constants of ours
 _OF_SHARD: Final = "o.id BETWEEN %s AND %s"
 _BY_CLIENT_ID: Final = (
-    f"SELECT {_ORDER} FROM orders_order o WHERE o.account_id = %s AND o.client_order_id = %s AND {_OF_SHARD}"  # noqa: S608  # nosec B608 # constants of ours
+    f"SELECT {_ORDER} FROM orders_order o WHERE o.account_id = %s AND o.client_order_id = %s AND {_OF_SHARD}"  # noqa: S608  # constants of ours
     " ORDER BY o.id DESC LIMIT 1"
 )
 _OPEN: Final = f"o.account_id = %s AND o.status IN ({', '.join(map(str, OPEN))}) AND {_OF_SHARD}"
-_OPEN_OF_ACCOUNT: Final = f"SELECT {_ORDER} FROM orders_order o WHERE {_OPEN}"  # noqa: S608  # nosec B608 # constants of ours
+_OPEN_OF_ACCOUNT: Final = f"SELECT {_ORDER} FROM orders_order o WHERE {_OPEN}"  # noqa: S608  # constants of ours
 _LIST: Final = (
     "SELECT l.id, l.client_order_id, l.kind, l.status, l.updated_ms, l.market_id,"
     " l.order_id_1, (SELECT o.client_order_id FROM orders_order o WHERE o.id = l.order_id_1),"
@@ -160,7 +160,7 @@ class Reads:
             return None
         view, market = _view(rows[0]), self._markets.by_id[rows[0][-1]]
         trades = await self._rows(
-            f"SELECT {TRADE} FROM orders_trade t WHERE t.taker_order_id = %s AND t.time_ms = %s"  # noqa: S608  # nosec B608 # constants of ours
+            f"SELECT {TRADE} FROM orders_trade t WHERE t.taker_order_id = %s AND t.time_ms = %s"  # noqa: S608  # constants of ours
             " ORDER BY t.trade_id",
             (order_id, view.created_ms),
         )
@@ -171,7 +171,7 @@ class Reads:
         """Orders that have ended, as far as they can be read: what asks has happened, and is answered without them."""
         try:
             rows = await self._settled_rows(
-                f"SELECT {_ORDER} FROM orders_order o WHERE o.account_id = %s AND o.id = ANY(%s)",  # noqa: S608  # nosec B608 # constants of ours
+                f"SELECT {_ORDER} FROM orders_order o WHERE o.account_id = %s AND o.id = ANY(%s)",  # noqa: S608  # constants of ours
                 (account_id, list(order_ids)),
             )
         except errors.ApiError:
@@ -189,7 +189,7 @@ class Reads:
         """Open orders and the exact event they are as of; one statement, so one snapshot."""
         await self._settled.wait(timeout_s)
         rows = await self._rows(
-            f"SELECT {_ORDER}, w.seq FROM matching_watermark w LEFT JOIN orders_order o ON {_OPEN}"  # noqa: S608  # nosec B608 # constants of ours
+            f"SELECT {_ORDER}, w.seq FROM matching_watermark w LEFT JOIN orders_order o ON {_OPEN}"  # noqa: S608  # constants of ours
             " WHERE w.shard = %s AND w.reader = 'settlement'",
             (account_id, *self._order_ids, self._shard),
         )
@@ -202,7 +202,7 @@ class Reads:
         if not order_ids:
             return []
         rows = await self._rows(
-            f"SELECT {_ORDER} FROM orders_order o WHERE o.account_id = %s AND o.id = ANY(%s)",  # noqa: S608  # nosec B608 # constants of ours
+            f"SELECT {_ORDER} FROM orders_order o WHERE o.account_id = %s AND o.id = ANY(%s)",  # noqa: S608  # constants of ours
             (account_id, list(order_ids)),
         )
         return [(_view(row), row[-1]) for row in rows]
@@ -233,7 +233,7 @@ class Reads:
             if end_ms is not None:
                 high = await first_order_at(connection, self._shard, end_ms + 1)
             where = "o.account_id = %s AND o.market_id = %s"
-            rows = await _range(connection, f"SELECT {_ORDER} FROM orders_order o WHERE {where}", "o.id",  # noqa: S608  # nosec B608 # constants of ours
+            rows = await _range(connection, f"SELECT {_ORDER} FROM orders_order o WHERE {where}", "o.id",  # noqa: S608  # constants of ours
                                 [account_id, market.id], low, high, limit)  # fmt: skip
         return [_view(row) for row in rows]
 
@@ -256,7 +256,7 @@ class Reads:
     async def orders_of_list(self, account_id: int, view: ListView) -> list[OrderView]:
         """Its orders in the list's order."""
         rows = await self._settled_rows(
-            f"SELECT {_ORDER} FROM orders_order o WHERE o.account_id = %s AND o.id = ANY(%s) ORDER BY o.id",  # noqa: S608  # nosec B608 # constants of ours
+            f"SELECT {_ORDER} FROM orders_order o WHERE o.account_id = %s AND o.id = ANY(%s) ORDER BY o.id",  # noqa: S608  # constants of ours
             (account_id, [order_id for order_id, _ in view.orders]),
         )
         return [_view(row) for row in rows]

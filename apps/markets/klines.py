@@ -26,7 +26,7 @@ _LIST: Final = ", ".join(COLUMNS)
 FIRST_OPEN: Final = "SELECT min(open_ms) FROM markets_candle WHERE market_id = %s AND interval = %s"
 # In any order. The last bar before the range is among them: empty bars at the start take its close.
 BARS: Final = (
-    f"SELECT {_LIST} FROM markets_candle"  # noqa: S608  # nosec B608 # column names are constants
+    f"SELECT {_LIST} FROM markets_candle"  # noqa: S608  # column names are constants
     " WHERE market_id = %s AND interval = %s AND open_ms BETWEEN %s AND %s"
     f" UNION ALL (SELECT {_LIST} FROM markets_candle"
     " WHERE market_id = %s AND interval = %s AND open_ms < %s ORDER BY open_ms DESC LIMIT 1)"

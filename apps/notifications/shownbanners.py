@@ -23,7 +23,7 @@ SELECT id, severity, text, link, link_text, audience, is_dismissible, starts_at,
        ARRAY(SELECT user_id FROM notifications_bannerrecipient WHERE banner_id = b.id)
   {_RUNNING}
  ORDER BY array_position(ARRAY['critical', 'warning', 'info'], severity::text), id DESC
-"""  # noqa: S608  # nosec B608 # constants of ours
+"""  # noqa: S608  # constants of ours
 
 
 class Cursor(Protocol):

@@ -178,9 +178,7 @@ def _run(dsn: str, argv: list[str], meanwhile: Callable[[], None]) -> None:
 
 def _environment(dsn: str) -> dict[str, str]:
     """libpq's variables for a connection string."""
-    names = {
-        "host": "PGHOST", "port": "PGPORT", "dbname": "PGDATABASE", "user": "PGUSER", "password": "PGPASSWORD",  # nosec B105 # a word, not a password
-        "sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY",
-    }  # fmt: skip
+    same = ("host", "port", "user", "password", "sslmode", "sslrootcert", "sslcert", "sslkey")
+    names = {"dbname": "PGDATABASE"} | {key: f"PG{key.upper()}" for key in same}
     found = conninfo_to_dict(dsn)
     return {names[key]: str(value) for key, value in found.items() if key in names and value}

@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 
 from apps.accounts.models import Device, LockLink, LogIn, MailedLink, PasskeyChallenge, PasswordAttempt
 from apps.accounts.policy import ATTEMPTS_KEPT_S, DEVICE_KEPT_S, LINKS_KEPT_S, LOG_INS_KEPT_S
+from apps.accounts.services.links import NO_PASSWORD
 from nebannpet.batches import delete_in_batches
 
 AT_ONCE: Final = 5_000
@@ -17,7 +18,7 @@ def forget_links_and_attempts() -> tuple[int, int, int]:
 
     A sign-up that was not followed in time loses its password, too.
     """
-    MailedLink.objects.filter(expires_at__lt=Now()).exclude(password="").update(password="")  # nosec B106 # it is forgotten here
+    MailedLink.objects.filter(expires_at__lt=Now()).exclude(password=NO_PASSWORD).update(password=NO_PASSWORD)
     links = MailedLink.objects.filter(created_at__lt=Now() - timedelta(seconds=LINKS_KEPT_S))
     locking = LockLink.objects.filter(expires_at__lt=Now())
     attempts = PasswordAttempt.objects.filter(at__lt=Now() - timedelta(seconds=ATTEMPTS_KEPT_S))

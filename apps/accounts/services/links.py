@@ -29,6 +29,8 @@ from apps.accounts.tokens import hash_token
 from apps.common.networks import network_of
 
 Purpose = MailedLink.Purpose
+# Of a link that has none, or none any more.
+NO_PASSWORD: Final = ""
 LIFETIME_S: Final = {
     Purpose.SIGN_UP: SIGN_UP_LINK_S,
     Purpose.RESET: RESET_LINK_S,
@@ -69,7 +71,7 @@ def issue_link(
         purpose=purpose,
         address=address,
         user_id=user_id,
-        password="" if refused else password_hash,
+        password=NO_PASSWORD if refused else password_hash,
         token_hash=hash_token(token),
         network=network,
         expires_at=now + timedelta(seconds=LIFETIME_S[purpose]),
@@ -125,7 +127,7 @@ def use_up(link: MailedLink) -> None:
         if link.user_id
         else MailedLink.objects.filter(purpose=link.purpose, address=link.address)
     )
-    rivals.filter(used_at=None).update(used_at=Now(), password="")  # nosec B106 # it is forgotten here
+    rivals.filter(used_at=None).update(used_at=Now(), password=NO_PASSWORD)
 
 
 def use_up_this(link: MailedLink) -> None:
@@ -136,4 +138,4 @@ def use_up_this(link: MailedLink) -> None:
 def use_up_all_of(user_id: int) -> None:
     """After a change of the password, older links of the user let nobody in."""
     lock_until_commit("links by user", str(user_id))
-    MailedLink.objects.filter(user=user_id, used_at=None).update(used_at=Now(), password="")  # nosec B106 # it is forgotten here
+    MailedLink.objects.filter(user=user_id, used_at=None).update(used_at=Now(), password=NO_PASSWORD)

@@ -44,14 +44,14 @@ SETTLED_SEQ: Final = "SELECT seq FROM matching_watermark WHERE shard = %s AND re
 BARS_SINCE: Final = f"""
 SELECT {_LIST} FROM markets_candle
  WHERE market_id = %s AND interval = %s AND open_ms >= %s ORDER BY open_ms
-"""  # noqa: S608  # nosec B608 # column names are constants
+"""  # noqa: S608  # column names are constants
 NEWEST_BARS: Final = f"""
 SELECT wanted.interval, newest.*
   FROM unnest(%s::text[]) AS wanted(interval)
  CROSS JOIN LATERAL (
     SELECT {_LIST} FROM markets_candle AS c
      WHERE c.market_id = %s AND c.interval = wanted.interval ORDER BY c.open_ms DESC LIMIT 1) AS newest
-"""  # noqa: S608  # nosec B608 # column names are constants
+"""  # noqa: S608  # column names are constants
 CLOSE_BEFORE: Final = """
 SELECT close_ticks FROM markets_candle
  WHERE market_id = %s AND interval = '1m' AND open_ms < %s ORDER BY open_ms DESC LIMIT 1
@@ -74,7 +74,7 @@ ON CONFLICT (market_id, interval, open_ms) DO UPDATE SET
     taker_quote_units = c.taker_quote_units + EXCLUDED.taker_quote_units,
     first_trade_id = CASE WHEN c.first_trade_id = -1 THEN EXCLUDED.first_trade_id ELSE c.first_trade_id END,
     last_trade_id = EXCLUDED.last_trade_id
-"""  # noqa: S608  # nosec B608 # constants of ours
+"""  # noqa: S608  # constants of ours
 
 
 def connect(dsn: str | None = None) -> Connection:

@@ -36,7 +36,7 @@ def _column(name: str) -> str:
 
 # Column names come from MarketSettings, never from outside.
 MIRROR_SETTINGS: Final = (
-    "UPDATE markets_market m SET "  # noqa: S608  # nosec B608 # constants of ours
+    "UPDATE markets_market m SET "  # noqa: S608  # constants of ours
     + ", ".join(_column(name) for name in MIRRORED_FIELDS)
     + " FROM markets_marketsettingschange c"
     " WHERE c.market_id = m.id AND m.id = %s AND c.settings_version = %s AND m.settings_version <= c.settings_version"

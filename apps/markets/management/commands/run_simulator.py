@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 from argparse import ArgumentParser
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -14,6 +14,10 @@ from apps.markets.models import Candle, Market
 from apps.markets.simulator.prices import NUMERAIRE
 from apps.markets.simulator.process import Simulator
 from nebannpet.health import serve_health
+
+_EVERYWHERE: Final = "0.0.0.0"  # noqa: S104  # nosec B104 # an address to translate
+# Where a listener on all addresses is reached from this machine.
+_REACHED_AT: Final = {_EVERYWHERE: "127.0.0.1", "::": "::1"}
 
 
 class Command(BaseCommand):
@@ -35,7 +39,7 @@ class Command(BaseCommand):
 
 def own_url(host: str, port: int) -> str:
     """Where a gateway that listens on `host` is reached from this machine."""
-    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # nosec B104 # an address to translate
+    reached = _REACHED_AT.get(host, host)
     return f"ws://{f'[{reached}]' if ':' in reached else reached}:{port}/ws-api/v3"
 
 
