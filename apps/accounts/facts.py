@@ -15,6 +15,14 @@ class Factor(StrEnum):
     PASSKEY = "passkey"
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Which one of a user's factors was shown just now: `row_id` is that of its TotpFactor or passkey."""
+
+    factor: Factor
+    row_id: int
+
+
 class Channel(Enum):
     SESSION = 1
     API_KEY = 2

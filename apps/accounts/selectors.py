@@ -9,7 +9,7 @@ from django.utils import timezone
 from django_otp_webauthn.models import WebAuthnCredential
 
 from apps.accounts.errors import AccountClosed, NoTradingAccount, UserNotFound
-from apps.accounts.facts import Factor
+from apps.accounts.facts import Factor, Shown
 from apps.accounts.models import (
     AllocationChange,
     AllocationRule,
@@ -154,6 +154,13 @@ def passkeys_of(*, user_id: int) -> "QuerySet[WebAuthnCredential]":
     """In the order in which they were added."""
     mine: QuerySet[WebAuthnCredential] = WebAuthnCredential.objects.filter(user=user_id).order_by("id")
     return mine
+
+
+def is_still_theirs(*, user_id: int, shown: Shown) -> bool:
+    """Whether this very passkey or app lets `user_id` in, and was neither removed nor replaced. One query."""
+    if shown.factor is Factor.PASSKEY:
+        return passkeys_of(user_id=user_id).filter(pk=shown.row_id).exists()
+    return TotpFactor.objects.filter(user=user_id, pk=shown.row_id, confirmed_at__isnull=False).exists()
 
 
 def factors_of(*, user_id: int) -> frozenset[Factor]:

@@ -14,7 +14,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from apps.accounts.errors import CannotClose, FactorMissing
-from apps.accounts.facts import Factor, Facts
+from apps.accounts.facts import Facts
 from apps.accounts.forms import PasswordConfirmationForm
 from apps.accounts.models import User
 from apps.accounts.passkeypages import passkey_page_elsewhere
@@ -67,10 +67,10 @@ def _proved_facts(request: HttpRequest, user: User, offered: Offered | None, for
     if offered is None:
         return facts_of(request, Action.CLOSE_ACCOUNT, password_shown=True) if form.is_valid() else None
     try:
-        proof = proved(request, offered, user=user, purpose=Purpose.CLOSE_ACCOUNT)
+        shown = proved(request, offered, user=user, purpose=Purpose.CLOSE_ACCOUNT)
     except FactorMissing as error:
         offered.form.add_error(None, error.message)
         return None
-    if proof is None:
+    if shown is None:
         return None
-    return replace(facts_of(request, Action.CLOSE_ACCOUNT), fresh_by=frozenset({Factor(proof.value)}))
+    return replace(facts_of(request, Action.CLOSE_ACCOUNT), fresh_by=frozenset({shown.factor}))

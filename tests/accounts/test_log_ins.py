@@ -17,12 +17,14 @@ from apps.accounts import hashers
 from apps.accounts.models import LogIn, User
 from apps.accounts.policy import LOG_INS_KEPT_S, LOG_INS_PER_PAGE
 from apps.accounts.services import history
+from apps.accounts.services.codes import use_code
 from apps.accounts.services.forgetting import forget_devices_and_log_ins
 from apps.accounts.services.history import note_log_in
-from apps.accounts.services.sessions import open_session
+from apps.accounts.services.sessions import BY_PASSWORD, open_session
 from apps.accounts.visitselectors import log_ins_of
 from tests.accounts.factors import with_app
 from tests.accounts.people import PASSWORD
+from tests.codes import fresh_code
 
 pytestmark = pytest.mark.django_db
 HERE = "198.51.100.7"
@@ -77,8 +79,9 @@ def test_the_right_password_without_the_second_step_stands_there_until_it_is_don
     assert ">not completed<" in client.get("/account/log-ins").content.decode()
     request.session = SessionStore()
     assert isinstance(user, User)
-    with_app(user)
-    open_session(request=request, user=user, factors=frozenset({"password", "authenticator"}))
+    secret, _ = with_app(user)
+    shown = use_code(user_id=user.pk, code=fresh_code(secret))
+    open_session(request=request, user=user, proofs=BY_PASSWORD, shown=shown)
     assert [row[::3] for row in _seen()] == [(True, "authenticator password")]
 
 

@@ -5,30 +5,38 @@ import random
 import secrets
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
+from django.conf import settings
+from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 from django_otp_webauthn.models import WebAuthnCredential
 
-from apps.accounts.errors import PasskeyRefused
+from apps.accounts.errors import PasskeyRefused, SessionEnded
 from apps.accounts.models import LogIn, PasskeyChallenge, User
 from apps.accounts.policy import FAILURES_PER_SUBJECT_MAX
+from apps.accounts.selectors import passkeys_of
 from apps.accounts.services.passkeychallenges import Purpose
 from apps.accounts.services.passkeyproofs import ask_for_passkey, use_passkey
 from apps.accounts.services.passkeys import remove_passkey
+from apps.accounts.services.sessions import open_session
 from apps.audit.models import Record
 from apps.notifications.models import Notice, OutgoingEmail
 from tests.accounts.authenticator import PRESENT, VERIFIED, Passkey, text_of
 from tests.accounts.factors import password_step, with_app
 from tests.accounts.mailbox import lock_link_to, newest
 from tests.accounts.passkeys import asked, browser, log_in, send, with_passkey
+from tests.matching.waiting import until
 
 pytestmark = pytest.mark.django_db
+SOMEBODY_WAITS = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 LOG_IN, CODE_PAGE, CONFIRM = "/login/passkey", "/account/log-in/code", "/account/confirm-it-is-you"
 
 
@@ -224,6 +232,37 @@ def test_of_parallel_answers_to_one_question_one_succeeds(make_user: Callable[..
     for thread in threads:
         thread.join(60)
     assert sorted(outcomes) == ["refused"] * (FAILURES_PER_SUBJECT_MAX - 1) + ["success"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_very_passkey_is_removed_while_it_logs_in(make_user: Callable[..., User], rf: Any) -> None:
+    """threat-T3: a stolen one, removed by its owner while the thief's log-in waits to complete; another one stays."""
+    user = make_user()
+    passkey = with_passkey(user, "stolen")
+    stolen = WebAuthnCredential.objects.get()
+    with_passkey(user, "kept")
+    session, request = "s" * 32, rf.post("/")
+    request.session = SessionStore()
+    answer = passkey.shown(ask_for_passkey(purpose=Purpose.LOG_IN, session_key=session, client=""))
+    thief, shown = use_passkey(purpose=Purpose.LOG_IN, answer=answer, session_key=session, client="")
+
+    def complete() -> None:
+        try:
+            open_session(request=request, user=thief, shown=shown)
+        finally:
+            connection.close()
+
+    # Not by the connection of the transaction, which sees the same activity until its end.
+    with psycopg.connect(settings.DATABASE_DSN, autocommit=True) as watching, ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            remove_passkey(user_id=user.pk, passkey_id=stolen.pk)
+            completing = pool.submit(complete)
+            until(lambda: completing.done() or watching.execute(SOMEBODY_WAITS).fetchone() is not None)
+            assert not completing.done(), "it has waited for nobody"
+        with pytest.raises(SessionEnded):
+            completing.result(timeout=60)
+    assert not Session.objects.exists()
+    assert passkeys_of(user_id=user.pk).get().name == "kept"
 
 
 def test_somebody_elses_passkey_is_no_second_step_and_confirms_nothing(alice: User) -> None:

@@ -18,8 +18,10 @@ from apps.accounts.services.signup import sign_up
 from apps.accounts.totp import as_base32
 from apps.audit.models import Record, Tally
 from apps.markets.models import Asset
+from tests.accounts.authenticator import text_of
 from tests.accounts.factors import confirm_now
 from tests.accounts.mailbox import HERE, link_to, signed_up, token_of
+from tests.accounts.passkeys import browser, log_in, with_passkey
 from tests.codes import fresh_code
 from tests.pages.world import logged_in
 
@@ -134,6 +136,18 @@ def test_second_factors_are_told_without_their_secrets(client: Client) -> None:
     ]  # fmt: skip
     everything = str(list(Record.objects.values()))
     assert not any(text in everything for text in (secret, *codes))
+
+
+def test_a_copied_passkey_is_told_without_saying_which() -> None:
+    user = signed_up("alice@example.org", PASSWORD)
+    passkey = with_passkey(user, "purple phone")
+    assert log_in(browser(), passkey).status_code == 302
+    passkey.counter = 0
+    assert log_in(browser(), passkey).status_code == 422
+    assert told()[-1][2:] == ("user.passkey-counter", f"user:{user.pk}")
+    everything = str(list(Record.objects.values()))
+    assert "purple" not in everything
+    assert text_of(passkey.credential_id) not in everything
 
 
 def test_links_that_are_asked_for_leave_nothing_so_known_and_unknown_addresses_cost_the_same() -> None:

@@ -6,6 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.accounts.errors import FactorMissing, TooManyAttempts, WrongCode
+from apps.accounts.facts import Factor, Shown
 from apps.accounts.models import TotpFactor, User
 from apps.accounts.policy import CODE_FAILURES_IN_A_ROW_MAX, CODE_FAILURES_MAX, CODE_FAILURES_WINDOW_S
 from apps.accounts.secrets import open_totp
@@ -14,8 +15,8 @@ from apps.accounts.totp import is_code, matching_step
 from apps.audit.services import count
 
 
-def use_code(*, user_id: int, code: str) -> None:
-    """Take `code` for one thing, whatever it is; it never works again, nor does an older one.
+def use_code(*, user_id: int, code: str) -> Shown:
+    """Take `code` for one thing, whatever it is; it never works again, nor does an older one. Says which app made it.
 
     Under the locks of the user's row and of the factor's, in this order, so parallel uses of one code have one success,
     and no more than CODE_FAILURES_MAX wrong codes are looked at within CODE_FAILURES_WINDOW_S; the owner is told when
@@ -39,6 +40,7 @@ def use_code(*, user_id: int, code: str) -> None:
     if not accepted:
         count(action="user.log-in-failures", object="second factor")
         raise WrongCode("This code is not right, or was used already. Take the next one that your app shows.")
+    return Shown(Factor.AUTHENTICATOR, factor.pk)
 
 
 def forget_failures(user_id: int) -> None:

@@ -1,13 +1,14 @@
 """Proving to be there with a passkey: at a log-in, as its second step, and to confirm it (requirements A2, A3)."""
 
 import hashlib
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.db import transaction
 from django_otp_webauthn.models import WebAuthnCredential, WebAuthnUserHandle
 from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
 
 from apps.accounts.errors import PasskeyRefused
+from apps.accounts.facts import Factor, Shown
 from apps.accounts.models import User
 from apps.accounts.passkeyceremonies import REFUSALS, Answer, Ceremonies, read_answer
 from apps.accounts.selectors import users_who_get_in
@@ -20,6 +21,11 @@ from apps.audit.services import count, record
 from apps.common.networks import network_of
 
 NOT_ACCEPTED: Final = "This passkey was not accepted. Try another one, or another way."
+
+
+class UsedPasskey(NamedTuple):
+    user: User
+    shown: Shown
 
 
 def ask_for_passkey(*, purpose: Purpose, session_key: str, client: str, user: User | None = None) -> dict[str, Any]:
@@ -41,8 +47,8 @@ def ask_for_passkey(*, purpose: Purpose, session_key: str, client: str, user: Us
 
 def use_passkey(
     *, purpose: Purpose, answer: str, session_key: str, client: str, user_id: int | None = None, browser: str = ""
-) -> User:
-    """Who showed a passkey: `user_id`, or where that is None whoever it belongs to, if they may log in at all.
+) -> UsedPasskey:
+    """Who showed which passkey: `user_id`, or where that is None whoever it belongs to, if they may log in at all.
 
     The question is used up under the locks of the user's row and of the passkey's, whatever comes out, and the counter
     goes forward with it. One message for every passkey that does not count, for it may be a stranger's. Failures count
@@ -54,32 +60,36 @@ def use_passkey(
     digest = hashlib.sha256(read.credential_id).hexdigest()
     # By network, so that nobody who has seen the passkey's id elsewhere keeps its owner out.
     attempt = begin_attempt(subject=f"passkey {digest} {network_of(client)}", address=client, origin=WITH_PASSKEY)
+    shown: Shown | None = None
     with transaction.atomic():
         take_challenge(challenge=read.challenge, purpose=purpose, session_key=session_key, user_id=user_id)
         owner = WebAuthnCredential.objects.filter(credential_id_sha256=digest).values_list("user_id", flat=True).first()
         user = users_who_get_in().select_for_update(no_key=True).filter(pk=owner).first()
-        accepted = user is not None and user_id in (None, user.pk) and _is_verified(user, digest, read, named=user_id)
-        if owner is not None and not accepted and purpose is Purpose.LOG_IN:
+        if user is not None and user_id in (None, user.pk):
+            shown = _verified(user, digest, read, named=user_id)
+        if owner is not None and shown is None and purpose is Purpose.LOG_IN:
             note_failed_passkey(user_id=owner, browser=browser, address=client)
-    if user is None or not accepted:
+    if user is None or shown is None:
         count(action="user.log-in-failures", object="passkey")
         raise PasskeyRefused(NOT_ACCEPTED)
     attempt.succeeded()
-    return user
+    return UsedPasskey(user, shown)
 
 
-def _is_verified(user: User, digest: str, read: Answer, *, named: int | None) -> bool:
-    """With the user's row locked. Where no user was `named`, the passkey has to say whose it is (WebAuthn, 7.2)."""
+def _verified(user: User, digest: str, read: Answer, *, named: int | None) -> Shown | None:
+    """With the user's row locked; None where it does not count. Where no user was `named`, the passkey has to say whose
+    it is (WebAuthn, 7.2).
+    """
     locked = WebAuthnCredential.objects.select_for_update().filter(credential_id_sha256=digest, user=user)
     passkey = locked.first()
     if passkey is None:
-        return False
+        return None
     handle = WebAuthnUserHandle.objects.filter(user=user).values_list("handle_hex", flat=True).first()
     if read.user_handle is None:
         if named is None:
-            return False
+            return None
     elif read.user_handle.hex() != handle:
-        return False
+        return None
     state = {"challenge": bytes_to_base64url(read.challenge), "require_user_verification": True}
     try:
         Ceremonies().authenticate_complete(user=user, state=state, data=dict(read.data))
@@ -87,5 +97,5 @@ def _is_verified(user: User, digest: str, read: Answer, *, named: int | None) ->
         if Ceremonies().is_right_but_for_counter(passkey, read):
             record(actor=acting(), action="user.passkey-counter", object=f"user:{user.pk}")
             tell_passkey_copied(user, passkey.name)
-        return False
-    return True
+        return None
+    return Shown(Factor.PASSKEY, passkey.pk)

@@ -10,10 +10,10 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from apps.accounts.errors import SessionEnded
-from apps.accounts.facts import Factor
+from apps.accounts.facts import Shown
 from apps.accounts.models import OpenSession, User
 from apps.accounts.policy import SESSIONS_PER_USER_MAX
-from apps.accounts.selectors import factors_of
+from apps.accounts.selectors import has_second_factor, is_still_theirs
 from apps.accounts.services.announcements import tell_owner, tell_password_changed
 from apps.accounts.services.codes import forget_failures
 from apps.accounts.services.devices import remember_device
@@ -30,22 +30,27 @@ BY_PASSWORD: Final = frozenset({"password"})
 FACTORS: Final = "factors"
 
 
-def open_session(*, request: HttpRequest, user: User, factors: frozenset[str]) -> None:
+def open_session(
+    *, request: HttpRequest, user: User, proofs: frozenset[str] = frozenset(), shown: Shown | None = None
+) -> None:
     """The one place where a log-in completes, after every step that the user has to take.
 
-    `factors` are what was proved just now. The session gets a new key, so that nobody who knew the old one is logged
-    in, too. The browser is a device of the user from now on, and the owner is told of a new one by e-mail, except at
-    the first log-in of all. Raises SessionEnded if the account was locked, switched off or given another password
-    since `user` was read, if the password is all that was proved of a user who has a second factor, and if a factor
-    that was proved is not one of theirs any more: its owner may just have removed what was stolen.
+    `proofs` and the factor `shown` are what was proved just now. The session gets a new key, so that nobody who knew
+    the old one is logged in, too. The browser is a device of the user from now on, and the owner is told of a new one
+    by e-mail, except at the first log-in of all. Raises SessionEnded if the account was locked, switched off or given
+    another password since `user` was read, if the password is all that was proved of a user who has a second factor,
+    and if the very passkey or app that was shown is not theirs any more: its owner may just have removed what was
+    stolen.
     """
     is_first = user.last_login is None
+    factors = proofs if shown is None else proofs | {shown.factor.value}
+    assert factors, "something was proved"
     with transaction.atomic():
+        # Whoever removes or replaces a factor has the user's row locked, too.
         lock_sessions(user.pk)
         # A caller that has looked for a second factor may have looked before there was one.
-        owned = factors_of(user_id=user.pk)
-        without_factor = factors == BY_PASSWORD and owned
-        removed = factors & set(Factor) - owned
+        without_factor = factors == BY_PASSWORD and has_second_factor(user_id=user.pk)
+        removed = shown is not None and not is_still_theirs(user_id=user.pk, shown=shown)
         if without_factor or removed or not is_as_read(user.pk, user.password):
             raise SessionEnded("Your account was changed meanwhile. Log in again.")
         device, is_new_device = remember_device(request=request, user=user, logged_in=True)

@@ -49,12 +49,12 @@ def confirm_page(request: HttpRequest) -> HttpResponse:
     offered = offer(request, factors)
     if request.method == "POST":
         try:
-            proof = proved(request, offered, user=user, purpose=Purpose.CONFIRM)
+            shown = proved(request, offered, user=user, purpose=Purpose.CONFIRM)
         except FactorMissing as error:
             offered.form.add_error(None, error.message)
-            proof = None
-        if proof is not None:
-            return _go_on(request, proof, next_url)
+            shown = None
+        if shown is not None:
+            return _go_on(request, Proof(shown.factor), next_url)
     status = form_status(offered.form)
     return render(request, "accounts/confirm.html", {**context, "offered": offered}, status=status)
 

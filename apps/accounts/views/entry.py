@@ -68,7 +68,7 @@ class LogInPage(LoginView):
             begin_second_step(request=self.request, user=user, next_url=self.get_redirect_url())
             return redirect("accounts:second-step")
         try:
-            open_session(request=self.request, user=user, factors=BY_PASSWORD)
+            open_session(request=self.request, user=user, proofs=BY_PASSWORD)
         except SessionEnded as error:
             form.add_error(None, error.message)
             return self.form_invalid(form)

@@ -53,7 +53,7 @@ def confirm_sign_up_page(request: HttpRequest, token: str) -> HttpResponse:
             password = form.cleaned_data["password"]
             user = confirm_sign_up(token=token, password=password, client=client_address(request))
             if user is not None:
-                open_session(request=request, user=user, factors=BY_PASSWORD)
+                open_session(request=request, user=user, proofs=BY_PASSWORD)
                 messages.success(request, "Your address is confirmed. Welcome.")
                 return redirect("accounts:overview")
             form.add_error("password", "That is not the password you chose when you signed up.")

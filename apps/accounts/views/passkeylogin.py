@@ -35,7 +35,7 @@ def log_in_page(request: HttpRequest) -> HttpResponse:
     form = PasskeyForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
-            user = use_passkey(
+            user, shown = use_passkey(
                 purpose=Purpose.LOG_IN,
                 answer=form.cleaned_data["passkey"],
                 # Without a session nothing was asked in it. None begins here: strangers would fill the table.
@@ -44,7 +44,7 @@ def log_in_page(request: HttpRequest) -> HttpResponse:
                 browser=client_browser(request),
             )
             end_second_step(request)
-            open_session(request=request, user=user, factors=frozenset({Proof.PASSKEY}))
+            open_session(request=request, user=user, shown=shown)
         except TooManyAttempts as error:
             form.add_error(None, ValidationError(error.message, THROTTLED))
         except (PasskeyRefused, SessionEnded) as error:

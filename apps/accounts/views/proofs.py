@@ -7,7 +7,7 @@ from django.http import HttpRequest
 
 from apps.accounts.errors import PasskeyRefused, TooManyAttempts, WrongCode
 from apps.accounts.factorforms import CodeForm, PasskeyForm
-from apps.accounts.facts import Factor
+from apps.accounts.facts import Factor, Shown
 from apps.accounts.forms import THROTTLED
 from apps.accounts.models import User
 from apps.accounts.passkeypages import session_key_of
@@ -15,7 +15,6 @@ from apps.accounts.services.codes import use_code
 from apps.accounts.services.lostfactor import stop_by_factor
 from apps.accounts.services.passkeychallenges import Purpose
 from apps.accounts.services.passkeyproofs import use_passkey
-from apps.accounts.stepup import Proof
 from apps.accounts.visitor import client_address
 
 
@@ -43,7 +42,7 @@ def offer(request: HttpRequest, factors: frozenset[Factor]) -> Offered:
     return Offered(form=form, code_form=code_form, passkey_form=passkey_form)
 
 
-def proved(request: HttpRequest, offered: Offered, *, user: User, purpose: Purpose) -> Proof | None:
+def proved(request: HttpRequest, offered: Offered, *, user: User, purpose: Purpose) -> Shown | None:
     """What `user` showed with the form that was sent; None, and the form has the error. Raises FactorMissing.
 
     A factor that was shown is not lost: what staff are asked ends.
@@ -51,12 +50,12 @@ def proved(request: HttpRequest, offered: Offered, *, user: User, purpose: Purpo
     form = offered.form
     if not form.is_valid():
         return None
-    is_code = isinstance(form, CodeForm)
+    shown: Shown | None = None
     try:
-        if is_code:
-            use_code(user_id=user.pk, code=form.cleaned_data["code"])
+        if isinstance(form, CodeForm):
+            shown = use_code(user_id=user.pk, code=form.cleaned_data["code"])
         else:
-            use_passkey(
+            _, shown = use_passkey(
                 purpose=purpose,
                 answer=form.cleaned_data["passkey"],
                 session_key=session_key_of(request),
@@ -69,7 +68,6 @@ def proved(request: HttpRequest, offered: Offered, *, user: User, purpose: Purpo
         form.add_error(None, error.message)
     except TooManyAttempts as error:
         form.add_error(None, ValidationError(error.message, THROTTLED))
-    if form.errors:
-        return None
-    stop_by_factor(user=user)
-    return Proof.AUTHENTICATOR if is_code else Proof.PASSKEY
+    if shown is not None:
+        stop_by_factor(user=user)
+    return shown

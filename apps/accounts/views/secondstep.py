@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.accounts.errors import FactorMissing, LinkDead, SessionEnded, TooManyAttempts, WrongCode
 from apps.accounts.factorforms import RecoveryCodeForm
+from apps.accounts.facts import Shown
 from apps.accounts.forms import THROTTLED
 from apps.accounts.passkeypages import passkey_page_elsewhere
 from apps.accounts.secondstep import PendingLogIn, end_second_step, pending_log_in
@@ -40,11 +41,11 @@ def second_step_page(request: HttpRequest) -> HttpResponse:
     offered = offer(request, factors)
     if request.method == "POST":
         try:
-            proof = proved(request, offered, user=pending.user, purpose=PasskeyPurpose.SECOND_STEP)
+            shown = proved(request, offered, user=pending.user, purpose=PasskeyPurpose.SECOND_STEP)
         except FactorMissing:
             return _begin_again(request)
-        if proof is not None:
-            return _complete(request, pending, frozenset({Proof.PASSWORD, proof}), proof)
+        if shown is not None:
+            return _complete(request, pending, frozenset({Proof.PASSWORD}), Proof(shown.factor), shown)
     context = {
         "offered": offered,
         "purpose": PasskeyPurpose.SECOND_STEP,
@@ -110,10 +111,12 @@ def _begin_again(request: HttpRequest) -> HttpResponse:
     return redirect("accounts:log-in")
 
 
-def _complete(request: HttpRequest, pending: PendingLogIn, proofs: frozenset[str], best: Proof) -> HttpResponse:
+def _complete(
+    request: HttpRequest, pending: PendingLogIn, proofs: frozenset[str], best: Proof, shown: Shown | None = None
+) -> HttpResponse:
     end_second_step(request)
     try:
-        open_session(request=request, user=pending.user, factors=proofs)
+        open_session(request=request, user=pending.user, proofs=proofs, shown=shown)
     except SessionEnded as error:
         messages.error(request, error.message)
         return redirect("accounts:log-in")
