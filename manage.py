@@ -7,6 +7,7 @@ import sys
 from django.core.management import execute_from_command_line
 
 from nebannpet.env import ConfigurationError
+from nebannpet.loading import load_django
 
 
 def main() -> None:
@@ -14,6 +15,7 @@ def main() -> None:
     if len(sys.argv) > 1 and sys.argv[1].startswith("run_"):
         os.environ.setdefault("NEBANNPET_PROCESS", sys.argv[1].removeprefix("run_"))
     try:
+        load_django()
         execute_from_command_line(sys.argv)
     except ConfigurationError as error:
         sys.exit(f"nebannpet: {error}")

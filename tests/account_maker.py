@@ -40,9 +40,9 @@ class AccountMaker:
 
 def main() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "nebannpet.settings"
-    import django
+    from nebannpet.loading import load_django
 
-    django.setup()
+    load_django()
     from django.core.management import call_command
     from django.db import connection
 

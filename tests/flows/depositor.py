@@ -8,10 +8,10 @@ deposit detector would.
 import os
 import sys
 
-import django
+from nebannpet.loading import load_django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nebannpet.settings")
-django.setup()
+load_django()
 
 from django.db import Error, close_old_connections, connection, transaction  # noqa: E402
 

@@ -9,6 +9,7 @@ from nebannpet import roles
 
 class Command(BaseCommand):
     help = "Create the database roles of the processes and set their grants; may run again at any time."
+    requires_system_checks: list[str] = []
 
     def handle(self, *args: object, **options: object) -> None:
         try:

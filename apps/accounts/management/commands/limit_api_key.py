@@ -17,6 +17,7 @@ class Command(BaseCommand):
         "shows what is so now. Who changed it, when and why is recorded. The change counts within a second: from "
         "elsewhere the key is answered -2015 then, and its open connections end."
     )
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("key", help="the API key, as clients send it in X-MBX-APIKEY")

@@ -16,6 +16,7 @@ class Command(BaseCommand):
         "An account that was locked from a mailbox that it had before is nobody's until staff found out whose it is. "
         "This gives it the address of its owner, who then sets a new password by e-mail. Recorded: who and why."
     )
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email", help="the address that the account has now")

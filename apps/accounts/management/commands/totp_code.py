@@ -15,6 +15,7 @@ class Command(BaseCommand):
         "Print a code of a demo account's authenticator app that was not used yet. Where the codes of this moment are "
         "used, standard error says from when on it works."
     )
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email", help="address of a demo account")

@@ -24,6 +24,7 @@ class Command(BaseCommand):
         "named. It counts for every decision from then on. Who did it, when and why is recorded. Without arguments: "
         "what is on now, and which markets are not open."
     )
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("kind", nargs="?", choices=[kind.value for kind in Kind])

@@ -25,6 +25,7 @@ class Command(BaseCommand):
         "LOADGEN_SECRET in the environment. Orders that are left at the end are cancelled. Ends with 1 when a request "
         "failed and with 2 when the load makes no sense."
     )
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("url", help="address of the exchange, such as http://localhost:8000")

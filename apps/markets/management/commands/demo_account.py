@@ -33,6 +33,7 @@ class Command(BaseCommand):
         "password, a new totp_secret and, in place of its demo key, a new key, and --fund adds to what it has. "
         "Ordinary accounts are refused. Nothing is made when an argument is wrong."
     )
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="e-mail address, or a name")

@@ -21,6 +21,7 @@ class Command(BaseCommand):
         "Create the demonstration's assets and markets, open them, and give them two days of simulated candles where "
         "the simulator is on. What exists is left alone. The engine need not run: its commands wait in the outbox."
     )
+    requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
         if settings.ENVIRONMENT == "production":

@@ -21,6 +21,7 @@ class Command(BaseCommand):
         "Move a market to another state. Who asked, when and why is recorded. Waits until the engine's answer is "
         f"settled, at most {STATE_WAIT_S} s; after that the change stays queued and this says so."
     )
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("symbol", help="such as BTCUSDT")

@@ -19,6 +19,7 @@ class Command(BaseCommand):
         "Show where the engine stands. Asks the active worker for a snapshot and reads the books from it; without one, "
         "from the newest there is. It ends with 1 where there is none."
     )
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="one JSON object, for scripts")

@@ -21,6 +21,7 @@ class Command(BaseCommand):
         "Compare the command log, the live engine and PostgreSQL at one sequence number. "
         "Says 'equal', or names every difference."
     )
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--full", action="store_true", help="add up the whole history, however long it is")
