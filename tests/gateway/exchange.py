@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
+import pytest
 import uvicorn
 from django.conf import settings
 from django.core.management import call_command
@@ -170,6 +171,13 @@ class GatewayThread(threading.Thread):
 
         assert self.loop is not None
         return asyncio.run_coroutine_threadsafe(run(), self.loop).result(timeout=40)
+
+    def give_up_after(self, seconds: float, patch: pytest.MonkeyPatch) -> None:
+        """What is sent from now on is answered within so long. The batcher's one timer may still be set for what was
+        sent under a longer limit, and is set anew."""
+        assert self.gateway is not None
+        patch.setattr("apps.gateway.batcher.REPLY_TIMEOUT_S", seconds)
+        self.call(self.gateway.batcher._give_up)
 
 
 @contextlib.contextmanager

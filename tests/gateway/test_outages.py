@@ -67,9 +67,11 @@ def test_stopped_engine_is_a_clear_503_at_once(
     assert alice.ok("DELETE", ORDER, symbol="BTCUSDT", orderId=order["orderId"])["status"] == "CANCELED"
 
 
-def test_an_answer_that_does_not_come_is_unknown(exchange: Exchange, alice: Client, monkeypatch: Any) -> None:
+def test_an_answer_that_does_not_come_is_unknown(
+    exchange: Exchange, alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Appended, but the engine does not answer in time: 504, and a repeat with the same id finds the order."""
-    monkeypatch.setattr("apps.gateway.batcher.REPLY_TIMEOUT_S", 0.3)
+    exchange.gateway_thread.give_up_after(0.3, monkeypatch)
     with exchange.engine_paused(keep_lease=True):
         answer = alice.signed("POST", ORDER, **GOOD, newClientOrderId="maybe")
         assert (answer.status_code, answer.json()) == (504, UNKNOWN)

@@ -52,7 +52,7 @@ def test_an_order_is_answered_through_the_replica_and_not_without_it(
 
         def sent_into_the_cut() -> bool:
             """Whether the order was taken; where the cut was noticed before, the line is mended for another try."""
-            monkeypatch.setattr("apps.gateway.batcher.REPLY_TIMEOUT_S", 0.2)
+            second.give_up_after(0.2, monkeypatch)
             line.cut()
             answer = far.signed("POST", ORDER, **GOOD, newClientOrderId="alone")
             monkeypatch.undo()
@@ -94,7 +94,7 @@ def test_no_more_orders_than_can_be_answered_while_the_replica_hangs(
     monitor = second.gateway.monitor
     with Client(f"http://127.0.0.1:{second.port}", alice.account, tidy=False) as far:
         order = far.limit("BUY", "40000", "0.1")
-        monkeypatch.setattr("apps.gateway.batcher.REPLY_TIMEOUT_S", 0.2)
+        second.give_up_after(0.2, monkeypatch)
         with replica.frozen():
             alone = far.signed("POST", ORDER, **GOOD, newClientOrderId="alone")
             assert (alone.status_code, alone.json()["code"]) == (504, -1007)
