@@ -15,7 +15,7 @@ from django.views.defaults import bad_request as refused_by_django
 from django.views.defaults import server_error as fault_of_ours
 
 from apps.accounts.errors import TooBusy
-from nebannpet.platformapi.policy import PREFIX
+from apps.web.api.policy import PREFIX
 
 RETRY_AFTER_S: Final = 5
 
@@ -52,6 +52,6 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def _problem(code: str, detail: str) -> HttpResponse:
     # Only a request to the API needs what this imports.
-    from nebannpet.platformapi.problems import problem
+    from apps.web.api.problems import problem
 
     return problem(code, detail)

@@ -12,8 +12,9 @@ from apps.accounts.models import User
 from apps.accounts.services.devices import known_device_id
 from apps.accounts.services.history import note_attempt
 from apps.accounts.services.throttle import begin_attempt, with_device
-from apps.accounts.visitor import client_address, client_browser
+from apps.accounts.visitor import client_browser
 from apps.audit.services import count
+from apps.web.visitor import client_address
 
 _REFUSAL = "accounts.refusal"
 

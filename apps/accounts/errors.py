@@ -1,5 +1,6 @@
 """Refusals of this app. Each says what to do; nothing has changed when one is raised."""
 
+from apps.accounts.policy import FAILURES_WINDOW_S
 from apps.common.errors import DomainError
 
 
@@ -45,12 +46,6 @@ class NoTradingAccount(DomainError):
     code = "NO_TRADING_ACCOUNT"
 
 
-class SessionEnded(DomainError):
-    """The session that asked is gone: logged out in another tab, expired or revoked."""
-
-    code = "SESSION_ENDED"
-
-
 class TooManyTickets(DomainError):
     code = "TOO_MANY_TICKETS"
 
@@ -71,6 +66,7 @@ class TooManyAttempts(DomainError):
     """Refused without looking at the password, whether or not there is such an account."""
 
     code = "TOO_MANY_ATTEMPTS"
+    retry_after_s = FAILURES_WINDOW_S
 
 
 class DeviceNeeded(TooManyAttempts):
@@ -119,6 +115,7 @@ class TooBusy(DomainError):
     """No turn for hashing a password came within HASH_QUEUE_S: a page with status 503."""
 
     code = "TOO_BUSY"
+    retry_after_s = 5
 
 
 class ChangePending(DomainError):

@@ -12,10 +12,10 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from apps.accounts.errors import SessionEnded
 from apps.accounts.policy import SESSION_TOUCH_S
 from apps.accounts.services.sessions import close_session
 from apps.accounts.sessiontimes import begin, times_of, touch
+from apps.web.errors import SessionEnded
 
 
 class SessionLifetimeMiddleware:

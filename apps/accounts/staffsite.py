@@ -10,7 +10,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect, resolve_url
 from django.urls import path
 
-from apps.accounts.errors import SessionEnded
 from apps.accounts.models import User
 from apps.accounts.nextpage import next_page
 from apps.accounts.rules import Action
@@ -18,6 +17,7 @@ from apps.accounts.services.ending import is_as_read
 from apps.accounts.services.sessions import close_session
 from apps.accounts.stepup import answer_to, decision_on
 from apps.audit.actors import while_there
+from apps.web.errors import SessionEnded
 
 
 class StaffSite(AdminSite):

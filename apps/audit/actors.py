@@ -9,7 +9,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from django.conf import settings
-from django.http import HttpRequest
+
+from apps.web.requests import Request, current_request
 
 
 class ActorKind(StrEnum):
@@ -30,14 +31,6 @@ class Actor:
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the middleware knows of the request at work."""
-
-    id: str
-    http: HttpRequest
-
-
 # Under this name a request has the public API key by which it was signed.
 API_KEY_ATTRIBUTE: Final = "acting_api_key"
 # The texts in which requests to the engine name who asked (apps/outbox/requests.py).
@@ -45,7 +38,6 @@ _USER: Final = "user: "
 _STAFF: Final = "staff: "
 _COMMAND_LINE: Final = "command line: "
 
-current_request: ContextVar[Request | None] = ContextVar("audit_request", default=None)
 _still_there: ContextVar[Callable[[], None] | None] = ContextVar("audit_still_there", default=None)
 
 
@@ -127,9 +119,3 @@ def check_still_there() -> None:
     """Raises what while_there's question raises; nothing outside of one."""
     if (check := _still_there.get()) is not None:
         check()
-
-
-def request_id() -> str:
-    """Id of the request at work, empty outside of one."""
-    request = current_request.get()
-    return request.id if request is not None else ""

@@ -5,7 +5,8 @@ from functools import wraps
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from nebannpet.platformapi.buckets import address_wait_s
+from apps.web.api.buckets import address_wait_s
+from apps.web.visitor import client_address
 
 
 def limited(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -13,7 +14,7 @@ def limited(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpReques
 
     @wraps(view)
     def asked(request: HttpRequest) -> HttpResponse:
-        wait_s = address_wait_s(str(request.META.get("REMOTE_ADDR", "")))
+        wait_s = address_wait_s(client_address(request))
         if wait_s:
             error = {"code": "audit_too_many_requests", "message": f"Too many requests. Try again in {wait_s} s."}
             return JsonResponse({"error": error}, status=429, headers={"Retry-After": str(wait_s)})

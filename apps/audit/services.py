@@ -16,6 +16,7 @@ from apps.audit.policy import (
     REQUEST_ID_LENGTH_MAX,
     STATE_BYTES_MAX,
 )
+from apps.web import requests
 
 # The trigger fills in writer, number, at_ms and role. Nothing is returned: who only writes needs no right to read.
 INSERT: Final = """
@@ -55,7 +56,7 @@ def record(
         before=before,
         after=after,
         reason=reason,
-        request_id=request_id or actors.request_id(),
+        request_id=request_id or requests.request_id(),
     )
     with connection.cursor() as cursor:
         cursor.execute(INSERT, values)

@@ -8,6 +8,8 @@ class DomainError(Exception):
     """
 
     code: str = "refused"
+    # Seconds after which the same may be asked again, where time alone helps.
+    retry_after_s: int | None = None
 
     def __init__(self, message: str, *, code: str | None = None) -> None:
         super().__init__(message)

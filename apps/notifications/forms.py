@@ -4,9 +4,9 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
-from apps.notifications.cursors import ID_MAX
 from apps.notifications.models import Topic
 from apps.notifications.rules import OPTIONAL, Ways
+from apps.web.cursors import ID_MAX
 
 
 class ReadAllForm(forms.Form):

@@ -12,7 +12,6 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST
 
-from apps.accounts.errors import SessionEnded
 from apps.accounts.models import AllocationChange, AllocationRule, User
 from apps.accounts.selectors import accounts_of, allocation_rules_of, main_account, newest_changes
 from apps.accounts.services.allocations import remove_allocation_rule, set_allocation_rule
@@ -28,6 +27,7 @@ from apps.outbox.models import OutboxRow, OutboxState
 from apps.outbox.policy import ANSWER_WAIT_S
 from apps.outbox.selectors import wait_done
 from apps.streams.kinds import AllocationMethod
+from apps.web.errors import SessionEnded
 
 REASON = "Asked for by the owner of the account."
 

@@ -20,11 +20,11 @@ from apps.accounts.selectors import accounts_of
 from apps.accounts.streaming import streamed
 from apps.accounts.views.forms import form_status
 from apps.markets.models import Market
-from apps.notifications.cursors import read_cursor
 from apps.orders.history import all_orders, all_trades, orders_page, trades_page
 from apps.orders.historyforms import HistoryForm
 from apps.orders.historyrows import ORDER_COLUMNS, TRADE_COLUMNS, ShownOrder, ShownTrade
 from apps.orders.policy import ROWS_IN_A_FILE_MAX, ROWS_IN_A_PART, ROWS_ON_A_PAGE
+from apps.web.cursors import read_cursor
 
 
 @login_required

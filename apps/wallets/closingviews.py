@@ -22,9 +22,10 @@ from apps.accounts.rules import Action
 from apps.accounts.selectors import factors_of
 from apps.accounts.services.passkeychallenges import Purpose
 from apps.accounts.stepup import facts_of
-from apps.accounts.views.forms import client_address, form_status
+from apps.accounts.views.forms import form_status
 from apps.accounts.views.proofs import Offered, offer, proved
 from apps.wallets.closing import close_account, what_is_left
+from apps.web.visitor import client_address
 
 
 @sensitive_post_parameters("password", "code", "passkey")

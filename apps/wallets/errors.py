@@ -1,6 +1,7 @@
 """Refusals of this app. Each says what to do; nothing has changed when one is raised."""
 
 from apps.common.errors import DomainError
+from apps.wallets.policy import TRANSFERS_WINDOW_S
 
 
 class SameAccount(DomainError):
@@ -29,6 +30,7 @@ class ClientIdReused(DomainError):
 
 class TooManyTransfers(DomainError):
     code = "TOO_MANY_TRANSFERS"
+    retry_after_s = TRANSFERS_WINDOW_S
 
 
 class TransferNotAllowed(DomainError):

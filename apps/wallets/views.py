@@ -12,7 +12,6 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST
 
-from apps.accounts.errors import SessionEnded
 from apps.accounts.models import User
 from apps.accounts.rules import Action
 from apps.accounts.selectors import accounts_of
@@ -23,7 +22,6 @@ from apps.accounts.views.forms import form_status
 from apps.common.amounts import format_units
 from apps.common.errors import DomainError
 from apps.markets.models import Asset
-from apps.notifications.cursors import read_cursor
 from apps.outbox.models import OutboxRow, OutboxState
 from apps.outbox.policy import ANSWER_WAIT_S
 from apps.outbox.selectors import wait_done
@@ -32,6 +30,8 @@ from apps.wallets.forms import TransferForm, ValueForm
 from apps.wallets.models import InternalTransfer
 from apps.wallets.selectors import answer_of, history, totals, value_totals
 from apps.wallets.services import request_transfer
+from apps.web.cursors import read_cursor
+from apps.web.errors import SessionEnded
 
 
 @login_required

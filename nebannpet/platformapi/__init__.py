@@ -1,5 +1,4 @@
-"""The platform API: what all its views share, and where they are (docs/platform-api.md, requirement I2).
+"""The platform API as a whole: the addresses of all apps, their description, and the pages about them.
 
-Views stand in apps/<app>/api. Nothing here is imported by another process than the site, since Django REST framework
-costs each of them a quarter of a second.
+What its views share is apps/web/api; they stand in apps/<app>/api.
 """

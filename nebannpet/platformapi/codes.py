@@ -1,23 +1,10 @@
 """Every error code of the platform API with its HTTP status and title; the page of the API shows this table."""
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
-from apps.accounts.policy import FAILURES_WINDOW_S
-from apps.wallets.policy import TRANSFERS_WINDOW_S
+from apps.web.api.codes import Kind
 
-
-class Kind(NamedTuple):
-    status: int
-    title: str
-
-
-# Seconds to wait after refusals of the apps, as their limits have it.
-WAITS_S: Final = {
-    "TOO_BUSY": 5,
-    "TOO_MANY_ATTEMPTS": FAILURES_WINDOW_S,
-    "TOO_MANY_TRANSFERS": TRANSFERS_WINDOW_S,
-}
 # By a name, since bandit takes a text that stands beside "PASSWORD" for one.
 _WRONG_ONE: Final = "The password is not right"
 _GROUPS: Final[Mapping[int, Mapping[str, str]]] = {

@@ -7,8 +7,8 @@ from django.http import HttpResponse
 from drf_spectacular.generators import SchemaGenerator
 from rest_framework.request import Request
 
-from nebannpet.platformapi.access import Access
-from nebannpet.platformapi.views import ApiView
+from apps.web.api.access import Access
+from apps.web.api.views import ApiView
 
 
 @cache

@@ -2,8 +2,8 @@
 
 from django.urls import include, path, re_path
 
+from apps.web.api.views import UnknownAddress
 from nebannpet.platformapi.description import Description
-from nebannpet.platformapi.views import UnknownAddress
 
 app_name = "platform-api"
 

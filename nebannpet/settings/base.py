@@ -173,7 +173,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "apps.audit.middleware.RequestIdMiddleware",
+    "apps.web.requests.RequestIdMiddleware",
     "apps.accounts.middleware.SessionLifetimeMiddleware",
     "apps.accounts.devicecookie.DeviceCookieMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -182,6 +182,8 @@ MIDDLEWARE = [
 ROOT_URLCONF = "nebannpet.urls"
 ASGI_APPLICATION = "nebannpet.asgi.application"
 APPEND_SLASH = True
+# Status and title of every error code of the platform API (apps/web/api/codes.py).
+PLATFORM_API_PROBLEMS = "nebannpet.platformapi.codes.PROBLEMS"
 
 TEMPLATES = [
     {

@@ -12,7 +12,6 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from apps.accounts.browsers import browser_name
-from apps.accounts.errors import SessionEnded
 from apps.accounts.models import Device, OpenSession, TotpFactor, TradingTicket, User
 from apps.accounts.policy import DEVICE_KEPT_S, SESSION_IDLE_S
 from apps.accounts.services import devices, sessions
@@ -20,6 +19,7 @@ from apps.accounts.services.codes import use_code
 from apps.accounts.services.sessions import BY_PASSWORD, open_session
 from apps.audit.models import Record
 from apps.notifications.models import OutgoingEmail
+from apps.web.errors import SessionEnded
 from tests.accounts.factors import with_app
 from tests.accounts.mailbox import newest, submit
 from tests.accounts.people import PASSWORD

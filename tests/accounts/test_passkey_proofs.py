@@ -19,7 +19,7 @@ from django.test import Client
 from django.utils import timezone
 from django_otp_webauthn.models import WebAuthnCredential
 
-from apps.accounts.errors import PasskeyRefused, SessionEnded
+from apps.accounts.errors import PasskeyRefused
 from apps.accounts.models import LogIn, PasskeyChallenge, User
 from apps.accounts.policy import FAILURES_PER_SUBJECT_MAX
 from apps.accounts.selectors import passkeys_of
@@ -29,6 +29,7 @@ from apps.accounts.services.passkeys import remove_passkey
 from apps.accounts.services.sessions import open_session
 from apps.audit.models import Record
 from apps.notifications.models import Notice, OutgoingEmail
+from apps.web.errors import SessionEnded
 from tests.accounts.authenticator import PRESENT, VERIFIED, Passkey, text_of
 from tests.accounts.factors import password_step, with_app
 from tests.accounts.mailbox import lock_link_to, newest

@@ -16,13 +16,14 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.accounts.credentials import CREDENTIAL_CHANGES_SQL
-from apps.accounts.errors import SessionEnded, TooManyTickets
+from apps.accounts.errors import TooManyTickets
 from apps.accounts.models import TradingTicket, User
 from apps.accounts.policy import TICKETS_PER_SESSION_MAX
 from apps.accounts.selectors import main_account_id
 from apps.accounts.services.tickets import issue_ticket
 from apps.accounts.tickets import CONSUME_TICKET_SQL
 from apps.accounts.tokens import hash_token
+from apps.web.errors import SessionEnded
 from tests.accounts.people import PASSWORD
 
 

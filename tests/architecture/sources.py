@@ -8,8 +8,9 @@ BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
 # Low to high; an app imports only from those before it (docs/architecture.md section 5).
 APPS = (
-    *("common", "streams", "matching", "audit", "outbox", "controls", "notifications", "status", "ledger", "accounts"),
-    *("markets", "insurance", "orders", "gateway", "wallets", "staking", "monitoring", "incidents", "releases"),
+    *("common", "streams", "matching", "web", "audit", "outbox", "controls", "notifications", "status", "ledger"),
+    *("accounts", "markets", "insurance", "orders", "gateway", "wallets", "staking", "monitoring", "incidents"),
+    "releases",
 )
 
 

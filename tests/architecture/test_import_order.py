@@ -1,5 +1,7 @@
 """An app imports only from the apps before it; news travels upward as events or rows (docs/architecture.md 5)."""
 
+from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -8,13 +10,46 @@ from tests.architecture.sources import APPS, BASE_DIR, imported_modules, module_
 
 
 def violations(path: Path) -> list[str]:
-    own = module_name(path).split(".")[1]
-    found = []
-    for line, name in imported_modules(path):
-        parts = name.split(".")
-        if parts[0] == "apps" and len(parts) > 1 and parts[1] in APPS and APPS.index(parts[1]) > APPS.index(own):
-            found.append(f"{path.relative_to(BASE_DIR)}:{line} imports {name}")
-    return found
+    own = APPS.index(module_name(path).split(".")[1])
+    return [
+        f"{path.relative_to(BASE_DIR)}:{line} imports {' > '.join(way)}"
+        for line, name in imported_modules(path)
+        for way in ways_to_apps(name)
+        if place(way[-1]) > own
+    ]
+
+
+def place(name: str) -> int:
+    """Of an app's module in the order; -1 for all else."""
+    parts = name.split(".")
+    return APPS.index(parts[1]) if parts[0] == "apps" and len(parts) > 1 and parts[1] in APPS else -1
+
+
+def ways_to_apps(name: str) -> Iterator[tuple[str, ...]]:
+    """To itself where it is an app's; from a module of nebannpet/, through others there to those of apps."""
+    ways, seen = [(name,)], {name}
+    while ways:
+        way = ways.pop()
+        if place(way[-1]) >= 0:
+            yield way
+        for each in wiring().get(way[-1], ()):
+            if each not in seen:
+                seen.add(each)
+                ways.append((*way, each))
+
+
+@cache
+def wiring() -> dict[str, list[str]]:
+    """What each module of nebannpet/ imports; its packages, too, which Python loads before it."""
+    return {
+        module_name(path): [name for _, name in imported_modules(path)] + list(packages_of(module_name(path)))
+        for path in python_files("nebannpet")
+    }
+
+
+def packages_of(name: str) -> Iterable[str]:
+    parts = name.split(".")
+    return (".".join(parts[:size]) for size in range(1, len(parts)))
 
 
 def test_every_app_has_its_place_in_the_order() -> None:
@@ -48,6 +83,11 @@ def test_wiring_is_imported_by_nothing_pure() -> None:
         ("ledger", "from ..orders import models", 1),
         ("ledger", "from apps.streams import records\nfrom apps.ledger import rules\nimport orders", 0),
         ("orders", "from . import models\nfrom apps.ledger.models import Entry", 0),
+        # By way of nebannpet/: itself, a module of it, and one that imports another.
+        ("ledger", "from nebannpet.errorpages import server_error", 1),
+        ("ledger", "from nebannpet import env, errorpages", 1),
+        ("audit", "def f():\n    import nebannpet.urls", 1),
+        ("ledger", "from nebannpet.health import Health\nfrom nebannpet import env", 0),
     ],
 )
 def test_the_test_sees_each_way_of_importing(where: str, text: str, count: int) -> None:

@@ -12,8 +12,8 @@ from apps.accounts.models import User
 from apps.audit.models import Entry, Record
 from apps.audit.notes import read_verifier_key, verify
 from apps.audit.tree import is_consistent, root_by_inclusion
-from nebannpet.platformapi import buckets
-from nebannpet.platformapi.policy import Limit
+from apps.web.api import buckets
+from apps.web.api.policy import Limit
 from tests.accounts.factors import enter_admin
 from tests.audit.log import ORIGIN, sequence, write
 

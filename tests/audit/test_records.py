@@ -14,9 +14,10 @@ from django.test import RequestFactory
 from apps.audit import actors
 from apps.audit.canonical import amounts, canonical
 from apps.audit.errors import InvalidEntry
-from apps.audit.middleware import HEADER, RequestIdMiddleware
 from apps.audit.models import Record, Tally, Writer
 from apps.audit.services import INSERT, count, record, row
+from apps.web import requests
+from apps.web.requests import HEADER, RequestIdMiddleware
 from nebannpet import roles
 from tests.audit.log import owner, pending, sequence, verified, write
 
@@ -232,7 +233,7 @@ def test_a_request_has_an_id_that_entries_carry() -> None:
     request = RequestFactory().get("/", headers={HEADER: "mine"})
     response = RequestIdMiddleware(view)(request)
     assert Record.objects.get().request_id == response[HEADER] != "mine"
-    assert actors.request_id() == ""
+    assert requests.request_id() == ""
 
 
 @pytest.mark.django_db(transaction=True)

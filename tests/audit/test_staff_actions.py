@@ -21,7 +21,6 @@ from apps.accounts.selectors import main_account_id
 from apps.accounts.services.keyissue import issue_hmac_key
 from apps.accounts.services.tickets import issue_ticket
 from apps.audit import services
-from apps.audit.actors import current_request
 from apps.audit.models import Record
 from apps.controls.models import ApprovalRequest, Switch
 from apps.markets.models import Asset, Market, MarketSettingsChange
@@ -31,6 +30,7 @@ from apps.notifications.services import send_email, show_banner
 from apps.orders.models import Order, ParkedOrder
 from apps.outbox.models import OutboxRow, OutboxState
 from apps.streams.kinds import AllocationMethod, OrderStatus, Side
+from apps.web.requests import current_request
 from tests.accounts.factors import enter_admin
 from tests.markets.conftest import TERMS
 from tests.markets.test_admin import terms_data

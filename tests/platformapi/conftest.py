@@ -17,7 +17,7 @@ from apps.accounts.selectors import main_account
 from apps.accounts.services.keyissue import NewApiKey, issue_hmac_key
 from apps.accounts.services.subaccounts import create_sub_account
 from apps.markets.models import Asset
-from nebannpet.platformapi import buckets, replays
+from apps.web.api import buckets, replays
 from tests.accounts.people import PASSWORD
 from tests.servers import Servers
 

@@ -7,10 +7,10 @@ from django.test import Client, RequestFactory
 from django.urls import URLPattern, URLResolver
 from rest_framework.response import Response
 
+from apps.web.api.access import Access, DeclaredAccess
+from apps.web.api.throttling import PerUser
+from apps.web.api.views import ApiView, UnknownAddress
 from nebannpet.platformapi import urls
-from nebannpet.platformapi.access import Access, DeclaredAccess
-from nebannpet.platformapi.throttling import PerUser
-from nebannpet.platformapi.views import ApiView, UnknownAddress
 from tests.platformapi.conftest import BASE, House, Program, browser_of, code_of
 
 PUBLIC, READ, READ_ALL, TRADE_ALL, SESSION = Access

@@ -13,9 +13,9 @@ from apps.accounts import errors
 from apps.accounts.api import accounts
 from apps.accounts.models import ApiKey, TradingAccount, User
 from apps.common.errors import DomainError
-from nebannpet.platformapi.buckets import ONE, Buckets, take
+from apps.web.api.buckets import ONE, Buckets, take
+from apps.web.api.policy import BODY_BYTES_MAX, PER_ADDRESS, PER_USER, Limit
 from nebannpet.platformapi.codes import PROBLEMS
-from nebannpet.platformapi.policy import BODY_BYTES_MAX, PER_ADDRESS, PER_USER, Limit
 from tests.platformapi.conftest import BASE, House, browser_of, code_of
 
 
@@ -92,6 +92,7 @@ def test_fields_that_are_nobodys_to_set(house: House) -> None:
     [
         (OperationalError("the connection is lost"), 503, "UNAVAILABLE", "5"),
         (errors.TooBusy("no turn"), 503, "TOO_BUSY", "5"),
+        (errors.TooManyAttempts("wait"), 429, "TOO_MANY_ATTEMPTS", "900"),
         (RuntimeError("secret 17"), 500, "FAULT", None),
     ],
 )
@@ -164,8 +165,8 @@ def test_who_asks_too_often_waits(
     house: House, settings: Settings, edge: Any, edge_is_there: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.RATE_LIMIT_FACTOR = 1
-    monkeypatch.setattr("nebannpet.platformapi.throttling.PER_USER", Limit(burst=3, per_minute=1))
-    monkeypatch.setattr("nebannpet.platformapi.buckets.PER_ADDRESS", Limit(burst=8, per_minute=1))
+    monkeypatch.setattr("apps.web.api.throttling.PER_USER", Limit(burst=3, per_minute=1))
+    monkeypatch.setattr("apps.web.api.buckets.PER_ADDRESS", Limit(burst=8, per_minute=1))
     if not edge_is_there:
         settings.REDIS_EDGE_URL = "unix:///nowhere/redis.sock"
     session, bot = browser_of(house.alice), house.reader

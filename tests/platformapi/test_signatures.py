@@ -14,10 +14,10 @@ from apps.accounts.api.authentication import signed_text
 from apps.accounts.models import ApiKey
 from apps.accounts.services.api_keys import revoke_api_key
 from apps.accounts.services.keyissue import issue_public_key
-from nebannpet.platformapi.edge import edge
-from nebannpet.platformapi.policy import CLOCK_OFF_MAX_MS, SIGNATURES_KEPT_MS
-from nebannpet.platformapi.problems import Refused
-from nebannpet.platformapi.replays import Seen, use_once
+from apps.web.api.edge import edge
+from apps.web.api.policy import CLOCK_OFF_MAX_MS, SIGNATURES_KEPT_MS
+from apps.web.api.problems import Refused
+from apps.web.api.replays import Seen, use_once
 from tests.platformapi.conftest import BASE, House, Program, code_of
 
 ACCOUNTS = "/accounts"

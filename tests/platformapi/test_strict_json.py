@@ -6,10 +6,10 @@ import pytest
 from rest_framework.exceptions import ParseError
 from rest_framework.serializers import ValidationError
 
-from nebannpet.platformapi.fields import Amount, Flag, Sent, Text, WholeNumber
-from nebannpet.platformapi.policy import BODY_BYTES_MAX, BODY_DEPTH_MAX
-from nebannpet.platformapi.problems import Refused
-from nebannpet.platformapi.strictjson import read_json
+from apps.web.api.fields import Amount, Flag, Sent, Text, WholeNumber
+from apps.web.api.policy import BODY_BYTES_MAX, BODY_DEPTH_MAX
+from apps.web.api.problems import Refused
+from apps.web.api.strictjson import read_json
 
 # As JSON: numbers of every spelling, and texts of them.
 NUMBERS = [

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 
-from apps.accounts.errors import CannotClose, NoTradingAccount, SessionEnded
+from apps.accounts.errors import CannotClose, NoTradingAccount
 from apps.accounts.facts import Facts
 from apps.accounts.models import ApiKey, Device, LogIn, RecoveryCode, TotpFactor, TradingAccount, User
 from apps.accounts.services.history import note_log_in
@@ -29,6 +29,7 @@ from apps.streams.kinds import OrderStatus
 from apps.wallets.closing import close_account
 from apps.wallets.errors import TransferNotAllowed
 from apps.wallets.services import request_transfer
+from apps.web.errors import SessionEnded
 from tests.accounts.factors import called_lost, with_app
 from tests.accounts.mailbox import HERE, newest
 from tests.accounts.passkeys import asked, browser, send, with_passkey

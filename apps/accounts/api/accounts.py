@@ -17,10 +17,10 @@ from apps.accounts.services.subaccounts import (
     rename_sub_account,
     unfreeze_sub_account,
 )
-from nebannpet.platformapi import paging
-from nebannpet.platformapi.access import Access, Caller, caller_of
-from nebannpet.platformapi.fields import Nothing
-from nebannpet.platformapi.views import ApiView
+from apps.web.api import paging
+from apps.web.api.access import Access, Caller, caller_of
+from apps.web.api.fields import Nothing
+from apps.web.api.views import ApiView
 
 
 def seen_accounts(caller: Caller) -> QuerySet[TradingAccount]:

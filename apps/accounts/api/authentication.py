@@ -10,8 +10,10 @@ import time
 from typing import Any, Final
 
 import structlog
+from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import authentication
 from rest_framework.request import Request
 
@@ -23,12 +25,12 @@ from apps.accounts.models import ApiKey, User
 from apps.accounts.models.keys import in_use
 from apps.accounts.policy import ADDRESS_LENGTH_MAX, API_KEY_USE_TOLD_S
 from apps.accounts.secrets import decrypt_secret
-from apps.accounts.visitor import client_address
 from apps.audit.actors import API_KEY_ATTRIBUTE
-from nebannpet.platformapi.access import Caller
-from nebannpet.platformapi.policy import CLOCK_OFF_MAX_MS
-from nebannpet.platformapi.problems import Refused
-from nebannpet.platformapi.replays import use_once
+from apps.web.api.access import Caller
+from apps.web.api.policy import CLOCK_OFF_MAX_MS
+from apps.web.api.problems import Refused
+from apps.web.api.replays import use_once
+from apps.web.visitor import client_address
 
 log = structlog.get_logger("nebannpet.platformapi")
 KEY: Final = "X-API-Key"
@@ -93,6 +95,38 @@ class SessionAuthentication(authentication.SessionAuthentication):
         check.process_request(request)
         if check.process_view(request, _no_answer, (), {}) is not None:
             raise Refused("CSRF_FAILED", "Send the CSRF token of a page of this site in X-CSRFToken.")
+
+
+class KeyScheme(OpenApiAuthenticationExtension):
+    target_class = KeyAuthentication
+    name = "signature"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        return {
+            "type": "apiKey",
+            "in": "header",
+            "name": KEY,
+            "description": f"Together with {TIMESTAMP} and {SIGNATURE}.",
+        }
+
+
+class SessionScheme(OpenApiAuthenticationExtension):
+    target_class = SessionAuthentication
+    name = "session"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        return {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": settings.SESSION_COOKIE_NAME,
+            "description": "What changes something also carries the CSRF token in X-CSRFToken.",
+        }
+
+
+def user_of(request: Request) -> User:
+    """Of a request that DeclaredAccess has let through, where that is not PUBLIC."""
+    assert isinstance(request.user, User), "the view declares PUBLIC"
+    return request.user
 
 
 def _no_answer(_: HttpRequest) -> HttpResponse:

@@ -6,13 +6,14 @@ from contextlib import contextmanager
 from django.db import transaction
 from rest_framework.request import Request
 
+from apps.accounts.api.authentication import user_of
 from apps.accounts.facts import Channel, Facts
 from apps.accounts.rules import Action
 from apps.accounts.services.ending import still_in
 from apps.accounts.stepup import decision_on, facts_of
-from nebannpet.platformapi.access import caller_of
-from nebannpet.platformapi.problems import Refused
-from nebannpet.platformapi.views import http_request, user_of
+from apps.web.api.access import caller_of
+from apps.web.api.problems import Refused
+from apps.web.api.views import http_request
 
 
 def allowed_or_refused(request: Request, action: Action) -> None:

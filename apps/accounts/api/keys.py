@@ -9,6 +9,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.accounts.api.authentication import user_of
 from apps.accounts.api.deciding import allowed_or_refused, facts_about
 from apps.accounts.api.shapes import Key, KeySent, NewKey
 from apps.accounts.errors import ApiKeyNotFound
@@ -26,10 +27,10 @@ from apps.accounts.services.codes import use_code
 from apps.accounts.services.ending import still_in
 from apps.accounts.services.lostfactor import stop_by_factor
 from apps.controls.gates import OPEN_GATES
-from nebannpet.platformapi import paging
-from nebannpet.platformapi.access import Access, caller_of
-from nebannpet.platformapi.problems import Refused, invalid
-from nebannpet.platformapi.views import ApiView, http_request, user_of
+from apps.web.api import paging
+from apps.web.api.access import Access, caller_of
+from apps.web.api.problems import Refused, invalid
+from apps.web.api.views import ApiView, http_request
 
 
 def _keys_of(request: Request) -> QuerySet[ApiKey]:

@@ -8,16 +8,17 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.accounts.api.authentication import user_of
 from apps.accounts.api.shapes import Confirmation, ConfirmationSent, Profile
 from apps.accounts.policy import STEP_UP_S
 from apps.accounts.selectors import factors_of, has_second_factor, held_until, main_account
 from apps.accounts.services.codes import use_code
 from apps.accounts.services.passwords import confirm_password
 from apps.accounts.stepup import Proof, confirm
-from apps.accounts.visitor import client_address
-from nebannpet.platformapi.access import Access
-from nebannpet.platformapi.problems import Refused, invalid
-from nebannpet.platformapi.views import ApiView, http_request, user_of
+from apps.web.api.access import Access
+from apps.web.api.problems import Refused, invalid
+from apps.web.api.views import ApiView, http_request
+from apps.web.visitor import client_address
 
 
 class ProfileView(ApiView):

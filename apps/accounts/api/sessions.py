@@ -5,13 +5,14 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.accounts.api.authentication import user_of
 from apps.accounts.api.shapes import Session, SessionsEnded
 from apps.accounts.services.ending import end_other_sessions, end_session
 from apps.accounts.visitselectors import open_sessions_of
-from nebannpet.platformapi import paging
-from nebannpet.platformapi.access import Access, caller_of
-from nebannpet.platformapi.fields import Nothing
-from nebannpet.platformapi.views import ApiView, http_request, user_of
+from apps.web.api import paging
+from apps.web.api.access import Access, caller_of
+from apps.web.api.fields import Nothing
+from apps.web.api.views import ApiView, http_request
 
 
 class SessionsView(ApiView):

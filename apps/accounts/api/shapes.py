@@ -13,7 +13,7 @@ from apps.accounts.policy import (
     SUB_ACCOUNT_LABEL_LENGTH_MAX,
 )
 from apps.accounts.publickeys import PEM_LENGTH_MAX
-from nebannpet.platformapi.fields import Flag, Sent, Text, WholeNumber
+from apps.web.api.fields import Flag, Sent, Text, WholeNumber
 
 CODE_LENGTH_MAX = 20
 # The longest spelling of a network.

@@ -14,9 +14,10 @@ from apps.accounts.models import Device, OpenSession, User
 from apps.accounts.policy import DEVICE_KEPT_S, DEVICES_PER_USER_MAX
 from apps.accounts.services.ending import end_sessions, lock_sessions
 from apps.accounts.tokens import hash_token
-from apps.accounts.visitor import client_address, client_browser
+from apps.accounts.visitor import client_browser
 from apps.audit.actors import acting
 from apps.audit.services import record
+from apps.web.visitor import client_address
 
 
 def known_devices(request: HttpRequest) -> QuerySet[Device]:

@@ -9,10 +9,11 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from apps.accounts.errors import SessionEnded, SessionNotFound
+from apps.accounts.errors import SessionNotFound
 from apps.accounts.models import OpenSession, User
 from apps.audit.actors import acting
 from apps.audit.services import record
+from apps.web.errors import SessionEnded
 
 
 def lock_sessions(user_id: int) -> None:

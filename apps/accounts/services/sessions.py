@@ -9,7 +9,6 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
-from apps.accounts.errors import SessionEnded
 from apps.accounts.facts import Shown
 from apps.accounts.models import OpenSession, User
 from apps.accounts.policy import SESSIONS_PER_USER_MAX
@@ -22,7 +21,9 @@ from apps.accounts.services.history import note_log_in
 from apps.accounts.services.holds import HoldReason, hold_withdrawals
 from apps.accounts.services.links import use_up_all_of
 from apps.accounts.sessiontimes import begin
-from apps.accounts.visitor import client_address, client_browser
+from apps.accounts.visitor import client_browser
+from apps.web.errors import SessionEnded
+from apps.web.visitor import client_address
 
 # What a user who only has a password proves to log in.
 BY_PASSWORD: Final = frozenset({"password"})

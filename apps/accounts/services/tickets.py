@@ -7,11 +7,12 @@ from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.utils import timezone
 
-from apps.accounts.errors import NoTradingAccount, SessionEnded, TooManyTickets
+from apps.accounts.errors import NoTradingAccount, TooManyTickets
 from apps.accounts.models import TradingTicket
 from apps.accounts.policy import TICKET_LIFETIME_S, TICKETS_PER_SESSION_MAX, TICKETS_PER_SESSION_WINDOW_S
 from apps.accounts.selectors import main_account_id, own_account
 from apps.accounts.tokens import hash_token
+from apps.web.errors import SessionEnded
 
 
 def issue_ticket(*, user_id: int, session_key: str, account_id: int | None = None) -> str:

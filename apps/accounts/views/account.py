@@ -19,7 +19,8 @@ from apps.accounts.securityselectors import security_of
 from apps.accounts.selectors import count_api_keys, held_until, main_account
 from apps.accounts.services.sessions import change_password
 from apps.accounts.stepup import step_up_required
-from apps.accounts.views.forms import client_address, form_status
+from apps.accounts.views.forms import form_status
+from apps.web.visitor import client_address
 
 
 @login_required

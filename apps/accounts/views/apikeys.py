@@ -44,8 +44,9 @@ from apps.accounts.services.lostfactor import stop_by_factor
 from apps.accounts.services.passkeychallenges import Purpose
 from apps.accounts.services.passkeyproofs import use_passkey
 from apps.accounts.stepup import answer_to, decision_on, facts_of, is_for_password
-from apps.accounts.views.forms import client_address, form_status
+from apps.accounts.views.forms import form_status
 from apps.accounts.views.subaccounts import chosen_account
+from apps.web.visitor import client_address
 
 
 @sensitive_post_parameters("password", "code", "passkey")

@@ -21,8 +21,9 @@ from apps.accounts.passkeypages import passkey_page_elsewhere
 from apps.accounts.selectors import factors_of
 from apps.accounts.services.passkeychallenges import Purpose
 from apps.accounts.stepup import Proof, confirm
-from apps.accounts.views.forms import client_address, form_status
+from apps.accounts.views.forms import form_status
 from apps.accounts.views.proofs import offer, proved
+from apps.web.visitor import client_address
 
 
 @sensitive_post_parameters("password", "code", "passkey")

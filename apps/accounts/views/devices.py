@@ -18,7 +18,7 @@ from apps.accounts.policy import LOG_INS_KEPT_S
 from apps.accounts.services.devices import forget_device
 from apps.accounts.services.ending import end_other_sessions, end_session
 from apps.accounts.visitselectors import devices_of, log_ins_of, open_sessions_of
-from apps.notifications.cursors import read_cursor
+from apps.web.cursors import read_cursor
 
 
 @login_required

@@ -11,14 +11,16 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from apps.accounts.errors import SessionEnded, TooManyAttempts
+from apps.accounts.errors import TooManyAttempts
 from apps.accounts.forms import THROTTLED, LogInForm, SignUpForm
 from apps.accounts.nextpage import next_page
 from apps.accounts.secondstep import begin_second_step
 from apps.accounts.selectors import has_second_factor
 from apps.accounts.services.sessions import BY_PASSWORD, close_session, open_session
 from apps.accounts.services.signup import sign_up
-from apps.accounts.views.forms import client_address, form_status
+from apps.accounts.views.forms import form_status
+from apps.web.errors import SessionEnded
+from apps.web.visitor import client_address
 
 
 @require_GET

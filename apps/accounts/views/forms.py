@@ -1,11 +1,8 @@
-"""What pages with a form share: their HTTP status, and who sent them."""
+"""The HTTP status of a page with a form."""
 
 from django.forms import BaseForm
 
 from apps.accounts.forms import THROTTLED
-from apps.accounts.visitor import client_address
-
-__all__ = ["client_address", "form_status"]
 
 
 def form_status(form: BaseForm) -> int:

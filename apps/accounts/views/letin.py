@@ -10,9 +10,10 @@ from django.views.decorators.http import require_http_methods
 from apps.accounts.errors import LinkDead, TooManyAttempts
 from apps.accounts.linkforms import AddressForm
 from apps.accounts.services.letin import let_in, owner_of_let_in, request_let_in
-from apps.accounts.views.forms import client_address, form_status
+from apps.accounts.views.forms import form_status
 from apps.accounts.views.links import dead_link, throttled
 from apps.accounts.visitor import client_browser
+from apps.web.visitor import client_address
 
 
 @never_cache

@@ -30,7 +30,8 @@ from apps.accounts.services.resets import owner_of_reset, request_reset, reset_p
 from apps.accounts.services.sessions import BY_PASSWORD, open_session
 from apps.accounts.services.signup import confirm_sign_up
 from apps.accounts.stepup import is_confirmed, step_up_required
-from apps.accounts.views.forms import client_address, form_status
+from apps.accounts.views.forms import form_status
+from apps.web.visitor import client_address
 
 
 @never_cache

@@ -9,7 +9,7 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from apps.accounts.errors import PasskeyRefused, SessionEnded, TooManyAttempts
+from apps.accounts.errors import PasskeyRefused, TooManyAttempts
 from apps.accounts.factorforms import PasskeyForm
 from apps.accounts.forms import THROTTLED
 from apps.accounts.nextpage import next_page
@@ -19,8 +19,10 @@ from apps.accounts.services.passkeychallenges import Purpose, check_waiting
 from apps.accounts.services.passkeyproofs import ask_for_passkey, use_passkey
 from apps.accounts.services.sessions import open_session
 from apps.accounts.stepup import Proof, confirm
-from apps.accounts.views.forms import client_address, form_status
+from apps.accounts.views.forms import form_status
 from apps.accounts.visitor import client_browser
+from apps.web.errors import SessionEnded
+from apps.web.visitor import client_address
 
 
 @sensitive_post_parameters("passkey")

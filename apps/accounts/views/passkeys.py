@@ -35,7 +35,8 @@ from apps.accounts.services.passkeys import (
     rename_passkey,
 )
 from apps.accounts.stepup import Proof, confirm, decision_on, step_up_required
-from apps.accounts.views.forms import client_address, form_status
+from apps.accounts.views.forms import form_status
+from apps.web.visitor import client_address
 
 
 @login_required

@@ -15,7 +15,7 @@ from apps.accounts.services.codes import use_code
 from apps.accounts.services.lostfactor import stop_by_factor
 from apps.accounts.services.passkeychallenges import Purpose
 from apps.accounts.services.passkeyproofs import use_passkey
-from apps.accounts.visitor import client_address
+from apps.web.visitor import client_address
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from apps.accounts.errors import FactorMissing, LinkDead, SessionEnded, TooManyAttempts, WrongCode
+from apps.accounts.errors import FactorMissing, LinkDead, TooManyAttempts, WrongCode
 from apps.accounts.factorforms import RecoveryCodeForm
 from apps.accounts.facts import Shown
 from apps.accounts.forms import THROTTLED
@@ -22,8 +22,10 @@ from apps.accounts.services.passkeychallenges import Purpose as PasskeyPurpose
 from apps.accounts.services.recoverycodes import recover, request_recovery
 from apps.accounts.services.sessions import open_session
 from apps.accounts.stepup import Proof, confirm
-from apps.accounts.views.forms import client_address, form_status
+from apps.accounts.views.forms import form_status
 from apps.accounts.views.proofs import offer, proved
+from apps.web.errors import SessionEnded
+from apps.web.visitor import client_address
 
 
 @sensitive_post_parameters("code")

@@ -5,9 +5,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST
 
-from apps.accounts.errors import NoTradingAccount, SessionEnded, TooManyTickets
+from apps.accounts.errors import NoTradingAccount, TooManyTickets
 from apps.accounts.policy import TICKETS_PER_SESSION_WINDOW_S
 from apps.accounts.services.tickets import issue_ticket
+from apps.web.errors import SessionEnded
 
 
 @never_cache

@@ -8,10 +8,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.audit.selectors import consistency_proof, inclusion_proof, newest_checkpoint
-from nebannpet.platformapi import paging
-from nebannpet.platformapi.access import Access
-from nebannpet.platformapi.problems import Refused, invalid
-from nebannpet.platformapi.views import ApiView
+from apps.web.api import paging
+from apps.web.api.access import Access
+from apps.web.api.problems import Refused, invalid
+from apps.web.api.views import ApiView
 
 
 class CheckpointShape(serializers.Serializer):

@@ -7,9 +7,9 @@ from rest_framework.response import Response
 
 from apps.controls.kinds import Kind, Scope
 from apps.controls.selectors import in_force_for
-from nebannpet.platformapi import paging
-from nebannpet.platformapi.access import Access, caller_of
-from nebannpet.platformapi.views import ApiView
+from apps.web.api import paging
+from apps.web.api.access import Access, caller_of
+from apps.web.api.views import ApiView
 
 
 class SwitchShape(serializers.Serializer):

@@ -12,10 +12,10 @@ from apps.notifications.rules import EVERY_WAY, MANDATORY, Ways
 from apps.notifications.selectors import preferences_of
 from apps.notifications.services import mark_all_read, mark_read, set_preferences
 from apps.notifications.sessions import still_in
-from nebannpet.platformapi import paging
-from nebannpet.platformapi.access import Access, caller_of
-from nebannpet.platformapi.fields import Flag, Nothing, Sent, WholeNumber
-from nebannpet.platformapi.views import ApiView, http_request
+from apps.web.api import paging
+from apps.web.api.access import Access, caller_of
+from apps.web.api.fields import Flag, Nothing, Sent, WholeNumber
+from apps.web.api.views import ApiView, http_request
 
 
 class NoticeShape(serializers.Serializer):

@@ -10,7 +10,6 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from apps.notifications.cursors import ID_MAX, read_cursor
 from apps.notifications.errors import NoticeNotFound, TopicNotOptional
 from apps.notifications.forms import PreferencesForm, ReadAllForm
 from apps.notifications.models import Topic
@@ -18,6 +17,7 @@ from apps.notifications.rules import EVERY_WAY, MANDATORY
 from apps.notifications.selectors import notices_of, preferences_of
 from apps.notifications.services import mark_all_read, mark_read, set_preferences
 from apps.notifications.sessions import still_in
+from apps.web.cursors import ID_MAX, read_cursor
 
 
 @login_required

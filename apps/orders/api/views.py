@@ -21,10 +21,10 @@ from apps.outbox.policy import ANSWER_WAIT_S
 from apps.outbox.selectors import wait_done
 from apps.streams.kinds import AllocationMethod
 from apps.streams.messages import MAX_ALLOCATION_ACCOUNTS
-from nebannpet.platformapi import paging
-from nebannpet.platformapi.access import Access, caller_of
-from nebannpet.platformapi.fields import Sent, WholeNumber
-from nebannpet.platformapi.views import ApiView
+from apps.web.api import paging
+from apps.web.api.access import Access, caller_of
+from apps.web.api.fields import Sent, WholeNumber
+from apps.web.api.views import ApiView
 
 METHODS: Final[Mapping[str, AllocationMethod]] = {
     "fixed": AllocationMethod.FIXED,

@@ -4,7 +4,7 @@ from rest_framework import serializers
 
 from apps.outbox.models import OutboxState
 from apps.wallets.policy import CLIENT_ID_LENGTH_MAX
-from nebannpet.platformapi.fields import Amount, AmountText, Sent, Text, WholeNumber
+from apps.web.api.fields import Amount, AmountText, Sent, Text, WholeNumber
 
 ASSET_CODE_LENGTH_MAX = 20
 

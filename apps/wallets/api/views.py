@@ -21,10 +21,10 @@ from apps.wallets.errors import UnknownAsset
 from apps.wallets.models import InternalTransfer
 from apps.wallets.selectors import answer_of, totals
 from apps.wallets.services import request_transfer
-from nebannpet.platformapi import paging
-from nebannpet.platformapi.access import Access, caller_of
-from nebannpet.platformapi.problems import Refused
-from nebannpet.platformapi.views import ApiView
+from apps.web.api import paging
+from apps.web.api.access import Access, caller_of
+from apps.web.api.problems import Refused
+from apps.web.api.views import ApiView
 
 
 class BalancesView(ApiView):

@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from django.conf import settings
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
-from nebannpet.platformapi.access import Access
+from apps.web.api.access import Access
 
 TEXTS: Final[Mapping[str, tuple[str, bool, dict[str, Any]]]] = {
     "cursor": ("`next` of the page before; left out, the first page.", False, {"type": "string"}),
@@ -74,7 +72,7 @@ class PlatformSchema(AutoSchema):
 
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         found: dict[str, Any] = super()._get_response_bodies(direction)
-        # Which errors there are is said by codes.PROBLEMS; all of them have one shape.
+        # Which errors there are is said by the table of problems; all of them have one shape.
         shape = self._get_response_for_code(Problem, "default", ["application/problem+json"], direction)
         return found | {"default": shape | {"description": "A problem document (RFC 9457)."}}
 
@@ -87,29 +85,3 @@ def refuse_unknown_fields(result: dict[str, Any], **_: Any) -> dict[str, Any]:
                 name = content["schema"]["$ref"].rsplit("/", 1)[-1]
                 result["components"]["schemas"][name]["additionalProperties"] = False
     return result
-
-
-class KeyScheme(OpenApiAuthenticationExtension):
-    target_class = "apps.accounts.api.authentication.KeyAuthentication"
-    name = "signature"
-
-    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
-        return {
-            "type": "apiKey",
-            "in": "header",
-            "name": "X-API-Key",
-            "description": "Together with X-API-Timestamp and X-API-Signature.",
-        }
-
-
-class SessionScheme(OpenApiAuthenticationExtension):
-    target_class = "apps.accounts.api.authentication.SessionAuthentication"
-    name = "session"
-
-    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
-        return {
-            "type": "apiKey",
-            "in": "cookie",
-            "name": settings.SESSION_COOKIE_NAME,
-            "description": "What changes something also carries the CSRF token in X-CSRFToken.",
-        }

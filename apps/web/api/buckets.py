@@ -14,8 +14,8 @@ from django.conf import settings
 from redis import Redis
 
 from apps.common.networks import network_of
-from nebannpet.platformapi.edge import EdgeDown, edge
-from nebannpet.platformapi.policy import BUCKETS_KEPT, PER_ADDRESS, Limit
+from apps.web.api.edge import EdgeDown, edge
+from apps.web.api.policy import BUCKETS_KEPT, PER_ADDRESS, Limit
 
 ONE: Final = 60_000
 

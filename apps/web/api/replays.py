@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from redis import Redis
 
-from nebannpet.platformapi.edge import EdgeDown, edge
-from nebannpet.platformapi.policy import SIGNATURES_KEPT_MS
-from nebannpet.platformapi.problems import RETRY_AFTER_S, Refused
+from apps.web.api.edge import EdgeDown, edge
+from apps.web.api.policy import SIGNATURES_KEPT_MS
+from apps.web.api.problems import RETRY_AFTER_S, Refused
 
 
 class Seen:

@@ -8,8 +8,8 @@ from django.db.models import Model, QuerySet
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
-from nebannpet.platformapi.policy import PAGE_ROWS, PAGE_ROWS_MAX
-from nebannpet.platformapi.problems import invalid
+from apps.web.api.policy import PAGE_ROWS, PAGE_ROWS_MAX
+from apps.web.api.problems import invalid
 
 NAMES: Final = ("cursor", "limit")
 _NUMBER: Final = re.compile(r"0|[1-9]\d{0,17}", re.ASCII)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from nebannpet.platformapi.problems import Refused
+from apps.web.api.problems import Refused
 
 
 class Access(Enum):

@@ -1,4 +1,4 @@
-"""`?before=`: where a page of a list begins, as the page before it ended. For the lists of all apps."""
+"""`?before=`: where a page of a list begins, as the page before it ended."""
 
 from typing import Final
 

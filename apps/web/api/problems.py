@@ -9,9 +9,9 @@ from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpResponse
 from rest_framework import exceptions
 
-from apps.audit.actors import request_id
 from apps.common.errors import DomainError
-from nebannpet.platformapi.codes import PROBLEMS, WAITS_S
+from apps.web.api.codes import kind_of
+from apps.web.requests import request_id
 
 DOCS: Final = "/docs/platform-api"
 # After a fault of ours, or of something that we need.
@@ -26,7 +26,7 @@ class FieldError(NamedTuple):
 
 
 class Refused(exceptions.APIException):
-    """A refusal of the API itself, with a code of codes.PROBLEMS. What apps refuse are their own DomainErrors."""
+    """A refusal of the API itself, with a code of the table. What apps refuse are their own DomainErrors."""
 
     def __init__(
         self, code: str, detail: str, *, errors: Sequence[FieldError] = (), retry_after_s: int | None = None
@@ -36,7 +36,7 @@ class Refused(exceptions.APIException):
         self.text = detail
         self.errors = errors
         self.retry_after_s = retry_after_s
-        self.status_code = PROBLEMS[code].status
+        self.status_code = kind_of(code).status
 
 
 def invalid(field: str, message: str) -> Refused:
@@ -50,7 +50,7 @@ def answer_to(error: Exception, context: Mapping[str, Any] | None = None) -> Htt
         case Refused():
             return problem(error.code, error.text, errors=error.errors, retry_after_s=error.retry_after_s)
         case DomainError():
-            return problem(error.code, error.message, WAITS_S.get(error.code))
+            return problem(error.code, error.message, error.retry_after_s)
         case exceptions.ValidationError():
             errors = list(_flat(error.detail))
             return problem("INVALID_REQUEST", _summary(errors), errors=errors)
@@ -77,7 +77,7 @@ def answer_to(error: Exception, context: Mapping[str, Any] | None = None) -> Htt
 def problem(
     code: str, detail: str, retry_after_s: int | None = None, *, errors: Sequence[FieldError] = ()
 ) -> HttpResponse:
-    status, title = PROBLEMS[code]
+    status, title = kind_of(code)
     body: dict[str, Any] = {
         "type": f"{DOCS}#{code}",
         "title": title,

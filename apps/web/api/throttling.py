@@ -5,11 +5,11 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from apps.accounts.visitor import client_address
-from nebannpet.platformapi.access import Caller
-from nebannpet.platformapi.buckets import address_wait_s, wait_s
-from nebannpet.platformapi.policy import PER_USER
-from nebannpet.platformapi.problems import Refused
+from apps.web.api.access import Caller
+from apps.web.api.buckets import address_wait_s, wait_s
+from apps.web.api.policy import PER_USER
+from apps.web.api.problems import Refused
+from apps.web.visitor import client_address
 
 
 def admit(seconds: int) -> None:

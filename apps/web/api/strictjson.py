@@ -10,8 +10,8 @@ from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import BaseParser
 
-from nebannpet.platformapi.policy import BODY_BYTES_MAX, BODY_DEPTH_MAX, NUMBER_DIGITS_MAX
-from nebannpet.platformapi.problems import Refused
+from apps.web.api.policy import BODY_BYTES_MAX, BODY_DEPTH_MAX, NUMBER_DIGITS_MAX
+from apps.web.api.problems import Refused
 
 _OPENS: Final = frozenset("[{")
 _CLOSES: Final = frozenset("]}")

@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from nebannpet.platformapi.policy import EDGE_PAUSE_S, EDGE_TIMEOUT_S
+from apps.web.api.policy import EDGE_PAUSE_S, EDGE_TIMEOUT_S
 
 log = structlog.get_logger("nebannpet.platformapi")
 

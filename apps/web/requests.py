@@ -1,20 +1,34 @@
-"""Gives each request an id, which audit entries carry and the answer shows as X-Request-Id.
-
-Must stand after AuthenticationMiddleware: entries name the request's user.
-"""
+"""The request at work, with its id: audit entries and problem documents carry it, the answer has it as X-Request-Id."""
 
 from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Final
 from uuid import uuid4
 
 from django.http import HttpRequest, HttpResponse
 
-from apps.audit.actors import Request, current_request
-
 HEADER: Final = "X-Request-Id"
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    id: str
+    http: HttpRequest
+
+
+current_request: ContextVar[Request | None] = ContextVar("current_request", default=None)
+
+
+def request_id() -> str:
+    """Id of the request at work, empty outside of one."""
+    request = current_request.get()
+    return request.id if request is not None else ""
+
+
 class RequestIdMiddleware:
+    """Must stand after AuthenticationMiddleware: audit entries name the request's user."""
+
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 

@@ -8,15 +8,14 @@ from rest_framework.exceptions import MethodNotAllowed, NotFound, UnsupportedMed
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from apps.accounts.errors import SessionEnded
-from apps.accounts.models import User
-from nebannpet.platformapi import paging
-from nebannpet.platformapi.access import Access
-from nebannpet.platformapi.fields import Sent
-from nebannpet.platformapi.policy import BODY_BYTES_MAX
-from nebannpet.platformapi.problems import invalid
-from nebannpet.platformapi.strictjson import too_large
-from nebannpet.platformapi.throttling import admit_address
+from apps.web.api import paging
+from apps.web.api.access import Access
+from apps.web.api.fields import Sent
+from apps.web.api.policy import BODY_BYTES_MAX
+from apps.web.api.problems import invalid
+from apps.web.api.strictjson import too_large
+from apps.web.api.throttling import admit_address
+from apps.web.errors import SessionEnded
 
 SAFE_METHODS = ("GET", "HEAD")
 
@@ -102,9 +101,3 @@ def _check_size(request: Request) -> None:
 
 def _is_no_json(content_type: str) -> bool:
     return content_type.partition(";")[0].strip().lower() != "application/json"
-
-
-def user_of(request: Request) -> User:
-    """Of a request that DeclaredAccess has let through, where that is not PUBLIC."""
-    assert isinstance(request.user, User), "the view declares PUBLIC"
-    return request.user

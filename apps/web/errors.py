@@ -1,0 +1,9 @@
+"""Refusals of a request, whatever it asks. Each says what to do; nothing has changed when one is raised."""
+
+from apps.common.errors import DomainError
+
+
+class SessionEnded(DomainError):
+    """The session that asked is gone: logged out in another tab, expired or revoked."""
+
+    code = "SESSION_ENDED"
