@@ -11,8 +11,8 @@ from django.urls import reverse
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
-from apps.accounts.models import TradingAccount
-from apps.accounts.selectors import accounts_of
+from apps.accounts.models import AllocationRule, TradingAccount
+from apps.accounts.selectors import accounts_of, allocation_rules_of
 from apps.common.amounts import format_units
 from apps.markets.models import Candle, Market
 
@@ -47,10 +47,12 @@ def trade(request: HttpRequest, symbol: str) -> HttpResponse:
     market = get_object_or_404(of_shard.select_related("base_asset", "quote_asset"), symbol=symbol)
     maker_ppm, taker_ppm = market.fees[0]
     accounts = list(accounts_of(user_id=request.user.pk)) if request.user.is_authenticated else []
+    trading_as = _chosen(request, accounts)
     context = {
         "market": market,
         "accounts": accounts,
-        "trading_as": _chosen(request, accounts),
+        "trading_as": trading_as,
+        "allocation_rules": _rules(trading_as),
         "maker_rate": format_units(maker_ppm * UNITS_PER_PPM),
         "taker_rate": format_units(taker_ppm * UNITS_PER_PPM),
         "simulated": _is_simulated(market),
@@ -67,6 +69,13 @@ def _chosen(request: HttpRequest, accounts: Sequence[TradingAccount]) -> Trading
         if str(account.pk) == wanted:
             return account
     raise Http404("You have no such account.")
+
+
+def _rules(trading_as: TradingAccount | None) -> Sequence[AllocationRule]:
+    """What block orders may name (T12): rules are the master account's."""
+    if trading_as is None or not trading_as.is_main:
+        return []
+    return list(allocation_rules_of(account_id=trading_as.pk))
 
 
 def _is_simulated(market: Market | None) -> bool:

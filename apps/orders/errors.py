@@ -70,3 +70,9 @@ class RequestsMissing(DomainError):
     """A pro-rata rule divides by what each account asks for, and nothing was asked for."""
 
     code = "requests_missing"
+
+
+class InvalidExample(DomainError):
+    """The order that a preview was asked for is none."""
+
+    code = "invalid_example"

@@ -17,6 +17,8 @@ import { TradingSession, Unanswered } from "./tradingsession.js";
 
 const HISTORY_LIMIT = 100;
 const RESYNC_RETRY_MS = 2000;
+/** Fills of a block order come in crowds; its shares are asked for once for what came within this time. */
+const SHARES_DELAY_MS = 500;
 
 export class AccountPanel {
   /** `onChange()` runs after each change of orders or balances, `onFound(clientOrderId)` for each own order seen. */
@@ -27,6 +29,7 @@ export class AccountPanel {
     // {maker, taker} in units (0.001 = 0.1 %), of this market and from the site: the API's account rates span all.
     this.rates = { maker: parseSigned(page.dataset.makerRate), taker: parseSigned(page.dataset.takerRate) };
     this.generation = 0;
+    this.sharesAsked = new Set();
     this.ordersView = new OrdersView({
       market,
       markets,
@@ -77,6 +80,8 @@ export class AccountPanel {
       }),
       this.session.request("allOrders", { symbol, limit: HISTORY_LIMIT }).then((rows) => this.orders.takeOrders(rows)),
       this.session.request("myTrades", { symbol, limit: HISTORY_LIMIT }).then((rows) => this.orders.takeTrades(rows)),
+      // Only a master account has block orders.
+      ...(this.page.dataset.blocks === "yes" ? [this.askShares({ symbol })] : []),
     ]);
     if (mine !== this.generation) return;
     this.changed();
@@ -85,6 +90,30 @@ export class AccountPanel {
     if (failed === undefined || !this.session.ready) return;
     console.warn("the account did not load completely:", failed.reason.message);
     window.setTimeout(() => mine === this.generation && this.session.ready && this.resync(), RESYNC_RETRY_MS);
+  }
+
+  /** Shares of block orders of this market: of one, or of all that are open. */
+  askShares(params) {
+    return this.session.request("blockOrder.allocations", params).then((rows) => this.orders.takeShares(rows));
+  }
+
+  /** A block order has filled, so its accounts have more. */
+  followShares({ orderId, symbol }) {
+    if (!this.orders.shares.has(orderId) || this.sharesAsked.has(orderId)) return;
+    this.sharesAsked.add(orderId);
+    window.setTimeout(() => {
+      this.sharesAsked.delete(orderId);
+      // Without an answer the next fill or connection asks again.
+      this.askShares({ symbol, orderId }).then(() => this.changed(), (error) => console.warn("the shares of a block order did not load:", error.message));
+    }, SHARES_DELAY_MS);
+  }
+
+  /** Takes the answer to an order; of a block order it has the shares. */
+  takePlaced({ orderId, allocations }) {
+    if (allocations === undefined || this.orders.shares.has(orderId)) return;
+    this.orders.takeShares(allocations.map((share) => ({ orderId, executedQty: "0", ...share })));
+    this.followShares({ orderId, symbol: this.market.symbol });
+    this.changed();
   }
 
   takeEvent(event) {
@@ -97,6 +126,7 @@ export class AccountPanel {
   takeReport(report) {
     const { order, trade } = this.orders.takeReport(report, Date.now());
     this.onFound(order.clientOrderId);
+    if (trade !== null) this.followShares(order);
     const market = this.markets.get(order.symbol) ?? this.market;
     if (trade !== null) notifyFill(trade, market);
     else if (order.status === "EXPIRED") {

@@ -66,7 +66,7 @@ export class OrderFields {
 
   /** Draws these errors and clears the others; the form's own line only when it is named. */
   showErrors(errors) {
-    for (const field of [...FIELDS, "form"]) {
+    for (const field of [...FIELDS, "allocation", "form"]) {
       if (field === "form" && errors.form === undefined) continue;
       setText(byId(`order-${field}-error`), errors[field] ?? "");
       this.inputs[field]?.setAttribute("aria-invalid", String(errors[field] !== undefined));
@@ -75,8 +75,10 @@ export class OrderFields {
     if (["visible", ...FOLLOWERS].some((field) => errors[field] !== undefined)) byId("order-options").open = true;
   }
 
+  /** Whether one of the fields has an error and the focus. */
   focusFirst(errors) {
     const first = FIELDS.find((field) => errors[field] !== undefined && !this.inputs[field].disabled);
     if (first !== undefined) this.inputs[first].focus();
+    return first !== undefined;
   }
 }

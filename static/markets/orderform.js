@@ -8,6 +8,8 @@
  * with nothing changed, repeats the same order and cannot make a second one (T15).
  */
 
+import { AllocationChoice } from "./allocationchoice.js";
+import { blockRequest, readBlock } from "./blockorder.js";
 import { DecimalError, formatDecimal, multiply, parseDecimal, percentOf } from "./decimal.js";
 import { byId, setText } from "./dom.js";
 import { buffered, neededFunds, orderRequest, quantityForPercent, quantityTextForTotal, readDraft } from "./orderdraft.js";
@@ -31,6 +33,7 @@ export class OrderForm {
     this.form = byId("order-form");
     this.fields = new OrderFields(market);
     this.inputs = this.fields.inputs;
+    this.allocation = new AllocationChoice({ market, form: this.form, onEdit: () => this.editedOther() });
     this.by = "quantity";
     this.attempt = null;
     this.sending = false;
@@ -77,6 +80,7 @@ export class OrderForm {
     const { base } = this.market;
     this.form.dataset.side = this.side;
     this.fields.show(this.fields.read());
+    this.allocation.follow();
     if (!this.limit) {
       this.priceIsOwn = false;
       this.inputs[this.kind === "MARKET" && this.by === "total" ? "quantity" : "total"].value = "";
@@ -94,6 +98,11 @@ export class OrderForm {
       this.priceIsOwn = true;
       this.inputs.price.value = formatDecimal(best.price, this.market.pricePlaces);
     }
+  }
+
+  editedOther() {
+    setText(byId("order-form-error"), "");
+    this.refresh();
   }
 
   edited(field) {
@@ -157,9 +166,12 @@ export class OrderForm {
     return named.reduce((most, price) => (price !== null && (most === null || price > most) ? price : most), null);
   }
 
+  /** {errors, draft, block} of readDraft or, with an allocation rule, of readBlock. */
   read() {
-    const choice = this.fields.read();
-    return readDraft({ ...choice, by: this.kind === "MARKET" ? this.by : "quantity" }, this.market);
+    const form = { ...this.fields.read(), by: this.kind === "MARKET" ? this.by : "quantity" };
+    const read = readDraft(form, this.market);
+    const { rule, texts } = this.allocation;
+    return rule === null ? { ...read, block: null } : readBlock(read, form, rule, texts, this.market);
   }
 
   /** Draws errors of touched fields, the available balance and the preview again. */
@@ -168,11 +180,12 @@ export class OrderForm {
     const spends = this.side === "BUY" ? this.market.quote : this.market.base;
     const { balances } = this.account;
     setText(byId("order-available"), balances.loaded ? `${formatDecimal(balances.of(spends).free, 2, { group: true })} ${spends}` : "–");
-    const { errors, draft } = this.read();
+    const { errors, draft, block } = this.read();
     const preview = draft === null ? null : this.preview(draft);
     if (preview !== null) Object.assign(errors, this.fundsErrors(draft, preview));
-    const shown = Object.entries(errors).filter(([field]) => this.touched.has(field) || (field === "total" && this.touched.has("quantity")));
+    const shown = Object.entries(errors).filter(([field]) => this.touched.has(field) || field === "allocation" || (field === "total" && this.touched.has("quantity")));
     this.fields.showErrors(Object.fromEntries(shown));
+    this.allocation.preview(draft, block);
     const shape = { market: this.market, side: this.side, kind: this.kind, by: this.by };
     showPreview(preview, shape);
     showEstimates(preview, this.inputs, shape);
@@ -183,7 +196,8 @@ export class OrderForm {
   }
 
   fundsErrors(draft, preview) {
-    if (!this.account.balances.loaded) return {};
+    // A block order takes from the accounts of its rule.
+    if (!this.account.balances.loaded || this.allocation.rule !== null) return {};
     const need = neededFunds(draft, this.market, preview.walk.cost);
     const { free } = this.account.balances.of(need?.asset ?? this.market.quote);
     if (need === null || need.units <= free) return {};
@@ -199,14 +213,13 @@ export class OrderForm {
     if (this.sending) return;
     for (const field of FIELDS) this.touched.add(field);
     this.refresh();
-    const { errors, draft } = this.read();
+    const { errors, draft, block } = this.read();
     if (draft !== null) Object.assign(errors, this.fundsErrors(draft, this.preview(draft)));
     if (Object.keys(errors).length > 0) {
-      this.fields.showErrors(errors);
-      this.fields.focusFirst(errors);
+      this.showRefusal(errors);
       return;
     }
-    const request = this.request(draft);
+    const request = this.request(draft, block);
     this.setSending(true);
     try {
       const result = await this.place(request);
@@ -220,8 +233,9 @@ export class OrderForm {
     }
   }
 
-  request(draft) {
-    const fresh = orderRequest(draft, this.market, newClientOrderId(), Date.now(), this.account.rates);
+  request(draft, block) {
+    const single = orderRequest(draft, this.market, newClientOrderId(), Date.now(), this.account.rates);
+    const fresh = block === null ? single : blockRequest(single, block);
     if (this.attempt === null || !isRepeat(fresh, this.attempt)) this.attempt = fresh;
     return this.attempt;
   }
@@ -234,11 +248,15 @@ export class OrderForm {
     }
     if (!(error instanceof ApiError) && !(error instanceof NotConnected)) throw error;
     this.attempt = null;
-    const refusal = error instanceof ApiError ? refusalOf(error) : { field: "form", text: error.message };
+    const refusal = error instanceof ApiError ? refusalOf(error, { block: this.allocation.rule !== null }) : { field: "form", text: error.message };
     let field = refusal.field === "amount" ? this.amountField() : refusal.field;
     if (this.inputs[field]?.closest(".order-field").hidden) field = "form";
-    this.fields.showErrors({ [field]: refusal.text });
-    this.fields.focusFirst({ [field]: refusal.text });
+    this.showRefusal({ [field]: refusal.text });
+  }
+
+  showRefusal(errors) {
+    this.fields.showErrors(errors);
+    if (!this.fields.focusFirst(errors) && errors.allocation !== undefined) this.allocation.focus();
   }
 
   /** The order with this client id turned up after all, so the attempt is over. An OCO turns up leg by leg. */
@@ -251,6 +269,7 @@ export class OrderForm {
 
   clearAmounts() {
     for (const field of ["quantity", "total", "visible", "profit", "loss"]) this.inputs[field].value = "";
+    this.allocation.clear();
     this.touched.clear();
     this.refresh();
   }

@@ -22,6 +22,23 @@ export class OrderStore {
   clear() {
     this.orders = new Map();
     this.trades = new Map();
+    // Shares of block orders by order id: {account, quantity, filled}, in the order of their rule.
+    this.shares = new Map();
+  }
+
+  /** Takes rows of blockOrder.allocations, whole orders of them. */
+  takeShares(rows) {
+    const fresh = new Map();
+    for (const { orderId, accountId, quantity, executedQty } of rows) {
+      if (!fresh.has(orderId)) fresh.set(orderId, []);
+      fresh.get(orderId).push({ account: accountId, quantity: parseDecimal(quantity), filled: parseDecimal(executedQty) });
+    }
+    for (const [orderId, shares] of fresh) {
+      // What fills only grows, so an answer that was overtaken changes nothing.
+      const known = this.shares.get(orderId);
+      if (known === undefined || filledOf(shares) >= filledOf(known)) this.shares.set(orderId, shares);
+      trim(this.shares, () => true);
+    }
   }
 
   /** Takes rows of openOrders.status or allOrders. */
@@ -96,6 +113,10 @@ export class OrderStore {
       .filter((order) => test(order) && (symbol === null || order.symbol === symbol))
       .sort((left, right) => right.orderId - left.orderId);
   }
+}
+
+function filledOf(shares) {
+  return shares.reduce((sum, share) => sum + share.filled, 0n);
 }
 
 export function isOpen(order) {

@@ -18,11 +18,15 @@ export class OrdersView {
   constructor({ market, markets, store, onCancel, onCancelAll }) {
     Object.assign(this, { market, markets, store, onCancel });
     this.canceling = new Set();
+    // Block orders whose shares are shown, also once their row is made anew.
+    this.unfolded = new Set();
     this.draw = oncePerFrame(() => this.render());
     this.onlyThis = byId("only-this-market");
     this.onlyThis.addEventListener("change", () => this.render());
     byId("cancel-all").addEventListener("click", onCancelAll);
     byId("open-orders-body").addEventListener("click", (event) => this.cancelClicked(event));
+    // This event does not bubble.
+    for (const name of ["open-orders", "order-history"]) byId(name).addEventListener("toggle", (event) => this.folded(event.target), true);
   }
 
   render() {
@@ -33,6 +37,12 @@ export class OrdersView {
     fill("trade-history", this.store.ownTrades(symbol).slice(0, HISTORY_SHOWN).map((trade) => this.tradeRow(trade)));
     byId("open-orders-count").textContent = open.length > 0 ? `(${open.length})` : "";
     byId("cancel-all").disabled = this.store.open(this.market.symbol).length === 0;
+  }
+
+  folded(details) {
+    const orderId = Number(details.closest("tr").dataset.key);
+    if (details.open) this.unfolded.add(orderId);
+    else this.unfolded.delete(orderId);
   }
 
   cancelClicked(event) {
@@ -61,8 +71,19 @@ export class OrdersView {
     const market = this.marketOf(order.symbol);
     const price = order.price === 0n ? "Market" : formatDecimal(order.price, market.pricePlaces, { group: true });
     const filled = formatDecimal(order.filled, market.quantityPlaces, { group: true });
-    const cells = [momentText(order.createdAtMs), order.symbol, sideText(order.side), typeText(order), triggerText(order, market), price, amountText(order, market), filled, ...last];
+    const cells = [momentText(order.createdAtMs), order.symbol, sideText(order.side), this.typeCell(order, market), triggerText(order, market), price, amountText(order, market), filled, ...last];
     return { key: order.orderId, cells };
+  }
+
+  /** Kind of the order; of a block order also what each account is to get and has got. */
+  typeCell(order, market) {
+    const shares = this.store.shares.get(order.orderId);
+    if (shares === undefined) return typeText(order);
+    const amount = (units) => formatDecimal(units, 0, { group: true });
+    const lines = shares.map(({ account, quantity, filled }) =>
+      element("li", {}, `${account}: ${amount(filled)} of ${amount(quantity)} ${market.base}`));
+    const summary = element("summary", {}, `${typeText(order)} · block of ${shares.length}`);
+    return element("details", { open: this.unfolded.has(order.orderId) }, summary, element("ul", { className: "shares" }, ...lines));
   }
 
   averageText(order) {
@@ -93,10 +114,12 @@ export class OrdersView {
 function fill(name, rows) {
   const table = byId(name);
   const focused = document.activeElement?.dataset?.order;
+  const unfolding = document.activeElement?.matches("summary") ? document.activeElement.closest("tr")?.dataset.key : undefined;
   fillTable(table, rows);
   table.hidden = rows.length === 0;
   byId(`${name}-empty`).hidden = rows.length > 0;
   if (focused !== undefined) table.querySelector(`[data-order="${focused}"]`)?.focus();
+  if (unfolding !== undefined) table.querySelector(`tr[data-key="${unfolding}"] summary`)?.focus();
 }
 
 function sideText(side) {

@@ -31,6 +31,13 @@ const TEXTS = {
   "Unknown order sent.": ["form", "This order is no longer open."],
 };
 
+/** What a refusal means for an order of several accounts. */
+const BLOCK_TEXTS = {
+  "Account has insufficient balance for requested action.": ["allocation", "One of the accounts has not enough available balance for its share."],
+  "The account has no such allocation rule.": ["allocation", "This rule is not there any more. Reload the page."],
+  "The requested quantities do not fit the allocation rule.": ["allocation", "The rule has changed. Reload the page."],
+};
+
 const CODES = {
   [-1001]: ["form", "The exchange did not take this request. Nothing happened; try again in a moment."],
   [-1003]: ["form", "Too many requests. Wait a moment before trying again."],
@@ -41,10 +48,13 @@ const CODES = {
 /** Code of an answer that leaves the outcome unknown: the order may or may not exist. */
 export const UNKNOWN_OUTCOME = -1007;
 
-/** {field: price|quantity|total|amount|form, text} of an error {code, msg}. `amount` = the amount field in use. */
-export function refusalOf(error) {
+/**
+ * {field: price|quantity|total|amount|allocation|form, text} of an error {code, msg}. `amount` = the amount field in use;
+ * `block`: the order was a block order.
+ */
+export function refusalOf(error, { block = false } = {}) {
   const filter = /^Filter failure: ([A-Z_]+)/.exec(error.msg ?? "");
-  const [field, text] = (filter && FILTERS[filter[1]]) ?? TEXTS[error.msg] ?? CODES[error.code] ?? [parameterField(error.msg), error.msg];
+  const [field, text] = (filter && FILTERS[filter[1]]) ?? (block ? BLOCK_TEXTS[error.msg] : undefined) ?? TEXTS[error.msg] ?? CODES[error.code] ?? [parameterField(error.msg), error.msg];
   return { field, text: text || `The exchange refused this request (code ${error.code}).` };
 }
 

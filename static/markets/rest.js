@@ -1,5 +1,5 @@
 /**
- * Public REST calls and the trading ticket. Refusals become ApiError with the server's code and text.
+ * Public REST calls, and what the site gives to who is logged in. Refusals become ApiError with the server's code and text.
  */
 
 const TIMEOUT_MS = 10000;
@@ -36,6 +36,15 @@ export async function getJson(path, params = {}) {
     throw new ApiError(response.status, body?.code ?? 0, body?.msg ?? `The server answered ${response.status}.`);
   }
   return body;
+}
+
+/** JSON of a page of the site for who is logged in. Throws as getJson does, and SignedOut where nobody is. */
+export async function getOfSite(url) {
+  const response = await fetch(url, { cache: "no-store", headers: { Accept: "application/json" }, signal: AbortSignal.timeout(TIMEOUT_MS) });
+  const body = await jsonOf(response);
+  if (response.ok && body !== null) return body;
+  if (response.redirected) throw new SignedOut();
+  throw new ApiError(response.status, 0, body?.error?.message ?? `The server answered ${response.status}.`);
 }
 
 /**

@@ -58,7 +58,10 @@ function start(markets) {
     book,
     account,
     place: (request) => account.place(request),
-    onPlaced: (result) => announcePlaced(result, market),
+    onPlaced: (result) => {
+      account.takePlaced(result);
+      announcePlaced(result, market);
+    },
     onUnknown: () => account.session.ready && account.resync(),
   });
   const bookView = new BookView(market, book, {
@@ -114,7 +117,8 @@ function announcePlaced(result, market) {
     return;
   }
   const price = formatDecimal(parseDecimal(result.price), market.pricePlaces, { group: true });
-  notify("info", `${side} order at ${price} ${market.quote} is in the book.`);
+  const shared = result.allocations === undefined ? "" : `, for ${result.allocations.length} account${result.allocations.length === 1 ? "" : "s"}`;
+  notify("info", `${side} order at ${price} ${market.quote} is in the book${shared}.`);
 }
 
 function showPanels(group, name) {

@@ -152,6 +152,35 @@ class Newcomer:
             self.go("/account/balances")
         self.look("transferred")
 
+    def place_block_order(self, symbol: str, *, price: str, quantity: str) -> None:
+        """For all of the sub-accounts, by a rule made for it; cancelled again."""
+        self.go("/account/allocation-rules")
+        self.press("Create rule")
+        self.page.get_by_text("Rule 1 is set.").wait_for()
+        self.go(f"/trade/{symbol}")
+        expect(self.page.locator("#trade")).to_have_attribute("data-connection", "live")
+        self.show_part("order")
+        self.page.get_by_label("Allocate to sub-accounts").select_option(label="Rule 1: Equal, 1 account")
+        self.page.get_by_label("Price", exact=True).fill(price)
+        self.page.get_by_label("Amount", exact=True).fill(quantity)
+        expect(self.page.locator("#allocation-parts td").nth(1)).to_have_text(quantity)
+        self.look("block-order")
+        self.page.keyboard.press("Enter")
+        expect(self.page.locator("#page-notices")).to_contain_text("is in the book, for 1 account.")
+        self.show_part("account")
+        summary = self.page.locator("#open-orders-body summary", has_text="block of 1")
+        summary.press("Enter")
+        expect(self.page.locator("#open-orders-body .shares")).to_contain_text(f": 0 of {quantity} BTC")
+        self.look("block-order-shares")
+        self.page.locator("#open-orders-body button").click()
+        expect(self.page.locator("#open-orders-empty")).to_be_visible()
+
+    def show_part(self, name: str) -> None:
+        """Of the trading page, which on a phone shows one at a time."""
+        tab = self.page.locator(f"#view-tabs [data-tab={name}]")
+        if tab.is_visible():
+            tab.click()
+
     def log_in_with_code(self) -> None:
         self.log_in_with_password()
         self.page.get_by_label("Code of your authenticator app").fill(fresh_code(self.secret))

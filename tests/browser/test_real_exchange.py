@@ -280,6 +280,7 @@ def test_from_sign_up_to_a_lost_phone(
         assert client.order(**order, price="51000.00", quantity="0.1")["status"] == "FILLED"
         newcomer.add_sub_account("second desk")
         newcomer.move_to_sub_account("1000", "USDT")
+        newcomer.place_block_order(SYMBOL, price="40000", quantity="0.02")
         other = Newcomer(open_page(stack.base_url), stack.base_url, name, secret=newcomer.secret, codes=newcomer.codes)
         other.log_in_with_code()
         newcomer.end_other_session()

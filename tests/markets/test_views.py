@@ -8,9 +8,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.accounts.models import AllocationRule
 from apps.accounts.services.subaccounts import create_sub_account, freeze_sub_account
 from apps.common.amounts import format_units
 from apps.markets.models import Candle, Market
+from apps.streams.kinds import AllocationMethod
 
 pytestmark = pytest.mark.django_db
 LABEL = b"Simulated data"
@@ -74,6 +76,29 @@ def test_a_page_trades_as_the_account_that_its_address_names(
         assert client.get("/trade/BTCUSDT", {"account": wrong}).status_code == 404, wrong
     client.logout()
     assert client.get(f"/trade/BTCUSDT?account={desk.pk}").status_code == 404
+
+
+def test_rules_for_block_orders_are_offered_to_a_master_account_that_has_some(
+    client: Client, btcusdt: Market, django_user_model: type[Any]
+) -> None:
+    alice = django_user_model.objects.create_user("alice@example.org", "x" * 12)
+    client.force_login(alice)
+    desk = create_sub_account(user_id=alice.pk, label="<b>Desk")
+    main = alice.trading_accounts.get(is_main=True).pk
+    assert 'name="allocation"' not in client.get("/trade/BTCUSDT").content.decode()
+    for rule_id, method in ((1, AllocationMethod.EQUAL), (2, AllocationMethod.PRO_RATA)):
+        AllocationRule.objects.create(
+            shard="spot", account_id=main, rule_id=rule_id, method=method, accounts=[desk.pk, main], seq=1
+        )
+    page = client.get("/trade/BTCUSDT").content.decode()
+    assert f'<option value="1" data-asks="" data-accounts="{desk.pk},{main}"' in page
+    assert 'data-preview="/account/allocation-rules/1/preview">Rule 1: Equal, 2 accounts</option>' in page
+    assert '<option value="2" data-asks="yes"' in page
+    assert f'<li data-account="{desk.pk}">&lt;b&gt;Desk ({desk.pk})</li>' in page
+    assert 'data-blocks="yes"' in page
+    of_desk = client.get(f"/trade/BTCUSDT?account={desk.pk}").content.decode()
+    assert 'name="allocation"' not in of_desk
+    assert 'data-blocks=""' in of_desk
 
 
 @pytest.mark.parametrize("symbol", ["NOSUCH", "btcusdt", "BTC-USDT", "X" * 21, "%3Cscript%3E"])

@@ -106,6 +106,39 @@ def test_the_preview_of_each_method_and_nothing_is_asked(page: Client, subs: lis
     assert asked() == before
 
 
+def test_the_trading_page_gets_the_preview_of_a_rule_that_stands(alice: User, page: Client, subs: list[int]) -> None:
+    in_force(alice, 1, EQUAL, [subs[1], subs[0]])
+    in_force(alice, 2, PRO_RATA, subs[:2])
+    order = {"symbol": "BTCUSDT", "quantity": "0.3", "filled": "0.1"}
+    assert page.get(f"{PAGE}/1/preview", order).json() == {
+        "parts": [
+            {"account": subs[1], "share": "0.15000000", "filled": "0.05000000"},
+            {"account": subs[0], "share": "0.15000000", "filled": "0.05000000"},
+        ]
+    }
+    asked = page.get(f"{PAGE}/2/preview", {**order, "asked": ["2", "1"]}).json()["parts"]
+    assert [(part["share"], part["filled"]) for part in asked] == [
+        ("0.20000000", "0.06667000"), ("0.10000000", "0.03333000"),
+    ]  # fmt: skip
+    wrong = "invalid_example"
+    for rule_id, changes, code, text in (
+        (1, {"symbol": "NOSUCH"}, wrong, "'symbol'"), (1, {"quantity": "1e3"}, wrong, "'quantity'"),
+        (1, {"quantity": "0", "filled": "0"}, wrong, "above 0"), (1, {"filled": "0.4"}, wrong, "no more than"),
+        (1, {"asked": ["1", "2"]}, wrong, "'asked'"), (1, {"quantity": "9" * 40}, wrong, "'quantity'"),
+        (1, {"filled": ""}, wrong, "'filled'"), (1, {"quantity": "0.000000001"}, wrong, "'quantity'"),
+        (1, {"quantity": "0.30000001"}, "not_whole_lots", "multiples of"),
+        (2, {}, "requests_missing", "how much"), (2, {"asked": ["1"]}, "requests_missing", "how much"),
+        (2, {"asked": ["0", "0"]}, "requests_missing", "how much"), (2, {"asked": ["1", "x"]}, wrong, "'asked'"),
+    ):  # fmt: skip
+        answer = page.get(f"{PAGE}/{rule_id}/preview", {**order, **changes})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, code), changes
+        assert text in answer.json()["error"]["message"], changes
+    assert page.get(f"{PAGE}/3/preview", order).status_code == 404
+    other = Client()
+    other.force_login(User.objects.create_user("bob@example.org", PASSWORD))
+    assert other.get(f"{PAGE}/1/preview", order).status_code == 404
+
+
 @pytest.mark.django_db
 def test_the_preview_is_what_the_engine_allocates(alice: User) -> None:
     seed = random.randrange(2**32)

@@ -17,7 +17,9 @@ from tests.orders.recorded import ALICE, SHARD, Recorded
 from tests.orders.tape import MARKET
 
 
-def skip(recorded: Recorded, reason: Reason, op: CommandKind = CommandKind.PLACE_ORDER, **values: int) -> InternalReject:
+def skip(
+    recorded: Recorded, reason: Reason, op: CommandKind = CommandKind.PLACE_ORDER, **values: int
+) -> InternalReject:
     values = {"relay_seq": 0, "source": 0, **values}
     written: InternalReject = recorded.tape.write(InternalReject, op=op, reason=reason, **values)
     return written

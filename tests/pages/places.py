@@ -55,6 +55,8 @@ PAGES: Final = (
     Place("account/allocation-rules", 200, 422, anonymous=PRIVATE, page=True),
     Place("account/allocation-rules/<int:rule_id>", 200, 422, PRIVATE, NOT_THERE, "account/allocation-rules/{rule}",
           page=True),
+    Place("account/allocation-rules/<int:rule_id>/preview", 400, 405, PRIVATE, (404, 405),
+          "account/allocation-rules/{rule}/preview"),
     Place("account/allocation-rules/<int:rule_id>/remove", 405, 302, PRIVATE, (405, 404),
           "account/allocation-rules/{rule}/remove"),
     Place(

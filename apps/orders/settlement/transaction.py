@@ -2,7 +2,8 @@
 
 Order of work: watermark compare-and-set -> entries (COPY) -> balances -> house totals -> trades (COPY) -> orders,
 parked orders, prevented matches and amendments ->
-outbox rows and markets -> audit log -> commit. Whatever fails, nothing of the batch is there; whatever is there, the watermark says.
+outbox rows and markets -> audit log -> commit. Whatever fails, nothing of the batch is there; whatever is there, the
+watermark says.
 """
 
 from typing import Any, Final
