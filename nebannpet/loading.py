@@ -9,7 +9,7 @@ import django
 
 
 def load_django() -> None:
-    """django.setup(). Nothing that there is by then is ever looked at again; garbage of later is collected as always."""
+    """django.setup(). Nothing that there is by then is ever looked at again; later garbage is collected as always."""
     gc.disable()
     try:
         django.setup()

@@ -106,7 +106,9 @@ def test_killed_core_keeps_every_acknowledged_write(stack: Stack) -> None:
 
 def test_manage_runs_in_the_exchanges_environment(stack: Stack) -> None:
     """And without the garbage collector's work on what is imported, which was half of every start."""
-    asked = "import gc; from django.conf import settings; print(settings.DATA_DIR, gc.isenabled(), gc.get_freeze_count())"
+    asked = (
+        "import gc; from django.conf import settings; print(settings.DATA_DIR, gc.isenabled(), gc.get_freeze_count())"
+    )
     directory, collects, frozen = stack.manage("shell", "--command", asked).splitlines()[-1].split()
     assert directory == str(stack.data_dir)
     assert collects == "True"
