@@ -1,7 +1,6 @@
 """Staff pages: trading accounts, API keys, trading sessions. No secret is ever shown."""
 
 from collections.abc import Callable
-from typing import Any
 
 from django.contrib import admin, messages
 from django.db import transaction
@@ -16,24 +15,12 @@ from apps.accounts.services.limittiers import set_limits_tier
 from apps.accounts.services.locks import lock_credentials
 from apps.accounts.useradmin import GroupAdmin, UserAdmin
 from apps.audit.actors import acting
+from apps.audit.recordadmin import ReadOnlyAdmin
 from apps.audit.services import record
 from apps.common.errors import DomainError
 from apps.outbox.admin import ReasonActionForm
 
 __all__ = ["AllocationRuleAdmin", "ApiKeyAdmin", "FamilyChangeAdmin", "GroupAdmin", "TradingAccountAdmin", "UserAdmin"]
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Look, do not touch: actions of the subclass are the only way to change anything."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 def _limits_action(tier: TradingAccount.Tier) -> Callable[..., None]:

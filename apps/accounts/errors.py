@@ -228,6 +228,12 @@ class SwitchedAlready(DomainError):
     code = "SWITCHED_ALREADY"
 
 
+class ResetRefused(DomainError):
+    """A link to a new password would not work for this user."""
+
+    code = "RESET_REFUSED"
+
+
 class NotOneself(DomainError):
     """Staff do not do this to their own account."""
 

@@ -48,7 +48,8 @@ FACTORS_LENGTH_MAX: Final = 100
 SIGN_UP_LINK_S: Final = 24 * 60 * 60
 RESET_LINK_S: Final = 30 * 60
 CHANGE_LINK_S: Final = 2 * 60 * 60
-LET_IN_LINK_S: Final = 30 * 60
+# Those of a log-in live ten minutes at most (ASVS 6.5.5), as long as the password that was proved for one counts.
+LET_IN_LINK_S: Final = 10 * 60
 LOCK_LINK_S: Final = 7 * 24 * 60 * 60
 # So that nobody's mailbox is flooded by our e-mail, whoever asks, and nobody floods many; and that nobody keeps a
 # person from a link by asking first. Those of an address are counted for each purpose by itself.
@@ -115,7 +116,7 @@ RECOVERY_CODES: Final = 10
 RECOVERY_CODE_BYTES: Final = 15
 # Between the password and the second step.
 SECOND_STEP_S: Final = 10 * 60
-RECOVERY_LINK_S: Final = 30 * 60
+RECOVERY_LINK_S: Final = SECOND_STEP_S
 
 # The security centre, requirement A8; our choice. From which percent a score is called fair, or strong: none is strong
 # without a second factor.

@@ -100,5 +100,3 @@ ROLES: Final[Mapping[Role, Duty]] = {
         },
     ),
 }  # fmt: skip
-# What no role has: only a superuser does it, whom an operator makes on the command line (`manage.py createsuperuser`).
-SUPERUSERS_ALONE: Final = frozenset({"accounts.add_user", "accounts.change_user"})

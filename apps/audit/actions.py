@@ -14,6 +14,7 @@ ACTIONS: Final = {
     "user.log-in-failures": "How many log-ins failed, or were refused unseen by the throttle, within one minute.",
     "user.log-out": "A user logged out, or a session ended by its limits.",
     "user.password-changed": "A user has a new password.",
+    "user.reset-sent": "Staff had a link to a new password sent to a user.",
     "user.email-changed": "A user has another e-mail address.",
     "user.phrase-changed": "A user has another phrase in e-mail from us, or none.",
     "user.withdrawals-held": "A user's withdrawals wait for a day, because what lets them in was changed.",
@@ -71,9 +72,6 @@ ACTIONS: Final = {
     "approval.declined": "One of staff declined a request: it ended without any effect.",
     "approval.withdrawn": "Whoever made a request took it back.",
     # Staff pages and commands.
-    "admin.added": "Staff added a row in the admin.",
-    "admin.changed": "Staff changed a row in the admin.",
-    "admin.deleted": "Staff deleted a row in the admin.",
     "email.sent-again": "Staff had an e-mail sent once more.",
     "banner.shown": "A banner was put on the pages, or will be from its time on.",
     "banner.withdrawn": "A banner was taken off the pages before its end.",

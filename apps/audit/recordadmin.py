@@ -1,4 +1,4 @@
-"""Staff pages that only show, for tables that have no end: the base of the pages of audit log, ledger, orders."""
+"""Staff pages that only show, and those of tables that have no end: audit log, ledger, orders."""
 
 from typing import Any, ClassVar, Final
 
@@ -20,8 +20,21 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
         return int(rows.order_by()[:COUNT_MAX].count())
 
 
-class RecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """No add, change or delete; the newest first; search by whole numbers and exact texts, which indexes answer.
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Look, do not touch: actions of the subclass are the only way to change anything."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class RecordAdmin(ReadOnlyAdmin):
+    """The newest first; search by whole numbers and exact texts, which indexes answer.
 
     list_filter names only fields with choices, booleans, dates, or own filters: others read the whole table to list
     their values.
@@ -49,12 +62,3 @@ class RecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             for name in self.search_numbers:
                 wanted |= Q(**{name: int(term)})
         return queryset.filter(wanted), False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False

@@ -10,7 +10,7 @@ from django.contrib.admin.helpers import ActionForm
 from django.http import HttpRequest, HttpResponse
 
 from apps.audit.actors import staff_text
-from apps.audit.recordadmin import RecordAdmin
+from apps.audit.recordadmin import ReadOnlyAdmin, RecordAdmin
 from apps.outbox.models import OutboxRow, OutboxState
 from apps.outbox.policy import ANSWER_WAIT_S, REASON_LENGTH_MAX
 from apps.outbox.requests import StaffRequest
@@ -81,19 +81,10 @@ class ReasonActionForm(ActionForm):
     reason = forms.CharField(max_length=REASON_LENGTH_MAX, required=False, label="Reason (required):")
 
 
-class RequestAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class RequestAdmin(ReadOnlyAdmin):
     """Who asked for what, when and why, and how the engine answered. Read only."""
 
     date_hierarchy = "requested_at"
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None

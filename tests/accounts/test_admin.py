@@ -6,20 +6,21 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
 
-from apps.accounts.errors import LinkDead
-from apps.accounts.models import ApiKey, OpenSession, TradingAccount, TradingTicket, User
+from apps.accounts.models import ApiKey, TradingAccount, TradingTicket, User
+from apps.accounts.policy import LINKS_PER_MAILBOX_MAX
 from apps.accounts.secrets import decrypt_secret
 from apps.accounts.selectors import main_account_id
 from apps.accounts.services.keyissue import issue_hmac_key
-from apps.accounts.services.locking import lock_account
 from apps.accounts.services.resets import request_reset, reset_password
 from apps.accounts.services.tickets import issue_ticket
 from apps.audit.models import Record
+from apps.notifications.models import OutgoingEmail
 from tests.accounts.factors import enter_admin
-from tests.accounts.mailbox import HERE, link_to, lock_link_to, submit, token_of
+from tests.accounts.mailbox import link_to, token_of
 from tests.accounts.people import PASSWORD
 
 pytestmark = pytest.mark.django_db
+OTHER = "staple correct horse"
 
 
 @pytest.fixture
@@ -34,26 +35,6 @@ def key(alice: User) -> ApiKey:
     account_id = main_account_id(user_id=alice.pk)
     assert account_id is not None
     return issue_hmac_key(account_id=account_id, label="bot", can_read=True, can_trade=True).key
-
-
-def test_new_user_gets_a_trading_account(root_client: Client) -> None:
-    response = root_client.post(
-        "/admin/accounts/user/add/",
-        {"email": " New@Example.org", "usable_password": "true", "password1": PASSWORD, "password2": PASSWORD},
-    )
-    assert response.status_code == 302
-    user = User.objects.get(email="new@example.org")
-    assert user.trading_accounts.get().is_main
-
-
-def test_second_case_of_an_address_is_refused_in_words(root_client: Client, alice: User) -> None:
-    response = root_client.post(
-        "/admin/accounts/user/add/",
-        {"email": "ALICE@example.org", "usable_password": "true", "password1": PASSWORD, "password2": PASSWORD},
-    )
-    assert response.status_code == 200
-    assert "already exists" in response.content.decode()
-    assert User.objects.filter(email="alice@example.org").count() == 1
 
 
 def test_address_and_rights_of_a_user_cannot_be_typed_over(root_client: Client, alice: User) -> None:
@@ -143,39 +124,39 @@ def test_sessions_show_no_hash_and_can_be_closed(root_client: Client, alice: Use
     assert TradingTicket.objects.get().revoked_at is not None
 
 
-OTHER = "staple correct horse"
-
-
-@pytest.mark.parametrize("is_usable", [True, False])
-def test_a_password_that_staff_sets_is_a_reset_and_its_owner_hears_of_it(
-    root_client: Client, alice: User, is_usable: bool
-) -> None:
-    open_one = Client()
-    submit(open_one, "/account/log-in", username=alice.email, password=PASSWORD)
-    assert open_one.get("/account/").status_code == 200
-    request_reset(email=alice.email, client=HERE)
-    older_link = link_to(alice.email)
-    sent = (
-        {"usable_password": "true", "password1": OTHER, "password2": OTHER, "set-password": "Save"}
-        if is_usable
-        else {"usable_password": "false", "unset-password": "Save"}
-    )
-    assert root_client.post(f"/admin/accounts/user/{alice.pk}/password/", sent).status_code == 302
+def test_staff_begin_a_reset_and_its_owner_ends_it(root_client: Client, alice: User) -> None:
+    """ASVS 6.4.6: nobody of staff chooses or sees a password, nor who has it."""
+    root_client.post(f"/admin/accounts/user/{alice.pk}/password/", {"password1": OTHER, "password2": OTHER})
+    shown = _act(root_client, "/admin/accounts/user/", "send_reset", alice.pk, reason="cannot find the page")
     alice.refresh_from_db()
-    assert alice.has_usable_password() is alice.check_password(OTHER) is is_usable
-    assert not OpenSession.objects.filter(user=alice).exists()
-    assert open_one.get("/account/").status_code == 302
-    with pytest.raises(LinkDead):
-        reset_password(token=token_of(older_link), new_password=PASSWORD[::-1])
-    lock_account(token=token_of(lock_link_to(alice.email, "password_changed")))
-    [entry] = Record.objects.filter(action="user.password-changed")
-    assert (entry.object, entry.reason) == (f"user:{alice.pk}", "by staff")
+    assert (shown, alice.check_password(PASSWORD)) == (302, True), "nothing ends before it is followed"
+    entry = Record.objects.get(action="user.reset-sent")
+    assert (entry.actor_kind, entry.actor_id, entry.reason) == ("staff", "root@example.org", "cannot find the page")
+    link = link_to(alice.email)
+    assert token_of(link) not in root_client.get("/admin/accounts/user/").content.decode()
+    reset_password(token=token_of(link), new_password=OTHER)
+    assert User.objects.get(pk=alice.pk).check_password(OTHER)
 
 
-def test_staff_change_their_own_password_where_everybody_does(root_client: Client) -> None:
-    root = User.objects.get(email="root@example.org")
-    sent = {"usable_password": "true", "password1": OTHER, "password2": OTHER}
-    answer = root_client.post(f"/admin/accounts/user/{root.pk}/password/", sent)
-    assert (answer.status_code, answer["Location"]) == (302, "/account/password")
-    root.refresh_from_db()
-    assert root.check_password(PASSWORD)
+@pytest.mark.parametrize(
+    ("state", "reason", "why"),
+    [
+        ({}, " ", "reason"),
+        ({"is_active": False}, "x", "switched off"),
+        ({"lock_needs_staff": True, "locked_at": "2026-11-01T00:00:00Z"}, "x", "release the lock"),
+        ({"mailbox": "full"}, "x", "links enough"),
+    ],
+)
+def test_a_reset_that_staff_cannot_begin(
+    root_client: Client, alice: User, state: dict[str, str], reason: str, why: str
+) -> None:
+    if "mailbox" in state:
+        for number in range(LINKS_PER_MAILBOX_MAX):
+            request_reset(email=alice.email, client=f"2001:db8:{number:x}::1")
+    else:
+        User.objects.filter(pk=alice.pk).update(**state)
+    before = OutgoingEmail.objects.count()
+    chosen = {"action": "send_reset", "_selected_action": str(alice.pk), "reason": reason}
+    assert why in root_client.post("/admin/accounts/user/", chosen, follow=True).content.decode()
+    assert OutgoingEmail.objects.count() == before
+    assert not Record.objects.filter(action="user.reset-sent").exists()

@@ -3,7 +3,6 @@
 from datetime import datetime, timedelta
 
 import pytest
-from django.contrib.auth.hashers import check_password
 from django.test import Client
 from django.utils import timezone
 
@@ -14,7 +13,6 @@ from apps.accounts.services.emailchange import confirm_email_change, request_ema
 from apps.accounts.services.holds import HoldReason, hold_withdrawals
 from apps.accounts.services.resets import request_reset, reset_password
 from apps.audit.models import Record
-from tests.accounts.factors import enter_admin
 from tests.accounts.mailbox import HERE, link_to, token_of
 from tests.accounts.people import PASSWORD
 from tests.pages.world import logged_in
@@ -79,18 +77,6 @@ def test_a_new_address_holds_once_it_is_confirmed(alice: User) -> None:
     confirm_email_change(token=token, user=alice, session_key=logged_in(alice))
     assert held_since(alice, since)
     assert reasons() == ["the e-mail address was changed"]
-
-
-def test_a_password_that_staff_sets_holds(alice: User) -> None:
-    staff = Client()
-    enter_admin(staff, User.objects.create_superuser("root@example.org", PASSWORD))
-    since = timezone.now()
-    sent = {"usable_password": "true", "password1": OTHER, "password2": OTHER}
-    assert staff.post(f"/admin/accounts/user/{alice.pk}/password/", sent).status_code == 302
-    assert held_since(alice, since)
-    assert check_password(OTHER, alice.password)
-    shown = staff.get(f"/admin/accounts/user/{alice.pk}/change/").content.decode()
-    assert "Withdrawals held until" in shown
 
 
 def test_a_hold_is_never_shortened(alice: User) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db.models import F
 from django.test import Client
+from django.utils import timezone
 
 from apps.accounts.errors import DeviceNeeded, TooManyAttempts
 from apps.accounts.models import Device, MailedLink, OpenSession, PasswordAttempt, User
@@ -98,6 +99,15 @@ def test_a_mailed_link_lets_a_browser_in_by_a_button(alice: User) -> None:
     assert _log_in(alice.email).status_code == 429, "another browser"
     assert client.get(link).status_code == 410
     assert client.post(link, {"csrfmiddlewaretoken": client.cookies["csrftoken"].value}).status_code == 410
+
+
+@pytest.mark.parametrize("purpose", [links.Purpose.LET_IN, links.Purpose.RECOVER])
+def test_links_of_a_log_in_live_ten_minutes(alice: User, purpose: links.Purpose) -> None:
+    """ASVS 6.5.5."""
+    before = timezone.now()
+    links.issue_link(purpose=purpose, address=alice.email, user_id=alice.pk, client="203.0.113.7")
+    lives_until = MailedLink.objects.get().expires_at
+    assert before <= lives_until - timedelta(minutes=10) <= timezone.now()
 
 
 def test_other_links_stay_and_links_of_other_purposes_do_not_let_in(alice: User) -> None:

@@ -22,7 +22,7 @@ from apps.accounts.errors import AccountClosed, NotInRole, NotLocked, StaffOnlyB
 from apps.accounts.models import User
 from apps.accounts.services.reopening import switch_off
 from apps.accounts.services.staffroles import end_as_staff, take_role
-from apps.accounts.staffroles import ROLES, SUPERUSERS_ALONE, Role
+from apps.accounts.staffroles import ROLES, Role
 from apps.audit.actors import process
 from apps.audit.models import Record
 from apps.controls.approvalkinds import kinds
@@ -33,7 +33,6 @@ from apps.notifications.models import Notice, OutgoingEmail
 from apps.outbox.errors import ReasonMissing
 from tests.accounts.factors import enter_admin
 from tests.accounts.mailbox import lock_link_to, newest
-from tests.accounts.people import PASSWORD
 
 pytestmark = pytest.mark.django_db
 DOCUMENT = Path(settings.BASE_DIR) / "docs" / "staff.md"
@@ -84,7 +83,6 @@ def test_groups_are_what_the_table_says() -> None:
         for group in Group.objects.all()
     }  # fmt: skip
     assert found == {role.value: set(duty.rights) for role, duty in ROLES.items()}
-    assert not SUPERUSERS_ALONE & frozenset().union(*(duty.rights for duty in ROLES.values()))
 
 
 def test_each_role_does_exactly_what_the_document_says() -> None:
@@ -99,8 +97,7 @@ def test_each_role_does_exactly_what_the_document_says() -> None:
         Role(name): cells[0] for name, cells in table("Roles").items()
     }
     root = User.objects.create_superuser("root@example.org", None)
-    alone = allowed(root) - written.keys()
-    assert alone == {"accounts.user add"}, "some role has it, or docs/staff.md says that superusers alone do"
+    assert allowed(root) == {what for what in written if what.split()[0] not in ("asks", "decides")}, "some role has it"
     assert allowed(staff()) == decided(staff(name="another")) == set()
 
 
@@ -283,13 +280,3 @@ def test_a_lock_is_released_by_two_and_no_address_is_in_the_audit_log(alice: Use
     assert (alice.email, alice.lock_needs_staff) == ("alice@example.net", False)
     for row in Record.objects.filter(action__in=("approval.asked", "approval.carried-out", "user.lock-released")):
         assert "alice@" not in f"{row.before}{row.after}{row.object}{row.reason}"
-
-
-def test_only_a_superuser_sets_a_password(alice: User) -> None:
-    client = Client()
-    enter_admin(client, staff(Role.ADMIN))
-    page = f"/admin/accounts/user/{alice.pk}/password/"
-    sent = {"usable_password": "true", "password1": PASSWORD[::-1], "password2": PASSWORD[::-1]}
-    assert client.post(page, sent).status_code == 403
-    alice.refresh_from_db()
-    assert alice.check_password(PASSWORD)

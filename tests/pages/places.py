@@ -224,7 +224,7 @@ MODELS: Final[dict[str, frozenset[str]]] = {
         "accounts/familychange": "add",
         "accounts/tradingaccount": "",
         "accounts/tradingticket": "",
-        "accounts/user": "add",
+        "accounts/user": "",
         "audit/record": "",
         "auth/group": "",
         "controls/approvalrequest": "",
@@ -260,13 +260,11 @@ ADMIN: Final[dict[str, tuple[Answer, Answer, Answer]]] = {
     "admin/jsi18n/": (302, 200, 200),
     "admin/^<app_label>/$": (302, 404, 200),
     "admin/r/<path:content_type_id>/<path:object_id>/": (302, 404, 404),
-    "admin/accounts/user/<id>/password/": (302, 403, 200),
     "admin/(?P<url>.*)$": (302, 404, 404),
 }
 ADMIN_ADDRESSES: Final = {
     "admin/^<app_label>/$": "admin/accounts/",
     "admin/r/<path:content_type_id>/<path:object_id>/": "admin/r/1/1/",
-    "admin/accounts/user/<id>/password/": "admin/accounts/user/{alice}/password/",
     "admin/(?P<url>.*)$": "admin/no/such/page/",
 }
 OF_EACH_MODEL: Final = ("", "add/", "<path:object_id>/history/", "<path:object_id>/delete/",

@@ -7,17 +7,18 @@ from django.db.models import QuerySet
 from django.db.models.functions import Coalesce, Now
 
 from apps.accounts.addresses import normalise_email
-from apps.accounts.errors import LinkDead
+from apps.accounts.errors import LinkDead, ResetRefused, TooManyAttempts
 from apps.accounts.models import MailedLink, OpenSession, User
 from apps.accounts.services.announcements import tell_password_changed
 from apps.accounts.services.codes import forget_failures
 from apps.accounts.services.ending import end_sessions, lock_sessions
 from apps.accounts.services.holds import HoldReason, hold_withdrawals
-from apps.accounts.services.links import Purpose, find_link, issue_link, use_up, use_up_all_of
-from apps.audit.actors import acting
+from apps.accounts.services.links import Purpose, find_link, issue_link, use_up
+from apps.audit.actors import Actor, acting
 from apps.audit.services import record
 from apps.notifications.models import Topic
 from apps.notifications.services import send_email
+from apps.outbox.requests import required_reason
 
 
 def request_reset(*, email: str, client: str) -> None:
@@ -30,15 +31,34 @@ def request_reset(*, email: str, client: str) -> None:
         user = User.objects.filter(email=address, is_active=True).first()
         user_id = None if user is None else user.pk
         link = issue_link(purpose=Purpose.RESET, address=address, user_id=user_id, client=client)
-        if link is not None:
-            known = "reset_locked" if user is not None and user.lock_needs_staff else "reset"
-            send_email(
-                to=address,
-                template="reset_unknown" if user is None else known,
-                context={} if user is None else {"link": link, "phrase": user.mail_phrase},
-                topic=Topic.SECURITY,
-                user_id=user_id,
-            )
+        if link is not None and user is not None:
+            _mail(user, link, "reset_locked" if user.lock_needs_staff else "reset")
+        elif link is not None:
+            send_email(to=address, template="reset_unknown", context={}, topic=Topic.SECURITY, user_id=None)
+
+
+def send_reset(*, user_id: int, client: str, reason: str, actor: Actor) -> None:
+    """Staff, at `client`, begin a reset: the link goes to the owner's address, and nothing changes before it is
+    followed. So nobody of staff chooses or sees a password (ASVS 6.4.6). Raises ReasonMissing, ResetRefused, and
+    TooManyAttempts where the address or the network of `client` has links enough.
+    """
+    clean_reason = required_reason(reason)
+    with transaction.atomic():
+        user = User.objects.select_for_update(no_key=True).get(pk=user_id)
+        if not user.is_active:
+            raise ResetRefused("This user is switched off. Ask to switch them on again first.")
+        if user.lock_needs_staff:
+            raise ResetRefused("This account is locked. Find out whose it is, and ask to release the lock.")
+        link = issue_link(purpose=Purpose.RESET, address=user.email, user_id=user.pk, client=client)
+        if link is None:
+            raise TooManyAttempts("This address has links enough that were not followed. Try again in an hour.")
+        _mail(user, link, "reset")
+        record(actor=actor, action="user.reset-sent", object=f"user:{user_id}", reason=clean_reason)
+
+
+def _mail(user: User, link: str, template: str) -> None:
+    context = {"link": link, "phrase": user.mail_phrase}
+    send_email(to=user.email, template=template, context=context, topic=Topic.SECURITY, user_id=user.pk)
 
 
 def reset_password(*, token: str, new_password: str) -> None:
@@ -65,24 +85,6 @@ def reset_password(*, token: str, new_password: str) -> None:
         if was_locked:
             record(actor=acting(), action="user.unlocked", object=f"user:{link.user_id}", reason="by a new password")
         use_up(link)
-        hold_withdrawals(user=user, reason=HoldReason.PASSWORD_RESET)
-        tell_password_changed(user)
-
-
-def set_by_staff(*, user: User, new_password: str | None) -> None:
-    """As by a reset, sessions, trading sockets and mailed links end, withdrawals are held, and the owner is told.
-
-    None: no password works any more. An account that its owner has locked stays so. Raises TooBusy.
-    """
-    user.password = make_password(new_password)
-    with transaction.atomic():
-        # The order of change_password.
-        use_up_all_of(user.pk)
-        lock_sessions(user.pk)
-        end_sessions(OpenSession.objects.filter(user=user))
-        user.save(update_fields=("password",))
-        forget_failures(user.pk)
-        record(actor=acting(), action="user.password-changed", object=f"user:{user.pk}", reason="by staff")
         hold_withdrawals(user=user, reason=HoldReason.PASSWORD_RESET)
         tell_password_changed(user)
 
