@@ -55,6 +55,8 @@ class FakeExchange:
             "LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT",
         ]  # fmt: skip
         self.takes_lists = True
+        # Whether the page's account is a master with sub-accounts and allocation rules.
+        self.allocates = False
         self.ticket_status = 200
         self.foreign_origin = False
         self.swallow_orders = False
@@ -240,6 +242,8 @@ class FakeExchange:
             return [order.row() for order in market.orders.values()]
         if method == "myTrades":
             return market.own_trades
+        if method == "blockOrder.allocations":
+            return []
         if method == "order.place":
             return market.place(params)
         if method == "orderList.place.oco":
@@ -305,6 +309,8 @@ class FakeExchange:
         from django.template.loader import render_to_string
         from django.test import RequestFactory
 
+        from apps.accounts.models import AllocationRule
+
         market = SimpleNamespace(
             symbol="BTCUSDT", base_asset=SimpleNamespace(code="BTC"), quote_asset=SimpleNamespace(code="USDT")
         )
@@ -313,6 +319,19 @@ class FakeExchange:
             "user": SimpleNamespace(is_authenticated=self.signed_in, email="demo@example.com", is_staff=False),
             "csrf_token": "csrf", "request": RequestFactory().get(path),
         }  # fmt: skip
+        if self.allocates:
+            accounts = [
+                SimpleNamespace(pk=1001 + number, label=label, is_main=not number, is_frozen=False)
+                for number, label in enumerate(("Main", "One", "Two"))
+            ]
+            rules = [
+                SimpleNamespace(
+                    rule_id=method.value, method=method, Method=AllocationRule.Method, accounts=[1002, 1003],
+                    get_method_display=method.label,
+                )
+                for method in AllocationRule.Method
+            ]  # fmt: skip
+            context |= {"accounts": accounts, "trading_as": accounts[0], "allocation_rules": rules}
         name = "markets/list.html" if path == "/markets" else "markets/trade.html"
         return render_to_string(name, context).encode()
 

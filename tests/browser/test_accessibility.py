@@ -229,10 +229,13 @@ def test_staff_pages(in_browser: InBrowser, live_server: Any, world: World) -> N
 
 def test_markets_and_trading(in_browser: InBrowser) -> None:
     with FakeExchange(lively=False) as exchange:
+        exchange.allocates = True
 
         def steps(visitor: Visitor) -> None:
             visitor.page.goto(exchange.base_url + "/trade/BTCUSDT")
             visitor.page.wait_for_selector("#trade[data-connection=live]")
+            visitor.page.get_by_label("Allocate to sub-accounts").select_option("3")
+            visitor.page.get_by_label("Two (1003) asks for").fill("0.1")
             visitor.judge("trade")
             visitor.page.goto(exchange.base_url + "/markets")
             visitor.page.locator("tbody tr").first.wait_for()
