@@ -23,7 +23,7 @@ from apps.outbox.models import OutboxRow, OutboxState
 from apps.streams.kinds import Reason
 from apps.wallets.models import InternalTransfer
 from tests.platformapi.conftest import BASE, House, Program, browser_of, code_of
-from tests.platformapi.test_strict_json import NUMBERS
+from tests.web.test_strict_json import NUMBERS
 
 
 @pytest.fixture(autouse=True)

@@ -2,10 +2,8 @@
 
 import base64
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pytest_django import Settings
@@ -14,10 +12,6 @@ from apps.accounts.api.authentication import signed_text
 from apps.accounts.models import ApiKey
 from apps.accounts.services.api_keys import revoke_api_key
 from apps.accounts.services.keyissue import issue_public_key
-from apps.web.api.edge import edge
-from apps.web.api.policy import CLOCK_OFF_MAX_MS, SIGNATURES_KEPT_MS
-from apps.web.api.problems import Refused
-from apps.web.api.replays import Seen, use_once
 from tests.platformapi.conftest import BASE, House, Program, code_of
 
 ACCOUNTS = "/accounts"
@@ -74,32 +68,6 @@ def test_what_is_signed_is_one_text_for_one_request() -> None:
     assert text(query="a=1&a=2") == text(query="a=2&a=1") != text(query="a=1")
 
 
-def test_of_fifty_at_once_redis_edge_lets_one_through() -> None:
-    """As in fifty processes, none of which has seen it before."""
-
-    def is_let_through(number: int) -> bool:
-        try:
-            use_once("fifty", changes_something=True, here=Seen(lambda: 0))
-        except Refused as refusal:
-            return refusal.code != "SIGNATURE_USED"
-        return True
-
-    edge().ask(lambda client: client.delete("platform-api:signature:fifty"))
-    with ThreadPoolExecutor(10) as pool:
-        assert sum(pool.map(is_let_through, range(50))) == 1
-
-
-def test_a_process_forgets_what_is_too_old_to_count_again() -> None:
-    now_ms = 0
-    seen = Seen(lambda: now_ms)
-    assert [seen.is_first("a"), seen.is_first("a")] == [True, False]
-    now_ms = SIGNATURES_KEPT_MS - 1
-    assert [seen.is_first("a"), seen.is_first("b")] == [False, True]
-    now_ms = SIGNATURES_KEPT_MS
-    assert [seen.is_first("a"), seen.is_first("b")] == [True, False]
-    assert SIGNATURES_KEPT_MS > 2 * CLOCK_OFF_MAX_MS, "its time is looked at before it is remembered"
-
-
 def test_without_redis_edge_reads_go_on_and_changes_wait(house: House, settings: Settings) -> None:
     settings.REDIS_EDGE_URL = "unix:///nowhere/redis.sock"
     bot = house.trader
@@ -110,18 +78,6 @@ def test_without_redis_edge_reads_go_on_and_changes_wait(house: House, settings:
     assert (answer.status_code, code_of(answer), answer["Retry-After"]) == (503, "UNAVAILABLE", "5")
     assert not house.alice.trading_accounts.filter(label="new").exists()
     assert answer.json()["detail"].endswith("Sign it again with a new time.")
-
-
-def test_what_was_not_carried_out_is_not_called_made_when_it_is_sent_again(settings: Settings) -> None:
-    settings.REDIS_EDGE_URL = "unix:///nowhere/redis.sock"
-    here = Seen(lambda: 0)
-    for code, words in (
-        ("UNAVAILABLE", "Sign it again with a new time"),
-        ("SIGNATURE_USED", "used already, whether the request was carried out or not"),
-    ):
-        with pytest.raises(Refused, match=words) as refusal:
-            use_once("unlucky", changes_something=True, here=here)
-        assert refusal.value.code == code
 
 
 def test_a_key_works_as_long_and_from_where_it_may(house: House) -> None:

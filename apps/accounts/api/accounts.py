@@ -38,7 +38,7 @@ def seen_account(caller: Caller, account_id: int) -> TradingAccount:
 
 class AccountsView(ApiView):
     access = {"GET": Access.READ, "POST": Access.TRADE_ALL}
-    parameters = paging.NAMES
+    parameters = paging.PARAMETERS
 
     @extend_schema(operation_id="list_accounts", responses=paging.pages(Account))
     def get(self, request: Request) -> Response:

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from apps.accounts.api.authentication import user_of
 from apps.accounts.api.deciding import allowed_or_refused, facts_about
-from apps.accounts.api.shapes import Key, KeySent, NewKey
+from apps.accounts.api.shapes import ACCOUNT, Key, KeySent, NewKey
 from apps.accounts.errors import ApiKeyNotFound
 from apps.accounts.facts import Factor, Facts
 from apps.accounts.models import ApiKey
@@ -29,6 +29,7 @@ from apps.accounts.services.lostfactor import stop_by_factor
 from apps.controls.gates import OPEN_GATES
 from apps.web.api import paging
 from apps.web.api.access import Access, caller_of
+from apps.web.api.parameters import number_in
 from apps.web.api.problems import Refused, invalid
 from apps.web.api.views import ApiView, http_request
 
@@ -46,12 +47,12 @@ def _key_of(request: Request, key_id: int) -> ApiKey:
 
 class KeysView(ApiView):
     access = {"GET": Access.SESSION, "POST": Access.SESSION}
-    parameters = (*paging.NAMES, "account")
+    parameters = (*paging.PARAMETERS, ACCOUNT)
 
     @extend_schema(operation_id="list_keys", responses=paging.pages(Key))
     def get(self, request: Request) -> Response:
         """All keys of the user, or of one `account`, newest first, the revoked too."""
-        found, account_id = _keys_of(request), paging.number_in(self.query, "account")
+        found, account_id = _keys_of(request), number_in(self.query, ACCOUNT.name)
         if account_id is not None:
             own_account(user_id=caller_of(request).user_id, account_id=account_id)
             found = found.filter(account_id=account_id)

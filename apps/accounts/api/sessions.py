@@ -17,7 +17,7 @@ from apps.web.api.views import ApiView, http_request
 
 class SessionsView(ApiView):
     access = {"GET": Access.SESSION}
-    parameters = paging.NAMES
+    parameters = paging.PARAMETERS
 
     @extend_schema(operation_id="list_sessions", responses=paging.pages(Session))
     def get(self, request: Request) -> Response:

@@ -1,5 +1,7 @@
 """What users, sessions, keys and accounts look like over the platform API, and what is sent to change them."""
 
+from typing import Final
+
 from rest_framework import serializers
 
 from apps.accounts.facts import Factor
@@ -14,10 +16,15 @@ from apps.accounts.policy import (
 )
 from apps.accounts.publickeys import PEM_LENGTH_MAX
 from apps.web.api.fields import Flag, Sent, Text, WholeNumber
+from apps.web.api.parameters import whole_number
 
 CODE_LENGTH_MAX = 20
 # The longest spelling of a network.
 NETWORK_LENGTH_MAX = 45
+
+
+# Of lists that may be cut to it.
+ACCOUNT: Final = whole_number("account", "Number of one of your accounts.")
 
 
 class Profile(serializers.Serializer):

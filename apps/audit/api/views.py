@@ -1,6 +1,6 @@
 """The newest checkpoint and proofs, for everyone: hashes only, never what an entry says (docs/audit.md)."""
 
-from typing import Any
+from typing import Any, Final
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -8,10 +8,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.audit.selectors import consistency_proof, inclusion_proof, newest_checkpoint
-from apps.web.api import paging
 from apps.web.api.access import Access
+from apps.web.api.parameters import Parameter, number_in, whole_number
 from apps.web.api.problems import Refused, invalid
 from apps.web.api.views import ApiView
+
+INDEX: Final = whole_number("index", "Number of an entry, from 0.", is_required=True)
+SIZE: Final = whole_number("size", "How many entries the tree has.", is_required=True)
+FROM: Final = whole_number("from", "How many entries the older tree has.", is_required=True)
+TO: Final = whole_number("to", "How many entries the younger tree has.", is_required=True)
 
 
 class CheckpointShape(serializers.Serializer):
@@ -56,12 +61,12 @@ class CheckpointView(ApiView):
 
 class InclusionView(ApiView):
     access = {"GET": Access.PUBLIC}
-    parameters = ("index", "size")
+    parameters = (INDEX, SIZE)
 
     @extend_schema(operation_id="inclusion_proof", responses=Inclusion)
     def get(self, request: Request) -> Response:
         """That entry `index` is in the tree of `size` entries (RFC 9162, 2.1.3)."""
-        proof = inclusion_proof(index=number_needed(self.query, "index"), size=number_needed(self.query, "size"))
+        proof = inclusion_proof(index=number_needed(self.query, INDEX), size=number_needed(self.query, SIZE))
         told: dict[str, Any] = {
             "index": proof.index,
             "size": proof.size,
@@ -74,12 +79,12 @@ class InclusionView(ApiView):
 
 class ConsistencyView(ApiView):
     access = {"GET": Access.PUBLIC}
-    parameters = ("from", "to")
+    parameters = (FROM, TO)
 
     @extend_schema(operation_id="consistency_proof", responses=Consistency)
     def get(self, request: Request) -> Response:
         """That the tree of `from` entries is the beginning of that of `to` entries (RFC 9162, 2.1.4)."""
-        proof = consistency_proof(old=number_needed(self.query, "from"), size=number_needed(self.query, "to"))
+        proof = consistency_proof(old=number_needed(self.query, FROM), size=number_needed(self.query, TO))
         told: dict[str, Any] = {
             "old": proof.old,
             "size": proof.size,
@@ -90,8 +95,8 @@ class ConsistencyView(ApiView):
         return Response(Consistency(told).data)
 
 
-def number_needed(query: dict[str, str], name: str) -> int:
-    found = paging.number_in(query, name)
+def number_needed(query: dict[str, str], parameter: Parameter) -> int:
+    found = number_in(query, parameter.name)
     if found is None:
-        raise invalid(name, f"'{name}' is missing.")
+        raise invalid(parameter.name, f"'{parameter.name}' is missing.")
     return found

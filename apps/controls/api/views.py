@@ -23,7 +23,7 @@ class SwitchShape(serializers.Serializer):
 
 class SwitchesView(ApiView):
     access = {"GET": Access.READ}
-    parameters = paging.NAMES
+    parameters = paging.PARAMETERS
 
     @extend_schema(operation_id="list_switches", responses=paging.pages(SwitchShape))
     def get(self, request: Request) -> Response:

@@ -55,7 +55,7 @@ class PreferenceSent(Sent):
 
 class NoticesView(ApiView):
     access = {"GET": Access.SESSION}
-    parameters = paging.NAMES
+    parameters = paging.PARAMETERS
 
     @extend_schema(operation_id="list_notices", responses=paging.pages(NoticeShape))
     def get(self, request: Request) -> Response:

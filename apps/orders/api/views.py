@@ -66,7 +66,7 @@ class RuleAsked(serializers.Serializer):
 
 class RulesView(ApiView):
     access = {"GET": Access.READ_ALL, "POST": Access.TRADE_ALL}
-    parameters = paging.NAMES
+    parameters = paging.PARAMETERS
 
     @extend_schema(operation_id="list_allocation_rules", responses=paging.pages(Rule))
     def get(self, request: Request) -> Response:

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from apps.accounts.api.accounts import seen_account, seen_accounts
 from apps.accounts.api.deciding import facts_about, still_asking
+from apps.accounts.api.shapes import ACCOUNT
 from apps.accounts.rules import Action
 from apps.ledger.models import Balance
 from apps.markets.models import Asset
@@ -23,19 +24,20 @@ from apps.wallets.selectors import answer_of, totals
 from apps.wallets.services import request_transfer
 from apps.web.api import paging
 from apps.web.api.access import Access, caller_of
+from apps.web.api.parameters import number_in
 from apps.web.api.problems import Refused
 from apps.web.api.views import ApiView
 
 
 class BalancesView(ApiView):
     access = {"GET": Access.READ}
-    parameters = (*paging.NAMES, "account")
+    parameters = (*paging.PARAMETERS, ACCOUNT)
 
     @extend_schema(operation_id="list_balances", responses=paging.pages(BalanceOf))
     def get(self, request: Request) -> Response:
         """By asset, those of which there is any, over all accounts that the caller sees, or of one `account`; as
         settled. The cursor is the number of an asset."""
-        caller, account_id = caller_of(request), paging.number_in(self.query, "account")
+        caller, account_id = caller_of(request), number_in(self.query, ACCOUNT.name)
         accounts = list(seen_accounts(caller).order_by("-is_main", "pk"))
         if account_id is not None:
             accounts = [seen_account(caller, account_id)]
@@ -51,7 +53,7 @@ class BalancesView(ApiView):
 
 class TransfersView(ApiView):
     access = {"GET": Access.READ_ALL, "POST": Access.TRADE_ALL}
-    parameters = paging.NAMES
+    parameters = paging.PARAMETERS
 
     @extend_schema(operation_id="list_transfers", responses=paging.pages(Transfer))
     def get(self, request: Request) -> Response:

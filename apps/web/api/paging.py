@@ -1,6 +1,5 @@
 """Pages of lists: `items`, and in `next` what to send as `cursor` for the page behind them (null on the last)."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -8,11 +7,18 @@ from django.db.models import Model, QuerySet
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
+from apps.web.api.parameters import Parameter, number_in
 from apps.web.api.policy import PAGE_ROWS, PAGE_ROWS_MAX
 from apps.web.api.problems import invalid
 
-NAMES: Final = ("cursor", "limit")
-_NUMBER: Final = re.compile(r"0|[1-9]\d{0,17}", re.ASCII)
+PARAMETERS: Final = (
+    Parameter("cursor", "`next` of the page before; left out, the first page.", {"type": "string"}),
+    Parameter(
+        "limit",
+        "Rows of a page.",
+        {"type": "integer", "minimum": 1, "maximum": PAGE_ROWS_MAX, "default": PAGE_ROWS},
+    ),
+)
 
 Row = TypeVar("Row", bound=Model)
 
@@ -27,16 +33,6 @@ class Wanted(NamedTuple):
 class Page(NamedTuple):
     items: Sequence[Any]
     next: int | None
-
-
-def number_in(query: Mapping[str, str], name: str) -> int | None:
-    """None where it is not given. Raises Refused for anything but a whole number."""
-    text = query.get(name)
-    if text is None:
-        return None
-    if _NUMBER.fullmatch(text) is None:
-        raise invalid(name, f"'{name}' is a whole number.")
-    return int(text)
 
 
 def wanted_page(query: Mapping[str, str]) -> Wanted:

@@ -1,23 +1,14 @@
 """The description of the API (OpenAPI 3.1) beyond what serializers say: rights, parameters, problem documents."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
 from apps.web.api.access import Access
-
-TEXTS: Final[Mapping[str, tuple[str, bool, dict[str, Any]]]] = {
-    "cursor": ("`next` of the page before; left out, the first page.", False, {"type": "string"}),
-    "limit": ("Rows of a page.", False, {"type": "integer", "minimum": 1, "maximum": 100, "default": 25}),
-    "account": ("Number of one of your accounts.", False, {"type": "integer"}),
-    "index": ("Number of an entry, from 0.", True, {"type": "integer"}),
-    "size": ("How many entries the tree has.", True, {"type": "integer"}),
-    "from": ("How many entries the older tree has.", True, {"type": "integer"}),
-    "to": ("How many entries the younger tree has.", True, {"type": "integer"}),
-}
+from apps.web.api.parameters import Parameter
 
 
 class WrongField(serializers.Serializer):
@@ -65,9 +56,10 @@ class PlatformSchema(AutoSchema):
     def get_override_parameters(self) -> list[Any]:
         if self.method != "GET":
             return []
+        declared: tuple[Parameter, ...] = getattr(self.view, "parameters", ())
         return [
-            OpenApiParameter(name=name, description=TEXTS[name][0], required=TEXTS[name][1], type=TEXTS[name][2])
-            for name in getattr(self.view, "parameters", ())
+            OpenApiParameter(name=each.name, description=each.text, required=each.is_required, type=dict(each.schema))
+            for each in declared
         ]
 
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:

@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 from apps.web.api import paging
 from apps.web.api.access import Access
 from apps.web.api.fields import Sent
+from apps.web.api.parameters import Parameter
 from apps.web.api.policy import BODY_BYTES_MAX
 from apps.web.api.problems import invalid
 from apps.web.api.strictjson import too_large
@@ -28,7 +29,7 @@ class ApiView(APIView):
     """
 
     access: ClassVar[Mapping[str, Access]] = {}
-    parameters: ClassVar[tuple[str, ...]] = ()
+    parameters: ClassVar[tuple[Parameter, ...]] = ()
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -61,7 +62,7 @@ class ApiView(APIView):
         return paging.wanted_page(self.query)
 
     def _query(self, request: Request) -> dict[str, str]:
-        allowed = self.parameters if request.method in SAFE_METHODS else ()
+        allowed = [each.name for each in self.parameters] if request.method in SAFE_METHODS else []
         for name, values in request.query_params.lists():
             if name not in allowed:
                 raise invalid(name[:60], f"There is no parameter {name[:60]!r}.")
