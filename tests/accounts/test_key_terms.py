@@ -27,7 +27,10 @@ from apps.accounts.selectors import accounts_with_keys, api_keys_of, count_api_k
 from apps.accounts.services.api_keys import create_api_key, limit_api_key, register_public_key
 from apps.accounts.services.factors import remove_totp
 from apps.accounts.services.keyissue import issue_hmac_key
+from apps.accounts.services.subaccounts import create_sub_account
+from apps.notifications.models import Notice, OutgoingEmail
 from tests.accounts.factors import called_lost, confirm_now, with_app
+from tests.accounts.mailbox import lock_link_to, newest
 from tests.accounts.passkeys import asked, browser, send, with_passkey
 from tests.accounts.people import PASSWORD
 from tests.codes import fresh_code
@@ -38,6 +41,11 @@ BY = {"reason": "tests", "requested_by": "tests"}
 APP = frozenset({Factor.AUTHENTICATOR})
 
 Post = Callable[..., Any]
+
+
+def pem_of_a_key() -> str:
+    made = Ed25519PrivateKey.generate().public_key()
+    return made.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def facts(user: User, *, fresh: bool = False) -> Facts:
@@ -104,9 +112,7 @@ def test_a_key_that_withdraws(alice: User) -> None:
 @pytest.mark.django_db
 def test_a_public_key_has_the_same_terms(alice: User) -> None:
     with_app(alice)
-    pem = (
-        Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-    )
+    pem = pem_of_a_key()
     rights: Any = {"can_read": True, "can_trade": False, "can_withdraw": True}
     account_id = main_account(user_id=alice.pk).pk
     with pytest.raises(ApiKeyRefused):
@@ -119,6 +125,35 @@ def test_a_public_key_has_the_same_terms(alice: User) -> None:
         **rights,
     )  # fmt: skip
     assert (key.can_withdraw, key.allowed_networks, key.is_in_use) == (True, HERE, True)
+
+
+@pytest.mark.django_db
+def test_the_owner_hears_of_each_new_key(alice: User) -> None:
+    """By e-mail with the link that locks, and in the centre; of those that the exchange sets up itself nobody does."""
+    issue_hmac_key(account_id=main_account(user_id=alice.pk).pk, label="demo", can_read=True, can_trade=True)
+    with pytest.raises(InvalidNetwork):
+        make(alice, label="x", networks=["nowhere"])
+    assert not OutgoingEmail.objects.exists()
+    with_app(alice)
+    key = make(alice, label="my <bot>", can_trade=True, networks=HERE)
+    mail = newest(alice.email, "key_made")
+    for text in ("my <bot>", key.public_key[:6], "read, trade", HERE[0], f"{key.expires_at:%Y-%m-%d %H:%M} UTC", PAGE):
+        assert text in mail.text, text
+    assert "my &lt;bot&gt;" in mail.html
+    assert key.public_key not in mail.text
+    assert lock_link_to(alice.email, "key_made")
+    notice = Notice.objects.get(user=alice)
+    assert (notice.title, notice.link) == ("A new API key of your account", PAGE)
+    assert "“my <bot>” can read, trade." in notice.body
+    desk = create_sub_account(user_id=alice.pk, label="Desk")
+    register_public_key(
+        facts=facts(alice), account_id=desk.pk, label="reader", pem=pem_of_a_key(), can_read=True, can_trade=False
+    )
+    text = newest(alice.email, "key_made").text
+    assert "the sub-account Desk" in text
+    assert "It works from: everywhere" in text
+    assert f"/account/sub-accounts/{desk.pk}/api-keys" in text
+    assert OutgoingEmail.objects.count() == Notice.objects.count() == 2
 
 
 @pytest.mark.django_db
@@ -227,9 +262,7 @@ def test_a_passkey_is_shown_for_the_very_key(alice: User) -> None:
 
 @pytest.mark.django_db
 def test_a_public_key_on_the_page(alice: User, alice_client: Client, csrf_post: Post) -> None:
-    pem = (
-        Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-    )
+    pem = pem_of_a_key()
     response = csrf_post(
         alice_client, PAGE, PAGE, {"label": "bot", "can_read": "on", "pem": pem, "lifetime": "30", "password": PASSWORD}
     )

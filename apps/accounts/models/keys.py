@@ -106,6 +106,12 @@ class ApiKey(models.Model):
         return f"{self.label} ({self.public_key[:8]}…)"
 
     @property
+    def rights_text(self) -> str:
+        """Such as "read, trade"."""
+        rights = {"read": self.can_read, "trade": self.can_trade, "withdraw": self.can_withdraw}
+        return ", ".join(right for right, has in rights.items() if has)
+
+    @property
     def is_revoked(self) -> bool:
         return self.revoked_at is not None
 

@@ -1,6 +1,10 @@
 """E-mail that tells an owner what was done with the account."""
 
-from apps.accounts.models import User
+from typing import Any
+
+from django.shortcuts import resolve_url
+
+from apps.accounts.models import ApiKey, TradingAccount, User
 from apps.accounts.services.locklinks import new_lock_link
 from apps.notifications.models import Topic
 from apps.notifications.services import send_email
@@ -32,6 +36,17 @@ def tell_recovered(user: User, codes_left: int) -> None:
 def tell_staff_changed(user: User, *, before: str, after: str) -> None:
     """`before` and `after` are the roles in words, as roles_text of services/staffroles.py says them."""
     tell_owner(user, "staff_changed", before=before, after=after)
+
+
+def tell_of_key(key: ApiKey, template: str, **context: Any) -> None:
+    """The owner of the account that the key is of."""
+    tell_owner(key.account.owner, template, key=key, keys_page=_keys_page(key.account), **context)
+
+
+def _keys_page(account: TradingAccount) -> str:
+    if account.is_main:
+        return resolve_url("accounts:api-keys")
+    return resolve_url("accounts:sub-account-api-keys", account.pk)
 
 
 def tell_locked(user: User, *, to: str) -> None:

@@ -15,6 +15,7 @@ from apps.accounts.models import ApiKey, User
 from apps.accounts.models.keys import in_use
 from apps.accounts.policy import API_KEY_LIFETIME_DAYS, API_KEY_LIFETIMES_DAYS
 from apps.accounts.rules import Action
+from apps.accounts.services.announcements import tell_of_key
 from apps.accounts.services.decisions import decide_now
 from apps.accounts.services.keyissue import (
     NewApiKey,
@@ -43,14 +44,15 @@ def create_api_key(
     """A new HMAC key with a random 64-character secret, usable at once, from these networks or from everywhere.
 
     It expires after one of API_KEY_LIFETIMES_DAYS; with None never, which keys have that are limited to networks and
-    cannot withdraw. Raises ApiKeyRefused with what the decision on sensitive actions says, InvalidApiKeyRequest,
-    InvalidNetwork, TooManyApiKeys, NoTradingAccount, and LabelTaken: the same form sent twice makes one key.
+    cannot withdraw. The owner is told. Raises ApiKeyRefused with what the decision on sensitive actions says,
+    InvalidApiKeyRequest, InvalidNetwork, TooManyApiKeys, NoTradingAccount, and LabelTaken: the same form sent twice
+    makes one key.
     """
     expires_at = _end(lifetime_days, networks=networks)
     with _allowed(
         facts, account_id, label=label, can_trade=can_trade, can_withdraw=can_withdraw, networks=networks
     ):  # fmt: skip
-        return issue_hmac_key(
+        new = issue_hmac_key(
             account_id=account_id,
             label=label,
             can_read=can_read,
@@ -59,6 +61,8 @@ def create_api_key(
             networks=networks,
             expires_at=expires_at,
         )
+        tell_of_key(new.key, "key_made")
+        return new
 
 
 def register_public_key(
@@ -73,7 +77,7 @@ def register_public_key(
     networks: Sequence[str] = (),
     lifetime_days: int | None = API_KEY_LIFETIME_DAYS,
 ) -> ApiKey:
-    """A new Ed25519 or RSA key, of which the owner keeps the private part; usable at once.
+    """A new Ed25519 or RSA key, of which the owner keeps the private part; usable at once. The owner is told.
 
     Raises InvalidPublicKey and what create_api_key does.
     """
@@ -81,7 +85,7 @@ def register_public_key(
     with _allowed(
         facts, account_id, label=label, can_trade=can_trade, can_withdraw=can_withdraw, networks=networks
     ):  # fmt: skip
-        return issue_public_key(
+        key = issue_public_key(
             account_id=account_id,
             label=label,
             pem=pem,
@@ -91,6 +95,8 @@ def register_public_key(
             networks=networks,
             expires_at=expires_at,
         )
+        tell_of_key(key, "key_made")
+        return key
 
 
 def _end(lifetime_days: int | None, *, networks: Sequence[str]) -> datetime | None:

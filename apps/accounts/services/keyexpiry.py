@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 
 from apps.accounts.models import ApiKey
 from apps.accounts.policy import API_KEY_EXPIRY_TOLD_DAYS
-from apps.accounts.services.announcements import tell_owner
+from apps.accounts.services.announcements import tell_of_key
 
 _AT_ONCE: Final = 500
 
@@ -47,7 +47,7 @@ def _tell(key_id: int, days: int) -> int:
         if not _untold(days).filter(pk=key_id).update(expiry_told_days=days):
             return 0
         key = ApiKey.objects.select_related("account__owner").defer("secret_box").get(pk=key_id)
-        tell_owner(key.account.owner, "key_expires", key=key, account=key.account, is_today=days == 0)
+        tell_of_key(key, "key_expires", is_today=days == 0)
         return 1
 
 
