@@ -54,6 +54,12 @@ NODES_MAX = 4_000
 # Of Django's widget for many choices, whose script writes them: a label on a <span>, which adds to a labelled control.
 NOT_OURS = ".help-tooltip.search-label-icon"
 
+# `make test` has all pages on the desktop in dark and every fourth also on the phone and in the other themes, since all
+# are made of the same parts; `make long` has all pages everywhere.
+EVERYWHERE = pytest.mark.parametrize(
+    "every", [pytest.param(4, id="sample"), pytest.param(1, id="all", marks=pytest.mark.long)]
+)
+
 InBrowser = Callable[[Callable[[Browser], Any]], Any]
 
 
@@ -105,13 +111,14 @@ class Visitor:
         if message.type == "error" and not is_meant:
             self.complaints.append(f"{self.page.url}: {message.text} {message.location}")
 
-    def look(self, path: str) -> None:
+    def look(self, path: str, *, everywhere: bool = True) -> None:
         self.page.set_viewport_size(DESKTOP)
         self.page.goto(self.url + path)
-        self.judge(path)
+        self.judge(path, everywhere=everywhere)
 
-    def judge(self, name: str) -> None:
-        """The page that is open: everything in dark on both sizes, colours in the other themes.
+    def judge(self, name: str, *, everywhere: bool = True) -> None:
+        """The page that is open: everything in dark on both sizes, colours in the other themes; or not `everywhere`,
+        then on the desktop in dark, and whether it is wider than a phone.
 
         A page of thousands of nodes, which are all alike, is judged once.
         """
@@ -122,10 +129,11 @@ class Visitor:
             return
         for size, viewport in (("desktop", DESKTOP), ("phone", PHONE)):
             self.page.set_viewport_size(viewport)
-            self._note(f"{name} {size}", self.page.evaluate(RUN, [TAGS, None, NOT_OURS]))
+            if everywhere or size == "desktop":
+                self._note(f"{name} {size}", self.page.evaluate(RUN, [TAGS, None, NOT_OURS]))
             if self.page.evaluate("document.documentElement.scrollWidth > innerWidth"):
                 self.complaints.append(f"{name} {size}: wider than the window")
-        for theme in ("light", "contrast"):
+        for theme in ("light", "contrast") if everywhere else ():
             self.page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
             self._note(f"{name} {theme}", self.page.evaluate(RUN, [TAGS, ["color-contrast"], NOT_OURS]))
 
@@ -189,11 +197,12 @@ def check(in_browser: InBrowser, url: str, session: str, steps: Callable[[Visito
     assert not complaints, "\n".join(complaints)
 
 
-def test_public_pages(in_browser: InBrowser, live_server: Any, world: World) -> None:
+@EVERYWHERE
+def test_public_pages(in_browser: InBrowser, live_server: Any, world: World, every: int) -> None:
     def steps(visitor: Visitor) -> None:
-        for path in [*paths_of_site(world, "anonymous", ""), "/no/such/page"]:
-            if not path.startswith(("/trade", "/markets")):
-                visitor.look(path)
+        paths = [*paths_of_site(world, "anonymous", ""), "/no/such/page"]
+        for number, path in enumerate(path for path in paths if not path.startswith(("/trade", "/markets"))):
+            visitor.look(path, everywhere=number % every == 0)
         # What is said after a mistake.
         visitor.page.goto(f"{live_server.url}/account/sign-up")
         visitor.page.get_by_role("button", name="Create account").click()
@@ -202,10 +211,11 @@ def test_public_pages(in_browser: InBrowser, live_server: Any, world: World) -> 
     check(in_browser, live_server.url, "", steps)
 
 
-def test_account_pages(in_browser: InBrowser, live_server: Any, world: World) -> None:
+@EVERYWHERE
+def test_account_pages(in_browser: InBrowser, live_server: Any, world: World, every: int) -> None:
     def steps(visitor: Visitor) -> None:
-        for path in paths_of_site(world, "owner", "account/"):
-            visitor.look(path)
+        for number, path in enumerate(paths_of_site(world, "owner", "account/")):
+            visitor.look(path, everywhere=number % every == 0)
 
     check(in_browser, live_server.url, world.sessions["owner"], steps)
 

@@ -32,10 +32,15 @@ def stack() -> Iterator[Stack]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def makers_account(stack: Stack) -> Account:
+    return fresh_account(stack, BTC="1000", USDT="100000000")
+
+
 @pytest.fixture
-def maker(stack: Stack) -> Iterator[Dialect]:
+def maker(stack: Stack, makers_account: Account) -> Iterator[Dialect]:
     """The book of the worked example T2, by an account of its own; emptied afterwards."""
-    with Dialect(stack.base_url, fresh_account(stack, BTC="10", USDT="1000000")) as maker:
+    with Dialect(stack.base_url, makers_account) as maker:
         for side, orders in (("BUY", BIDS), ("SELL", ASKS)):
             for price, quantity in orders:
                 place(maker, side, price, quantity)
@@ -233,7 +238,7 @@ def test_logging_out_elsewhere_ends_trading_here(page: Page, stack: Stack) -> No
     wait_live(page)
 
 
-@pytest.mark.parametrize("scheme", ["dark", "light"])
+@pytest.mark.parametrize("scheme", ["dark", pytest.param("light", marks=pytest.mark.long)])
 def test_the_api_page_fits_a_phone(stack: Stack, open_page: OpenPage, complaints: list[str], scheme: str) -> None:
     page = open_page(f"{stack.base_url}/docs/api", viewport=PHONE, color_scheme=scheme)
     page.locator("#post-api-v3-order summary").click()
@@ -262,11 +267,16 @@ def fund(stack: Stack, account: int, asset: str, units: int) -> None:
 
 
 @pytest.mark.timeout(480)
-@pytest.mark.parametrize(("name", "viewport"), [("desktop", DESKTOP), ("phone", PHONE)])
+@pytest.mark.parametrize(
+    ("name", "viewport"), [("phone", PHONE), pytest.param("desktop", DESKTOP, marks=pytest.mark.long)]
+)
 def test_from_sign_up_to_a_lost_phone(
     stack: Stack, maker: Dialect, open_page: OpenPage, name: str, viewport: dict[str, int]
 ) -> None:
-    """Issue 7, 'Done when': each step of somebody new, on the whole running exchange."""
+    """Issue 7, 'Done when': each step of somebody new, on the whole running exchange.
+
+    `make test` has it on a phone, where less fits, `make long` also on a desktop.
+    """
     newcomer = Newcomer(open_page(stack.base_url, viewport=viewport), stack.base_url, name)
     newcomer.sign_up()
     newcomer.set_up_app()

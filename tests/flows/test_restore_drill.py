@@ -1,7 +1,7 @@
 """The restore drill: a backup under load, restored elsewhere, trades on with every order it had acknowledged (E12).
 
-The exchange that was backed up keeps trading; the restored one is a new data directory and new servers. Both commands
-are also killed in the middle, as a full disk or an impatient operator would.
+The exchange that was backed up keeps trading; the restored one is a new data directory and new servers. In `make long`
+both commands are also killed in the middle, as an impatient operator would.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from nebannpet.backup.manifest import NAME, Manifest
+from nebannpet.backup.manifest import NAME
 from tests.dialect import Dialect, demo_account
 from tests.flows.judge import faults
 from tests.flows.load import History, Trader
@@ -91,19 +91,17 @@ def as_known_at(trader: Trader) -> History:
     return History(history.account, dict(history.acknowledged), canceled, set(history.unknown))
 
 
-def test_restore_drill() -> None:
+@pytest.mark.parametrize("killed", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_restore_drill(killed: bool) -> None:
+    """`killed`: both commands are also killed on the way, in `make long`; `make test` breaks them off in their own process
+    (tests/nebannpet/test_restore.py, test_backup.py).
+    """
     seed = secrets.randbits(32)
     print(f"seed {seed}")
     with places() as base, Stack(PROCESSES=f"{TRADING},archive") as old:
         with trading(old, seed=seed) as traders:
-            # An interrupted backup is told from a whole one, and its cursors do not stop the next one.
-            died = manage(old, "backup", str(base / "died"), crash_at="backup.manifest.before")
-            assert died.returncode == -signal.SIGKILL
-            assert (base / "died" / "postgres" / "database.dump").exists()
-            refused = manage(old, "restore", "--check", str(base / "died"))
-            assert refused.returncode != 0
-            assert "interrupted" in refused.stderr
-
+            if killed:
+                interrupted_backup(old, base)
             before = [as_known_at(trader) for trader in traders]
             acknowledged_before = sum(len(history.acknowledged) for history in before)
             made = manage(old, "backup", str(base / "set"))
@@ -113,23 +111,37 @@ def test_restore_drill() -> None:
             until(lambda: sum(len(t.history.acknowledged) for t in traders) >= after_backup, "trading on", traders)
         assert after_backup - 20 > acknowledged_before, "nobody traded during the backup: this run proves nothing"
         everything = [trader.history for trader in traders]
-        manifest = Manifest.read(base / "set")
-        restored_elsewhere(old, base, before, everything, manifest)
+        restored_elsewhere(old, base, before, everything, killed=killed)
+
+
+def interrupted_backup(old: Stack, base: Path) -> None:
+    """It is told from a whole one, and its cursors do not stop the next one."""
+    died = manage(old, "backup", str(base / "died"), crash_at="backup.manifest.before")
+    assert died.returncode == -signal.SIGKILL
+    assert (base / "died" / "postgres" / "database.dump").exists()
+    refused = manage(old, "restore", "--check", str(base / "died"))
+    assert refused.returncode != 0
+    assert "interrupted" in refused.stderr
+
+
+def interrupted_restore(new: Stack, base: Path) -> None:
+    """Killed after the database, after the log: the same command again goes on, and nothing starts before it did."""
+    for point in ("restore.database.after", "restore.log.after"):
+        assert manage(new, "restore", str(base / "set"), crash_at=point).returncode == -signal.SIGKILL
+    half = subprocess.run(
+        [sys.executable, "-m", "nebannpet.supervisor"],
+        cwd=BASE_DIR, env=new.environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (half.returncode, "broke off" in half.stderr) == (5, True), half.stderr
 
 
 def restored_elsewhere(
-    old: Stack, base: Path, before: list[History], everything: list[History], manifest: Manifest
+    old: Stack, base: Path, before: list[History], everything: list[History], *, killed: bool
 ) -> None:
     new = Stack(data_dir=base / "new", PROCESSES=f"{TRADING},archive")
     try:
-        # Killed after the database, after the log: the same command again goes on, and nothing starts before it did.
-        for point in ("restore.database.after", "restore.log.after"):
-            assert manage(new, "restore", str(base / "set"), crash_at=point).returncode == -signal.SIGKILL
-        half = subprocess.run(
-            [sys.executable, "-m", "nebannpet.supervisor"],
-            cwd=BASE_DIR, env=new.environment, capture_output=True, text=True,
-        )  # fmt: skip
-        assert (half.returncode, "broke off" in half.stderr) == (5, True), half.stderr
+        if killed:
+            interrupted_restore(new, base)
         print(new.manage("restore", str(base / "set")))
 
         with new:

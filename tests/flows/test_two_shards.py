@@ -122,9 +122,12 @@ def test_public_data_of_each(venues: dict[str, Venue]) -> None:
             time.sleep(0.05)
 
 
-@pytest.mark.parametrize(("down", "up"), [("spot", "drill"), ("drill", "spot")])
+@pytest.mark.parametrize(("down", "up"), [("spot", "drill"), pytest.param("drill", "spot", marks=pytest.mark.long)])
 def test_one_stopped_the_other_trades(venues: dict[str, Venue], down: str, up: str) -> None:
-    """With unchanged answers; what is stopped refuses at once and goes on when it is back."""
+    """With unchanged answers; what is stopped refuses at once and goes on when it is back.
+
+    `make test` stops the first shard and kills (below) the second, `make long` does both to both.
+    """
     stopped, trading = venues[down], venues[up]
     before = trading.trade("82.00")
     stopped.stack.stop_process("matching")
@@ -149,7 +152,9 @@ def _without_ids(answer: dict[str, Any]) -> dict[str, Any]:
     return kept | {"fills": [{**fill, "tradeId": None} for fill in answer.get("fills", [])]}
 
 
-@pytest.mark.parametrize(("killed", "other"), [("spot", "drill"), ("drill", "spot")])
+@pytest.mark.parametrize(
+    ("killed", "other"), [("drill", "spot"), pytest.param("spot", "drill", marks=pytest.mark.long)]
+)
 def test_one_killed_the_other_trades(venues: dict[str, Venue], killed: str, other: str) -> None:
     pid = venues[other].stack.pid("matching")
     venues[killed].stack.kill("matching")

@@ -142,22 +142,10 @@ def altered_events(site: SecondSite, alter: Callable[[bytes], bytes]) -> Iterato
 
 
 def test_the_first_site_is_lost_under_load(site: SecondSite) -> None:
+    """The promotion refuses while the first site lives, then compares, serves, and everything acknowledged is there."""
     with contextlib.ExitStack() as stack:
         first = stack.enter_context(two_sites(site, PROCESSES=f"matching,{FEW}"))
         crowd = crowd_on(first)
-        bystander = demo_account(first, "bystander", LTC="1")
-
-        # Before anything is lost: what would be refused, and by which check. Nothing moves meanwhile but the ticks.
-        trade(first, crowd.histories, "before")
-        assert "equal: this site could serve" in checked(site)
-        with altered_balance(first, bystander.account_id):
-            status, output = site.promote("--check")
-            assert (status, "check 'ledger' failed" in output) == (1, True), output
-            assert f"account {bystander.account_id}, asset" in output
-        with altered_events(site, lambda body: body[:-1] + bytes([body[-1] ^ 1])):
-            status, output = site.promote("--check")
-            assert (status, "check 'replay' failed" in output) == (1, True), output
-
         crowd.start()
         until_acknowledged(crowd, 30)
         status, output = site.promote()
@@ -182,6 +170,26 @@ def test_the_first_site_is_lost_under_load(site: SecondSite) -> None:
             times = {"promoted": promoted_s, "active": active_s, "traded": time.monotonic()}
             print({f"{what} after, s": round(at_s - lost_s, 1) for what, at_s in times.items()})
             judge(site, second, crowd.histories)
+
+
+@pytest.mark.long
+def test_a_site_that_differs_is_told_before_anything_is_lost(site: SecondSite) -> None:
+    """What a promotion would refuse, and by which check. Nothing moves meanwhile but the ticks.
+
+    `make test` has each of these checks on one site: tests/orders/promotion/test_checks.py.
+    """
+    with two_sites(site, PROCESSES=f"matching,{FEW}") as first:
+        crowd = crowd_on(first)
+        bystander = demo_account(first, "bystander", LTC="1")
+        trade(first, crowd.histories, "before")
+        assert "equal: this site could serve" in checked(site)
+        with altered_balance(first, bystander.account_id):
+            status, output = site.promote("--check")
+            assert (status, "check 'ledger' failed" in output) == (1, True), output
+            assert f"account {bystander.account_id}, asset" in output
+        with altered_events(site, lambda body: body[:-1] + bytes([body[-1] ^ 1])):
+            status, output = site.promote("--check")
+            assert (status, "check 'replay' failed" in output) == (1, True), output
 
 
 def head_of(core_url: str) -> tuple[int, str]:

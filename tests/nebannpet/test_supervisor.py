@@ -287,7 +287,7 @@ def test_set_up_that_fails_stops_everything_and_says_why(fresh: Stack) -> None:
 
 def test_demo_logins_are_shown_and_stay_the_same() -> None:
     shown = []
-    with Stack(DEMO_LOGINS="1", PROCESSES="matching,settlement,outbox,site") as stack:
+    with Stack(DEMO_LOGINS="1", PROCESSES="matching,settlement,outbox") as stack:
         for again in (True, False):
             stack.wait_for_console("Ctrl-C stops everything")
             lines = [line for line in stack.console().splitlines() if "demo login: " in line]
