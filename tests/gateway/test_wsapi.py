@@ -169,6 +169,30 @@ def test_logging_out_on_the_site_closes_the_socket(page: Socket, session_key: st
     assert page.closed_with() == 4001
 
 
+def test_a_session_that_nobody_uses_ends(
+    exchange: Exchange, alice: Client, session_key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The probes of a page that somebody left open are no use of it; a request of theirs is."""
+    monkeypatch.setattr("apps.gateway.wsapi.connection.SESSION_IDLE_S", 1.5)
+    with (
+        open_socket(exchange, origin=exchange.base_url) as used,
+        open_socket(exchange, origin=exchange.base_url) as left,
+    ):
+        for page in (used, left):
+            assert page.ask("session.logon", ticket=ticket_of(alice, session_key))["status"] == 200
+        time.sleep(1)
+        at_s = time.monotonic()
+        assert used.ask("account.status")["status"] == 200
+        with pytest.raises(ConnectionClosed) as closed:
+            for _ in range(80):
+                left.ask("ping")
+                time.sleep(0.5)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 4001
+        assert used.closed_with() == 4001
+        assert time.monotonic() - at_s >= 1.5
+
+
 def test_revoking_a_key_closes_its_user_data(exchange: Exchange, alice: Client) -> None:
     with open_socket(exchange) as socket:
         answer = socket.ask("userDataStream.subscribe.signature", **signed(alice))

@@ -1,7 +1,8 @@
 """One WebSocket API connection: session by ticket, signed requests, user data.
 
 Requests of one connection start in the order they came and run side by side; orders keep their order in the log,
-because each begins and is admitted in the order of the frames. A flood or garbage cuts the connection off.
+because each begins and is admitted in the order of the frames. A flood or garbage cuts the connection off. A session by
+ticket that nobody uses ends as one of the site does (threat-T5); its page comes back, and the site says who it is then.
 
 Of more requests than may run at once the first waits for room, and the ones after it are not read; without room for
 WSAPI_ROOM_WAIT_S they are refused, until a request ends.
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from apps.accounts.policy import SESSION_ABSOLUTE_S, SESSION_IDLE_S
 from apps.common.clock import now_us
 from apps.common.crashpoints import reach
 from apps.gateway import errors, handshake, params, signature, timeunit
@@ -63,6 +65,9 @@ class WsApiConnection(Revocable):
         self.in_microseconds = in_microseconds
         self.session: Credential | None = None
         self.session_since_ms: int | None = None
+        # By time.monotonic(): when the session asked for something, and who looks whether it still does.
+        self._used_s = 0.0
+        self._idle: asyncio.TimerHandle | None = None
         self.subscriptions = Subscriptions(self)
         self._followed: dict[tuple[str, int], Credential] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -263,6 +268,7 @@ class WsApiConnection(Revocable):
             signature.check_time(sent["timestamp"], sent.get("recvWindow"), now_us=received_us)
         if self.session.kind == "key":
             self._note(self.session, received_us)
+        self._used_s = time.monotonic()
         return self.session
 
     async def verify_signed(self, sent: dict[str, str], received_us: int) -> Credential:
@@ -290,6 +296,22 @@ class WsApiConnection(Revocable):
         """Requests without a signature are this account's from now on."""
         self.session, self.session_since_ms = session, now_us() // 1000
         self.follow(session)
+        if session.kind == "ticket":
+            self._used_s = time.monotonic()
+            self._look_for_use(self._used_s + SESSION_ABSOLUTE_S)
+
+    def _look_for_use(self, ends_s: float) -> None:
+        """Now and whenever the session would be idle for too long; in any case it is over at `ends_s`."""
+        left_s = min(self._used_s + SESSION_IDLE_S, ends_s) - time.monotonic()
+        if left_s > 0:
+            self._idle = asyncio.get_running_loop().call_later(left_s, self._look_for_use, ends_s)
+        else:
+            self.on_revoked()
+
+    def _stop_looking(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
 
     def count_failed_logon(self) -> None:
         self._failed_logons += 1
@@ -299,6 +321,7 @@ class WsApiConnection(Revocable):
 
     def log_off(self) -> None:
         self.session, self.session_since_ms = None, None
+        self._stop_looking()
 
     def follow(self, credential: Credential) -> None:
         """Close this connection when the credential is revoked. One that has ended is not followed: nobody would
@@ -319,6 +342,7 @@ class WsApiConnection(Revocable):
     def leave(self) -> None:
         """The connection has ended. Requests under way go on: their commands may be in the log already."""
         self._take_next()
+        self._stop_looking()
         self.subscriptions.leave()
         for credential in self._followed.values():
             self.gateway.credentials.unfollow(credential, self)
