@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from apps.gateway import errors
 from apps.gateway.dialect import STATE_STATUS
 from apps.gateway.markets import Market
+from apps.gateway.marketstate import newest_state
 from apps.gateway.params import Choice, Symbol, Symbols
 
 if TYPE_CHECKING:
@@ -28,11 +29,11 @@ def chosen(gateway: "Gateway", values: Mapping[str, Any]) -> list[Market]:
     return list(gateway.markets.by_symbol.values())
 
 
-def has_status(market: Market, status: str | None) -> bool:
-    return status is None or STATE_STATUS[market.state] == status
+def has_status(gateway: "Gateway", market: Market, status: str | None) -> bool:
+    return status is None or STATE_STATUS[newest_state(market, gateway.public.known(market))] == status
 
 
-def check_status(market: Market, status: str | None) -> None:
+def check_status(gateway: "Gateway", market: Market, status: str | None) -> None:
     """Of one market asked for by name; where several are asked for, those with another status are left out."""
-    if not has_status(market, status):
+    if not has_status(gateway, market, status):
         raise errors.symbol_status_differs()

@@ -8,7 +8,7 @@ from apps.gateway.limits.tiers import Tier, all_rows
 from apps.gateway.markets import Market
 from apps.matching.engine.iceberg import PARTS_MAX
 from apps.matching.engine.stop_order import TRAILING_BIPS_MAX, TRAILING_BIPS_MIN
-from apps.streams.kinds import StpMode
+from apps.streams.kinds import MarketState, StpMode
 
 # What an account must have any of; every account has it.
 PERMISSIONS: Final = ("SPOT",)
@@ -18,22 +18,22 @@ OF_ACCOUNT: Final = frozenset(
 )
 
 
-def exchange_info(markets: list[Market], limits: Tier, now_ms: int) -> dict[str, Any]:
-    """`limits`: those of everybody; an account's own are in rateLimit/order."""
+def exchange_info(markets: list[tuple[Market, MarketState]], limits: Tier, now_ms: int) -> dict[str, Any]:
+    """`markets` with the newest state that is known of each. `limits`: those of everybody; an account's own are in rateLimit/order."""
     return {
         "timezone": "UTC",
         "serverTime": now_ms,
         "rateLimits": all_rows(limits),
         "exchangeFilters": [],
-        "symbols": [symbol(market) for market in markets],
+        "symbols": [symbol(market, state) for market, state in markets],
     }
 
 
-def symbol(market: Market) -> dict[str, Any]:
+def symbol(market: Market, state: MarketState) -> dict[str, Any]:
     return {
         "symbol": market.symbol,
-        "status": STATE_STATUS[market.state],
-        "marketState": market.state.name,
+        "status": STATE_STATUS[state],
+        "marketState": state.name,
         "baseAsset": market.base.code,
         "baseAssetPrecision": ASSET_DECIMALS,
         "quoteAsset": market.quote.code,

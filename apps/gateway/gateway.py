@@ -116,7 +116,7 @@ class Gateway:
         self.past_trades = PastTrades(self.reads, self.public)
         self.hub = Hub(self.markets, self.public.known)
         self.public.listeners.append(self.hub)
-        self.markets.state_listeners.append(lambda market: self.hub.on_state(market, self.public.known(market)))
+        self.markets.state_listeners.append(self.hub.on_mirrored_state)
         self.past_pipe = CorePipe(config.core_read_url, server="past events of redis-core:")
         self.held_bytes = HeldBytes()
         self.user_data = UserData(

@@ -14,7 +14,7 @@ from apps.streams.messages import MarketSettings, typed
 MARKETS_CHANNEL: Final = "markets"
 
 _SETTINGS: Final = MarketSettings.__struct_fields__
-_COLUMNS: Final = (*("id" if name == "market_id" else name for name in _SETTINGS), "state")
+_COLUMNS: Final = (*("id" if name == "market_id" else name for name in _SETTINGS), "state", "state_seq")
 _MARKETS_SQL: Final = f"SELECT {', '.join(_COLUMNS)} FROM markets_market WHERE shard = %s ORDER BY id"  # noqa: S608  # constants of ours
 # An asset is listed before its first market, and may be credited from then on.
 _VERSION_SQL: Final = (
@@ -32,11 +32,12 @@ class Asset:
 
 
 class Market(MarketSettings, frozen=True, kw_only=True):
-    """One market's settings, its assets and its mirrored state."""
+    """One market's settings, its assets and its mirrored state, which event `state_seq` brought."""
 
     base: Asset
     quote: Asset
     state: MarketState
+    state_seq: int
 
     @property
     def id(self) -> int:
@@ -95,7 +96,7 @@ class Markets:
         }
         markets = []
         for row in await (await connection.execute(_MARKETS_SQL, (self._shard,))).fetchall():
-            values = typed(dict(zip((*_SETTINGS, "state"), row, strict=True)))
+            values = typed(dict(zip((*_SETTINGS, "state", "state_seq"), row, strict=True)))
             values["state"] = MarketState(values["state"])
             base, quote = assets[values["base_asset_id"]], assets[values["quote_asset_id"]]
             markets.append(Market(base=base, quote=quote, **values))

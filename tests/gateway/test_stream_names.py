@@ -11,10 +11,10 @@ from apps.markets.liveintervals import LIVE
 from apps.markets.marketdata.ticker import WINDOWS
 from apps.streams.kinds import MarketState
 
-MARKET: Any = SimpleNamespace(id=1, symbol="ETHUSDT", state=MarketState.OPEN)
+MARKET: Any = SimpleNamespace(id=1, symbol="ETHUSDT", state=MarketState.OPEN, state_seq=0)
 RECORDS = [
     {"t": "trade"}, {"t": "agg"}, {"t": "depth"}, {"t": "depth1s"}, {"t": "top"}, {"t": "ticker"}, {"t": "auction"},
-    {"t": "distance"}, {"t": "state", "state": MarketState.OPEN},
+    {"t": "distance"}, {"t": "state", "u": 1, "state": MarketState.OPEN},
     *({"t": "kline", "i": interval, "x": False} for interval in LIVE),
     *({"t": "window", "w": window} for window in WINDOWS),
 ]  # fmt: skip

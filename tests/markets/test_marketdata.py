@@ -354,6 +354,7 @@ def test_snapshot_of_a_traded_market(venue: Venue, start: Callable[[], MarketDat
     ticker = found["ticker"]
     assert (ticker["b"], ticker["B"], ticker["a"], ticker["A"]) == (990, 4, 0, 0)
     assert (ticker["c"], ticker["Q"], ticker["F"], ticker["L"]) == (990, 1, 1, 3)
+    assert 0 < found["state"].pop("u") < found["u"]
     assert found["state"] == {
         "t": "state",
         "m": 1,

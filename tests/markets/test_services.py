@@ -228,9 +228,11 @@ def test_a_refused_state_changes_nothing(btcusdt: Market, symbol: str, reason: s
 def test_the_mirror_follows_the_engine_and_news_is_announced(btcusdt: Market, settings: Any) -> None:
     before = Market.objects.get().version
     with connection.cursor() as cursor:
-        mirror_state(cursor, market_id=1, state=MarketState.HALTED, cause=HaltCause.INVARIANT, until_ms=123)
+        mirror_state(cursor, market_id=1, state=MarketState.HALTED, cause=HaltCause.INVARIANT, until_ms=123, seq=7)
     market = Market.objects.get()
-    assert (market.state, market.state_cause, market.state_until_ms) == (MarketState.HALTED, HaltCause.INVARIANT, 123)
+    assert (market.state, market.state_cause, market.state_until_ms, market.state_seq) == (
+        MarketState.HALTED, HaltCause.INVARIANT, 123, 7,
+    )  # fmt: skip
     assert market.version > before
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from apps.gateway import bookchecksum, errors, publicanswers
 from apps.gateway.chosen import STATUS, SYMBOL_OR_ALL, check_status, chosen, has_status
 from apps.gateway.exchangeinfo import PERMISSIONS, exchange_info
-from apps.gateway.marketstate import state_of
+from apps.gateway.marketstate import newest_state, state_of
 from apps.gateway.params import Choice, Integer, Permissions, Symbol, Time, TimeZone
 from apps.gateway.prebuilt import prebuilt
 from apps.gateway.registry import Call, endpoint
@@ -66,8 +66,11 @@ async def get_exchange_info(gateway: "Gateway", call: Call) -> dict[str, Any]:
     markets = chosen(gateway, call.values)
     if permissions is not None and permissions.isdisjoint(PERMISSIONS):
         markets = []
-    markets = [market for market in markets if has_status(market, status)]
-    answer = exchange_info(markets, gateway.limits.standard, call.received_ms)
+    markets = [market for market in markets if has_status(gateway, market, status)]
+    answer = exchange_info(
+        [(market, newest_state(market, gateway.public.known(market))) for market in markets], gateway.limits.standard,
+        call.received_ms,
+    )  # fmt: skip
     if not call.values["showPermissionSets"]:
         for symbol in answer["symbols"]:
             symbol["permissionSets"] = []
@@ -99,7 +102,7 @@ def _depth_weight(values: Mapping[str, Any]) -> int:
 )  # fmt: skip
 async def depth(gateway: "Gateway", call: Call) -> Any:
     market, limit = gateway.markets.get(call.values["symbol"]), call.values["limit"]
-    check_status(market, call.values["symbolStatus"])
+    check_status(gateway, market, call.values["symbolStatus"])
     state = gateway.public.state(market)
     return prebuilt(market, state, ("depth", limit), lambda market, state: publicanswers.depth(market, state, limit))
 

@@ -36,9 +36,9 @@ async def _each(
 
     if call.values["symbol"] is not None:
         market = chosen(gateway, call.values)[0]
-        check_status(market, status)
+        check_status(gateway, market, status)
         return shape(market, gateway.public.state(market))
-    markets = [market for market in chosen(gateway, call.values) if has_status(market, status)]
+    markets = [market for market in chosen(gateway, call.values) if has_status(gateway, market, status)]
     if call.values["symbols"] is not None:
         return [shape(market, gateway.public.state(market)) for market in markets]
     return [shape(market, state) for market in markets if (state := gateway.public.known(market)) is not None]
@@ -112,7 +112,7 @@ async def _windows(gateway: "Gateway", call: Call, open_ms: int, close_ms: int) 
         raise errors.missing_one_of("symbol", "symbols")
     status, markets = call.values["symbolStatus"], chosen(gateway, call.values)
     if call.values["symbol"] is not None:
-        check_status(markets[0], status)
+        check_status(gateway, markets[0], status)
     answers = [
         publicanswers.window_ticker(
             market, await gateway.history.window(market, open_ms),
@@ -120,7 +120,7 @@ async def _windows(gateway: "Gateway", call: Call, open_ms: int, close_ms: int) 
             open_ms=open_ms, close_ms=close_ms, full=call.values["type"],
         )
         for market in markets
-        if has_status(market, status)
+        if has_status(gateway, market, status)
     ]  # fmt: skip
     return answers if call.values["symbol"] is None else answers[0]
 

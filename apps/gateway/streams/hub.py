@@ -10,6 +10,7 @@ import structlog
 from apps.common.clock import now_ms
 from apps.gateway.book import PublicMarket, Record
 from apps.gateway.markets import Market, Markets
+from apps.gateway.marketstate import newest_record
 from apps.gateway.socket import INTERNAL_ERROR, Socket, share
 from apps.gateway.streams import messages, names
 from apps.gateway.streams.arrears import Arrears
@@ -167,8 +168,7 @@ class Hub:
                 ))  # fmt: skip
             case "auction" | "distance":
                 self.on_state(market, state)
-            case "state" if record["state"] == market.state:
-                # Nothing but its end or cause is new; a new state is told once PostgreSQL has it.
+            case "state" if newest_record(market, state) is not None:
                 self.on_state(market, state)
 
     def _depth(self, market: Market, state: PublicMarket, record: Record, speeds: tuple[str, ...]) -> None:
@@ -197,6 +197,12 @@ class Hub:
             if self._averages.get(topic) != message["w"]:
                 self._averages[topic] = message["w"]
                 self.publish(topic, _average(market, state, now_ms), Behind.NEWEST)
+
+    def on_mirrored_state(self, market: Market) -> None:
+        """PostgreSQL has another state than before; what market data said already is no news."""
+        public = self._state_of(market)
+        if newest_record(market, public) is None:
+            self.on_state(market, public)
 
     def on_state(self, market: Market, state: PublicMarket | None) -> None:
         """A market's state changed (T10). A stream of our own; clients that do not know it never ask for it."""

@@ -61,8 +61,8 @@ def _books(snapshot_dir: Path, record: Record) -> ShardFeed:
     for row in engine.markets():
         feed = MarketFeed(row.market_id, record.unit_factor, snapshot.seq)
         feed.state = wire.state(
-            row.market_id, new_state=row.state, cause=row.cause, until_ms=row.until_ms, reopens_ms=row.reopens_ms,
-            rule_id=row.rule_id,
+            row.market_id, seq=snapshot.seq, new_state=row.state, cause=row.cause, until_ms=row.until_ms,
+            reopens_ms=row.reopens_ms, rule_id=row.rule_id,
         )  # fmt: skip
         if row.state == MarketState.AUCTION:
             feed.auction = wire.auction(row.market_id, price_ticks=row.auction_ticks, lots=row.auction_lots)

@@ -179,7 +179,7 @@ class MarketFeed:
 
     def _state_changed(self, event: MarketStateChanged) -> wire.Record:
         self.state = wire.state(
-            self.market_id, new_state=event.new_state, cause=event.cause, until_ms=event.until_ms,
+            self.market_id, seq=event.seq, new_state=event.new_state, cause=event.cause, until_ms=event.until_ms,
             reopens_ms=event.reopens_ms, rule_id=event.rule_id,
         )  # fmt: skip
         if event.new_state != MarketState.AUCTION:

@@ -95,7 +95,9 @@ class ShardFeed:
         feed = self.markets.get(market_id)
         if feed is None:
             feed = self.markets[market_id] = self._new_feed(market_id, self.seq)
-            feed.state = wire.state(market_id, new_state=MarketState.PRE_LAUNCH, cause=HaltCause.NONE, until_ms=0)
+            feed.state = wire.state(
+                market_id, seq=self.seq, new_state=MarketState.PRE_LAUNCH, cause=HaltCause.NONE, until_ms=0
+            )
             for chain in feed.book.chains.values():
                 chain.start(feed.book)
         return feed

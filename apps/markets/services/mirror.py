@@ -51,7 +51,9 @@ UPDATE markets_classstatechange AS c SET moved = %s::jsonb
   FROM outbox_outboxrow AS o
  WHERE o.shard = %s AND o.source = %s AND o.relay_seq = %s AND c.outbox_key = o.key
 """
-MIRROR_STATE: Final = "UPDATE markets_market SET state = %s, state_cause = %s, state_until_ms = %s WHERE id = %s"
+MIRROR_STATE: Final = (
+    "UPDATE markets_market SET state = %s, state_cause = %s, state_until_ms = %s, state_seq = %s WHERE id = %s"
+)
 
 
 def mirror_settings(cursor: Cursor, *, market_id: int, settings_version: int) -> None:
@@ -60,9 +62,9 @@ def mirror_settings(cursor: Cursor, *, market_id: int, settings_version: int) ->
     cursor.execute(APPLY_CHANGE, (market_id, settings_version))
 
 
-def mirror_state(cursor: Cursor, *, market_id: int, state: int, cause: int, until_ms: int) -> None:
-    """MARKET_STATE_CHANGED: the market's row shows the state, its cause and when a timer ends it (0: never)."""
-    cursor.execute(MIRROR_STATE, (state, cause, until_ms, market_id))
+def mirror_state(cursor: Cursor, *, market_id: int, state: int, cause: int, until_ms: int, seq: int) -> None:
+    """MARKET_STATE_CHANGED, event `seq`: the market's row shows the state, its cause and when a timer ends it (0: never)."""
+    cursor.execute(MIRROR_STATE, (state, cause, until_ms, seq, market_id))
 
 
 def mirror_asset(cursor: Cursor, *, settings: AssetSettings) -> None:
