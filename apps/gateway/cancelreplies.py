@@ -1,7 +1,7 @@
 """Answers to cancels: from the command's events, and what those do not tell from the orders' settled rows.
 
-The end of an order names neither its stop price nor what it displayed. An order that may have more to show than its end
-tells is read; where that fails the cancel has happened all the same, and is answered without.
+The end of an order names neither its stop price nor what it displayed nor its strategy. An order that may have more to
+show than its end tells is read; where that fails the cancel has happened all the same, and is answered without.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,9 @@ from apps.streams.kinds import ListStatus, OrderKind, Reason, TimeInForce
 _CONDITIONAL: Final = frozenset(
     {OrderKind.STOP_LOSS, OrderKind.STOP_LOSS_LIMIT, OrderKind.TAKE_PROFIT, OrderKind.TAKE_PROFIT_LIMIT}
 )
+# Its number and type, as its account labelled it.
+Strategy = tuple[int | None, int | None]
+NO_STRATEGY: Final[Strategy] = (None, None)
 
 
 def is_canceled(event: Any) -> bool:
@@ -38,7 +41,13 @@ async def canceled(events: Sequence[Any], market: Market, account_id: int, reads
     alone = {order_id: event for order_id, event in closed.items() if is_canceled(event) and order_id not in members}
     asked = [*members, *(order_id for order_id, event in alone.items() if _has_more(event))]
     rows = await reads.closed_orders(account_id, asked) if asked else {}
-    found = {order_id: _report(event, rows, market) for order_id, event in alone.items()}
+    strategies = await reads.strategies(
+        account_id, [order_id for order_id, event in alone.items() if not _has_more(event)]
+    )
+    found = {
+        order_id: _report(event, rows, market, strategy=strategies.get(order_id, NO_STRATEGY))
+        for order_id, event in alone.items()
+    }
     for event in lists:
         found |= dict.fromkeys(
             (order_id for order_id in order_ids(event) if order_id in closed), _list(event, closed, rows, market)
@@ -58,10 +67,16 @@ def _has_more(event: OrderClosed) -> bool:
     return event.order_kind in _CONDITIONAL or event.time_in_force == TimeInForce.GTD
 
 
-def _report(event: OrderClosed, rows: Mapping[int, OrderView], market: Market, list_id: int = 0) -> dict[str, Any]:
+def _report(
+    event: OrderClosed,
+    rows: Mapping[int, OrderView],
+    market: Market,
+    list_id: int = 0,
+    strategy: Strategy = NO_STRATEGY,
+) -> dict[str, Any]:
     row = rows.get(event.order_id)
     if row is None:
-        return canceled_order(event, market, list_id)
+        return canceled_order(event, market, list_id, strategy)
     return canceled_view(row, market, event.cancel_client_id)
 
 

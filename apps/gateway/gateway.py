@@ -103,7 +103,8 @@ class Gateway:
         self.tail = EventTail(config.core_read_url, keys, of_replica=not same)
         self.monitor = CoreMonitor(self.pipe, self.tail, keys, config.limits)
         self.settled = Settled(config.core_url, self.pipe, self.events_pipe, keys)
-        self.reads = Reads(self.pool, self.settled, self.markets, config.shard)
+        self.reads = Reads(self.pool, self.settled, self.markets, config.shard, self.tail.labelled)
+        self.tail.labelled.read = self.reads.labelled_accounts
         self.own_history = OwnHistory(self.reads)
         self.batcher = Batcher(self.pipe, self.tail, keys)
         self.orders = Orders(self.markets, self.batcher, self.monitor, self.reads)
@@ -143,7 +144,7 @@ class Gateway:
         work = [
             self.follower.run, self.pipe.run, self.tail.run, self.monitor.run, self.settled.run, self.public.run,
             self.edge_pipe.run, self.past_pipe.run, self.hub.run, self.credentials.end_expired,
-            self.credentials.last_uses.run,
+            self.credentials.last_uses.run, self.tail.labelled.run,
         ]  # fmt: skip
         if self.events_pipe is not self.pipe:
             work.append(self.events_pipe.run)

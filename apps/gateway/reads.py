@@ -16,6 +16,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from apps.gateway import errors
 from apps.gateway.idbounds import first_order_at
+from apps.gateway.labelled import Labelled
 from apps.gateway.listreplies import ListView
 from apps.gateway.markets import Market, Markets
 from apps.gateway.replies import Fill, OrderView, fee_asset
@@ -49,7 +50,15 @@ _BY_CLIENT_ID: Final = (
     f"SELECT {_ORDER} FROM orders_order o WHERE o.account_id = %s AND o.client_order_id = %s AND {_OF_SHARD}"  # noqa: S608  # constants of ours
     " ORDER BY o.id DESC LIMIT 1"
 )
-_OPEN: Final = f"o.account_id = %s AND o.status IN ({', '.join(map(str, OPEN))}) AND {_OF_SHARD}"
+_ANY_OPEN: Final = f"o.status IN ({', '.join(map(str, OPEN))}) AND {_OF_SHARD}"
+_OPEN: Final = f"o.account_id = %s AND {_ANY_OPEN}"
+_STRATEGIES: Final = (
+    "SELECT o.id, o.strategy_id, o.strategy_type FROM orders_order o WHERE o.account_id = %s AND o.id = ANY(%s)"
+)
+_LABELLED: Final = (
+    f"SELECT DISTINCT o.account_id FROM orders_order o WHERE {_ANY_OPEN}"  # noqa: S608  # constants of ours
+    " AND (o.strategy_id IS NOT NULL OR o.strategy_type IS NOT NULL)"
+)
 _OPEN_OF_ACCOUNT: Final = f"SELECT {_ORDER} FROM orders_order o WHERE {_OPEN}"  # noqa: S608  # constants of ours
 _LIST: Final = (
     "SELECT l.id, l.client_order_id, l.kind, l.status, l.updated_ms, l.market_id,"
@@ -104,11 +113,14 @@ class OpenOrders:
 
 
 class Reads:
-    def __init__(self, pool: AsyncConnectionPool[Any], settled: Settled, markets: Markets, shard: str) -> None:
+    def __init__(
+        self, pool: AsyncConnectionPool[Any], settled: Settled, markets: Markets, shard: str, labelled: Labelled
+    ) -> None:
         self._pool = pool
         self._settled = settled
         self._markets = markets
         self._shard = shard
+        self._labelled = labelled
         self._order_ids = order_ids_after(shard), last_order_id(shard)
 
     @asynccontextmanager
@@ -177,6 +189,28 @@ class Reads:
         except errors.ApiError:
             return {}
         return {row[0]: _view(row) for row in rows}
+
+    async def strategies(self, account_id: int, order_ids: Sequence[int]) -> dict[int, tuple[int | None, int | None]]:
+        """{order id: (strategyId, strategyType)} of those of the account's orders that have any, as far as it can be
+        read. They stand in a row from its first settlement on, so that only the newest orders are waited for.
+        """
+        if not order_ids or not self._labelled.may_be(account_id):
+            return {}
+        parameters = (account_id, list(order_ids))
+        try:
+            rows = await self._rows(_STRATEGIES, parameters)
+            if len(rows) < len(order_ids):
+                rows = await self._settled_rows(_STRATEGIES, parameters)
+        except errors.ApiError:
+            return {}
+        return {order_id: (given, kind) for order_id, given, kind in rows if (given, kind) != (None, None)}
+
+    async def labelled_accounts(self) -> tuple[int, list[int]]:
+        """(an event that is no older than what was read, accounts with an order with a strategy open). 503 when it
+        cannot be read.
+        """
+        rows = await self._settled_rows(_LABELLED, self._order_ids)
+        return await self._settled.wait(), [account_id for (account_id,) in rows]
 
     async def open_orders(self, account_id: int, market: Market | None) -> list[tuple[OrderView, Market]]:
         query, parameters = _OPEN_OF_ACCOUNT, [account_id, *self._order_ids]

@@ -397,14 +397,16 @@ def _numbers(view: OrderView, market: Market) -> dict[str, Any]:
     }
 
 
-def canceled_order(event: OrderClosed, market: Market, list_id: int = 0) -> dict[str, Any]:
-    """One cancelled order. An order by quote budget is never open, so there is none to show."""
+def canceled_order(
+    event: OrderClosed, market: Market, list_id: int = 0, strategy: tuple[int | None, int | None] = (None, None)
+) -> dict[str, Any]:
+    """One cancelled order. An order by quote budget is never open, so there is none to show. `strategy`: (id, type)."""
     view = OrderView(
         order_id=event.order_id, client_id=event.client_id, side=event.side, kind=event.order_kind,
         time_in_force=event.time_in_force, stp_mode=event.stp_mode or StpMode.EXPIRE_TAKER,
         price_ticks=event.price_ticks, quantity_lots=event.quantity_lots, budget_units=0,
         filled_lots=event.filled_lots, filled_quote_units=event.filled_quote_units, status=event.status,
-        created_ms=0, updated_ms=event.cmd_ms, list_id=list_id,
+        created_ms=0, updated_ms=event.cmd_ms, list_id=list_id, strategy_id=strategy[0], strategy_type=strategy[1],
     )  # fmt: skip
     return canceled_view(view, market, event.cancel_client_id)
 

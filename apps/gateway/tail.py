@@ -19,10 +19,11 @@ from redis.exceptions import RedisError
 
 from apps.gateway.core import CoreAway, CorePipe, CoreUnanswered
 from apps.gateway.eventfields import offset_of
+from apps.gateway.labelled import Labelled
 from apps.streams.bus.replicated import NotAReplica, check_follows
 from apps.streams.codec import decode_event
 from apps.streams.events import PreventedMatch, Trade
-from apps.streams.kinds import EventKind
+from apps.streams.kinds import AcceptedFlag, EventKind
 from apps.streams.names import ShardKeys
 from apps.streams.records import EVENT_SIZE, EVENTS, FrameError
 
@@ -38,6 +39,8 @@ EARLY_KEPT_S: Final = 10.0
 # version, kind, flags, reason, market, seq, cmd_ms, cmd_n, cmd_index, account; the rest of the record is skipped.
 ROW: Final = struct.Struct(f"<BBBBIQQIIQ{EVENT_SIZE - 40}x")
 CommandId = tuple[int, int]
+ACCEPTED: Final = int(EventKind.ORDER_ACCEPTED)
+STRATEGY: Final = int(AcceptedFlag.STRATEGY_ID | AcceptedFlag.STRATEGY_TYPE)
 
 
 # Where the other account of an event lies, if it has one.
@@ -76,6 +79,7 @@ class EventTail:
         self.seq = 0
         self.connected = False
         self.started = asyncio.Event()
+        self.labelled = Labelled(self.started, lambda: self.seq)
 
     # -- waiting requests ---------------------------------------------------------------------------------------------
     def expect(self, entry_ms: int, entry_n: int, replies: list["asyncio.Future[list[bytes]]"]) -> None:
@@ -131,6 +135,7 @@ class EventTail:
         elif head < self.seq or trimmed > self.seq:
             log.error("the event log does not continue from where this process stopped", seq=self.seq, head=head)
             self.seq = head
+            self.labelled.forget()
             for feed in [feed for feeds in self._feeds.values() for feed in feeds]:
                 feed.on_lost()
 
@@ -166,7 +171,8 @@ class EventTail:
 
     def on_entry(self, body: bytes) -> None:
         """Hand out the events of one entry, command by command."""
-        for command, events, accounts in commands_of(body, with_accounts=bool(self._feeds)):
+        found = commands_of(body, with_accounts=bool(self._feeds), labelled=self.labelled.accounts)
+        for command, events, accounts in found:
             self._hand_out(command, events, accounts)
 
     def _hand_out(self, command: tuple[int, int, int], events: list[bytes], accounts: set[int]) -> None:
@@ -231,9 +237,10 @@ def streams_of(answer: Any) -> list[tuple[bytes, list[Any]]]:
 
 
 def commands_of(
-    body: bytes, *, with_accounts: bool = True
+    body: bytes, *, with_accounts: bool = True, labelled: set[int] | None = None
 ) -> Iterator[tuple[tuple[int, int, int], list[bytes], set[int]]]:
-    """Each command in one entry: its id and index, its events, and the accounts that they touch.
+    """Each command in one entry: its id and index, its events, and the accounts that they touch. Accounts with a new
+    order that has a strategy are added to `labelled`.
 
     Raises FrameError for events this code does not know.
     """
@@ -243,9 +250,11 @@ def commands_of(
     group: list[bytes] = []
     accounts: set[int] = set()
     for number, row in enumerate(ROW.iter_unpack(body)):
-        version, kind, _flags, _reason, _market_id, _seq, ms, n, index, account_id = row
+        version, kind, flags, _reason, _market_id, _seq, ms, n, index, account_id = row
         if version != 1 or kind not in EVENTS:
             raise FrameError(f"unknown event version {version}, kind {kind}")
+        if kind == ACCEPTED and flags & STRATEGY and labelled is not None:
+            labelled.add(account_id)
         command = (ms, n, index)
         if command != current:
             if current is not None:

@@ -4,6 +4,7 @@ Rows are a function of their numbers, so that tests know what an answer has to b
 half of everything, one next to nothing. All of them trade in one market and a little in a second one.
 """
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from apps.gateway.book import PublicMarket
 from apps.gateway.history import History
+from apps.gateway.labelled import Labelled
 from apps.gateway.markets import Asset, Market
 from apps.gateway.ownhistory import OwnHistory
 from apps.gateway.pasttrades import PastTrades
@@ -153,6 +155,6 @@ class Past:
 
 
 def readers(pool: AsyncConnectionPool[Any]) -> Past:
-    reads, memory = Reads(pool, Settled(), AllMarkets(), "spot"), Memory()  # type: ignore[arg-type]
+    reads, memory = Reads(pool, Settled(), AllMarkets(), "spot", Labelled(asyncio.Event(), int)), Memory()  # type: ignore[arg-type]
     bars, public = History(reads, memory), PastTrades(reads, memory)  # type: ignore[arg-type]
     return Past(reads, OwnHistory(reads), bars, public, memory)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.gateway.client import Client
-from tests.gateway.exchange import Exchange
+from tests.gateway.exchange import Exchange, wait_until
 from tests.gateway.sockets import Socket
 from tests.gateway.test_block_orders import BLOCK, subs
 from tests.gateway.test_block_orders import LIMIT as BLOCK_LIMIT
@@ -70,6 +70,57 @@ def test_the_new_order_of_a_replace_has_its_own(alice: Client) -> None:
         "POST", REPLACE, **LIMIT, cancelReplaceMode="STOP_ON_FAILURE", cancelOrderId=old["orderId"], strategyId=8
     )["newOrderResponse"]
     assert (of(new), of(status(alice, new)), of(status(alice, old))) == ({"strategyId": 8}, {"strategyId": 8}, BOTH)
+
+
+def cancels(client: Client, given: dict[str, int]) -> list[dict[str, Any]]:
+    """What each way of cancelling a plain order with a strategy answers of it."""
+
+    def order() -> int:
+        return int(client.ok("POST", ORDER, **LIMIT, **given)["orderId"])
+
+    one = client.ok("DELETE", ORDER, symbol="BTCUSDT", orderId=order())
+    order(), order()
+    every = client.ok("DELETE", "/api/v3/openOrders", symbol="BTCUSDT")
+    replaced = client.ok("POST", REPLACE, **LIMIT, cancelReplaceMode="STOP_ON_FAILURE", cancelOrderId=order())
+    client.ok("DELETE", ORDER, symbol="BTCUSDT", orderId=replaced["newOrderResponse"]["orderId"])
+    return [of(answer) for answer in (one, *every, replaced["cancelResponse"])]
+
+
+def test_a_cancel_shows_it(alice: Client) -> None:
+    assert cancels(alice, BOTH) == [BOTH] * 4
+    assert cancels(alice, {"strategyId": 0}) == [{"strategyId": 0}] * 4
+    assert cancels(alice, {}) == [{}] * 4
+    placed = alice.ok("POST", ORDER, **LIMIT, **BOTH)
+    shown = list(status(alice, placed))
+    canceled = list(alice.ok("DELETE", ORDER, symbol="BTCUSDT", orderId=placed["orderId"]))
+    assert [name for name in canceled if name in shown] == [name for name in shown if name in canceled]
+
+
+def test_a_cancel_through_a_gateway_that_did_not_see_it_placed(
+    exchange: Exchange, alice: Client, bob: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a restart the record says who labels orders, then the events do; nobody else's cancel reads the record."""
+    hers, his = (client.ok("POST", ORDER, **LIMIT, **given) for client, given in ((alice, BOTH), (bob, {})))
+    with exchange.further_gateway() as fresh:
+        assert fresh.gateway is not None
+        labelled, reads = fresh.gateway.tail.labelled, fresh.gateway.reads
+        wait_until(lambda: not labelled.may_be(bob.me.account_id))
+        asked: list[str] = []
+        rows = reads._rows
+
+        async def noted(query: str, parameters: Any) -> list[Any]:
+            asked.append(query)
+            return await rows(query, parameters)
+
+        monkeypatch.setattr(reads, "_rows", noted)
+        url = f"http://127.0.0.1:{fresh.port}"
+        with Client(url, alice.me, tidy=False) as her, Client(url, bob.me, tidy=False) as him:
+            assert of(him.ok("DELETE", ORDER, symbol="BTCUSDT", orderId=his["orderId"])) == {}
+            assert asked == []
+            assert of(her.ok("DELETE", ORDER, symbol="BTCUSDT", orderId=hers["orderId"])) == BOTH
+            new = bob.ok("POST", ORDER, **LIMIT, strategyId=3)
+            wait_until(lambda: labelled.may_be(bob.me.account_id))
+            assert of(him.ok("DELETE", ORDER, symbol="BTCUSDT", orderId=new["orderId"])) == {"strategyId": 3}
 
 
 def test_an_amendment_shows_it(alice: Client) -> None:

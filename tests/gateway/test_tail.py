@@ -6,10 +6,20 @@ from typing import Any, cast
 import pytest
 
 from apps.gateway.core import CorePipe
+from apps.gateway.errors import ApiError, not_executed
 from apps.gateway.tail import EventTail, commands_of
 from apps.streams.codec import encode_event
-from apps.streams.events import MoneyMoved, OrderRejected, Trade
-from apps.streams.kinds import CommandKind, Counterparty, OrderKind, Side, TradeFlag
+from apps.streams.events import MoneyMoved, OrderAccepted, OrderRejected, Trade
+from apps.streams.kinds import (
+    AcceptedFlag,
+    CommandKind,
+    Counterparty,
+    OrderKind,
+    Side,
+    StpMode,
+    TimeInForce,
+    TradeFlag,
+)
 from apps.streams.names import ShardKeys
 from apps.streams.records import EVENT_SIZE, FrameError
 
@@ -39,6 +49,17 @@ def money(seq: int, account_id: int, to_account_id: int) -> bytes:
             seq=seq, cmd_ms=5, cmd_n=0, cmd_index=0, account_id=account_id, relay_seq=1, source=1,
             counter=Counterparty.NONE, asset_id=1, amount_units=5, released_units=0, available_units=0, held_units=0,
             to_account_id=to_account_id, to_available_units=0, to_held_units=0, op=CommandKind.TRANSFER, key="k",
+        )
+    )  # fmt: skip
+
+
+def accepted(seq: int, account_id: int, flags: AcceptedFlag) -> bytes:
+    return encode_event(
+        OrderAccepted(
+            seq=seq, cmd_ms=5, cmd_n=0, cmd_index=seq, account_id=account_id, market_id=1, flags=flags, order_id=seq,
+            price_ticks=1, quantity_lots=1, budget_units=0, display_lots=0, stop_price_ticks=0, expires_ms=0,
+            available_units=0, held_units=0, level_lots=1, trailing_bips=0, side=Side.BUY, order_kind=OrderKind.LIMIT,
+            time_in_force=TimeInForce.GTC, stp_mode=StpMode.EXPIRE_TAKER, client_id="x",
         )
     )  # fmt: skip
 
@@ -204,3 +225,42 @@ def test_an_entry_is_walked_alike_by_everybody(spoilt: bytes) -> None:
     assert found == [((5, 0, 0), [first, second], {1001, 1002, 1003}), ((6, 0, 2), [third], {1004})]
     with pytest.raises(FrameError):
         list(commands_of(body + spoilt))
+
+
+async def test_accounts_that_label_orders_are_known_from_the_record_and_the_events_and_again_after_a_gap() -> None:
+    tail = make_tail()
+    answers: asyncio.Queue[tuple[int, set[int]] | ApiError] = asyncio.Queue()
+
+    async def read() -> tuple[int, set[int]]:
+        answer = await answers.get()
+        answers.task_done()
+        if isinstance(answer, ApiError):
+            raise answer
+        return answer
+
+    def told() -> list[bool]:
+        return [tail.labelled.may_be(account_id) for account_id in (1001, 1002, 1003)]
+
+    tail.labelled.read = read
+    running = asyncio.create_task(tail.labelled.run())
+    try:
+        answers.put_nowait(not_executed())
+        answers.put_nowait((5, {1001}))
+        tail.seq = 4
+        tail.started.set()
+        await asyncio.wait_for(answers.join(), 30)
+        await asyncio.sleep(0)
+        assert told() == [True, True, True]  # the events are behind what was read
+        tail.seq = 5
+        assert told() == [True, False, False]
+        tail.on_entry(accepted(6, 1002, AcceptedFlag.STRATEGY_TYPE) + accepted(7, 1003, AcceptedFlag.RESTED))
+        assert told() == [True, True, False]
+        tail.labelled.forget()
+        assert told() == [True, True, True]
+        answers.put_nowait((5, {1003}))
+        await asyncio.wait_for(answers.join(), 30)
+        await asyncio.sleep(0)
+        assert told() == [True, True, True]
+        assert not tail.labelled.may_be(1004)
+    finally:
+        running.cancel()
