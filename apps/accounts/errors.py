@@ -14,6 +14,10 @@ class InvalidApiKeyRequest(DomainError):
     code = "INVALID_API_KEY_REQUEST"
 
 
+class InvalidKeyEnd(InvalidApiKeyRequest):
+    """The key cannot end then, or never."""
+
+
 class InvalidNetwork(DomainError):
     """Not an address or network that a key can be limited to."""
 

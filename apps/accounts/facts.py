@@ -66,7 +66,7 @@ class Facts:
 
     `factors` are set up. `confirmed_at` is when this session was last confirmed, by what in `confirmed_by` (empty: the
     password). `fresh_by` were proved for this very request, and stay proved for it. `frozen`: the account that funds
-    would leave is. `has_networks`: the key to be made is limited to networks. `needs_passkey`: of staff in production.
+    would leave is. `needs_passkey`: of staff in production.
     """
 
     user_id: int
@@ -79,7 +79,6 @@ class Facts:
     frozen: bool = False
     withdrawals_held_until: datetime | None = None
     withdrawal: Withdrawal | None = None
-    has_networks: bool = False
     is_staff: bool = False
     needs_passkey: bool = False
     approved_by: frozenset[int] = frozenset()

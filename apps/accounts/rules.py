@@ -82,7 +82,7 @@ class Closes(Enum):
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One row. `held`: not while withdrawals are held (A4). `by_key`: an API key with the right may ask for it, too.
-    `networks`: refused without any. `approvals`: of other staff members; for a withdrawal only above the limits (W10).
+    `approvals`: of other staff members; for a withdrawal only above the limits (W10).
     """
 
     second_factor: SecondFactor
@@ -90,7 +90,6 @@ class Rule:
     switch: Closes = Closes.NOTHING
     held: bool = False
     by_key: bool = False
-    networks: bool = False
     staff: bool = False
     approvals: int = 0
 
@@ -107,7 +106,7 @@ RULES: Final[Mapping[Action, Rule]] = {
     Action.WHITELIST_OFF:    Rule(_ALWAYS,       _FRESH,   Closes.WHITELIST),
     Action.WHITELIST_ON:     Rule(_IF_SET_UP,    _FRESH),
     Action.WHITELIST_REMOVE: Rule(_IF_SET_UP,    _FRESH),
-    Action.KEY_WITHDRAW:     Rule(_ALWAYS,       _FRESH,   networks=True),
+    Action.KEY_WITHDRAW:     Rule(_ALWAYS,       _FRESH),
     Action.KEY_TRADE:        Rule(_ALWAYS,       _STEP_UP),
     Action.KEY_READ:         Rule(_IF_SET_UP,    _STEP_UP),
     Action.CHANGE_EMAIL:     Rule(_IF_SET_UP,    _STEP_UP),
@@ -191,8 +190,6 @@ def _refused(rule: Rule, facts: Facts, switches: Gates, proving: frozenset[Facto
         return _no(closed.code, closed.message)
     if withdrawal is not None and withdrawal.whitelist_on and withdrawal.listed_at is None:
         return _no("NOT_LISTED", "Your whitelist is on, and this address is not on it.")
-    if rule.networks and not facts.has_networks:
-        return _no("NETWORKS_MISSING", "A key that can withdraw must be limited to the addresses that it is used from.")
     mandatory = rule.second_factor is SecondFactor.ALWAYS or (
         rule.second_factor is SecondFactor.FOR_HIGH_VALUE and high_value
     )

@@ -30,7 +30,6 @@ _GROUPS: Final[Mapping[int, Mapping[str, str]]] = {
         "CODE_NEEDED": "A new code is needed for this",
         "WRONG_CODE": "The code is not right, or was used",
         "WRONG_PASSWORD": _WRONG_ONE,
-        "NETWORKS_MISSING": "The key must be limited to networks",
         "WITHDRAWALS_HELD": "Withdrawals are held",
         "MAIN_ACCOUNT_STAYS": "The master account cannot be frozen or renamed",
         "TOPIC_NOT_OPTIONAL": "This topic cannot be turned off",

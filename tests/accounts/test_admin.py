@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
 
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import ApiKey, TradingAccount, TradingTicket, User
 from apps.accounts.policy import LINKS_PER_MAILBOX_MAX
 from apps.accounts.secrets import decrypt_secret
@@ -34,7 +35,7 @@ def root_client() -> Client:
 def key(alice: User) -> ApiKey:
     account_id = main_account_id(user_id=alice.pk)
     assert account_id is not None
-    return issue_hmac_key(account_id=account_id, label="bot", can_read=True, can_trade=True).key
+    return issue_hmac_key(account_id=account_id, terms=KeyTerms(label="bot", can_read=True, can_trade=True)).key
 
 
 def test_address_and_rights_of_a_user_cannot_be_typed_over(root_client: Client, alice: User) -> None:

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from apps.accounts.errors import ApiKeyRefused, NoTradingAccount
 from apps.accounts.facts import Factor, Facts
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import ApiKey, User
 from apps.accounts.secrets import decrypt_secret
 from apps.accounts.selectors import main_account_id
@@ -53,7 +54,7 @@ def test_secret_is_on_the_answer_to_creation_and_nowhere_else(alice_client: Clie
         ({"label": ""}, "label"),
         ({"label": "x" * 61}, "label"),
         ({"label": "a\x00b"}, "label"),
-        ({"label": "a\u202eb"}, "__all__"),
+        ({"label": "a\u202eb"}, "label"),
         ({"can_read": ""}, "can_read"),
         ({"networks": "203.0.113.7 nowhere"}, "networks"),
         ({"networks": "0.0.0.0/0"}, "networks"),
@@ -103,7 +104,7 @@ def test_foreign_and_unknown_keys_are_not_found(
 ) -> None:
     bob = main_account_id(user_id=make_user("bob@example.org").pk)
     assert bob is not None
-    foreign = issue_hmac_key(account_id=bob, label="bob's", can_read=True, can_trade=True).key
+    foreign = issue_hmac_key(account_id=bob, terms=KeyTerms(label="bob's", can_read=True, can_trade=True)).key
     answers = []
     for key_id in (foreign.pk, foreign.pk + 1000):
         response = csrf_post(alice_client, PAGE, f"{PAGE}/{key_id}/revoke")
@@ -168,21 +169,21 @@ def test_the_service_decides_by_itself(alice: User) -> None:
     assert account_id is not None
     told = frozenset({Factor.AUTHENTICATOR})
     facts = Facts(user_id=alice.pk, factors=told, confirmed_at=timezone.now(), confirmed_by=told)
-    rights: Any = {"can_read": True, "can_trade": True}
+    terms = KeyTerms.chosen(label="bot", can_read=True, can_trade=True)
     with pytest.raises(ApiKeyRefused) as refused:
-        create_api_key(facts=facts, account_id=account_id, label="bot", **rights)
+        create_api_key(facts=facts, account_id=account_id, terms=terms)
     assert refused.value.code == "FACTOR_MISSING"
     pem = (
         Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     )
     with pytest.raises(ApiKeyRefused):
-        register_public_key(facts=facts, account_id=account_id, label="bot", pem=pem, **rights)
+        register_public_key(facts=facts, account_id=account_id, pem=pem, terms=terms)
     bob = User.objects.create_user("bob@example.org", PASSWORD)
+    reads = replace(terms, can_trade=False)
     with pytest.raises(NoTradingAccount):
-        create_api_key(
-            facts=replace(facts, user_id=bob.pk), account_id=account_id, label="x", can_read=True, can_trade=False
-        )
+        create_api_key(facts=replace(facts, user_id=bob.pk), account_id=account_id, terms=reads)
     assert not ApiKey.objects.exists()
     with_app(alice)
-    assert create_api_key(facts=facts, account_id=account_id, label="bot", **rights).key.can_trade
-    assert register_public_key(facts=facts, account_id=account_id, label="other", pem=pem, **rights).can_trade
+    assert create_api_key(facts=facts, account_id=account_id, terms=terms).key.can_trade
+    other = replace(terms, label="other")
+    assert register_public_key(facts=facts, account_id=account_id, pem=pem, terms=other).can_trade

@@ -12,6 +12,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from apps.accounts.errors import ApiKeyNotFound, InvalidApiKeyRequest, NoTradingAccount, TooManyApiKeys
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import ApiKey, User
 from apps.accounts.policy import API_KEYS_PER_ACCOUNT_MAX
 from apps.accounts.secrets import decrypt_secret
@@ -25,7 +26,7 @@ SOMEBODY_WAITS = "SELECT 1 FROM pg_stat_activity WHERE datname = current_databas
 
 
 def _create(account_id: int, label: str = "bot", *, can_read: bool = True, can_trade: bool = True) -> NewApiKey:
-    return issue_hmac_key(account_id=account_id, label=label, can_read=can_read, can_trade=can_trade)
+    return issue_hmac_key(account_id=account_id, terms=KeyTerms(label=label, can_read=can_read, can_trade=can_trade))
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from apps.accounts.credentials import API_KEY_SQL, CREDENTIAL_CHANGES_SQL, LAST_USES_SQL, LATEST_VERSION_SQL
 from apps.accounts.facts import Facts
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.selectors import main_account_id
 from apps.accounts.services.api_keys import revoke_api_key
 from apps.accounts.services.keyissue import issue_hmac_key
@@ -50,7 +51,7 @@ def test_site_writes_and_gateway_follows(gateway: psycopg.Connection) -> None:
     user = signed_up("alice@example.org", PASSWORD)
     account_id = main_account_id(user_id=user.pk)
     assert account_id is not None
-    key = issue_hmac_key(account_id=account_id, label="x", can_read=True, can_trade=True).key
+    key = issue_hmac_key(account_id=account_id, terms=KeyTerms(label="x", can_read=True, can_trade=True)).key
     row = gateway.execute(API_KEY_SQL, (key.public_key,)).fetchone()
     assert row is not None
     assert (row[3], row[7]) == (account_id, False)

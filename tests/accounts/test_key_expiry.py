@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import ApiKey, User
 from apps.accounts.selectors import main_account
 from apps.accounts.services.keyexpiry import tell_of_ends
@@ -22,7 +23,9 @@ END_DAY = END.date()
 
 def key_of(user: User, *, end: datetime | None = END, account_id: int = 0) -> ApiKey:
     account = account_id or main_account(user_id=user.pk).pk
-    return issue_hmac_key(account_id=account, label="my <bot>", can_read=True, can_trade=False, expires_at=end).key
+    return issue_hmac_key(
+        account_id=account, terms=KeyTerms(label="my <bot>", can_read=True, can_trade=False, expires_at=end)
+    ).key
 
 
 def told(days_before: int) -> list[int]:

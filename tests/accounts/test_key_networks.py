@@ -13,6 +13,7 @@ from apps.accounts.addresses import normalise_network
 from apps.accounts.admin import ApiKeyAdmin
 from apps.accounts.credentials import API_KEY_SQL, CREDENTIAL_CHANGES_SQL
 from apps.accounts.errors import ApiKeyNotFound, InvalidNetwork
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import ApiKey, User
 from apps.accounts.policy import API_KEY_NETWORKS_MAX
 from apps.accounts.selectors import main_account_id
@@ -29,7 +30,7 @@ BY = {"reason": "tests", "requested_by": "tests"}
 def key(alice: User) -> ApiKey:
     account_id = main_account_id(user_id=alice.pk)
     assert account_id is not None
-    return issue_hmac_key(account_id=account_id, label="bot", can_read=True, can_trade=True).key
+    return issue_hmac_key(account_id=account_id, terms=KeyTerms(label="bot", can_read=True, can_trade=True)).key
 
 
 @pytest.mark.parametrize(
@@ -153,13 +154,16 @@ def test_the_command_names_an_unknown_and_a_revoked_key(key: ApiKey) -> None:
 
 def test_a_key_can_be_made_with_its_networks(key: ApiKey) -> None:
     made = issue_hmac_key(
-        account_id=key.account_id, label="office", can_read=True, can_trade=False, networks=["203.0.113.7/32"]
+        account_id=key.account_id,
+        terms=KeyTerms(label="office", can_read=True, can_trade=False, networks=["203.0.113.7/32"]),
     ).key
     assert made.allowed_networks == ["203.0.113.7"]
     created = Record.objects.get(action="api-key.created", object=f"api-key:{made.pk}")
     assert json.loads(created.after or "")["networks"] == 1
     with pytest.raises(InvalidNetwork):
-        issue_hmac_key(account_id=key.account_id, label="x", can_read=True, can_trade=False, networks=["nowhere"])
+        issue_hmac_key(
+            account_id=key.account_id, terms=KeyTerms(label="x", can_read=True, can_trade=False, networks=["nowhere"])
+        )
     assert ApiKey.objects.count() == 2
 
 

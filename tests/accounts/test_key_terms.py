@@ -21,6 +21,7 @@ from apps.accounts.errors import (
     LabelTaken,
 )
 from apps.accounts.facts import Factor, Facts
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import ApiKey, User
 from apps.accounts.policy import API_KEY_LIFETIME_DAYS, API_KEY_LIFETIMES_DAYS, API_KEYS_PER_ACCOUNT_MAX
 from apps.accounts.selectors import accounts_with_keys, api_keys_of, count_api_keys, main_account
@@ -53,11 +54,9 @@ def facts(user: User, *, fresh: bool = False) -> Facts:
 
 
 def make(user: User, *, fresh: bool = False, **terms: Any) -> ApiKey:
-    rights = {"can_read": True, "can_trade": False}
+    chosen = KeyTerms.chosen(**{"label": "bot", "can_read": True, "can_trade": False, **terms})
     account = main_account(user_id=user.pk)
-    return create_api_key(
-        facts=facts(user, fresh=fresh), account_id=account.pk, **{"label": "bot", **rights, **terms}
-    ).key
+    return create_api_key(facts=facts(user, fresh=fresh), account_id=account.pk, terms=chosen).key
 
 
 @pytest.mark.django_db
@@ -89,7 +88,7 @@ def test_a_key_that_withdraws(alice: User) -> None:
     assert refused.value.code == "FACTOR_MISSING"
     with_app(alice)
     for terms, fresh, code in (
-        (withdraws, False, "CODE_NEEDED"), ({"can_withdraw": True}, True, "NETWORKS_MISSING"),
+        (withdraws, False, "CODE_NEEDED"), ({"can_withdraw": True}, True, "INVALID_NETWORK"),
         ({**withdraws, "lifetime_days": None}, True, "INVALID_API_KEY_REQUEST"),
         ({**withdraws, "networks": ["nowhere"]}, True, "INVALID_NETWORK"),
     ):  # fmt: skip
@@ -113,24 +112,20 @@ def test_a_key_that_withdraws(alice: User) -> None:
 def test_a_public_key_has_the_same_terms(alice: User) -> None:
     with_app(alice)
     pem = pem_of_a_key()
-    rights: Any = {"can_read": True, "can_trade": False, "can_withdraw": True}
+    terms = KeyTerms.chosen(label="x", can_read=True, can_trade=False, can_withdraw=True, networks=HERE)
     account_id = main_account(user_id=alice.pk).pk
     with pytest.raises(ApiKeyRefused):
-        register_public_key(facts=facts(alice), account_id=account_id, label="x", pem=pem, networks=HERE, **rights)
-    with pytest.raises(InvalidNetwork):
-        register_public_key(facts=facts(alice), account_id=account_id, label="x", pem=pem, lifetime_days=None, **rights)
+        register_public_key(facts=facts(alice), account_id=account_id, pem=pem, terms=terms)
     assert not ApiKey.objects.exists()
-    key = register_public_key(
-        facts=facts(alice, fresh=True), account_id=account_id, label="x", pem=pem, networks=HERE, lifetime_days=30,
-        **rights,
-    )  # fmt: skip
+    key = register_public_key(facts=facts(alice, fresh=True), account_id=account_id, pem=pem, terms=terms)
     assert (key.can_withdraw, key.allowed_networks, key.is_in_use) == (True, HERE, True)
 
 
 @pytest.mark.django_db
 def test_the_owner_hears_of_each_new_key(alice: User) -> None:
     """By e-mail with the link that locks, and in the centre; of those that the exchange sets up itself nobody does."""
-    issue_hmac_key(account_id=main_account(user_id=alice.pk).pk, label="demo", can_read=True, can_trade=True)
+    terms = KeyTerms(label="demo", can_read=True, can_trade=True)
+    issue_hmac_key(account_id=main_account(user_id=alice.pk).pk, terms=terms)
     with pytest.raises(InvalidNetwork):
         make(alice, label="x", networks=["nowhere"])
     assert not OutgoingEmail.objects.exists()
@@ -146,9 +141,8 @@ def test_the_owner_hears_of_each_new_key(alice: User) -> None:
     assert (notice.title, notice.link) == ("A new API key of your account", PAGE)
     assert "“my <bot>” can read, trade." in notice.body
     desk = create_sub_account(user_id=alice.pk, label="Desk")
-    register_public_key(
-        facts=facts(alice), account_id=desk.pk, label="reader", pem=pem_of_a_key(), can_read=True, can_trade=False
-    )
+    terms = KeyTerms.chosen(label="reader", can_read=True, can_trade=False)
+    register_public_key(facts=facts(alice), account_id=desk.pk, pem=pem_of_a_key(), terms=terms)
     text = newest(alice.email, "key_made").text
     assert "the sub-account Desk" in text
     assert "It works from: everywhere" in text
@@ -161,9 +155,11 @@ def test_an_expired_key_is_none_any_more(alice: User) -> None:
     with_app(alice)
     account_id = main_account(user_id=alice.pk).pk
     past = timezone.now() - timedelta(seconds=1)
-    over = issue_hmac_key(account_id=account_id, label="bot", can_read=True, can_trade=True, expires_at=past).key
+    over = issue_hmac_key(
+        account_id=account_id, terms=KeyTerms(label="bot", can_read=True, can_trade=True, expires_at=past)
+    ).key
     for number in range(API_KEYS_PER_ACCOUNT_MAX - 1):
-        issue_hmac_key(account_id=account_id, label=str(number), can_read=True, can_trade=False)
+        issue_hmac_key(account_id=account_id, terms=KeyTerms(label=str(number), can_read=True, can_trade=False))
     # Neither its place nor its name is taken.
     new = make(alice)
     assert (over.is_in_use, over.is_expired, over.is_revoked) == (False, True, False)

@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import ApiKey, TradingAccount, TradingTicket, User
 from apps.accounts.services.api_keys import revoke_api_key
 from apps.accounts.services.closing import end_account, lock_to_close
@@ -74,7 +75,7 @@ def _meet(other: psycopg.Connection, first: str, somebody: Callable[[], object],
 @pytest.fixture
 def key(alice: User) -> ApiKey:
     account = TradingAccount.objects.get(owner=alice)
-    return issue_hmac_key(account_id=account.pk, label="bot", can_read=True, can_trade=True).key
+    return issue_hmac_key(account_id=account.pk, terms=KeyTerms(label="bot", can_read=True, can_trade=True)).key
 
 
 def test_who_revokes_a_key(key: ApiKey, other: psycopg.Connection) -> None:

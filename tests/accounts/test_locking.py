@@ -15,6 +15,7 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.accounts.errors import InvalidApiKeyRequest, LinkDead
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import ApiKey, Device, LockLink, MailedLink, OpenSession, TradingTicket, User
 from apps.accounts.policy import LOCK_LINK_S
 from apps.accounts.selectors import main_account_id
@@ -52,7 +53,7 @@ def test_one_button_ends_everything_and_nobody_gets_in(alice: User, link: str) -
     assert submit(thief, "/trade/ticket", page="/account/").status_code == 200
     for account_id in (main_account_id(user_id=alice.pk), create_sub_account(user_id=alice.pk, label="Desk").pk):
         assert account_id is not None
-        issue_hmac_key(account_id=account_id, label="bot", can_read=True, can_trade=True)
+        issue_hmac_key(account_id=account_id, terms=KeyTerms(label="bot", can_read=True, can_trade=True))
     submit(browser, "/account/forgot-password", email=alice.email)
     old_reset = link_to(alice.email)
     response = submit(browser, link)
@@ -207,7 +208,7 @@ def test_no_key_is_made_by_a_page_that_was_open(alice: User, link: str) -> None:
     account_id = main_account_id(user_id=alice.pk)
     assert account_id is not None
     with pytest.raises(InvalidApiKeyRequest, match="locked"):
-        issue_hmac_key(account_id=account_id, label="bot", can_read=True, can_trade=True)
+        issue_hmac_key(account_id=account_id, terms=KeyTerms(label="bot", can_read=True, can_trade=True))
     assert not ApiKey.objects.exists()
 
 

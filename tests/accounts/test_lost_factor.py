@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from apps.accounts import lostfactorkind
 from apps.accounts.errors import FactorMissing, LinkDead, LostFactorCaseOver
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import ApiKey, LockLink, LostFactorCase, OpenSession, RecoveryCode, TotpFactor, User
 from apps.accounts.selectors import has_second_factor, main_account, passkeys_of
 from apps.accounts.services.factors import remove_totp
@@ -86,7 +87,7 @@ def test_two_of_staff_after_72_hours(alice: User, monkeypatch: pytest.MonkeyPatc
     with_passkey(alice)
     account = main_account(user_id=alice.pk)
     for label, trades in (("reads", False), ("trades", True)):
-        issue_hmac_key(account_id=account.pk, label=label, can_read=True, can_trade=trades)
+        issue_hmac_key(account_id=account.pk, terms=KeyTerms(label=label, can_read=True, can_trade=trades))
     request = asked(alice)
     first, second, third = staff("first"), staff("second"), staff("third", may=False)
     with pytest.raises(ApprovalRefused):

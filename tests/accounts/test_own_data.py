@@ -11,6 +11,7 @@ from django.db import connection
 from django.test import Client
 
 from apps.accounts import owndata
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import ApiKey, Device, LogIn, OpenSession, RecoveryCode, TotpFactor, User
 from apps.accounts.owndata import data_part, own_data, part_names
 from apps.accounts.policy import OWN_FILES_PER_WINDOW_MAX
@@ -44,7 +45,9 @@ def read(answer: Any) -> str:
 def furnish(user: User, secrets: set[str]) -> None:
     """A row of everything for the user; what must never leave is added to `secrets`."""
     sub = create_sub_account(user_id=user.pk, label=f"Desk of {user.email}")
-    made = issue_hmac_key(account_id=sub.pk, label=f"bot of {user.email}", can_read=True, can_trade=False)
+    made = issue_hmac_key(
+        account_id=sub.pk, terms=KeyTerms(label=f"bot of {user.email}", can_read=True, can_trade=False)
+    )
     app_secret, codes = with_app(user)
     Device.objects.create(user=user, token_hash=f"{user.pk:032d}".encode(), browser="Firefox", address="198.51.100.7")
     notify(user_id=user.pk, topic=Topic.SERVICE, title=f"Hello {user.email}")

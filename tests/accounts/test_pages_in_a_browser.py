@@ -14,6 +14,7 @@ import pytest
 from django.contrib.auth.models import Group
 from playwright.sync_api import Page, sync_playwright
 
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import ApiKey, User
 from apps.accounts.secrets import decrypt_secret
 from apps.accounts.selectors import main_account_id
@@ -146,7 +147,7 @@ def test_hostile_texts_stay_texts(visit: Visit, make_user: Callable[..., User]) 
     assert account_id is not None
     user.trading_accounts.update(label=HOSTILE[0])
     for text in HOSTILE:
-        issue_hmac_key(account_id=account_id, label=text, can_read=True, can_trade=False)
+        issue_hmac_key(account_id=account_id, terms=KeyTerms(label=text, can_read=True, can_trade=False))
         Group.objects.create(name=text)
 
     def steps(page: Page, url: str) -> None:
@@ -195,7 +196,7 @@ def test_phone_width(visit: Visit, make_user: Callable[..., User]) -> None:
     user = make_user("a-rather-long-name-for-an-address@subdomain.example.org")
     account_id = main_account_id(user_id=user.pk)
     assert account_id is not None
-    issue_hmac_key(account_id=account_id, label="m" * 60, can_read=True, can_trade=True)
+    issue_hmac_key(account_id=account_id, terms=KeyTerms(label="m" * 60, can_read=True, can_trade=True))
 
     def steps(page: Page, url: str) -> None:
         def fits() -> bool:

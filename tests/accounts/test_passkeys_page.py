@@ -8,6 +8,7 @@ from django.test import Client
 from django_otp_webauthn.models import WebAuthnCredential
 
 from apps.accounts.errors import FactorNeeded
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import RecoveryCode, User
 from apps.accounts.policy import PASSKEY_NAME_LENGTH_MAX, PASSKEYS_PER_USER_MAX
 from apps.accounts.selectors import factors_of, held_until, main_account_id
@@ -167,7 +168,7 @@ def test_what_needs_a_second_factor_keeps_the_last_one(alice: User, settings: An
     with_app(alice)
     account_id = main_account_id(user_id=alice.pk)
     assert account_id is not None
-    issue_hmac_key(account_id=account_id, label="bot", can_read=True, can_trade=True)
+    issue_hmac_key(account_id=account_id, terms=KeyTerms(label="bot", can_read=True, can_trade=True))
     remove_totp(user_id=alice.pk)
     assert RecoveryCode.objects.count() == 10, "the passkey remains"
     assert "its passkeys remain" in newest(alice.email).text

@@ -6,6 +6,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from django.db import IntegrityError, connection, transaction
 
 from apps.accounts.errors import InvalidApiKeyRequest, InvalidPublicKey, TooManyApiKeys
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import ApiKey, User
 from apps.accounts.policy import API_KEYS_PER_ACCOUNT_MAX
 from apps.accounts.publickeys import read_public_key
@@ -31,7 +32,7 @@ def account_id(alice: User) -> int:
 
 
 def register(account_id: int, pem: str = RFC_PEM, label: str = "bot") -> ApiKey:
-    return issue_public_key(account_id=account_id, label=label, pem=pem, can_read=True, can_trade=False)
+    return issue_public_key(account_id=account_id, pem=pem, terms=KeyTerms(label=label, can_read=True, can_trade=False))
 
 
 def test_accepted_keys(account_id: int) -> None:
@@ -83,7 +84,7 @@ def test_what_verifies_never_changes(account_id: int, change: str) -> None:
 
 
 def test_a_key_has_one_proof(account_id: int) -> None:
-    made = issue_hmac_key(account_id=account_id, label="x", can_read=True, can_trade=True).key
+    made = issue_hmac_key(account_id=account_id, terms=KeyTerms(label="x", can_read=True, can_trade=True)).key
     for fields in ({"secret_box": b""}, {"kind": "rsa"}, {"verify_key": b"x"}, {"kind": "dsa", "verify_key": b"x"}):
         with pytest.raises(IntegrityError), transaction.atomic():
             ApiKey.objects.create(

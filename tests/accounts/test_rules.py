@@ -27,8 +27,8 @@ LARGE = replace(SMALL, asset_24h_units=HIGH_FROM)
 
 # Everything that any row asks for, so that a test takes away the one thing that it is about.
 ALICE = Facts(
-    user_id=7, factors=BOTH, confirmed_at=NOW - SECOND, confirmed_by=BOTH, fresh_by=BOTH, has_networks=True,
-    is_staff=True, approved_by=frozenset({1, 2}),
+    user_id=7, factors=BOTH, confirmed_at=NOW - SECOND, confirmed_by=BOTH, fresh_by=BOTH, is_staff=True,
+    approved_by=frozenset({1, 2}),
 )  # fmt: skip
 WITHDRAWING = replace(ALICE, withdrawal=SMALL)
 
@@ -189,11 +189,6 @@ def test_a_switch_closes_its_own_actions_and_no_others(action: Action, switches:
 def test_a_key_asks_for_withdrawals_and_transfers_alone(action: Action) -> None:
     decision = decided(action, channel=Channel.API_KEY, confirmed_at=None, fresh_by=frozenset())
     assert decision.code == ("" if action in BY_KEY else "NOT_BY_KEY")
-
-
-def test_a_key_that_can_withdraw_has_networks() -> None:
-    assert decided(Action.KEY_WITHDRAW, has_networks=False).code == "NETWORKS_MISSING"
-    assert decided(Action.KEY_TRADE, has_networks=False).is_allowed
 
 
 @pytest.mark.parametrize("action", Action)

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import Device, LogIn, RecoveryCode, User
 from apps.accounts.policy import LOG_INS_IN_CENTRE, SCORE_STRONG, UNUSED_DEVICE_S
 from apps.accounts.securityscore import ITEMS, Level, SecurityFacts, score
@@ -85,10 +86,12 @@ def test_what_is_stored_makes_the_facts(alice: User) -> None:
     bob = User.objects.create_user("bob@example.org", "correct horse battery")
     for user in (alice, bob):
         sub = create_sub_account(user_id=user.pk, label="desk")
-        issue_hmac_key(account_id=sub.pk, label="open", can_read=True, can_trade=True)
+        issue_hmac_key(account_id=sub.pk, terms=KeyTerms(label="open", can_read=True, can_trade=True))
     main = main_account(user_id=alice.pk).pk
-    issue_hmac_key(account_id=main, label="reads", can_read=True, can_trade=False)
-    issue_hmac_key(account_id=main, label="at home", can_read=True, can_trade=True, networks=["203.0.113.7"])
+    issue_hmac_key(account_id=main, terms=KeyTerms(label="reads", can_read=True, can_trade=False))
+    issue_hmac_key(
+        account_id=main, terms=KeyTerms(label="at home", can_read=True, can_trade=True, networks=["203.0.113.7"])
+    )
     old = now - timedelta(seconds=UNUSED_DEVICE_S)
     for seen_at, token in ((old, b"a"), (old - timedelta(seconds=1), b"b")):
         Device.objects.create(user=alice, token_hash=token * 32, browser="Firefox", address="", seen_at=seen_at)
@@ -118,7 +121,9 @@ def test_the_page_shows_it_at_a_cost_that_does_not_grow(alice: User, alice_clien
         )
     for number in range(5):
         Device.objects.create(user=alice, token_hash=bytes([number]) * 32, browser="Firefox", address="")
-        issue_hmac_key(account_id=main_account(user_id=alice.pk).pk, label="b", can_read=True, can_trade=True)
+        issue_hmac_key(
+            account_id=main_account(user_id=alice.pk).pk, terms=KeyTerms(label="b", can_read=True, can_trade=True)
+        )
     with CaptureQueriesContext(connection) as after:
         page = alice_client.get(PAGE).content.decode()
     assert len(after) == len(before)

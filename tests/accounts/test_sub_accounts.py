@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from apps.accounts import errors
 from apps.accounts.credentials import API_KEY_SQL, CREDENTIAL_CHANGES_SQL, LATEST_VERSION_SQL
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import AccountSettings, ApiKey, FamilyChange, TradingAccount, TradingTicket, User
 from apps.accounts.policy import SUB_ACCOUNT_LABEL_LENGTH_MAX, SUB_ACCOUNTS_MAX
 from apps.accounts.selectors import main_account
@@ -147,7 +148,7 @@ def test_foreign_unknown_and_master_accounts_are_refused(alice: User, desk: Trad
 def test_freezing_is_news_for_followers_of_keys_and_sessions(
     alice: User, desk: TradingAccount, alice_client: Client
 ) -> None:
-    key = issue_hmac_key(account_id=desk.pk, label="bot", can_read=True, can_trade=True).key
+    key = issue_hmac_key(account_id=desk.pk, terms=KeyTerms(label="bot", can_read=True, can_trade=True)).key
     session = alice_client.cookies["sessionid"].value
     used, late = (issue_ticket(user_id=alice.pk, session_key=session, account_id=desk.pk) for _ in range(2))
 
@@ -272,7 +273,7 @@ def test_accounts_of_others_and_the_master_are_not_found(
     alice: User, desk: TradingAccount, make_user: Make, csrf_post: Post
 ) -> None:
     bob = make_user("bob@example.org")
-    key = issue_hmac_key(account_id=desk.pk, label="bot", can_read=True, can_trade=True).key
+    key = issue_hmac_key(account_id=desk.pk, terms=KeyTerms(label="bot", can_read=True, can_trade=True)).key
     client = Client(enforce_csrf_checks=True)
     client.force_login(bob)
     before = everything()

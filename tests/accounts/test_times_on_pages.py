@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from django.test import Client
 from django_otp_webauthn.models import WebAuthnCredential
 
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import AllocationChange, ApiKey, TradingAccount, User
 from apps.accounts.selectors import main_account
 from apps.accounts.services.allocations import set_allocation_rule
@@ -22,8 +23,8 @@ THERE = "2099-03-02 01:45"  # in Kathmandu, 5 h 45 min ahead
 def test_every_page_with_times_has_the_user_s(alice: User, alice_client: Client) -> None:
     sub = create_sub_account(user_id=alice.pk, label="Desk")
     main = main_account(user_id=alice.pk).pk
-    issue_hmac_key(account_id=main, label="bot", can_read=True, can_trade=False)
-    issue_hmac_key(account_id=sub.pk, label="bot", can_read=True, can_trade=False)
+    issue_hmac_key(account_id=main, terms=KeyTerms(label="bot", can_read=True, can_trade=False))
+    issue_hmac_key(account_id=sub.pk, terms=KeyTerms(label="bot", can_read=True, can_trade=False))
     with_passkey(alice)
     notify(user_id=alice.pk, topic=Topic.SERVICE, title="Hello")
     rule = set_allocation_rule(

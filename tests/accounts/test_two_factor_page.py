@@ -9,6 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.accounts.errors import FactorMissing
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import RecoveryCode, TotpFactor, User
 from apps.accounts.policy import STEP_UP_S, TOTP_SETUP_S
 from apps.accounts.secrets import open_totp
@@ -163,7 +164,7 @@ def test_who_must_have_a_factor_keeps_it(alice: User, alice_client: Client, why:
     else:
         account_id = main_account_id(user_id=alice.pk)
         assert account_id is not None
-        issue_hmac_key(account_id=account_id, label="bot", can_read=True, can_trade=True)
+        issue_hmac_key(account_id=account_id, terms=KeyTerms(label="bot", can_read=True, can_trade=True))
     assert press(alice_client, "remove") == PAGE
     assert why in alice_client.get(PAGE).content.decode()
     assert TotpFactor.objects.count() == 1

@@ -23,6 +23,7 @@ from apps.accounts.credentials import (
     CREDENTIALS_CHANNEL,
     LATEST_VERSION_SQL,
 )
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import ApiKey, User
 from apps.accounts.selectors import main_account_id
 from apps.accounts.services.api_keys import revoke_api_key
@@ -107,7 +108,9 @@ def test_follower_sees_every_change_under_load(account_id: int) -> None:
         chance = random.Random(seed + number)
         for step in range(10):
             with transaction.atomic():
-                key = issue_hmac_key(account_id=accounts[number], label=str(step), can_read=True, can_trade=False).key
+                key = issue_hmac_key(
+                    account_id=accounts[number], terms=KeyTerms(label=str(step), can_read=True, can_trade=False)
+                ).key
                 time.sleep(chance.random() / 200)
             if chance.random() < 0.6:
                 with transaction.atomic():
@@ -138,7 +141,7 @@ def test_notify_carries_the_version_at_commit_and_not_before(account_id: int) ->
     with _connect(autocommit=True) as listener:  # type: ignore[arg-type]
         listener.execute(f"LISTEN {CREDENTIALS_CHANNEL}")
         with transaction.atomic():
-            key = issue_hmac_key(account_id=account_id, label="x", can_read=True, can_trade=False).key
+            key = issue_hmac_key(account_id=account_id, terms=KeyTerms(label="x", can_read=True, can_trade=False)).key
             assert list(listener.notifies(timeout=0.1)) == []
         heard = list(listener.notifies(timeout=40, stop_after=1))
         key.refresh_from_db()
@@ -147,7 +150,7 @@ def test_notify_carries_the_version_at_commit_and_not_before(account_id: int) ->
 
 def test_rolled_back_change_leaves_no_trace(account_id: int) -> None:
     with contextlib.suppress(RuntimeError), transaction.atomic():
-        issue_hmac_key(account_id=account_id, label="x", can_read=True, can_trade=False)
+        issue_hmac_key(account_id=account_id, terms=KeyTerms(label="x", can_read=True, can_trade=False))
         raise RuntimeError
     with _connect() as follower:
         assert follower.execute(CREDENTIAL_CHANGES_SQL, (0, 0)).fetchall() == []
@@ -155,9 +158,10 @@ def test_rolled_back_change_leaves_no_trace(account_id: int) -> None:
 
 def test_switching_the_owner_off_and_on_is_news_for_each_key_in_use(account_id: int) -> None:
     keys = [
-        issue_hmac_key(account_id=account_id, label=label, can_read=True, can_trade=True).key for label in ("a", "b")
+        issue_hmac_key(account_id=account_id, terms=KeyTerms(label=label, can_read=True, can_trade=True)).key
+        for label in ("a", "b")
     ]
-    gone = issue_hmac_key(account_id=account_id, label="c", can_read=True, can_trade=True).key
+    gone = issue_hmac_key(account_id=account_id, terms=KeyTerms(label="c", can_read=True, can_trade=True)).key
     revoke_api_key(account_id=account_id, key_id=gone.pk)
     with _connect(autocommit=True) as follower:  # type: ignore[arg-type]
         for active in (False, True):
@@ -174,7 +178,7 @@ def test_switching_the_owner_off_and_on_is_news_for_each_key_in_use(account_id: 
 
 
 def test_label_and_other_columns_are_nobodys_news(account_id: int) -> None:
-    key = issue_hmac_key(account_id=account_id, label="x", can_read=True, can_trade=False).key
+    key = issue_hmac_key(account_id=account_id, terms=KeyTerms(label="x", can_read=True, can_trade=False)).key
     key.refresh_from_db()
     ApiKey.objects.update(label="renamed")
     User.objects.update(last_login=timezone.now(), is_active=True)

@@ -16,6 +16,7 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import AllocationRule, ApiKey, TradingAccount, TradingTicket, User
 from apps.accounts.selectors import main_account_id
 from apps.accounts.services.keyissue import issue_hmac_key
@@ -83,7 +84,9 @@ class Desk:
         return 1
 
     def key(self) -> ApiKey:
-        return issue_hmac_key(account_id=self.account.pk, label="bot", can_read=True, can_trade=False).key
+        return issue_hmac_key(
+            account_id=self.account.pk, terms=KeyTerms(label="bot", can_read=True, can_trade=False)
+        ).key
 
     def ticket(self) -> TradingTicket:
         session = SessionStore()

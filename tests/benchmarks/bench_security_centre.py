@@ -66,6 +66,7 @@ def _somebody_with_a_past() -> Any:
     from django.db import connection
     from django.test import Client
 
+    from apps.accounts.keyterms import KeyTerms
     from apps.accounts.models import Device, User
     from apps.accounts.selectors import main_account
     from apps.accounts.services.keyissue import issue_hmac_key
@@ -93,7 +94,7 @@ def _somebody_with_a_past() -> Any:
     for number in range(20):
         Device.objects.create(user=user, token_hash=bytes([number]) * 32, browser="Firefox", address="198.51.100.7")
     for number in range(30):
-        issue_hmac_key(account_id=account.pk, label=f"bot {number}", can_read=True, can_trade=True)
+        issue_hmac_key(account_id=account.pk, terms=KeyTerms(label=f"bot {number}", can_read=True, can_trade=True))
     client = Client()
     client.force_login(user)
     return client

@@ -30,9 +30,11 @@ HANDSHAKE: Final = (
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
 REGISTER: Final = """
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.services.keyissue import issue_public_key
 for account_id in {accounts}:
-    key = issue_public_key(account_id=account_id, label="bench", pem={pem!r}, can_read=True, can_trade=True)
+    terms = KeyTerms(label="bench", can_read=True, can_trade=True)
+    key = issue_public_key(account_id=account_id, pem={pem!r}, terms=terms)
     print("key", key.public_key)
 """
 

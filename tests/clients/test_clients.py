@@ -34,6 +34,7 @@ MAKE_ACCOUNTS = """
 import json
 from io import StringIO
 from django.core.management import call_command
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.services.keyissue import issue_public_key
 accounts = []
 for name in ("client-a", "client-b"):
@@ -42,7 +43,7 @@ for name in ("client-a", "client-b"):
     accounts.append(json.loads(said.getvalue()))
 keys = [
     issue_public_key(
-        account_id=accounts[0]["account_id"], label=str(number), pem=pem, can_read=True, can_trade=True
+        account_id=accounts[0]["account_id"], pem=pem, terms=KeyTerms(label=str(number), can_read=True, can_trade=True)
     ).public_key
     for number, pem in enumerate({pems!r})
 ]

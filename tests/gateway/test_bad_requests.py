@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import ApiKey
 from apps.accounts.services.api_keys import revoke_api_key
 from apps.accounts.services.keyissue import issue_hmac_key
@@ -114,8 +115,12 @@ def test_header_names_in_any_case(alice: Client, public: Client) -> None:
 
 
 def test_rights_of_a_key(exchange: Exchange, alice: Client) -> None:
-    reader = issue_hmac_key(account_id=alice.me.account_id, label="read", can_read=True, can_trade=False)
-    trader = issue_hmac_key(account_id=alice.me.account_id, label="trade", can_read=False, can_trade=True)
+    reader = issue_hmac_key(
+        account_id=alice.me.account_id, terms=KeyTerms(label="read", can_read=True, can_trade=False)
+    )
+    trader = issue_hmac_key(
+        account_id=alice.me.account_id, terms=KeyTerms(label="trade", can_read=False, can_trade=True)
+    )
     for key, path, status in (
         (reader, "/api/v3/order/test", 401), (reader, "/api/v3/account", 200),
         (trader, "/api/v3/order/test", 200), (trader, "/api/v3/account", 401),

@@ -10,6 +10,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import ApiKey
 from apps.accounts.services.keyissue import issue_hmac_key
 from apps.common.clock import now_us
@@ -25,7 +26,9 @@ DAY_US = 86_400_000_000
 
 def with_key(exchange: Exchange, client: Client, **terms: Any) -> Client:
     """The same account by a key of these terms."""
-    new = issue_hmac_key(account_id=client.me.account_id, label="ends", can_read=True, can_trade=True, **terms)
+    new = issue_hmac_key(
+        account_id=client.me.account_id, terms=KeyTerms(label="ends", can_read=True, can_trade=True, **terms)
+    )
     account = replace(client.me, api_key=new.key.public_key, api_secret=new.secret)
     return Client(exchange.base_url, account, tidy=False)
 

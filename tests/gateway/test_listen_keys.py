@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from django.conf import settings
 
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.listenkeys import (
     FORGET_SQL,
     FORGOTTEN_MAX,
@@ -80,7 +81,9 @@ def test_a_listen_key_needs_an_api_key_and_no_signature(exchange: Exchange, publ
     refused = public.http.post(PATH, headers={"x-mbx-apikey": "x" * 64})
     assert (refused.status_code, refused.json()["code"]) == (401, -2015)
     # One that may not read gets none; nothing is stored in the clear.
-    trade_only = issue_hmac_key(account_id=alice.me.account_id, label="t", can_read=False, can_trade=True).key
+    trade_only = issue_hmac_key(
+        account_id=alice.me.account_id, terms=KeyTerms(label="t", can_read=False, can_trade=True)
+    ).key
     refused = public.http.post(PATH, headers={"x-mbx-apikey": trade_only.public_key})
     assert (refused.status_code, refused.json()["code"]) == (401, -2015)
     assert first.encode() not in bytes(ListenKey.objects.get(account_id=alice.me.account_id).box)

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from django.core.management import call_command
 
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.services.keyissue import issue_public_key
 from apps.gateway.loadgen.driver import run
 from apps.gateway.loadgen.histogram import top_of
@@ -37,7 +38,9 @@ def pair(client: Client) -> ApiKeyPair:
 def ed25519_pair(client: Client) -> ApiKeyPair:
     private = Ed25519PrivateKey.generate()
     pem = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-    key = issue_public_key(account_id=client.me.account_id, label="load", pem=pem, can_read=True, can_trade=True)
+    key = issue_public_key(
+        account_id=client.me.account_id, pem=pem, terms=KeyTerms(label="load", can_read=True, can_trade=True)
+    )
     secret = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     return ApiKeyPair(key=key.public_key, secret=secret)
 

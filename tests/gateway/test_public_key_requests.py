@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.contrib.auth import get_user_model
 
 from apps.accounts import keyproofs
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.services.api_keys import revoke_api_key
 from apps.accounts.services.keyissue import issue_public_key
 from tests.gateway.client import FORM, LIMIT, Client
@@ -61,7 +62,9 @@ def rsa_key() -> RSAPrivateKey:
 def signer(alice: Client) -> Callable[..., Signer]:
     def make(private: Private, *, can_read: bool = True) -> Signer:
         pem = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-        key = issue_public_key(account_id=alice.me.account_id, label="mine", pem=pem, can_read=can_read, can_trade=True)
+        key = issue_public_key(
+            account_id=alice.me.account_id, pem=pem, terms=KeyTerms(label="mine", can_read=can_read, can_trade=True)
+        )
         return Signer(key.public_key, key.pk, private)
 
     return make

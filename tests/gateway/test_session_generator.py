@@ -16,6 +16,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.services.keyissue import issue_public_key
 from apps.gateway.app import WS_API
 from apps.gateway.socket import POLICY_VIOLATION
@@ -159,7 +160,9 @@ def ed25519(client: Client, *, can_read: bool) -> Signer:
     private = Ed25519PrivateKey.generate()
     pem = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     account_id = client.me.account_id
-    key = issue_public_key(account_id=account_id, label="tests", pem=pem, can_read=can_read, can_trade=True)
+    key = issue_public_key(
+        account_id=account_id, pem=pem, terms=KeyTerms(label="tests", can_read=can_read, can_trade=True)
+    )
     return Signer(
         key.public_key, account_id, True, can_read, lambda text: base64.b64encode(private.sign(text)).decode()
     )

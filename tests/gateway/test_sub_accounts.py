@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import TradingAccount
 from apps.accounts.services.keyissue import issue_hmac_key
 from apps.accounts.services.subaccounts import create_sub_account, freeze_sub_account, unfreeze_sub_account
@@ -30,7 +31,7 @@ def sub_account(exchange: Exchange, master: Client, label: str, **funds: str) ->
             amount_units=parse_decimal(amount),
             key=f"test:{account.pk}:{code}",
         )
-    key = issue_hmac_key(account_id=account.pk, label="bot", can_read=True, can_trade=True)
+    key = issue_hmac_key(account_id=account.pk, terms=KeyTerms(label="bot", can_read=True, can_trade=True))
     exchange.wait_settled()
     me = replace(master.me, api_key=key.key.public_key, api_secret=key.secret, account_id=account.pk)
     return Client(exchange.base_url, me)

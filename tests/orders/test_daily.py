@@ -13,6 +13,7 @@ from django.contrib.sessions.models import Session
 from django.db import connection
 from django.utils import timezone
 
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import Device, LogIn, MailedLink, OpenSession, PasswordAttempt, TradingTicket, User
 from apps.accounts.services.keyissue import issue_hmac_key
 from apps.accounts.services.tickets import issue_ticket
@@ -158,10 +159,8 @@ def test_the_real_jobs_with_the_rights_they_have(as_the_process: None, listed: N
     assert settings.DATABASE_ROLE
     old_rows(user)
     old_devices(user, ended=old, live=new)
-    expiring = issue_hmac_key(
-        account_id=user.trading_accounts.get().pk, label="bot", can_read=True, can_trade=False,
-        expires_at=timezone.now() + 2 * DAY,
-    ).key  # fmt: skip
+    terms = KeyTerms(label="bot", can_read=True, expires_at=timezone.now() + 2 * DAY)
+    expiring = issue_hmac_key(account_id=user.trading_accounts.get().pk, terms=terms).key
     bus = MemoryBus(SHARD)
     for _ in range(2):  # once more is without effect
         work = daily(**{name.replace(" ", "_"): job for name, job in jobs(lambda: bus).items()})

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import AllocationRule, Device, OpenSession, User
 from apps.accounts.selectors import main_account_id
 from apps.accounts.services.emailchange import request_email_change
@@ -78,10 +79,10 @@ def make_world() -> World:
     }
     account_id = main_account_id(user_id=alice.pk)
     assert account_id is not None
-    key = issue_hmac_key(account_id=account_id, label="alice's bot", can_read=True, can_trade=True).key
+    key = issue_hmac_key(account_id=account_id, terms=KeyTerms(label="alice's bot", can_read=True, can_trade=True)).key
     sub = create_sub_account(user_id=alice.pk, label="second desk")
     rule = AllocationRule.objects.create(account_id=account_id, rule_id=7, method=2, accounts=[sub.pk], seq=1)
-    sub_key = issue_hmac_key(account_id=sub.pk, label="its bot", can_read=True, can_trade=True).key
+    sub_key = issue_hmac_key(account_id=sub.pk, terms=KeyTerms(label="its bot", can_read=True, can_trade=True)).key
     create_asset(code="BTC", name="Bitcoin")
     create_asset(code="USDT", name="Tether")
     create_market(base="BTC", quote="USDT", terms=TERMS, reason="listing", requested_by="test")

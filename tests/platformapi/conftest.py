@@ -12,6 +12,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from apps.accounts.api import authentication
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import TradingAccount, User
 from apps.accounts.selectors import main_account
 from apps.accounts.services.keyissue import NewApiKey, issue_hmac_key
@@ -86,7 +87,7 @@ class House:
 
     @staticmethod
     def new_key(account: TradingAccount, **rights: Any) -> NewApiKey:
-        return issue_hmac_key(account_id=account.pk, label="bot", **rights)
+        return issue_hmac_key(account_id=account.pk, terms=KeyTerms(label="bot", **rights))
 
 
 @pytest.fixture(autouse=True)

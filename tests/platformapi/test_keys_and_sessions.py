@@ -78,10 +78,10 @@ def test_a_key_with_more_rights_takes_more_proof(house: House) -> None:
     withdraws = {"can_withdraw": True, "label": "third"}
     networks = {"networks": ["203.0.113.7"]}
     for changed, refusal in (
-        (withdraws, "NETWORKS_MISSING"),
+        (withdraws, "INVALID_NETWORK"),
         (withdraws | networks, "CODE_NEEDED"),
         (withdraws | networks | {"code": code}, "WRONG_CODE"),
-        (withdraws | networks | {"code": "000000", "expires_after_days": None}, "INVALID_REQUEST"),
+        (withdraws | networks | {"code": "000000", "expires_after_days": None}, "INVALID_API_KEY_REQUEST"),
         ({"code": code}, "INVALID_REQUEST"),
     ):
         assert code_of(alice.send("POST", "/api-keys", key(house, **changed))) == refusal, changed

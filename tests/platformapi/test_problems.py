@@ -116,8 +116,7 @@ def test_every_refusal_of_the_apps_has_a_status() -> None:
         "NOT_JSON", "THROTTLED", "FAULT", "UNAVAILABLE", "NO_SUCH_TRANSFER", "NO_CHECKPOINT",
     }  # fmt: skip
     decisions = {
-        "ACCOUNT_OFF", "ACCOUNT_FROZEN", "NOT_BY_KEY", "STEP_UP_NEEDED", "CODE_NEEDED", "NETWORKS_MISSING",
-        "WITHDRAWALS_HELD",
+        "ACCOUNT_OFF", "ACCOUNT_FROZEN", "NOT_BY_KEY", "STEP_UP_NEEDED", "CODE_NEEDED", "WITHDRAWALS_HELD",
     }  # fmt: skip
 
     def below(kind: type[DomainError]) -> set[str]:

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pytest_django import Settings
 
 from apps.accounts.api.authentication import signed_text
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import ApiKey
 from apps.accounts.services.api_keys import revoke_api_key
 from apps.accounts.services.keyissue import issue_public_key
@@ -101,7 +102,9 @@ def test_a_key_works_as_long_and_from_where_it_may(house: House) -> None:
 def test_a_public_key_signs_too(house: House) -> None:
     private = Ed25519PrivateKey.generate()
     pem = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-    key = issue_public_key(account_id=house.main.pk, label="mine", pem=pem, can_read=True, can_trade=False)
+    key = issue_public_key(
+        account_id=house.main.pk, pem=pem, terms=KeyTerms(label="mine", can_read=True, can_trade=False)
+    )
     at = str(time.time_ns() // 1_000_000)
     text = signed_text(timestamp=at, method="GET", path=BASE + ACCOUNTS, query="", body=b"")
     proof = base64.b64encode(private.sign(text)).decode()

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from apps.accounts.errors import CannotClose, NoTradingAccount
 from apps.accounts.facts import Facts
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import ApiKey, Device, LogIn, RecoveryCode, TotpFactor, TradingAccount, User
 from apps.accounts.services.history import note_log_in
 from apps.accounts.services.keyissue import issue_hmac_key
@@ -57,7 +58,7 @@ def of_user(user: User) -> dict[str, Any]:
 def test_a_closed_account_lets_nobody_in_and_keeps_the_record(house: House, page: Client) -> None:
     user = house.user
     secret, _ = with_app(user)
-    key = issue_hmac_key(account_id=house.desk.pk, label="bot", can_read=True, can_trade=False).key
+    key = issue_hmac_key(account_id=house.desk.pk, terms=KeyTerms(label="bot", can_read=True, can_trade=False)).key
     add_orders(house.main.pk, 1, 2, status=int(OrderStatus.FILLED))
     User.objects.filter(pk=user.pk).update(mail_phrase="green tea")
     Device.objects.create(user=user, token_hash=b"x" * 32, browser="Firefox", address="")

@@ -14,15 +14,11 @@ from apps.accounts.api.deciding import allowed_or_refused, facts_about
 from apps.accounts.api.shapes import ACCOUNT, Key, KeySent, NewKey
 from apps.accounts.errors import ApiKeyNotFound
 from apps.accounts.facts import Factor, Facts
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import ApiKey
 from apps.accounts.rules import Action, Verdict, decide
 from apps.accounts.selectors import own_account
-from apps.accounts.services.api_keys import (
-    create_api_key,
-    highest_right,
-    register_public_key,
-    revoke_api_key,
-)
+from apps.accounts.services.api_keys import create_api_key, register_public_key, revoke_api_key
 from apps.accounts.services.codes import use_code
 from apps.accounts.services.ending import still_in
 from apps.accounts.services.lostfactor import stop_by_factor
@@ -64,42 +60,38 @@ class KeysView(ApiView):
         withdraw also networks, an end and a new code."""
         sent = self.sent(request, KeySent)
         account = own_account(user_id=caller_of(request).user_id, account_id=sent["account"])
-        facts = _facts_for(request, sent)
-        wanted: dict[str, Any] = {
-            "facts": facts,
-            "account_id": account.pk,
-            "label": sent["label"],
-            "can_read": sent["can_read"],
-            "can_trade": sent["can_trade"],
-            "can_withdraw": sent["can_withdraw"],
-            "networks": sent["networks"],
-            "lifetime_days": sent["expires_after_days"],
-        }
+        terms = KeyTerms.chosen(
+            label=sent["label"],
+            can_read=sent["can_read"],
+            can_trade=sent["can_trade"],
+            can_withdraw=sent["can_withdraw"],
+            networks=sent["networks"],
+            lifetime_days=sent["expires_after_days"],
+        )
+        facts = _facts_for(request, sent, terms.highest_right)
+        secret: str | None = None
         with still_in(http_request(request)):
             if "public_key" in sent:
-                made, secret = register_public_key(pem=sent["public_key"], **wanted), None
+                pem = sent["public_key"]
+                made = register_public_key(facts=facts, account_id=account.pk, terms=terms, pem=pem)
             else:
-                new = create_api_key(**wanted)
-                made, secret = new.key, new.secret
+                made, secret = create_api_key(facts=facts, account_id=account.pk, terms=terms)
         return Response({**Key(made).data, "secret": secret}, 201)
 
 
-def _facts_for(request: Request, sent: dict[str, Any]) -> Facts:
+def _facts_for(request: Request, sent: dict[str, Any], action: Action) -> Facts:
     """What is decided by, with the code used. Everything else that is missing is said before a code is used."""
-    action = highest_right(can_trade=sent["can_trade"], can_withdraw=sent["can_withdraw"])
     if action is not Action.KEY_WITHDRAW:
         if "code" in sent:
             raise invalid("code", "Only a key that can withdraw takes a code.")
         allowed_or_refused(request, action)
         return facts_about(request, action)
-    facts = replace(facts_about(request, action), has_networks=bool(sent["networks"]))
+    facts = facts_about(request, action)
     decision = decide(action, facts, OPEN_GATES, timezone.now())
     if decision.verdict is Verdict.NEEDS_FRESH_CODE and Factor.AUTHENTICATOR not in facts.factors:
         raise Refused(decision.code, "With a passkey and no authenticator app such a key is made on the page.")
     if decision.verdict is not Verdict.NEEDS_FRESH_CODE or "code" not in sent:
         raise Refused(decision.code, decision.message)
-    if sent["expires_after_days"] is None:
-        raise invalid("expires_after_days", "A key that can withdraw must expire.")
     use_code(user_id=facts.user_id, code=sent["code"])
     # It is not lost: what staff are asked ends.
     stop_by_factor(user=user_of(request))

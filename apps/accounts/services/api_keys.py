@@ -2,139 +2,61 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from apps.accounts.errors import ApiKeyNotFound, ApiKeyRefused, InvalidApiKeyRequest, InvalidNetwork, LabelTaken
+from apps.accounts.errors import ApiKeyNotFound, ApiKeyRefused, LabelTaken
 from apps.accounts.facts import Facts
+from apps.accounts.keyterms import KeyTerms, check_networks, normalised_networks
 from apps.accounts.models import ApiKey, User
 from apps.accounts.models.keys import in_use
-from apps.accounts.policy import API_KEY_LIFETIME_DAYS, API_KEY_LIFETIMES_DAYS
-from apps.accounts.rules import Action
 from apps.accounts.services.announcements import tell_of_key
 from apps.accounts.services.decisions import decide_now
-from apps.accounts.services.keyissue import (
-    NewApiKey,
-    check_withdraws,
-    issue_hmac_key,
-    issue_public_key,
-    normalised_networks,
-)
+from apps.accounts.services.keyissue import NewApiKey, issue_hmac_key, issue_public_key
 from apps.accounts.services.locks import lock_credentials
 from apps.audit.actors import acting, named
 from apps.audit.services import record
 from apps.outbox.requests import required_reason
 
 
-def create_api_key(
-    *,
-    facts: Facts,
-    account_id: int,
-    label: str,
-    can_read: bool,
-    can_trade: bool,
-    can_withdraw: bool = False,
-    networks: Sequence[str] = (),
-    lifetime_days: int | None = API_KEY_LIFETIME_DAYS,
-) -> NewApiKey:
-    """A new HMAC key with a random 64-character secret, usable at once, from these networks or from everywhere.
+def create_api_key(*, facts: Facts, account_id: int, terms: KeyTerms) -> NewApiKey:
+    """A new HMAC key with a random 64-character secret, usable at once; `terms` are of KeyTerms.chosen.
 
-    It expires after one of API_KEY_LIFETIMES_DAYS; with None never, which keys have that are limited to networks and
-    cannot withdraw. The owner is told. Raises ApiKeyRefused with what the decision on sensitive actions says,
-    InvalidApiKeyRequest, InvalidNetwork, TooManyApiKeys, NoTradingAccount, and LabelTaken: the same form sent twice
-    makes one key.
+    The owner is told. Raises ApiKeyRefused with what the decision on sensitive actions says, InvalidApiKeyRequest,
+    TooManyApiKeys, NoTradingAccount, and LabelTaken: the same form sent twice makes one key.
     """
-    expires_at = _end(lifetime_days, networks=networks)
-    with _allowed(
-        facts, account_id, label=label, can_trade=can_trade, can_withdraw=can_withdraw, networks=networks
-    ):  # fmt: skip
-        new = issue_hmac_key(
-            account_id=account_id,
-            label=label,
-            can_read=can_read,
-            can_trade=can_trade,
-            can_withdraw=can_withdraw,
-            networks=networks,
-            expires_at=expires_at,
-        )
+    with _allowed(facts, account_id, terms):
+        new = issue_hmac_key(account_id=account_id, terms=terms)
         tell_of_key(new.key, "key_made")
         return new
 
 
-def register_public_key(
-    *,
-    facts: Facts,
-    account_id: int,
-    label: str,
-    pem: str,
-    can_read: bool,
-    can_trade: bool,
-    can_withdraw: bool = False,
-    networks: Sequence[str] = (),
-    lifetime_days: int | None = API_KEY_LIFETIME_DAYS,
-) -> ApiKey:
+def register_public_key(*, facts: Facts, account_id: int, terms: KeyTerms, pem: str) -> ApiKey:
     """A new Ed25519 or RSA key, of which the owner keeps the private part; usable at once. The owner is told.
 
     Raises InvalidPublicKey and what create_api_key does.
     """
-    expires_at = _end(lifetime_days, networks=networks)
-    with _allowed(
-        facts, account_id, label=label, can_trade=can_trade, can_withdraw=can_withdraw, networks=networks
-    ):  # fmt: skip
-        key = issue_public_key(
-            account_id=account_id,
-            label=label,
-            pem=pem,
-            can_read=can_read,
-            can_trade=can_trade,
-            can_withdraw=can_withdraw,
-            networks=networks,
-            expires_at=expires_at,
-        )
+    with _allowed(facts, account_id, terms):
+        key = issue_public_key(account_id=account_id, terms=terms, pem=pem)
         tell_of_key(key, "key_made")
         return key
 
 
-def _end(lifetime_days: int | None, *, networks: Sequence[str]) -> datetime | None:
-    """Raises InvalidApiKeyRequest, InvalidNetwork."""
-    if lifetime_days is None:
-        if not networks:
-            raise InvalidNetwork("A key that never expires must be limited to the addresses that it is used from.")
-        return None
-    if lifetime_days not in API_KEY_LIFETIMES_DAYS:
-        days = ", ".join(map(str, API_KEY_LIFETIMES_DAYS))
-        raise InvalidApiKeyRequest(f"A key expires after one of these numbers of days: {days}; or never.")
-    return timezone.now() + timedelta(days=lifetime_days)
-
-
 @contextmanager
-def _allowed(
-    facts: Facts, account_id: int, *, label: str, can_trade: bool, can_withdraw: bool, networks: Sequence[str]
-) -> Iterator[None]:
+def _allowed(facts: Facts, account_id: int, terms: KeyTerms) -> Iterator[None]:
     """The transaction of a new key: nobody takes the factor away, or freezes the account, before its end."""
     with transaction.atomic():
-        action = highest_right(can_trade=can_trade, can_withdraw=can_withdraw)
-        known = replace(facts, has_networks=bool(networks))
-        decision = decide_now(action=action, facts=known, account_id=account_id)
+        decision = decide_now(action=terms.highest_right, facts=facts, account_id=account_id)
         if not decision.is_allowed:
             raise ApiKeyRefused(decision.message, code=decision.code)
         # The account's row is locked, so of the same form sent twice one finds the other's key.
-        if ApiKey.objects.filter(in_use(), account_id=account_id, label=label.strip()).exists():
+        if ApiKey.objects.filter(in_use(), account_id=account_id, label=terms.label).exists():
             raise LabelTaken(
                 "This account has a key of this name. If you have not seen its secret, revoke it and make another."
             )
         yield
-
-
-def highest_right(*, can_trade: bool, can_withdraw: bool) -> Action:
-    """What is decided on for a key with these rights."""
-    if can_withdraw:
-        return Action.KEY_WITHDRAW
-    return Action.KEY_TRADE if can_trade else Action.KEY_READ
 
 
 def limit_api_key(*, account_id: int, key_id: int, networks: Sequence[str], reason: str, requested_by: str) -> None:
@@ -148,7 +70,7 @@ def limit_api_key(*, account_id: int, key_id: int, networks: Sequence[str], reas
     with transaction.atomic():
         found = ApiKey.objects.filter(in_use(), pk=key_id, account_id=account_id)
         # A right never changes.
-        check_withdraws(can_withdraw=found.filter(can_withdraw=True).exists(), networks=wanted, ends=True)
+        check_networks(can_withdraw=found.filter(can_withdraw=True).exists(), networks=wanted)
         # The row stays locked by this, so changes of one key are written in the order in which they count.
         if not found.update(allowed_networks=wanted):
             raise ApiKeyNotFound("There is no such API key in your account.")

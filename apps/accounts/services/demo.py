@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from apps.accounts.addresses import normalise_email
 from apps.accounts.errors import FactorMissing, NotADemoAccount
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import ApiKey, TotpFactor, TradingAccount, User
 from apps.accounts.policy import TOTP_STEP_S, TOTP_STEPS_OFF_MAX
 from apps.accounts.secrets import open_totp, seal_totp
@@ -77,7 +78,8 @@ def make_demo_account(*, name: str, is_staff: bool) -> DemoAccount:
                 "failures_in_a_row": 0,
             },
         )
-        key = issue_hmac_key(account_id=account.pk, label=DEMO_KEY_LABEL, can_read=True, can_trade=True)
+        terms = KeyTerms(label=DEMO_KEY_LABEL, can_read=True, can_trade=True)
+        key = issue_hmac_key(account_id=account.pk, terms=terms)
     return DemoAccount(
         email=email,
         password=password,

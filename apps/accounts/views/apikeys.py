@@ -20,6 +20,7 @@ from apps.accounts.errors import (
     ApiKeyRefused,
     FactorMissing,
     InvalidApiKeyRequest,
+    InvalidKeyEnd,
     InvalidNetwork,
     InvalidPublicKey,
     LabelTaken,
@@ -31,6 +32,7 @@ from apps.accounts.errors import (
 from apps.accounts.facts import Factor, Facts
 from apps.accounts.forms import THROTTLED
 from apps.accounts.keyforms import ApiKeyForm
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import TradingAccount, User
 from apps.accounts.passkeypages import passkey_page_elsewhere, session_key_of
 from apps.accounts.policy import API_KEY_EXPIRY_TOLD_DAYS, API_KEYS_PER_ACCOUNT_MAX
@@ -70,10 +72,11 @@ def api_keys_page(request: HttpRequest, account_id: int | None = None) -> HttpRe
         form.add_error("can_trade", trading.message)
     if request.method == "POST" and form.is_valid():
         facts = facts_of(request, Action.KEY_TRADE, password_shown=is_for_password(reading))
-        if form.cleaned_data["can_withdraw"]:
+        terms = _terms(form)
+        if terms is not None and terms.can_withdraw:
             facts = _with_fresh_proof(request, form, facts)
-        if form.is_valid():
-            new = _create(request, account, form, facts)
+        if terms is not None and form.is_valid():
+            new = _create(request, account, form, terms, facts)
         if new is not None:
             form = _key_form(request, is_confirmed=reading.is_allowed, is_new=True)
     context = {
@@ -92,14 +95,31 @@ def api_keys_page(request: HttpRequest, account_id: int | None = None) -> HttpRe
     return render(request, "accounts/api_keys.html", context, status=form_status(form))
 
 
+def _terms(form: ApiKeyForm) -> KeyTerms | None:
+    """What was typed; None, and the form has the error."""
+    typed = form.cleaned_data
+    try:
+        return KeyTerms.chosen(
+            label=typed["label"],
+            can_read=typed["can_read"],
+            can_trade=typed["can_trade"],
+            can_withdraw=typed["can_withdraw"],
+            networks=typed["networks"],
+            lifetime_days=typed["lifetime"],
+        )
+    except InvalidNetwork as error:
+        form.add_error("networks", error.message)
+    except InvalidKeyEnd as error:
+        form.add_error("lifetime", error.message)
+    except InvalidApiKeyRequest as error:
+        form.add_error("label", error.message)
+    return None
+
+
 def _with_fresh_proof(request: HttpRequest, form: ApiKeyForm, facts: Facts) -> Facts:
     """The facts with a code or a passkey shown for this key. What is missing becomes an error of the form, before."""
     if not facts.factors:
         form.add_error("can_withdraw", "Keys that withdraw need an authenticator app or a passkey. Set one up first.")
-    elif not form.cleaned_data["networks"]:
-        form.add_error("networks", "A key that can withdraw must be limited to the addresses that it is used from.")
-    elif form.cleaned_data["lifetime"] is None:
-        form.add_error("lifetime", "A key that can withdraw must expire.")
     elif answer := form.cleaned_data.get("passkey"):
         try:
             use_passkey(
@@ -131,25 +151,17 @@ def _not_lost(request: HttpRequest, form: ApiKeyForm) -> None:
         stop_by_factor(user=cast(User, request.user))
 
 
-def _create(request: HttpRequest, account: TradingAccount, form: ApiKeyForm, facts: Facts) -> NewApiKey | None:
+def _create(
+    request: HttpRequest, account: TradingAccount, form: ApiKeyForm, terms: KeyTerms, facts: Facts
+) -> NewApiKey | None:
     """The key, or errors of the form."""
-    typed = form.cleaned_data
+    pem = form.cleaned_data["pem"]
     try:
         with still_in(request):
-            if not typed["pem"]:
-                return create_api_key(
-                    facts=facts, account_id=account.pk, label=typed["label"], can_read=typed["can_read"],
-                    can_trade=typed["can_trade"], can_withdraw=typed["can_withdraw"], networks=typed["networks"],
-                    lifetime_days=typed["lifetime"],
-                )  # fmt: skip
-            key = register_public_key(
-                facts=facts, account_id=account.pk, label=typed["label"], pem=typed["pem"], can_read=typed["can_read"],
-                can_trade=typed["can_trade"], can_withdraw=typed["can_withdraw"], networks=typed["networks"],
-                lifetime_days=typed["lifetime"],
-            )  # fmt: skip
+            if not pem:
+                return create_api_key(facts=facts, account_id=account.pk, terms=terms)
+            key = register_public_key(facts=facts, account_id=account.pk, terms=terms, pem=pem)
             return NewApiKey(key=key, secret="")  # nosec B106 # an empty field
-    except InvalidNetwork as error:
-        form.add_error("networks", error.message)
     except InvalidPublicKey as error:
         form.add_error("pem", error.message)
     except LabelTaken as error:
