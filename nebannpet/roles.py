@@ -150,6 +150,7 @@ ROLES: Final = (
             Grant("wallets_internaltransfer", APPEND),
             Grant("orders_orderreview", APPEND),
             Grant("orders_feetierchange", APPEND),
+            Grant("orders_tradedvolume", "SELECT, INSERT, DELETE"),
             Grant("audit_record", APPEND),
             *(Grant(f"audit_{name}", READ) for name in ("entry", "node", "checkpoint")),
             *(Grant(name, EDIT) for name in SECRET_TABLES),
@@ -177,6 +178,7 @@ ROLES: Final = (
         (
             Grant("outbox_outboxrow", APPEND),
             Grant("orders_feetierchange", APPEND),
+            Grant("orders_tradedvolume", "SELECT, INSERT, DELETE"),
             Grant("django_session", "SELECT, DELETE"),
             Grant("accounts_tradingticket", READ, ("revoked_at",)),
             Grant("accounts_mailedlink", "SELECT, DELETE", ("password",)),

@@ -21,7 +21,7 @@ from apps.matching.models import Watermark
 from apps.orders.errors import SettlementBehind, TiersComputed, UnknownVolumeAsset
 from apps.orders.history import trade_ranges
 from apps.orders.lastprices import last_prices
-from apps.orders.models import FeeTierChange
+from apps.orders.models import FeeTierChange, TradedVolume
 from apps.orders.policy import VOLUME_ASSET, VOLUME_DAYS, VOLUME_TIERS
 from apps.orders.settlement.transaction import READER
 from apps.outbox.services import enqueue
@@ -54,6 +54,10 @@ SELECT account, market, sum(quote_units), sum(quantity_lots)
                ) AS sides
  GROUP BY account, market
 """
+_KEEP: Final = """
+INSERT INTO orders_tradedvolume (account_id, day, volume_units)
+SELECT account, %s, volume FROM unnest(%s::bigint[], %s::bigint[]) AS traded(account, volume)
+"""
 _TIERS: Final = """
 SELECT DISTINCT ON (account_id) account_id, tier FROM orders_feetierchange ORDER BY account_id, day DESC
 """
@@ -82,7 +86,12 @@ def volumes(day: date) -> dict[int, int]:
 
 
 def volumes_of(account_ids: Sequence[int], day: date) -> dict[int, int]:
-    """The same of these accounts alone; those that traded nothing are not in it."""
+    """The same of these accounts alone; those that traded nothing are not in it.
+
+    Reads their trades only until the tiers of `day` have been computed: a busy account has millions.
+    """
+    if TradedVolume.objects.order_by("pk").values_list("day", flat=True).first() == day:
+        return dict(TradedVolume.objects.filter(pk__in=account_ids).values_list("account_id", "volume_units"))
     from_ms, to_ms = _window(day)
     rates = _Rates(to_ms)
     ranges = trade_ranges(list(rates.markets), from_ms, to_ms)
@@ -147,7 +156,8 @@ def _rate(market: Market, counted: Asset, between: dict[int, list[Market]], pric
 
 
 def update_fee_tiers(*, day: date) -> Computed:
-    """Compute the tiers of `day` and send what has changed, in one transaction. Once more for the same day: no effect.
+    """Compute the tiers of `day`, keep the volumes and send what has changed, in one transaction. Once more for the
+    same day: no effect.
 
     TiersComputed where a later day's tiers have been sent: older ones must not replace them.
     """
@@ -158,6 +168,8 @@ def update_fee_tiers(*, day: date) -> Computed:
             raise TiersComputed(f"The tiers of {last} have been sent; those of {day} would be older.")
         found = volumes(day)
         with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM orders_tradedvolume")
+            cursor.execute(_KEEP, [day, list(found), list(found.values())])
             cursor.execute(_TIERS)
             current: dict[int, int] = dict(cursor.fetchall())
         changes: dict[int, int] = {}

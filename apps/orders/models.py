@@ -333,6 +333,20 @@ class FeeTierChange(models.Model):
         return f"account {self.account_id}: tier {self.tier} from {self.day}"
 
 
+class TradedVolume(models.Model):
+    """What an account traded in the days before `day` (UTC), as the newest computation of fee tiers added it up.
+
+    Written anew by each computation: accounts that traded nothing have no row, and all rows have the same day.
+    """
+
+    account_id = models.BigIntegerField(primary_key=True)
+    day = models.DateField()
+    volume_units = models.BigIntegerField(help_text="In 10^-8 of the asset that volumes are counted in.")
+
+    def __str__(self) -> str:
+        return f"account {self.account_id} in the days before {self.day}"
+
+
 class MarketUnits(models.Model):
     """What settlement must know of a market to turn lots into money, as of its watermark.
 

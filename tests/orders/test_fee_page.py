@@ -12,7 +12,7 @@ from apps.accounts.selectors import main_account
 from apps.accounts.services.subaccounts import create_sub_account
 from apps.common.amounts import format_units
 from apps.markets.models import Asset, Market
-from apps.orders.fee_tiers import today, volumes, volumes_of
+from apps.orders.fee_tiers import today, update_fee_tiers, volumes, volumes_of
 from apps.orders.feeselectors import fees_of, tiers_of
 from apps.orders.policy import VOLUME_TIERS
 from tests.accounts.people import PASSWORD
@@ -34,6 +34,20 @@ def test_volumes_are_those_of_the_computation(listed: None) -> None:
             own = {account: units for account, units in everybodys.items() if account in accounts}
             assert volumes_of(accounts, day) == own
     assert set(volumes(DAY)) == {ALICE, BOB, 1003}
+
+
+def test_after_the_computation_of_the_day_no_trades_are_read(listed: None) -> None:
+    """Those of the day before it are gone, and of another day they are added up again."""
+    trade(1, 9 * COIN, at(DAY - timedelta(days=31), 0), taker=1003)
+    trade(1, 7 * COIN, at(DAY, -1))
+    accounts = [ALICE, BOB, 1003, 1004]
+    for day in (DAY - timedelta(days=1), DAY, DAY):
+        wanted = volumes(day)
+        update_fee_tiers(day=day)
+        with CaptureQueriesContext(connection) as asked:
+            assert volumes_of(accounts, day) == wanted
+        assert len(asked) == 2
+    assert volumes_of(accounts, DAY - timedelta(days=1)) == {ALICE: 9 * COIN, 1003: 9 * COIN}
 
 
 @pytest.mark.parametrize(

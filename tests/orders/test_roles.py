@@ -57,6 +57,7 @@ ALLOWED = {
     "INSERT INTO orders_orderreview SELECT * FROM orders_orderreview WHERE false": {"site"},
     "INSERT INTO orders_feetierchange SELECT * FROM orders_feetierchange WHERE false": {"site", "daily"},
     "UPDATE orders_feetierchange SET tier = tier WHERE false": set(),
+    "DELETE FROM orders_tradedvolume WHERE false": {"site", "daily"},
     "INSERT INTO wallets_internaltransfer SELECT * FROM wallets_internaltransfer WHERE false": {"site"},
     "UPDATE wallets_internaltransfer SET asset_id = asset_id WHERE false": set(),
     "DELETE FROM wallets_internaltransfer WHERE false": set(),
