@@ -132,9 +132,10 @@ def check_operation(
 
 @pytest.mark.timeout(600)
 def test_answers_are_as_documented(exchange: Exchange, alice: Client) -> None:
-    statuses = run(alice, 2_000, random.SystemRandom().randrange(2**32))
+    """A sample of the fifty thousand of `make long` (below)."""
+    statuses = run(alice, 500, random.SystemRandom().randrange(2**32))
     print(statuses)
-    assert statuses.total() >= 2_000
+    assert statuses.total() >= 500
     assert set(statuses) >= {200, 400, 401}
 
 
