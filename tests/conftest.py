@@ -8,11 +8,10 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
-import django
 import psycopg
 import pytest
 import redis
@@ -21,7 +20,8 @@ from hypothesis import settings as hypothesis_settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests.collecting import collect_only_what_is_young
+from nebannpet.loading import load_django
+from tests.collecting import collect_only_what_is_young, keep_for_good
 from tests.hashing import hash_cheaply
 from tests.longest import longest_first
 from tests.prepared import VARIABLE as RUN_DIR_VARIABLE
@@ -47,7 +47,7 @@ os.environ |= {
 hypothesis_settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("any speed")
 # Test modules import models at the top, so the apps must be loaded before they are collected.
-django.setup()
+load_django()
 collect_only_what_is_young()
 hash_cheaply()
 
@@ -80,6 +80,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if collection_path.relative_to(Path(__file__).parent).parts[0] in WHOLE_EXCHANGE:
         return None
     return True if STACK_WORDS.search(collection_path.read_text()) is None else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    with keep_for_good():
+        return (yield)
 
 
 @pytest.hookimpl(tryfirst=True)
