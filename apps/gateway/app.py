@@ -15,6 +15,8 @@ from apps.gateway.streams import connection as streams
 from apps.gateway.wsapi import connection as wsapi
 
 WS_API: Final = "/ws-api/v3"
+# Of open pages (nebannpet/routing.py).
+SITE_SOCKETS: Final = "/live/"
 
 
 class GatewayApp:
@@ -33,8 +35,10 @@ class GatewayApp:
         elif scope["type"] == "websocket":
             if is_stream_path(path):
                 await self._socket(scope, receive, send)
-            else:
+            elif path.startswith(SITE_SOCKETS):
                 await self._gateway.site.websocket(scope, receive, send)
+            else:
+                await handshake.refuse(receive, send, errors.unknown_socket_path())
         else:
             raise RuntimeError(f"unexpected scope {scope['type']}; the server runs with lifespan off")
 

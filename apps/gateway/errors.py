@@ -58,6 +58,10 @@ def unknown_path() -> ApiError:
     return ApiError(404, -1000, "There is no such endpoint.")
 
 
+def unknown_socket_path() -> ApiError:
+    return ApiError(404, -1000, "There is no such WebSocket; streams are at /ws and /stream, requests at /ws-api/v3.")
+
+
 def wrong_method() -> ApiError:
     return ApiError(405, -1000, "This endpoint does not take this method.")
 

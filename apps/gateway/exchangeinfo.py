@@ -19,7 +19,10 @@ OF_ACCOUNT: Final = frozenset(
 
 
 def exchange_info(markets: list[tuple[Market, MarketState]], limits: Tier, now_ms: int) -> dict[str, Any]:
-    """`markets` with the newest state that is known of each. `limits`: those of everybody; an account's own are in rateLimit/order."""
+    """`markets` with the newest state that is known of each.
+
+    `limits`: those of everybody; an account's own are in rateLimit/order.
+    """
     return {
         "timezone": "UTC",
         "serverTime": now_ms,

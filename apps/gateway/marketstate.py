@@ -1,8 +1,8 @@
 """A market's state as clients see it: `GET marketState` and the stream of that name, both ours. Pure.
 
-`status` is the dialect's word and `marketState` the exact one, as in exchangeInfo. Market data hears of a state from the
-engine, PostgreSQL from settlement: either may be behind or stand still, and what the later event brought is told. Only
-market data knows why and until when.
+`status` is the dialect's word and `marketState` the exact one, as in exchangeInfo. Market data hears of a state from
+the engine, PostgreSQL from settlement: either may be behind or stand still, and what the later event brought is told.
+Only market data knows why and until when.
 """
 
 from typing import Any

@@ -235,6 +235,12 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
         self._hand_out_queued()
         self.loop.call_later(CLOSE_TIMEOUT_S, self.transport.abort)
 
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            # A refusal is a whole handshake; uvicorn would log an error that there was none.
+            self.handshake_complete = True
+
     async def run_asgi(self) -> None:
         extensions: Any = self.scope.setdefault("extensions", {})
         extensions[PORT] = self

@@ -93,8 +93,8 @@ def as_known_at(trader: Trader) -> History:
 
 @pytest.mark.parametrize("killed", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_restore_drill(killed: bool) -> None:
-    """`killed`: both commands are also killed on the way, in `make long`; `make test` breaks them off in their own process
-    (tests/nebannpet/test_restore.py, test_backup.py).
+    """`killed`: both commands are also killed on the way, in `make long`; `make test` breaks them off in their own
+    process (tests/nebannpet/test_restore.py, test_backup.py).
     """
     seed = secrets.randbits(32)
     print(f"seed {seed}")

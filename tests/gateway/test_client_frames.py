@@ -1,5 +1,7 @@
 """Messages of clients reach the application the same, whichever way they take and wherever the network cuts them."""
 
+import asyncio
+import logging
 import random
 from typing import Any
 
@@ -9,6 +11,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 from websockets.frames import Frame, Opcode
 
+from apps.gateway import handshake
+from apps.gateway.errors import ApiError
 from apps.gateway.policy import WS_FRAME_BYTES_MAX
 from apps.gateway.wsprotocol import GatewayWebSocketProtocol
 
@@ -188,6 +192,23 @@ async def test_the_end_of_the_server_ends_a_connection_in_each_state(before: str
     assert bool(lost) == (before in ("open", "closed by the client"))
     written = transport.written
     assert written.count(b"\x88") == 1, "one close frame"
+
+
+async def test_a_refused_handshake_is_answered_and_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    async def banned(scope: Any, receive: Any, send: Any) -> None:
+        await handshake.refuse(receive, send, ApiError(418, -1003, "Way too many requests.", retry_after_s=7))
+
+    config = uvicorn.Config(banned, ws_max_size=WS_FRAME_BYTES_MAX, ws_per_message_deflate=False, log_config=None)
+    config.load()
+    protocol, transport = GatewayWebSocketProtocol(config, ServerState(), {}), Transport()
+    protocol.connection_made(transport)  # type: ignore[arg-type]
+    with caplog.at_level(logging.WARNING):
+        protocol.data_received(REQUEST)
+        await asyncio.gather(*protocol.tasks)
+    assert transport.written.startswith(b"HTTP/1.1 418 ")
+    assert transport.written.endswith(b'{"code":-1003,"msg":"Way too many requests."}')
+    assert transport.closing
+    assert not caplog.records
 
 
 async def test_the_end_of_the_server_refuses_an_unfinished_handshake() -> None:

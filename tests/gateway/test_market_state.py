@@ -1,4 +1,4 @@
-"""Which of the two states is told: what market data heard from the engine, or what settlement wrote (marketstate.py)."""
+"""Which state is told: what market data heard from the engine, or what settlement wrote (marketstate.py)."""
 
 from types import SimpleNamespace
 from typing import Any

@@ -134,9 +134,7 @@ def test_an_auction_shows_what_it_would_trade(exchange: Exchange, public: Client
             Socket(f"{exchange.ws_url}/ws/ltcusdt@marketState") as stream,
         ):
             with no_state_settled():
-                set_market_state(
-                    symbol="LTCUSDT", action=MarketAction.AUCTION, reason="test", requested_by="test"
-                )
+                set_market_state(symbol="LTCUSDT", action=MarketAction.AUCTION, reason="test", requested_by="test")
                 stream.until(lambda message: message["marketState"] == "AUCTION")
                 assert alice.refused("POST", "/api/v3/order", **{**ltc, "timeInForce": "IOC"}, side="BUY", price="81")[
                     :2

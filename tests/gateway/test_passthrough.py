@@ -1,6 +1,7 @@
 """What is not the trading API goes to the site, streamed, with honest forwarding headers; without it: a plain 502."""
 
 import asyncio
+import json
 import socket
 import threading
 import time
@@ -15,6 +16,7 @@ from prometheus_client import REGISTRY
 from websockets.exceptions import InvalidStatus
 
 from apps.common.contentpolicy import POLICY
+from apps.gateway import errors
 from tests.gateway.client import Client
 from tests.gateway.exchange import Exchange, wait_until
 from tests.gateway.sockets import Socket
@@ -162,6 +164,14 @@ def test_websockets_both_ways(exchange: Exchange, running_site: None) -> None:
     with pytest.raises(InvalidStatus) as refused:
         Socket(f"{exchange.ws_url}/live/refused")
     assert refused.value.response.status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/", "/ws-api", "/wss/btcusdt@trade", "/live"])
+def test_unknown_websocket_paths(exchange: Exchange, path: str) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        Socket(exchange.ws_url + path)
+    assert refused.value.response.status_code == 404
+    assert json.loads(refused.value.response.body) == errors.unknown_socket_path().body()
 
 
 def test_requests_that_are_no_http(exchange: Exchange) -> None:

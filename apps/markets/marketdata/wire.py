@@ -19,7 +19,8 @@ Layout
                                        ticks: both are here so that the reader divides once. All 0 before any trade.
     window   w o h l c v q n F L O C   the same of the last hour, 4 hours or day (w: 1h 4h 1d), from a full minute
     state    u state cause until reopens rule
-                                       u: event seq that it is as of; kinds.MarketState, kinds.HaltCause, end of this state (0: no timer), when the
+                                       u: event seq that it is as of; kinds.MarketState,
+                                       kinds.HaltCause, end of this state (0: no timer), when the
                                        market opens by itself (0: it does not), the circuit breaker that halted it
     auction  p q                       in AUCTION: what would be traded if the call phase ended now, 0 0 for nothing
     distance up down                   nearest prices that would halt the market, while it is OPEN; 0: none
@@ -110,8 +111,8 @@ def state(
     market_id: int, *, seq: int, new_state: int, cause: int, until_ms: int, reopens_ms: int = 0, rule_id: int = 0
 ) -> Record:
     return {
-        "t": "state", "m": market_id, "u": seq, "state": new_state, "cause": cause, "until": until_ms, "reopens": reopens_ms,
-        "rule": rule_id,
+        "t": "state", "m": market_id, "u": seq, "state": new_state, "cause": cause, "until": until_ms,
+        "reopens": reopens_ms, "rule": rule_id,
     }  # fmt: skip
 
 

@@ -10,8 +10,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="market",
             name="state_seq",
-            field=models.BigIntegerField(
-                db_default=0, default=0, editable=False, help_text="event that brought the state"
-            ),
+            field=models.BigIntegerField(db_default=0, default=0, editable=False, help_text="event that brought it"),
         ),
     )

@@ -63,7 +63,7 @@ def mirror_settings(cursor: Cursor, *, market_id: int, settings_version: int) ->
 
 
 def mirror_state(cursor: Cursor, *, market_id: int, state: int, cause: int, until_ms: int, seq: int) -> None:
-    """MARKET_STATE_CHANGED, event `seq`: the market's row shows the state, its cause and when a timer ends it (0: never)."""
+    """MARKET_STATE_CHANGED: the row shows the state, its cause, its event and when a timer ends it (0: never)."""
     cursor.execute(MIRROR_STATE, (state, cause, until_ms, seq, market_id))
 
 

@@ -29,7 +29,9 @@ TABLES = {
     "outbox_outboxrow": "shard, source, relay_seq, kind, frames, state, reason, event_seq",
     "outbox_relaycounter": "shard, source, last_relay_seq",
     "markets_asset": "id, code, asset_class",
-    "markets_market": "id, symbol, settings_version, tick_size, lot_size, max_lots, fees, state, state_cause, state_seq",
+    "markets_market": (
+        "id, symbol, settings_version, tick_size, lot_size, max_lots, fees, state, state_cause, state_seq"
+    ),
     "markets_marketsettingschange": "market_id, settings_version, settings, applied_at IS NULL",
     "markets_marketstatechange": "market_id, state",
 }
