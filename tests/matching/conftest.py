@@ -82,9 +82,13 @@ def collector_as_before() -> Iterator[None]:
 
 
 @pytest.fixture
-def whole_collections(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers collect garbage as in production: for a test that counts what they leave (tests/collecting.py)."""
+def whole_collections(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Workers collect garbage as in production: for a test of what they leave (tests/collecting.py)."""
     monkeypatch.setattr("apps.matching.collector.gc", gc)
+    yield
+    # A worker thawed the tests themselves.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

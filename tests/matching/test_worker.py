@@ -400,7 +400,7 @@ def test_a_lost_connection_leaves_no_engine_behind(
 
 
 # -- the figures ------------------------------------------------------------------------------------------------------
-def test_metrics_and_collector_are_set(bus: Bus, start: Start) -> None:
+def test_metrics_and_collector_are_set(bus: Bus, start: Start, whole_collections: None) -> None:
     before = metrics.EVENTS._value.get()
     append_all(bus, list(opening()))
     start().wait_for(Phase.ACTIVE)
