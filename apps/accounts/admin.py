@@ -3,20 +3,16 @@
 from collections.abc import Callable
 
 from django.contrib import admin, messages
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 
 from apps.accounts.familyadmin import AllocationRuleAdmin, FamilyChangeAdmin
 from apps.accounts.models import ApiKey, TradingAccount, TradingTicket
-from apps.accounts.services.api_keys import revoke_keys
 from apps.accounts.services.limittiers import set_limits_tier
-from apps.accounts.services.locks import lock_credentials
+from apps.accounts.services.staffending import close_trading_sessions, revoke_keys_by_staff
 from apps.accounts.useradmin import GroupAdmin, UserAdmin
 from apps.audit.actors import acting
 from apps.audit.recordadmin import ReadOnlyAdmin
-from apps.audit.services import record
 from apps.common.errors import DomainError
 from apps.outbox.admin import ReasonActionForm
 
@@ -71,6 +67,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         "public_key", "label", "kind", "account", "can_read", "can_trade", "can_withdraw", "networks", "created_at",
         "expires_at", "last_used_at", "last_used_address", "revoked_at", "version",
     )  # fmt: skip
+    action_form = ReasonActionForm
     actions = ("revoke",)
 
     @admin.display(description="API key", ordering="public_key")
@@ -89,7 +86,12 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Revoke the chosen API keys (final)", permissions=("revoke",))
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        self.message_user(request, f"{revoke_keys(queryset)} API key(s) revoked.", messages.SUCCESS)
+        try:
+            count = revoke_keys_by_staff(chosen=queryset, reason=request.POST.get("reason", ""))
+        except DomainError as error:
+            self.message_user(request, f"{error.message} No key was revoked.", messages.ERROR)
+        else:
+            self.message_user(request, f"{count} API key(s) revoked.", messages.SUCCESS)
 
 
 @admin.register(TradingTicket)
@@ -99,6 +101,7 @@ class TradingTicketAdmin(ReadOnlyAdmin):
     list_select_related = ("user", "account")
     search_fields = ("user__email", "=account__id")
     fields = ("user", "account", "created_at", "expires_at", "used_at", "revoked_at", "version")
+    action_form = ReasonActionForm
     actions = ("revoke",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TradingTicket]:
@@ -109,13 +112,9 @@ class TradingTicketAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Close the chosen trading sessions", permissions=("revoke",))
     def revoke(self, request: HttpRequest, queryset: QuerySet[TradingTicket]) -> None:
-        with transaction.atomic():
-            lock_credentials()
-            found = list(queryset.filter(revoked_at=None).values_list("pk", "account_id"))
-            TradingTicket.objects.filter(pk__in=[pk for pk, _ in found]).update(revoked_at=timezone.now())
-            for pk, account_id in found:
-                record(
-                    actor=acting(), action="trading-session.revoked", object=f"trading-session:{pk}",
-                    after={"account": str(account_id)},
-                )  # fmt: skip
-        self.message_user(request, f"{len(found)} trading session(s) revoked.", messages.SUCCESS)
+        try:
+            count = close_trading_sessions(chosen=queryset, reason=request.POST.get("reason", ""))
+        except DomainError as error:
+            self.message_user(request, f"{error.message} No trading session was closed.", messages.ERROR)
+        else:
+            self.message_user(request, f"{count} trading session(s) revoked.", messages.SUCCESS)

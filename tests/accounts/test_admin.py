@@ -13,11 +13,12 @@ from apps.accounts.secrets import decrypt_secret
 from apps.accounts.selectors import main_account_id
 from apps.accounts.services.keyissue import issue_hmac_key
 from apps.accounts.services.resets import request_reset, reset_password
+from apps.accounts.services.subaccounts import create_sub_account
 from apps.accounts.services.tickets import issue_ticket
 from apps.audit.models import Record
-from apps.notifications.models import OutgoingEmail
+from apps.notifications.models import Notice, OutgoingEmail
 from tests.accounts.factors import enter_admin
-from tests.accounts.mailbox import link_to, token_of
+from tests.accounts.mailbox import link_to, lock_link_to, newest, token_of
 from tests.accounts.people import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -80,9 +81,28 @@ def _act(client: Client, path: str, action: str, pk: int, **data: str) -> int:
     return client.post(path, {"action": action, "_selected_action": str(pk), **data}).status_code
 
 
-def test_revoke_action(root_client: Client, key: ApiKey) -> None:
-    assert _act(root_client, "/admin/accounts/apikey/", "revoke", key.pk) == 302
-    assert ApiKey.objects.get().is_revoked
+def test_revoke_action(root_client: Client, key: ApiKey, alice: User) -> None:
+    desk = create_sub_account(user_id=alice.pk, label="Desk")
+    bob = User.objects.create_user("bob@example.org", None)
+    for account in (desk.pk, main_account_id(user_id=bob.pk)):
+        assert account is not None
+        issue_hmac_key(account_id=account, terms=KeyTerms(label="<other>", can_read=True, can_trade=True))
+    chosen = [each.pk for each in ApiKey.objects.all()]
+    for _ in range(2):
+        sent = {"action": "revoke", "_selected_action": chosen, "reason": "leaked on a web page"}
+        assert root_client.post("/admin/accounts/apikey/", sent).status_code == 302
+    assert not ApiKey.objects.filter(revoked_at=None).exists()
+    # Each owner is told once, of all theirs, and not why.
+    assert OutgoingEmail.objects.filter(template="keys_revoked").count() == Notice.objects.count() == 2
+    mail, notice = newest(alice.email, "keys_revoked"), Notice.objects.get(user=alice)
+    for text in ("“bot”", "“<other>”", "of the sub-account Desk", key.public_key[:6]):
+        assert text in mail.text, text
+    assert notice.title == "Staff revoked API keys of your account"
+    assert notice.body.startswith("For good: “bot”, “<other>” of Desk.")
+    assert "sub-account" not in newest(bob.email).text
+    assert Notice.objects.get(user=bob).title == "Staff revoked an API key of your account"
+    assert lock_link_to(bob.email, "keys_revoked")
+    assert not any("leaked" in text for text in (mail.text, mail.html, notice.body))
 
 
 def test_delete_action_is_not_offered(root_client: Client, key: ApiKey, alice: User) -> None:
@@ -98,7 +118,7 @@ def test_viewer_may_look_but_not_revoke(key: ApiKey, make_user: Callable[..., Us
     client = Client()
     enter_admin(client, viewer)
     assert client.get("/admin/accounts/apikey/").status_code == 200
-    _act(client, "/admin/accounts/apikey/", "revoke", key.pk)
+    _act(client, "/admin/accounts/apikey/", "revoke", key.pk, reason="x")
     assert not ApiKey.objects.get().is_revoked
 
 
@@ -121,8 +141,12 @@ def test_sessions_show_no_hash_and_can_be_closed(root_client: Client, alice: Use
     ticket = TradingTicket.objects.get()
     page = root_client.get(f"/admin/accounts/tradingticket/{ticket.pk}/change/").content.decode()
     assert bytes(ticket.ticket_hash).hex()[:20] not in page
-    assert _act(root_client, "/admin/accounts/tradingticket/", "revoke", ticket.pk) == 302
+    for _ in range(2):
+        assert _act(root_client, "/admin/accounts/tradingticket/", "revoke", ticket.pk, reason="stolen phone") == 302
     assert TradingTicket.objects.get().revoked_at is not None
+    assert "closed 1 trading session of your account" in newest(alice.email, "trading_closed").text
+    assert lock_link_to(alice.email, "trading_closed")
+    assert OutgoingEmail.objects.count() == Notice.objects.filter(user=alice, link="/account/devices").count() == 1
 
 
 def test_staff_begin_a_reset_and_its_owner_ends_it(root_client: Client, alice: User) -> None:

@@ -115,7 +115,7 @@ def test_staff_who_end_a_trading_session(
     said = []
 
     def end() -> None:
-        chosen = {"action": "revoke", "_selected_action": [str(ticket.pk)], "index": "0"}
+        chosen = {"action": "revoke", "_selected_action": [str(ticket.pk)], "index": "0", "reason": "x"}
         said.append(staff.post(reverse("admin:accounts_tradingticket_changelist"), chosen, follow=True))
 
     _meet(other, TAKES_THE_LOCK, end, ENDS_TICKETS)

@@ -93,8 +93,8 @@ def revoke_api_key(*, account_id: int, key_id: int) -> None:
         raise ApiKeyNotFound("There is no such API key in your account.")
 
 
-def revoke_keys(chosen: QuerySet[ApiKey]) -> int:
-    """Revoke those of `chosen` that are not; how many they were.
+def revoke_keys(chosen: QuerySet[ApiKey], *, reason: str = "") -> list[int]:
+    """Revoke those of `chosen` that are not; their numbers.
 
     Owners are locked before their keys, which one lock holds for all: whoever switches an owner off has that row, and
     whoever changes a tier that of the account, and both get to the keys by that lock.
@@ -106,5 +106,5 @@ def revoke_keys(chosen: QuerySet[ApiKey]) -> int:
         found = list(chosen.filter(revoked_at=None).values_list("pk", flat=True))
         ApiKey.objects.filter(pk__in=found).update(revoked_at=timezone.now())
         for pk in found:
-            record(actor=acting(), action="api-key.revoked", object=f"api-key:{pk}")
-    return len(found)
+            record(actor=acting(), action="api-key.revoked", object=f"api-key:{pk}", reason=reason)
+    return found
