@@ -197,35 +197,38 @@ def test_the_page_makes_and_shows_them(alice: User, alice_client: Client, csrf_p
     secret, _ = with_app(alice)
     confirm_now(alice_client)
     fields = {"label": "bot", "can_read": "on", "can_withdraw": "on", "networks": HERE[0]}
-    used = ""
+    unused = fresh_code(secret)
+    make(alice, label="taken")
     for changes, field in (
         ({"networks": ""}, "networks"), ({"lifetime": "never"}, "lifetime"), ({"lifetime": "91"}, "lifetime"),
         ({"code": ""}, "code"), ({"code": "12345"}, "code"), ({"code": "\uff11\uff12\uff13\uff14\uff15\uff16"}, "code"),
         ({"can_withdraw": "", "networks": "", "lifetime": "never"}, "networks"), ({"pem": "no key"}, "pem"),
+        ({"label": "taken"}, "label"),
     ):  # fmt: skip
-        if field == "pem":
-            used = fresh_code(secret)
-            changes = {**changes, "code": used}
+        changes = {"code": unused, **changes}
         response = csrf_post(alice_client, PAGE, PAGE, {**fields, **changes})
         assert (response.status_code, response.context["form"].errors.keys()) == (422, {field}), changes
-    # The code was used for the key that was refused then.
-    again = csrf_post(alice_client, PAGE, PAGE, {**fields, "code": used})
-    assert again.context["form"].errors.keys() == {"code"}
-    assert not ApiKey.objects.exists()
+    account_id = main_account(user_id=alice.pk).pk
+    for number in range(API_KEYS_PER_ACCOUNT_MAX - 1):
+        issue_hmac_key(account_id=account_id, terms=KeyTerms(label=str(number), can_read=True))
+    refused = csrf_post(alice_client, PAGE, PAGE, {**fields, "code": unused})
+    assert "An account can have" in str(refused.context["form"].errors["__all__"])
+    ApiKey.objects.update(revoked_at=timezone.now())
+    assert not ApiKey.objects.filter(can_withdraw=True).exists()
     case = called_lost(alice)
-    made = csrf_post(alice_client, PAGE, PAGE, {**fields, "code": fresh_code(secret)})
+    # No refusal has used up the code that came with it.
+    made = csrf_post(alice_client, PAGE, PAGE, {**fields, "code": unused})
     assert made.status_code == 200
     case.refresh_from_db()
     assert case.state == "withdrawn", "the app was shown"
-    key = ApiKey.objects.get()
-    assert key.can_withdraw
+    key = ApiKey.objects.get(can_withdraw=True)
     ApiKey.objects.update(last_used_at=timezone.now(), last_used_address="203.0.113.7")
     page = alice_client.get(PAGE).content.decode()
     for text in ("withdraw</span>", f"{key.expires_at:%Y-%m-%d %H:%M}", "from 203.0.113.7", "in use"):
         assert text in page, text
     twice = csrf_post(alice_client, PAGE, PAGE, {"label": "bot", "can_read": "on"})
     assert twice.context["form"].errors.keys() == {"label"}
-    assert ApiKey.objects.count() == 1
+    assert ApiKey.objects.filter(revoked_at=None).count() == 1
 
 
 @pytest.mark.django_db

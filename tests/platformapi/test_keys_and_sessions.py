@@ -86,7 +86,11 @@ def test_a_key_with_more_rights_takes_more_proof(house: House) -> None:
     ):
         assert code_of(alice.send("POST", "/api-keys", key(house, **changed))) == refusal, changed
     case = called_lost(house.alice)
-    made = alice.send("POST", "/api-keys", key(house, **withdraws, **networks, code=fresh_code(secret)))
+    unused = fresh_code(secret)
+    for changed, refusal in (({"label": "mine"}, "LABEL_TAKEN"), ({"public_key": "no key"}, "INVALID_PUBLIC_KEY")):
+        sent = key(house, **{**withdraws, **networks, "account": house.desk.pk, "code": unused, **changed})
+        assert code_of(alice.send("POST", "/api-keys", sent)) == refusal, "and the code is still good"
+    made = alice.send("POST", "/api-keys", key(house, **withdraws, **networks, code=unused))
     assert (made.status_code, made.json().get("can_withdraw")) == (201, True)
     case.refresh_from_db()
     assert case.state == "withdrawn", "the app was shown"

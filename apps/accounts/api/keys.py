@@ -18,7 +18,7 @@ from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import ApiKey
 from apps.accounts.rules import Action, Verdict, decide
 from apps.accounts.selectors import own_account
-from apps.accounts.services.api_keys import create_api_key, register_public_key, revoke_api_key
+from apps.accounts.services.api_keys import check_new_key, create_api_key, register_public_key, revoke_api_key
 from apps.accounts.services.codes import use_code
 from apps.accounts.services.ending import still_in
 from apps.accounts.services.lostfactor import stop_by_factor
@@ -68,7 +68,7 @@ class KeysView(ApiView):
             networks=sent["networks"],
             lifetime_days=sent["expires_after_days"],
         )
-        facts = _facts_for(request, sent, terms.highest_right)
+        facts = _facts_for(request, sent, terms)
         secret: str | None = None
         with still_in(http_request(request)):
             if "public_key" in sent:
@@ -79,8 +79,9 @@ class KeysView(ApiView):
         return Response({**Key(made).data, "secret": secret}, 201)
 
 
-def _facts_for(request: Request, sent: dict[str, Any], action: Action) -> Facts:
-    """What is decided by, with the code used. Everything else that is missing is said before a code is used."""
+def _facts_for(request: Request, sent: dict[str, Any], terms: KeyTerms) -> Facts:
+    """What is decided by, with the code used. Everything else that is wrong is said before a code is used."""
+    action = terms.highest_right
     if action is not Action.KEY_WITHDRAW:
         if "code" in sent:
             raise invalid("code", "Only a key that can withdraw takes a code.")
@@ -92,6 +93,7 @@ def _facts_for(request: Request, sent: dict[str, Any], action: Action) -> Facts:
         raise Refused(decision.code, "With a passkey and no authenticator app such a key is made on the page.")
     if decision.verdict is not Verdict.NEEDS_FRESH_CODE or "code" not in sent:
         raise Refused(decision.code, decision.message)
+    check_new_key(facts=facts, account_id=sent["account"], terms=terms, pem=sent.get("public_key"))
     use_code(user_id=facts.user_id, code=sent["code"])
     # It is not lost: what staff are asked ends.
     stop_by_factor(user=user_of(request))

@@ -2,19 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.accounts.errors import ApiKeyNotFound, ApiKeyRefused, LabelTaken
-from apps.accounts.facts import Facts
+from apps.accounts.facts import Factor, Facts
 from apps.accounts.keyterms import KeyTerms, check_networks, normalised_networks
 from apps.accounts.models import ApiKey, User
 from apps.accounts.models.keys import in_use
+from apps.accounts.publickeys import read_public_key
 from apps.accounts.services.announcements import tell_of_key
 from apps.accounts.services.decisions import decide_now
-from apps.accounts.services.keyissue import NewApiKey, issue_hmac_key, issue_public_key
+from apps.accounts.services.keyissue import NewApiKey, check_room, issue_hmac_key, issue_public_key
 from apps.accounts.services.locks import lock_credentials
 from apps.audit.actors import acting, named
 from apps.audit.services import record
@@ -42,6 +44,17 @@ def register_public_key(*, facts: Facts, account_id: int, terms: KeyTerms, pem: 
         key = issue_public_key(account_id=account_id, terms=terms, pem=pem)
         tell_of_key(key, "key_made")
         return key
+
+
+def check_new_key(*, facts: Facts, account_id: int, terms: KeyTerms, pem: str | None = None) -> None:
+    """What making this key would raise now, were it freshly proved: no code is used up for a key that is refused.
+
+    Nothing is changed, and the same locks are taken in the same order as where it is made, which checks again.
+    """
+    if pem is not None:
+        read_public_key(pem)
+    with _allowed(replace(facts, fresh_by=frozenset(Factor)), account_id, terms):
+        check_room(account_id)
 
 
 @contextmanager

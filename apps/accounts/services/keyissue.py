@@ -59,15 +59,7 @@ def issue_public_key(*, account_id: int, terms: KeyTerms, pem: str) -> ApiKey:
 def _add(account_id: int, terms: KeyTerms, **proof: Any) -> ApiKey:
     """Locks the trading account's row, so that parallel requests cannot pass the limit together."""
     with transaction.atomic():
-        if not TradingAccount.objects.select_for_update(no_key=True).filter(pk=account_id).exists():
-            raise NoTradingAccount("There is no such trading account.")
-        # A page that was open when the owner locked the account: services/locking.py has the same row locked.
-        if User.objects.filter(trading_accounts=account_id).exclude(locked_at=None).exists():
-            raise InvalidApiKeyRequest("This account is locked.")
-        if ApiKey.objects.filter(in_use(), account_id=account_id).count() >= API_KEYS_PER_ACCOUNT_MAX:
-            raise TooManyApiKeys(
-                f"An account can have {API_KEYS_PER_ACCOUNT_MAX} keys. Revoke one that you no longer use."
-            )
+        check_room(account_id)
         key = ApiKey.objects.create(
             account_id=account_id,
             label=terms.label,
@@ -93,6 +85,20 @@ def _add(account_id: int, terms: KeyTerms, **proof: Any) -> ApiKey:
             },
         )
         return key
+
+
+def check_room(account_id: int) -> None:
+    """Whether the account gets one more key; its row stays locked until the caller's transaction ends.
+
+    Raises NoTradingAccount, TooManyApiKeys, and InvalidApiKeyRequest where the owner has locked the account.
+    """
+    if not TradingAccount.objects.select_for_update(no_key=True).filter(pk=account_id).exists():
+        raise NoTradingAccount("There is no such trading account.")
+    # A page that was open when the owner locked the account: services/locking.py has the same row locked.
+    if User.objects.filter(trading_accounts=account_id).exclude(locked_at=None).exists():
+        raise InvalidApiKeyRequest("This account is locked.")
+    if ApiKey.objects.filter(in_use(), account_id=account_id).count() >= API_KEYS_PER_ACCOUNT_MAX:
+        raise TooManyApiKeys(f"An account can have {API_KEYS_PER_ACCOUNT_MAX} keys. Revoke one that you no longer use.")
 
 
 def _random_text(length: int) -> str:

@@ -1,5 +1,7 @@
 """The page of API keys, of the master account or of a sub-account (requirements A5, A6)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import cast
@@ -38,7 +40,7 @@ from apps.accounts.passkeypages import passkey_page_elsewhere, session_key_of
 from apps.accounts.policy import API_KEY_EXPIRY_TOLD_DAYS, API_KEYS_PER_ACCOUNT_MAX
 from apps.accounts.rules import Action
 from apps.accounts.selectors import api_keys_of, factors_of
-from apps.accounts.services.api_keys import create_api_key, register_public_key, revoke_api_key
+from apps.accounts.services.api_keys import check_new_key, create_api_key, register_public_key, revoke_api_key
 from apps.accounts.services.codes import use_code
 from apps.accounts.services.ending import still_in
 from apps.accounts.services.keyissue import NewApiKey
@@ -74,7 +76,7 @@ def api_keys_page(request: HttpRequest, account_id: int | None = None) -> HttpRe
         facts = facts_of(request, Action.KEY_TRADE, password_shown=is_for_password(reading))
         terms = _terms(form)
         if terms is not None and terms.can_withdraw:
-            facts = _with_fresh_proof(request, form, facts)
+            facts = _with_fresh_proof(request, account, form, terms, facts)
         if terms is not None and form.is_valid():
             new = _create(request, account, form, terms, facts)
         if new is not None:
@@ -116,8 +118,17 @@ def _terms(form: ApiKeyForm) -> KeyTerms | None:
     return None
 
 
-def _with_fresh_proof(request: HttpRequest, form: ApiKeyForm, facts: Facts) -> Facts:
-    """The facts with a code or a passkey shown for this key. What is missing becomes an error of the form, before."""
+def _with_fresh_proof(
+    request: HttpRequest, account: TradingAccount, form: ApiKeyForm, terms: KeyTerms, facts: Facts
+) -> Facts:
+    """The facts with a code or a passkey shown for this key. What is wrong otherwise becomes an error of the form
+    before, so that nothing is used up for it.
+    """
+    with _errors_in(form):
+        if facts.factors:
+            check_new_key(facts=facts, account_id=account.pk, terms=terms, pem=form.cleaned_data["pem"] or None)
+    if form.errors:
+        return facts
     if not facts.factors:
         form.add_error("can_withdraw", "Keys that withdraw need an authenticator app or a passkey. Set one up first.")
     elif answer := form.cleaned_data.get("passkey"):
@@ -156,19 +167,25 @@ def _create(
 ) -> NewApiKey | None:
     """The key, or errors of the form."""
     pem = form.cleaned_data["pem"]
+    with _errors_in(form), still_in(request):
+        if not pem:
+            return create_api_key(facts=facts, account_id=account.pk, terms=terms)
+        key = register_public_key(facts=facts, account_id=account.pk, terms=terms, pem=pem)
+        return NewApiKey(key=key, secret="")  # nosec B106 # an empty field
+    return None
+
+
+@contextmanager
+def _errors_in(form: ApiKeyForm) -> Iterator[None]:
+    """What a service refuses becomes an error of the form."""
     try:
-        with still_in(request):
-            if not pem:
-                return create_api_key(facts=facts, account_id=account.pk, terms=terms)
-            key = register_public_key(facts=facts, account_id=account.pk, terms=terms, pem=pem)
-            return NewApiKey(key=key, secret="")  # nosec B106 # an empty field
+        yield
     except InvalidPublicKey as error:
         form.add_error("pem", error.message)
     except LabelTaken as error:
         form.add_error("label", error.message)
     except (ApiKeyRefused, InvalidApiKeyRequest, TooManyApiKeys) as error:
         form.add_error(None, error.message)
-    return None
 
 
 @login_required
