@@ -15,7 +15,7 @@ FIRST_PAUSE_S = 0.2
 # What fails again and again must not keep a core busy. The chaos rig kills on purpose and sets a shorter one.
 LONGEST_PAUSE_DEFAULT_S = 15
 STEADY_AFTER_S = 30.0
-READY_POLL_S = 0.05
+READY_POLL_S = 0.1
 LAST_LINES_S = 0.5
 READ_BYTES = 65_536
 LINE_BYTES_MAX = 1_000_000

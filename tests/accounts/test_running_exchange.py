@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -16,6 +15,7 @@ from websockets.typing import Origin
 
 from apps.audit.notes import Checkpoint, read_verifier_key, verify
 from apps.audit.tree import is_consistent
+from tests.accounts.forms import Forms
 from tests.accounts.people import PASSWORD
 from tests.codes import fresh_code
 from tests.dialect import Account, Dialect, demo_account
@@ -38,16 +38,8 @@ def stack() -> Iterator[Stack]:
         yield running
 
 
-class Browser:
-    """Forms and cookies over the gateway, as a page without scripts would use them."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.http = httpx.Client(base_url=stack.base_url, follow_redirects=True, timeout=40)
-
-    def submit(self, page: str, path: str, **fields: str) -> httpx.Response:
-        found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', self.http.get(page).text)
-        assert found is not None, f"{page} has no form"
-        return self.http.post(path, data={**fields, "csrfmiddlewaretoken": found.group(1)})
+class Browser(Forms):
+    """Forms and cookies over the gateway: the steps of these tests."""
 
     def sign_up(self, email: str, password: str) -> None:
         """With the link out of the development mailbox, once Celery has delivered it there."""
@@ -58,12 +50,6 @@ class Browser:
         link = re.search(r"/account/confirm/[\w-]{43}", self.http.get(message.group(0)).text)
         assert link is not None
         page = self.submit(link.group(0), link.group(0), password=password)
-        assert page.url.path == "/account/", page.text
-
-    def log_in(self, account: Account) -> None:
-        page = self.submit("/account/log-in", "/account/log-in", username=account.email, password=account.password)
-        assert page.url.path == "/account/log-in/code", page.text
-        page = self.submit(page.url.path, page.url.path, code=fresh_code(account.totp_secret))
         assert page.url.path == "/account/", page.text
 
     def set_up_app(self, password: str) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.accounts.forms import Forms
 from tests.accounts.people import PASSWORD
 from tests.browser.account_flow import Newcomer
 from tests.browser.conftest import DESKTOP, PHONE, OpenPage
@@ -58,18 +59,17 @@ def trader(stack: Stack) -> Iterator[Account]:
 
 @pytest.fixture
 def page(stack: Stack, maker: Dialect, trader: Account, open_page: OpenPage) -> Page:
-    """The trading page of a trader with 2 BTC and 100,000 USDT who came in by the log-in page."""
-    page = open_page(f"{stack.base_url}/trade/{SYMBOL}")
-    page.click("#order-form a >> text=Log in")
-    page.fill("input[name=username]", trader.email)
-    page.fill("input[name=password]", trader.password)
-    page.keyboard.press("Enter")
-    page.fill("input[name=code]", fresh_code(trader.totp_secret))
-    page.keyboard.press("Enter")
-    page.wait_for_url(f"**/trade/{SYMBOL}")
+    """The trading page of a trader with 2 BTC and 100,000 USDT, who is logged in."""
+    with Forms(stack) as forms:
+        forms.log_in(trader)
+        page = open_page(f"{stack.base_url}/trade/{SYMBOL}", storage_state=forms.storage_state())
+    expect_to_trade(page)
+    return page
+
+
+def expect_to_trade(page: Page) -> None:
     wait_live(page)
     expect(page.locator("#balance-base-free")).to_have_text("2.00")
-    return page
 
 
 # Being away can be over sooner than a test looks, so the page keeps what it said.
@@ -112,6 +112,23 @@ def order(page: Page, *, side: str = "BUY", kind: str = "LIMIT", **fields: str) 
     for name, text in fields.items():
         page.fill(f"#order-{name}", text)
     page.click("#order-submit")
+
+
+def test_log_in_leads_back_to_the_market(
+    stack: Stack, maker: Dialect, trader: Account, open_page: OpenPage, complaints: list[str]
+) -> None:
+    page = open_page(f"{stack.base_url}/trade/{SYMBOL}")
+    page.click("#order-form a >> text=Log in")
+    page.fill("input[name=username]", trader.email)
+    page.fill("input[name=password]", trader.password)
+    page.keyboard.press("Enter")
+    page.fill("input[name=code]", fresh_code(trader.totp_secret))
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/trade/{SYMBOL}")
+    expect_to_trade(page)
+    order(page, price="50955", quantity="0.1")
+    expect_best_bid(page, "50,955.00", "0.10000")
+    assert complaints == []
 
 
 def test_a_market_order_fills_and_everything_follows_live(page: Page, complaints: list[str]) -> None:

@@ -102,7 +102,7 @@ def test_every_market_lives(stack: Stack) -> None:
         assert ticker["count"] > 1_000, "the window holds simulated history"
 
 
-@pytest.mark.parametrize("stream", ["btcusdt@depth@100ms", "btcusdt@depth"])
+@pytest.mark.parametrize("stream", ["btcusdt@depth@100ms", pytest.param("btcusdt@depth", marks=pytest.mark.long)])
 def test_a_local_book_stays_right_while_market_data_is_killed(stack: Stack, stream: str) -> None:
     """The rules of clients.md section 5, as python-binance and ccxt follow them: a gap fails."""
     with connect(f"{stack.ws_url}/ws/{stream}", open_timeout=40, proxy=None) as socket:
@@ -123,8 +123,12 @@ def test_a_local_book_stays_right_while_market_data_is_killed(stack: Stack, stre
     assert not book.crossed()
 
 
-@pytest.mark.parametrize("victim", ["gateway", "marketdata", "redis-edge", "matching"])
+@pytest.mark.parametrize(
+    "victim",
+    ["redis-edge", "matching", *(pytest.param(name, marks=pytest.mark.long) for name in ("gateway", "marketdata"))],
+)
 def test_the_market_comes_back_after_a_crash(stack: Stack, victim: str) -> None:
+    """The test above kills market data in `make test`, and that of the trading page the gateway."""
     stack.kill(victim)
     killed_ms = time.time_ns() // 1_000_000
     stack.wait_ready(victim)
