@@ -8,6 +8,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 
@@ -22,7 +23,7 @@ from schemathesis import Case, GenerationMode
 from apps.common.clock import now_ms
 from apps.gateway.openapi.document import document_json
 from apps.gateway.policy import REQUEST_BYTES_MAX
-from apps.gateway.registry import Security, load
+from apps.gateway.registry import Endpoint, Security, load
 from tests.gateway.client import Client
 from tests.gateway.exchange import Exchange
 
@@ -50,6 +51,11 @@ def document() -> dict[str, Any]:
     return found
 
 
+@cache
+def endpoints() -> dict[str, dict[str, Endpoint]]:
+    return load().paths
+
+
 def text(value: Any) -> str:
     """A parameter as a client sends it."""
     return value if isinstance(value, str) else json.dumps(value)
@@ -57,7 +63,7 @@ def text(value: Any) -> str:
 
 def send(client: Client, case: Case, as_stranger: bool) -> httpx.Response:
     pairs = "&".join(f"{quote(name)}={quote(text(value))}" for name, value in (case.query or {}).items())
-    endpoint = load().paths[case.path][case.method]
+    endpoint = endpoints()[case.path][case.method]
     if endpoint.security is Security.NONE or as_stranger:
         return client.http.request(case.method, f"{case.path}?{pairs}")
     pairs = f"{pairs}&timestamp={now_ms()}&recvWindow=60000".lstrip("&")
@@ -97,7 +103,7 @@ def run(client: Client, cases: int, number: int) -> Counter[int]:
     print(f"seed {number}")
     schema = schemathesis.openapi.from_dict(document())
     operations = [result.ok() for result in schema.get_all_operations()]
-    several = [each for each in operations if load().paths[each.path][each.method.upper()].params]
+    several = [each for each in operations if endpoints()[each.path][each.method.upper()].params]
     statuses: Counter[int] = Counter()
     forms = Forms(document())
     examples = -(-cases // (2 * len(several)))
