@@ -24,9 +24,9 @@ class Outcome(enum.StrEnum):
 
 MEANING: Final = {
     Outcome.WORKS: "as always",
-    Outcome.REFUSED: "a clear refusal at once, never a time-out: 503 with code -1001 and Retry-After from the API, a "
-    "plain page with status 502 or 503 from the site, an error of the database for a deposit or an e-mail; nothing was "
-    "done",
+    Outcome.REFUSED: "a clear refusal at once, never a time-out: 503 with code -1001 and Retry-After from the API, 502 "
+    "or 503 as a plain page from the site and with Retry-After from the platform API, an error of the database for a "
+    "deposit or an e-mail; nothing was done",
     Outcome.STALE: "answers with what was known before the stop; nothing newer arrives",
     Outcome.QUIET: "the connection stays open and is silent",
     Outcome.QUEUED: "recorded in PostgreSQL, credited or sent when the process is back",
@@ -47,6 +47,8 @@ FEATURES: Final = {
     "account": "the account page of an open session",
     "markets": "the markets page",
     "static": "a static file",
+    "platform": "own accounts over the platform API, signed",
+    "change": "freeze a sub-account over the platform API, signed",
     "deposit": "credit an account through the outbox",
     "mail": "queue an e-mail, which Celery sends",
 }
@@ -57,25 +59,25 @@ FEATURES: Final = {
 # Trading counts as stopped once the exchange itself says so (GET /sapi/v1/system/status), a good second after the
 # last worker's lease; an order of that second waits in the log for the next worker, and is answered 504 without one.
 TABLE: Final = """
-stopped           trade   cancel  read    depth klines  stream user  join    login   account markets static  deposit mail
-matching          works   works   works   works works   works  works works   works   works   works   works   works   works
-standby           works   works   works   works works   works  works works   works   works   works   works   works   works
-matching+standby  refused refused works   works works   quiet  quiet works   works   works   works   works   queued  works
-settlement        works   works   refused works works   works  works refused works   works   works   works   queued  works
-archive           works   works   works   works works   works  works works   works   works   works   works   works   works
-marketdata        works   works   works   stale stale   quiet  works works   works   works   works   works   works   works
-outbox            works   works   works   works works   works  works works   works   works   works   works   queued  works
-reconcile         works   works   works   works works   works  works works   works   works   works   works   works   works
-celery            works   works   works   works works   works  works works   works   works   works   works   works   queued
-site              works   works   works   works works   works  works works   refused refused refused refused works   works
-gateway           gone    gone    gone    gone  gone    gone   gone  gone    gone    gone    gone    gone    works   works
-redis-edge        works   works   works   stale works   quiet  works works   works   works   works   works   works   queued
-redis-core        refused refused refused works works   quiet  quiet refused works   works   works   works   queued  works
-postgres          works   works   refused works refused works  works refused refused refused refused works   refused refused
-~matching         works   works   works   works works   works  works works   works   works   works   works   works   works
-~matching+standby refused refused works   works works   quiet  quiet works   works   works   works   works   queued  works
-~settlement       works   works   refused works works   works  works refused works   works   works   works   queued  works
-~redis-core       refused refused refused works works   quiet  quiet refused works   works   works   works   queued  works
+stopped           trade   cancel  read    depth klines  stream user  join    login   account markets static  platform change  deposit mail
+matching          works   works   works   works works   works  works works   works   works   works   works   works    works   works   works
+standby           works   works   works   works works   works  works works   works   works   works   works   works    works   works   works
+matching+standby  refused refused works   works works   quiet  quiet works   works   works   works   works   works    works   queued  works
+settlement        works   works   refused works works   works  works refused works   works   works   works   works    works   queued  works
+archive           works   works   works   works works   works  works works   works   works   works   works   works    works   works   works
+marketdata        works   works   works   stale stale   quiet  works works   works   works   works   works   works    works   works   works
+outbox            works   works   works   works works   works  works works   works   works   works   works   works    works   queued  works
+reconcile         works   works   works   works works   works  works works   works   works   works   works   works    works   works   works
+celery            works   works   works   works works   works  works works   works   works   works   works   works    works   works   queued
+site              works   works   works   works works   works  works works   refused refused refused refused refused  refused works   works
+gateway           gone    gone    gone    gone  gone    gone   gone  gone    gone    gone    gone    gone    gone     gone    works   works
+redis-edge        works   works   works   stale works   quiet  works works   works   works   works   works   works    refused works   queued
+redis-core        refused refused refused works works   quiet  quiet refused works   works   works   works   works    works   queued  works
+postgres          works   works   refused works refused works  works refused refused refused refused works   refused  refused refused refused
+~matching         works   works   works   works works   works  works works   works   works   works   works   works    works   works   works
+~matching+standby refused refused works   works works   quiet  quiet works   works   works   works   works   works    works   queued  works
+~settlement       works   works   refused works works   works  works refused works   works   works   works   works    works   queued  works
+~redis-core       refused refused refused works works   quiet  quiet refused works   works   works   works   works    works   queued  works
 """  # noqa: E501  a table
 
 

@@ -82,6 +82,9 @@ class Probes:
         for person in (PERSON, NEWCOMER):
             assert self._asked(f"person {person} {PASSWORD}")[:1] == ["queued"]
         self._log_in(self._session, PERSON)
+        made = self._platform("POST", "/accounts", '{"label": "isolation"}')
+        assert made.status_code == 201, made.text
+        self._sub_account_id = int(made.json()["id"])
         self._sockets: list[Socket] = []
         self._pool = ThreadPoolExecutor(16, "probe")
         return self
@@ -160,7 +163,7 @@ class Probes:
         self._round_traded = found["trade"] is Outcome.WORKS
         others = (
             "cancel", "read", "depth", "klines", "stream", "user", "join", "login", "account", "markets",
-            "static", "deposit", "mail",
+            "static", "platform", "change", "deposit", "mail",
         )  # fmt: skip
         return found | dict(zip(others, self._pool.map(self._said, others), strict=True))
 
@@ -327,6 +330,30 @@ class Probes:
     def _try_static(self) -> Outcome:
         return _page_outcome(self._public.get("/static/site/site.css"))
 
+    def _try_platform(self) -> Outcome:
+        answer = self._platform("GET", "/accounts")
+        if answer.status_code == 200 and answer.json()["items"][0]["id"] != self.alice.account_id:
+            raise Surprise(f"not the accounts of who asks: {answer.text}")
+        return _platform_outcome(answer)
+
+    def _try_change(self) -> Outcome:
+        """Of a sub-account that is frozen already, which is answered as at the first time."""
+        answer = self._platform("POST", f"/accounts/{self._sub_account_id}/freeze", "{}")
+        if answer.status_code == 200 and not answer.json()["is_frozen"]:
+            raise Surprise(f"it was not frozen: {answer.text}")
+        return _platform_outcome(answer)
+
+    def _platform(self, method: str, path: str, body: str = "") -> httpx.Response:
+        """Signed by alice's key as docs/platform-api.md says."""
+        path, at = f"/api/platform/v1{path}", str(time.time_ns() // 1_000_000)
+        text = "\n".join((at, method, path, "", hashlib.sha256(body.encode()).hexdigest()))
+        signature = hmac.new(self.alice.api_secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+        headers = {
+            "Content-Type": "application/json", "X-API-Key": self.alice.api_key, "X-API-Timestamp": at,
+            "X-API-Signature": signature,
+        }  # fmt: skip
+        return self._public.request(method, path, content=body, headers=headers)
+
     def _try_deposit(self) -> Outcome:
         key = f"isolation:{self.bob.account_id}:{next(self._deposits)}"
         return self._queue("deposit", f"credit {self.bob.account_id} USDT 100 {key}", self.is_credited, self.queued)
@@ -391,6 +418,14 @@ def _page_outcome(answer: httpx.Response) -> Outcome:
     if answer.status_code == 200:
         return Outcome.WORKS
     if answer.status_code in (502, 503) and "not available" in answer.text and int(answer.headers["retry-after"]) >= 1:
+        return Outcome.REFUSED
+    raise Surprise(f"{answer.request.url.path}: {answer.status_code} {answer.text[:200]}")
+
+
+def _platform_outcome(answer: httpx.Response) -> Outcome:
+    if answer.status_code == 200:
+        return Outcome.WORKS
+    if answer.status_code in (502, 503) and int(answer.headers.get("retry-after", "0")) >= 1:
         return Outcome.REFUSED
     raise Surprise(f"{answer.request.url.path}: {answer.status_code} {answer.text[:200]}")
 
