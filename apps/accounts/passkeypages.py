@@ -7,15 +7,14 @@ from django.http import HttpRequest, JsonResponse
 
 from apps.accounts.errors import TooManyAttempts
 from apps.common.errors import DomainError
+from apps.web.origins import page_elsewhere
 
 
 def passkey_page_elsewhere(request: HttpRequest) -> str:
     """Where this page can use passkeys, if it cannot here; empty if it can. In development that is localhost, since
     browsers know no passkeys of 127.0.0.1.
     """
-    if f"{request.scheme}://{request.get_host()}" == settings.PASSKEY_ORIGIN:
-        return ""
-    return f"{settings.PASSKEY_ORIGIN}{request.get_full_path()}"
+    return page_elsewhere(request, settings.PASSKEY_ORIGIN)
 
 
 def session_key_of(request: HttpRequest) -> str:

@@ -9,6 +9,7 @@ from django.utils import timezone
 from apps.notifications import shownbanners
 from apps.notifications.selectors import count_unread
 from apps.notifications.shownbanners import Banners, banners_for
+from apps.web.origins import page_elsewhere
 
 
 def unread_notices(request: HttpRequest) -> dict[str, Any]:
@@ -32,9 +33,14 @@ def banners(request: HttpRequest) -> dict[str, Any]:
     return {"banners": shown}
 
 
-def live(_: HttpRequest) -> dict[str, Any]:
-    """Where a page opens its socket; empty in a process that has none."""
-    return {"live_path": settings.LIVE_PATH}
+def live(request: HttpRequest) -> dict[str, Any]:
+    """Where a page opens its socket, empty in a process that has none; and this page at the only origin that sockets
+    are taken from, the trading ones too, where it is shown at another.
+    """
+    return {
+        "live_path": settings.LIVE_PATH,
+        "sockets_elsewhere": lambda: page_elsewhere(request, settings.PUBLIC_ORIGIN),
+    }
 
 
 def _user_id(request: HttpRequest) -> int | None:
