@@ -50,9 +50,16 @@ def migrated(dsn: str, data_dir: Path) -> str:
     from django.core.management import call_command
 
     django.setup()
-    call_command("migrate", verbosity=0)
+    from django.conf import settings
     from django.db import connections
+    from psycopg.conninfo import conninfo_to_dict
 
+    # A run of several benchmarks has one after another, and settings are read once.
+    named = conninfo_to_dict(dsn)
+    keys = {"NAME": "dbname", "HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password"}
+    connections["default"].settings_dict |= {key: str(named.get(name, "")) for key, name in keys.items()}
+    settings.DATABASE_DSN = dsn
+    call_command("migrate", verbosity=0)
     connections.close_all()
     return dsn
 
