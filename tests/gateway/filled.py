@@ -27,7 +27,7 @@ FIRST_MS: Final = 1_790_000_000_000
 STEP_MS: Final = 500
 MARKET: Final = Market(
     **structs.asdict(market_settings()), base=Asset(1, "BTC", "BTC"), quote=Asset(5, "USDT", "USDT"),
-    state=MarketState.OPEN,
+    state=MarketState.OPEN, state_seq=1,
 )  # fmt: skip
 BUSY, QUIET = 1001, 1009
 
