@@ -1,8 +1,10 @@
 """Every number field of every endpoint against every bad number: a documented code that names the field, nothing else.
 
-The engine's state hash and event number stay the same over the whole table.
+The engine's state hash and event number stay the same over the whole table. `make test` tries every fifth number in a
+field, of the next field the ones after those; `make long` tries all of them in each.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +14,7 @@ from apps.gateway.params import Amount, Integer
 from apps.gateway.registry import Endpoint, Security, load
 from tests.gateway.client import Client, hold_against_table
 from tests.gateway.exchange import Exchange
+from tests.sampling import part, whole_or_part
 
 BAD_FORM = [
     " ", "+1", "-1", "-0", "-0.0", "1e3", "1E400", "1e-9", "1e308", "1e999", "NaN", "Infinity", "-Infinity", "0x1",
@@ -32,8 +35,14 @@ BASE: dict[str, str] = {
 }  # fmt: skip
 
 
-def fields(kind: type) -> list[tuple[Endpoint, str]]:
-    return [(endpoint, param.name) for endpoint in load().all() for param in endpoint.params if isinstance(param, kind)]
+def numbered(endpoints: Iterable[Endpoint], kinds: Any) -> list[tuple[int, Endpoint, str]]:
+    """(place, endpoint, name) of each parameter of these kinds."""
+    found = [(endpoint, param.name) for endpoint in endpoints for param in endpoint.params if isinstance(param, kinds)]
+    return [(place, *field) for place, field in enumerate(found)]
+
+
+def fields(kind: type) -> list[tuple[int, Endpoint, str]]:
+    return numbered(load().all(), kind)
 
 
 def name_of(value: Any) -> str:
@@ -69,7 +78,7 @@ def empty(endpoint: Endpoint, name: str) -> tuple[int, int, str]:
     return 400, -1105, f"Parameter '{name}' was empty."
 
 
-def refusals(client: Client, endpoint: Endpoint, name: str, values: list[str]) -> dict[str, tuple[int, int, str]]:
+def refusals(client: Client, endpoint: Endpoint, name: str, values: Sequence[str]) -> dict[str, tuple[int, int, str]]:
     """{value: (status, code, text)} of what was sent for the field."""
     found: dict[str, tuple[int, int, str]] = {}
     params = parameters(endpoint, name)
@@ -84,17 +93,21 @@ def refusals(client: Client, endpoint: Endpoint, name: str, values: list[str]) -
     return found
 
 
-@pytest.mark.parametrize(("endpoint", "name"), fields(Integer), ids=name_of)
-def test_integers(alice: Client, unchanged: None, endpoint: Endpoint, name: str) -> None:
-    for value, (status, code, text) in refusals(alice, endpoint, name, BAD_INTEGERS).items():
+@pytest.mark.parametrize("whole", whole_or_part())
+@pytest.mark.parametrize(("place", "endpoint", "name"), fields(Integer), ids=name_of)
+def test_integers(alice: Client, unchanged: None, place: int, endpoint: Endpoint, name: str, whole: bool) -> None:
+    values = part(BAD_INTEGERS, place, whole)
+    for value, (status, code, text) in refusals(alice, endpoint, name, values).items():
         assert (status, code) in ((400, -1100), (400, -1130)), (value, status, code, text)
         assert f"'{name}'" in text, (value, text)
     assert list(refusals(alice, endpoint, name, [""]).values()) == [empty(endpoint, name)]
 
 
-@pytest.mark.parametrize(("endpoint", "name"), fields(Amount), ids=name_of)
-def test_amounts(alice: Client, unchanged: None, endpoint: Endpoint, name: str) -> None:
-    for value, (status, code, text) in refusals(alice, endpoint, name, BAD_AMOUNTS).items():
+@pytest.mark.parametrize("whole", whole_or_part())
+@pytest.mark.parametrize(("place", "endpoint", "name"), fields(Amount), ids=name_of)
+def test_amounts(alice: Client, unchanged: None, place: int, endpoint: Endpoint, name: str, whole: bool) -> None:
+    values = part(BAD_AMOUNTS, place, whole)
+    for value, (status, code, text) in refusals(alice, endpoint, name, values).items():
         assert (status, code) == (400, -1100), (value, status, code, text)
         assert f"'{name}'" in text
     for value, refusal in refusals(alice, endpoint, name, TOO_PRECISE).items():

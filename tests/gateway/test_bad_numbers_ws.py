@@ -1,4 +1,7 @@
-"""The bad numbers again, over the WebSocket API: as JSON strings and as JSON literals, in every number field."""
+"""The bad numbers again, over the WebSocket API: as JSON strings and as JSON literals, in every number field.
+
+`make test` tries every fifth in a field, of the next field the ones after those; `make long` tries all in each.
+"""
 
 import json
 from collections.abc import Iterator
@@ -12,20 +15,16 @@ from tests.gateway.client import Client
 from tests.gateway.exchange import Exchange
 from tests.gateway.sessions import new_session, ticket_of
 from tests.gateway.sockets import Socket
-from tests.gateway.test_bad_numbers import BAD_AMOUNTS, BAD_INTEGERS, TOO_PRECISE, empty, parameters
+from tests.gateway.test_bad_numbers import BAD_AMOUNTS, BAD_INTEGERS, TOO_PRECISE, empty, numbered, parameters
 from tests.gateway.test_wsapi import open_socket
+from tests.sampling import part, whole_or_part
 
 # JSON texts that are valid JSON (or accepted by Python's parser) and no valid number of ours.
 LITERALS = [
     "-1", "-0", "-0.0", "1e3", "1E400", "1e-9", "NaN", "Infinity", "-Infinity", "9" * 40, "1" + "0" * 30,
     "true", "false", "[]", "[1]", '["1"]', "{}", '{"a":1}',
 ]  # fmt: skip
-FIELDS = [
-    (endpoint, param.name)
-    for endpoint in load().ws.values()
-    for param in endpoint.params
-    if isinstance(param, Integer | Amount)
-]
+FIELDS = numbered(load().ws.values(), (Integer, Amount))
 
 
 @pytest.fixture
@@ -43,11 +42,12 @@ def ask(page: Socket, endpoint: Endpoint, name: str, value_json: str) -> Any:
     return page.receive()
 
 
-@pytest.mark.parametrize(("endpoint", "name"), FIELDS, ids=lambda value: getattr(value, "ws", value))
-def test_number_fields(unchanged: None, page: Socket, endpoint: Endpoint, name: str) -> None:
+@pytest.mark.parametrize("whole", whole_or_part())
+@pytest.mark.parametrize(("place", "endpoint", "name"), FIELDS, ids=lambda value: getattr(value, "ws", str(value)))
+def test_number_fields(unchanged: None, page: Socket, place: int, endpoint: Endpoint, name: str, whole: bool) -> None:
     is_amount = any(isinstance(param, Amount) for param in endpoint.params if param.name == name)
     texts = [json.dumps(text) for text in (BAD_AMOUNTS if is_amount else BAD_INTEGERS)]
-    for value in [*texts, *LITERALS, *([] if is_amount else ["0.5", "1.0"])]:
+    for value in part([*texts, *LITERALS, *([] if is_amount else ["0.5", "1.0"])], place, whole):
         answer = ask(page, endpoint, name, value)
         assert answer["status"] == 400, (value, answer)
         assert answer["error"]["code"] in (-1100, -1130), (value, answer)

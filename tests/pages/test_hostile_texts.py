@@ -5,7 +5,7 @@ place, and must say it as it was written. `make test` tries every fifth text on 
 those, so that it has all fifty; `make long` tries all of them on each page.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html.parser import HTMLParser
 from typing import Any
 
@@ -19,7 +19,7 @@ from apps.controls.models import Switch
 from apps.notifications.models import Banner, Notice, OutgoingEmail
 from apps.notifications.policy import LINK_TEXT_LENGTH_MAX
 from tests.pages.world import World
-from tests.sampling import sampled
+from tests.sampling import part, whole_or_part
 
 HOSTILE = (
     "<script>alert(1)</script>", "<SCRIPT SRC=//evil.example/x.js></SCRIPT>", "<img src=x onerror=alert(1)>",
@@ -41,7 +41,6 @@ HOSTILE = (
     "{% debug %}", "{# x #}", "${alert(1)}", "#{7*7}", "&lt;script&gt;alert(1)&lt;/script&gt;",
     "&#60;script&#62;alert(1)", "\\u003cscript\\u003ealert(1)",
 )  # fmt: skip
-TURNS = 5
 
 
 class Structure(HTMLParser):
@@ -151,12 +150,8 @@ ECHOED = [
 ]
 
 
-def texts_of(turn: int) -> tuple[str, ...]:
-    return HOSTILE[turn % TURNS :: TURNS]
-
-
 def compare(
-    show: Callable[[str], Any], texts: tuple[str, ...], *, left_out: bool = False, longest: int = 100
+    show: Callable[[str], Any], texts: Sequence[str], *, left_out: bool = False, longest: int = 100
 ) -> list[str]:
     """What is wrong. `left_out`: the page may refuse to say it."""
     plain = Structure(show("harmless").content.decode())
@@ -172,23 +167,23 @@ def compare(
     return wrong
 
 
-@pytest.mark.parametrize("turn", sampled(range(TURNS), few=1))
+@pytest.mark.parametrize("whole", whole_or_part())
 @pytest.mark.parametrize(("store", "role", "page"), STORED, ids=lambda part: getattr(part, "__name__", part))
-def test_what_is_stored(world: World, store: Callable[[World, str], None], role: str, page: str, turn: int) -> None:
+def test_what_is_stored(world: World, store: Callable[[World, str], None], role: str, page: str, whole: bool) -> None:
     client = world.confirmed(role)
 
     def show(text: str) -> Any:
         store(world, text)
         return client.get(world.address(page))
 
-    texts = texts_of(STORED.index((store, role, page)) + turn)
+    texts = part(HOSTILE, STORED.index((store, role, page)), whole)
     wrong = compare(show, texts, longest=LONGEST.get(store, 100))
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("turn", sampled(range(TURNS), few=1))
+@pytest.mark.parametrize("whole", whole_or_part())
 @pytest.mark.parametrize(("role", "page", "field"), ECHOED)
-def test_what_is_said_again(world: World, undone: Any, role: str, page: str, field: str, turn: int) -> None:
+def test_what_is_said_again(world: World, undone: Any, role: str, page: str, field: str, whole: bool) -> None:
     # Only a path is taken for a page to go on to.
     before = "/" if field == "next" else ""
 
@@ -197,6 +192,6 @@ def test_what_is_said_again(world: World, undone: Any, role: str, page: str, fie
             return world.send(role, "POST", world.address(page), {field: before + text})
 
     # An address to go on to that is not of this site is left out.
-    texts = texts_of(ECHOED.index((role, page, field)) + turn)
+    texts = part(HOSTILE, ECHOED.index((role, page, field)), whole)
     wrong = compare(show, texts, left_out=field == "next", longest=MAIL_PHRASE_LENGTH_MAX if field == "phrase" else 100)
     assert not wrong, "\n".join(wrong)
