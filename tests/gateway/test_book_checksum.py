@@ -148,7 +148,7 @@ def test_the_reference_client_notices_a_wrong_book_and_starts_over(
 
 
 def test_the_reference_client_waits_longer_each_time_until_a_book_is_proved(
-    example: ModuleType, monkeypatch: pytest.MonkeyPatch
+    example: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Where nobody listens, where the connection ends at once, and after a proved book: from the start again."""
     pauses: list[float] = []
@@ -157,7 +157,7 @@ def test_the_reference_client_waits_longer_each_time_until_a_book_is_proved(
     def connect(_: str) -> Any:
         found = next(connects)
         if found is OSError:
-            raise OSError
+            raise OSError("nobody listens")
         return contextlib.nullcontext(found)
 
     class Enough(Exception):
@@ -171,13 +171,34 @@ def test_the_reference_client_waits_longer_each_time_until_a_book_is_proved(
     monkeypatch.setattr(example, "connect", connect)
     # What a connection brings here is what the client would have proved from it.
     monkeypatch.setattr(example, "json", SimpleNamespace(loads=lambda proved: proved))
-    monkeypatch.setattr(example, "read", lambda proved, _: proved)
+    monkeypatch.setattr(example, "load", lambda address, symbol: {})
+    monkeypatch.setattr(example, "keep", lambda proved, _: proved)
     monkeypatch.setattr(example, "time", SimpleNamespace(sleep=sleep))
     with pytest.raises(Enough):
         list(example.follow("http://localhost", SYMBOL))
     limits = [1, 2, 4, 8, 16, 30, 30, 30, 30, 1, 2, 4]
     assert [limit / 2 <= pause_s <= limit for limit, pause_s in zip(limits, pauses, strict=True)] == [True] * 12
     assert len(set(pauses)) > 3
+    told = [line.partition("; again in ")[0] for line in capsys.readouterr().err.splitlines()]
+    assert told == [
+        *["nobody listens"] * 7, *["the server closed the connection"] * 3, *["nobody listens"] * 2
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("symbol", "code"), [("NOSUCH", "400 .*-1121"), ("bnbusdt", "400 .*-1121")])
+def test_the_reference_client_stops_at_a_refusal_and_says_why(
+    exchange: Exchange, example: ModuleType, symbol: str, code: str
+) -> None:
+    with pytest.raises(ValueError, match=code):
+        next(example.follow(exchange.base_url, symbol))
+
+
+@pytest.mark.parametrize("arguments", [[], ["localhost:8000", SYMBOL], ["http://localhost:8000"]])
+def test_the_reference_client_says_how_to_call_it(arguments: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLE), *arguments], capture_output=True, text=True, check=False, timeout=60
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "usage: python local_book.py http://localhost:8000 BTCUSDT\n")
 
 
 def test_the_reference_client_runs_as_it_stands(exchange: Exchange, alice: Client) -> None:

@@ -30,6 +30,21 @@ def test_ids_are_echoed_with_their_type(text: str, echo: str) -> None:
     assert frames.parse(text).id == echo
 
 
+@pytest.mark.parametrize(
+    ("text", "echo"),
+    [
+        ('{"id":1,"method":"m","params":{"a":1,"a":2}}', "1"), ('{"method":"m","method":"m","id":"x"}', '"x"'),
+        ('{"id":1,"id":2,"method":"m"}', "null"), ('{"id":1.5,"method":"m","params":{"a":1,"a":2}}', "null"),
+        ('{"method":"m","params":{"id":1,"id":1}}', "null"), ('[{"a":1,"a":2}]', "null"),
+        ('{"id":1,"params":{"a":1,"a":2}', "null"), ('{"id":1,"params":{"a":1,"a":2},"b":' + "[" * 50_000, "null"),
+    ],
+)  # fmt: skip
+def test_a_frame_that_repeats_a_name_is_refused_under_its_id(text: str, echo: str) -> None:
+    with pytest.raises(FrameError) as refused:
+        frames.parse(text)
+    assert (refused.value.request_id, refused.value.error.number) == (echo, -1101)
+
+
 def test_numbers_keep_their_literal_text() -> None:
     """0.1 + binary floating point would be 0.1000000000000000055; the literal is what counts."""
     text = '{"id":1,"method":"m","params":{"a":0.1000000000000000055,"b":1e3,"c":12345678901234567890,"d":"0.10"}}'

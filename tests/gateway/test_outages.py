@@ -134,11 +134,16 @@ def test_reads_wait_for_settlement_and_say_so_when_it_hangs(exchange: Exchange, 
         answer = alice.signed("GET", ORDER, symbol="BTCUSDT", orderId=order["orderId"])
         assert (answer.status_code, answer.json()) == (503, NOT_EXECUTED)
         assert time.monotonic() - started_s > 0.4
+        # An amendment reads the order first.
+        amended = alice.signed(
+            "PUT", f"{ORDER}/amend/keepPriority", symbol="BTCUSDT", orderId=order["orderId"], newQty="0.05"
+        )
+        assert (amended.status_code, amended.json()) == (503, NOT_EXECUTED)
         blocker.rollback()
     shown = wait_until(
         lambda: (a := alice.signed("GET", ORDER, symbol="BTCUSDT", orderId=order["orderId"])).status_code == 200 and a
     )
-    assert shown.json()["status"] == "NEW"
+    assert (shown.json()["status"], shown.json()["origQty"]) == ("NEW", "0.10000000")
 
 
 def test_postgresql_away(exchange: Exchange, alice: Client, bob: Client) -> None:

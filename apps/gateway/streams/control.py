@@ -47,7 +47,9 @@ def parse(text: str) -> Control:
         raise ControlError(2, "Invalid request: an object is expected")
     request_id = frame.get("id")
     if not _is_id(request_id):
-        raise ControlError(2, "Invalid request: request ID must be an integer, a string of 36 characters or null")
+        raise ControlError(
+            2, "Invalid request: request ID must be an integer, a string of at most 36 characters or null"
+        )
     unknown = next((name for name in frame if name not in ("method", "params", "id")), None)
     if unknown is not None:
         raise ControlError(2, f"Invalid request: unknown field {unknown[:40]}", request_id)

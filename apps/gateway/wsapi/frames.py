@@ -56,6 +56,12 @@ _decoder: Final = json.JSONDecoder(
 )
 
 
+# Objects as tuples of (name, value), which keep what comes twice.
+_pairs_decoder: Final = json.JSONDecoder(
+    parse_float=Number, parse_int=Number, parse_constant=Number, object_pairs_hook=tuple
+)
+
+
 class FrameError(Exception):
     """A frame that is no request; `request_id` is JSON text where one could be read."""
 
@@ -122,7 +128,7 @@ def parse_closely(text: str) -> Request:
     try:
         frame = _decoder.decode(text)
     except _RepeatedKey as error:
-        raise FrameError(errors.duplicate_parameter()) from error
+        raise FrameError(errors.duplicate_parameter(), _id_of_repeating(text)) from error
     except _StrangeKey as error:
         raise FrameError(errors.malformed_frame("names consist of ASCII characters")) from error
     except (ValueError, RecursionError) as error:
@@ -144,6 +150,16 @@ def parse_closely(text: str) -> Request:
         return Request(request_id, named[1], {name: _text(name, value) for name, value in given.items()})
     except ApiError as error:
         raise FrameError(error, request_id) from error
+
+
+def _id_of_repeating(text: str) -> str:
+    """The id of a frame in which some name comes twice; null where that is the id itself, or there is none."""
+    try:
+        frame = _pairs_decoder.decode(text)
+        ids = [value for name, value in frame if name == "id"] if isinstance(frame, tuple) else []
+        return _id_text(ids[0]) if len(ids) == 1 else "null"
+    except (FrameError, ValueError, RecursionError):
+        return "null"
 
 
 def _id_text(value: Any) -> str:
