@@ -30,7 +30,6 @@ def run_checks(
     account: Account,
     other: Account,
     *extra: str,
-    live_s: int = 5,
     **more: str,
 ) -> str:
     """All checks of suites/`folder`; AssertionError with their output if one fails."""
@@ -39,7 +38,7 @@ def run_checks(
         "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib",
         "-c", str(HERE / "suites" / "pytest.ini"), "--rootdir", str(HERE / "suites"), str(HERE / "suites" / folder),
         *extra,
-        place=place, account=account, other=other, LIVE_SECONDS=str(live_s), **more,
+        place=place, account=account, other=other, **more,
     )  # fmt: skip
 
 

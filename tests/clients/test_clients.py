@@ -8,6 +8,7 @@ that COVERED says the client makes and that nobody saw answered.
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import httpx
@@ -137,20 +138,18 @@ def trading(running: Running) -> Iterator[Running]:
 
 
 def test_books_of_a_market_that_trades(trading: Running) -> None:
-    """ccxt.pro's watchOrderBook and python-binance's DepthCacheManager, for a few seconds each."""
-    follow_books(trading, live_s=3)
-
-
-@pytest.mark.long
-def test_books_of_a_market_that_trades_for_long(trading: Running) -> None:
-    follow_books(trading, live_s=60)
-
-
-def follow_books(running: Running, live_s: int) -> None:
-    for environment, folder in (("ccxt", "live_ccxt"), ("python-binance", "live_python_binance")):
-        with running.recorder.watch() as record:
-            print(run_checks(environment, folder, running.place, running.account, running.other, live_s=live_s))
-        assert record.distinct_faults() == []
+    """ccxt.pro's watchOrderBook and python-binance's DepthCacheManager over 30 s of the simulator, at the same time."""
+    clients = {"ccxt": "live_ccxt", "python-binance": "live_python_binance"}
+    with trading.recorder.watch() as record, ThreadPoolExecutor(len(clients)) as threads:
+        following = [
+            threads.submit(
+                run_checks, environment, folder, trading.place, trading.account, trading.other, LIVE_SECONDS="30"
+            )
+            for environment, folder in clients.items()
+        ]
+        for client in following:
+            print(client.result())
+    assert record.distinct_faults() == []
 
 
 @pytest.mark.parametrize(
