@@ -8,7 +8,7 @@ from apps.gateway.limits.tiers import Tier, all_rows
 from apps.gateway.markets import Market
 from apps.matching.engine.iceberg import PARTS_MAX
 from apps.matching.engine.stop_order import TRAILING_BIPS_MAX, TRAILING_BIPS_MIN
-from apps.streams.kinds import MarketState, StpMode
+from apps.streams.kinds import BreakerMeasure, MarketState, StpMode
 
 # What an account must have any of; every account has it.
 PERMISSIONS: Final = ("SPOT",)
@@ -53,6 +53,18 @@ def symbol(market: Market, state: MarketState) -> dict[str, Any]:
         "allowTrailingStop": True,
         # Ours: a conditional market buy holds its notional at the stop price and so much more.
         "stopBuyBuffer": _multiplier(market.conditional_buffer_bp),
+        # Ours: `rule` of marketState. A print further than `distance` (a share of it) from the lowest or highest print
+        # of the window (PRICE) or from its average (VWAP) halts the market, call phase included, for haltMs or longer.
+        "circuitBreakers": [
+            {
+                "rule": rule.rule_id,
+                "measure": BreakerMeasure(rule.measure).name,
+                "distance": _multiplier(rule.bp),
+                "windowMs": rule.window_ms,
+                "haltMs": rule.halt_s * 1000,
+            }
+            for rule in market.breaker_rules
+        ],
         "cancelReplaceAllowed": True,
         "amendAllowed": True,
         "pegInstructionsAllowed": False,

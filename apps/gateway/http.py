@@ -101,6 +101,8 @@ async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) 
         status, payload = error.status, encode(timeunit.in_microseconds(shown) if in_microseconds else shown)
         if error.retry_after_s is not None:
             headers.append((b"retry-after", str(error.retry_after_s).encode()))
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers.append((b"allow", _methods_of(gateway, scope["path"])))
         if status == TOO_SLOW and port is not None:
             port.end_after_answer()
     except ClientGone:
@@ -133,6 +135,13 @@ def _route(gateway: "Gateway", scope: Scope) -> Endpoint:
     if endpoint is None:
         raise errors.wrong_method()
     return endpoint
+
+
+def _methods_of(gateway: "Gateway", path: str) -> bytes:
+    methods = set(gateway.registry.paths[path])
+    if "GET" in methods:
+        methods.add("HEAD")
+    return ", ".join(sorted(methods)).encode()
 
 
 def _asks_for_microseconds(scope: Scope, headers: dict[bytes, bytes]) -> bool:

@@ -33,7 +33,7 @@ class Orders:
         self._reads = reads
 
     def check(self, values: dict[str, Any], account_id: int) -> None:
-        """Everything about an order that needs neither engine nor book (order/test)."""
+        """Everything about an order that needs neither engine nor market data (order/test)."""
         form = parse_order(values, self._markets.get(values["symbol"]), account_id)
         check_filters(form.market, form.command)
         if 0 < form.command.expires_ms <= now_ms():

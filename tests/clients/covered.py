@@ -4,6 +4,7 @@ A name is "GET /path" for REST, "ws method" for the WebSocket API, "stream name"
 `python -m tests.clients.covered` puts the table of it into docs/bots.md; a test compares them.
 """
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -133,9 +134,20 @@ ROWS: Final[dict[str, frozenset[str]]] = {
 }  # fmt: skip
 
 
+def version(client: str) -> str:
+    """That the tests install."""
+    lock = (Path(__file__).resolve().parent / "requirements" / f"{client}.txt").read_text(encoding="utf-8")
+    found = re.search(rf"^{client}==(\S+)", lock, re.MULTILINE)
+    assert found is not None, f"no version in the lock of {client}"
+    return found[1]
+
+
 def table() -> str:
-    """In Markdown: of the calls of a group that any client makes, how many each has had answered."""
-    lines = [f"| of | calls | {' | '.join(COVERED)} |", "|---" * (2 + len(COVERED)) + "|"]
+    """In Markdown: the versions, and of the calls of a group that any client makes, how many each has had answered."""
+    lines = [
+        f"| of | calls | {' | '.join(COVERED)} |", "|---" * (2 + len(COVERED)) + "|",
+        f"| *version* | | {' | '.join(version(name) for name in COVERED)} |",
+    ]  # fmt: skip
     for title, calls in ROWS.items():
         counts = [str(len(calls & covered)) for covered in COVERED.values()]
         lines.append(f"| {title} | {len(calls)} | {' | '.join(counts)} |")

@@ -191,6 +191,12 @@ def test_unknown_paths_and_methods_answer_json(public: Client, method: str, targ
     answer = public.raw(method, target)
     assert answer.status_code == status
     assert refusal(answer)[1] == -1000
+    assert ("allow" in answer.headers) == (status == 405)
+
+
+def test_a_wrong_method_is_told_the_right_ones(public: Client) -> None:
+    assert public.raw("PATCH", "/api/v3/order").headers["allow"] == "DELETE, GET, HEAD, POST"
+    assert public.raw("GET", "/api/v3/order/test").headers["allow"] == "POST"
 
 
 def test_bodies(alice: Client, unchanged: None) -> None:

@@ -185,7 +185,7 @@ def test_the_reference_client_waits_longer_each_time_until_a_book_is_proved(
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("symbol", "code"), [("NOSUCH", "400 .*-1121"), ("bnbusdt", "400 .*-1121")])
+@pytest.mark.parametrize(("symbol", "code"), [("NOSUCH", "400 .*-1121"), ("bnbusdt", "400 .*-1100")])
 def test_the_reference_client_stops_at_a_refusal_and_says_why(
     exchange: Exchange, example: ModuleType, symbol: str, code: str
 ) -> None:

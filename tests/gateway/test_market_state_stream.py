@@ -99,11 +99,15 @@ def test_a_circuit_breaker_halts_and_says_until_when(
                 assert asked == {"symbol": "LTCUSDT"} | {name: told[name] for name in list(told)[3:]}
                 row = public.get("/api/v3/exchangeInfo", symbol="LTCUSDT").json()["symbols"][0]
                 assert (row["status"], row["marketState"]) == ("HALT", "HALTED")
+                assert row["circuitBreakers"] == [
+                    {"rule": 9, "measure": "PRICE", "distance": "0.0500", "windowMs": 60_000, "haltMs": 120_000}
+                ]
                 halted = public.get("/api/v3/depth", symbol="LTCUSDT", symbolStatus="HALT")
                 assert halted.status_code == 200, halted.text
-                assert bob.refused("POST", "/api/v3/order", **ltc, side="BUY", price="80", quantity="1") == (
-                    400, -2010, "Market is closed.",
-                )  # fmt: skip
+                for path in ("/api/v3/order", "/api/v3/order/test"):
+                    assert bob.refused("POST", path, **ltc, side="BUY", price="80", quantity="1") == (
+                        400, -2010, "Market is closed.",
+                    )  # fmt: skip
             exchange.wait_settled()
             # What PostgreSQL has by now was told before; what follows comes from the next change.
             assert stream.control("LIST_SUBSCRIPTIONS")["result"] == ["ltcusdt@marketState"]

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Any, Final
 from apps.gateway import commission, errors
 from apps.gateway.blockorders import BLOCK_PARAMS
 from apps.gateway.dialect import CANCEL_RESTRICTIONS, REPLACE_MODES
+from apps.gateway.marketstate import newest_state
 from apps.gateway.orderform import CLIENT_ID_PARAM, ORDER_PARAMS
 from apps.gateway.params import Amount, Choice, Flag, Integer, Param, Symbol, Text
 from apps.gateway.registry import Call, Security, endpoint
 from apps.matching.engine.cancel_timer import TIMEOUT_MS_MAX
+from apps.matching.engine.states import PASSES, Entry
 
 if TYPE_CHECKING:
     from apps.gateway.gateway import Gateway
@@ -52,13 +54,17 @@ async def place(gateway: "Gateway", call: Call) -> dict[str, Any]:
 @endpoint(
     "POST", "/api/v3/order/test", weight=lambda values: 20 if values["computeCommissionRates"] else 1,
     security=Security.TRADE, params=(*ORDER_PARAMS, Flag("computeCommissionRates", default=False)), ws="order.test",
-    error_codes=FORM_CODES,
+    error_codes=(*FORM_CODES, -2010),
 )  # fmt: skip
 async def test(gateway: "Gateway", call: Call) -> dict[str, Any]:
     gateway.orders.check(call.values, call.account_id)
+    market = gateway.markets.get(call.values["symbol"])
+    entry = PASSES[newest_state(market, gateway.public.known(market))]
+    if entry.new_order is Entry.NOTHING:
+        raise errors.refusal(entry.refusal)
     if not call.values["computeCommissionRates"]:
         return {}
-    maker, taker = await gateway.reads.fees(call.account_id, gateway.markets.get(call.values["symbol"]))
+    maker, taker = await gateway.reads.fees(call.account_id, market)
     return commission.of_order(maker, taker)
 
 

@@ -89,6 +89,10 @@ SYMBOL_INFO: Final = {
     "quoteOrderQtyMarketAllowed": FLAG,
     "allowTrailingStop": FLAG,
     "stopBuyBuffer": RATIO,  # ours
+    # Ours.
+    "circuitBreakers": [
+        {"rule": INT, "measure": words("PRICE VWAP"), "distance": RATIO, "windowMs": INT, "haltMs": INT}
+    ],
     "cancelReplaceAllowed": FLAG,
     "amendAllowed": FLAG,
     "pegInstructionsAllowed": FLAG,
