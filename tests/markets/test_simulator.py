@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sys
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -16,6 +17,7 @@ from django.db.models import F
 from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
+from websockets.asyncio.server import ServerConnection, serve
 
 from apps.accounts.models import TradingAccount
 from apps.common.amounts import parse_decimal
@@ -32,12 +34,32 @@ from apps.markets.simulator.participants import Maker, MakerStyle, OwnQuotes
 from apps.markets.simulator.prices import ONE, FairPrices, initial_units
 from apps.markets.simulator.process import MAKERS
 from apps.markets.simulator.quotes import QuoteRule, commands, crossing
-from apps.markets.simulator.session import Credentials, Refused
+from apps.markets.simulator.session import Credentials, Refused, from_address, trading_session
 from apps.markets.simulator.takers import Taker
 from apps.streams.kinds import Side
 
 BTCUSDT = MarketView(demo.MARKETS[0], "BTCUSDT", 1_000_000, 1_000, 5 * ONE)
 STYLE = MakerStyle(grid_ppm=200, gap_ppm=100, levels=5, phase_ppm=0, notional_units=2_500 * ONE)
+
+
+# -- connection -------------------------------------------------------------------------------------------------------
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere this machine has one loopback address")
+async def test_a_ban_of_this_machines_other_clients_is_not_the_simulators() -> None:
+    addresses = []
+
+    async def gateway(connection: ServerConnection) -> None:
+        addresses.append(connection.remote_address[0])
+
+    async with serve(gateway, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with trading_session(f"ws://127.0.0.1:{port}", Credentials("m", 1, "k", "s"), lambda _: None):
+            pass
+    assert addresses == ["127.0.0.2"]
+
+
+@pytest.mark.parametrize("url", ["ws://exchange:8000/ws-api/v3", "ws://10.0.0.3:8000/ws-api/v3", "ws://[::1]:8000/"])
+def test_to_any_other_gateway_it_connects_from_anywhere(url: str) -> None:
+    assert from_address(url) is None
 
 
 # -- prices -----------------------------------------------------------------------------------------------------------
