@@ -80,10 +80,14 @@ class KeyTerms:
 
     @property
     def highest_right(self) -> Action:
-        """What is decided on for a key with these rights."""
-        if self.can_withdraw:
-            return Action.KEY_WITHDRAW
-        return Action.KEY_TRADE if self.can_trade else Action.KEY_READ
+        return highest_right(can_trade=self.can_trade, can_withdraw=self.can_withdraw)
+
+
+def highest_right(*, can_trade: bool, can_withdraw: bool) -> Action:
+    """What is decided on for a key with these rights."""
+    if can_withdraw:
+        return Action.KEY_WITHDRAW
+    return Action.KEY_TRADE if can_trade else Action.KEY_READ
 
 
 def check_networks(*, can_withdraw: bool, networks: Sequence[str]) -> None:

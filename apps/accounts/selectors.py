@@ -8,7 +8,7 @@ from django.db.models import Case, Count, Exists, F, OuterRef, QuerySet, Value, 
 from django.utils import timezone
 from django_otp_webauthn.models import WebAuthnCredential
 
-from apps.accounts.errors import AccountClosed, NoTradingAccount, UserNotFound
+from apps.accounts.errors import AccountClosed, ApiKeyNotFound, NoTradingAccount, UserNotFound
 from apps.accounts.facts import Factor, Shown
 from apps.accounts.models import (
     AllocationChange,
@@ -112,6 +112,15 @@ def api_keys_of(*, account_id: int) -> QuerySet[ApiKey]:
         .defer("secret_box")
         .order_by(Case(When(in_use(), then=Value(0)), default=Value(1)), F("revoked_at").desc(nulls_first=True), "-id")
     )
+
+
+def own_key_in_use(*, user_id: int, key_id: int) -> ApiKey:
+    """A key of any of the user's accounts, with the account and its owner. Raises ApiKeyNotFound."""
+    keys = ApiKey.objects.select_related("account__owner").defer("secret_box", "verify_key")
+    found = keys.filter(in_use(), pk=key_id, account__owner_id=user_id).first()
+    if found is None:
+        raise ApiKeyNotFound("You have no such API key in use.")
+    return found
 
 
 @dataclass(frozen=True, slots=True)

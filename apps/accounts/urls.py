@@ -68,6 +68,7 @@ urlpatterns = [
     path("account/log-ins", devices.log_ins_page, name="log-ins"),
     path("account/api-keys", apikeys.api_keys_page, name="api-keys"),
     path("account/api-keys/<int:key_id>/revoke", apikeys.revoke_api_key_action, name="revoke-api-key"),
+    path("account/api-keys/<int:key_id>/networks", apikeys.key_networks_page, name="key-networks"),
     path("account/sub-accounts", subaccounts.sub_accounts_page, name="sub-accounts"),
     path("account/sub-accounts/<int:account_id>", subaccounts.sub_account_page, name="sub-account"),
     path("account/sub-accounts/<int:account_id>/freeze", subaccounts.freeze_action, name="freeze-sub-account"),

@@ -82,7 +82,7 @@ def make_world() -> World:
     key = issue_hmac_key(account_id=account_id, terms=KeyTerms(label="alice's bot", can_read=True, can_trade=True)).key
     sub = create_sub_account(user_id=alice.pk, label="second desk")
     rule = AllocationRule.objects.create(account_id=account_id, rule_id=7, method=2, accounts=[sub.pk], seq=1)
-    sub_key = issue_hmac_key(account_id=sub.pk, terms=KeyTerms(label="its bot", can_read=True, can_trade=True)).key
+    sub_key = issue_hmac_key(account_id=sub.pk, terms=KeyTerms(label="its bot", can_read=True)).key
     create_asset(code="BTC", name="Bitcoin")
     create_asset(code="USDT", name="Tether")
     create_market(base="BTC", quote="USDT", terms=TERMS, reason="listing", requested_by="test")

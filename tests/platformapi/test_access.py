@@ -21,7 +21,7 @@ RIGHTS = {
     "sessions/end-others": {"POST": SESSION},
     "sessions/<int:session_id>": {"DELETE": SESSION},
     "api-keys": {"GET": SESSION, "POST": SESSION},
-    "api-keys/<int:key_id>": {"GET": SESSION, "DELETE": SESSION},
+    "api-keys/<int:key_id>": {"GET": SESSION, "PATCH": SESSION, "DELETE": SESSION},
     "accounts": {"GET": READ, "POST": TRADE_ALL},
     "accounts/<int:account_id>": {"GET": READ, "PATCH": SESSION},
     "accounts/<int:account_id>/freeze": {"POST": TRADE_ALL},
@@ -130,6 +130,7 @@ def test_what_is_of_somebody_else_is_not_there(house: House) -> None:
         ("POST", "/accounts/{}/freeze", house.foreign.pk, None),
         ("POST", "/accounts/{}/unfreeze", house.foreign.pk, None),
         ("GET", "/api-keys/{}", bobs_key, None),
+        ("PATCH", "/api-keys/{}", bobs_key, {"networks": ["203.0.113.7"]}),
         ("DELETE", "/api-keys/{}", bobs_key, None),
         ("DELETE", "/sessions/{}", bobs_session, None),
     ]

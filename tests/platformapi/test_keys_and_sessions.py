@@ -96,6 +96,27 @@ def test_a_key_with_more_rights_takes_more_proof(house: House) -> None:
     assert case.state == "withdrawn", "the app was shown"
 
 
+def test_a_key_is_limited_to_other_networks(house: House) -> None:
+    row, foreign = house.trader.new.key, "203.0.113.0/24"
+    secret, _ = with_app(house.alice)
+    alice = browser_of(house.alice)
+    path, wanted = f"/api-keys/{row.pk}", {"networks": [foreign]}
+    assert code_of(alice.send("PATCH", path, wanted)) == "STEP_UP_NEEDED"
+    assert alice.send("POST", "/confirmations", {"code": fresh_code(secret)}).status_code == 201
+    for changed, refusal in (
+        ({"networks": []}, "INVALID_REQUEST"), ({"networks": ["nowhere"]}, "INVALID_NETWORK"),
+        ({"networks": None}, "INVALID_REQUEST"), ({"code": "123456"}, "INVALID_REQUEST"),
+        ({"can_withdraw": True}, "INVALID_REQUEST"),
+    ):  # fmt: skip
+        assert code_of(alice.send("PATCH", path, wanted | changed)) == refusal, changed
+    row.refresh_from_db()
+    assert row.allowed_networks == []
+    answer = alice.send("PATCH", path, wanted)
+    assert (answer.status_code, answer.json()["networks"]) == (200, [foreign])
+    row.refresh_from_db()
+    assert row.allowed_networks == [foreign]
+
+
 def test_what_makes_no_key(house: House) -> None:
     alice = browser_of(house.alice, confirmed="password")
     before = ApiKey.objects.count()

@@ -1,6 +1,8 @@
-"""API keys: list, make, revoke (requirement A5). By sessions alone: no key makes or ends keys, itself included."""
+"""API keys: list, make, limit, revoke (requirement A5). By sessions alone: no key makes or changes one."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from django.db.models import QuerySet
@@ -11,14 +13,21 @@ from rest_framework.response import Response
 
 from apps.accounts.api.authentication import user_of
 from apps.accounts.api.deciding import allowed_or_refused, facts_about
-from apps.accounts.api.shapes import ACCOUNT, Key, KeySent, NewKey
+from apps.accounts.api.shapes import ACCOUNT, Key, KeyNetworksSent, KeySent, NewKey
 from apps.accounts.errors import ApiKeyNotFound
 from apps.accounts.facts import Factor, Facts
-from apps.accounts.keyterms import KeyTerms
+from apps.accounts.keyterms import KeyTerms, highest_right
 from apps.accounts.models import ApiKey
 from apps.accounts.rules import Action, Verdict, decide
 from apps.accounts.selectors import own_account
-from apps.accounts.services.api_keys import check_new_key, create_api_key, register_public_key, revoke_api_key
+from apps.accounts.services.api_keys import (
+    change_networks,
+    check_new_key,
+    check_new_networks,
+    create_api_key,
+    register_public_key,
+    revoke_api_key,
+)
 from apps.accounts.services.codes import use_code
 from apps.accounts.services.ending import still_in
 from apps.accounts.services.lostfactor import stop_by_factor
@@ -68,7 +77,8 @@ class KeysView(ApiView):
             networks=sent["networks"],
             lifetime_days=sent["expires_after_days"],
         )
-        facts = _facts_for(request, sent, terms)
+        check = partial(check_new_key, account_id=account.pk, terms=terms, pem=sent.get("public_key"))
+        facts = _facts_for(request, sent, terms.highest_right, check)
         secret: str | None = None
         with still_in(http_request(request)):
             if "public_key" in sent:
@@ -79,9 +89,8 @@ class KeysView(ApiView):
         return Response({**Key(made).data, "secret": secret}, 201)
 
 
-def _facts_for(request: Request, sent: dict[str, Any], terms: KeyTerms) -> Facts:
-    """What is decided by, with the code used. Everything else that is wrong is said before a code is used."""
-    action = terms.highest_right
+def _facts_for(request: Request, sent: dict[str, Any], action: Action, check: Callable[..., None]) -> Facts:
+    """What is decided by, with the code used. Everything else that is wrong, which `check` raises, is said before."""
     if action is not Action.KEY_WITHDRAW:
         if "code" in sent:
             raise invalid("code", "Only a key that can withdraw takes a code.")
@@ -93,7 +102,7 @@ def _facts_for(request: Request, sent: dict[str, Any], terms: KeyTerms) -> Facts
         raise Refused(decision.code, "With a passkey and no authenticator app such a key is made on the page.")
     if decision.verdict is not Verdict.NEEDS_FRESH_CODE or "code" not in sent:
         raise Refused(decision.code, decision.message)
-    check_new_key(facts=facts, account_id=sent["account"], terms=terms, pem=sent.get("public_key"))
+    check(facts=facts)
     use_code(user_id=facts.user_id, code=sent["code"])
     # It is not lost: what staff are asked ends.
     stop_by_factor(user=user_of(request))
@@ -101,11 +110,24 @@ def _facts_for(request: Request, sent: dict[str, Any], terms: KeyTerms) -> Facts
 
 
 class KeyView(ApiView):
-    access = {"GET": Access.SESSION, "DELETE": Access.SESSION}
+    access = {"GET": Access.SESSION, "PATCH": Access.SESSION, "DELETE": Access.SESSION}
 
     @extend_schema(operation_id="key", responses=Key)
     def get(self, request: Request, key_id: int) -> Response:
         """One key."""
+        return Response(Key(_key_of(request, key_id)).data)
+
+    @extend_schema(operation_id="limit_key", request=KeyNetworksSent, responses=Key)
+    def patch(self, request: Request, key_id: int) -> Response:
+        """It works from these networks only, in place of those that it has; never from everywhere. Needs what a new key
+        with its rights does."""
+        sent = self.sent(request, KeyNetworksSent)
+        key = _key_of(request, key_id)
+        action = highest_right(can_trade=key.can_trade, can_withdraw=key.can_withdraw)
+        check = partial(check_new_networks, key_id=key_id, networks=sent["networks"])
+        facts = _facts_for(request, sent, action, check)
+        with still_in(http_request(request)):
+            change_networks(facts=facts, key_id=key_id, networks=sent["networks"])
         return Response(Key(_key_of(request, key_id)).data)
 
     @extend_schema(operation_id="revoke_key", responses={204: None})

@@ -109,6 +109,15 @@ class KeySent(Sent):
     )  # fmt: skip
 
 
+class KeyNetworksSent(Sent):
+    networks = serializers.ListField(
+        child=Text(max_length=NETWORK_LENGTH_MAX), min_length=1, max_length=API_KEY_NETWORKS_MAX
+    )
+    code = Text(
+        max_length=CODE_LENGTH_MAX, required=False, help_text="Of a key that can withdraw: a code not used yet."
+    )  # fmt: skip
+
+
 class ConfirmationSent(Sent):
     """One of both: what the user has set up."""
 

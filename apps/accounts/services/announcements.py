@@ -40,10 +40,11 @@ def tell_staff_changed(user: User, *, before: str, after: str) -> None:
 
 def tell_of_key(key: ApiKey, template: str, **context: Any) -> None:
     """The owner of the account that the key is of."""
-    tell_owner(key.account.owner, template, key=key, keys_page=_keys_page(key.account), **context)
+    tell_owner(key.account.owner, template, key=key, keys_page=keys_page_of(key.account), **context)
 
 
-def _keys_page(account: TradingAccount) -> str:
+def keys_page_of(account: TradingAccount) -> str:
+    """The address of the page of its API keys."""
     if account.is_main:
         return resolve_url("accounts:api-keys")
     return resolve_url("accounts:sub-account-api-keys", account.pk)

@@ -8,17 +8,18 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from apps.accounts.errors import ApiKeyNotFound, ApiKeyRefused, LabelTaken
+from apps.accounts.errors import ApiKeyNotFound, ApiKeyRefused, InvalidNetwork, LabelTaken
 from apps.accounts.facts import Factor, Facts
-from apps.accounts.keyterms import KeyTerms, check_networks, normalised_networks
+from apps.accounts.keyterms import KeyTerms, check_networks, highest_right, normalised_networks
 from apps.accounts.models import ApiKey, User
 from apps.accounts.models.keys import in_use
 from apps.accounts.publickeys import read_public_key
+from apps.accounts.selectors import own_key_in_use
 from apps.accounts.services.announcements import tell_of_key
 from apps.accounts.services.decisions import decide_now
 from apps.accounts.services.keyissue import NewApiKey, check_room, issue_hmac_key, issue_public_key
 from apps.accounts.services.locks import lock_credentials
-from apps.audit.actors import acting, named
+from apps.audit.actors import acting, named, user_text
 from apps.audit.services import record
 from apps.outbox.requests import required_reason
 
@@ -72,12 +73,46 @@ def _allowed(facts: Facts, account_id: int, terms: KeyTerms) -> Iterator[None]:
         yield
 
 
+def change_networks(*, facts: Facts, key_id: int, networks: Sequence[str]) -> None:
+    """Let a key of the user's work from these addresses and networks only, in place of those that it has.
+
+    By the same proof as a key with its rights is made. Its owner lets no key work from everywhere: InvalidNetwork.
+    Raises ApiKeyRefused, and what limit_api_key does.
+    """
+    with _changing(facts, key_id, networks) as key:
+        limit_api_key(
+            account_id=key.account_id, key_id=key_id, networks=networks, reason="asked for by its owner",
+            requested_by=user_text(facts.user_id),
+        )  # fmt: skip
+
+
+def check_new_networks(*, facts: Facts, key_id: int, networks: Sequence[str]) -> None:
+    """What change_networks would raise now, were it freshly proved, as check_new_key of a new key."""
+    with _changing(replace(facts, fresh_by=frozenset(Factor)), key_id, networks):
+        pass
+
+
+@contextmanager
+def _changing(facts: Facts, key_id: int, networks: Sequence[str]) -> Iterator[ApiKey]:
+    """The transaction of it."""
+    if not normalised_networks(networks):
+        raise InvalidNetwork("Name the addresses that the key is to work from. For one without a limit make another.")
+    with transaction.atomic():
+        key = own_key_in_use(user_id=facts.user_id, key_id=key_id)
+        action = highest_right(can_trade=key.can_trade, can_withdraw=key.can_withdraw)
+        decision = decide_now(action=action, facts=facts, account_id=key.account_id)
+        if not decision.is_allowed:
+            raise ApiKeyRefused(decision.message, code=decision.code)
+        yield key
+
+
 def limit_api_key(*, account_id: int, key_id: int, networks: Sequence[str], reason: str, requested_by: str) -> None:
     """Let a key work from these addresses and networks only, or from everywhere where there are none.
 
-    The audit log has who asked and why, not the networks. Followers hear of it at commit, and end the key's open
-    connections from elsewhere. Raises InvalidNetwork, for a key that withdraws without any, too, ReasonMissing, and
-    ApiKeyNotFound for an unknown key, a revoked or expired one and a key of another account; then nothing has changed.
+    The audit log has who asked and why, not the networks. The owner is told. Followers hear of it at commit, and end
+    the key's open connections from elsewhere. Raises InvalidNetwork, for a key that withdraws without any, too,
+    ReasonMissing, and ApiKeyNotFound for an unknown key, a revoked or expired one and a key of another account; then
+    nothing has changed.
     """
     wanted, clean_reason = normalised_networks(networks), required_reason(reason)
     with transaction.atomic():
@@ -94,6 +129,7 @@ def limit_api_key(*, account_id: int, key_id: int, networks: Sequence[str], reas
             after={"networks": len(wanted)},
             reason=clean_reason,
         )
+        tell_of_key(found.defer("secret_box", "verify_key").select_related("account__owner").get(), "key_limited")
 
 
 def revoke_api_key(*, account_id: int, key_id: int) -> None:

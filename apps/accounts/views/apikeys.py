@@ -1,15 +1,16 @@
 """The page of API keys, of the master account or of a sub-account (requirements A5, A6)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -33,14 +34,22 @@ from apps.accounts.errors import (
 )
 from apps.accounts.facts import Factor, Facts
 from apps.accounts.forms import THROTTLED
-from apps.accounts.keyforms import ApiKeyForm
-from apps.accounts.keyterms import KeyTerms
+from apps.accounts.keyforms import ApiKeyForm, KeyNetworksForm
+from apps.accounts.keyterms import KeyTerms, highest_right
 from apps.accounts.models import TradingAccount, User
 from apps.accounts.passkeypages import passkey_page_elsewhere, session_key_of
 from apps.accounts.policy import API_KEY_EXPIRY_TOLD_DAYS, API_KEYS_PER_ACCOUNT_MAX
 from apps.accounts.rules import Action
-from apps.accounts.selectors import api_keys_of, factors_of
-from apps.accounts.services.api_keys import check_new_key, create_api_key, register_public_key, revoke_api_key
+from apps.accounts.selectors import api_keys_of, factors_of, own_key_in_use
+from apps.accounts.services.announcements import keys_page_of
+from apps.accounts.services.api_keys import (
+    change_networks,
+    check_new_key,
+    check_new_networks,
+    create_api_key,
+    register_public_key,
+    revoke_api_key,
+)
 from apps.accounts.services.codes import use_code
 from apps.accounts.services.ending import still_in
 from apps.accounts.services.keyissue import NewApiKey
@@ -76,7 +85,9 @@ def api_keys_page(request: HttpRequest, account_id: int | None = None) -> HttpRe
         facts = facts_of(request, Action.KEY_TRADE, password_shown=is_for_password(reading))
         terms = _terms(form)
         if terms is not None and terms.can_withdraw:
-            facts = _with_fresh_proof(request, account, form, terms, facts)
+            pem = form.cleaned_data["pem"] or None
+            check = partial(check_new_key, facts=facts, account_id=account.pk, terms=terms, pem=pem)
+            facts = _with_fresh_proof(request, form, facts, check)
         if terms is not None and form.is_valid():
             new = _create(request, account, form, terms, facts)
         if new is not None:
@@ -118,19 +129,18 @@ def _terms(form: ApiKeyForm) -> KeyTerms | None:
     return None
 
 
-def _with_fresh_proof(
-    request: HttpRequest, account: TradingAccount, form: ApiKeyForm, terms: KeyTerms, facts: Facts
-) -> Facts:
-    """The facts with a code or a passkey shown for this key. What is wrong otherwise becomes an error of the form
-    before, so that nothing is used up for it.
+def _with_fresh_proof(request: HttpRequest, form: KeyNetworksForm, facts: Facts, check: Callable[[], None]) -> Facts:
+    """The facts with a code or a passkey shown for this key. What is wrong otherwise, which `check` raises, becomes an
+    error of the form before, so that nothing is used up for it.
     """
+    right = "can_withdraw" if "can_withdraw" in form.fields else None
     with _errors_in(form):
         if facts.factors:
-            check_new_key(facts=facts, account_id=account.pk, terms=terms, pem=form.cleaned_data["pem"] or None)
+            check()
     if form.errors:
         return facts
     if not facts.factors:
-        form.add_error("can_withdraw", "Keys that withdraw need an authenticator app or a passkey. Set one up first.")
+        form.add_error(right, "Keys that withdraw need an authenticator app or a passkey. Set one up first.")
     elif answer := form.cleaned_data.get("passkey"):
         try:
             use_passkey(
@@ -144,7 +154,7 @@ def _with_fresh_proof(
         _not_lost(request, form)
         return replace(facts, fresh_by=frozenset({Factor.PASSKEY}))
     elif Factor.AUTHENTICATOR not in facts.factors:
-        form.add_error("can_withdraw", "A key that can withdraw needs your passkey, shown for it.")
+        form.add_error(right, "A key that can withdraw needs your passkey, shown for it.")
     else:
         try:
             use_code(user_id=facts.user_id, code=form.cleaned_data["code"])
@@ -156,7 +166,7 @@ def _with_fresh_proof(
     return replace(facts, fresh_by=frozenset({Factor.AUTHENTICATOR}))
 
 
-def _not_lost(request: HttpRequest, form: ApiKeyForm) -> None:
+def _not_lost(request: HttpRequest, form: KeyNetworksForm) -> None:
     """Where the factor was shown: what staff are asked ends."""
     if not form.errors:
         stop_by_factor(user=cast(User, request.user))
@@ -176,10 +186,12 @@ def _create(
 
 
 @contextmanager
-def _errors_in(form: ApiKeyForm) -> Iterator[None]:
+def _errors_in(form: KeyNetworksForm) -> Iterator[None]:
     """What a service refuses becomes an error of the form."""
     try:
         yield
+    except InvalidNetwork as error:
+        form.add_error("networks", error.message)
     except InvalidPublicKey as error:
         form.add_error("pem", error.message)
     except LabelTaken as error:
@@ -200,9 +212,54 @@ def revoke_api_key_action(request: HttpRequest, key_id: int, account_id: int | N
         messages.error(request, error.message)
         return render(request, "404.html", status=404)
     messages.success(request, "The API key is revoked. It stops working within a second.")
-    if account.is_main:
-        return redirect("accounts:api-keys")
-    return redirect("accounts:sub-account-api-keys", account.pk)
+    return redirect(keys_page_of(account))
+
+
+@sensitive_post_parameters("password", "code", "passkey")
+@login_required
+@never_cache
+@csrf_protect
+@require_http_methods(["GET", "POST"])
+def key_networks_page(request: HttpRequest, key_id: int) -> HttpResponse:
+    """Where one key of the user's works from, of whichever account; and with POST, other addresses in their place."""
+    user = cast(User, request.user)
+    try:
+        key = own_key_in_use(user_id=user.pk, key_id=key_id)
+    except ApiKeyNotFound as error:
+        raise Http404 from error
+    # Of one that withdraws the form asks for a code as well.
+    action = highest_right(can_trade=key.can_trade or key.can_withdraw, can_withdraw=False)
+    decision = decision_on(request, action)
+    if not (decision.is_allowed or is_for_password(decision)):
+        return answer_to(request, decision, request.path)
+    form = KeyNetworksForm(
+        request.POST or None,
+        user=user,
+        address=client_address(request),
+        is_confirmed=decision.is_allowed,
+        factors=factors_of(user_id=user.pk) if key.can_withdraw else frozenset(),
+        initial={"networks": " ".join(key.allowed_networks)},
+    )
+    if request.method == "POST" and form.is_valid():
+        facts = facts_of(request, action, password_shown=is_for_password(decision))
+        wanted = form.cleaned_data["networks"]
+        if key.can_withdraw:
+            check = partial(check_new_networks, facts=facts, key_id=key_id, networks=wanted)
+            facts = _with_fresh_proof(request, form, facts, check)
+        if form.is_valid():
+            with _errors_in(form), still_in(request):
+                change_networks(facts=facts, key_id=key_id, networks=wanted)
+        if form.is_valid():
+            messages.success(request, "Within a second the key works from these addresses only.")
+            return redirect(keys_page_of(key.account))
+    context = {
+        "form": form,
+        "key": key,
+        "keys_page": keys_page_of(key.account),
+        "passkey_purpose": Purpose.WITHDRAW_KEY,
+        "passkey_elsewhere": passkey_page_elsewhere(request),
+    }
+    return render(request, "accounts/key_networks.html", context, status=form_status(form))
 
 
 def _key_form(request: HttpRequest, *, is_confirmed: bool, is_new: bool = False) -> ApiKeyForm:
