@@ -127,6 +127,14 @@ def email_server(name: str) -> EmailServer | None:
     )
 
 
+def address(name: str, default: str | None = None) -> str:
+    """An e-mail address: name@host."""
+    value = text(name, default)
+    if re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", value) is None or not value.isprintable():
+        raise ConfigurationError(f"{name} must look like support@exchange.example, not {value!r}.")
+    return value
+
+
 def sender(name: str, default: str | None = None) -> str:
     """The address that e-mail comes from: name@host, or Name <name@host>."""
     value = text(name, default)

@@ -9,6 +9,7 @@ tell by its cost that the address has an account (threat-T4).
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.template import TemplateDoesNotExist
 from django.template.loader import render_to_string
 
@@ -28,7 +29,9 @@ def put(*, user_id: int, topic: Topic, title: str, body: str, link: str) -> Noti
 def put_text_of(*, template: str, context: Mapping[str, Any], user_id: int, topic: Topic) -> Notice | None:
     """The notice of an e-mail that has an in-app text."""
     try:
-        text = str(render_to_string(f"notifications/in_app/{template}.txt", dict(context)))
+        text = str(
+            render_to_string(f"notifications/in_app/{template}.txt", {**context, "support": settings.SUPPORT_EMAIL})
+        )
     except TemplateDoesNotExist:
         return None
     # What a browser calls itself may have any characters; it must not keep a log-in from being told.

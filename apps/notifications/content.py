@@ -2,7 +2,8 @@
 
 The first line of the text is the subject. Both extend a base that adds the product's name, the reader's anti-phishing
 phrase (`phrase` of the context) and whom it was sent to.
-Templates are told `origin`, the configured address of the site, for links: a Host header never makes one.
+Templates are told `origin`, the configured address of the site, for links: a Host header never makes one;
+and `support`, the address at which people answer.
 """
 
 from collections.abc import Mapping
@@ -29,7 +30,7 @@ class Content:
 
 def render(template: str, context: Mapping[str, Any], *, to: str) -> tuple[str, Content]:
     """The subject, and the two forms of the message."""
-    known = {**context, "origin": settings.PUBLIC_ORIGIN, "to": to}
+    known = {**context, "origin": settings.PUBLIC_ORIGIN, "support": settings.SUPPORT_EMAIL, "to": to}
     subject, _, text = render_to_string(f"notifications/email/{template}.txt", known).partition("\n")
     subject = subject.strip()
     assert 0 < len(subject) <= SUBJECT_LENGTH_MAX, f"{template}.txt: the first line is the subject, not {subject!r}"

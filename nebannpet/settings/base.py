@@ -240,6 +240,8 @@ OTP_WEBAUTHN_TIMEOUT_SECONDS = 300
 # Without a server, which only development allows, messages stay in the database: the mailbox at /dev/mail.
 EMAIL_SERVER = env.email_server("EMAIL_URL")
 DEFAULT_FROM_EMAIL = env.sender("DEFAULT_FROM", "Nebannpet <no-reply@localhost>")
+# Where people answer; mails and pages name it.
+SUPPORT_EMAIL = env.address("SUPPORT_EMAIL", "support@localhost")
 
 # -- Headers ----------------------------------------------------------------------------------------------------------
 # On every page, the staff admin included; nebannpet/contentpolicy.py adds Trusted Types.

@@ -15,7 +15,7 @@ def _refusals() -> list[str]:
     found = []
     for name in (
         "SECRET_KEY", "CREDENTIALS_KEY", "AUDIT_KEY_FILE", "ALLOWED_HOSTS", "PUBLIC_ORIGIN", "EMAIL_URL",
-        "DEFAULT_FROM",
+        "DEFAULT_FROM", "SUPPORT_EMAIL",
     ):  # fmt: skip
         if not env.text(name, ""):
             found.append(f"{name} is not set.")

@@ -27,7 +27,7 @@ from apps.accounts.services.locklinks import new_lock_link
 from apps.accounts.services.phrases import change_phrase
 from apps.accounts.services.subaccounts import create_sub_account
 from apps.audit.models import Record
-from apps.notifications.models import OutgoingEmail
+from apps.notifications.models import Notice, OutgoingEmail
 from tests.accounts.mailbox import HERE, link_to, lock_link_to, newest, submit, token_of
 from tests.accounts.people import PASSWORD
 from tests.pages.world import logged_in
@@ -141,6 +141,9 @@ def test_each_mail_about_a_change_has_one_and_each_works(alice: User) -> None:
     )
 
 
+ASK = "write to support@localhost, where people of the exchange find out whose it is"
+
+
 def _moved(alice: User) -> str:
     """Somebody with alice's session moved the account to an address of theirs; the link in the mail to the old one."""
     request_email_change(user=alice, new_address="thief@example.org", client=HERE)
@@ -150,14 +153,17 @@ def _moved(alice: User) -> str:
 
 def test_from_an_earlier_address_it_needs_staff_so_that_neither_side_takes_the_account(alice: User) -> None:
     lock = _moved(alice)
+    told = newest("alice@example.org", "email_changed")
+    for text in (told.text, told.html, Notice.objects.get(title="The address of your account was changed").body):
+        assert "write to support@localhost" in text
     change_phrase(user_id=alice.pk, phrase="the thief's words")
     thiefs = lock_link_to("thief@example.org", "phrase_changed")
-    assert "find out whose it is" in Client().post(lock).content.decode()
+    assert ASK in Client().post(lock).content.decode()
     for address in ("alice@example.org", "thief@example.org"):
-        assert "find out whose it is" in newest(address, "account_locked_for_staff").text
+        assert ASK in newest(address, "account_locked_for_staff").text
     client = Client()
     submit(client, "/account/forgot-password", email="thief@example.org")
-    assert "find out whose it is" in newest("thief@example.org").text
+    assert ASK in newest("thief@example.org").text
     assert MailedLink.objects.filter(purpose="reset").count() == 1
     out = StringIO()
     call_command("release_account_lock", "thief@example.org", address="Alice@example.org", reason="ID seen", stdout=out)

@@ -5,7 +5,7 @@ import re
 from tests.architecture.sources import BASE_DIR, python_files
 
 README = (BASE_DIR / "README.md").read_text()
-READERS = "text|integer|flag|choice|words|directory|url|origin|email_server|sender"
+READERS = "text|integer|flag|choice|words|directory|url|origin|email_server|sender|address"
 READ_BY = re.compile(rf"env\.(?:{READERS})\(\s*\"([A-Z_]+)\"")
 
 

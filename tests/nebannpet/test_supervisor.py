@@ -241,6 +241,7 @@ def test_production_on_foreign_servers_instead_of_the_embedded_ones(servers: Ser
             AUDIT_KEY_FILE=str(tmp_path / "audit-checkpoint.key"),
             EMAIL_URL="smtp://127.0.0.1:9",
             DEFAULT_FROM="exchange@exchange.example",
+            SUPPORT_EMAIL="support@exchange.example",
             ALLOWED_HOSTS="exchange.example",
             PUBLIC_ORIGIN="https://exchange.example",
             DATABASE_URL=servers.postgres.url.replace("/nebannpet?", "/production_exchange?"),

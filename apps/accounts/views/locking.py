@@ -1,5 +1,6 @@
 """The page behind 'lock my account' in e-mail. It needs no log-in: the thief may have changed the password."""
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
@@ -28,4 +29,5 @@ def lock_page(request: HttpRequest, token: str) -> HttpResponse:
     user.refresh_from_db()
     if request.user.pk == user.pk:
         close_session(request=request)
-    return render(request, "accounts/locked.html", {"needs_staff": user.lock_needs_staff})
+    context = {"needs_staff": user.lock_needs_staff, "support": settings.SUPPORT_EMAIL}
+    return render(request, "accounts/locked.html", context)
