@@ -22,17 +22,17 @@ from tests.orders.settling import Running, assert_record_equals_replay, recorded
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-KILLS = 8
 
-
+@pytest.mark.parametrize("kills", [4, pytest.param(40, marks=pytest.mark.long)])
 def test_killed_again_and_again_it_settles_every_event_once(
-    core: redis.Redis, redis_core_url: str, tmp_path: Path
+    core: redis.Redis, redis_core_url: str, tmp_path: Path, kills: int
 ) -> None:
     bus = RedisBus(redis_core_url, SHARD)
-    recorded_log(bus, tmp_path, commands=1_000)
+    # Between two kills it settles the events of some seventy commands (slow_settlement.py).
+    recorded_log(bus, tmp_path, commands=125 * kills)
     apply_roles()
     log, random, reached = tmp_path / "settlement.log", Random(5), []
-    for _ in range(KILLS):
+    for _ in range(kills):
         with running(["-m", "tests.orders.slow_settlement"], "settlement", redis_core_url, log):
             before = settled_seq()
             until(lambda before=before: settled_seq() > before, "settlement moves")  # type: ignore[misc]
