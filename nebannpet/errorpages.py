@@ -1,4 +1,5 @@
-"""The page of a failed request: 503 where the database is away or too many log in, 500 for a fault of ours (T16).
+"""The page of a failed request (T16): 503 where the database is away or too many log in, 429 where one user does too
+much at once, 500 for a fault of ours.
 
 Below the platform API's prefix it is a problem document.
 """
@@ -15,7 +16,9 @@ from django.views.defaults import bad_request as refused_by_django
 from django.views.defaults import server_error as fault_of_ours
 
 from apps.accounts.errors import TooBusy
+from apps.web.api.codes import kind_of
 from apps.web.api.policy import PREFIX
+from apps.web.errors import TooManyAtOnce
 
 RETRY_AFTER_S: Final = 5
 
@@ -24,20 +27,21 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """Django calls this while it handles the exception, wherever it was raised: a view, a middleware, a template."""
     error = sys.exception()
     of_api = request.path.startswith(PREFIX)
-    if not isinstance(error, OperationalError | InterfaceError | TooBusy):
-        return _problem("FAULT", "A fault of ours, which we hear of.") if of_api else fault_of_ours(request)
-    busy = isinstance(error, TooBusy)
+    match error:
+        case TooBusy() | TooManyAtOnce():
+            code, detail, level, retry_after_s = error.code, error.message, "warning", error.retry_after_s
+        case OperationalError() | InterfaceError():
+            code, level, retry_after_s = "UNAVAILABLE", "error", RETRY_AFTER_S
+            detail = "The exchange cannot answer right now. Try again."
+        case _:
+            return _problem("FAULT", "A fault of ours, which we hear of.") if of_api else fault_of_ours(request)
+    status = kind_of(code).status
     # Without a request: its context processors would ask the database who is logged in.
-    answer = (
-        _problem("TOO_BUSY" if busy else "UNAVAILABLE", "The exchange cannot answer right now. Try again.")
-        if of_api
-        else render(None, "503.html", {"busy": busy}, status=503)
-    )
-    answer["Retry-After"] = str(RETRY_AFTER_S)
+    answer = _problem(code, detail) if of_api else render(None, f"{status}.html", {"code": code}, status=status)
+    answer["Retry-After"] = str(retry_after_s)
     answer["Cache-Control"] = "no-store"
-    if busy:
-        # A full queue is no fault; said here, Django does not log it again as one, with a traceback.
-        log_response("%s: %s", error, request.path, response=answer, request=request, level="warning")
+    # No fault of the code; said here, in one line, Django does not log it again as one, with a traceback.
+    log_response("%s: %s", error, request.path, response=answer, request=request, level=level)
     return answer
 
 

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from django.contrib.auth.hashers import Argon2PasswordHasher
-from django.db import connection
 
 from apps.accounts.errors import TooBusy
 from apps.accounts.policy import HASH_QUEUE_S, HASHES_AT_ONCE
+from apps.web.turns import release_connection
 
 # Of this process: a flood of log-ins costs a bounded amount of memory and processor time.
 SLOTS: Final = threading.BoundedSemaphore(HASHES_AT_ONCE)
@@ -18,9 +18,7 @@ SLOTS: Final = threading.BoundedSemaphore(HASHES_AT_ONCE)
 @contextmanager
 def _turn() -> Iterator[None]:
     if not SLOTS.acquire(blocking=False):
-        # Who waits needs none of the site's few connections, except for what it has begun.
-        if not connection.in_atomic_block:
-            connection.close()
+        release_connection()
         if not SLOTS.acquire(timeout=HASH_QUEUE_S):
             raise TooBusy("Too many log-ins at this moment. Try again in a few seconds.")
     try:

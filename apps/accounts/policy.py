@@ -70,6 +70,8 @@ TICKETS_PER_SESSION_MAX: Final = 30
 TICKETS_PER_SESSION_WINDOW_S: Final = 60
 
 API_KEYS_PER_ACCOUNT_MAX: Final = 30
+# Names the key of a signed request to the platform API.
+API_KEY_HEADER: Final = "X-API-Key"
 API_KEY_LENGTH: Final = 64
 API_SECRET_LENGTH: Final = 64
 API_KEY_LABEL_LENGTH_MAX: Final = 60

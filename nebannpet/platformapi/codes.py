@@ -71,6 +71,7 @@ _GROUPS: Final[Mapping[int, Mapping[str, str]]] = {
     429: {
         "THROTTLED": "Too many requests",
         "TOO_MANY_ATTEMPTS": "Too many wrong codes or passwords",
+        "TOO_MANY_AT_ONCE": "Earlier requests of the user are not done yet",
         "TOO_MANY_TRANSFERS": "Too many transfers",
     },
     500: {"FAULT": "A fault of ours"},

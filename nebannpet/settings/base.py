@@ -169,6 +169,7 @@ MIDDLEWARE = [
     "nebannpet.contentpolicy.ContentPolicyMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "nebannpet.static_files.StaticFiles",
+    "apps.accounts.middleware.TurnMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

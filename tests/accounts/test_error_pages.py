@@ -44,8 +44,10 @@ def test_server_error_needs_no_database_and_tells_no_detail(settings: Settings) 
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-async def test_database_away_is_a_503_that_says_so(settings: Settings, asynchronous: bool) -> None:
-    """T16: the page needs no database and comes with Retry-After."""
+async def test_database_away_is_a_503_that_says_so(
+    settings: Settings, asynchronous: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """T16: the page needs no database and comes with Retry-After; the log has one line, without a traceback."""
     settings.ROOT_URLCONF = __name__
     if asynchronous:
         response = await AsyncClient(raise_request_exception=False).get("/away")
@@ -55,6 +57,8 @@ async def test_database_away_is_a_503_that_says_so(settings: Settings, asynchron
     assert response.status_code == 503
     assert int(response["Retry-After"]) > 0
     assert "not available at the moment" in page
+    assert [(each.levelname, each.exc_info) for each in caplog.records] == [("ERROR", None)]
+    assert "socket failed" in caplog.text
     assert "socket failed" not in page
     assert "default-src 'none'" in response["Content-Security-Policy"]
 

@@ -23,17 +23,18 @@ from apps.accounts.keynetworks import is_within, networks_of
 from apps.accounts.keyproofs import HmacKey, Verifier, public_key
 from apps.accounts.models import ApiKey, User
 from apps.accounts.models.keys import in_use
-from apps.accounts.policy import ADDRESS_LENGTH_MAX, API_KEY_USE_TOLD_S
+from apps.accounts.policy import ADDRESS_LENGTH_MAX, API_KEY_HEADER, API_KEY_USE_TOLD_S
 from apps.accounts.secrets import decrypt_secret
 from apps.audit.actors import API_KEY_ATTRIBUTE
 from apps.web.api.access import Caller
 from apps.web.api.policy import CLOCK_OFF_MAX_MS
 from apps.web.api.problems import Refused
 from apps.web.api.replays import use_once
+from apps.web.turns import take_turn
 from apps.web.visitor import client_address
 
 log = structlog.get_logger("nebannpet.platformapi")
-KEY: Final = "X-API-Key"
+KEY: Final = API_KEY_HEADER
 TIMESTAMP: Final = "X-API-Timestamp"
 SIGNATURE: Final = "X-API-Signature"
 _MILLISECONDS: Final = re.compile(r"[1-9]\d{12}", re.ASCII)
@@ -69,7 +70,14 @@ class KeyAuthentication(authentication.BaseAuthentication):
             # One answer for all of them: it tells nobody which keys there are, or from where they work.
             raise Refused("KEY_REFUSED", _REFUSED)
         mark = hashlib.sha256(key.public_key.encode("ascii") + b"\n" + text).hexdigest()
-        use_once(mark, changes_something=request.method not in _SAFE)
+        changes_something = request.method not in _SAFE
+        use_once(mark, changes_something=changes_something)
+        if (
+            changes_something
+            and take_turn(request._request, owner.pk)
+            and not ApiKey.objects.filter(in_use(), pk=key.pk).exists()
+        ):
+            raise Refused("KEY_REFUSED", _REFUSED)
         _note_use(key, client_address(request._request))
         setattr(request._request, API_KEY_ATTRIBUTE, key.public_key)
         return owner, Caller(
