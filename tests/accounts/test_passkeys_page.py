@@ -1,6 +1,7 @@
 """/account/passkeys: adding, naming and removing passkeys (requirement A2)."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from django_otp_webauthn.models import WebAuthnCredential
 
 from apps.accounts.errors import FactorNeeded
 from apps.accounts.keyterms import KeyTerms
-from apps.accounts.models import RecoveryCode, User
+from apps.accounts.models import OpenSession, RecoveryCode, User
 from apps.accounts.policy import PASSKEY_NAME_LENGTH_MAX, PASSKEYS_PER_USER_MAX
 from apps.accounts.selectors import factors_of, held_until, main_account_id
 from apps.accounts.services.factors import remove_totp
@@ -21,9 +22,11 @@ from tests.accounts.factors import confirm_now, with_app
 from tests.accounts.mailbox import newest
 from tests.accounts.passkeys import asked, browser, log_in, send, with_passkey
 from tests.accounts.people import PASSWORD
+from tests.codes import fresh_code
 
 pytestmark = pytest.mark.django_db
 PAGE, ADD, CONFIRM = "/account/passkeys", "/account/passkeys/add", "/account/confirm-it-is-you"
+APP = "/account/two-factor/app"
 
 
 @pytest.fixture
@@ -154,6 +157,41 @@ def test_removing_one_holds_withdrawals_and_the_last_takes_the_recovery_codes(al
     assert "the password alone logs in" in newest(alice.email).text
     assert (RecoveryCode.objects.count(), factors_of(user_id=alice.pk)) == (0, frozenset())
     assert told()[-2:] == ["user.factor-removed", "user.factor-removed"]
+
+
+def test_every_change_of_a_factor_ends_all_other_sessions(alice: User, client: Client) -> None:
+    """threat-T5. The changes follow one another: each is confirmed by the factor of the one before."""
+    _opened(alice, client)
+
+    def ends_others(change: Callable[[], Any]) -> None:
+        other = _opened(alice, browser())
+        assert other.get(PAGE).status_code == 200
+        change()
+        assert other.get(PAGE).status_code == 302
+        assert client.get(PAGE).status_code == 200
+        assert "All other sessions of it were ended." in newest(alice.email).text
+
+    def new_app() -> None:
+        send(client, "/account/two-factor/begin")
+        secret = re.search(r'id="totp-secret">([A-Z2-7]{32})<', client.get(APP).content.decode())
+        assert secret is not None
+        send(client, APP, code=fresh_code(secret.group(1)))
+
+    ends_others(lambda: add(client, Passkey()))
+    ends_others(new_app)
+    ends_others(new_app)
+    ends_others(lambda: send(client, f"{PAGE}/{WebAuthnCredential.objects.get().pk}/remove"))
+    ends_others(lambda: send(client, "/account/two-factor/remove"))
+    assert not factors_of(user_id=alice.pk)
+
+
+def _opened(user: User, client: Client) -> Client:
+    """Logged in as by open_session, whatever second factor there is."""
+    client.force_login(user)
+    key = client.session.session_key
+    assert key is not None
+    OpenSession.objects.create(session_id=key, user=user, browser="Firefox", address="203.0.113.7")
+    return client
 
 
 def test_removing_takes_a_passkey_or_a_code_not_the_password(alice: User, client: Client) -> None:

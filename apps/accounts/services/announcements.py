@@ -1,6 +1,6 @@
 """E-mail that tells an owner what was done with the account."""
 
-from typing import Any
+from typing import Any, Final
 
 from django.shortcuts import resolve_url
 
@@ -12,6 +12,10 @@ from apps.notifications.services import send_email
 
 def tell_password_changed(user: User) -> None:
     tell_owner(user, "password_changed")
+
+
+# Of a change that has ended them.
+OTHERS_ENDED: Final = "All other sessions of it were ended."
 
 
 def tell_factors_changed(user: User, what: str) -> None:

@@ -16,7 +16,8 @@ from apps.accounts.models.keys import in_use
 from apps.accounts.policy import TOTP_SETUP_S
 from apps.accounts.secrets import open_totp, seal_totp
 from apps.accounts.selectors import factors_of
-from apps.accounts.services.announcements import tell_factors_changed
+from apps.accounts.services.announcements import OTHERS_ENDED, tell_factors_changed
+from apps.accounts.services.ending import end_other_sessions
 from apps.accounts.services.holds import HoldReason, hold_withdrawals
 from apps.accounts.services.recoverycodes import issue_codes
 from apps.accounts.totp import is_code, matching_step, new_secret
@@ -39,11 +40,11 @@ class Confirmed(NamedTuple):
     has_replaced: bool
 
 
-def confirm_totp(*, user_id: int, code: str) -> Confirmed:
+def confirm_totp(*, user_id: int, code: str, session_key: str | None = None) -> Confirmed:
     """The app that waits is in use from now on, in place of the old one; its first code is used up.
 
-    The owner is told; a replacement holds withdrawals (A4). Raises WrongCode, and FactorMissing when nothing waits, or
-    has waited for too long.
+    All sessions but `session_key` end (T5), and the owner is told; a replacement holds withdrawals (A4). Raises
+    WrongCode, and FactorMissing when nothing waits, or has waited for too long.
     """
     with transaction.atomic():
         user = lock_user(user_id)
@@ -69,13 +70,15 @@ def confirm_totp(*, user_id: int, code: str) -> Confirmed:
         if replaced:
             hold_withdrawals(user=user, reason=HoldReason.FACTOR_REPLACED)
         codes = () if RecoveryCode.objects.filter(user=user_id).exists() else issue_codes(user)
-        tell_factors_changed(user, "It has another authenticator app." if replaced else "It has an authenticator app.")
+        end_other_sessions(user_id=user_id, session_key=session_key)
+        new = "another" if replaced else "an"
+        tell_factors_changed(user, f"It has {new} authenticator app. {OTHERS_ENDED}")
         return Confirmed(codes, bool(replaced))
 
 
-def remove_totp(*, user_id: int) -> bool:
-    """Withdrawals are held (A4), and the owner is told. Without a passkey the password alone logs in from now on, and
-    the recovery codes go: then it answers True.
+def remove_totp(*, user_id: int, session_key: str | None = None) -> bool:
+    """Withdrawals are held (A4), all sessions but `session_key` end (T5), and the owner is told. Without a passkey the
+    password alone logs in from now on, and the recovery codes go: then it answers True.
 
     Raises FactorMissing, and FactorNeeded while something needs it (check_removable).
     """
@@ -95,8 +98,9 @@ def remove_totp(*, user_id: int) -> bool:
             after={"factor": "authenticator app"},
         )
         hold_withdrawals(user=user, reason=HoldReason.FACTOR_REMOVED)
+        end_other_sessions(user_id=user_id, session_key=session_key)
         left = "the password alone logs in" if is_last else "its passkeys remain"
-        tell_factors_changed(user, f"Its authenticator app was removed: {left}.")
+        tell_factors_changed(user, f"Its authenticator app was removed: {left}. {OTHERS_ENDED}")
         return is_last
 
 

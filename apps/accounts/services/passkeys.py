@@ -12,7 +12,8 @@ from apps.accounts.models import RecoveryCode, User
 from apps.accounts.passkeyceremonies import REFUSALS, Answer, Ceremonies, read_answer
 from apps.accounts.policy import PASSKEY_NAME_LENGTH_MAX, PASSKEYS_PER_USER_MAX
 from apps.accounts.selectors import factors_of, passkeys_of
-from apps.accounts.services.announcements import tell_factors_changed
+from apps.accounts.services.announcements import OTHERS_ENDED, tell_factors_changed
+from apps.accounts.services.ending import end_other_sessions
 from apps.accounts.services.factors import check_removable, lock_user
 from apps.accounts.services.holds import HoldReason, hold_withdrawals
 from apps.accounts.services.passkeychallenges import Purpose, keep_challenge, take_challenge
@@ -45,11 +46,12 @@ def answer_taken(*, user_id: int, answer: str, session_key: str) -> Answer:
     return read
 
 
-def add_passkey(*, user_id: int, name: str, answer: Answer) -> Sequence[str]:
+def add_passkey(*, user_id: int, name: str, answer: Answer, session_key: str | None = None) -> Sequence[str]:
     """A further passkey from now on; `answer` is of answer_taken.
 
-    Answers the recovery codes of a first factor, in the clear for the only time; nothing where the user has some. The
-    owner is told; withdrawals are not held. Raises InvalidPasskeyName, PasskeyRefused and TooManyPasskeys.
+    Answers the recovery codes of a first factor, in the clear for the only time; nothing where the user has some. All
+    sessions but `session_key` end (T5), and the owner is told; withdrawals are not held. Raises InvalidPasskeyName,
+    PasskeyRefused and TooManyPasskeys.
     """
     label = checked_name(name)
     with transaction.atomic():
@@ -67,7 +69,8 @@ def add_passkey(*, user_id: int, name: str, answer: Answer) -> Sequence[str]:
         passkey.save(update_fields=("name",))
         _record("user.factor-added", user_id)
         codes = () if RecoveryCode.objects.filter(user=user_id).exists() else issue_codes(user)
-        tell_factors_changed(user, "It has a new passkey.")
+        end_other_sessions(user_id=user_id, session_key=session_key)
+        tell_factors_changed(user, f"It has a new passkey. {OTHERS_ENDED}")
         return codes
 
 
@@ -83,9 +86,9 @@ def rename_passkey(*, user_id: int, passkey_id: int, name: str) -> None:
         _record("user.passkey-renamed", user_id)
 
 
-def remove_passkey(*, user_id: int, passkey_id: int) -> None:
-    """It logs in nowhere from now on; withdrawals are held (A4), and the owner is told. With the last second factor the
-    recovery codes go, too.
+def remove_passkey(*, user_id: int, passkey_id: int, session_key: str | None = None) -> None:
+    """It logs in nowhere from now on; withdrawals are held (A4), all sessions but `session_key` end (T5), and the owner
+    is told. With the last second factor the recovery codes go, too.
 
     Raises PasskeyNotFound, for a foreign one too, and FactorNeeded while something needs it (check_removable).
     """
@@ -103,9 +106,9 @@ def remove_passkey(*, user_id: int, passkey_id: int) -> None:
             RecoveryCode.objects.filter(user=user_id).delete()
         _record("user.factor-removed", user_id)
         hold_withdrawals(user=user, reason=HoldReason.FACTOR_REMOVED)
-        tell_factors_changed(
-            user, "A passkey was removed" + (": the password alone logs in." if is_last else ", and logs in no more.")
-        )
+        end_other_sessions(user_id=user_id, session_key=session_key)
+        left = ": the password alone logs in" if is_last else ", and logs in no more"
+        tell_factors_changed(user, f"A passkey was removed{left}. {OTHERS_ENDED}")
 
 
 def checked_name(name: str) -> str:

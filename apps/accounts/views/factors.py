@@ -63,7 +63,9 @@ def app_page(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             with still_in(request):
-                confirmed = confirm_totp(user_id=user.pk, code=form.cleaned_data["code"])
+                confirmed = confirm_totp(
+                    user_id=user.pk, code=form.cleaned_data["code"], session_key=request.session.session_key
+                )
         except WrongCode as error:
             form.add_error("code", error.message)
         except FactorMissing as error:
@@ -74,7 +76,7 @@ def app_page(request: HttpRequest) -> HttpResponse:
             if confirmed.codes:
                 return _show_codes(request, confirmed.codes)
             old = "; the old one is not any more" if confirmed.has_replaced else ""
-            messages.success(request, f"Your new authenticator app is in use{old}.")
+            messages.success(request, f"Your new authenticator app is in use{old}. All other sessions are ended.")
             return redirect("accounts:two-factor")
     if waiting is None:
         return redirect("accounts:two-factor")
@@ -95,12 +97,12 @@ def app_page(request: HttpRequest) -> HttpResponse:
 def remove_app_action(request: HttpRequest) -> HttpResponse:
     try:
         with still_in(request):
-            is_last = remove_totp(user_id=_user(request).pk)
+            is_last = remove_totp(user_id=_user(request).pk, session_key=request.session.session_key)
     except (FactorMissing, FactorNeeded) as error:
         messages.error(request, error.message)
     else:
         left = "Your password alone logs in from now on." if is_last else "Your passkeys remain."
-        messages.success(request, f"The authenticator app is removed. {left}")
+        messages.success(request, f"The authenticator app is removed. {left} All other sessions are ended.")
     return redirect("accounts:two-factor")
 
 

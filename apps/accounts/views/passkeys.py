@@ -89,7 +89,12 @@ def add_page(request: HttpRequest) -> HttpResponse:
                 user_id=user.pk, answer=form.cleaned_data["passkey"], session_key=session_key_of(request)
             )
             with still_in(request):
-                codes = add_passkey(user_id=user.pk, name=form.cleaned_data["name"], answer=answer)
+                codes = add_passkey(
+                    user_id=user.pk,
+                    name=form.cleaned_data["name"],
+                    answer=answer,
+                    session_key=request.session.session_key,
+                )
         except InvalidPasskeyName as error:
             form.add_error("name", error.message)
         except (PasskeyRefused, TooManyPasskeys) as error:
@@ -98,7 +103,7 @@ def add_page(request: HttpRequest) -> HttpResponse:
             confirm(request, Proof.PASSKEY)
             if codes:
                 return render(request, "accounts/recovery_codes.html", {"codes": codes})
-            messages.success(request, "The passkey is added.")
+            messages.success(request, "The passkey is added. All other sessions are ended.")
             return redirect("accounts:passkeys")
     context = {"form": form, "purpose": Purpose.ADD, "elsewhere": passkey_page_elsewhere(request)}
     return render(request, "accounts/add_passkey.html", context, status=form_status(form))
@@ -130,13 +135,15 @@ def rename_action(request: HttpRequest, passkey_id: int) -> HttpResponse:
 def remove_action(request: HttpRequest, passkey_id: int) -> HttpResponse:
     try:
         with still_in(request):
-            remove_passkey(user_id=_user(request).pk, passkey_id=passkey_id)
+            remove_passkey(user_id=_user(request).pk, passkey_id=passkey_id, session_key=request.session.session_key)
     except PasskeyNotFound as error:
         return _not_there(request, error)
     except FactorNeeded as error:
         messages.error(request, error.message)
     else:
-        messages.success(request, "The passkey is removed. Withdrawals are held for 24 hours.")
+        messages.success(
+            request, "The passkey is removed. All other sessions are ended, and withdrawals are held for 24 hours."
+        )
     return redirect("accounts:passkeys")
 
 
