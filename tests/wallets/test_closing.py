@@ -195,6 +195,8 @@ def test_a_passkey_is_shown_for_the_closing_itself(house: House) -> None:
     client.force_login(house.user)
     client.get(PAGE)
     case = called_lost(house.user)
+    button = '<button class="button button-danger button-wide" type="submit" disabled>Close the account'
+    assert button in client.get(PAGE).content.decode()
     refused = send(client, PAGE, passkey=passkey.shown(asked(client, "confirm")))
     assert (refused.status_code, of_user(house.user)["closed"]) == (422, 0)
     assert send(client, PAGE, passkey=passkey.shown(asked(client, "close-account"))).status_code == 302
