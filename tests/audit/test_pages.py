@@ -5,12 +5,15 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.db import transaction
 from django.test import Client
 from pytest_django import Settings
 
 from apps.accounts.models import User
+from apps.audit.actors import Actor, ActorKind
 from apps.audit.models import Entry, Record
 from apps.audit.notes import read_verifier_key, verify
+from apps.audit.services import record as write_record
 from apps.audit.tree import is_consistent, root_by_inclusion
 from apps.web.api import buckets
 from apps.web.api.policy import Limit
@@ -95,6 +98,18 @@ def test_bad_parameters_are_named(client: Client, path: str, query: dict[str, An
     assert answer.json()["error"]["code"] == "audit_no_such_proof"
     assert message in answer.json()["error"]["message"]
     assert client.post(f"/audit/proof/{path}").status_code == 405
+
+
+def test_the_list_shortens_the_actor_that_is_an_api_key(client: Client) -> None:
+    user = User.objects.create_user("auditor@example.org", "correct horse battery", is_staff=True, is_superuser=True)
+    enter_admin(client, user)
+    key = "k" * 60 + "last"
+    with transaction.atomic():
+        write_record(actor=Actor(ActorKind.API_KEY, key), action="market.state", object="market:BTCUSDT")
+    page = client.get("/admin/audit/record/").content.decode()
+    assert f'title="api-key {key}">api-key kkkkkkkkkk…last</span>' in page
+    pk = Record.objects.latest("id").pk
+    assert f"api-key {key}" in client.get(f"/admin/audit/record/{pk}/change/").content.decode()
 
 
 def test_staff_with_the_right_sees_entries_and_where_they_stand(client: Client) -> None:
