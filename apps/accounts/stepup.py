@@ -101,6 +101,9 @@ def ask_to_confirm(request: HttpRequest, back_to: str, *, by_passkey: bool = Fal
 def answer_to(request: HttpRequest, decision: Decision, back_to: str) -> HttpResponse:
     """What somebody gets who may not go on yet: the page for what is missing. Raises PermissionDenied for the rest."""
     if decision.verdict is Verdict.NEEDS_STEP_UP:
+        if request.method == "POST":
+            # The proof leads back by GET, and what was sent is gone.
+            messages.info(request, "Nothing was done yet. Confirm first that it is you, then do it once more.")
         return ask_to_confirm(request, back_to, by_passkey=decision.factors == {Factor.PASSKEY})
     if decision.code == "FACTOR_MISSING":
         messages.error(request, decision.message)

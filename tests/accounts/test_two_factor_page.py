@@ -41,6 +41,7 @@ def press(client: Client, action: str) -> str:
 def test_from_nothing_to_an_app_and_codes(alice: User, alice_client: Client) -> None:
     assert "not set up" in alice_client.get(PAGE).content.decode()
     assert press(alice_client, "begin") == ASKED.replace("/account/two-factor", "%2Faccount%2Ftwo-factor")
+    assert "Nothing was done yet. Confirm first" in alice_client.get(CONFIRM).content.decode()
     assert submit(alice_client, CONFIRM, password="wrong", next=PAGE).status_code == 422
     assert submit(alice_client, CONFIRM, password=PASSWORD, next=PAGE)["Location"] == PAGE
     assert press(alice_client, "begin") == APP
