@@ -5,9 +5,13 @@ from django.http import HttpRequest
 
 
 def page_elsewhere(request: HttpRequest, origin: str) -> str:
-    """This page at `origin`, where the browser shows it at another one; else empty, and for a host that is not ours."""
+    """This page at `origin`, where the browser shows it at another one; else empty, and for a host that is not ours.
+
+    What a form was sent to may be no page: then it is the first page there.
+    """
     try:
         here = f"{request.scheme}://{request.get_host()}"
     except DisallowedHost:
         return ""
-    return "" if here == origin else f"{origin}{request.get_full_path()}"
+    path = request.get_full_path() if request.method == "GET" else "/"
+    return "" if here == origin else f"{origin}{path}"

@@ -14,10 +14,12 @@ from django.http import HttpRequest
 from apps.web.errors import TooManyAtOnce
 
 AT_ONCE: Final = 2
-# Longer, and the request is refused with 429.
+# More or longer, and the request is refused with 429: each that waits holds a thread.
+WAITING_MAX: Final = 50
 WAIT_S: Final = 5
 SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS", "TRACE")
 _ATTRIBUTE: Final = "_turns_of_users"
+_REFUSED: Final = "You do too much at the same time. Wait until some of it is done, and try again."
 
 
 @dataclass(slots=True)
@@ -36,13 +38,15 @@ def take_turn(request: HttpRequest, user_id: int) -> bool:
     """Until give_back(request). True if it had to wait: what was read before may be old. Raises TooManyAtOnce."""
     with _LOCK:
         line = _LINES.setdefault(user_id, _Line())
+        if line.people >= AT_ONCE + WAITING_MAX:
+            raise TooManyAtOnce(_REFUSED)
         line.people += 1
     waits = not line.turns.acquire(blocking=False)
     if waits:
         release_connection()
         if not line.turns.acquire(timeout=WAIT_S):
             _leave(user_id)
-            raise TooManyAtOnce("You do too much at the same time. Wait until some of it is done, and try again.")
+            raise TooManyAtOnce(_REFUSED)
     setattr(request, _ATTRIBUTE, [*getattr(request, _ATTRIBUTE, ()), user_id])
     return waits
 

@@ -15,6 +15,7 @@ from apps.accounts.selectors import main_account
 from apps.accounts.services.ending import lock_sessions
 from apps.accounts.services.keyissue import issue_hmac_key
 from apps.web import turns
+from apps.web.errors import TooManyAtOnce
 from tests.accounts.people import PASSWORD
 from tests.matching.waiting import until
 from tests.platformapi.conftest import Program
@@ -71,6 +72,14 @@ def test_who_waits_too_long_gets_a_page_that_says_so(busy_alice: User, caplog: p
     assert "Your earlier requests are not done yet" in answer.content.decode()
     assert [(each.levelname, each.exc_info) for each in caplog.records] == [("WARNING", None)]
     assert client.get("/account/").status_code == 200
+
+
+def test_more_than_so_many_do_not_even_wait(busy_alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "WAIT_S", 600)
+    monkeypatch.setattr(turns, "WAITING_MAX", 0)
+    with pytest.raises(TooManyAtOnce):
+        turns.take_turn(HttpRequest(), busy_alice.pk)
+    assert _people(busy_alice) == turns.AT_ONCE
 
 
 def test_changes_by_key_wait_for_the_same_turns(busy_alice: User) -> None:

@@ -17,6 +17,12 @@ def test_the_page_leads_to_the_address_that_takes_its_sockets(path: str) -> None
     assert HINT not in Client(headers={"host": OWN}).get(path).content.decode()
 
 
+def test_after_a_form_it_leads_to_the_first_page() -> None:
+    page = Client(headers={"host": "127.0.0.1:8000"}).post("/account/log-in", {}).content.decode()
+    assert HINT in page
+    assert f'href="{settings.PUBLIC_ORIGIN}/"' in page
+
+
 def test_a_host_that_is_not_ours_is_named_nowhere() -> None:
     answer = Client(headers={"host": "evil.example"}).get("/markets")
     assert answer.status_code == 400
