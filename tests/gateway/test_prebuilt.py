@@ -17,7 +17,9 @@ from tests.orders.tape import market_settings
 
 def make_market(**changes: Any) -> Market:
     terms = msgspec.structs.asdict(market_settings(**changes))
-    return Market(**terms, base=Asset(1, "BTC", "BTC"), quote=Asset(2, "USDT", "USDT"), state=MarketState.OPEN)
+    return Market(
+        **terms, base=Asset(1, "BTC", "BTC"), quote=Asset(2, "USDT", "USDT"), state=MarketState.OPEN, state_seq=0
+    )
 
 
 def book(market: Market, state: PublicMarket, limit: int = 5) -> Any:

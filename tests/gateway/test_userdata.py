@@ -106,7 +106,7 @@ def test_a_sub_account_hears_how_a_block_order_moved_its_balances(
 # -- Parked for review ------------------------------------------------------------------------------------------------
 REAL = Market(
     **structs.asdict(market_settings()), base=Asset(1, "BTC", "BTC"), quote=Asset(5, "USDT", "USDT"),
-    state=MarketState.OPEN,
+    state=MarketState.OPEN, state_seq=1,
 )  # fmt: skip
 HEAD: dict[str, Any] = {"market_id": 1, "cmd_ms": 9, "cmd_n": 0, "cmd_index": 0, "account_id": TAKER}
 PARKED = (

@@ -27,7 +27,8 @@ def recorded_log(bus: Bus, directory: Path, commands: int) -> None:
         traffic = Traffic(seed=11)
         for _ in range(commands // 20):
             live.bus.append_commands(traffic.frames(20))
-        live.until_applied()
+            # However slow the worker, no entry of the log has the events of more commands than these.
+            live.until_applied()
 
 
 def settled_seq() -> int:

@@ -28,7 +28,7 @@ def test_killed_again_and_again_it_settles_every_event_once(
     core: redis.Redis, redis_core_url: str, tmp_path: Path, kills: int
 ) -> None:
     bus = RedisBus(redis_core_url, SHARD)
-    # Between two kills it settles the events of some seventy commands (slow_settlement.py).
+    # Between two kills it settles six entries of the log, of twenty commands each, at most (slow_settlement.py).
     recorded_log(bus, tmp_path, commands=125 * kills)
     apply_roles()
     log, random, reached = tmp_path / "settlement.log", Random(5), []
