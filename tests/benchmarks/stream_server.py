@@ -20,6 +20,8 @@ import os
 import sys
 import threading
 import time
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
@@ -62,6 +64,7 @@ class Bench:
         self.gateway: Any = SimpleNamespace(hub=self.hub, drain=Drain(2))
         self.bare: dict[Send, None] = {}
         self.ids = count(1)
+        self.pacemaker: asyncio.subprocess.Process | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] != BARE:
@@ -97,22 +100,34 @@ class Bench:
         self.hub.on_entry_end()
 
     async def ticks(self, job: dict[str, Any]) -> dict[str, float]:
-        began_us, began_s, cpu_s = time.time_ns() // 1000, time.perf_counter(), time.process_time()
-        for number in range(job["count"]):
-            # A turn that comes late because this process is busy is late for its readers too.
-            due_us = began_us + int(number * job["gap_s"] * 1e6) if job["gap_s"] else time.time_ns() // 1000
-            self.tick(job["prints"], job["deltas"], due_us)
-            # At fixed moments; or when the network has everything, so that nobody is behind and nothing conflated.
-            if job["gap_s"]:
-                due_s = began_s + (number + 1) * job["gap_s"]
-                await asyncio.sleep(max(0.0, due_s - time.perf_counter()))
-            else:
+        began_s, cpu_s = time.perf_counter(), time.process_time()
+        # At fixed moments; or when the network has everything, so that nobody is behind and nothing conflated.
+        if job["gap_s"]:
+            async for due_us in self.moments(job["count"], job["gap_s"]):
+                # A turn that comes late because this process is busy is late for its readers too.
+                self.tick(job["prints"], job["deltas"], due_us)
+        else:
+            for _ in range(job["count"]):
+                self.tick(job["prints"], job["deltas"], time.time_ns() // 1000)
                 await self.until_taken()
         per_topic = {"trade": job["prints"], "bookTicker": job["prints"], "depth@100ms": job["deltas"]}
         sent = job["count"] * sum(
             len(clients) * per_topic.get(topic.partition("@")[2], 0) for topic, clients in self.hub._topics.items()
         )
         return {"cpu_s": time.process_time() - cpu_s, "wall_s": time.perf_counter() - began_s, "sent": sent}
+
+    async def moments(self, count: int, gap_s: float) -> AsyncIterator[int]:
+        """When each turn is due (µs), as it comes from a process of its own; until the last one is over."""
+        if self.pacemaker is None:
+            self.pacemaker = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "tests.benchmarks.pacemaker", stdin=PIPE, stdout=PIPE
+            )
+        assert self.pacemaker.stdin is not None
+        assert self.pacemaker.stdout is not None
+        self.pacemaker.stdin.write(b"%d %f\n" % (count, gap_s))
+        for _ in range(count):
+            yield int(await self.pacemaker.stdout.readline())
+        await asyncio.sleep(gap_s)
 
     async def until_taken(self) -> None:
         await asyncio.sleep(0)
