@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 from typing import Any, ClassVar, Final
+from weakref import ref
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -73,11 +74,19 @@ class Addresses:
 class HttpPort:
     """What a request offers beside ASGI, of which each message costs as much as a small handler."""
 
-    __slots__ = ("_cycle", "_protocol")
+    __slots__ = ("_cycle_ref", "_protocol")
 
     def __init__(self, protocol: "GatewayHttpProtocol", cycle: RequestResponseCycle) -> None:
         self._protocol = protocol
-        self._cycle = cycle
+        # The request's task holds it. Held here too, request and port would hold each other until the collector of
+        # garbage comes, and that stops everything for ten milliseconds when it finds a thousand of them.
+        self._cycle_ref = ref(cycle)
+
+    @property
+    def _cycle(self) -> RequestResponseCycle:
+        cycle = self._cycle_ref()
+        assert cycle is not None, "the request is over"
+        return cycle
 
     def body(self) -> bytes | None:
         """All of it; None while something of it is still to come."""

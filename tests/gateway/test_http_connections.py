@@ -4,12 +4,14 @@ The protocol alone, on the loop of production, with an application that answers 
 """
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import pytest
 import uvicorn
 import uvloop
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from apps.gateway.asgi import Receive, Scope, Send
@@ -219,5 +221,21 @@ def test_who_leaves_in_the_middle_of_a_request_is_gone() -> None:
         client.writer.write_eof()
         assert await client.rest() == b""
         await asyncio.wait_for(client.gone.wait(), PATIENCE_S)
+
+    play(scenario)
+
+
+def test_a_request_that_was_answered_is_gone_without_the_collector() -> None:
+    async def scenario(client: Client) -> None:
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(20):
+                client.writer.write(GET)
+                await client.answers(1)
+            kept = [each for each in gc.get_objects() if isinstance(each, RequestResponseCycle)]
+        finally:
+            gc.enable()
+        assert len(kept) == 1, "the connection's last one"
 
     play(scenario)
