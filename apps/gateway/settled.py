@@ -30,6 +30,8 @@ class Settled:
         self._keys = keys
         self._news = asyncio.Event()
         self._lost = False
+        # The newest event that was asked for.
+        self._wanted = 0
         self.seq = 0
 
     async def run(self) -> None:
@@ -76,11 +78,20 @@ class Settled:
         try:
             async with asyncio.timeout(timeout_s):
                 head = await self._durable_head()
+                if self.seq < head:
+                    self._want(head)
                 while self.seq < head:
                     await self._next(head)
                 return head
         except (TimeoutError, CoreAway, CoreUnanswered, RedisError, NotAReplica) as error:
             raise errors.not_executed() from error
+
+    def _want(self, head: int) -> None:
+        """Tell settlement, which may rest a moment for more events. Whether that arrives or not, it will settle."""
+        if head > self._wanted:
+            self._wanted = head
+            told = self._pipe.execute("PUBLISH", self._keys.unsettled_reads_channel, head)
+            told.add_done_callback(lambda answer: answer.cancelled() or answer.exception())
 
     async def _durable_head(self) -> int:
         """The newest event that may be told. Of a replica only while it is one: what a promoted site goes on with is

@@ -74,6 +74,11 @@ class ShardKeys:
         return self._key("settled:news")
 
     @property
+    def unsettled_reads_channel(self) -> str:
+        """Pub/sub channel: a reader waits until the event of this seq is settled."""
+        return self._key("settled:wanted")
+
+    @property
     def disk_free(self) -> str:
         """String with expiry: free bytes on the disk of the active worker's data directory."""
         return self._key("disk_free")

@@ -161,6 +161,31 @@ def test_a_silent_subscription_is_asked_for_a_sign_of_life(tmp_path: Path, monke
         asyncio.run(run())
 
 
+def test_a_read_that_waits_for_settlement_says_so_once(tmp_path: Path) -> None:
+    keys = ShardKeys("spot")
+    with running_redis(tmp_path / "core") as server, server.client() as client:
+        client.hset(keys.head, "seq", 7)
+
+        async def run() -> None:
+            bus, pipe = RedisBus(server.url, "spot"), CorePipe(server.url)
+            settled = Settled(server.url, pipe, pipe, keys)
+            following = [asyncio.create_task(each.run()) for each in (pipe, settled)]
+            await eventually(lambda: pipe.connected)
+            assert not bus.wait_until_wanted(0)
+            reads = [asyncio.create_task(settled.wait(30)) for _ in range(5)]
+            assert await asyncio.to_thread(bus.wait_until_wanted, 30)
+            bus.announce_settled(7)
+            assert await asyncio.gather(*reads) == [7] * 5
+            assert await settled.wait(30) == 7
+            assert not bus.wait_until_wanted(0), "five reads are one wish, and what is settled is none"
+            for task in following:
+                task.cancel()
+            await asyncio.gather(*following, return_exceptions=True)
+            bus.close()
+
+        asyncio.run(run())
+
+
 def test_a_command_that_cannot_be_sent_does_not_take_the_answer_of_the_next(tmp_path: Path) -> None:
     with running_redis(tmp_path / "core") as server:
 

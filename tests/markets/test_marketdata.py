@@ -541,3 +541,24 @@ def test_unit_factor_is_that_of_the_newest_settings_not_refused(btcusdt: Market)
         assert unit_factor(own, btcusdt.pk) == 10
         with pytest.raises(LookupError):
             unit_factor(own, 99)
+
+
+def test_between_two_turns_it_rests(
+    start: Callable[[], MarketData], venue: Venue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that many events are one entry for every reader."""
+    rests: list[float] = []
+
+    class Stop(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            rests.append(timeout or 0)
+            return False
+
+    process = start()
+    process.stop = Stop()
+    monkeypatch.setattr("apps.markets.marketdata.process.TURN_EVERY_S", 600.0)
+    process.step()
+    assert 590 < rests[0] <= 600
+    monkeypatch.setattr("apps.markets.marketdata.process.TURN_EVERY_S", 0.0)
+    process.step()
+    assert len(rests) == 1

@@ -1,5 +1,7 @@
 """Settlement as a process: exactly once under kill -9 and lost connections, and every reason to stop (T13)."""
 
+import queue
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -93,6 +95,38 @@ def test_a_silent_redis_core_is_waited_for(log_bus: MemoryBus, monkeypatch: pyte
         until(lambda: settled_seq() == log_bus.head().seq, "everything settled")
     assert settling.error is None
     assert next(failures, None) is None
+
+
+class RestingBus(MemoryBus):
+    """Of which a rest ends when the test says that somebody waits."""
+
+    def __init__(self) -> None:
+        super().__init__(SHARD)
+        self.rests = queue.SimpleQueue[float]()
+        self.wanted = threading.Semaphore(0)
+
+    def wait_until_wanted(self, timeout_s: float) -> bool:
+        if not timeout_s:
+            return False
+        self.rests.put(timeout_s)
+        return self.wanted.acquire(timeout=timeout_s)
+
+
+def test_between_two_batches_it_rests_unless_somebody_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apps.orders.settlement.process.BATCH_EVERY_S", 600.0)
+    monkeypatch.setattr("apps.orders.settlement.process.EVENTS_PER_BATCH", 50)
+    bus = RestingBus()
+    recorded_log(bus, tmp_path, commands=100)
+    first_read = bus.read_events(0, count=2)
+    real, reads = bus.read_events, iter([first_read])
+    monkeypatch.setattr(bus, "read_events", lambda *args, **kwargs: next(reads, None) or real(*args, **kwargs))
+    with Running(bus) as settling:
+        assert 590 < bus.rests.get(timeout=60) <= 600
+        assert settled_seq() == first_read[-1].last_seq
+        bus.wanted.release()
+        until(lambda: settled_seq() == bus.head().seq, "everything settled")
+        bus.wanted.release(100)
+    assert settling.error is None
 
 
 def stops(bus: Bus, message: str) -> None:

@@ -16,6 +16,7 @@ import redis
 from apps.streams.bus import link
 from apps.streams.bus.base import START, EntryId
 from apps.streams.bus.errors import AppendUnknown, BusAway, BusRefused, Gap
+from apps.streams.bus.link import Subscription
 from apps.streams.bus.redis import RedisBus
 from apps.streams.codec import encode_command
 from apps.streams.commands import Tick
@@ -157,3 +158,26 @@ def test_a_user_without_rights_is_told(core: redis.Redis, redis_core_url: str) -
             bus.head()
     finally:
         core.execute_command("ACL", "DELUSER", "reader")
+
+
+def test_a_subscription_hears_what_was_said_since_the_call_before(core: redis.Redis, redis_core_url: str) -> None:
+    wanted = Subscription(redis_core_url, "wanted")
+    assert not wanted.wait(0)
+    for text in ("7", "8"):
+        assert core.publish("wanted", text) == 1
+    assert wanted.wait(60)
+    assert not wanted.wait(0), "both have been heard"
+    wanted.close()
+    assert core.publish("wanted", "9") == 0
+
+
+def test_a_subscription_whose_connection_ends_says_so(core: redis.Redis, redis_core_url: str) -> None:
+    wanted = Subscription(redis_core_url, "wanted")
+    assert not wanted.wait(0)
+    core.client_kill_filter(_type="pubsub")
+    with pytest.raises(BusAway):
+        wanted.wait(60)
+    assert not wanted.wait(0), "it has subscribed again"
+    assert core.publish("wanted", "10") == 1
+    assert wanted.wait(60)
+    wanted.close()

@@ -21,6 +21,7 @@ from apps.orders.errors import SettlementStopped
 from apps.orders.policy import (
     BACK_OFF_FIRST_S,
     BACK_OFF_LAST_S,
+    BATCH_EVERY_S,
     CURSOR_EVERY_S,
     ENTRIES_PER_READ,
     EVENTS_PER_BATCH,
@@ -117,8 +118,11 @@ class SettlementProcess:
         markets = load_markets(connection, self._shard)
         self._check_history(bus, position)
         self._after(bus, position)
+        began_s = float("-inf")
         while not self._stop.is_set():
+            bus.wait_until_wanted(max(began_s + BATCH_EVERY_S - time.monotonic(), 0))
             entries = self._next_entries(bus, position.seq)
+            began_s = time.monotonic()
             if entries:
                 reach("settlement.read.after")
             self._set("settling")

@@ -213,6 +213,13 @@ class Bus(Protocol):
 
     def settled(self) -> int: ...
 
+    def wait_until_wanted(self, timeout_s: float) -> bool:
+        """Wait until somebody needs what is not settled yet (names.py, unsettled_reads_channel); False: nobody did.
+
+        What was said since the call before counts, so that nothing is missed in between.
+        """
+        ...
+
     def report_disk(self, free_bytes: int, *, ttl_ms: int) -> None:
         """The active worker's data directory has `free_bytes` left on its disk; forgotten after `ttl_ms`."""
         ...

@@ -5,6 +5,7 @@ it may have another history. So this uses redis-py's connection class alone (its
 again only at the call *after* the one that reported the loss.
 """
 
+import time
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -32,19 +33,24 @@ _redis: Any = redis_connection  # redis-py's connection layer carries no types
 Arguments = Sequence[str | bytes | int]
 
 
+def _connection_of(url: str) -> Any:
+    """Not connected yet, and never repaired by redis-py."""
+    options = dict(_redis.parse_url(url))
+    kind = options.pop("connection_class", _redis.Connection)
+    return kind(
+        **options,
+        protocol=2,
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=ANSWER_TIMEOUT_S,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+    )
+
+
 class Link:
     """Calls with their answers in order. Not safe for threads. Connects at the first call."""
 
     def __init__(self, url: str) -> None:
-        options = dict(_redis.parse_url(url))
-        kind = options.pop("connection_class", _redis.Connection)
-        self._connection: Any = kind(
-            **options,
-            protocol=2,
-            retry=Retry(NoBackoff(), 0),
-            socket_timeout=ANSWER_TIMEOUT_S,
-            socket_connect_timeout=CONNECT_TIMEOUT_S,
-        )
+        self._connection = _connection_of(url)
 
     def close(self) -> None:
         self._connection.disconnect()
@@ -104,3 +110,32 @@ class Link:
                 connection.disconnect()
                 raise BusAway(f"no connection to redis-core: {error}") from error
         return connection
+
+
+class Subscription:
+    """One pub/sub channel, on a connection of its own from the first `wait` on. Not safe for threads."""
+
+    def __init__(self, url: str, channel: str) -> None:
+        self._connection = _connection_of(url)
+        self._channel = channel
+
+    def close(self) -> None:
+        self._connection.disconnect()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether something was said since the call before, or is within `timeout_s`. BusAway: nobody can tell."""
+        connection = self._connection
+        deadline_s = time.monotonic() + timeout_s
+        heard = False
+        try:
+            if not connection.is_connected:
+                connection.connect()
+                connection.send_command("SUBSCRIBE", self._channel)
+                connection.read_response()
+            while connection.can_read(timeout=0 if heard else max(deadline_s - time.monotonic(), 0)):
+                connection.read_response()
+                heard = True
+        except (RedisError, OSError) as error:
+            connection.disconnect()
+            raise BusAway(f"connection to redis-core lost: {error}") from error
+        return heard

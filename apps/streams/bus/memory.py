@@ -243,6 +243,11 @@ class MemoryBus:
         with self._log.changed:
             return self._log.settled
 
+    def wait_until_wanted(self, timeout_s: float) -> bool:
+        """There is no gateway in this process."""
+        time.sleep(timeout_s)
+        return False
+
     def report_disk(self, free_bytes: int, *, ttl_ms: int) -> None:
         with self._log.changed:
             self._log.disk = (free_bytes, self._monotonic_s() + ttl_ms / 1000)

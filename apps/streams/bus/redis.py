@@ -20,7 +20,7 @@ from apps.streams.bus.base import (
     Trimmed,
 )
 from apps.streams.bus.errors import BadRange, BusError, BusRefused, Fenced, Gap, LogUnreadable
-from apps.streams.bus.link import Link
+from apps.streams.bus.link import Link, Subscription
 from apps.streams.codec import iter_runs
 from apps.streams.names import ShardKeys
 from apps.streams.records import FRAME_SIZE
@@ -37,6 +37,7 @@ class RedisBus:
         self._shard = shard
         self._keys = ShardKeys(shard)
         self._link = Link(url)
+        self._wanted = Subscription(url, self._keys.unsettled_reads_channel)
 
     @property
     def shard(self) -> str:
@@ -47,6 +48,7 @@ class RedisBus:
 
     def close(self) -> None:
         self._link.close()
+        self._wanted.close()
 
     # -- commands -----------------------------------------------------------------------------------------------------
     def append_commands(self, frames: bytes, *, also_when_full: bool = False) -> EntryId:
@@ -200,6 +202,9 @@ class RedisBus:
         found = self._link.read("GET", self._keys.settled)
         with _parsing(self._keys.settled):
             return int(found or 0)
+
+    def wait_until_wanted(self, timeout_s: float) -> bool:
+        return self._wanted.wait(timeout_s)
 
     def report_disk(self, free_bytes: int, *, ttl_ms: int) -> None:
         self._script(scripts.REPORT_DISK, (self._keys.epoch, self._keys.disk_free), free_bytes, ttl_ms)
