@@ -66,7 +66,7 @@ def gateway() -> Iterator[Row]:
         figures = _figures(accounts, sessions, f"{price:.2f}")
         rates: dict[str, list[float]] = {figure.name: [] for figure in figures}
         bares: dict[bool, list[float]] = {True: [], False: []}
-        with bystanders(stack) as beside:
+        with bystanders(stack, accounts[0]) as beside:
             for run in range(RUNS + 1):
                 counted = run > 0
                 for is_websocket in bares:

@@ -48,7 +48,7 @@ def maximum() -> Iterator[Row]:
         limits, price = market(stack)
         fill_book(stack, accounts, price)
         plan = _plan(stack, accounts, f"{price:.2f}")
-        with bystanders(stack) as beside:
+        with bystanders(stack, accounts[0]) as beside:
             rate, sustained = _search(plan)
             before_s = {name: cpu_of_tree_s(stack.pid(name)) for name in MEASURED}
             with fsyncs_beside(stack.data_dir) as fsync_s:

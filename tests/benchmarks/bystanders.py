@@ -1,7 +1,7 @@
 """What goes on beside every figure of the gateway: visitors read pages, and somebody exports trades as CSV.
 
-The pages go through the gateway under test (page_client.py), so their cost is in its CPU time. The export is the
-permanent record's: PostgreSQL writes every trade as a line of CSV, again and again, one export at a time.
+Both go through the gateway under test (page_client.py, export_client.py), so their cost is in its CPU time. The export
+is a customer's, of all his trades as they are at that time (100,000 at most), one file after another.
 """
 
 import contextlib
@@ -12,15 +12,10 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
-
-import psycopg
 
 from tests.benchmarks.page_client import PAGES_PER_S
+from tests.dialect import Account
 from tests.stack import BASE_DIR, Stack
-
-EXPORT: Final = "COPY (SELECT * FROM orders_trade ORDER BY id) TO STDOUT WITH (FORMAT csv, HEADER)"
-REST_S: Final = 0.2
 
 
 @dataclass(slots=True)
@@ -38,19 +33,20 @@ class Bystanders:
 
 
 @contextlib.contextmanager
-def bystanders(stack: Stack) -> Iterator[Bystanders]:
-    """They act while the block runs. AssertionError when a page or an export failed."""
+def bystanders(stack: Stack, customer: Account) -> Iterator[Bystanders]:
+    """They act while the block runs; `customer` exports. AssertionError when a page or an export failed."""
     found, done = Bystanders(), threading.Event()
     visitors = threading.Thread(target=_visit, args=(stack, found, done))
-    exporter = threading.Thread(target=_export, args=(stack, found, done))
-    for thread in (visitors, exporter):
-        thread.start()
+    exporter = _exporter(stack, customer)
+    visitors.start()
     try:
         yield found
     finally:
         done.set()
-        for thread in (visitors, exporter):
-            thread.join()
+        saved = json.loads(exporter.communicate()[0])
+        visitors.join()
+    found.exports, found.export_bytes = saved["files"], saved["bytes"]
+    found.failed += saved["failed"]
     assert not found.failed, found.failed[:3]
 
 
@@ -70,13 +66,15 @@ def _visit(stack: Stack, found: Bystanders, done: threading.Event) -> None:
         found.failed += read["failed"]
 
 
-def _export(stack: Stack, found: Bystanders, done: threading.Event) -> None:
-    try:
-        with psycopg.connect(stack.dsn) as connection:
-            while not done.wait(REST_S):
-                with connection.cursor().copy(EXPORT) as rows:
-                    found.export_bytes += sum(len(row) for row in rows)
-                found.exports += 1
-                connection.rollback()
-    except psycopg.Error as error:
-        found.failed.append(str(error))
+def _exporter(stack: Stack, customer: Account) -> subprocess.Popen[str]:
+    """Who has logged in, and exports until his stdin ends."""
+    exporter = subprocess.Popen(
+        [sys.executable, "-m", "tests.benchmarks.export_client", str(stack.port)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=BASE_DIR,
+    )  # fmt: skip
+    assert exporter.stdin is not None
+    assert exporter.stdout is not None
+    exporter.stdin.write(json.dumps([customer.email, customer.password, customer.totp_secret]) + "\n")
+    exporter.stdin.flush()
+    assert exporter.stdout.readline() == "in\n", "the customer could not log in"
+    return exporter

@@ -61,20 +61,20 @@ def _one(port: int, due_s: float, email: str, secret: str, address: str, outcome
         _sleep_until(due_s - OPENED_BEFORE_S)
         browser.get("/account/log-in").raise_for_status()
         _sleep_until(due_s)
-        landed = _submit(browser, "/account/log-in", username=email, password=PASSWORD)
+        landed = submit(browser, "/account/log-in", username=email, password=PASSWORD)
         took_ms = (time.monotonic() - due_s) * 1e3
         if secret and landed == "/account/log-in/code":
             browser.get(landed).raise_for_status()
             time.sleep(TYPED_S)
             sent_s = time.monotonic()
-            landed = _submit(browser, landed, code=code_of(secret, int(time.time()) // PERIOD_S))
+            landed = submit(browser, landed, code=code_of(secret, int(time.time()) // PERIOD_S))
             took_ms += (time.monotonic() - sent_s) * 1e3
         if landed != "/account/":
             raise ValueError(f"led to {landed}")
     outcome.took_ms.append(took_ms)
 
 
-def _submit(browser: httpx.Client, path: str, **fields: str) -> str:
+def submit(browser: httpx.Client, path: str, **fields: str) -> str:
     """Where the answer leads to. ValueError where it leads nowhere."""
     answer = browser.post(path, data={**fields, "csrfmiddlewaretoken": browser.cookies["csrftoken"]})
     if answer.status_code != 302:
