@@ -7,6 +7,7 @@ show than its end tells is read; where that fails the cancel has happened all th
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from apps.gateway.labelled import NO_LABEL, Label
 from apps.gateway.listreplies import ListView, order_ids, order_list
 from apps.gateway.markets import Market
 from apps.gateway.reads import Reads
@@ -17,9 +18,6 @@ from apps.streams.kinds import ListStatus, OrderKind, Reason, TimeInForce
 _CONDITIONAL: Final = frozenset(
     {OrderKind.STOP_LOSS, OrderKind.STOP_LOSS_LIMIT, OrderKind.TAKE_PROFIT, OrderKind.TAKE_PROFIT_LIMIT}
 )
-# Its number and type, as its account labelled it.
-Strategy = tuple[int | None, int | None]
-NO_STRATEGY: Final[Strategy] = (None, None)
 
 
 def is_canceled(event: Any) -> bool:
@@ -41,11 +39,9 @@ async def canceled(events: Sequence[Any], market: Market, account_id: int, reads
     alone = {order_id: event for order_id, event in closed.items() if is_canceled(event) and order_id not in members}
     asked = [*members, *(order_id for order_id, event in alone.items() if _has_more(event))]
     rows = await reads.closed_orders(account_id, asked) if asked else {}
-    strategies = await reads.strategies(
-        account_id, [order_id for order_id, event in alone.items() if not _has_more(event)]
-    )
+    labels = await reads.labels(account_id, [order_id for order_id, event in alone.items() if not _has_more(event)])
     found = {
-        order_id: _report(event, rows, market, strategy=strategies.get(order_id, NO_STRATEGY))
+        order_id: _report(event, rows, market, label=labels.get(order_id, NO_LABEL))
         for order_id, event in alone.items()
     }
     for event in lists:
@@ -72,11 +68,11 @@ def _report(
     rows: Mapping[int, OrderView],
     market: Market,
     list_id: int = 0,
-    strategy: Strategy = NO_STRATEGY,
+    label: Label = NO_LABEL,
 ) -> dict[str, Any]:
     row = rows.get(event.order_id)
     if row is None:
-        return canceled_order(event, market, list_id, strategy)
+        return canceled_order(event, market, list_id, label)
     return canceled_view(row, market, event.cancel_client_id)
 
 

@@ -1,7 +1,7 @@
-"""Which accounts may have open orders with a strategy (strategyId, strategyType).
+"""Which accounts may have open orders with a label: a strategy (strategyId, strategyType) or an iceberg's icebergQty.
 
-The engine's word on an order's end does not repeat what its account labelled it with, so the answer to a cancel reads
-that from the record. This knows for whom it is needed, so that nobody else's cancel reads anything.
+The engine's word on an order's end does not repeat these, so the answer to a cancel reads them from the record. This
+knows for whom it is needed, so that nobody else's cancel reads anything.
 
 Invariant: whoever has, or just had, such an order open is told as one who may. These are all accounts until the record
 has been read and the events have come as far as that, and from then on those who had one open in the record and those
@@ -10,7 +10,7 @@ whose events said so.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -21,6 +21,16 @@ log = structlog.get_logger("nebannpet.gateway.labelled")
 READ_AGAIN_S: Final = 1.0
 NEVER: Final = 2**63
 
+
+class Label(NamedTuple):
+    """`display_lots`: 0 of an order that shows all of itself."""
+
+    strategy_id: int | None = None
+    strategy_type: int | None = None
+    display_lots: int = 0
+
+
+NO_LABEL: Final = Label()
 # (an event that is no older than what was read, accounts with such an order open)
 Found = tuple[int, Iterable[int]]
 
@@ -58,7 +68,7 @@ class Labelled:
                 seq, accounts = await self.read()
             except ApiError as error:
                 if not is_told:  # once, not at every attempt
-                    log.warning("open orders with a strategy cannot be read, so every cancel looks", error=str(error))
+                    log.warning("open orders with a label cannot be read, so every cancel looks", error=str(error))
                 is_told = True
                 self._wanted.set()
                 await asyncio.sleep(READ_AGAIN_S)

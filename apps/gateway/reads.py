@@ -16,7 +16,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from apps.gateway import errors
 from apps.gateway.idbounds import first_order_at
-from apps.gateway.labelled import Labelled
+from apps.gateway.labelled import NO_LABEL, Label, Labelled
 from apps.gateway.listreplies import ListView
 from apps.gateway.markets import Market, Markets
 from apps.gateway.replies import Fill, OrderView, fee_asset
@@ -52,12 +52,13 @@ _BY_CLIENT_ID: Final = (
 )
 _ANY_OPEN: Final = f"o.status IN ({', '.join(map(str, OPEN))}) AND {_OF_SHARD}"
 _OPEN: Final = f"o.account_id = %s AND {_ANY_OPEN}"
-_STRATEGIES: Final = (
-    "SELECT o.id, o.strategy_id, o.strategy_type FROM orders_order o WHERE o.account_id = %s AND o.id = ANY(%s)"
+_LABELS: Final = (
+    "SELECT o.id, o.strategy_id, o.strategy_type, o.display_lots FROM orders_order o"
+    " WHERE o.account_id = %s AND o.id = ANY(%s)"
 )
 _LABELLED: Final = (
     f"SELECT DISTINCT o.account_id FROM orders_order o WHERE {_ANY_OPEN}"  # noqa: S608  # constants of ours
-    " AND (o.strategy_id IS NOT NULL OR o.strategy_type IS NOT NULL)"
+    " AND (o.strategy_id IS NOT NULL OR o.strategy_type IS NOT NULL OR o.display_lots <> 0)"
 )
 _OPEN_OF_ACCOUNT: Final = f"SELECT {_ORDER} FROM orders_order o WHERE {_OPEN}"  # noqa: S608  # constants of ours
 _LIST: Final = (
@@ -190,23 +191,24 @@ class Reads:
             return {}
         return {row[0]: _view(row) for row in rows}
 
-    async def strategies(self, account_id: int, order_ids: Sequence[int]) -> dict[int, tuple[int | None, int | None]]:
-        """{order id: (strategyId, strategyType)} of those of the account's orders that have any, as far as it can be
-        read. They stand in a row from its first settlement on, so that only the newest orders are waited for.
+    async def labels(self, account_id: int, order_ids: Sequence[int]) -> dict[int, Label]:
+        """{order id: label} of those of the account's orders that have any, as far as it can be read. They stand in a
+        row from its first settlement on, so that only the newest orders are waited for.
         """
         if not order_ids or not self._labelled.may_be(account_id):
             return {}
         parameters = (account_id, list(order_ids))
         try:
-            rows = await self._rows(_STRATEGIES, parameters)
+            rows = await self._rows(_LABELS, parameters)
             if len(rows) < len(order_ids):
-                rows = await self._settled_rows(_STRATEGIES, parameters)
+                rows = await self._settled_rows(_LABELS, parameters)
         except errors.ApiError:
             return {}
-        return {order_id: (given, kind) for order_id, given, kind in rows if (given, kind) != (None, None)}
+        labels = {order_id: Label(*label) for order_id, *label in rows}
+        return {order_id: label for order_id, label in labels.items() if label != NO_LABEL}
 
     async def labelled_accounts(self) -> tuple[int, list[int]]:
-        """(an event that is no older than what was read, accounts with an order with a strategy open). 503 when it
+        """(an event that is no older than what was read, accounts with an order with a label open). 503 when it
         cannot be read.
         """
         rows = await self._settled_rows(_LABELLED, self._order_ids)

@@ -13,6 +13,7 @@ from apps.common.amounts import format_units
 from apps.gateway import errors
 from apps.gateway.dialect import NO_LIST, NOTHING, SIDE_NAMES, STATUS_NAMES, STP_NAMES, TIF_NAMES, TYPE_NAMES
 from apps.gateway.eventrows import row_of
+from apps.gateway.labelled import NO_LABEL, Label
 from apps.gateway.markets import Market
 from apps.streams.events import OrderAmended, OrderClosed
 from apps.streams.kinds import (
@@ -397,16 +398,14 @@ def _numbers(view: OrderView, market: Market) -> dict[str, Any]:
     }
 
 
-def canceled_order(
-    event: OrderClosed, market: Market, list_id: int = 0, strategy: tuple[int | None, int | None] = (None, None)
-) -> dict[str, Any]:
-    """One cancelled order. An order by quote budget is never open, so there is none to show. `strategy`: (id, type)."""
+def canceled_order(event: OrderClosed, market: Market, list_id: int = 0, label: Label = NO_LABEL) -> dict[str, Any]:
+    """One cancelled order. An order by quote budget is never open, so there is none to show."""
     view = OrderView(
         order_id=event.order_id, client_id=event.client_id, side=event.side, kind=event.order_kind,
         time_in_force=event.time_in_force, stp_mode=event.stp_mode or StpMode.EXPIRE_TAKER,
         price_ticks=event.price_ticks, quantity_lots=event.quantity_lots, budget_units=0,
         filled_lots=event.filled_lots, filled_quote_units=event.filled_quote_units, status=event.status,
-        created_ms=0, updated_ms=event.cmd_ms, list_id=list_id, strategy_id=strategy[0], strategy_type=strategy[1],
+        created_ms=0, updated_ms=event.cmd_ms, list_id=list_id, **label._asdict(),
     )  # fmt: skip
     return canceled_view(view, market, event.cancel_client_id)
 

@@ -41,6 +41,9 @@ ROW: Final = struct.Struct(f"<BBBBIQQIIQ{EVENT_SIZE - 40}x")
 CommandId = tuple[int, int]
 ACCEPTED: Final = int(EventKind.ORDER_ACCEPTED)
 STRATEGY: Final = int(AcceptedFlag.STRATEGY_ID | AcceptedFlag.STRATEGY_TYPE)
+# Of a new order that shows all of itself these bytes are zero.
+DISPLAY_AT: Final = offset_of(EventKind.ORDER_ACCEPTED, "display_lots")
+NO_DISPLAY: Final = bytes(8)
 
 
 # Where the other account of an event lies, if it has one.
@@ -240,7 +243,7 @@ def commands_of(
     body: bytes, *, with_accounts: bool = True, labelled: set[int] | None = None
 ) -> Iterator[tuple[tuple[int, int, int], list[bytes], set[int]]]:
     """Each command in one entry: its id and index, its events, and the accounts that they touch. Accounts with a new
-    order that has a strategy are added to `labelled`.
+    order that has a label (labelled.py) are added to `labelled`.
 
     Raises FrameError for events this code does not know.
     """
@@ -253,14 +256,18 @@ def commands_of(
         version, kind, flags, _reason, _market_id, _seq, ms, n, index, account_id = row
         if version != 1 or kind not in EVENTS:
             raise FrameError(f"unknown event version {version}, kind {kind}")
-        if kind == ACCEPTED and flags & STRATEGY and labelled is not None:
+        start = number * EVENT_SIZE
+        if (
+            kind == ACCEPTED
+            and labelled is not None
+            and (flags & STRATEGY or body[start + DISPLAY_AT : start + DISPLAY_AT + 8] != NO_DISPLAY)
+        ):
             labelled.add(account_id)
         command = (ms, n, index)
         if command != current:
             if current is not None:
                 yield current, group, accounts
             current, group, accounts = command, [], set()
-        start = number * EVENT_SIZE
         group.append(body[start : start + EVENT_SIZE])
         if with_accounts:
             accounts.add(account_id)

@@ -1,4 +1,4 @@
-"""strategyId and strategyType over REST, WebSocket API and user data: told again wherever the order is."""
+"""Labels of orders, above all strategyId and strategyType: told again wherever the order is."""
 
 from typing import Any
 
@@ -96,11 +96,12 @@ def test_a_cancel_shows_it(alice: Client) -> None:
     assert [name for name in canceled if name in shown] == [name for name in shown if name in canceled]
 
 
+@pytest.mark.parametrize("label", [BOTH, {"icebergQty": "0.05000000"}], ids=["strategy", "iceberg"])
 def test_a_cancel_through_a_gateway_that_did_not_see_it_placed(
-    exchange: Exchange, alice: Client, bob: Client, monkeypatch: pytest.MonkeyPatch
+    exchange: Exchange, alice: Client, bob: Client, monkeypatch: pytest.MonkeyPatch, label: dict[str, Any]
 ) -> None:
     """After a restart the record says who labels orders, then the events do; nobody else's cancel reads the record."""
-    hers, his = (client.ok("POST", ORDER, **LIMIT, **given) for client, given in ((alice, BOTH), (bob, {})))
+    hers, his = (client.ok("POST", ORDER, **LIMIT, **given) for client, given in ((alice, label), (bob, {})))
     with exchange.further_gateway() as fresh:
         assert fresh.gateway is not None
         labelled, reads = fresh.gateway.tail.labelled, fresh.gateway.reads
@@ -115,12 +116,24 @@ def test_a_cancel_through_a_gateway_that_did_not_see_it_placed(
         monkeypatch.setattr(reads, "_rows", noted)
         url = f"http://127.0.0.1:{fresh.port}"
         with Client(url, alice.me, tidy=False) as her, Client(url, bob.me, tidy=False) as him:
-            assert of(him.ok("DELETE", ORDER, symbol="BTCUSDT", orderId=his["orderId"])) == {}
+            assert not label.keys() & him.ok("DELETE", ORDER, symbol="BTCUSDT", orderId=his["orderId"]).keys()
             assert asked == []
-            assert of(her.ok("DELETE", ORDER, symbol="BTCUSDT", orderId=hers["orderId"])) == BOTH
-            new = bob.ok("POST", ORDER, **LIMIT, strategyId=3)
+            assert label.items() <= her.ok("DELETE", ORDER, symbol="BTCUSDT", orderId=hers["orderId"]).items()
+            new = bob.ok("POST", ORDER, **LIMIT, **label)
             wait_until(lambda: labelled.may_be(bob.me.account_id))
-            assert of(him.ok("DELETE", ORDER, symbol="BTCUSDT", orderId=new["orderId"])) == {"strategyId": 3}
+            assert label.items() <= him.ok("DELETE", ORDER, symbol="BTCUSDT", orderId=new["orderId"]).items()
+
+
+def test_a_cancel_shows_what_an_iceberg_displayed(alice: Client, bob: Client) -> None:
+    iceberg = {**LIMIT, "quantity": "1", "icebergQty": "0.1"}
+    placed = alice.ok("POST", ORDER, **iceberg, newOrderRespType="RESULT")
+    canceled = alice.ok("DELETE", ORDER, symbol="BTCUSDT", orderId=placed["orderId"])
+    assert canceled["icebergQty"] == status(alice, placed)["icebergQty"] == "0.10000000"
+    alice.ok("POST", ORDER, **iceberg, **BOTH)
+    [canceled] = alice.ok("DELETE", "/api/v3/openOrders", symbol="BTCUSDT")
+    assert (canceled["icebergQty"], of(canceled)) == ("0.10000000", BOTH)
+    plain = bob.ok("POST", ORDER, **LIMIT)
+    assert "icebergQty" not in bob.ok("DELETE", ORDER, symbol="BTCUSDT", orderId=plain["orderId"])
 
 
 def test_an_amendment_shows_it(alice: Client) -> None:
