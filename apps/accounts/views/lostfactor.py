@@ -8,12 +8,11 @@ from django.views.decorators.http import require_http_methods
 
 from apps.accounts.errors import FactorMissing, LinkDead
 from apps.accounts.factorforms import LostFactorForm
-from apps.accounts.secondstep import end_second_step, pending_log_in
-from apps.accounts.services.links import Purpose, find_link
+from apps.accounts.secondstep import end_second_step
 from apps.accounts.services.lostfactor import find_case, open_case, stop_by_link
 from apps.accounts.views.forms import form_status
 from apps.accounts.views.links import dead_link
-from apps.accounts.views.secondstep import password_first
+from apps.accounts.views.secondstep import password_first, pending_of_link
 from apps.controls.errors import AlreadyAsked
 from apps.outbox.errors import ReasonMissing
 
@@ -25,9 +24,8 @@ def lost_factor_page(request: HttpRequest, token: str) -> HttpResponse:
     """Behind the mailed link; only in a browser that has proved the password of the same user."""
     form = LostFactorForm(request.POST or None)
     try:
-        link = find_link(purpose=Purpose.RECOVER, token=token)
-        pending = pending_log_in(request)
-        if pending is None or pending.user.pk != link.user_id:
+        pending = pending_of_link(request, token)
+        if pending is None:
             return password_first(request)
         if request.method == "POST" and form.is_valid():
             asked = open_case(user=pending.user, token=token, reason=form.cleaned_data["reason"])

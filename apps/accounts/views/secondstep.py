@@ -2,7 +2,6 @@
 
 from django.conf import settings
 from django.contrib import messages
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
@@ -13,7 +12,6 @@ from django.views.decorators.http import require_http_methods, require_POST
 from apps.accounts.errors import FactorMissing, LinkDead, TooManyAttempts, WrongCode
 from apps.accounts.factorforms import RecoveryCodeForm
 from apps.accounts.facts import Shown
-from apps.accounts.forms import THROTTLED
 from apps.accounts.passkeypages import passkey_page_elsewhere
 from apps.accounts.secondstep import PendingLogIn, end_second_step, pending_log_in
 from apps.accounts.selectors import factors_of
@@ -23,6 +21,7 @@ from apps.accounts.services.recoverycodes import recover, request_recovery
 from apps.accounts.services.sessions import open_session
 from apps.accounts.stepup import Proof, confirm
 from apps.accounts.views.forms import form_status
+from apps.accounts.views.links import dead_link, throttled
 from apps.accounts.views.proofs import offer, proved
 from apps.web.errors import SessionEnded
 from apps.web.visitor import client_address
@@ -80,9 +79,8 @@ def recover_page(request: HttpRequest, token: str) -> HttpResponse:
     """Behind the mailed link; only in a browser that has proved the password of the same user."""
     form = RecoveryCodeForm(request.POST or None)
     try:
-        link = find_link(purpose=Purpose.RECOVER, token=token)
-        pending = pending_log_in(request)
-        if pending is None or pending.user.pk != link.user_id:
+        pending = pending_of_link(request, token)
+        if pending is None:
             return password_first(request)
         if request.method == "POST" and form.is_valid():
             code = form.cleaned_data["code"]
@@ -94,12 +92,19 @@ def recover_page(request: HttpRequest, token: str) -> HttpResponse:
             messages.warning(request, "You are logged in. Set up what replaces the factor that you lost now.")
             return redirect("accounts:two-factor")
     except LinkDead as error:
-        return render(request, "accounts/dead_link.html", {"why": error.message}, status=410)
+        return dead_link(request, error)
     except WrongCode as error:
         form.add_error("code", error.message)
     except TooManyAttempts as error:
-        form.add_error(None, ValidationError(error.message, THROTTLED))
+        form.add_error(None, throttled(error))
     return render(request, "accounts/recover.html", {"form": form, "token": token}, status=form_status(form))
+
+
+def pending_of_link(request: HttpRequest, token: str) -> PendingLogIn | None:
+    """The log-in in this browser of the user to whom that link was mailed; LinkDead where there is no such link."""
+    link = find_link(purpose=Purpose.RECOVER, token=token)
+    pending = pending_log_in(request)
+    return pending if pending is not None and pending.user.pk == link.user_id else None
 
 
 def password_first(request: HttpRequest) -> HttpResponse:
