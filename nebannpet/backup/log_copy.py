@@ -36,7 +36,7 @@ HASHES: Final = ("head", "skips", "trimmed", "cursors")
 STRINGS: Final = ("epoch", "frames_in", "frames_done")
 STREAMS: Final = ("commands", "events")
 # Who is active and how full the disk is are for the living; how far PostgreSQL is, settlement says anew.
-LEFT_OUT: Final = ("lease", "disk_free", "settled", "settled_channel")
+LEFT_OUT: Final = ("lease", "disk_free", "settled", "settled_channel", "unsettled_reads_channel")
 
 
 @dataclass(frozen=True, slots=True)
