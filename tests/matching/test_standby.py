@@ -21,7 +21,7 @@ from apps.streams.kinds import EventKind
 from tests.matching.conftest import FakeAuthority, RunningWorker
 from tests.matching.log import all_events, append_all, until_done
 from tests.matching.traffic import opening, order, trading
-from tests.matching.waiting import until
+from tests.matching.waiting import until, usurp_lease
 
 Start = Callable[..., RunningWorker]
 
@@ -94,8 +94,7 @@ def test_a_dead_worker_is_followed_by_the_standby_without_loading_anything(
     monkeypatch.setattr(Engine, "restore", lambda body: pytest.fail("a snapshot was loaded"))
     # What a paused or dead worker looks like from outside: its lease has gone to somebody and then runs out. The
     # standby may be the somebody.
-    bus.release_lease(first.worker.status.holder)
-    until(lambda: bus.lease_holder() == second.worker.status.holder or bus.take_lease("somebody", ttl_ms=500))
+    usurp_lease(bus, first.worker.status.holder, by="somebody", ttl_ms=500, or_has=second.worker.status.holder)
     second.wait_for(Phase.ACTIVE)
     append_all(bus, [order(900)])
     until_done(bus)

@@ -32,7 +32,7 @@ from tests.matching.conftest import FakeAuthority, RunningWorker
 from tests.matching.log import append_all, until_done
 from tests.matching.test_poison import Poisonable, Shifting, rejected
 from tests.matching.traffic import opening, order, trading
-from tests.matching.waiting import until
+from tests.matching.waiting import until, usurp_lease
 from tests.streams.redis_server import running_redis
 
 Start = Callable[..., RunningWorker]
@@ -172,13 +172,7 @@ def test_a_standby_takes_over_after_a_quiet_time(
     until(lambda: any(reader.startswith(CURSOR_PREFIX) for reader in bus.cursors()))
     monkeypatch.setattr(policy, "SNAPSHOT_EVERY_S", 0.2)
     until(lambda: bus.trimmed().cmd > bus.head().cmd, what="trimming beyond the last command with events")
-
-    def taken() -> bool:
-        # The active one renews it meanwhile, and a lease that is free it takes again.
-        bus.release_lease(first.worker.status.holder)
-        return bus.take_lease("somebody", ttl_ms=300)
-
-    until(taken)
+    usurp_lease(bus, first.worker.status.holder, by="somebody", ttl_ms=300)
     second.wait_for(Phase.ACTIVE)
     append_all(bus, [order(1)])
     until_done(bus)

@@ -30,7 +30,7 @@ from apps.streams.records import FRAME_SIZE
 from tests.matching.conftest import FakeAuthority, RunningWorker
 from tests.matching.log import all_events, append_all, until_done
 from tests.matching.traffic import opening, order, trading
-from tests.matching.waiting import until
+from tests.matching.waiting import until, usurp_lease
 
 Start = Callable[..., RunningWorker]
 
@@ -171,8 +171,7 @@ def test_a_worker_whose_lease_is_anothers_ends_without_writing(bus: Bus, start: 
     worker = start()
     worker.wait_for(Phase.ACTIVE)
     until_done(bus)
-    bus.release_lease(worker.worker.status.holder)
-    assert bus.take_lease("usurper", ttl_ms=60_000)
+    usurp_lease(bus, worker.worker.status.holder, by="usurper", ttl_ms=60_000)
     worker.thread.join(60)
     assert isinstance(worker.failure, LeaseLost)
     assert bus.lease_holder() == "usurper"

@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable
 
+from apps.streams.bus.base import Bus
+
 
 def until(
     holds: Callable[[], bool], *, timeout_s: float = 60.0, what: str | Callable[[], str] = "the condition"
@@ -12,3 +14,15 @@ def until(
     while not holds():
         assert time.monotonic() < deadline, f"not within {timeout_s} s: {what if isinstance(what, str) else what()}"
         time.sleep(0.01)
+
+
+def usurp_lease(bus: Bus, holder: str, *, by: str, ttl_ms: int, or_has: str = "") -> None:
+    """Until `by` has the lease of `holder`, unless `or_has` was quicker. The holder lives: it renews its lease, and
+    takes it again while nobody has it.
+    """
+
+    def usurped() -> bool:
+        bus.release_lease(holder)
+        return bus.take_lease(by, ttl_ms=ttl_ms) or bus.lease_holder() == or_has
+
+    until(usurped)
