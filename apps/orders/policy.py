@@ -10,7 +10,7 @@ ENTRIES_PER_READ: Final = 128
 READ_BLOCK_MS: Final = 500
 
 # While events keep coming settlement begins so often, and at once when somebody waits for what it has not settled: an
-# order costs three times as much in a transaction of ten as in one of fifty, on processors and a disk that orders need.
+# order costs more than twice as much in a transaction of ten as in one of forty, on processors and a disk orders need.
 BATCH_EVERY_S: Final = 0.05
 
 BACK_OFF_FIRST_S: Final = 0.05
