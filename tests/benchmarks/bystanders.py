@@ -8,7 +8,6 @@ import contextlib
 import json
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,7 +21,6 @@ from tests.stack import BASE_DIR, Stack
 class Bystanders:
     """What they did; there once the block has ended."""
 
-    pages_ms: list[float] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     exports: int = 0
     export_bytes: int = 0
@@ -35,43 +33,29 @@ class Bystanders:
 @contextlib.contextmanager
 def bystanders(stack: Stack, customer: Account) -> Iterator[Bystanders]:
     """They act while the block runs; `customer` exports. AssertionError when a page or an export failed."""
-    found, done = Bystanders(), threading.Event()
-    visitors = threading.Thread(target=_visit, args=(stack, found, done))
+    found = Bystanders()
     exporter = _exporter(stack, customer)
-    visitors.start()
+    visitors = _client("page_client", str(stack.port), str(time.monotonic()))
     try:
         yield found
     finally:
-        done.set()
-        saved = json.loads(exporter.communicate()[0])
-        visitors.join()
+        read, saved = (json.loads(each.communicate()[0]) for each in (visitors, exporter))
     found.exports, found.export_bytes = saved["files"], saved["bytes"]
-    found.failed += saved["failed"]
+    found.failed = read["failed"] + saved["failed"]
     assert not found.failed, found.failed[:3]
 
 
-def _visit(stack: Stack, found: Bystanders, done: threading.Event) -> None:
-    """A few seconds at a time, so that they stop soon after the block."""
-    while not done.is_set():
-        start_s = time.monotonic() + 0.3
-        client = subprocess.run(
-            [sys.executable, "-m", "tests.benchmarks.page_client", str(stack.port), str(start_s), "5"],
-            capture_output=True, text=True, cwd=BASE_DIR,
-        )  # fmt: skip
-        if client.returncode:
-            found.failed.append(client.stderr[-300:])
-            return
-        read = json.loads(client.stdout)
-        found.pages_ms += read["milliseconds"]
-        found.failed += read["failed"]
+def _client(name: str, *arguments: str) -> subprocess.Popen[str]:
+    """It acts until its stdin ends."""
+    return subprocess.Popen(
+        [sys.executable, "-m", f"tests.benchmarks.{name}", *arguments],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=BASE_DIR,
+    )  # fmt: skip
 
 
 def _exporter(stack: Stack, customer: Account) -> subprocess.Popen[str]:
-    """Who has logged in, and exports until his stdin ends."""
-    exporter = subprocess.Popen(
-        [sys.executable, "-m", "tests.benchmarks.export_client", str(stack.port)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=BASE_DIR,
-    )  # fmt: skip
+    """Who has logged in."""
+    exporter = _client("export_client", str(stack.port))
     assert exporter.stdin is not None
     assert exporter.stdout is not None
     exporter.stdin.write(json.dumps([customer.email, customer.password, customer.totp_secret]) + "\n")

@@ -1,9 +1,11 @@
-"""Visitors who read pages while orders are measured: python -m tests.benchmarks.page_client PORT START SECONDS.
+"""Visitors who read pages while orders are measured: python -m tests.benchmarks.page_client PORT START [SECONDS].
 
-PAGES_PER_S pages a second on a schedule, from a process of its own; START is a time.monotonic(). Prints JSON.
+PAGES_PER_S pages a second on a schedule, from a process of its own; START is a time.monotonic(). They go on for
+SECONDS, or until stdin ends. Prints JSON.
 """
 
 import http.client
+import itertools
 import json
 import sys
 import threading
@@ -17,21 +19,24 @@ TIMEOUT_S = 30.0
 
 
 class Visitor(threading.Thread):
-    """Reads every VISITORS-th page of the schedule."""
+    """Reads every VISITORS-th page of the schedule, those due before `end_s`, until `done`."""
 
-    def __init__(self, number: int, port: int, start_s: float, pages: int) -> None:
+    def __init__(self, number: int, port: int, start_s: float, end_s: float, done: threading.Event) -> None:
         super().__init__()
-        self._numbers = range(number, pages, VISITORS)
+        self._number = number
         self._port = port
         self._start_s = start_s
+        self._end_s = end_s
+        self._done = done
         self.milliseconds: list[float] = []
         self.failed: list[str] = []
 
     def run(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT_S)
-        for number in self._numbers:
+        for number in itertools.count(self._number, VISITORS):
             due_s = self._start_s + number / PAGES_PER_S
-            time.sleep(max(0.0, due_s - time.monotonic()))
+            if due_s >= self._end_s or self._done.wait(max(0.0, due_s - time.monotonic())):
+                break
             path = PATHS[number % len(PATHS)]
             try:
                 connection.request("GET", path)
@@ -47,11 +52,16 @@ class Visitor(threading.Thread):
         connection.close()
 
 
-def main(port: str, start_s: str, seconds: str) -> None:
-    pages = int(float(seconds) * PAGES_PER_S)
-    visitors = [Visitor(number, int(port), float(start_s), pages) for number in range(VISITORS)]
+def main(port: str, start_s: str, seconds: str = "inf") -> None:
+    done = threading.Event()
+    visitors = [
+        Visitor(number, int(port), float(start_s), float(start_s) + float(seconds), done) for number in range(VISITORS)
+    ]
     for visitor in visitors:
         visitor.start()
+    if seconds == "inf":
+        sys.stdin.read()
+        done.set()
     for visitor in visitors:
         visitor.join()
     json.dump(
