@@ -196,8 +196,10 @@ def _anchor(heading: str) -> str:
 
 
 def test_the_map_names_every_document() -> None:
-    text = (DOCS / "README.md").read_text()
-    names = {path.name for path in DOCS.glob("*.md")} - {"README.md"}
-    missing = {name for name in names if f"]({name})" not in text}
-    assert missing == set(), f"docs/README.md does not name {missing}"
-    assert "(runbooks/README.md)" in text
+    """A folder of documents is named by its README, which names the pages beside it."""
+    for folder in (DOCS, *(path.parent for path in DOCS.glob("*/README.md"))):
+        text = (folder / "README.md").read_text()
+        beside = {path.name for path in folder.glob("*.md")} - {"README.md"}
+        below = {path.relative_to(folder).as_posix() for path in folder.glob("*/README.md")}
+        missing = {name for name in beside | below if f"]({name})" not in text}
+        assert missing == set(), f"{folder.relative_to(BASE_DIR)}/README.md does not name {missing}"

@@ -1,5 +1,5 @@
 """Random histories in which a sweep's first print often ends orders that rest further along its way: the legs of OCOs
-whose other leg it triggers. Read-only runs must know it (docs/matching.md, Order lists).
+whose other leg it triggers. Read-only runs must know it (docs/matching/order-lists.md).
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A small table language, so that engine tests and docs/matching.md read like the requirement.
+"""A small table language, so that engine tests and docs/matching read like the requirement.
 
     bid    b1  alice  50950   0.5      -> rested
     sell   s1  carol  market  0.7      -> trade b1 50950 0.5, expired no_liquidity

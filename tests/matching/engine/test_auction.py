@@ -1,4 +1,4 @@
-"""Call auction (matching-rules.md 7): the examples of docs/matching.md stand there; here entry, price, pairs, phases,
+"""Call auction (matching-rules.md 7): the examples of docs/matching stand there; here entry, price, pairs, phases,
 and a naive model of the price.
 """
 

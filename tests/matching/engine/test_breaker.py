@@ -1,4 +1,4 @@
-"""Circuit breakers (T9, matching-rules.md 6): the examples of docs/matching.md stand there; here the edges, and a naive
+"""Circuit breakers (T9, matching-rules.md 6): the examples of docs/matching stand there; here the edges, and a naive
 model that keeps every print and counts from scratch.
 """
 

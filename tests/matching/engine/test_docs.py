@@ -1,4 +1,4 @@
-"""The examples of docs/matching.md are what the engine does."""
+"""The examples of docs/matching are what the engine does."""
 
 import re
 from pathlib import Path
@@ -11,12 +11,13 @@ from apps.matching.engine.states import PASSES, STAFF_MAY_SET, Entry
 from apps.streams.kinds import MarketState
 from tests.matching.engine.play import play
 
-TEXT = Path("docs/matching.md").read_text(encoding="utf-8")
-SECTIONS = re.findall(r"^## (.+?)$(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)
+PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted(Path("docs/matching").glob("*.md"))}
+INDEX = PAGES.pop("README.md")
+STATES = PAGES["market-states.md"]
 EXAMPLES = [
-    pytest.param(example, id=f"{title} {number}")
-    for title, body in SECTIONS
-    for number, example in enumerate(re.findall(r"^```play\n(.*?)^```", body, re.MULTILINE | re.DOTALL), 1)
+    pytest.param(example, id=f"{name} {number}")
+    for name, text in PAGES.items()
+    for number, example in enumerate(re.findall(r"^```play\n(.*?)^```", text, re.MULTILINE | re.DOTALL), 1)
 ]
 
 
@@ -26,13 +27,22 @@ def test_example(example: str) -> None:
     play(example)
 
 
-def test_there_is_an_example_for_nearly_every_section() -> None:
-    without = [title for title, body in SECTIONS if "```play" not in body]
-    assert without == ["Order of work", "Rules versions", "Where the rules were silent"]
+def test_every_section_has_an_example() -> None:
+    for name, text in PAGES.items():
+        _, *sections = re.split(r"^## ", text.partition("## Where the rules were silent")[0], flags=re.MULTILINE)
+        for section in sections or [text]:
+            assert "```play" in section, f"{name}: {section.splitlines()[0]}"
+
+
+def test_the_index_names_every_page_and_only_modules_that_exist() -> None:
+    rows = re.findall(r"^\| \[.+\]\((.+)\) \| .+ \| (.+) \|$", INDEX, re.MULTILINE)
+    assert sorted(page for page, _ in rows) == sorted(PAGES)
+    modules = [name for _, cell in rows for name in re.findall(r"`(.+?)`", cell)]
+    assert [name for name in modules if not (Path("apps/matching/engine") / name).is_file()] == []
 
 
 def test_the_table_of_states_is_that_of_the_code() -> None:
-    rows = re.findall(r"^\| ([A-Z_]+) \| (.+?) \| yes \| (yes|no) \| ?(\w*) ?\|", TEXT, re.MULTILINE)
+    rows = re.findall(r"^\| ([A-Z_]+) \| (.+?) \| yes \| (yes|no) \| ?(\w*) ?\|", STATES, re.MULTILINE)
     words = {
         "none": Entry.NOTHING, "all": Entry.ALL, "LIMIT, GTC and GTD": Entry.RESTING,
         "LIMIT_MAKER, limits that would not match": Entry.NOT_MATCHING,
@@ -46,6 +56,6 @@ def test_the_table_of_states_is_that_of_the_code() -> None:
 
 
 def test_the_rules_version_is_that_of_the_code() -> None:
-    assert f"rules version {RULES_VERSION})" in TEXT
-    *_, newest = re.findall(r"^\| (\d+) \| .+ \| ([\d, ]+) \|$", TEXT, re.MULTILINE)
+    assert f"rules version {RULES_VERSION})" in INDEX
+    *_, newest = re.findall(r"^\| (\d+) \| .+ \| ([\d, ]+) \|$", INDEX, re.MULTILINE)
     assert newest == (str(RULES_VERSION), ", ".join(str(v) for v in range(OLDEST_READABLE, RULES_VERSION + 1)))
