@@ -14,7 +14,8 @@ from apps.streams.messages import MarketSettings, typed
 MARKETS_CHANNEL: Final = "markets"
 
 _SETTINGS: Final = MarketSettings.__struct_fields__
-_COLUMNS: Final = (*("id" if name == "market_id" else name for name in _SETTINGS), "state", "state_seq")
+_STATE: Final = ("state", "state_cause", "state_until_ms", "state_reopens_ms", "state_rule_id", "state_seq")
+_COLUMNS: Final = (*("id" if name == "market_id" else name for name in _SETTINGS), *_STATE)
 _MARKETS_SQL: Final = f"SELECT {', '.join(_COLUMNS)} FROM markets_market WHERE shard = %s ORDER BY id"  # noqa: S608  # constants of ours
 # An asset is listed before its first market, and may be credited from then on.
 _VERSION_SQL: Final = (
@@ -32,11 +33,15 @@ class Asset:
 
 
 class Market(MarketSettings, frozen=True, kw_only=True):
-    """One market's settings, its assets and its mirrored state, which event `state_seq` brought."""
+    """One market's settings, its assets and its mirrored state (currentstate.MirroredState)."""
 
     base: Asset
     quote: Asset
     state: MarketState
+    state_cause: int = 0
+    state_until_ms: int = 0
+    state_reopens_ms: int = 0
+    state_rule_id: int = 0
     state_seq: int
 
     @property
@@ -63,7 +68,7 @@ class Markets:
         self.assets: dict[int, Asset] = {}
         # Raised with every reload: answers built from the markets are cached by it.
         self.generation = 0
-        # Told of each market whose state is not what it was, after the change is visible here.
+        # Told of each market whose state another event brought, after the change is visible here.
         self.state_listeners: list[Callable[[Market], None]] = []
         self._version: tuple[int, int, int] = (-1, -1, -1)
 
@@ -96,7 +101,7 @@ class Markets:
         }
         markets = []
         for row in await (await connection.execute(_MARKETS_SQL, (self._shard,))).fetchall():
-            values = typed(dict(zip((*_SETTINGS, "state", "state_seq"), row, strict=True)))
+            values = typed(dict(zip((*_SETTINGS, *_STATE), row, strict=True)))
             values["state"] = MarketState(values["state"])
             base, quote = assets[values["base_asset_id"]], assets[values["quote_asset_id"]]
             markets.append(Market(base=base, quote=quote, **values))
@@ -106,6 +111,6 @@ class Markets:
         self.by_id = {market.id: market for market in markets}
         self.generation += 1
         for market in markets:
-            if market.id in known and known[market.id].state is not market.state:
+            if market.id in known and known[market.id].state_seq != market.state_seq:
                 for listener in self.state_listeners:
                     listener(market)

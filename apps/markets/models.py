@@ -118,6 +118,10 @@ class Market(models.Model):
     state = models.PositiveSmallIntegerField(choices=State, default=State.PRE_LAUNCH)
     state_cause = models.PositiveSmallIntegerField(choices=Cause, default=Cause.NONE)
     state_until_ms = models.BigIntegerField(default=0, help_text="0: no timer ends the state")
+    state_reopens_ms = models.BigIntegerField(db_default=0, default=0, help_text="0: it does not open by itself")
+    state_rule_id = models.PositiveIntegerField(
+        db_default=0, default=0, help_text="circuit breaker that halted it; 0: none"
+    )
     state_seq = models.BigIntegerField(db_default=0, default=0, editable=False, help_text="event that brought it")
     version = models.BigIntegerField(default=0, editable=False, db_index=True)
 

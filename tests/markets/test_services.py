@@ -9,6 +9,7 @@ from django.db import connection
 from pytest_django import Settings
 
 from apps.common.errors import DomainError
+from apps.markets.currentstate import mirrored
 from apps.markets.errors import (
     AssetExists,
     ChangePending,
@@ -18,6 +19,7 @@ from apps.markets.errors import (
     UnknownMarket,
     WrongState,
 )
+from apps.markets.marketdata import wire
 from apps.markets.models import (
     Asset,
     AssetClassChange,
@@ -38,8 +40,14 @@ from apps.markets.services import (
 from apps.outbox.errors import ReasonMissing
 from apps.outbox.models import OutboxRow, OutboxState
 from apps.streams.codec import decode_command, decode_settings
+from apps.streams.events import MarketStateChanged
 from apps.streams.kinds import CommandKind, HaltCause, MarketState
 from tests.markets.conftest import TERMS
+
+HALTED = MarketStateChanged(
+    market_id=1, seq=7, cmd_ms=1, cmd_n=0, cmd_index=0, relay_seq=0, source=0, old_state=MarketState.OPEN,
+    new_state=MarketState.HALTED, cause=HaltCause.BREAKER, until_ms=123, reopens_ms=456, rule_id=9,
+)  # fmt: skip
 
 
 def everything() -> list[Any]:
@@ -228,11 +236,11 @@ def test_a_refused_state_changes_nothing(btcusdt: Market, symbol: str, reason: s
 def test_the_mirror_follows_the_engine_and_news_is_announced(btcusdt: Market, settings: Any) -> None:
     before = Market.objects.get().version
     with connection.cursor() as cursor:
-        mirror_state(cursor, market_id=1, state=MarketState.HALTED, cause=HaltCause.INVARIANT, until_ms=123, seq=7)
+        mirror_state(cursor, HALTED)
     market = Market.objects.get()
-    assert (market.state, market.state_cause, market.state_until_ms, market.state_seq) == (
-        MarketState.HALTED, HaltCause.INVARIANT, 123, 7,
-    )  # fmt: skip
+    assert mirrored(market) == wire.state(
+        1, seq=7, new_state=MarketState.HALTED, cause=HaltCause.BREAKER, until_ms=123, reopens_ms=456, rule_id=9
+    )
     assert market.version > before
 
 

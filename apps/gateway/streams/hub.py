@@ -10,13 +10,13 @@ import structlog
 from apps.common.clock import now_ms
 from apps.gateway.book import PublicMarket, Record
 from apps.gateway.markets import Market, Markets
-from apps.gateway.marketstate import newest_record
 from apps.gateway.socket import INTERNAL_ERROR, Socket, share
 from apps.gateway.streams import messages, names
 from apps.gateway.streams.arrears import Arrears
 from apps.gateway.streams.lanes import Lane, Lanes, in_turn
 from apps.gateway.streams.shared import Behind, DepthMessage, Make, SharedMessage
 from apps.gateway.streams.topic import Subscriber, Topic
+from apps.markets.currentstate import is_newest
 from apps.markets.liveintervals import SAME_IN_ZONE, ZONE
 
 log = structlog.get_logger("nebannpet.gateway.hub")
@@ -168,7 +168,7 @@ class Hub:
                 ))  # fmt: skip
             case "auction" | "distance":
                 self.on_state(market, state)
-            case "state" if newest_record(market, state) is not None:
+            case "state" if is_newest(record, market):
                 self.on_state(market, state)
 
     def _depth(self, market: Market, state: PublicMarket, record: Record, speeds: tuple[str, ...]) -> None:
@@ -199,9 +199,9 @@ class Hub:
                 self.publish(topic, _average(market, state, now_ms), Behind.NEWEST)
 
     def on_mirrored_state(self, market: Market) -> None:
-        """PostgreSQL has another state than before; what market data said already is no news."""
+        """PostgreSQL has a newer state than before; what market data said already is no news."""
         public = self._state_of(market)
-        if newest_record(market, public) is None:
+        if not is_newest(public.state if public is not None else None, market):
             self.on_state(market, public)
 
     def on_state(self, market: Market, state: PublicMarket | None) -> None:

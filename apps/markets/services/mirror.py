@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 from apps.markets.models import MIRRORED_FIELDS
+from apps.streams.events import MarketStateChanged
 from apps.streams.messages import AssetSettings
 
 
@@ -52,7 +53,8 @@ UPDATE markets_classstatechange AS c SET moved = %s::jsonb
  WHERE o.shard = %s AND o.source = %s AND o.relay_seq = %s AND c.outbox_key = o.key
 """
 MIRROR_STATE: Final = (
-    "UPDATE markets_market SET state = %s, state_cause = %s, state_until_ms = %s, state_seq = %s WHERE id = %s"
+    "UPDATE markets_market SET state = %s, state_cause = %s, state_until_ms = %s, state_reopens_ms = %s,"
+    " state_rule_id = %s, state_seq = %s WHERE id = %s"
 )
 
 
@@ -62,9 +64,15 @@ def mirror_settings(cursor: Cursor, *, market_id: int, settings_version: int) ->
     cursor.execute(APPLY_CHANGE, (market_id, settings_version))
 
 
-def mirror_state(cursor: Cursor, *, market_id: int, state: int, cause: int, until_ms: int, seq: int) -> None:
-    """MARKET_STATE_CHANGED: the row shows the state, its cause, its event and when a timer ends it (0: never)."""
-    cursor.execute(MIRROR_STATE, (state, cause, until_ms, seq, market_id))
+def mirror_state(cursor: Cursor, event: MarketStateChanged) -> None:
+    """The row shows the state, its cause and end, and which event brought it."""
+    cursor.execute(
+        MIRROR_STATE,
+        (
+            event.new_state, event.cause, event.until_ms, event.reopens_ms, event.rule_id, event.seq,
+            event.market_id,
+        ),
+    )  # fmt: skip
 
 
 def mirror_asset(cursor: Cursor, *, settings: AssetSettings) -> None:

@@ -38,10 +38,7 @@ def write(cursor: psycopg.Cursor[Any], shard: str, batch: Batch) -> None:
             reason = int(event.reason or Reason.INTERNAL) if event.KIND in _REFUSALS else int(Reason.NONE)
             outcomes.append(Outcome(event.source, event.relay_seq, _kind(event), event.seq, reason))
         if event.KIND == EventKind.MARKET_STATE_CHANGED:
-            mirror_state(
-                cursor, market_id=event.market_id, state=event.new_state, cause=event.cause, until_ms=event.until_ms,
-                seq=event.seq,
-            )  # fmt: skip
+            mirror_state(cursor, event)
     staffsettings.mirror(cursor, shard, batch)
     marked = settle_rows(cursor=cursor, shard=shard, outcomes=outcomes)
     if marked != len(outcomes):

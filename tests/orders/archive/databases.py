@@ -30,7 +30,8 @@ TABLES = {
     "outbox_relaycounter": "shard, source, last_relay_seq",
     "markets_asset": "id, code, asset_class",
     "markets_market": (
-        "id, symbol, settings_version, tick_size, lot_size, max_lots, fees, state, state_cause, state_seq"
+        "id, symbol, settings_version, tick_size, lot_size, max_lots, fees, state, state_cause, state_until_ms,"
+        " state_reopens_ms, state_rule_id, state_seq"
     ),
     "markets_marketsettingschange": "market_id, settings_version, settings, applied_at IS NULL",
     "markets_marketstatechange": "market_id, state",
