@@ -1,6 +1,6 @@
 """Refusals of this app. Each says what to do; nothing has changed when one is raised."""
 
-from apps.accounts.policy import FAILURES_WINDOW_S
+from apps.accounts.policy import OWN_FILES_WINDOW_S
 from apps.common.errors import DomainError
 
 
@@ -70,7 +70,10 @@ class TooManyAttempts(DomainError):
     """Refused without looking at the password, whether or not there is such an account."""
 
     code = "TOO_MANY_ATTEMPTS"
-    retry_after_s = FAILURES_WINDOW_S
+
+    def __init__(self, message: str, *, retry_after_s: int | None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class DeviceNeeded(TooManyAttempts):
@@ -83,6 +86,7 @@ class TooManyFiles(DomainError):
     """The file of own data was asked for too often."""
 
     code = "TOO_MANY_FILES"
+    retry_after_s = OWN_FILES_WINDOW_S
 
 
 class DeviceNotFound(DomainError):

@@ -17,6 +17,7 @@ from apps.accounts.policy import (
     PASSWORD_LENGTH_MIN,
 )
 from apps.accounts.services.passwords import confirm_password
+from apps.common.errors import DomainError
 
 _EMAIL_WIDGET_ATTRS = {
     "autocomplete": "username",
@@ -26,8 +27,12 @@ _EMAIL_WIDGET_ATTRS = {
 }
 
 
-# Code of the validation error of a refused attempt; views answer it with 429.
-THROTTLED = "throttled"
+class Throttled(ValidationError):
+    """The error of a form that a limit refused; views answer it with 429 (views/forms.py)."""
+
+    def __init__(self, refusal: DomainError) -> None:
+        super().__init__(refusal.message)
+        self.retry_after_s = refusal.retry_after_s
 
 
 def new_password_field(label: str) -> forms.CharField:
@@ -98,7 +103,7 @@ class LogInForm(AuthenticationForm):
 
     def get_invalid_login_error(self) -> ValidationError:
         refusal = throttle_refusal(self.request)
-        return super().get_invalid_login_error() if refusal is None else ValidationError(refusal.message, THROTTLED)
+        return super().get_invalid_login_error() if refusal is None else Throttled(refusal)
 
 
 class ConfirmedForm(forms.Form):
@@ -115,12 +120,12 @@ class ConfirmedForm(forms.Form):
         self._address = address
 
     def confirmed(self, password: str) -> str:
-        """`password` if it is the user's; ValidationError, and after too many failures one with the code THROTTLED."""
+        """`password` if it is the user's; ValidationError, and after too many failures a Throttled one."""
         try:
             if confirm_password(user=self._user, password=password, address=self._address):
                 return password
         except TooManyAttempts as refusal:
-            raise ValidationError(refusal.message, THROTTLED) from refusal
+            raise Throttled(refusal) from refusal
         raise ValidationError("That is not your password.")
 
 

@@ -8,6 +8,7 @@ from django.http import HttpRequest, JsonResponse
 from apps.accounts.errors import TooManyAttempts
 from apps.common.errors import DomainError
 from apps.web.origins import page_elsewhere
+from apps.web.waiting import tell_wait
 
 
 def passkey_page_elsewhere(request: HttpRequest) -> str:
@@ -33,5 +34,7 @@ def options_answer(options: dict[str, Any]) -> JsonResponse:
 
 
 def options_refusal(refusal: DomainError, status: int = 409) -> JsonResponse:
-    """429 for too many, else `status`."""
-    return JsonResponse({"error": refusal.message}, status=429 if isinstance(refusal, TooManyAttempts) else status)
+    """429 for too many, with the time to wait, else `status`."""
+    answer = JsonResponse({"error": refusal.message}, status=429 if isinstance(refusal, TooManyAttempts) else status)
+    tell_wait(answer, refusal.retry_after_s)
+    return answer

@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST
@@ -16,7 +16,7 @@ from apps.accounts.models import AllocationChange, AllocationRule, User
 from apps.accounts.selectors import accounts_of, allocation_rules_of, main_account, newest_changes
 from apps.accounts.services.allocations import remove_allocation_rule, set_allocation_rule
 from apps.accounts.services.ending import still_in
-from apps.accounts.views.forms import form_status
+from apps.accounts.views.forms import form_page
 from apps.audit.actors import ActorKind, named, user_text
 from apps.common.errors import DomainError
 from apps.markets.models import Market
@@ -116,7 +116,7 @@ def _page(request: HttpRequest, rule_id: int | None) -> HttpResponse:
         "form": form, "accounts": accounts, "rules": _shown(rules) if rule_id is None else [], "rule_id": rule_id,
         "rule": rule, "versions": versions, "parts": parts,
     }  # fmt: skip
-    return render(request, "orders/allocation_rules.html", context, status=form_status(form))
+    return form_page(request, "orders/allocation_rules.html", context, form)
 
 
 def _preview(form: AllocationForm) -> list[Part]:

@@ -11,14 +11,13 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from apps.accounts.models import User
 from apps.accounts.selectors import accounts_of
 from apps.accounts.streaming import streamed
-from apps.accounts.views.forms import form_status
+from apps.accounts.views.forms import form_page
 from apps.markets.models import Market
 from apps.orders.history import all_orders, all_trades, orders_page, trades_page
 from apps.orders.historyforms import HistoryForm
@@ -93,7 +92,7 @@ def _rendered(request: HttpRequest, template: str, form: HistoryForm, context: d
     query.pop("before", None)
     known = {"form": form, "zone": cast(User, request.user).time_zone, "query": query.urlencode()}
     known["rows_max"] = f"{ROWS_IN_A_FILE_MAX:,}"
-    return render(request, template, known | context, status=form_status(form))
+    return form_page(request, template, known | context, form)
 
 
 def _file(name: str, columns: Sequence[str], rows: Iterator[Sequence[str]]) -> HttpResponseBase:

@@ -22,7 +22,7 @@ from apps.accounts.rules import Action
 from apps.accounts.selectors import factors_of
 from apps.accounts.services.passkeychallenges import Purpose
 from apps.accounts.stepup import facts_of
-from apps.accounts.views.forms import form_status
+from apps.accounts.views.forms import form_page
 from apps.accounts.views.proofs import Offered, offer, proved
 from apps.wallets.closing import close_account, what_is_left
 from apps.web.visitor import client_address
@@ -59,8 +59,9 @@ def close_page(request: HttpRequest) -> HttpResponse:
         "elsewhere": passkey_page_elsewhere(request),
     }  # fmt: skip
     refused = request.method == "POST" and bool(left or refusal)
-    status = 422 if refused else form_status(offered.form if offered else form)
-    return render(request, "wallets/close_account.html", context, status=status)
+    if refused:
+        return render(request, "wallets/close_account.html", context, status=422)
+    return form_page(request, "wallets/close_account.html", context, offered.form if offered else form)
 
 
 def _proved_facts(request: HttpRequest, user: User, offered: Offered | None, form: Any) -> Facts | None:

@@ -6,26 +6,27 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST
 
+from apps.accounts.forms import Throttled
 from apps.accounts.models import User
 from apps.accounts.rules import Action
 from apps.accounts.selectors import accounts_of
 from apps.accounts.services.display import choose_value_asset
 from apps.accounts.services.ending import still_in
 from apps.accounts.stepup import answer_to, decision_on, facts_of
-from apps.accounts.views.forms import form_status
+from apps.accounts.views.forms import form_page
 from apps.common.amounts import format_units
 from apps.common.errors import DomainError
 from apps.markets.models import Asset
 from apps.outbox.models import OutboxRow, OutboxState
 from apps.outbox.policy import ANSWER_WAIT_S
 from apps.outbox.selectors import wait_done
-from apps.wallets.errors import ClientIdReused
+from apps.wallets.errors import ClientIdReused, TooManyTransfers
 from apps.wallets.forms import TransferForm, ValueForm
 from apps.wallets.models import InternalTransfer
 from apps.wallets.selectors import answer_of, history, totals, value_totals
@@ -66,6 +67,8 @@ def balances_page(request: HttpRequest) -> HttpResponse:
             raise
         except ClientIdReused:
             form.add_error(None, "This form was sent already, with other values. Load the page again to transfer more.")
+        except TooManyTransfers as error:
+            form.add_error(None, Throttled(error))
         except DomainError as error:
             form.add_error(None, error.message)
         else:
@@ -83,7 +86,7 @@ def balances_page(request: HttpRequest) -> HttpResponse:
         "worth": None if value_in is None else value_totals(found=found, asset=value_in),
         "value_form": ValueForm(assets=assets, chosen=user.value_asset),
     }
-    return render(request, "wallets/balances.html", context, status=form_status(form))
+    return form_page(request, "wallets/balances.html", context, form)
 
 
 @login_required

@@ -133,7 +133,7 @@ def test_asked_for_too_often_it_is_refused_until_an_hour_has_passed(
     for asked in range(OWN_FILES_PER_WINDOW_MAX):
         assert "format" in read(client.post(PAGE)), f"number {asked + 1}"
     refused = client.post(PAGE)
-    assert refused.status_code == 429
+    assert (refused.status_code, refused["Retry-After"]) == (429, "3600")
     assert "You have asked for the file 5 times within an hour." in refused.content.decode()
     assert client.get(PAGE).status_code == 200
     assert Record.objects.filter(action="user.data-exported").count() == OWN_FILES_PER_WINDOW_MAX

@@ -90,7 +90,7 @@ def test_fields_that_are_nobodys_to_set(house: House) -> None:
     [
         (OperationalError("the connection is lost"), 503, "UNAVAILABLE", "5"),
         (errors.TooBusy("no turn"), 503, "TOO_BUSY", "5"),
-        (errors.TooManyAttempts("wait"), 429, "TOO_MANY_ATTEMPTS", "900"),
+        (errors.TooManyAttempts("wait", retry_after_s=900), 429, "TOO_MANY_ATTEMPTS", "900"),
         (RuntimeError("secret 17"), 500, "FAULT", None),
     ],
 )

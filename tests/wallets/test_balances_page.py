@@ -91,6 +91,14 @@ def test_bad_input_is_said_at_its_field(house: House, page: Client, changes: dic
     assert not InternalTransfer.objects.exists()
 
 
+def test_so_many_a_minute(house: House, page: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apps.wallets.services.TRANSFERS_PER_WINDOW_MAX", 1)
+    assert page.post(PAGE, fields(house)).status_code == 302
+    answer = page.post(PAGE, fields(house, client_id="two"))
+    assert (answer.status_code, answer["Retry-After"]) == (429, "60")
+    assert "Wait a minute." in text(answer)
+
+
 def test_other_refusals_are_said(house: House, page: Client) -> None:
     for name in ("from_account", "to_account"):
         answer = page.post(PAGE, fields(house, **{name: house.foreign.pk}))

@@ -53,7 +53,8 @@ def _take(factor: TotpFactor, code: str) -> bool:
     if factor.failures_in_a_row >= CODE_FAILURES_IN_A_ROW_MAX:
         raise TooManyAttempts(
             "Too many wrong codes for your account: somebody else may know your password. Set a new one by e-mail "
-            "(Forgot your password?); until then the right code is refused, too."
+            "(Forgot your password?); until then the right code is refused, too.",
+            retry_after_s=None,
         )
     now = timezone.now()
     since = factor.failures_since
@@ -62,7 +63,8 @@ def _take(factor: TotpFactor, code: str) -> bool:
     if factor.failures >= CODE_FAILURES_MAX:
         raise TooManyAttempts(
             f"Too many wrong codes. Wait {CODE_FAILURES_WINDOW_S // 60} minutes and try again; "
-            "until then the right code is refused, too."
+            "until then the right code is refused, too.",
+            retry_after_s=CODE_FAILURES_WINDOW_S,
         )
     secret = open_totp(factor.user_id, factor.secret_box)
     step = matching_step(secret, code, now_s=now.timestamp(), after=factor.last_step)

@@ -85,7 +85,9 @@ def check_network(client: str) -> None:
     recently = timezone.now() - timedelta(seconds=LINKS_WINDOW_S)
     asked = MailedLink.objects.filter(network=network_of(client), created_at__gt=recently)
     if asked.count() >= LINKS_PER_NETWORK_MAX:
-        raise TooManyAttempts("Too many requests from your network. Wait an hour and try again.")
+        raise TooManyAttempts(
+            "Too many requests from your network. Wait an hour and try again.", retry_after_s=LINKS_WINDOW_S
+        )
 
 
 def _has_enough(purpose: Purpose, address: str, network: str, now: datetime) -> bool:

@@ -28,8 +28,11 @@ def check_waiting(client: str) -> None:
     """Raises TooManyAttempts when as many questions as can be wait for answers from the network of `client`."""
     waiting = PasskeyChallenge.objects.filter(network=network_of(client), expires_at__gt=timezone.now()).count()
     if waiting >= PASSKEY_CHALLENGES_PER_NETWORK_MAX:
-        minutes = settings.OTP_WEBAUTHN_TIMEOUT_SECONDS // 60
-        raise TooManyAttempts(f"Too many from your network use passkeys right now. Try again in {minutes} minutes.")
+        seconds = settings.OTP_WEBAUTHN_TIMEOUT_SECONDS
+        raise TooManyAttempts(
+            f"Too many from your network use passkeys right now. Try again in {seconds // 60} minutes.",
+            retry_after_s=seconds,
+        )
 
 
 def keep_challenge(*, challenge: bytes, purpose: Purpose, session_key: str, client: str, user_id: int | None) -> None:

@@ -9,6 +9,7 @@ from django.db.models.functions import Coalesce, Now
 from apps.accounts.addresses import normalise_email
 from apps.accounts.errors import LinkDead, ResetRefused, TooManyAttempts
 from apps.accounts.models import MailedLink, OpenSession, User
+from apps.accounts.policy import LINKS_WINDOW_S
 from apps.accounts.services.announcements import tell_password_changed
 from apps.accounts.services.codes import forget_failures
 from apps.accounts.services.ending import end_sessions, lock_sessions
@@ -51,7 +52,10 @@ def send_reset(*, user_id: int, client: str, reason: str, actor: Actor) -> None:
             raise ResetRefused("This account is locked. Find out whose it is, and ask to release the lock.")
         link = issue_link(purpose=Purpose.RESET, address=user.email, user_id=user.pk, client=client)
         if link is None:
-            raise TooManyAttempts("This address has links enough that were not followed. Try again in an hour.")
+            raise TooManyAttempts(
+                "This address has links enough that were not followed. Try again in an hour.",
+                retry_after_s=LINKS_WINDOW_S,
+            )
         _mail(user, link, "reset")
         record(actor=actor, action="user.reset-sent", object=f"user:{user_id}", reason=clean_reason)
 

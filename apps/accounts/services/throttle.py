@@ -72,7 +72,8 @@ def begin_attempt(*, subject: str, address: str, origin: str = STRANGER) -> Atte
         ):
             raise TooManyAttempts(
                 f"Too many failed attempts. Wait {FAILURES_WINDOW_S // 60} minutes and try again; "
-                "until then the right password is refused, too."
+                "until then the right password is refused, too.",
+                retry_after_s=FAILURES_WINDOW_S,
             )
         since = now - timedelta(seconds=FAILURES_PER_ACCOUNT_WINDOW_S)
         everywhere = PasswordAttempt.objects.filter(
@@ -82,10 +83,12 @@ def begin_attempt(*, subject: str, address: str, origin: str = STRANGER) -> Atte
             if origin == STRANGER:
                 raise DeviceNeeded(
                     "Too many failed attempts on this address. Log in from a browser in which you did before, or have "
-                    "us send you a link that lets this one in."
+                    "us send you a link that lets this one in.",
+                    retry_after_s=FAILURES_PER_ACCOUNT_WINDOW_S,
                 )
             raise TooManyAttempts(
-                f"Too many failed attempts. Wait {FAILURES_PER_ACCOUNT_WINDOW_S // 60} minutes and try again."
+                f"Too many failed attempts. Wait {FAILURES_PER_ACCOUNT_WINDOW_S // 60} minutes and try again.",
+                retry_after_s=FAILURES_PER_ACCOUNT_WINDOW_S,
             )
         return Attempt(
             PasswordAttempt.objects.create(

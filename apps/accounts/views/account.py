@@ -19,7 +19,7 @@ from apps.accounts.securityselectors import security_of
 from apps.accounts.selectors import count_api_keys, held_until, main_account
 from apps.accounts.services.sessions import change_password
 from apps.accounts.stepup import step_up_required
-from apps.accounts.views.forms import form_status
+from apps.accounts.views.forms import form_page
 from apps.web.visitor import client_address
 
 
@@ -48,7 +48,7 @@ def password_page(request: HttpRequest) -> HttpResponse:
         change_password(request=request, user=_user(request), new_password=form.cleaned_data["new"])
         messages.success(request, "Your password is changed. All other sessions are logged out.")
         return redirect("accounts:overview")
-    return render(request, "accounts/password.html", {"form": form}, status=form_status(form))
+    return form_page(request, "accounts/password.html", {"form": form}, form)
 
 
 def _user(request: HttpRequest) -> User:

@@ -9,7 +9,6 @@ from typing import cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -33,7 +32,7 @@ from apps.accounts.errors import (
     WrongCode,
 )
 from apps.accounts.facts import Factor, Facts
-from apps.accounts.forms import THROTTLED
+from apps.accounts.forms import Throttled
 from apps.accounts.keyforms import ApiKeyForm, KeyNetworksForm
 from apps.accounts.keyterms import KeyTerms, highest_right
 from apps.accounts.models import TradingAccount, User
@@ -57,7 +56,7 @@ from apps.accounts.services.lostfactor import stop_by_factor
 from apps.accounts.services.passkeychallenges import Purpose
 from apps.accounts.services.passkeyproofs import use_passkey
 from apps.accounts.stepup import answer_to, decision_on, facts_of, is_for_password
-from apps.accounts.views.forms import form_status
+from apps.accounts.views.forms import form_page
 from apps.accounts.views.subaccounts import chosen_account
 from apps.web.visitor import client_address
 
@@ -105,7 +104,7 @@ def api_keys_page(request: HttpRequest, account_id: int | None = None) -> HttpRe
         "needs_factor": trading.code == "FACTOR_MISSING",
         "api_base": request.build_absolute_uri("/").rstrip("/"),
     }
-    return render(request, "accounts/api_keys.html", context, status=form_status(form))
+    return form_page(request, "accounts/api_keys.html", context, form)
 
 
 def _terms(form: ApiKeyForm) -> KeyTerms | None:
@@ -150,7 +149,7 @@ def _with_fresh_proof(request: HttpRequest, form: KeyNetworksForm, facts: Facts,
         except PasskeyRefused as error:
             form.add_error(None, error.message)
         except TooManyAttempts as error:
-            form.add_error(None, ValidationError(error.message, THROTTLED))
+            form.add_error(None, Throttled(error))
         _not_lost(request, form)
         return replace(facts, fresh_by=frozenset({Factor.PASSKEY}))
     elif Factor.AUTHENTICATOR not in facts.factors:
@@ -161,7 +160,7 @@ def _with_fresh_proof(request: HttpRequest, form: KeyNetworksForm, facts: Facts,
         except (WrongCode, FactorMissing) as error:
             form.add_error("code", error.message)
         except TooManyAttempts as error:
-            form.add_error(None, ValidationError(error.message, THROTTLED))
+            form.add_error(None, Throttled(error))
         _not_lost(request, form)
     return replace(facts, fresh_by=frozenset({Factor.AUTHENTICATOR}))
 
@@ -259,7 +258,7 @@ def key_networks_page(request: HttpRequest, key_id: int) -> HttpResponse:
         "passkey_purpose": Purpose.WITHDRAW_KEY,
         "passkey_elsewhere": passkey_page_elsewhere(request),
     }
-    return render(request, "accounts/key_networks.html", context, status=form_status(form))
+    return form_page(request, "accounts/key_networks.html", context, form)
 
 
 def _key_form(request: HttpRequest, *, is_confirmed: bool, is_new: bool = False) -> ApiKeyForm:

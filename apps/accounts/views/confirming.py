@@ -6,7 +6,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render, resolve_url
+from django.shortcuts import redirect, resolve_url
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
@@ -21,7 +21,7 @@ from apps.accounts.passkeypages import passkey_page_elsewhere
 from apps.accounts.selectors import factors_of
 from apps.accounts.services.passkeychallenges import Purpose
 from apps.accounts.stepup import Proof, confirm
-from apps.accounts.views.forms import form_status
+from apps.accounts.views.forms import form_page
 from apps.accounts.views.proofs import offer, proved
 from apps.web.visitor import client_address
 
@@ -46,7 +46,7 @@ def confirm_page(request: HttpRequest) -> HttpResponse:
         form = PasswordConfirmationForm(request.POST or None, user=user, address=client_address(request))
         if request.method == "POST" and form.is_valid():
             return _go_on(request, Proof.PASSWORD, next_url)
-        return render(request, "accounts/confirm.html", {**context, "form": form}, status=form_status(form))
+        return form_page(request, "accounts/confirm.html", {**context, "form": form}, form)
     offered = offer(request, factors)
     if request.method == "POST":
         try:
@@ -56,8 +56,7 @@ def confirm_page(request: HttpRequest) -> HttpResponse:
             shown = None
         if shown is not None:
             return _go_on(request, Proof(shown.factor), next_url)
-    status = form_status(offered.form)
-    return render(request, "accounts/confirm.html", {**context, "offered": offered}, status=status)
+    return form_page(request, "accounts/confirm.html", {**context, "offered": offered}, offered.form)
 
 
 def _go_on(request: HttpRequest, proof: Proof, next_url: str) -> HttpResponse:

@@ -2,7 +2,6 @@
 
 from django.contrib import messages
 from django.contrib.auth.views import LoginView
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.decorators import method_decorator
@@ -12,13 +11,13 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from apps.accounts.errors import TooManyAttempts
-from apps.accounts.forms import THROTTLED, LogInForm, SignUpForm
+from apps.accounts.forms import LogInForm, SignUpForm, Throttled
 from apps.accounts.nextpage import next_page
 from apps.accounts.secondstep import begin_second_step
 from apps.accounts.selectors import has_second_factor
 from apps.accounts.services.sessions import BY_PASSWORD, close_session, open_session
 from apps.accounts.services.signup import sign_up
-from apps.accounts.views.forms import form_status
+from apps.accounts.views.forms import form_page, with_status
 from apps.web.errors import SessionEnded
 from apps.web.visitor import client_address
 
@@ -44,10 +43,10 @@ def sign_up_page(request: HttpRequest) -> HttpResponse:
                 client=client_address(request),
             )
         except TooManyAttempts as error:
-            form.add_error(None, ValidationError(error.message, THROTTLED))
+            form.add_error(None, Throttled(error))
         else:
             return redirect("accounts:check-mail")
-    return render(request, "accounts/sign_up.html", {"form": form}, status=form_status(form))
+    return form_page(request, "accounts/sign_up.html", {"form": form}, form)
 
 
 @method_decorator(
@@ -77,9 +76,7 @@ class LogInPage(LoginView):
         return redirect(self.get_success_url())
 
     def form_invalid(self, form: LogInForm) -> HttpResponse:  # type: ignore[override]
-        response = super().form_invalid(form)
-        response.status_code = form_status(form)
-        return response
+        return with_status(super().form_invalid(form), form)
 
 
 @never_cache

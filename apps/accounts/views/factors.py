@@ -25,7 +25,7 @@ from apps.accounts.services.factors import begin_totp, confirm_totp, remove_totp
 from apps.accounts.services.recoverycodes import reissue_codes
 from apps.accounts.stepup import Proof, confirm, step_up_required
 from apps.accounts.totp import as_base32, provisioning_uri
-from apps.accounts.views.forms import form_status
+from apps.accounts.views.forms import form_page
 
 ISSUER = "Nebannpet"
 # Pixels of one module of the QR code; the quiet zone of four modules is part of it.
@@ -87,7 +87,7 @@ def app_page(request: HttpRequest) -> HttpResponse:
         "qr": segno.make(uri, error="m", micro=False).svg_data_uri(scale=_QR_SCALE, dark="#000", light="#fff"),
         "secret": as_base32(secret),
     }
-    return render(request, "accounts/authenticator_app.html", context, status=form_status(form))
+    return form_page(request, "accounts/authenticator_app.html", context, form)
 
 
 @require_POST

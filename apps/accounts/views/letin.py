@@ -8,10 +8,11 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from apps.accounts.errors import LinkDead, TooManyAttempts
+from apps.accounts.forms import Throttled
 from apps.accounts.linkforms import AddressForm
 from apps.accounts.services.letin import let_in, owner_of_let_in, request_let_in
-from apps.accounts.views.forms import form_status
-from apps.accounts.views.links import dead_link, throttled
+from apps.accounts.views.forms import form_page
+from apps.accounts.views.links import dead_link
 from apps.accounts.visitor import client_browser
 from apps.web.visitor import client_address
 
@@ -25,10 +26,10 @@ def ask_page(request: HttpRequest) -> HttpResponse:
         try:
             request_let_in(email=form.cleaned_data["email"], client=client_address(request))
         except TooManyAttempts as error:
-            form.add_error(None, throttled(error))
+            form.add_error(None, Throttled(error))
         else:
             return redirect("accounts:check-mail")
-    return render(request, "accounts/let_me_in.html", {"form": form}, status=form_status(form))
+    return form_page(request, "accounts/let_me_in.html", {"form": form}, form)
 
 
 @never_cache

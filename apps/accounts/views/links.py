@@ -8,7 +8,6 @@ from typing import cast
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
@@ -17,7 +16,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods
 
 from apps.accounts.errors import AddressTaken, LinkDead, TooManyAttempts
-from apps.accounts.forms import THROTTLED
+from apps.accounts.forms import Throttled
 from apps.accounts.linkforms import AddressForm, EmailForm, MailPhraseForm, NewPasswordForm, ProvePasswordForm
 from apps.accounts.models import User
 from apps.accounts.rules import Action
@@ -30,7 +29,7 @@ from apps.accounts.services.resets import owner_of_reset, request_reset, reset_p
 from apps.accounts.services.sessions import BY_PASSWORD, open_session
 from apps.accounts.services.signup import confirm_sign_up
 from apps.accounts.stepup import is_confirmed, step_up_required
-from apps.accounts.views.forms import form_status
+from apps.accounts.views.forms import form_page
 from apps.web.visitor import client_address
 
 
@@ -64,10 +63,8 @@ def confirm_sign_up_page(request: HttpRequest, token: str) -> HttpResponse:
         messages.info(request, error.message)
         return redirect("accounts:log-in")
     except TooManyAttempts as error:
-        form.add_error(None, throttled(error))
-    return render(
-        request, "accounts/confirm_sign_up.html", {"form": form, "address": link.address}, status=form_status(form)
-    )
+        form.add_error(None, Throttled(error))
+    return form_page(request, "accounts/confirm_sign_up.html", {"form": form, "address": link.address}, form)
 
 
 @never_cache
@@ -79,10 +76,10 @@ def forgot_password_page(request: HttpRequest) -> HttpResponse:
         try:
             request_reset(email=form.cleaned_data["email"], client=client_address(request))
         except TooManyAttempts as error:
-            form.add_error(None, throttled(error))
+            form.add_error(None, Throttled(error))
         else:
             return redirect("accounts:check-mail")
-    return render(request, "accounts/forgot_password.html", {"form": form}, status=form_status(form))
+    return form_page(request, "accounts/forgot_password.html", {"form": form}, form)
 
 
 @sensitive_post_parameters("new")
@@ -100,7 +97,7 @@ def reset_password_page(request: HttpRequest, token: str) -> HttpResponse:
             return redirect("accounts:log-in")
     except LinkDead as error:
         return dead_link(request, error)
-    return render(request, "accounts/reset_password.html", {"form": form}, status=form_status(form))
+    return form_page(request, "accounts/reset_password.html", {"form": form}, form)
 
 
 @sensitive_post_parameters("password")
@@ -117,11 +114,11 @@ def email_page(request: HttpRequest) -> HttpResponse:
         try:
             request_email_change(user=user, new_address=form.cleaned_data["email"], client=client_address(request))
         except TooManyAttempts as error:
-            form.add_error(None, throttled(error))
+            form.add_error(None, Throttled(error))
         else:
             messages.info(request, "Follow the link that we sent to the new address. Until then nothing changes.")
             return redirect("accounts:overview")
-    return render(request, "accounts/email.html", {"form": form}, status=form_status(form))
+    return form_page(request, "accounts/email.html", {"form": form}, form)
 
 
 @sensitive_post_parameters("password")
@@ -143,7 +140,7 @@ def mail_phrase_page(request: HttpRequest) -> HttpResponse:
             change_phrase(user_id=user.pk, phrase=form.cleaned_data["phrase"])
         messages.success(request, "Saved. Every e-mail that we send to you from now on has it.")
         return redirect("accounts:overview")
-    return render(request, "accounts/mail_phrase.html", {"form": form}, status=form_status(form))
+    return form_page(request, "accounts/mail_phrase.html", {"form": form}, form)
 
 
 @login_required
@@ -168,7 +165,3 @@ def confirm_email_page(request: HttpRequest, token: str) -> HttpResponse:
 
 def dead_link(request: HttpRequest, error: LinkDead) -> HttpResponse:
     return render(request, "accounts/dead_link.html", {"why": error.message}, status=410)
-
-
-def throttled(error: TooManyAttempts) -> ValidationError:
-    return ValidationError(error.message, THROTTLED)

@@ -10,7 +10,7 @@ from apps.accounts.errors import FactorMissing, LinkDead
 from apps.accounts.factorforms import LostFactorForm
 from apps.accounts.secondstep import end_second_step
 from apps.accounts.services.lostfactor import find_case, open_case, stop_by_link
-from apps.accounts.views.forms import form_status
+from apps.accounts.views.forms import form_page
 from apps.accounts.views.links import dead_link
 from apps.accounts.views.secondstep import password_first, pending_of_link
 from apps.controls.errors import AlreadyAsked
@@ -40,7 +40,7 @@ def lost_factor_page(request: HttpRequest, token: str) -> HttpResponse:
     except (AlreadyAsked, ReasonMissing) as error:
         form.add_error(None if isinstance(error, AlreadyAsked) else "reason", error.message)
     context = {"form": form, "token": token}
-    return render(request, "accounts/lost_factor.html", context, status=form_status(form))
+    return form_page(request, "accounts/lost_factor.html", context, form)
 
 
 @never_cache

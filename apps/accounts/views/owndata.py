@@ -14,6 +14,7 @@ from apps.accounts.rules import Action
 from apps.accounts.services.ownfile import export_own_data
 from apps.accounts.stepup import step_up_required
 from apps.accounts.streaming import streamed
+from apps.web.waiting import tell_wait
 
 
 @require_http_methods(["GET", "POST"])
@@ -22,18 +23,19 @@ from apps.accounts.streaming import streamed
 @never_cache
 def own_data_page(request: HttpRequest) -> HttpResponseBase:
     """What will be in it; and with POST, the file. 429 for too many."""
-    refusal = ""
+    names = [name.replace("_", " ").replace("api", "API") for name in part_names()]
+    context = {"parts": names, "refusal": ""}
     if request.method == "POST":
         try:
             parts = export_own_data(request=request)
         except TooManyFiles as error:
-            refusal = error.message
+            page = render(request, "accounts/own_data.html", {**context, "refusal": error.message}, status=429)
+            tell_wait(page, error.retry_after_s)
+            return page
         else:
             return streamed(
                 parts,
                 content_type="application/json; charset=utf-8",
                 filename=f"nebannpet-own-data-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json",
             )
-    names = [name.replace("_", " ").replace("api", "API") for name in part_names()]
-    context = {"parts": names, "refusal": refusal}
-    return render(request, "accounts/own_data.html", context, status=429 if refusal else 200)
+    return render(request, "accounts/own_data.html", context)

@@ -1,9 +1,8 @@
 """/login/passkey: logging in with a passkey alone, two factors by itself; and what the second step asks for."""
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
@@ -11,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.accounts.errors import PasskeyRefused, TooManyAttempts
 from apps.accounts.factorforms import PasskeyForm
-from apps.accounts.forms import THROTTLED
+from apps.accounts.forms import Throttled
 from apps.accounts.nextpage import next_page
 from apps.accounts.passkeypages import options_answer, options_refusal, passkey_page_elsewhere, session_key_of
 from apps.accounts.secondstep import end_second_step, pending_log_in
@@ -19,7 +18,7 @@ from apps.accounts.services.passkeychallenges import Purpose, check_waiting
 from apps.accounts.services.passkeyproofs import ask_for_passkey, use_passkey
 from apps.accounts.services.sessions import open_session
 from apps.accounts.stepup import Proof, confirm
-from apps.accounts.views.forms import form_status
+from apps.accounts.views.forms import form_page
 from apps.accounts.visitor import client_browser
 from apps.web.errors import SessionEnded
 from apps.web.visitor import client_address
@@ -48,7 +47,7 @@ def log_in_page(request: HttpRequest) -> HttpResponse:
             end_second_step(request)
             open_session(request=request, user=user, shown=shown)
         except TooManyAttempts as error:
-            form.add_error(None, ValidationError(error.message, THROTTLED))
+            form.add_error(None, Throttled(error))
         except (PasskeyRefused, SessionEnded) as error:
             form.add_error(None, error.message)
         else:
@@ -60,7 +59,7 @@ def log_in_page(request: HttpRequest) -> HttpResponse:
         "purpose": Purpose.LOG_IN,
         "elsewhere": passkey_page_elsewhere(request),
     }
-    return render(request, "accounts/passkey_log_in.html", context, status=form_status(form))
+    return form_page(request, "accounts/passkey_log_in.html", context, form)
 
 
 @never_cache

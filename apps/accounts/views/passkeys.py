@@ -35,7 +35,7 @@ from apps.accounts.services.passkeys import (
     rename_passkey,
 )
 from apps.accounts.stepup import Proof, confirm, decision_on, step_up_required
-from apps.accounts.views.forms import form_status
+from apps.accounts.views.forms import form_page
 from apps.web.visitor import client_address
 
 
@@ -106,7 +106,7 @@ def add_page(request: HttpRequest) -> HttpResponse:
             messages.success(request, "The passkey is added. All other sessions are ended.")
             return redirect("accounts:passkeys")
     context = {"form": form, "purpose": Purpose.ADD, "elsewhere": passkey_page_elsewhere(request)}
-    return render(request, "accounts/add_passkey.html", context, status=form_status(form))
+    return form_page(request, "accounts/add_passkey.html", context, form)
 
 
 @login_required

@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
 from apps.accounts.errors import PasskeyRefused, TooManyAttempts, WrongCode
 from apps.accounts.factorforms import CodeForm, PasskeyForm
 from apps.accounts.facts import Factor, Shown
-from apps.accounts.forms import THROTTLED
+from apps.accounts.forms import Throttled
 from apps.accounts.models import User
 from apps.accounts.passkeypages import session_key_of
 from apps.accounts.services.codes import use_code
@@ -67,7 +66,7 @@ def proved(request: HttpRequest, offered: Offered, *, user: User, purpose: Purpo
     except PasskeyRefused as error:
         form.add_error(None, error.message)
     except TooManyAttempts as error:
-        form.add_error(None, ValidationError(error.message, THROTTLED))
+        form.add_error(None, Throttled(error))
     if shown is not None:
         stop_by_factor(user=user)
     return shown

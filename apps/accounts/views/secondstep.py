@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from apps.accounts.errors import FactorMissing, LinkDead, TooManyAttempts, WrongCode
 from apps.accounts.factorforms import RecoveryCodeForm
 from apps.accounts.facts import Shown
+from apps.accounts.forms import Throttled
 from apps.accounts.passkeypages import passkey_page_elsewhere
 from apps.accounts.secondstep import PendingLogIn, end_second_step, pending_log_in
 from apps.accounts.selectors import factors_of
@@ -20,8 +21,8 @@ from apps.accounts.services.passkeychallenges import Purpose as PasskeyPurpose
 from apps.accounts.services.recoverycodes import recover, request_recovery
 from apps.accounts.services.sessions import open_session
 from apps.accounts.stepup import Proof, confirm
-from apps.accounts.views.forms import form_status
-from apps.accounts.views.links import dead_link, throttled
+from apps.accounts.views.forms import form_page
+from apps.accounts.views.links import dead_link
 from apps.accounts.views.proofs import offer, proved
 from apps.web.errors import SessionEnded
 from apps.web.visitor import client_address
@@ -53,7 +54,7 @@ def second_step_page(request: HttpRequest) -> HttpResponse:
         "elsewhere": passkey_page_elsewhere(request),
         "has_demo_accounts": settings.DEMO_DATA,
     }
-    return render(request, "accounts/second_step.html", context, status=form_status(offered.form))
+    return form_page(request, "accounts/second_step.html", context, offered.form)
 
 
 @never_cache
@@ -96,8 +97,8 @@ def recover_page(request: HttpRequest, token: str) -> HttpResponse:
     except WrongCode as error:
         form.add_error("code", error.message)
     except TooManyAttempts as error:
-        form.add_error(None, throttled(error))
-    return render(request, "accounts/recover.html", {"form": form, "token": token}, status=form_status(form))
+        form.add_error(None, Throttled(error))
+    return form_page(request, "accounts/recover.html", {"form": form, "token": token}, form)
 
 
 def pending_of_link(request: HttpRequest, token: str) -> PendingLogIn | None:

@@ -5,7 +5,7 @@ from typing import cast
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render, resolve_url
+from django.shortcuts import redirect, resolve_url
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST
@@ -30,7 +30,7 @@ from apps.accounts.services.subaccounts import (
 )
 from apps.accounts.stepup import answer_to, decision_on
 from apps.accounts.subaccountforms import SubAccountForm
-from apps.accounts.views.forms import form_status
+from apps.accounts.views.forms import form_page
 
 
 @login_required
@@ -53,7 +53,7 @@ def sub_accounts_page(request: HttpRequest) -> HttpResponse:
             messages.success(request, f"The sub-account {made.label} is made. Its number is {made.pk}.")
             return redirect("accounts:sub-accounts")
     context = {"form": form, "accounts": accounts_with_keys(user_id=user_id), "sub_accounts_max": SUB_ACCOUNTS_MAX}
-    return render(request, "accounts/sub_accounts.html", context, status=form_status(form))
+    return form_page(request, "accounts/sub_accounts.html", context, form)
 
 
 @login_required
@@ -75,9 +75,7 @@ def sub_account_page(request: HttpRequest, account_id: int) -> HttpResponse:
         else:
             messages.success(request, "The sub-account has its new name.")
             return redirect("accounts:sub-account", account.pk)
-    return render(
-        request, "accounts/sub_account.html", {"form": form, "account": account}, status=form_status(form)
-    )  # fmt: skip
+    return form_page(request, "accounts/sub_account.html", {"form": form, "account": account}, form)
 
 
 @login_required

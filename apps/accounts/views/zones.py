@@ -6,7 +6,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 from apps.accounts.models import User
 from apps.accounts.nextpage import next_page
 from apps.accounts.services.display import choose_zone
-from apps.accounts.views.forms import form_status
+from apps.accounts.views.forms import form_page
 from apps.accounts.zones import zone_names
 
 
@@ -38,4 +38,4 @@ def time_zone_page(request: HttpRequest) -> HttpResponse:
         choose_zone(user_id=user.pk, name=form.cleaned_data["zone"])
         messages.success(request, f"Times are shown in {form.cleaned_data['zone']} from now on.")
         return redirect(back_to or "accounts:overview")
-    return render(request, "accounts/time_zone.html", {"form": form, "next": back_to}, status=form_status(form))
+    return form_page(request, "accounts/time_zone.html", {"form": form, "next": back_to}, form)

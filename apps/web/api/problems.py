@@ -12,6 +12,7 @@ from rest_framework import exceptions
 from apps.common.errors import DomainError
 from apps.web.api.codes import kind_of
 from apps.web.requests import request_id
+from apps.web.waiting import tell_wait
 
 DOCS: Final = "/docs/platform-api"
 # After a fault of ours, or of something that we need.
@@ -96,8 +97,7 @@ def problem(
     answer["Cache-Control"] = "no-store"
     if status == 401:
         answer["WWW-Authenticate"] = 'X-API-Key realm="platform"'
-    if retry_after_s is not None:
-        answer["Retry-After"] = str(retry_after_s)
+    tell_wait(answer, retry_after_s)
     return answer
 
 
