@@ -55,7 +55,7 @@ planted-recovery: setup-test  ## put known bugs into copies of this tree, one at
 planted: setup-test  ## put small bugs into both engines, one at a time: each must be found
 	$(PY) -m tests.matching.engine.planted
 
-bench: setup-test  ## measure the figures of docs/performance.md, as one table; BENCH="engine peers" only these
+bench: setup-test  ## measure the figures of docs/performance, as one table; BENCH="engine peers" only these
 	$(PY) -m tests.benchmarks $(BENCH)
 
 lint: setup-test bandit  ## ruff, mypy and bandit

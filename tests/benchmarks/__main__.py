@@ -9,6 +9,7 @@ import time
 import traceback
 from pathlib import Path
 
+from tests.benchmarks.others import cores_of_others
 from tests.benchmarks.registry import Benchmark, Row, load, number
 
 COLUMNS = (
@@ -47,17 +48,19 @@ def main() -> int:
     names = arguments.names or [name for name, each in benchmarks.items() if arguments.all or not each.apart]
     lines: list[tuple[str, ...]] = []
     failed: list[str] = []
-    load_average, started_s = os.getloadavg()[0], time.monotonic()
+    others: list[float] = []
+    started_s = time.monotonic()
     json_path: Path = arguments.json or RESULTS / f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.jsonl"
     json_path.parent.mkdir(parents=True, exist_ok=True)
     with json_path.open("w", encoding="utf-8") as json_lines:
         for name in names:
+            others.append(cores_of_others())
             began_s = time.monotonic()
             print(f"{name}: {benchmarks[name].title}", file=sys.stderr, flush=True)
             try:
                 for row in benchmarks[name].run():
                     lines.append(_cells(name, row))
-                    json_lines.write(json.dumps(_record(benchmarks[name], row)) + "\n")
+                    json_lines.write(json.dumps(_record(benchmarks[name], row, others[-1])) + "\n")
                     json_lines.flush()
                     print("  " + "  ".join(cell for cell in lines[-1][1:] if cell), file=sys.stderr, flush=True)
             except Exception:  # noqa: BLE001 - the others are worth their minutes all the same
@@ -66,10 +69,11 @@ def main() -> int:
             print(f"  ({time.monotonic() - began_s:.0f} s)", file=sys.stderr, flush=True)
     print(_table(lines))
     print(f"\nBest and median of the repeats; targets are judged by the best. JSON lines: {json_path}")
-    print(f"To put them into docs/performance.md: python -m tests.benchmarks.page {json_path}")
+    print(f"To put them into docs/performance/figures.md: python -m tests.benchmarks.page {json_path}")
     print(
         f"Machine: {platform.machine()}, {os.cpu_count()} cores, {platform.python_implementation()}"
-        f" {platform.python_version()}. Load before: {load_average:.1f}. Took {time.monotonic() - started_s:.0f} s."
+        f" {platform.python_version()}. Other processes used {max(others):.2f} cores at most, before each."
+        f" Took {time.monotonic() - started_s:.0f} s."
     )
     if failed:
         print(f"FAILED, and why stands above: {', '.join(failed)}")
@@ -84,7 +88,7 @@ def _cells(name: str, row: Row) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _record(benchmark: Benchmark, row: Row) -> dict[str, object]:
+def _record(benchmark: Benchmark, row: Row, others: float) -> dict[str, object]:
     return {
         "benchmark": benchmark.name,
         "figure": row.figure,
@@ -99,6 +103,7 @@ def _record(benchmark: Benchmark, row: Row) -> dict[str, object]:
         "target": row.target,
         "verdict": row.verdict,
         "note": row.note,
+        "others": others,
     }
 
 

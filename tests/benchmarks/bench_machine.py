@@ -1,20 +1,15 @@
 """What this machine can do by itself; other figures are read against these."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 from tests.benchmarks.calibration import calibrate
 from tests.benchmarks.fsync import fsync_series
 from tests.benchmarks.registry import RUNS, Row, Series, benchmark
 
-LOAD: Final = "load average of the last minute"
-
 
 @benchmark("machine", "calibration loop and fsync of this machine")
 def machine() -> Iterator[Row]:
-    yield Row(figure=LOAD, unit="", series=Series([os.getloadavg()[0]], lower_is_better=True))
     yield Row(figure="calibration loop", unit="loops/s", series=Series([calibrate() for _ in range(RUNS)]))
     directory = Path("build")
     directory.mkdir(exist_ok=True)

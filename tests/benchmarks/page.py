@@ -1,4 +1,4 @@
-"""Put the figures of one run into docs/performance.md, between the two marks there.
+"""Put the figures of one run into docs/performance/figures.md, between the two marks there.
 
     .venv/bin/python -m tests.benchmarks.page build/benchmarks/20261121-230000.jsonl
 
@@ -14,13 +14,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
-from tests.benchmarks.bench_machine import LOAD
 from tests.benchmarks.registry import load as benchmarks
 from tests.benchmarks.registry import number
 
-PAGE: Final = Path("docs/performance.md")
+PAGE: Final = Path("docs/performance/figures.md")
 RUNS_DIRECTORY: Final = Path("build/benchmarks")
-BUSY: Final = 1.5  # an average of the minute before: it remembers what ended just then
+BUSY: Final = 0.2  # cores that other processes use
 BEGIN: Final = "<!-- figures of one run: python -m tests.benchmarks.page -->\n"
 END: Final = "<!-- end of the figures -->\n"
 HEAD: Final = "| figure | engine | best | median | unit | ratio | target | |\n|---|---|---|---|---|---|---|---|\n"
@@ -58,12 +57,13 @@ def section(name: str, rows: list[dict[str, Any]]) -> str:
 
 
 def _beside_what(rows: list[dict[str, Any]]) -> str:
-    load = max((row["best"] for row in rows if row["figure"] == LOAD), default=0.0)
-    if load <= BUSY:
-        return ""
+    busiest = max(rows, key=lambda row: row["others"])
+    if busiest["others"] <= BUSY:
+        return f" Before each benchmark other processes used {busiest['others']:.2f} cores at most."
     return (
-        f"\n**Made beside other work**: load average {load:.1f} before it. CPU figures suffer because caches and memory"
-        " are shared; figures by the wall clock, and all verdicts, say nothing.\n"
+        f"\n**Made beside other work**: before `{busiest['benchmark']}` other processes used {busiest['others']:.2f}"
+        " cores. CPU figures suffer because caches and memory are shared; figures by the wall clock, and all verdicts,"
+        " say nothing.\n"
     )
 
 
