@@ -122,6 +122,10 @@ class AccountFeed:
             if isinstance(event, Trade) and event.taker_order_id in filled
         }
         parked = {event.order_id for event in events if isinstance(event, OrderParked)}
+        # The cancel of a list names one of its orders; all that it ends are reported under its id.
+        cancel_id = next(
+            (each.cancel_client_id for each in events if isinstance(each, OrderClosed) and each.cancel_client_id), ""
+        )
         met: dict[int, PreventedMatch] = {}
         lists: list[ListChanged] = []
         for event in events:
@@ -133,7 +137,7 @@ class AccountFeed:
             elif isinstance(event, Trade):
                 self._trade(event, balances, last_fills)
             elif isinstance(event, OrderClosed):
-                self._closed(event, balances, met.get(event.order_id))
+                self._closed(event, balances, met.get(event.order_id), cancel_id)
             elif isinstance(event, OrderReviewed) and event.decision == Review.RELEASE:
                 self._released(event)
             elif isinstance(event, OrderTriggered):
@@ -232,9 +236,9 @@ class AccountFeed:
                 del self._orders[order_id]
 
     def _closed(
-        self, event: OrderClosed, balances: dict[int, tuple[int, int]], match: PreventedMatch | None
+        self, event: OrderClosed, balances: dict[int, tuple[int, int]], match: PreventedMatch | None, cancel_id: str
     ) -> None:  # fmt: skip
-        """`match`: the last one under this command that met the order."""
+        """`match`: the last one under this command that met the order; `cancel_id`: the cancel's own, if it is one."""
         balances[self._pays_with(event.market_id, event.side)] = (event.available_units, event.held_units)
         known = self._orders.pop(event.order_id, None)
         if _is_filled(event):
@@ -247,7 +251,7 @@ class AccountFeed:
             self._report("TRADE_PREVENTION", view, event, prevented=match)
             return
         kind = _ENDS.get(event.status, "EXPIRED")
-        self._report(kind, view, event, cancel_id=event.cancel_client_id if kind == "CANCELED" else "")
+        self._report(kind, view, event, cancel_id=cancel_id if kind == "CANCELED" else "")
 
     def _released(self, event: OrderReviewed) -> None:
         """It is on its way into the book; what it does there follows."""

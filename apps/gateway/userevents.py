@@ -130,7 +130,10 @@ def _fee(market: Market, trade: Trade | None, *, is_taker: bool) -> tuple[int, s
 
 
 def list_status(market: Market, event: ListChanged, orders: list[tuple[int, str]], now_ms: int) -> dict[str, Any]:
-    """`orders` are (order_id, client id) of all its orders."""
+    """`orders` are (order_id, client id) of all its orders.
+
+    EXEC_STARTED again when its pending orders begin: the dialect's UPDATED says that a client order id was changed.
+    """
     done = event.status == ListStatus.ALL_DONE
     return {
         "e": "listStatus",
@@ -138,7 +141,7 @@ def list_status(market: Market, event: ListChanged, orders: list[tuple[int, str]
         "s": market.symbol,
         "g": event.list_id,
         "c": CONTINGENCIES[event.list_kind],
-        "l": ListStatus(event.status).name,
+        "l": "ALL_DONE" if done else "EXEC_STARTED",
         "L": "ALL_DONE" if done else "EXECUTING",
         "r": "NONE",
         "C": event.list_client_id,

@@ -1,5 +1,6 @@
 """User data of two orders that met, which is told to both accounts of the family, and of orders that are parked."""
 
+import dataclasses
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -245,7 +246,19 @@ def test_a_list_is_told_behind_the_reports_of_its_orders() -> None:
     assert [(message["e"], message.get("X")) for message in told] == [
         ("executionReport", "NEW"), ("listStatus", None), ("outboundAccountPosition", None),
     ]  # fmt: skip
-    assert (told[1]["l"], told[1]["L"]) == ("UPDATED", "EXECUTING")
+    # The dialect's UPDATED is another thing: a client order id was changed.
+    assert (told[1]["l"], told[1]["L"]) == ("EXEC_STARTED", "EXECUTING")
     told.clear()
-    feed.on_events([changed(30, ListStatus.ALL_DONE)])
-    assert [(message["l"], message["L"]) for message in told] == [("ALL_DONE", "ALL_DONE")]
+    ends = [
+        dataclasses.replace(
+            closed(OrderStatus.CANCELED, Reason.CANCELED_BY_USER), seq=seq, order_id=order_id, cancel_client_id=bye
+        )
+        for seq, order_id, bye in ((31, 11, ""), (32, 12, "bye"))
+    ]
+    feed.on_events([changed(30, ListStatus.ALL_DONE), *ends])
+    assert [(message["x"], message["c"], message["C"]) for message in told if message["e"] == "executionReport"] == [
+        ("CANCELED", "bye", "c11"), ("CANCELED", "bye", "c12"),
+    ]  # fmt: skip
+    assert [(message["l"], message["L"]) for message in told if message["e"] == "listStatus"] == [
+        ("ALL_DONE", "ALL_DONE")
+    ]
