@@ -7,21 +7,30 @@ from typing import NamedTuple
 
 
 class Halt(NamedTuple):
-    """A market that is listed and not open."""
+    """A market that is listed and not open; `ends` says when and how, and is empty where no timer runs."""
 
     symbol: str
     state: str
     cause: str
+    ends: str
 
 
-_readers: list[Callable[[], list[Halt]]] = []
+class Halts(NamedTuple):
+    """By symbol. `is_live` is False where market data is silent: then they are as old as the settled record."""
+
+    markets: list[Halt]
+    is_live: bool
 
 
-def register(read: Callable[[], list[Halt]]) -> None:
+_readers: list[Callable[[], Halts]] = []
+
+
+def register(read: Callable[[], Halts]) -> None:
     """Called once by the app that has the markets, when it is ready."""
     _readers.append(read)
 
 
-def halts() -> list[Halt]:
-    """By symbol, as far as the settled record knows."""
-    return sorted(halt for read in _readers for halt in read())
+def halts() -> Halts:
+    """As traders are subject to them now."""
+    found = [read() for read in _readers]
+    return Halts(sorted(halt for each in found for halt in each.markets), all(each.is_live for each in found))

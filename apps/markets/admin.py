@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
@@ -24,6 +25,7 @@ from apps.markets.models import (
 )
 from apps.markets.selectors import markets_of_class, moved_by, not_moved_by
 from apps.markets.services import MarketAction, set_market_state
+from apps.markets.statesnow import with_current_states
 from apps.outbox.admin import ReasonActionForm, RequestAdmin, staff_name, tell_answers
 
 
@@ -84,9 +86,17 @@ def _state_action(action: MarketAction, title: str) -> Callable[..., None]:
     return move
 
 
+class MarketList(ChangeList):
+    """Shows the state of now. Filter and order go by the settled one."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list, self.is_live = with_current_states(self.result_list)
+
+
 @admin.register(Market)
 class MarketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ("symbol", "state", "state_cause", "settings_version", "tick_size", "lot_size", "fees")
+    list_display = ("symbol", "state", "state_cause", "ends", "settings_version", "tick_size", "lot_size", "fees")
     list_filter = ("state", "quote_asset")
     search_fields = ("symbol",)
     action_form = ReasonActionForm
@@ -99,6 +109,13 @@ class MarketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         _state_action(MarketAction.POST_ONLY, "Post-only"),
         _state_action(MarketAction.CLOSE, "Close"),
     )
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return MarketList
+
+    @admin.display(description="ends")
+    def ends(self, market: Market) -> str:
+        return market.state_ends
 
     def has_move_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("markets.move_market")
@@ -179,7 +196,7 @@ class ClassStateChangeAdmin(RequestAdmin):
             "opts": self.opts,
             "form": form,
             "confirming": chosen,
-            "markets": markets_of_class(form.cleaned_data["asset_class"]) if chosen else (),
+            "now": with_current_states(markets_of_class(form.cleaned_data["asset_class"])) if chosen else None,
             "target": dict(form.fields["action"].choices)[form.cleaned_data["action"]] if chosen else "",  # type: ignore[attr-defined]
         }
         return TemplateResponse(request, "admin/markets/class_state.html", context)

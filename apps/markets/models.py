@@ -5,6 +5,7 @@ and an outbox row; the mirror moves when settlement sees the engine's event (ser
 different things because a command was refused.
 """
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import models
@@ -137,10 +138,24 @@ class Market(models.Model):
         """Of the others staff decides one by one."""
         return self.state not in (MarketState.PRE_LAUNCH, MarketState.CLOSED)
 
+    @property
+    def state_ends(self) -> str:
+        """When a timer ends the state, and how; empty where none does."""
+        if not self.state_reopens_ms:
+            return f"until {_clock(self.state_until_ms)}" if self.state_until_ms else ""
+        reopens = f"reopens {_clock(self.state_reopens_ms)}"
+        if self.state == MarketState.HALTED and 0 < self.state_until_ms < self.state_reopens_ms:
+            return f"call auction {_clock(self.state_until_ms)}, {reopens}"
+        return reopens
+
     def settings(self) -> MarketSettings:
         """The settings as the engine takes them; not checked."""
         values: dict[str, Any] = {name: getattr(self, name) for name in MIRRORED_FIELDS}
         return MarketSettings(market_id=self.id, **typed(values))
+
+
+def _clock(time_ms: int) -> str:
+    return f"{datetime.fromtimestamp(time_ms // 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 # Columns of Market that are settings: the fields of MarketSettings other than the id.

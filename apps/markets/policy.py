@@ -12,4 +12,6 @@ SECOND_FLUSH_MS: Final = 1_000
 RECENT_TRADES_MAX: Final = 1_000
 # Entries kept in the market data stream on redis-edge, about: a gateway that is further behind reloads the snapshot.
 STREAM_ENTRIES_MAX: Final = 5_000
+# Market data that wrote nothing for so long is silent: it writes each second.
+SILENT_MS: Final = 5_000
 KLINES_LIMIT_MAX: Final = 1_000

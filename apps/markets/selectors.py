@@ -4,12 +4,13 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from apps.common.clock import now_ms
-from apps.controls.halts import Halt
+from apps.controls.halts import Halt, Halts
 from apps.markets.intervals import INTERVALS
 from apps.markets.klines import BARS, FIRST_OPEN, bars_parameters, fill, plan
 from apps.markets.marketdata.bars import Bar
 from apps.markets.models import Asset, ClassStateChange, Market
 from apps.markets.policy import KLINES_LIMIT_MAX
+from apps.markets.statesnow import with_current_states
 
 
 def klines(
@@ -42,10 +43,17 @@ def find_class_subject(typed: str) -> str | None:
     return typed if typed in asset_classes() else None
 
 
-def halts() -> list[Halt]:
-    """Markets that were launched and are not open, with why."""
-    found = Market.objects.exclude(state__in=(Market.State.OPEN, Market.State.PRE_LAUNCH))
-    return [Halt(market.symbol, market.get_state_display(), market.get_state_cause_display()) for market in found]
+def halts() -> Halts:
+    """Markets that were launched and are not open, with why and until when."""
+    now = with_current_states(Market.objects.all())
+    return Halts(
+        [
+            Halt(market.symbol, market.get_state_display(), market.get_state_cause_display(), market.state_ends)
+            for market in now.markets
+            if market.state not in (Market.State.OPEN, Market.State.PRE_LAUNCH)
+        ],
+        now.is_live,
+    )
 
 
 def asset_classes() -> list[str]:

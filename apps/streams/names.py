@@ -89,6 +89,11 @@ def market_data_stream(shard: str) -> str:
     return f"{{{shard}}}:md"
 
 
+def market_data_states(shard: str) -> str:
+    """redis-edge string with expiry: msgpack states of all markets, rewritten each second while market data runs."""
+    return f"{{{shard}}}:md:states"
+
+
 def market_data_snapshot(shard: str, market_id: int) -> str:
     """redis-edge string: msgpack book, tickers and current candles of one market at one event seq."""
     return f"{{{shard}}}:md:snapshot:{market_id}"

@@ -61,6 +61,8 @@ def test_what_it_refuses_changes_nothing(arguments: list[str], words: str, asset
 
 
 def test_markets_that_are_not_open_stand_below(market: Market) -> None:
-    assert switch() == "No switch is on.\n"
+    """No market data runs here."""
+    silent = "Market data is silent: the states of markets are as old as the settled record.\n"
+    assert switch() == f"No switch is on.\n{silent}"
     Market.objects.update(state=Market.State.HALTED, state_cause=Market.Cause.STAFF)
-    assert switch() == "No switch is on.\nmarket BTCUSDT: halted (staff)\n"
+    assert switch() == f"No switch is on.\nmarket BTCUSDT: halted (staff)\n{silent}"

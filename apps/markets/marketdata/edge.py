@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from apps.markets.marketdata import wire
-from apps.markets.policy import STREAM_ENTRIES_MAX
+from apps.markets.policy import SILENT_MS, STREAM_ENTRIES_MAX
 from apps.streams import names
 from apps.streams.kinds import Side
 
@@ -117,8 +117,10 @@ class Edge:
         newest = self._client.xrevrange(self._stream, count=1)
         return newest[0][0].decode() if newest else "0-0"
 
-    def write_snapshots(self, snapshots: Iterable[tuple[int, wire.Record]]) -> None:
+    def write_snapshots(self, snapshots: Iterable[tuple[int, wire.Record]], states: Sequence[wire.Record]) -> None:
+        """Those of markets, and the states of all; the latter end by themselves where nobody writes them again."""
         pipe = self._client.pipeline(transaction=False)
+        pipe.set(names.market_data_states(self._shard), wire.encode(states), px=SILENT_MS)
         for market_id, snapshot in snapshots:
             pipe.set(names.market_data_snapshot(self._shard, market_id), wire.encode(snapshot))
         pipe.execute()

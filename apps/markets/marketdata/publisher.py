@@ -54,7 +54,7 @@ class Publisher:
             if with_snapshots:
                 for market_id in self._edge.missing_snapshots(list(shard.markets)):
                     shard.markets[market_id].snapshot_due = True
-                self._edge.write_snapshots(shard.due_snapshots(self._after))
+                self._edge.write_snapshots(shard.due_snapshots(self._after), shard.states())
         except RedisError as error:
             self._fail(error)
 
@@ -69,7 +69,7 @@ class Publisher:
             news += shard.depth_news(kind, now_ms())
         if news:
             self._publish(news)
-        self._edge.write_snapshots(shard.due_snapshots(self._after))
+        self._edge.write_snapshots(shard.due_snapshots(self._after), shard.states())
         self.ok, self._failed = True, False
         self._pause_s = RETRY_S
         edge_up.set(1)

@@ -68,6 +68,10 @@ class ShardFeed:
             feed.snapshot_due = False
         return [(feed.market_id, feed.snapshot(after)) for feed in due]
 
+    def states(self) -> list[wire.Record]:
+        """The state of every market of which one is known."""
+        return [feed.state for feed in self.markets.values() if feed.state is not None]
+
     def resume(self, told: Mapping[int, Told]) -> list[wire.Record]:
         """Take up where readers stand; returns the prints they have not heard of, best prices and states.
 

@@ -31,6 +31,9 @@ Layout
     and distance maps (null before the first, auction outside a call phase), and the stream entry after which to read
     on.
 
+    String `names.market_data_states(shard)`: the msgpack list of the state maps of all markets, for readers that do not
+    follow the stream. It is written each second and is gone SILENT_MS after the last time.
+
 Invariants
     Depth ids never go back, not over a restart either. A snapshot's book is exactly what the depth messages up to its
     `u` add up to. A reader that finds a gap (U > its u + 1) has lost messages and starts again from the snapshot.

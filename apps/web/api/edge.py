@@ -1,4 +1,4 @@
-"""redis-edge as the platform API asks it: one short call, and none for a while after it did not answer (threat-T28)."""
+"""redis-edge as the site asks it: one short call, and none for a while after it did not answer (threat-T28)."""
 
 import time
 from collections.abc import Callable
@@ -39,7 +39,7 @@ class Edge:
             return call(self._client)
         except (RedisError, OSError) as error:
             self._ask_again_at = time.monotonic() + EDGE_PAUSE_S
-            log.warning("redis-edge does not answer; this process counts alone", error=repr(error))
+            log.warning("redis-edge does not answer; this process goes on without it", error=repr(error))
             raise EdgeDown from error
 
 

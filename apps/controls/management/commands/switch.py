@@ -71,8 +71,12 @@ class Command(BaseCommand):
             )
         if not switches:
             self.stdout.write("No switch is on.")
-        for halt in halts():
-            self.stdout.write(f"market {halt.symbol}: {halt.state.lower()} ({halt.cause.lower()})")
+        found = halts()
+        for halt in found.markets:
+            ends = f", {halt.ends}" if halt.ends else ""
+            self.stdout.write(f"market {halt.symbol}: {halt.state.lower()} ({halt.cause.lower()}){ends}")
+        if not found.is_live:
+            self.stdout.write("Market data is silent: the states of markets are as old as the settled record.")
 
 
 def _end(minutes: int | None) -> datetime | None:
