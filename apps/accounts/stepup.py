@@ -5,7 +5,7 @@ rules.py decides what it covers; withdrawals, changes of the whitelist and keys 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import wraps
@@ -19,6 +19,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, resolve_url
 
+from apps.accounts.begun import keep_begun
 from apps.accounts.facts import Factor, Facts
 from apps.accounts.models import User
 from apps.accounts.rules import RULES, Action, Closes, Decision, Verdict, decide
@@ -98,12 +99,18 @@ def ask_to_confirm(request: HttpRequest, back_to: str, *, by_passkey: bool = Fal
     return redirect(f"{resolve_url('accounts:confirm')}?{urlencode(query)}")
 
 
-def answer_to(request: HttpRequest, decision: Decision, back_to: str) -> HttpResponse:
-    """What somebody gets who may not go on yet: the page for what is missing. Raises PermissionDenied for the rest."""
+def answer_to(
+    request: HttpRequest, decision: Decision, back_to: str, *, press: str = "", keep: Sequence[str] = ()
+) -> HttpResponse:
+    """What somebody gets who may not go on yet: the page for what is missing. Raises PermissionDenied for the rest.
+
+    The proof leads back to `back_to` by GET, where a POST has to be sent again with the button `press`; the fields
+    `keep` of its form wait there (begun.py).
+    """
     if decision.verdict is Verdict.NEEDS_STEP_UP:
         if request.method == "POST":
-            # The proof leads back by GET, and what was sent is gone.
-            messages.info(request, "Nothing was done yet. Confirm first that it is you, then do it once more.")
+            keep_begun(request, page=back_to, press=press, fields=keep)
+            messages.info(request, "Nothing was done yet. Confirm first that it is you.")
         return ask_to_confirm(request, back_to, by_passkey=decision.factors == {Factor.PASSKEY})
     if decision.code == "FACTOR_MISSING":
         messages.error(request, decision.message)
@@ -112,12 +119,13 @@ def answer_to(request: HttpRequest, decision: Decision, back_to: str) -> HttpRes
 
 
 def step_up_required(
-    action: Action, back_to: str = "", *, password_in_form: bool = False
+    action: Action, back_to: str = "", *, press: str, keep: Sequence[str] = (), password_in_form: bool = False
 ) -> Callable[[Callable[..., HttpResponseBase]], Callable[..., HttpResponseBase]]:
     """For views of logged-in users: they come after what rules.py asks for `action`.
 
-    What asks leads back to this view, or to the view named `back_to` where this one answers POST only. With
-    `password_in_form` the form of the page asks a user without a second factor for the password itself (ConfirmedForm).
+    What asks leads back to this view, or to the view named `back_to` where this one answers POST only; `press` and
+    `keep` are those of answer_to. With `password_in_form` the form of the page asks a user without a second factor for
+    the password itself (ConfirmedForm).
     """
 
     def decorate(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
@@ -127,7 +135,8 @@ def step_up_required(
             asks_itself = password_in_form and is_for_password(decision)
             if decision.is_allowed or asks_itself:
                 return view(request, *args, **kwargs)
-            return answer_to(request, decision, resolve_url(back_to) if back_to else request.path)
+            page = resolve_url(back_to) if back_to else request.path
+            return answer_to(request, decision, page, press=press, keep=keep)
 
         return login_required(guarded)
 

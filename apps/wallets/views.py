@@ -1,6 +1,6 @@
 """The page of balances over all accounts of a user, and of transfers between them (requirement A6)."""
 
-from typing import cast
+from typing import Final, cast
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -12,6 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST
 
+from apps.accounts.begun import typed_before
 from apps.accounts.forms import Throttled
 from apps.accounts.models import User
 from apps.accounts.rules import Action
@@ -34,6 +35,9 @@ from apps.wallets.services import request_transfer
 from apps.web.cursors import read_cursor
 from apps.web.errors import SessionEnded
 
+# What is kept of the form while its user confirms.
+TRANSFER_FIELDS: Final = ("from_account", "to_account", "asset", "amount")
+
 
 @login_required
 @never_cache
@@ -48,8 +52,8 @@ def balances_page(request: HttpRequest) -> HttpResponse:
     accounts, assets = list(accounts_of(user_id=user.pk)), list(Asset.objects.all())
     decision = decision_on(request, Action.TRANSFER)
     if request.method == "POST" and not decision.is_allowed:
-        return answer_to(request, decision, request.path)
-    chosen = {"asset": request.GET.get("asset", "")}
+        return answer_to(request, decision, request.path, press="Transfer", keep=TRANSFER_FIELDS)
+    chosen = {"asset": request.GET.get("asset", "")} | (typed_before(request) if decision.is_allowed else {})
     form = TransferForm(request.POST or None, accounts=accounts, assets=assets, initial=chosen)
     if request.method == "POST" and form.is_valid():
         sent = form.cleaned_data

@@ -142,6 +142,10 @@ def test_who_did_not_confirm_lately_is_asked_to(house: House, client: Client) ->
     assert (answer.status_code, unquote(answer["Location"])) == (302, confirm)
     assert not InternalTransfer.objects.exists()
     assert client.post("/account/confirm-it-is-you", {"password": PASSWORD, "next": PAGE})["Location"] == PAGE
+    form = client.get(PAGE).context["form"]
+    typed = {name: text for name, text in fields(house).items() if name != "client_id"}
+    assert {name: form[name].value() for name in typed} == typed, "once confirmed, it is there to be sent"
+    assert not InternalTransfer.objects.exists()
     client.post(PAGE, fields(house))
     assert InternalTransfer.objects.count() == 1
 

@@ -40,7 +40,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("current", "new")
 @require_http_methods(["GET", "POST"])
 @csrf_protect
-@step_up_required(Action.CHANGE_PASSWORD, password_in_form=True)
+@step_up_required(Action.CHANGE_PASSWORD, press="Change password", password_in_form=True)
 @never_cache
 def password_page(request: HttpRequest) -> HttpResponse:
     form = PasswordForm(request.POST or None, user=_user(request), address=client_address(request))

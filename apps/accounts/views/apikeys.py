@@ -1,11 +1,11 @@
 """The page of API keys, of the master account or of a sub-account (requirements A5, A6)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import cast
+from typing import Final, cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -17,6 +17,7 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
+from apps.accounts.begun import typed_before
 from apps.accounts.errors import (
     ApiKeyNotFound,
     ApiKeyRefused,
@@ -60,6 +61,9 @@ from apps.accounts.views.forms import form_page
 from apps.accounts.views.subaccounts import chosen_account
 from apps.web.visitor import client_address
 
+# What is kept of the form while its user confirms.
+KEY_FIELDS: Final = ("label", "can_read", "can_trade", "can_withdraw", "lifetime", "networks", "pem")
+
 
 @sensitive_post_parameters("password", "code", "passkey")
 @login_required
@@ -75,8 +79,9 @@ def api_keys_page(request: HttpRequest, account_id: int | None = None) -> HttpRe
     reading, trading = decision_on(request, Action.KEY_READ), decision_on(request, Action.KEY_TRADE)
     needs_step_up = not (reading.is_allowed or is_for_password(reading))
     if request.method == "POST" and needs_step_up:
-        return answer_to(request, reading, request.path)
-    form = _key_form(request, is_confirmed=reading.is_allowed)
+        return answer_to(request, reading, request.path, press="Create key", keep=KEY_FIELDS)
+    initial = {} if needs_step_up else typed_before(request)
+    form = _key_form(request, is_confirmed=reading.is_allowed, initial=initial)
     new: NewApiKey | None = None
     if request.method == "POST" and form.is_valid() and form.cleaned_data["can_trade"] and not trading.is_allowed:
         form.add_error("can_trade", trading.message)
@@ -230,14 +235,14 @@ def key_networks_page(request: HttpRequest, key_id: int) -> HttpResponse:
     action = highest_right(can_trade=key.can_trade or key.can_withdraw, can_withdraw=False)
     decision = decision_on(request, action)
     if not (decision.is_allowed or is_for_password(decision)):
-        return answer_to(request, decision, request.path)
+        return answer_to(request, decision, request.path, press="Save addresses", keep=("networks",))
     form = KeyNetworksForm(
         request.POST or None,
         user=user,
         address=client_address(request),
         is_confirmed=decision.is_allowed,
         factors=factors_of(user_id=user.pk) if key.can_withdraw else frozenset(),
-        initial={"networks": " ".join(key.allowed_networks)},
+        initial={"networks": " ".join(key.allowed_networks)} | typed_before(request),
     )
     if request.method == "POST" and form.is_valid():
         facts = facts_of(request, action, password_shown=is_for_password(decision))
@@ -261,7 +266,9 @@ def key_networks_page(request: HttpRequest, key_id: int) -> HttpResponse:
     return form_page(request, "accounts/key_networks.html", context, form)
 
 
-def _key_form(request: HttpRequest, *, is_confirmed: bool, is_new: bool = False) -> ApiKeyForm:
+def _key_form(
+    request: HttpRequest, *, is_confirmed: bool, is_new: bool = False, initial: Mapping[str, str] | None = None
+) -> ApiKeyForm:
     user = cast(User, request.user)
     return ApiKeyForm(
         None if is_new else request.POST or None,
@@ -269,4 +276,5 @@ def _key_form(request: HttpRequest, *, is_confirmed: bool, is_new: bool = False)
         address=client_address(request),
         is_confirmed=is_confirmed,
         factors=factors_of(user_id=user.pk),
+        initial=initial,
     )

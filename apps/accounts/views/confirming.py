@@ -12,6 +12,7 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
+from apps.accounts.begun import what_to_press
 from apps.accounts.errors import FactorMissing
 from apps.accounts.facts import Factor
 from apps.accounts.forms import PasswordConfirmationForm
@@ -61,5 +62,5 @@ def confirm_page(request: HttpRequest) -> HttpResponse:
 
 def _go_on(request: HttpRequest, proof: Proof, next_url: str) -> HttpResponse:
     confirm(request, proof)
-    messages.success(request, "Confirmed for 15 minutes.")
+    messages.success(request, f"Confirmed for 15 minutes. {what_to_press(request, next_url)}".rstrip())
     return redirect(next_url)

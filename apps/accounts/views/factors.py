@@ -42,7 +42,7 @@ def two_factor_page(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @csrf_protect
-@step_up_required(Action.ADD_FACTOR, "accounts:two-factor")
+@step_up_required(Action.ADD_FACTOR, "accounts:two-factor", press="Set up an authenticator app” or “Replace it")
 @never_cache
 def begin_app_action(request: HttpRequest) -> HttpResponse:
     with still_in(request):
@@ -53,7 +53,7 @@ def begin_app_action(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("code")
 @require_http_methods(["GET", "POST"])
 @csrf_protect
-@step_up_required(Action.ADD_FACTOR, "accounts:two-factor")
+@step_up_required(Action.ADD_FACTOR, "accounts:two-factor", press="Use this app")
 @never_cache
 def app_page(request: HttpRequest) -> HttpResponse:
     """The QR code of the app that waits; with POST, its first code."""
@@ -92,7 +92,7 @@ def app_page(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @csrf_protect
-@step_up_required(Action.REMOVE_FACTOR, "accounts:two-factor")
+@step_up_required(Action.REMOVE_FACTOR, "accounts:two-factor", press="Remove it")
 @never_cache
 def remove_app_action(request: HttpRequest) -> HttpResponse:
     try:
@@ -108,7 +108,7 @@ def remove_app_action(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @csrf_protect
-@step_up_required(Action.REMOVE_FACTOR, "accounts:two-factor")
+@step_up_required(Action.REMOVE_FACTOR, "accounts:two-factor", press="Make new codes")
 @never_cache
 def recovery_codes_action(request: HttpRequest) -> HttpResponse:
     try:

@@ -15,6 +15,7 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods
 
+from apps.accounts.begun import typed_before
 from apps.accounts.errors import AddressTaken, LinkDead, TooManyAttempts
 from apps.accounts.forms import Throttled
 from apps.accounts.linkforms import AddressForm, EmailForm, MailPhraseForm, NewPasswordForm, ProvePasswordForm
@@ -103,13 +104,17 @@ def reset_password_page(request: HttpRequest, token: str) -> HttpResponse:
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "POST"])
 @csrf_protect
-@step_up_required(Action.CHANGE_EMAIL, password_in_form=True)
+@step_up_required(Action.CHANGE_EMAIL, press="Send the link", keep=("email",), password_in_form=True)
 @never_cache
 def email_page(request: HttpRequest) -> HttpResponse:
     user = cast(User, request.user)
     form = EmailForm(
-        request.POST or None, user=user, address=client_address(request), is_confirmed=is_confirmed(request)
-    )  # fmt: skip
+        request.POST or None,
+        user=user,
+        address=client_address(request),
+        is_confirmed=is_confirmed(request),
+        initial=typed_before(request),
+    )
     if request.method == "POST" and form.is_valid():
         try:
             request_email_change(user=user, new_address=form.cleaned_data["email"], client=client_address(request))
@@ -124,7 +129,7 @@ def email_page(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "POST"])
 @csrf_protect
-@step_up_required(Action.CHANGE_EMAIL, password_in_form=True)
+@step_up_required(Action.CHANGE_EMAIL, press="Save", keep=("phrase",), password_in_form=True)
 @never_cache
 def mail_phrase_page(request: HttpRequest) -> HttpResponse:
     user = cast(User, request.user)
@@ -133,7 +138,7 @@ def mail_phrase_page(request: HttpRequest) -> HttpResponse:
         user=user,
         address=client_address(request),
         is_confirmed=is_confirmed(request),
-        initial={"phrase": user.mail_phrase},
+        initial={"phrase": user.mail_phrase} | typed_before(request),
     )
     if request.method == "POST" and form.is_valid():
         with still_in(request):

@@ -19,7 +19,7 @@ from apps.web.waiting import tell_wait
 
 @require_http_methods(["GET", "POST"])
 @csrf_protect
-@step_up_required(Action.EXPORT_DATA)
+@step_up_required(Action.EXPORT_DATA, press="Save the file")
 @never_cache
 def own_data_page(request: HttpRequest) -> HttpResponseBase:
     """What will be in it; and with POST, the file. 429 for too many."""

@@ -11,6 +11,7 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from apps.accounts.begun import typed_before
 from apps.accounts.errors import (
     FactorNeeded,
     InvalidPasskeyName,
@@ -78,11 +79,11 @@ def options_action(request: HttpRequest) -> JsonResponse:
 @sensitive_post_parameters("passkey")
 @require_http_methods(["GET", "POST"])
 @csrf_protect
-@step_up_required(Action.ADD_FACTOR)
+@step_up_required(Action.ADD_FACTOR, press="Add a passkey", keep=("name",))
 @never_cache
 def add_page(request: HttpRequest) -> HttpResponse:
     user = _user(request)
-    form = NewPasskeyForm(request.POST or None)
+    form = NewPasskeyForm(request.POST or None, initial=typed_before(request))
     if request.method == "POST" and form.is_valid():
         try:
             answer = answer_taken(
@@ -130,7 +131,7 @@ def rename_action(request: HttpRequest, passkey_id: int) -> HttpResponse:
 
 @require_POST
 @csrf_protect
-@step_up_required(Action.REMOVE_FACTOR, "accounts:passkeys")
+@step_up_required(Action.REMOVE_FACTOR, "accounts:passkeys", press="Remove it")
 @never_cache
 def remove_action(request: HttpRequest, passkey_id: int) -> HttpResponse:
     try:

@@ -99,7 +99,8 @@ def unfreeze_action(request: HttpRequest, account_id: int) -> HttpResponse:
     account = chosen_account(request, account_id)
     decision = decision_on(request, Action.UNFREEZE)
     if not decision.is_allowed:
-        return answer_to(request, decision, resolve_url("accounts:sub-account", account.pk))
+        page = resolve_url("accounts:sub-account", account.pk)
+        return answer_to(request, decision, page, press="Unfreeze this account")
     with still_in(request):
         unfreeze_sub_account(user_id=account.owner_id, account_id=account.pk)
     messages.success(request, "The account is not frozen any more and takes orders again.")
