@@ -1,0 +1,86 @@
+"""What the documents name exists: commands with these arguments, links, files; and the maps name every document."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.core.management import get_commands
+
+from tests.architecture.documents import DOCS, commands, documents, wrong_with
+from tests.architecture.sources import BASE_DIR
+
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
+FILE = re.compile(r"(?<![\w/.-])((?:apps|nebannpet|tests|static|templates|docs)/[\w./-]*\w)(?![\w./]*[<*{])")
+EACH = pytest.mark.parametrize("path", documents(), ids=lambda path: path.relative_to(BASE_DIR).as_posix())
+
+
+@EACH
+def test_commands_of_the_documents_exist(path: Path) -> None:
+    for line in commands(path.read_text()):
+        problem = wrong_with(line)
+        assert problem == "", f"{path.relative_to(BASE_DIR)}: {line}: {problem}"
+
+
+@EACH
+def test_commands_in_the_text_exist(path: Path) -> None:
+    named = set(re.findall(r"`manage\.py ([a-z_]+)", path.read_text()))
+    known = {"help", *get_commands()}
+    assert named <= known, f"{path.name} names {named - known}"
+
+
+@pytest.mark.parametrize(
+    ("line", "good"),
+    [
+        ("manage.py engine_status --json", True),
+        ("NEBANNPET_DATA=/elsewhere .venv/bin/python manage.py restore BACKUP", True),
+        ("make run", True),
+        ("docker compose -f docker-compose.yml -f docker-compose.scale.yml restart gateway-2", True),
+        ("docker compose -f docker-compose.none.yml up", False),
+        ("ls -l data", True),
+        ("docker compose restart matching", True),
+        ("manage.py engine_statuz", False),
+        ("manage.py engine_status --jason", False),
+        ("manage.py process stop", True),  # the command itself asks for the name
+        ("manage.py restore", False),
+        ("manage.py market BTCUSDT explode --reason x", False),
+        ("make everything", False),
+        ("docker compose restart matcher", False),
+        ("docker compose run --rm -v HERE:/there site python manage.py restore /there/NAME", True),
+        ("docker compose run --rm -v HERE:/there site python manage.py restored /there/NAME", False),
+    ],
+)
+def test_the_test_sees_commands_that_do_not_exist(line: str, good: bool) -> None:
+    (command,) = commands(f"```sh\n{line}\n```\n")
+    assert (wrong_with(command) == "") is good
+
+
+@EACH
+def test_links_of_the_documents_lead_somewhere(path: Path) -> None:
+    for target, anchor in LINK.findall(path.read_text()):
+        found = (path.parent / target) if target else path
+        assert found.exists(), f"{path.relative_to(BASE_DIR)} links to {target}"
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", found.read_text(), re.MULTILINE)
+            assert anchor in {_anchor(heading) for heading in headings}, f"{path.name} links to {target}#{anchor}"
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-")
+
+
+def test_the_map_names_every_document() -> None:
+    """A folder of documents is named by its README, which names the pages beside it."""
+    for folder in (DOCS, *(path.parent for path in DOCS.glob("*/README.md"))):
+        text = (folder / "README.md").read_text()
+        beside = {path.name for path in folder.glob("*.md")} - {"README.md"}
+        below = {path.relative_to(folder).as_posix() for path in folder.glob("*/README.md")}
+        missing = {name for name in beside | below if f"]({name})" not in text}
+        assert missing == set(), f"{folder.relative_to(BASE_DIR)}/README.md does not name {missing}"
+
+
+@EACH
+def test_files_that_the_documents_name_exist(path: Path) -> None:
+    """Test files of the table of threats are named from tests/ on; test_threats.py looks for those."""
+    if path.name != "threats.md":
+        for name in FILE.findall(path.read_text()):
+            assert (BASE_DIR / name).exists(), f"{path.relative_to(BASE_DIR)} names {name}"
