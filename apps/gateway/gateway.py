@@ -23,6 +23,7 @@ from apps.gateway.core import CorePipe
 from apps.gateway.coremonitor import CoreMonitor
 from apps.gateway.database import Follower, make_pool
 from apps.gateway.draining import Drain
+from apps.gateway.feedage import FeedAge
 from apps.gateway.heldframes import HeldBytes
 from apps.gateway.history import History
 from apps.gateway.keys import Credentials
@@ -32,6 +33,7 @@ from apps.gateway.limits.script import ADMIT
 from apps.gateway.limits.tiers import Tier
 from apps.gateway.listenkeys import ListenKeys
 from apps.gateway.markets import MARKETS_CHANNEL, Markets
+from apps.gateway.metrics import MARKET_DATA_AGE
 from apps.gateway.orderlists import OrderLists
 from apps.gateway.orders import Orders
 from apps.gateway.ownhistory import OwnHistory
@@ -112,10 +114,10 @@ class Gateway:
         self.lists = OrderLists(self.markets, self.batcher, self.monitor, self.reads)
         self.blocks = BlockOrders(self.markets, self.orders, self.reads)
         self.amendments = Amendments(self.markets, self.batcher, self.monitor, self.reads, self.own_history)
-        self.public = PublicFeed(config.edge_url, config.shard, self.markets)
+        self.public = PublicFeed(config.edge_url, config.shard, self.markets, FeedAge(lambda: self.tail.seq))
         self.history = History(self.reads, self.public)
         self.past_trades = PastTrades(self.reads, self.public)
-        self.hub = Hub(self.markets, self.public.known)
+        self.hub = Hub(self.markets, self.public.known, self.public.age.stale_since_ms)
         self.public.listeners.append(self.hub)
         self.markets.state_listeners.append(self.hub.on_mirrored_state)
         self.past_pipe = CorePipe(config.core_read_url, server="past events of redis-core:")
@@ -138,6 +140,7 @@ class Gateway:
         self.on_failure: Callable[[], None] | None = None
 
     async def __aenter__(self) -> Self:
+        MARKET_DATA_AGE.set_function(self.public.age.age_s)
         await self.pool.open(wait=False)
         self._stack.push_async_callback(self.pool.close)
         self._stack.push_async_callback(self.site.close)
@@ -196,6 +199,7 @@ class Gateway:
             "core": self.pipe.connected,
             "events": self.tail.connected,
             "edge": self.public.connected,
+            "market_data_age_s": round(self.public.age.age_s(), 1),
             "counts_with_others": self.edge_pipe.connected,
             "engine": self.monitor.alive(),
             "lease": self.monitor.lease,

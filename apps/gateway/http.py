@@ -26,6 +26,7 @@ log = structlog.get_logger("nebannpet.gateway.http")
 
 TOO_SLOW: Final = 408
 FORM: Final = b"application/x-www-form-urlencoded"
+STALE_SINCE: Final = b"x-market-data-stale-since"
 JSON_HEADERS: Final = [
     (b"content-type", b"application/json;charset=UTF-8"),
     (b"cache-control", b"no-store"),
@@ -96,6 +97,10 @@ async def serve(gateway: "Gateway", scope: Scope, receive: Receive, send: Send) 
         trading = call.endpoint.security is Security.TRADE
         answer = await call.endpoint.handler(gateway, call)
         status, payload = 200, encode(timeunit.in_microseconds(answer) if in_microseconds else answer)
+        if call.endpoint.security is Security.NONE:
+            stale_since_ms = gateway.public.age.stale_since_ms()
+            if stale_since_ms is not None:
+                headers.append((STALE_SINCE, str(stale_since_ms).encode()))
     except ApiError as error:
         shown = error.body()
         status, payload = error.status, encode(timeunit.in_microseconds(shown) if in_microseconds else shown)

@@ -17,8 +17,10 @@ def newest_state(market: Market, public: PublicMarket | None) -> MarketState:
     return MarketState(newest(public.state if public is not None else None, market)["state"])
 
 
-def state_of(market: Market, public: PublicMarket | None) -> dict[str, Any]:
-    """`until` is when a timer ends the state, `resumesAt` when the market is open again, `rule` the circuit breaker
+def state_of(market: Market, public: PublicMarket | None, stale_since_ms: int | None) -> dict[str, Any]:
+    """`staleSince`: from then on public data may lack what happened (feedage.py), while orders go on as always.
+
+    `until` is when a timer ends the state, `resumesAt` when the market is open again, `rule` the circuit breaker
     that halted it. `indicative*` is what a call auction would trade now, `halt*` the nearest prices that would halt the
     market. null where there is none; times in milliseconds.
     """
@@ -34,6 +36,7 @@ def state_of(market: Market, public: PublicMarket | None) -> dict[str, Any]:
         "until": record["until"] or None,
         "resumesAt": record.get("reopens") or None,
         "indicativePrice": None, "indicativeQty": None, "haltAbove": None, "haltBelow": None,
+        "staleSince": stale_since_ms,
     }  # fmt: skip
     if public is None or not is_newest(heard, market):
         return told

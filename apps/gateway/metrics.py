@@ -17,6 +17,9 @@ PRESSURE: Final = Gauge("nebannpet_gateway_pressure", "1 while this limit is pas
 REFUSED_ORDERS: Final = Counter(
     "nebannpet_gateway_refused_orders_total", "New orders refused by back-pressure.", ["cause"]
 )
+MARKET_DATA_AGE: Final = Gauge(
+    "nebannpet_gateway_market_data_age_seconds", "Since market data last showed that public data lack nothing."
+)
 CUT_OFF: Final = Counter("nebannpet_gateway_cut_off_total", "Clients cut off.", ["reason"])
 WS_REQUESTS: Final = Counter("nebannpet_gateway_ws_requests_total", "WebSocket API requests.", ["method", "status"])
 LIMITED: Final = Counter("nebannpet_gateway_limited_total", "Requests refused by a rate limit.", ["limit"])

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from apps.gateway import errors
 from apps.gateway.book import Gap, Position, PublicMarket, Record, parse_position
 from apps.gateway.core import answer_of, connect, connection_of
+from apps.gateway.feedage import FeedAge
 from apps.gateway.markets import Market, Markets
 from apps.gateway.tail import streams_of
 from apps.markets.marketdata import wire
@@ -39,14 +40,19 @@ class Listener(Protocol):
 
 
 class PublicFeed:
-    def __init__(self, url: str, shard: str, markets: Markets) -> None:
+    """`age` says whether what is known here is what happened."""
+
+    def __init__(self, url: str, shard: str, markets: Markets, age: FeedAge) -> None:
         self._url = url
         self._shard = shard
         self._markets = markets
+        self.age = age
         self._states: dict[int, PublicMarket] = {}
         self._position: Position = (0, 0)
         # Not `_position`: a quiet market's snapshot may name an entry that was trimmed long ago.
         self._seen: Position = (0, 0)
+        # The stream's end when this connection began: what was said before says nothing of now.
+        self._old_until: Position = (0, 0)
         self._tried_s: dict[int, float] = {}
         self.listeners: list[Listener] = []
         self.connected = False
@@ -77,6 +83,9 @@ class PublicFeed:
             connection = connection_of(self._url)
             try:
                 await connect(connection)
+                self._old_until = await self._newest(connection)
+                if self._old_until != (0, 0):
+                    self.age.spoke_before(self._old_until[0])
                 self.connected = True
                 while True:
                     await self._load_missing(connection)
@@ -114,7 +123,7 @@ class PublicFeed:
         return parse_position(bytes(entries[0][0]).decode("ascii")) if entries else (0, 0)
 
     async def _read_some(self, connection: Any) -> None:
-        if not self._states:
+        if not self._states and self._markets.by_id:
             await asyncio.sleep(LOAD_AGAIN_S)
             return
         after = f"{self._position[0]}-{self._position[1]}"
@@ -131,7 +140,10 @@ class PublicFeed:
             for entry_id, fields in entries:
                 position = parse_position(bytes(entry_id).decode("ascii"))
                 for record in wire.decode(fields[1]):
-                    self._apply(position, record)
+                    if record["t"] != "alive":
+                        self._apply(position, record)
+                    elif position > max(self._old_until, self._seen):
+                        self.age.told(record["u"])
                 for listener in self.listeners:
                     listener.on_entry_end()
                 self._position, self._seen = position, max(self._seen, position)

@@ -20,7 +20,7 @@ PER_MS: Final = 1000
 FIELDS: Final = frozenset(
     {
         "serverTime", "time", "updateTime", "transactTime", "transactionTime", "workingTime", "openTime", "closeTime",
-        "goodTillDate", "currentTime", "triggerTime", "until", "resumesAt", "T", "retryAfter",
+        "goodTillDate", "currentTime", "triggerTime", "until", "resumesAt", "staleSince", "T", "retryAfter",
         "authorizedSince", "connectedSince",
     }
 )  # fmt: skip

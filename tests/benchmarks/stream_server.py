@@ -60,7 +60,7 @@ class Bench:
         self.markets = [Market(number) for number in range(1, MARKETS + 1)]
         self.states = {market.id: PublicMarket(market.id) for market in self.markets}
         by_id: Any = SimpleNamespace(by_id={market.id: market for market in self.markets})
-        self.hub = Hub(by_id, lambda market: self.states[market.id])
+        self.hub = Hub(by_id, lambda market: self.states[market.id], lambda: None)
         self.gateway: Any = SimpleNamespace(hub=self.hub, drain=Drain(2))
         self.bare: dict[Send, None] = {}
         self.ids = count(1)

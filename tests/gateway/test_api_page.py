@@ -133,7 +133,7 @@ def test_every_stream_delivers_its_fields(exchange: Exchange, alice: Client, bob
         for name in names.names_of(form, "ETHUSDT")
     }
     market = exchange.gateway.markets.get("ETHUSDT")
-    assert set(messages.market_state(market, None, 0)) == fields.pop("ethusdt@marketState")
+    assert set(messages.market_state(market, None, None, 0)) == fields.pop("ethusdt@marketState")
     with Socket(f"{exchange.ws_url}/stream?streams={'/'.join(sorted(fields))}") as socket:
         # The answer comes after the streams are subscribed to.
         assert len(socket.control("LIST_SUBSCRIPTIONS")["result"]) == len(fields)

@@ -13,7 +13,7 @@ from apps.streams.kinds import HaltCause, MarketState
 SETTLED_SEQ = 20
 
 
-NOTHING = {"indicativePrice": None, "indicativeQty": None, "haltAbove": None, "haltBelow": None}
+NOTHING = {"indicativePrice": None, "indicativeQty": None, "haltAbove": None, "haltBelow": None, "staleSince": None}
 
 
 def told(public: PublicMarket | None) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def told(public: PublicMarket | None) -> dict[str, Any]:
         id=1, state=MarketState.AUCTION, state_cause=HaltCause.BREAKER, state_until_ms=7, state_reopens_ms=8,
         state_rule_id=9, state_seq=SETTLED_SEQ,
     )  # fmt: skip
-    return state_of(settled, public)
+    return state_of(settled, public, None)
 
 
 def heard(seq: int) -> PublicMarket:

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from django.conf import settings
 
+from apps.gateway import feedage
 from apps.markets.services import MarketAction, change_market_settings, set_market_state
 from apps.streams.kinds import BreakerMeasure
 from tests.gateway.client import Client
@@ -51,7 +52,7 @@ def test_state_changes_are_streamed_and_rest_agrees(
             message = stream.until(lambda told, expected=expected: told["marketState"] == expected[1])
             assert list(message) == [
                 "e", "E", "s", "status", "marketState", "cause", "rule", "until", "resumesAt",
-                "indicativePrice", "indicativeQty", "haltAbove", "haltBelow",
+                "indicativePrice", "indicativeQty", "haltAbove", "haltBelow", "staleSince",
             ]  # fmt: skip
             assert (message["e"], message["s"]) == ("marketState", "BTCUSDT")
             assert (message["status"], message["marketState"], message["cause"]) == expected
@@ -117,6 +118,24 @@ def test_a_circuit_breaker_halts_and_says_until_when(
         finally:
             set_breakers(exchange, "LTCUSDT", [])
             change(exchange, "LTCUSDT", MarketAction.OPEN)
+
+
+def test_silent_market_data_is_told_to_those_who_listen_and_in_every_public_answer(
+    exchange: Exchange, public: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here nobody may be silent for any time at all; feedage.py has its own tests."""
+    with Socket(f"{exchange.ws_url}/ws/btcusdt@marketState") as stream:
+        with monkeypatch.context() as patched:
+            patched.setattr(feedage, "SILENT_S", -1)
+            told = stream.until(lambda message: message["staleSince"] is not None)
+            assert (told["marketState"], told["staleSince"] <= told["E"]) == ("OPEN", True)
+            answer = public.get("/api/v3/depth", symbol="BTCUSDT")
+            assert answer.status_code == 200
+            assert int(answer.headers["x-market-data-stale-since"]) >= told["staleSince"]
+            assert public.get("/api/v3/marketState", symbol="BTCUSDT").json()["staleSince"] >= told["staleSince"]
+        stream.until(lambda message: message["staleSince"] is None)
+    answer = public.get("/api/v3/depth", symbol="BTCUSDT")
+    assert "x-market-data-stale-since" not in answer.headers
 
 
 def test_an_auction_shows_what_it_would_trade(exchange: Exchange, public: Client, alice: Client, bob: Client) -> None:

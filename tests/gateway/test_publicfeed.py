@@ -10,6 +10,7 @@ import redis
 
 from apps.gateway.book import Gap, PublicMarket
 from apps.gateway.errors import ApiError
+from apps.gateway.feedage import SILENT_S, FeedAge
 from apps.gateway.publicanswers import percent
 from apps.gateway.publicfeed import PublicFeed
 from apps.markets.marketdata import wire
@@ -123,6 +124,9 @@ def edge(own_edge_url: str) -> Iterator[redis.Redis]:
         yield client
 
 
+AGE = FeedAge(lambda: 0)
+
+
 class Told:
     """A listener that keeps what it heard; `heard` is set at the first."""
 
@@ -147,7 +151,7 @@ async def test_depth_ids_never_go_back_over_a_restart_of_the_gateway(edge: redis
     edge.xadd(stream, {"d": wire.encode([depth(13, 14, [[97, 1]])])})
     edge.set(market_data_snapshot("spot", 1), wire.encode(snapshot(u=10, us=8, after="0-0")))
     market = SimpleNamespace(id=1, symbol="BTCUSDT")
-    feed = PublicFeed(own_edge_url, "spot", SimpleNamespace(by_id={1: market}))  # type: ignore[arg-type]
+    feed = PublicFeed(own_edge_url, "spot", SimpleNamespace(by_id={1: market}), AGE)  # type: ignore[arg-type]
     told = Told()
     feed.listeners.append(told)
     running = asyncio.create_task(feed.run())
@@ -173,7 +177,7 @@ async def test_fault_f17_a_quiet_market_is_loaded_again_when_the_stream_begins_a
     first = edge.xadd(stream, {"d": wire.encode([depth(11, 12, [[98, 7]])])}).decode()
     edge.set(market_data_snapshot("spot", 1), wire.encode(snapshot(u=12, us=8, after=first)))
     market = SimpleNamespace(id=1, symbol="BTCUSDT")
-    feed = PublicFeed(own_edge_url, "spot", SimpleNamespace(by_id={1: market}))  # type: ignore[arg-type]
+    feed = PublicFeed(own_edge_url, "spot", SimpleNamespace(by_id={1: market}), AGE)  # type: ignore[arg-type]
     running = asyncio.create_task(feed.run())
     try:
         async with asyncio.timeout(40):
@@ -191,9 +195,42 @@ async def test_fault_f17_a_quiet_market_is_loaded_again_when_the_stream_begins_a
     assert list(state.best_bids(5)) == [(70, 1)]
 
 
+async def test_only_words_of_after_the_connection_show_that_market_data_lives(
+    edge: redis.Redis, own_edge_url: str
+) -> None:
+    """What it said before it fell silent lies in the stream, and is read again by every gateway that starts."""
+    stream = market_data_stream("spot")
+    edge.xadd(stream, {"d": wire.encode([wire.alive(seq=7, time_ms=1), depth(11, 12)])}, id="5-2")
+    edge.set(market_data_snapshot("spot", 1), wire.encode(snapshot()))
+    market = SimpleNamespace(id=1, symbol="BTCUSDT")
+    now_s, heard = 0.0, asyncio.Event()
+
+    def seen() -> int:
+        heard.set()
+        return 7
+
+    age = FeedAge(seen, lambda: now_s)
+    feed = PublicFeed(own_edge_url, "spot", SimpleNamespace(by_id={1: market}), age)  # type: ignore[arg-type]
+    running = asyncio.create_task(feed.run())
+    try:
+        async with asyncio.timeout(40):
+            while (state := feed.known(market)) is None or state.u < 12:  # type: ignore[arg-type]  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            now_s = SILENT_S + 1
+            assert not heard.is_set()
+            assert age.stale_since_ms() == 5
+            for seq in (8, 9):
+                heard.clear()
+                edge.xadd(stream, {"d": wire.encode([wire.alive(seq=seq, time_ms=2)])})
+                await heard.wait()
+    finally:
+        running.cancel()
+    assert age.stale_since_ms() is None
+
+
 def test_a_book_that_lags_behind_the_stream_is_not_shown() -> None:
     market = SimpleNamespace(id=1, symbol="BTCUSDT")
-    feed = PublicFeed("redis://nowhere", "spot", SimpleNamespace(by_id={1: market}))  # type: ignore[arg-type]
+    feed = PublicFeed("redis://nowhere", "spot", SimpleNamespace(by_id={1: market}), AGE)  # type: ignore[arg-type]
     state = PublicMarket.from_snapshot(1, snapshot())
     feed._states[1] = state
     assert feed.state(market) is state  # type: ignore[arg-type]

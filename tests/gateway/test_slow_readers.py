@@ -40,7 +40,7 @@ class Site:
 
     def __init__(self) -> None:
         markets: Any = SimpleNamespace(by_id={})
-        self.hub = hub.Hub(markets, lambda market: None)
+        self.hub = hub.Hub(markets, lambda market: None, lambda: None)
 
     @contextlib.asynccontextmanager
     async def client(self, *topics: str, combined: bool = False) -> AsyncIterator["Reader"]:

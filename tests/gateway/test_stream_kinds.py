@@ -95,7 +95,7 @@ def test_every_message_has_its_times_in_microseconds(exchange: Exchange) -> None
         (lambda unit: messages.window_ticker(market, {**sums, "w": "1h"}, 9, unit), "EOC"),
         (lambda unit: messages.aggregate(market, agg, 9, unit), "ET"),
         (lambda unit: messages.mini_ticker(market, ticker, 9, unit), "E"),
-        (lambda unit: messages.market_state(market, state, 9, unit), "E"),
+        (lambda unit: messages.market_state(market, state, None, 9, unit), "E"),
         (lambda unit: messages.average(market, state, 9, unit), "ET"),
         (lambda unit: messages.book_checksum(market, state, {"T": 7}, unit), "E"),
     ):

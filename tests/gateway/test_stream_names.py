@@ -34,7 +34,7 @@ class AskedFor(dict[str, Any]):
 
 def published() -> set[str]:
     markets: Any = SimpleNamespace(by_id={1: MARKET})
-    made, topics = hub.Hub(markets, lambda _: None), AskedFor()
+    made, topics = hub.Hub(markets, lambda _: None, lambda: None), AskedFor()
     made._topics = topics
     for record in RECORDS:
         made.on_record(MARKET, PublicMarket(1), record)

@@ -71,7 +71,7 @@ class Follower:
         for entry_id, fields in self.edge.xrange(names.market_data_stream(self.shard), min=f"({self.after}"):
             self.after = entry_id.decode()
             for record in wire.decode(fields[wire.FIELD]):
-                if position(self.after) > self.markets[record["m"]].after:
+                if record["t"] != "alive" and position(self.after) > self.markets[record["m"]].after:
                     count += 1
                     self._take(record)
         return count

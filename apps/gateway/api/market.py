@@ -79,9 +79,9 @@ async def get_exchange_info(gateway: "Gateway", call: Call) -> dict[str, Any]:
 
 @endpoint("GET", "/api/v3/marketState", weight=2, ws="marketState", params=(SYMBOL,), error_codes=(-1121,))
 async def market_state(gateway: "Gateway", call: Call) -> dict[str, Any]:
-    """Ours: why a market does not trade, and until when."""
-    market = gateway.markets.get(call.values["symbol"])
-    return {"symbol": market.symbol, **state_of(market, gateway.public.known(market))}
+    """Ours: why a market does not trade, and until when; and whether its public data are what happened."""
+    market, public = gateway.markets.get(call.values["symbol"]), gateway.public
+    return {"symbol": market.symbol, **state_of(market, public.known(market), public.age.stale_since_ms())}
 
 
 @endpoint("GET", "/api/v3/bookChecksum", weight=5, ws="bookChecksum", params=(SYMBOL,), error_codes=(-1121,))

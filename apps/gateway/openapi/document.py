@@ -55,6 +55,10 @@ HEADERS: Final = {
     "UsedSapiWeight": ("X-SAPI-USED-IP-WEIGHT-1M", "Weight of /sapi that the address has used in this minute."),
     "OrderCount10s": ("X-MBX-ORDER-COUNT-10S", "Orders that the account has sent in these ten seconds."),
     "OrderCount1d": ("X-MBX-ORDER-COUNT-1D", "Orders that the account has sent today."),
+    "StaleSince": (
+        "X-Market-Data-Stale-Since",
+        "Only while market data is silent: since when, in milliseconds. What happened after may be missing.",
+    ),
     "RetryAfter": ("Retry-After", "Seconds to wait."),
 }
 
@@ -161,6 +165,8 @@ def _headers(endpoint: Endpoint) -> dict[str, Any]:
     names = ["UsedSapiWeight"] if endpoint.path.startswith("/sapi/") else ["UsedWeight"]
     if endpoint.orders:
         names += ["OrderCount10s", "OrderCount1d"]
+    if endpoint.security is Security.NONE:
+        names.append("StaleSince")
     return {HEADERS[name][0]: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 

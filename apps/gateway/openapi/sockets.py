@@ -60,7 +60,9 @@ STREAM_TEXTS: Final = {
     ),
     "<symbol>@avgPrice": StreamText("Average price of five minutes.", "1 s, when it changed", "e E s i w T"),
     "<symbol>@marketState": StreamText(
-        "Ours: state, cause and end, distance to a halt, what an auction would trade.", "as it changes",
-        "e E s status marketState cause rule until resumesAt indicativePrice indicativeQty haltAbove haltBelow",
+        "Ours: state, cause, end, distance to a halt, what an auction would trade, silence of market data.",
+        "as it changes",
+        "e E s status marketState cause rule until resumesAt indicativePrice indicativeQty haltAbove haltBelow"
+        " staleSince",
     ),
 }  # fmt: skip

@@ -25,11 +25,20 @@ SECOND_S: Final = 1.0
 
 
 class Hub:
-    """`state_of` is what memory knows of a market's public data; None before its snapshot."""
+    """`state_of` is what memory knows of a market's public data, None before its snapshot; `stale_since_ms` from when
+    on it may lack what happened.
+    """
 
-    def __init__(self, markets: Markets, state_of: Callable[[Market], PublicMarket | None]) -> None:
+    def __init__(
+        self,
+        markets: Markets,
+        state_of: Callable[[Market], PublicMarket | None],
+        stale_since_ms: Callable[[], int | None],
+    ) -> None:
         self._markets = markets
         self._state_of = state_of
+        self._stale_since_ms = stale_since_ms
+        self._told_stale = False
         # Those that somebody listens to.
         self._topics: dict[str, Topic] = {}
         self._lanes = Lanes()
@@ -187,7 +196,12 @@ class Hub:
                 self._arrays.setdefault(array, []).append(make)
 
     def on_second(self, now_ms: int) -> None:
-        """Average prices that have changed: trades grow old without any news."""
+        """What changes without any news: trades grow old, and so does the silence of market data."""
+        stale = self._stale_since_ms() is not None
+        if stale != self._told_stale:
+            self._told_stale = stale
+            for market in self._markets.by_id.values():
+                self.on_state(market, self._state_of(market))
         for market in self._markets.by_id.values():
             topic = market.symbol.lower() + names.AVERAGE
             state = self._state_of(market) if topic in self._topics else None
@@ -206,9 +220,9 @@ class Hub:
 
     def on_state(self, market: Market, state: PublicMarket | None) -> None:
         """A market's state changed (T10). A stream of our own; clients that do not know it never ask for it."""
-        now = now_ms()
+        now, stale_since_ms = now_ms(), self._stale_since_ms()
         topic = market.symbol.lower() + names.STATE
-        self.publish(topic, lambda unit: messages.market_state(market, state, now, unit), Behind.NEWEST)
+        self.publish(topic, lambda unit: messages.market_state(market, state, stale_since_ms, now, unit), Behind.NEWEST)
 
     def on_entry_end(self) -> None:
         if self._arrays:

@@ -110,9 +110,11 @@ def book_checksum(market: Market, state: PublicMarket, record: Record, unit: int
     }  # fmt: skip
 
 
-def market_state(market: Market, public: PublicMarket | None, now_ms: int, unit: int = 1) -> dict[str, Any]:
-    told = state_of(market, public)
-    for name in ("until", "resumesAt"):
+def market_state(
+    market: Market, public: PublicMarket | None, stale_since_ms: int | None, now_ms: int, unit: int = 1
+) -> dict[str, Any]:
+    told = state_of(market, public, stale_since_ms)
+    for name in ("until", "resumesAt", "staleSince"):
         told[name] = told[name] and told[name] * unit
     return {"e": "marketState", "E": now_ms * unit, "s": market.symbol, **told}
 

@@ -131,6 +131,7 @@ class MarketData:
             self._second_slot = time_ms // SECOND_FLUSH_MS
             news += shard.depth_news("depth1s", time_ms)
             news += shard.second_news(time_ms)
+            news.append(wire.alive(seq=shard.seq, time_ms=time_ms))
         self.publisher.tell(shard, news, with_snapshots=second)
         if second:
             self._report(shard, time_ms)

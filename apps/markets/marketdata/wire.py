@@ -24,6 +24,8 @@ Layout
                                        market opens by itself (0: it does not), the circuit breaker that halted it
     auction  p q                       in AUCTION: what would be traded if the call phase ended now, 0 0 for nothing
     distance up down                   nearest prices that would halt the market, while it is OPEN; 0: none
+    alive    u T                       once a second, of no market (m is 0): all events up to u were told in this entry
+                                       and those before it
 
     String `names.market_data_snapshot(shard, market_id)`: msgpack map
     u us b a trades aggs klines ticker state auction distance after: the book at `u` (best price first), `us` the u of
@@ -125,6 +127,10 @@ def auction(market_id: int, *, price_ticks: int, lots: int) -> Record:
 
 def distance(market_id: int, *, up_ticks: int, down_ticks: int) -> Record:
     return {"t": "distance", "m": market_id, "up": up_ticks, "down": down_ticks}
+
+
+def alive(*, seq: int, time_ms: int) -> Record:
+    return {"t": "alive", "m": 0, "u": seq, "T": time_ms}
 
 
 def snapshot(

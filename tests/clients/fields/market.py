@@ -144,6 +144,7 @@ MARKET_STATE: Final = {  # ours
     "indicativeQty": MONEY_OR_NULL,
     "haltAbove": MONEY_OR_NULL,
     "haltBelow": MONEY_OR_NULL,
+    "staleSince": TIME_OR_NULL,
 }
 BOOK_CHECKSUM: Final = {"symbol": SYMBOL, "lastUpdateId": ID, "levels": INT, "checksum": ID}  # ours
 
