@@ -56,6 +56,17 @@ def format_units(units: int, decimals: int = ASSET_DECIMALS) -> str:
     return f"{digits[:-decimals]}.{digits[-decimals:]}"
 
 
+def for_reading(text: str) -> str:
+    """`text` of format_units as every page shows an amount, "12,345.60" for "12345.60000000": commas between thousands
+    and no zeros at the end beyond two decimals. Still exact; never for a file, a form or a program.
+
+    The pages that draw themselves do the same with formatDecimal (static/markets/decimal.js).
+    """
+    sign, digits = ("-", text[1:]) if text.startswith("-") else ("", text)
+    whole, _, decimals = digits.partition(".")
+    return f"{sign}{int(whole):,}.{decimals.rstrip('0').ljust(2, '0')}"
+
+
 def ceil_div(numerator: int, denominator: int) -> int:
     """Quotient rounded up; `denominator` > 0."""
     return -(-numerator // denominator)

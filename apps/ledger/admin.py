@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from apps.audit.recordadmin import RecordAdmin
-from apps.common.amounts import format_units
+from apps.common.amounts import for_reading, format_units
 from apps.ledger.models import Balance, Entry, HouseTotal
 
 
@@ -17,7 +17,7 @@ class EntryAdmin(RecordAdmin):
 
     @admin.display(ordering="amount_units")
     def amount(self, row: Entry) -> str:
-        return format_units(row.amount_units)
+        return for_reading(format_units(row.amount_units))
 
 
 @admin.register(Balance)
@@ -28,11 +28,11 @@ class BalanceAdmin(RecordAdmin):
 
     @admin.display(ordering="available_units")
     def available(self, row: Balance) -> str:
-        return format_units(row.available_units)
+        return for_reading(format_units(row.available_units))
 
     @admin.display(ordering="held_units")
     def held(self, row: Balance) -> str:
-        return format_units(row.held_units)
+        return for_reading(format_units(row.held_units))
 
 
 @admin.register(HouseTotal)
@@ -44,4 +44,4 @@ class HouseTotalAdmin(RecordAdmin):
 
     @admin.display(ordering="posted_units")
     def total(self, row: HouseTotal) -> str:
-        return format_units(row.posted_units)
+        return for_reading(format_units(row.posted_units))

@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib import admin
 
 from apps.audit.recordadmin import RecordAdmin
-from apps.common.amounts import format_units
+from apps.common.amounts import for_reading, format_units
 from apps.orders.marketrows import InMarketAdmin, MarketFilter, time_of, word
 from apps.orders.models import Order, OrderReview, PreventedMatch, Reconciliation, Trade
 from apps.orders.parkedadmin import ParkedOrderAdmin
@@ -71,7 +71,7 @@ class TradeAdmin(InMarketAdmin):
 
     @admin.display(ordering="quote_units")
     def value(self, row: Trade) -> str:
-        return format_units(row.quote_units)
+        return for_reading(format_units(row.quote_units))
 
     @admin.display(ordering="time_ms")
     def time(self, row: Trade) -> datetime:

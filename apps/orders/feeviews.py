@@ -24,7 +24,7 @@ def fees_page(request: HttpRequest) -> HttpResponse:
     accounts = list(accounts_of(user_id=cast(User, request.user).pk))
     context: dict[str, Any] = {
         "asset": VOLUME_ASSET, "days": VOLUME_DAYS,
-        "steps": [(tier, f"{volume:,}") for tier, volume in enumerate(VOLUME_TIERS)],
+        "steps": [(tier, str(volume)) for tier, volume in enumerate(VOLUME_TIERS)],
     }  # fmt: skip
     try:
         tiers = tiers_of(accounts=accounts, day=today())

@@ -12,7 +12,7 @@ from django.contrib import admin, messages
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 
-from apps.common.amounts import format_units
+from apps.common.amounts import for_reading, format_units
 from apps.common.errors import DomainError
 from apps.markets.models import Market
 from apps.orders.marketrows import InMarketAdmin, MarketFilter, time_of, word
@@ -97,15 +97,15 @@ class ParkedOrderAdmin(InMarketAdmin):
 
     @admin.display()
     def quantity(self, row: Any) -> str:
-        return _plain(row.quantity_lots * row.lot_size)
+        return _amount(row.quantity_lots * row.lot_size)
 
     @admin.display(ordering="price_ticks")
     def price(self, row: Any) -> str:
-        return _plain(row.price_ticks * row.tick_size)
+        return _amount(row.price_ticks * row.tick_size)
 
     @admin.display(ordering="reference_price_ticks")
     def reference(self, row: Any) -> str:
-        return _plain(row.reference_price_ticks * row.tick_size)
+        return _amount(row.reference_price_ticks * row.tick_size)
 
     @admin.display(description="of the reference")
     def why(self, row: Any) -> str:
@@ -118,7 +118,7 @@ class ParkedOrderAdmin(InMarketAdmin):
 
     @admin.display(description="value in the quote asset")
     def value(self, row: Any) -> str:
-        return _plain(row.price_ticks * row.tick_size * row.quantity_lots * row.lot_size // 10**8)
+        return _amount(row.price_ticks * row.tick_size * row.quantity_lots * row.lot_size // 10**8)
 
     @admin.display(ordering="parked_ms")
     def waits(self, row: Any) -> str:
@@ -141,9 +141,8 @@ class ParkedOrderAdmin(InMarketAdmin):
         return "waiting" if row.status == OrderStatus.PENDING_NEW else word(OrderStatus, row.status)
 
 
-def _plain(units: int) -> str:
-    text = format_units(units)
-    return text.rstrip("0").rstrip(".")
+def _amount(units: int) -> str:
+    return for_reading(format_units(units))
 
 
 def _percent(basis_points: int) -> str:

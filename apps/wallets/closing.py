@@ -17,7 +17,7 @@ from apps.accounts.models import TradingAccount, User
 from apps.accounts.rules import Action
 from apps.accounts.services.closing import end_account, lock_to_close
 from apps.accounts.services.decisions import decide_now
-from apps.common.amounts import format_units
+from apps.common.amounts import for_reading, format_units
 from apps.ledger.models import Balance
 from apps.markets.models import Asset
 from apps.orders.models import OPEN_STATUSES, Order
@@ -56,7 +56,7 @@ def _funds(accounts: set[int]) -> list[str]:
     for row in Balance.objects.filter(account_id__in=accounts).exclude(available_units=0, held_units=0):
         units[row.asset_id] = units.get(row.asset_id, 0) + row.available_units + row.held_units
     codes = dict(Asset.objects.filter(pk__in=units).values_list("pk", "code"))
-    return [f"{format_units(amount)} {codes[asset_id]}" for asset_id, amount in sorted(units.items())]
+    return [f"{for_reading(format_units(amount))} {codes[asset_id]}" for asset_id, amount in sorted(units.items())]
 
 
 def _is_money_on_its_way(accounts: set[int]) -> bool:

@@ -21,7 +21,7 @@ from apps.accounts.services.display import choose_value_asset
 from apps.accounts.services.ending import still_in
 from apps.accounts.stepup import answer_to, decision_on, facts_of
 from apps.accounts.views.forms import form_page
-from apps.common.amounts import format_units
+from apps.common.amounts import for_reading, format_units
 from apps.common.errors import DomainError
 from apps.markets.models import Asset
 from apps.outbox.models import OutboxRow, OutboxState
@@ -111,7 +111,8 @@ def _tell(request: HttpRequest, made: InternalTransfer) -> None:
     """What became of it, once the engine has answered."""
     answer = answer_of(wait_done(OutboxRow.objects.get(key=made.outbox_key), ANSWER_WAIT_S))
     code = Asset.objects.get(pk=made.asset_id).code
-    what = f"{format_units(made.amount_units)} {code} from account {made.from_account_id} to {made.to_account_id}"
+    amount = for_reading(format_units(made.amount_units))
+    what = f"{amount} {code} from account {made.from_account_id} to {made.to_account_id}"
     if answer.state == OutboxState.DONE:
         messages.success(request, f"Transferred {what}.")
     elif answer.state == OutboxState.REFUSED:

@@ -200,6 +200,7 @@ TEMPLATES = [
                 "apps.notifications.pagehead.live",
                 "apps.notifications.pagehead.unread_notices",
             ],
+            "builtins": ["apps.web.amountfilter"],
         },
     }
 ]

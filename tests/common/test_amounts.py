@@ -9,6 +9,7 @@ from apps.common.amounts import (
     AmountError,
     ceil_div,
     fee_units,
+    for_reading,
     format_units,
     parse_decimal,
     rebate_units,
@@ -67,6 +68,18 @@ def test_format_pads_and_signs() -> None:
     assert format_units(10_000_000) == "0.10000000"
     assert format_units(-1, 2) == "-0.01"
     assert format_units(5, 0) == "5"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("0.00000000", "0.00"), ("0.10000000", "0.10"), ("0.00000001", "0.00000001"), ("999.12300000", "999.123"),
+        ("1000.00000000", "1,000.00"), ("-1234567.50000000", "-1,234,567.50"), ("-0.50000000", "-0.50"),
+        ("5", "5.00"), ("1000000", "1,000,000.00"), (format_units(AMOUNT_MAX), "46,116,860,184.27387903"),
+    ],
+)  # fmt: skip
+def test_what_pages_show_is_exact_and_easy_to_read(text: str, shown: str) -> None:
+    assert for_reading(text) == shown
 
 
 @given(st.integers(0, AMOUNT_MAX), st.integers(1, 10**9))

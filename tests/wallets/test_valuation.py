@@ -56,14 +56,14 @@ def test_the_page_says_it_in_the_asset_that_the_user_chose(house: House, page: C
             account_id=account.pk, asset_id=asset, available_units=units, held_units=0, posted_units=units, seq=1
         )
     before = page.get("/account/balances").content.decode()
-    assert '<b class="num">50.00000000</b> USDT, without BTC, for which there is no price' in before
+    assert '<b class="num">50.00</b> USDT, without BTC, for which there is no price' in before
     Trade.objects.create(
         id=1, market_id=Market.objects.get().pk, trade_id=1, agg_id=1, maker_order_id=1, taker_order_id=2,
         maker_account_id=7, taker_account_id=8, price_ticks=100_000_00 // 100, quantity_lots=1, quote_units=1,
         taker_is_buyer=True, taker_fee_units=0, maker_fee_units=0, time_ms=1, seq=1,
     )  # fmt: skip
     price = 100_000 * TERMS.tick_size // COIN
-    assert f'<b class="num">{2 * price + 50}.00000000</b> USDT.' in page.get("/account/balances").content.decode()
+    assert f'<b class="num">{2 * price + 50:,}.00</b> USDT.' in page.get("/account/balances").content.decode()
     assert page.post("/account/balances/value-in", {"asset": "BTC"}).status_code == 302
     assert "BTC." in page.get("/account/balances").content.decode()
     assert User.objects.get(pk=house.user.pk).value_asset == "BTC"
