@@ -7,10 +7,11 @@ import pytest
 from django.core.management import get_commands
 
 from tests.architecture.documents import DOCS, commands, documents, wrong_with
-from tests.architecture.sources import BASE_DIR
+from tests.architecture.sources import BASE_DIR, python_files
 
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
 FILE = re.compile(r"(?<![\w/.-])((?:apps|nebannpet|tests|static|templates|docs)/[\w./-]*\w)(?![\w./]*[<*{])")
+CITED = re.compile(r"\brequirements? ((?:[A-Z]\d+(?:, | and )?)+)")
 EACH = pytest.mark.parametrize("path", documents(), ids=lambda path: path.relative_to(BASE_DIR).as_posix())
 
 
@@ -84,3 +85,12 @@ def test_files_that_the_documents_name_exist(path: Path) -> None:
     if path.name != "threats.md":
         for name in FILE.findall(path.read_text()):
             assert (BASE_DIR / name).exists(), f"{path.relative_to(BASE_DIR)} names {name}"
+
+
+def test_requirements_that_are_cited_have_their_row() -> None:
+    """The ids behind the word; in brackets alone, as (T13, F1), they are not told from other letters with a number."""
+    texts = [path.read_text() for path in (*python_files("apps", "nebannpet", "tests"), *documents())]
+    cited = {each for text in texts for ids in CITED.findall(text) for each in re.findall(r"[A-Z]\d+", ids)}
+    rows = re.findall(r"^\| ([A-Z0-9, ]+) \|", (DOCS / "requirements.md").read_text(), re.MULTILINE)
+    assert len(cited) > 20
+    assert cited - set(", ".join(rows).split(", ")) == set()

@@ -1,4 +1,4 @@
-"""The runbooks' last resorts, step by step as docs/operations.md has them: snapshots, log, then PostgreSQL are lost.
+"""The runbooks' last resorts, as docs/backup-and-restore.md has them: snapshots, log, then PostgreSQL are lost.
 
 One exchange, one loss after the other; after each the books are equal again and trading goes on.
 """
@@ -100,7 +100,7 @@ def log_is_lost(stack: Stack) -> None:
 
 
 def postgresql_is_lost(stack: Stack, base: Path) -> None:
-    """operations, 'PostgreSQL from an older backup'."""
+    """backup-and-restore.md, 'PostgreSQL from an older backup'."""
     stack.stop_processes()
     shutil.move(stack.data_dir / "postgres", stack.data_dir / "postgres.broken")
     print(stack.manage("restore", str(base / "set"), "--database-only"))

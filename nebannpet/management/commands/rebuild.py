@@ -20,7 +20,8 @@ from nebannpet.preflight import PreflightError
 class Command(BaseCommand):
     help = (
         "snapshot: replay the archive and the live log, and write a snapshot at its end; the exchange runs, its worker "
-        "is halted. log: fill an empty redis-core from the archive; the exchange is stopped. See docs/operations.md."
+        "is halted. log: fill an empty redis-core from the archive; the exchange is stopped. See "
+        "docs/backup-and-restore.md."
     )
     requires_system_checks: list[str] = []
 

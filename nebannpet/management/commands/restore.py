@@ -47,7 +47,8 @@ class Command(BaseCommand):
             elif options["database_only"]:
                 manifest = restore_database_only(here, wanted)
                 self.stdout.write(
-                    f"restored: PostgreSQL, settled up to event {manifest.database.seq}. Next: docs/operations.md,"
+                    f"restored: PostgreSQL, settled up to event {manifest.database.seq}. Next:"
+                    " docs/backup-and-restore.md,"
                     " 'PostgreSQL from an older backup'"
                 )
             else:
