@@ -445,6 +445,7 @@ REFUSALS: Final[Mapping[Reason, tuple[int, int, str]]] = {
     # Of the gateway's own checks only the prices are left to the engine.
     Reason.LIST_LEGS: (400, -2010, "The relationship of the prices for the orders is not correct."),
     Reason.MAX_NUM_ORDER_LISTS: (400, -1013, "Filter failure: MAX_NUM_ORDER_LISTS"),
+    Reason.MAX_NUM_ORDER_AMENDS: (400, -1013, "Filter failure: MAX_NUM_ORDER_AMENDS"),
     Reason.LIST_UNCHANGEABLE: (400, -2038, "An order of a list cannot be amended."),
     Reason.NOT_AMENDABLE: (400, -2038, "This order is not in the book and cannot be amended."),
     Reason.MAX_NUM_ICEBERG_ORDERS: (400, -1013, "Filter failure: MAX_NUM_ICEBERG_ORDERS"),

@@ -134,6 +134,8 @@ def filters(market: Market) -> list[dict[str, Any]]:
         found.append({"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": market.max_order_lists})
     if market.max_iceberg_orders:
         found.append({"filterType": "MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders": market.max_iceberg_orders})
+    if market.max_order_amends:
+        found.append({"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": market.max_order_amends})
     return found
 
 

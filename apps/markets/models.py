@@ -11,6 +11,7 @@ from typing import Any
 from django.db import models
 
 from apps.audit.canonical import amounts
+from apps.markets.policy import MAX_ORDER_AMENDS
 from apps.outbox.requests import Audited, StaffRequest
 from apps.streams.kinds import HaltCause, MarketState
 from apps.streams.messages import PARK_EXPIRY_S, AssetSettings, MarketSettings, typed
@@ -97,6 +98,9 @@ class Market(models.Model):
     max_iceberg_orders = models.IntegerField(db_default=0, default=0, help_text="per account; 0: no limit")
     max_conditional_orders = models.IntegerField(db_default=0, default=0, help_text="per account; 0: no limit")
     max_order_lists = models.IntegerField(db_default=0, default=0, help_text="per account; 0: no limit")
+    max_order_amends = models.IntegerField(
+        db_default=0, default=MAX_ORDER_AMENDS, help_text="amendments of one order; 0: no limit"
+    )
     conditional_buffer_bp = models.IntegerField(
         db_default=0, default=0, help_text="basis points that a stop-loss market buy holds above its stop price"
     )

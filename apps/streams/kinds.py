@@ -271,6 +271,7 @@ class Reason(IntEnum):
     ALLOCATION_FAMILY = 79  # a rule names an account outside the family of its owner
     BLOCK_UNCHANGEABLE = 80  # a block order can be neither amended nor replaced
     CANCEL_RESTRICTED = 81  # the order to cancel has not the status that the cancel asks for
+    MAX_NUM_ORDER_AMENDS = 82  # the order was amended as often as its market allows
 
 
 class Source(IntEnum):

@@ -81,8 +81,9 @@ class MarketSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     """Everything the engine checks an order of this market against.
 
     tick_size and lot_size are in 10^-8 of the quote and base asset; `fees` holds (maker_ppm, taker_ppm) by tier,
-    a negative maker rate is a rebate. A 0 in max_notional_units, a max_*_orders or a band disables that rule. The max_*
-    are per account. A limit order outside the band is refused, with `park_outside_band` parked for at most
+    a negative maker rate is a rebate. A 0 in max_notional_units, a max_*_orders, max_order_* or a band disables that
+    rule. max_order_amends is how often one order may be amended, the max_*_orders and max_order_lists are per account.
+    A limit order outside the band is refused, with `park_outside_band` parked for at most
     `park_expiry_s` seconds. A conditional market buy holds its notional at the stop price and `conditional_buffer_bp`
     more. Fields with a default came later; a body without them means the default, which is always that the rule is off.
 
@@ -123,6 +124,7 @@ class MarketSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     call_s: int = 0
     collar_bp: int = 0
     max_extensions: int = 0
+    max_order_amends: int = 0
 
     @property
     def unit_factor(self) -> int:
@@ -166,6 +168,7 @@ class MarketSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
         _require(0 < self.park_expiry_s <= PARK_EXPIRY_S_MAX, "park_expiry_s must be between 1 second and 7 days")
         _require(0 <= self.max_conditional_orders < 2**31, "max_conditional_orders must not be negative")
         _require(0 <= self.max_order_lists < 2**31, "max_order_lists must not be negative")
+        _require(0 <= self.max_order_amends < 2**31, "max_order_amends must be between 0 and 2^31 - 1")
         _require(0 <= self.conditional_buffer_bp <= BASIS_POINTS, "conditional_buffer_bp must be between 0 and 10000")
         _require(0 < len(self.fees) <= MAX_FEE_TIERS, f"fees must have 1 to {MAX_FEE_TIERS} tiers")
         for maker_ppm, taker_ppm in self.fees:

@@ -131,6 +131,22 @@ def test_amend_of_what_is_not_there(exchange: Exchange, alice: Client, bob: Clie
     )  # fmt: skip
 
 
+def test_an_order_is_amended_ten_times(exchange: Exchange, alice: Client) -> None:
+    """The demonstration's markets have the dialect's limit."""
+    refusal = (400, -1013, "Filter failure: MAX_NUM_ORDER_AMENDS")
+    order = alice.limit("BUY", "40000", "1", newClientOrderId="mine")
+    params: dict[str, Any] = {"symbol": "BTCUSDT", "orderId": order["orderId"]}
+    for tenths in range(9, 0, -1):
+        alice.ok("PUT", AMEND, **params, newQty=f"0.{tenths}")
+    alice.ok("PUT", AMEND, **params, newQty="0.09")
+    assert alice.refused("PUT", AMEND, **params, newQty="0.08") == refusal
+    with Socket(f"{exchange.ws_url}/ws-api/v3") as socket:
+        answer = socket.ask("order.amend.keepPriority", **signed(alice, **params, newQty="0.08"))
+        assert (answer["status"], answer["error"]) == (400, {"code": refusal[1], "msg": refusal[2]})
+    assert alice.ok("GET", ORDER, **params)["origQty"] == "0.09000000"
+    assert len(alice.ok("GET", "/api/v3/order/amendments", **params)) == 10
+
+
 def test_amend_by_form_body(alice: Client) -> None:
     alice.limit("BUY", "40000", "1", newClientOrderId="mine")
     body = alice.query(symbol="BTCUSDT", origClientOrderId="mine", newQty="0.5")

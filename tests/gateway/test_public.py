@@ -170,6 +170,7 @@ def test_exchange_info(public: Client) -> None:
         "EXPIRE_TAKER", ["EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"],
     )  # fmt: skip
     assert filters["MAX_NUM_ORDERS"] == {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200}
+    assert filters["MAX_NUM_ORDER_AMENDS"] == {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": 10}
 
 
 def test_ping_time_and_drop_in_answers(public: Client) -> None:

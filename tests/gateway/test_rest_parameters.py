@@ -121,8 +121,9 @@ def test_filters_of_an_account(alice: Client) -> None:
     [market] = alice.get("/api/v3/exchangeInfo", symbol="BTCUSDT").json()["symbols"]
     mine = alice.ok("GET", "/api/v3/myFilters", symbol="BTCUSDT")
     assert list(mine) == ["exchangeFilters", "symbolFilters", "assetFilters"]
-    assert mine["symbolFilters"] == [each for each in market["filters"] if each["filterType"].startswith("MAX_NUM_")]
-    assert mine["symbolFilters"]
+    counting = ("MAX_NUM_ORDERS", "MAX_NUM_ALGO_ORDERS", "MAX_NUM_ORDER_LISTS", "MAX_NUM_ICEBERG_ORDERS")
+    assert [each["filterType"] for each in mine["symbolFilters"]] == list(counting)
+    assert mine["symbolFilters"] == [each for each in market["filters"] if each["filterType"] in counting]
     assert (mine["exchangeFilters"], mine["assetFilters"]) == ([], [])
     assert alice.refused("GET", "/api/v3/myFilters", symbol="NOPE")[1] == -1121
     assert alice.refused("GET", "/api/v3/myFilters")[1] == -1102

@@ -399,6 +399,7 @@ def amend_order(world: World, command: AmendOrder, *, readable: bool) -> None:
     old = order.quantity
     order.quantity = command.quantity_lots
     order.tip = min(order.tip, order.left)
+    order.amends += 1
     available, held = world.balance(order.account, order.pays_with)
     world.emit(
         OrderAmended,
@@ -434,6 +435,8 @@ def amendable(world: World, order: Order, quantity: int) -> Reason:
     if not order.filled + order.prevented < quantity < order.quantity:
         return Reason.AMEND_QUANTITY
     settings = order.market.settings
+    if 0 < settings.max_order_amends <= order.amends:
+        return Reason.MAX_NUM_ORDER_AMENDS
     if quantity < settings.min_lots:
         return Reason.LOT_SIZE
     if order.market.notional(order.price, quantity) < settings.min_notional_units:

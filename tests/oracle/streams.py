@@ -298,6 +298,7 @@ class History:
             park_expiry_s=random.choice((1, 5, 60, 3_600)),
             max_iceberg_orders=self.at_times(2),
             max_order_lists=self.at_times(2),
+            max_order_amends=self.extras.choice((0, 1, 1, 2)),
             max_conditional_orders=self.at_times(3),
             breaker_rules=self.breakers(),
             call_s=random.choice((0, 1, 30, 119)),

@@ -132,6 +132,7 @@ class Order:
     filled: int = 0
     filled_quote: int = 0
     prevented: int = 0
+    amends: int = 0
     budget_left: int = 0
     sell_lots: int = 0  # what a sell by budget holds
 

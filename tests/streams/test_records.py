@@ -156,7 +156,7 @@ def test_reasons_keep_their_numbers() -> None:
         "WOULD_TRIGGER": 43, "HOLD_SPENT": 44, "TRAILING_DELTA": 45, "MAX_NUM_ALGO_ORDERS": 46, "NOT_AMENDABLE": 47,
         "PARK_EXPIRED": 70, "REJECTED_BY_STAFF": 71, "NOT_PARKED": 72, "MAX_NUM_ICEBERG_ORDERS": 73,
         "UNKNOWN_ALLOCATION": 77, "ALLOCATION_WEIGHTS": 78, "ALLOCATION_FAMILY": 79, "BLOCK_UNCHANGEABLE": 80,
-        "CANCEL_RESTRICTED": 81,
+        "CANCEL_RESTRICTED": 81, "MAX_NUM_ORDER_AMENDS": 82,
         "LIST_ENDED": 53, "LIST_LEGS": 54, "MAX_NUM_ORDER_LISTS": 55, "LIST_UNCHANGEABLE": 56,
     }  # fmt: skip
     assert {name: kinds.Reason[name].value for name in known} == known

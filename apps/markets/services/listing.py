@@ -27,6 +27,7 @@ from apps.markets.errors import (
     WrongState,
 )
 from apps.markets.models import Asset, Market, MarketSettingsChange, mirrored_columns
+from apps.markets.policy import MAX_ORDER_AMENDS
 from apps.outbox import services as outbox
 from apps.outbox.models import OutboxRow, OutboxState
 from apps.outbox.requests import required_reason
@@ -63,6 +64,7 @@ class MarketTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     max_iceberg_orders: int = 0
     max_conditional_orders: int = 0
     max_order_lists: int = 0
+    max_order_amends: int = MAX_ORDER_AMENDS
     conditional_buffer_bp: int = 0
     fees: list[tuple[int, int]]
     breaker_rules: list[BreakerRule] = []

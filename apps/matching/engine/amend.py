@@ -9,14 +9,14 @@ from typing import Final
 from apps.matching.engine.book import Order
 from apps.matching.engine.cancel import find_order
 from apps.matching.engine.client_ids import NO_CLIENT_ID
-from apps.matching.engine.filters import smaller_fault
+from apps.matching.engine.filters import amends_fault, smaller_fault
 from apps.matching.engine.framing import fields_of, is_text
 from apps.matching.engine.funds import pays_with, release_lots
 from apps.matching.engine.order_list import order_list_of
 from apps.matching.engine.shares import block_of
 from apps.matching.engine.state import State
 from apps.matching.engine.states import PASSES
-from apps.matching.engine.terms import Terms
+from apps.matching.engine.terms import AMENDS_MAX, Terms
 from apps.streams.kinds import CommandKind, MarketState, Reason
 
 _unpack = fields_of(CommandKind.AMEND_ORDER).unpack_from
@@ -45,7 +45,7 @@ def amend_order(state: State, frames: bytes, offset: int) -> None:
 
 
 def _fault(order: Order, quantity_lots: int) -> Reason | None:
-    """filled < new < current, counting what prevented matches took as gone too; and the market's minimums."""
+    """filled < new < current, counting what prevented matches took as gone too; and the market's filters."""
     row = PASSES[MarketState(order.market.state)]
     if not row.amend:
         return row.refusal
@@ -58,7 +58,7 @@ def _fault(order: Order, quantity_lots: int) -> Reason | None:
     gone = order.quantity_lots - order.open_lots
     if not gone < quantity_lots < order.quantity_lots:
         return Reason.AMEND_QUANTITY
-    return smaller_fault(order, quantity_lots)
+    return amends_fault(order) or smaller_fault(order, quantity_lots)
 
 
 def _shrink(state: State, order: Order, quantity_lots: int, amend_client_id: bytes) -> None:
@@ -68,6 +68,7 @@ def _shrink(state: State, order: Order, quantity_lots: int, amend_client_id: byt
         terms = order.terms = Terms()
     old_lots, less = order.quantity_lots, order.quantity_lots - quantity_lots
     terms.placed_lots = terms.placed_lots or old_lots
+    terms.amends = min(terms.amends + 1, AMENDS_MAX)
     order.quantity_lots = quantity_lots
     release_lots(order, less)
     from_reserve = min(less, terms.reserve_lots)

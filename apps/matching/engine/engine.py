@@ -32,7 +32,7 @@ from apps.matching.engine.timers import NEVER
 from apps.streams.kinds import CommandKind, Reason
 from apps.streams.records import FrameError
 
-RULES_VERSION: Final = 5
+RULES_VERSION: Final = 6
 CLOSED_IDS_KEPT: Final = 1_000_000  # T15
 
 _COMMAND_ID: Final = Struct("<QII")

@@ -44,6 +44,14 @@ def market_budget_fault(order: Order) -> Reason | None:
     return Reason.LOT_SIZE if best_price * order.market.unit_factor > order.budget_units else None
 
 
+def amends_fault(order: Order) -> Reason | None:
+    """The order was amended as often as an order of this market may be."""
+    limit = order.market.settings.max_order_amends
+    if limit and order.terms is not None and order.terms.amends >= limit:
+        return Reason.MAX_NUM_ORDER_AMENDS
+    return None
+
+
 def smaller_fault(order: Order, quantity_lots: int) -> Reason | None:
     """The minimums of lots and notional, for a limit order that becomes smaller."""
     settings = order.market.settings

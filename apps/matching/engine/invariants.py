@@ -81,6 +81,8 @@ def _check_terms(state: State, order: Order, where: str) -> None:
     require(accounted == order.quantity_lots and terms.prevented_lots >= 0, f"{where}: lots do not add up")
     amended = terms.placed_lots > order.quantity_lots
     require(amended or terms.placed_lots == 0, f"{where}: an amended order did not become smaller")
+    less = terms.placed_lots - order.quantity_lots if amended else 0
+    require(0 <= terms.amends <= less, f"{where}: amended more often than by a lot each time")
     if terms.display_lots:
         require(order.left_lots <= terms.display_lots, f"{where}: an iceberg shows more than its display")
         require(terms.reserve_lots >= 0, f"{where}: an iceberg's reserve is below nothing")

@@ -1,8 +1,8 @@
 """Snapshot body: the whole state as tables of packed rows (snapshot_tables.py), the same bytes for the same state.
 
 Canonical
-    Balances without units have no row; open orders have rows in `expiries` to `amended`, in `parked`, `blocks`,
-    `shares`, `triggers` and `waiting` only for what they have of it (`left_lots` in `orders` is what the order shows),
+    Balances without units have no row; open orders have rows in `expiries` to `amended`, in `amends`, `parked`,
+    `blocks`, `shares`, `triggers` and `waiting` only for what they have of it (`left_lots` in `orders` is what shows),
     markets in `entry_rules` and `conditional_rules` where one of these is set. An order's place at its level is its
     `priority`, 0 while it waits in no book; among the triggered ones it is `queued_seq`. Levels, indexes, totals and
     timers are rebuilt. `state_hash` is the hash of the whole body.

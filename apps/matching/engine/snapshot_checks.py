@@ -11,6 +11,7 @@ from apps.matching.engine.client_ids import NO_CLIENT_ID, fingerprint_of, key_of
 from apps.matching.engine.framing import is_text
 from apps.matching.engine.snapshot_tables import Rows
 from apps.matching.engine.state import State
+from apps.matching.engine.terms import AMENDS_MAX
 from apps.streams.kinds import HaltCause, MarketState, OrderKind, StpMode, TimeInForce
 from apps.streams.messages import MAX_FEE_TIERS
 
@@ -61,6 +62,8 @@ def _check_orders(tables: Rows) -> None:
     waiting = {row[0] for name in ("parked", "waiting") for row in tables[name]}
     reserves = {order_id: reserve for order_id, _, reserve in tables["icebergs"]}
     prevented: dict[int, int] = dict(tables["prevented"])
+    placed: dict[int, int] = dict(tables["amended"])
+    amends: dict[int, int] = dict(tables["amends"])
     for row in tables["orders"]:
         order_id, account_id, _, side, kind, time_in_force, stp_mode, price_ticks, quantity_lots, left_lots, *rest = row
         filled_lots, _, _, client_id, id_key, _ = rest
@@ -71,6 +74,8 @@ def _check_orders(tables: Rows) -> None:
         open_lots = left_lots + reserves.get(order_id, 0)
         wanted = quantity_lots - open_lots - prevented.get(order_id, 0)
         _require(filled_lots == wanted >= 0, "an order's filled lots")
+        less = placed.get(order_id, quantity_lots) - quantity_lots
+        _require(amends.get(order_id, 0) <= max(less, 0), "how often an order was amended")
         _require(is_text(client_id), "an order's client id")
         _require(client_id == NO_CLIENT_ID or id_key == key_of(account_id, client_id), "an order's key")
 
@@ -83,6 +88,8 @@ def _check_terms(tables: Rows) -> None:
     for name in ("prevented", "amended"):
         for _, lots in tables[name]:
             _require(_is_positive(lots), f"an order's {name} lots")
+    for _, amends in tables["amends"]:
+        _require(0 < amends <= AMENDS_MAX, "how often an order was amended")
     for _, due_ms, seq in tables["parked"]:
         _require(0 < due_ms < 2**63 and seq > 0, "a parked order's end")
     for _, stop_price_ticks, trailing_bips in tables["triggers"]:

@@ -85,6 +85,7 @@ def _terms_rows(state: State) -> dict[str, Iterator[Row]]:
         "icebergs": ((order_id, each.display_lots, each.reserve_lots) for order_id, each in found if each.display_lots),
         "prevented": ((order_id, each.prevented_lots) for order_id, each in found if each.prevented_lots),
         "amended": ((order_id, each.placed_lots) for order_id, each in found if each.placed_lots),
+        "amends": ((order_id, each.amends) for order_id, each in found if each.amends),
         "parked": (
             (order_id, each.park_due_ms, each.parked_seq) for order_id, each in found if each.waiting == Waiting.PARKED
         ),
@@ -119,6 +120,8 @@ def _restore_terms(state: State, tables: Rows) -> None:
         _terms_of(orders[order_id]).prevented_lots = lots
     for order_id, placed_lots in tables["amended"]:
         _terms_of(orders[order_id]).placed_lots = placed_lots
+    for order_id, amends in tables["amends"]:
+        _terms_of(orders[order_id]).amends = amends
     for order_id, due_ms, seq in tables["parked"]:
         terms = _terms_of(orders[order_id])
         terms.waiting, terms.park_due_ms, terms.parked_seq = int(Waiting.PARKED), due_ms, seq

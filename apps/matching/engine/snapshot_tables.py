@@ -122,6 +122,8 @@ TABLES: Final = (
     Table("auctions", "market_id", (
         ("market_id", "I"), ("extensions", "I"), ("auction_ticks", "q"), ("auction_lots", "q"),
     ), since=3),
+    Table("amend_rules", "market_id", (("market_id", "I"), ("max_order_amends", "I")), since=6),
+    Table("amends", "order_id", (("order_id", "Q"), ("count", "I")), since=6),
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ CONDITIONAL: Final = int(Waiting.CONDITIONAL)
 PENDING: Final = int(Waiting.PENDING)
 PARKED: Final = int(Waiting.PARKED)
 TRIGGERED: Final = int(Waiting.TRIGGERED)
+AMENDS_MAX: Final = 2**31  # above every max_order_amends
 
 
 class Terms:
@@ -26,7 +27,7 @@ class Terms:
     `accepted_seq` is the seq of the order's ORDER_ACCEPTED: timers that are due at the same time, and orders that
     trigger at the same price, run in that order. `reserve_lots` is an iceberg's hidden rest; `Order.left_lots` its tip.
     `prevented_lots` were taken off by self-trade prevention (DECREMENT). `placed_lots` is the quantity that an amended
-    order was placed with, else 0.
+    order was placed with, else 0; `amends` counts its amendments up to AMENDS_MAX, those before rules version 6 not.
 
     `waiting` is 0 for an order that stands in a book, else a Waiting. A parked one ends at `park_due_ms` unless it was
     reviewed before; `parked_seq` is the seq of its ORDER_PARKED. `segment` is where an active trailing stop stands,
@@ -37,9 +38,9 @@ class Terms:
     """
 
     __slots__ = (
-        "accepted_seq", "block", "display_lots", "expires_ms", "hold_units", "order_list", "park_due_ms", "parked_seq",
-        "placed_lots", "prevented_lots", "queued_seq", "reserve_lots", "segment", "stop_price_ticks", "strategy",
-        "trailing_bips", "waiting",
+        "accepted_seq", "amends", "block", "display_lots", "expires_ms", "hold_units", "order_list", "park_due_ms",
+        "parked_seq", "placed_lots", "prevented_lots", "queued_seq", "reserve_lots", "segment", "stop_price_ticks",
+        "strategy", "trailing_bips", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -53,6 +54,7 @@ class Terms:
         self.reserve_lots = 0
         self.prevented_lots = 0
         self.placed_lots = 0
+        self.amends = 0
         self.waiting = 0
         self.park_due_ms = 0
         self.parked_seq = 0

@@ -33,6 +33,7 @@ from apps.matching.engine import (
     states,
     stop_order,
     strategy,
+    terms,
     timers,
 )
 from apps.streams import kinds, messages, records
@@ -111,6 +112,7 @@ def _constants() -> Iterator[str]:
         "TRAILING_BIPS_MAX": stop_order.TRAILING_BIPS_MAX,
         "PARK_EXPIRY_S_MAX": messages.PARK_EXPIRY_S_MAX,
         "MAX_ALLOCATION_ACCOUNTS": messages.MAX_ALLOCATION_ACCOUNTS,
+        "AMENDS_MAX": terms.AMENDS_MAX,
     }
     for name, value in values.items():
         yield f"#define {name} {value}{'LL' if value >= 2**31 else ''}"

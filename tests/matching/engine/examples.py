@@ -50,7 +50,7 @@ EVERY_TABLE = """
     sell s5 erin market 0.2 stop 0 trail 100
     bid  s6 erin 60000 0.3 profit 40000 trail 200
     class-of BTC coin
-    set  breaker_min_notional_units 500 max_order_lists 4 call_s 30 collar_bp 900 max_extensions 2
+    set  breaker_min_notional_units 500 max_order_lists 4 call_s 30 collar_bp 900 max_extensions 2 max_order_amends 3
     breakers 1:price:1000:600:120 2:vwap:2000:3600:180
     bid  n1 alice 51000 0.2
     ask  n2 bob   52500 0.2

@@ -163,6 +163,7 @@ def rules_of_the_market(draw: Any) -> dict[str, Any]:
         "max_iceberg_orders": (0, 1),
         "max_conditional_orders": (0, 2),
         "max_order_lists": (0, 1),
+        "max_order_amends": (0, 1),
         "conditional_buffer_bp": (0, 500),
         "min_lots": (1, 3),
         "min_notional_units": (0, 2 * LOT_COST),

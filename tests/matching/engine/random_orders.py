@@ -37,7 +37,7 @@ from apps.streams.commands import (
     SetMarketState,
     Strategy,
 )
-from apps.streams.events import OrderParked
+from apps.streams.events import OrderAmended, OrderParked
 from apps.streams.kinds import (
     AcceptedFlag,
     AllocationMethod,
@@ -68,16 +68,20 @@ IMMEDIATE = (TimeInForce.IOC, TimeInForce.FOK)
 class Commands(SpineCommands):
     """One random history over all rules. `placed` is (account, client id, lots) of limit orders.
 
-    An engine goes along to say which orders were `parked`: staff names them by an id that only it gives.
+    An engine goes along to say which orders were `parked`: staff names them by an id that only it gives; and which were
+    `amended` to more than a lot.
     """
 
-    rules: Mapping[str, int] = {"max_conditional_orders": 4, "max_order_lists": 2, "conditional_buffer_bp": 300}
+    rules: Mapping[str, int] = {
+        "max_conditional_orders": 4, "max_order_lists": 2, "max_order_amends": 1, "conditional_buffer_bp": 300,
+    }  # fmt: skip
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
         self.extras = Random(f"extras {seed}")  # apart, so that strategies change nothing else of a history
         self.placed: list[tuple[int, str, int]] = []
         self.parked: list[OrderParked] = []
+        self.amended: list[OrderAmended] = []
         self.lists: list[bytes] = []
         self.engine = Engine(50)
         for account_id in (7, 8):
@@ -89,6 +93,8 @@ class Commands(SpineCommands):
         for event in decode_events(self.engine.process(frames)):
             if isinstance(event, OrderParked):
                 self.parked.append(event)
+            elif isinstance(event, OrderAmended) and event.quantity_lots > 1:
+                self.amended.append(event)
         return frames
 
     def _choose(self) -> bytes:
@@ -157,6 +163,7 @@ class Commands(SpineCommands):
             call_s=random.choice((0, 1, 3, 30)),
             collar_bp=random.choice((0, 200, 1_000)),
             max_extensions=random.choice((0, 1, 3)),
+            max_order_amends=self.extras.choice((0, 1, 1, 2)),
         )
         return encode_set_market(settings, relay_seq=self.relay_seq, source=Source.OUTBOX)
 
@@ -261,6 +268,11 @@ class Commands(SpineCommands):
 
     def _amend(self) -> AmendOrder:
         random = self.random
+        if self.amended and self.extras.random() < 0.3:  # once more
+            order = self.extras.choice(self.amended[-4:])
+            return AmendOrder(
+                account_id=order.account_id, order_id=order.order_id, quantity_lots=order.quantity_lots - 1
+            )
         account_id, client_id, lots = random.choice(self.placed[-30:])
         quantity_lots = random.choice((0, 1, lots - 1, lots // 2, lots // 2, lots))
         if random.random() < 0.2:

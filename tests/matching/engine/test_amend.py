@@ -5,11 +5,15 @@ from typing import Any
 import pytest
 
 from apps.matching.engine import Engine
+from apps.matching.engine.snapshot_tables import COUNT, TABLES
+from apps.matching.engine.terms import AMENDS_MAX
 from apps.streams.codec import encode_command
 from apps.streams.commands import AmendOrder
 from apps.streams.events import AmendRejected, OrderAmended
 from apps.streams.kinds import MarketState, Reason
-from tests.matching.engine.play import MARKET, Table, in_state, play
+from tests.matching.engine.play import MARKET, Table, in_state, play, quantity_text
+
+AMENDS = TABLES[-1].row  # the last table of a body
 
 
 def test_it_keeps_its_place_and_releases_what_it_held() -> None:
@@ -87,6 +91,59 @@ def test_a_repeat_of_the_order_as_it_was_placed_is_still_answered() -> None:
         bid  b2 alice 50000 0.5 as x  -> duplicate of b1
         """
     )
+
+
+def test_an_order_is_amended_as_often_as_its_market_allows() -> None:
+    """Amendments made while the rule was off count, refused ones do not."""
+    table = play(
+        """
+        bid   b1 alice 50000 0.5
+        amend b1 0.4
+        set   max_order_amends 2
+        amend b1 0.4                  -> amend rejected amend_quantity
+        amend b1 0.3                  -> amended b1 0.3
+        """
+    )
+    before = table.state_but_seq()
+    table.play("amend b1 0.2          -> amend rejected max_num_order_amends")
+    assert table.state_but_seq() == before
+    table.engine = Engine.restore(table.engine.snapshot())
+    table.play(
+        """
+        amend b1 0.2                  -> amend rejected max_num_order_amends
+        amend b1 0.3                  -> amend rejected amend_quantity
+        set   min_lots 25000
+        amend b1 0.2                  -> amend rejected max_num_order_amends
+        set   max_order_amends 3
+        amend b1 0.2                  -> amend rejected lot_size
+        amend b1 0.28                 -> amended b1 0.28
+        amend b1 0.27                 -> amend rejected max_num_order_amends
+        bid   b2 alice 50000 0.5
+        amend b2 0.4                  -> amended b2 0.4
+        set   max_order_amends 0
+        amend b1 0.26                 -> amended b1 0.26
+        """
+    )
+
+
+def test_the_count_ends_above_every_limit() -> None:
+    """No history gets there: the row is put into the snapshot."""
+    table = play(
+        f"""
+        fund  alice 100000 BTC
+        ask   a1 alice 50000 {quantity_text(2**33)}
+        amend a1 {quantity_text(2**32)}
+        """,
+        max_lots=2**33,
+        max_notional_units=0,
+    )
+    body = table.engine.snapshot()
+    assert body.endswith(COUNT.pack(1) + AMENDS.pack(table.orders["a1"], 1))
+    table.engine = Engine.restore(body[: -AMENDS.size] + AMENDS.pack(table.orders["a1"], AMENDS_MAX - 1))
+    for less in ("0.4", "0.3"):
+        table.play(f"amend a1 {less} -> amended a1 {less}")
+        assert table.engine.snapshot().endswith(AMENDS.pack(table.orders["a1"], AMENDS_MAX))
+    table.play(f"set max_order_amends {2**31 - 1}\namend a1 0.2 -> amend rejected max_num_order_amends")
 
 
 def test_the_event_says_what_is_left() -> None:

@@ -66,7 +66,7 @@ def test_the_layout_is_one_table_of_unique_columns() -> None:
         "allocations", "allocated_accounts", "blocks", "shares", "conditional_rules", "triggers", "waiting",
         "halt_rules", "breakers", "breaker_befores", "breaker_buckets", "breaker_halts", "market_timers",
         "order_lists", "list_rules",
-        "auction_rules", "halt_distances", "asset_classes", "auctions",
+        "auction_rules", "halt_distances", "asset_classes", "auctions", "amend_rules", "amends",
     ]  # fmt: skip
     for table in TABLES:
         names = [name for name, _ in table.columns]
@@ -180,6 +180,20 @@ def test_a_body_of_a_version_that_cannot_be_read_is_refused_by_both_names(versio
     assert (error.value.found, error.value.own, error.value.oldest_readable) == (
         version, RULES_VERSION, OLDEST_READABLE,
     )  # fmt: skip
+
+
+def test_amendments_under_older_rules_do_not_count() -> None:
+    table = play("bid b1 alice 50000 0.5\namend b1 0.4")
+    body = table.engine.snapshot()
+    newer = 2 * 4 + TABLES[-1].row.size  # two counts, and the row of version 6
+    table.engine = Engine.restore(of_version(body[:-newer], 5))
+    table.play(
+        """
+        set   max_order_amends 1
+        amend b1 0.3                  -> amended b1 0.3
+        amend b1 0.2                  -> amend rejected max_num_order_amends
+        """
+    )
 
 
 def test_an_older_version_has_no_newer_table() -> None:

@@ -4,7 +4,7 @@
    the order as it was placed is still answered with it. */
 #include "engine.h"
 
-/* filled < new < current, counting what prevented matches took as gone too; and the market's minimums. */
+/* filled < new < current, counting what prevented matches took as gone too; and the market's filters. */
 static u32 amend_fault(Engine *engine, const Order *order, i64 quantity_lots) {
     const Passes *row = &PASSES[market_of(engine, order)->state];
     if (!row->amend) return row->refusal;
@@ -13,7 +13,8 @@ static u32 amend_fault(Engine *engine, const Order *order, i64 quantity_lots) {
     if (waiting_of(engine, order)) return REASON_NOT_AMENDABLE;
     i64 gone = order->quantity_lots - open_lots(engine, order);
     if (quantity_lots <= gone || quantity_lots >= order->quantity_lots) return REASON_AMEND_QUANTITY;
-    return smaller_fault(engine, order, quantity_lots);
+    u32 reason = amends_fault(engine, order);
+    return reason ? reason : smaller_fault(engine, order, quantity_lots);
 }
 
 static void shrink(Engine *engine, Order *order, i64 quantity_lots, const u8 *amend_client_id) {
@@ -22,6 +23,7 @@ static void shrink(Engine *engine, Order *order, i64 quantity_lots, const u8 *am
     Level *level = level_at(engine, side, index_of(side, order->price_ticks));
     i64 old_lots = order->quantity_lots, less = old_lots - quantity_lots;
     if (!terms->placed_lots) terms->placed_lots = old_lots;
+    if (terms->amends < AMENDS_MAX) terms->amends++;
     order->quantity_lots = quantity_lots;
     release_lots(engine, order, less);
     i64 from_reserve = less < terms->reserve_lots ? less : terms->reserve_lots;

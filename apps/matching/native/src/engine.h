@@ -360,7 +360,8 @@ typedef struct Terms {
     i64 reserve_lots, prevented_lots, placed_lots;
     u64 park_due_ms, parked_seq;
     i64 stop_price_ticks;
-    u32 trailing_bips;
+    u16 trailing_bips;
+    u16 waiting; /* a Waiting, 0 for an order that stands in a book */
     u32 block; /* slot of the shares of a block order, 0 for every other one */
     i64 hold_units; /* what a conditional market buy holds, 0 for every other order */
     u64 queued_seq; /* of the event that put it into the FIFO; it stays until the order rests or ends */
@@ -368,9 +369,11 @@ typedef struct Terms {
     u32 segment; /* of an active trailing stop */
     u32 list; /* that the order is a member of */
     u32 queue_prev, queue_next; /* in the FIFO */
-    u32 waiting; /* a Waiting, 0 for an order that stands in a book */
+    u32 amends; /* up to AMENDS_MAX */
     u32 timer_place; /* in the heap, 0 without a timer */
 } Terms;
+_Static_assert(sizeof(Terms) == 152, "what few orders have does not grow unseen");
+_Static_assert(BASIS_POINTS <= UINT16_MAX && AMENDS_MAX <= UINT32_MAX, "what Terms hold in fewer bits");
 
 /* An open order; also an incoming one, then outside the pool. Two cache lines, the second for what the sweep does not
    read. order_id is 0 in a slot that is not in use. filled_lots() says what is filled. No client id: client_id[0] is 0. */
@@ -626,8 +629,8 @@ static inline void take_terms(Terms *terms, const Incoming *incoming) { /* what 
     terms->display_lots = incoming->display_lots;
     terms->expires_ms = incoming->expires_ms;
     terms->stop_price_ticks = incoming->stop_price_ticks;
-    terms->trailing_bips = incoming->trailing_bips;
-    terms->waiting = incoming->waiting;
+    terms->trailing_bips = (u16)incoming->trailing_bips; /* its filters are passed */
+    terms->waiting = (u16)incoming->waiting;
 }
 static inline i64 reserve_of(const Engine *engine, const Order *order) {
     return order->terms ? terms_at(engine, order->terms)->reserve_lots : 0;
@@ -830,6 +833,7 @@ u32 market_quantity_fault(const Incoming *incoming);
 u32 market_lots_fault(const Incoming *incoming, i64 price_ticks);
 u32 expiry_fault(const Engine *engine, const Incoming *incoming);
 u32 market_budget_fault(const Incoming *incoming);
+u32 amends_fault(const Engine *engine, const Order *order);
 u32 smaller_fault(const Engine *engine, const Order *order, i64 quantity_lots);
 u32 account_limits_fault(const Incoming *incoming);
 u32 band_fault(const Incoming *incoming);

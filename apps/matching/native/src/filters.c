@@ -49,6 +49,13 @@ u32 market_budget_fault(const Incoming *incoming) {
     return (i128)best_ticks * market->unit_factor > incoming->budget_units ? REASON_LOT_SIZE : REASON_NONE;
 }
 
+/* The order was amended as often as an order of this market may be. */
+u32 amends_fault(const Engine *engine, const Order *order) {
+    const i64 limit = market_of(engine, order)->settings.max_order_amends;
+    if (limit && order->terms && terms_at(engine, order->terms)->amends >= limit) return REASON_MAX_NUM_ORDER_AMENDS;
+    return REASON_NONE;
+}
+
 /* The minimums of lots and notional, for a limit order that becomes smaller. */
 u32 smaller_fault(const Engine *engine, const Order *order, i64 quantity_lots) {
     const Market *market = market_of(engine, order);

@@ -23,6 +23,8 @@ static void check_terms(Engine *engine, const Order *order) {
     require(engine, filled_lots(engine, order) >= 0 && terms->prevented_lots >= 0, "order %llu: lots do not add up", id);
     require(engine, !terms->placed_lots || terms->placed_lots > order->quantity_lots,
             "order %llu: an amended order did not become smaller", id);
+    require(engine, terms->amends <= (terms->placed_lots ? terms->placed_lots - order->quantity_lots : 0),
+            "order %llu: amended more often than by a lot each time", id);
     if (terms->display_lots) {
         require(engine, terms->waiting || order->left_lots <= terms->display_lots,
                 "order %llu: an iceberg shows more than its display", id);

@@ -411,7 +411,7 @@ static void restore_triggers(Engine *engine, const Rows tables[TABLE_COUNT]) {
                          row->trailing_bips < BASIS_POINTS && HAS_BIT(CONDITIONAL_KINDS, order_at(engine, slot)->kind),
              "a trigger");
         terms->stop_price_ticks = row->stop_price_ticks;
-        terms->trailing_bips = row->trailing_bips;
+        terms->trailing_bips = (u16)row->trailing_bips;
     }
 }
 
@@ -536,6 +536,12 @@ static void restore_terms(Engine *engine, const Rows tables[TABLE_COUNT]) {
     EACH_ROW(AmendedRow, row, tables[TABLE_AMENDED]) {
         fits(engine, is_positive_amount(row->placed_lots), "an order's lots when it was placed");
         terms_of_row(engine, row->order_id, &slot)->placed_lots = row->placed_lots;
+    }
+    EACH_ROW(AmendsRow, row, tables[TABLE_AMENDS]) {
+        Terms *terms = terms_of_row(engine, row->order_id, &slot);
+        const i64 less = terms->placed_lots - order_at(engine, slot)->quantity_lots;
+        fits(engine, row->count && row->count <= AMENDS_MAX && row->count <= less, "how often an order was amended");
+        terms->amends = row->count;
     }
     EACH_ROW(ParkedRow, row, tables[TABLE_PARKED]) {
         Terms *terms = terms_of_row(engine, row->order_id, &slot);

@@ -322,6 +322,7 @@ bool settings_are_sound(const MarketSettings *settings) {
     if (settings->max_open_orders < 0 || settings->max_open_orders > INT32_MAX) return false;
     if (settings->max_iceberg_orders < 0 || settings->max_iceberg_orders > INT32_MAX) return false;
     if (settings->max_order_lists < 0 || settings->max_order_lists > INT32_MAX) return false;
+    if (settings->max_order_amends < 0 || settings->max_order_amends > INT32_MAX) return false;
     if (settings->park_expiry_s <= 0 || settings->park_expiry_s > PARK_EXPIRY_S_MAX) return false;
     if (settings->max_conditional_orders < 0 || settings->max_conditional_orders > INT32_MAX) return false;
     if (settings->conditional_buffer_bp < 0 || settings->conditional_buffer_bp > BASIS_POINTS) return false;

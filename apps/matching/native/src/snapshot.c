@@ -380,6 +380,10 @@ static void write_terms(Engine *engine, u32 table, const Order *order) {
         AmendedRow *row = ROW(AmendedRow);
         row->order_id = order->order_id;
         row->placed_lots = terms->placed_lots;
+    } else if (table == TABLE_AMENDS && terms->amends) {
+        AmendsRow *row = ROW(AmendsRow);
+        row->order_id = order->order_id;
+        row->count = terms->amends;
     } else if (table == TABLE_PARKED && terms->waiting == WAITING_PARKED) {
         ParkedRow *row = ROW(ParkedRow);
         row->order_id = order->order_id;
@@ -424,6 +428,7 @@ static void write_rows(Engine *engine, u32 table, Sorted *sorted) {
             break;
         case TABLE_ORDERS: case TABLE_EXPIRIES: case TABLE_ICEBERGS: case TABLE_PREVENTED: case TABLE_AMENDED:
         case TABLE_PARKED: case TABLE_BLOCKS: case TABLE_SHARES: case TABLE_TRIGGERS: case TABLE_WAITING:
+        case TABLE_AMENDS:
             if (!sorted->orders) sorted->orders = sorted_orders(engine, NULL, NULL, &sorted->order_count);
             break;
     }
@@ -461,7 +466,7 @@ static void write_rows(Engine *engine, u32 table, Sorted *sorted) {
                 write_skips_row(engine, engine->markets[place]->market_id, engine->markets[place]->skips);
             break;
         case TABLE_EXPIRIES: case TABLE_ICEBERGS: case TABLE_PREVENTED: case TABLE_AMENDED: case TABLE_PARKED: case TABLE_BLOCKS:
-        case TABLE_SHARES: case TABLE_TRIGGERS: case TABLE_WAITING:
+        case TABLE_SHARES: case TABLE_TRIGGERS: case TABLE_WAITING: case TABLE_AMENDS:
             if (!engine->terms.live) break;
             for (u64 at = 0; at < sorted->order_count; at++)
                 write_terms(engine, table, order_at(engine, sorted->orders[at]));

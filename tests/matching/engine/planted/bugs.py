@@ -117,6 +117,14 @@ BUGS: Final[tuple[Bug, ...]] = (
         "band", "market.last_price_ticks or settings.initial_price_ticks", "settings.initial_price_ticks", "docs",
     ),
     bug(
+        "one-amendment-too-many", "an order may be amended once more than the market allows",
+        "filters", "order.terms.amends >= limit", "order.terms.amends > limit", "amend",
+    ),
+    bug(
+        "amendments-are-not-counted", "an order may be amended without end",
+        "amend", "min(terms.amends + 1, AMENDS_MAX)", "min(terms.amends, AMENDS_MAX)", "amend",
+    ),
+    bug(
         "least-lots-excluded", "an amendment to exactly the least quantity is refused",
         "filters", "    if quantity_lots < settings.min_lots:", "    if quantity_lots <= settings.min_lots:", "amend",
     ),
@@ -561,5 +569,10 @@ BUGS: Final[tuple[Bug, ...]] = (
         "snapshot-forgets-amendments", "after a restart a repeat of an amended order is not known",
         "snapshot_orders", "_terms_of(orders[order_id]).placed_lots = placed_lots",
         "_terms_of(orders[order_id]).placed_lots = 0", "amend",
+    ),
+    bug(
+        "snapshot-forgets-the-count-of-amendments", "after a restart an order may be amended as often again",
+        "snapshot_orders", "_terms_of(orders[order_id]).amends = amends",
+        "_terms_of(orders[order_id]).amends = 0", "amend",
     ),
 )  # fmt: skip

@@ -184,6 +184,9 @@ BUGS: Final[tuple[Bug, ...]] = (
     bug("prevented-lots-count-as-filled", "selftrade", "terms_of(engine, maker)->prevented_lots += lots;", ";",
         "selftrade", what="what DECREMENT takes off a maker is said to have been filled"),
     # -- amend, cancel, replace, timers --------------------------------------------------------------------------------
+    bug("one-amendment-too-many", "filters", "terms_at(engine, order->terms)->amends >= limit",
+        "terms_at(engine, order->terms)->amends > limit"),
+    bug("amendments-are-not-counted", "amend", "terms->amends < AMENDS_MAX", "false"),
     bug("amend-to-the-same", "amend", "quantity_lots >= order->quantity_lots", "quantity_lots > order->quantity_lots"),
     bug("amend-below-what-is-filled", "amend", "quantity_lots <= gone", "quantity_lots < gone"),
     bug("amend-takes-the-tip-first", "amend", "less < terms->reserve_lots ? less : terms->reserve_lots", "0"),
@@ -336,6 +339,7 @@ BUGS: Final[tuple[Bug, ...]] = (
     # -- snapshots -----------------------------------------------------------------------------------------------------
     bug("snapshot-forgets-fee-tiers", "restore", "row->family_id, «row->fee_tier»);", "0"),
     bug("snapshot-forgets-amendments", "restore", "->placed_lots = «row->placed_lots»;", "0"),
+    bug("snapshot-forgets-the-count-of-amendments", "restore", "terms->amends = «row->count»;", "0"),
     bug("snapshot-orders-by-id", "restore", "qsort(places, count, sizeof *places, compare_places);", ";", "snapshot",
         "random", what="after a restart the orders of a level stand by id and not by place"),
     bug("snapshot-fifo-by-id", "restore", "qsort(sorted, count, sizeof *sorted, compare_queued);", ";", "snapshot",
