@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks [name ...]`: the figures of the README, as one table and as JSON lines.
+"""`python -m tests.benchmarks [name ...]`: the figures of docs/performance, as one table and as JSON lines.
 
 A benchmark is a function that yields rows, registered by name in a module `bench_<topic>.py` of this package:
 
