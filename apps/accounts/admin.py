@@ -53,10 +53,7 @@ class TradingAccountAdmin(ReadOnlyAdmin):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
-    list_display = (
-        "short_key", "label", "kind", "account", "can_read", "can_trade", "can_withdraw", "networks", "created_at",
-        "expires_at", "last_used_at", "revoked_at",
-    )  # fmt: skip
+    list_display = ("short_key", "label", "account", "rights", "networks", "created_at", "last_used_at", "state")
     list_filter = (
         ("revoked_at", admin.EmptyFieldListFilter), "kind", "can_read", "can_trade", "can_withdraw", "created_at",
         "expires_at",
@@ -74,9 +71,24 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     def short_key(self, key: ApiKey) -> str:
         return f"{key.public_key[:10]}…{key.public_key[-4:]}"
 
+    @admin.display(description="may")
+    def rights(self, key: ApiKey) -> str:
+        """In one column: three of icons would push the last ones out of sight."""
+        given = {"read": key.can_read, "trade": key.can_trade, "withdraw": key.can_withdraw}
+        return ", ".join(name for name, has in given.items() if has)
+
     @admin.display(description="works from")
     def networks(self, key: ApiKey) -> str:
         return ", ".join(key.allowed_networks) or "everywhere"
+
+    @admin.display(ordering="expires_at")
+    def state(self, key: ApiKey) -> str:
+        """With the day of its end, in UTC."""
+        if key.revoked_at is not None:
+            return f"revoked {key.revoked_at:%Y-%m-%d}"
+        if key.expires_at is None:
+            return "in use, no end"
+        return f"{'expired' if key.is_expired else 'in use until'} {key.expires_at:%Y-%m-%d}"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
         return super().get_queryset(request).defer("secret_box")

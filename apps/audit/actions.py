@@ -7,6 +7,15 @@ OWN_ACTIONS: Final = "audit."
 # Actions that are counted by the minute; the database counts no other (migrations/0003_count.py).
 COUNTED: Final = frozenset({"user.log-in-failures"})
 
+# What older releases recorded and this one does not: their entries keep a meaning.
+FORMER: Final = {
+    "admin.added": "Staff added a row in the admin.",
+    "admin.changed": "Staff changed a row in the admin.",
+    "admin.deleted": "Staff deleted a row in the admin.",
+    "user.rights-changed": "Staff or a command changed what a user may do, or switched the user on or off.",
+    "user.sign-up-repeated": "Somebody tried to sign up with the address of an existing user.",
+}
+
 ACTIONS: Final = {
     # Users and what lets them in.
     "user.created": "A user was made: by sign-up, by staff or by a command.",

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
-from apps.audit.actions import ACTIONS
+from apps.audit.actions import ACTIONS, FORMER
 from apps.audit.actors import ActorKind
 from apps.audit.models import Entry, Record
 from apps.audit.recordadmin import RecordAdmin
@@ -34,7 +34,7 @@ class _ActionFilter(admin.SimpleListFilter):
     parameter_name = "action"
 
     def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, name) for name in ACTIONS]
+        return [(name, name) for name in (*ACTIONS, *FORMER)]
 
     def queryset(self, request: Any, queryset: Any) -> Any:
         value = self.value()
@@ -122,7 +122,7 @@ class AuditRecordAdmin(RecordAdmin):
 
     @admin.display(description="what it means")
     def meaning(self, record: Record) -> str:
-        return ACTIONS.get(record.action, "This release does not know this action.")
+        return (ACTIONS | FORMER).get(record.action, "This release does not know this action.")
 
     @admin.display(description="before")
     def what_was(self, record: Record) -> str:

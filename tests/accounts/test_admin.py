@@ -1,10 +1,13 @@
 """The staff admin: who may enter, what can be changed, and that no secret is on any page."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth.models import Permission
 from django.test import Client
+from django.utils import timezone
 
 from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import ApiKey, TradingAccount, TradingTicket, User
@@ -75,6 +78,18 @@ def test_keys_show_no_secret_and_cannot_be_edited_added_or_deleted(root_client: 
     assert root_client.post(f"/admin/accounts/apikey/{key.pk}/delete/", {"post": "yes"}).status_code == 403
     assert root_client.get("/admin/accounts/apikey/add/").status_code == 403
     assert ApiKey.objects.values().get() == before
+
+
+def test_the_list_says_what_a_key_may_and_until_when(root_client: Client, key: ApiKey) -> None:
+    """In one column each, so that at 1440 px all of them are in sight."""
+    page = root_client.get("/admin/accounts/apikey/").content.decode()
+    assert '<td class="field-rights">read, trade</td>' in page
+    assert '<td class="field-state">in use, no end</td>' in page
+    shown = admin.site.get_model_admin(ApiKey).state
+    now, day = timezone.now(), timedelta(days=1)
+    assert shown(ApiKey(expires_at=now + day)) == f"in use until {now + day:%Y-%m-%d}"
+    assert shown(ApiKey(expires_at=now - day)) == f"expired {now - day:%Y-%m-%d}"
+    assert shown(ApiKey(expires_at=now - day, revoked_at=now - 2 * day)) == f"revoked {now - 2 * day:%Y-%m-%d}"
 
 
 def _act(client: Client, path: str, action: str, pk: int, **data: str) -> int:

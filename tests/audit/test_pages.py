@@ -10,7 +10,9 @@ from django.test import Client
 from pytest_django import Settings
 
 from apps.accounts.models import User
+from apps.audit.actions import ACTIONS
 from apps.audit.actors import Actor, ActorKind
+from apps.audit.errors import InvalidEntry
 from apps.audit.models import Entry, Record
 from apps.audit.notes import read_verifier_key, verify
 from apps.audit.services import record as write_record
@@ -142,6 +144,22 @@ def test_staff_with_the_right_sees_entries_and_where_they_stand(client: Client) 
         assert client.get(f"/admin/audit/record/{path}").status_code == 403
     assert client.post(f"/admin/audit/record/{record.pk}/change/", {"reason": "x"}).status_code == 403
     assert json.loads(record.after or "") == {"state": "halted 0"}
+
+
+def test_what_older_releases_recorded_is_known_and_not_recorded_any_more(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InvalidEntry, match="knows no action 'admin\\.changed'"):
+        write(action="admin.changed")
+    with monkeypatch.context() as older:
+        older.setitem(ACTIONS, "admin.changed", "")
+        write(action="admin.changed")
+    enter_admin(client, User.objects.create_superuser("auditor@example.org", "correct horse battery"))
+    answer = client.get("/admin/audit/record/", {"action": "admin.changed"})
+    (record,) = answer.context["cl"].queryset
+    shown = client.get(f"/admin/audit/record/{record.pk}/change/").content.decode()
+    assert "Staff changed a row in the admin." in shown
+    assert "does not know" not in shown
 
 
 @pytest.mark.parametrize("path", ["checkpoint", "key", "proof/inclusion", "proof/consistency"])
