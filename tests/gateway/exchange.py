@@ -309,6 +309,8 @@ class Exchange:
             yield
         finally:
             self.engine.pause_asked.clear()
+            # Else the next pause would take this one's sign for its own, while the engine does one more round.
+            wait_until(lambda: not self.engine.paused.is_set(), what="the engine goes on")
 
     @contextlib.contextmanager
     def further_gateway(self, **changes: Any) -> Iterator[GatewayThread]:

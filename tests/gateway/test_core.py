@@ -132,24 +132,28 @@ def test_forgotten_scripts_cost_one_refusal(tmp_path: Path) -> None:
 
 def test_a_silent_subscription_is_asked_for_a_sign_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without one it is made anew; otherwise it stays, however long settlement has nothing to announce."""
-    monkeypatch.setattr("apps.gateway.settled.QUIET_S", 0.2)
+    monkeypatch.setattr("apps.gateway.settled.QUIET_S", 0.5)
     monkeypatch.setattr("apps.gateway.core.CORE_CONNECT_TIMEOUT_S", 0.5)
     with running_redis(tmp_path / "core") as server, server.client() as client:
 
         def subscribers() -> list[str]:
             return [row["id"] for row in client.client_list() if row["sub"] == "1"]
 
+        def asked() -> int:
+            return int(client.info("commandstats").get("cmdstat_ping", {"calls": 0})["calls"])
+
         async def run() -> None:
             bus, pipe = RedisBus(server.url, "spot"), CorePipe(server.url)
             settled = Settled(server.url, pipe, pipe, ShardKeys("spot"))
             following = asyncio.create_task(settled.run())
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(120):
                 await eventually(subscribers)
-                first = subscribers()
-                await asyncio.sleep(1.0)
+                first, before = subscribers(), asked()
+                # Who has no answer to the first one does not ask again.
+                await eventually(lambda: asked() >= before + 2)
                 assert subscribers() == first
                 with server.frozen():
-                    await asyncio.sleep(1.0)
+                    await eventually(lambda: settled._lost)
                 await eventually(lambda: subscribers() not in ([], first))
                 while settled.seq != 5:
                     bus.announce_settled(5)

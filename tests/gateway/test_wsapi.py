@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import hmac
 import json
+import math
 import secrets
 import time
 from collections.abc import Iterator
@@ -173,24 +174,37 @@ def test_a_session_that_nobody_uses_ends(
     exchange: Exchange, alice: Client, session_key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The probes of a page that somebody left open are no use of it; a request of theirs is."""
-    monkeypatch.setattr("apps.gateway.wsapi.connection.SESSION_IDLE_S", 1.5)
+    call, followers = exchange.gateway_thread.call, exchange.gateway.credentials._followers
+    idle_s = 600
+    monkeypatch.setattr("apps.gateway.wsapi.connection.SESSION_IDLE_S", idle_s)
     with (
         open_socket(exchange, origin=exchange.base_url) as used,
         open_socket(exchange, origin=exchange.base_url) as left,
     ):
         for page in (used, left):
             assert page.ask("session.logon", ticket=ticket_of(alice, session_key))["status"] == 200
-        time.sleep(1)
-        at_s = time.monotonic()
+        pages = call(lambda: [each for some in followers.values() for each in some if _is_logged_on(each, alice)])
+        assert len(pages) == 2
+
+        def pass_time() -> None:
+            for each in pages:
+                each._used_s -= idle_s
+
+        call(pass_time)
         assert used.ask("account.status")["status"] == 200
-        with pytest.raises(ConnectionClosed) as closed:
-            for _ in range(80):
-                left.ask("ping")
-                time.sleep(0.5)
-        assert closed.value.rcvd is not None
-        assert closed.value.rcvd.code == 4001
-        assert used.closed_with() == 4001
-        assert time.monotonic() - at_s >= 1.5
+        assert left.ask("ping")["status"] == 200
+        call(lambda: [each._look_for_use(math.inf) for each in pages])
+        assert left.closed_with() == 4001
+        assert used.ask("account.status")["status"] == 200
+    monkeypatch.setattr("apps.gateway.wsapi.connection.SESSION_IDLE_S", 0.2)
+    with open_socket(exchange, origin=exchange.base_url) as page:
+        assert page.ask("session.logon", ticket=ticket_of(alice, session_key))["status"] == 200
+        assert page.closed_with() == 4001
+
+
+def _is_logged_on(follower: Any, who: Client) -> bool:
+    session = getattr(follower, "session", None)
+    return session is not None and session.account_id == who.me.account_id
 
 
 def test_revoking_a_key_closes_its_user_data(exchange: Exchange, alice: Client) -> None:

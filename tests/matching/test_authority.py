@@ -20,7 +20,11 @@ def test_the_epoch_rises_above_what_both_sides_know(matching_tables: str) -> Non
     assert rows == [("other", 1, "b"), ("spot", 9, "a")]
 
 
-def test_of_many_at_once_each_gets_an_epoch_of_its_own_or_loses(matching_tables: str) -> None:
+def test_of_many_at_once_each_gets_an_epoch_of_its_own_or_loses(
+    matching_tables: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # None is away because a busy machine makes a dozen connections slowly.
+    monkeypatch.setattr("apps.matching.authority.POSTGRES_CONNECT_TIMEOUT_S", 60)
     won: list[int] = []
     lost: list[TakeoverLost] = []
     gate = threading.Barrier(12)

@@ -34,7 +34,7 @@ def test_everything_an_operator_asks_for(bus: Bus, start: Callable[..., RunningW
     bus.set_cursor("settlement", stream="events", position="3", now_ms=now_ms())
     Watermark.objects.create(shard="spot", reader="settlement", seq=2)
     EngineEpoch.objects.create(shard="spot", epoch=1, holder="x")
-    status = engine_status(bus, directory, now_ms=now_ms(), timeout_s=15)
+    status = engine_status(bus, directory, now_ms=now_ms(), timeout_s=60)
     assert (status.epoch, status.epoch_in_postgres, status.backlog_frames >= 0) == (1, 1, True)
     assert status.holder.startswith("test@")
     assert status.seq == status.state_seq == bus.head().seq
@@ -61,7 +61,7 @@ def test_a_poisoned_market_is_shown_with_its_cause_and_its_skipped_commands(bus:
     poison = [CommandEntry(EntryId(2, n), order(n)) for n in range(3)]
     apply_entries(core, poison, Skips({(2, n, 0): Reason.INTERNAL for n in range(3)}))
     snapshots.write(directory, core, Engine, Position(core.seq, "0" * 64, EntryId(2, 2)))
-    status = engine_status(bus, directory, now_ms=now_ms(), timeout_s=15)
+    status = engine_status(bus, directory, now_ms=now_ms(), timeout_s=60)
     (book,) = status.books
     assert (book.state, book.cause, book.skips) == ("CANCEL_ONLY", "POISON", 3)
     assert "CANCEL_ONLY (POISON)" in as_text(status)

@@ -19,7 +19,7 @@ import pytest
 import redis
 
 from apps.common.hashchain import extend
-from apps.matching import snapshots
+from apps.matching import policy, snapshots
 from apps.matching.engine import Engine
 from apps.matching.stamping import stamp_entry
 from apps.streams.bus.base import START, EntryId
@@ -48,6 +48,7 @@ class Rig:
     directory: Path
     log: Path
     snapshot_every_s: float = 60.0
+    lease_s: float = policy.LEASE_TTL_MS / 1000
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
     sent: dict[EntryId, int] = field(default_factory=dict)
     unknown: int = 0
@@ -64,7 +65,7 @@ class Rig:
         command = [
             sys.executable, "-m", "tests.matching.worker_process",
             self.url, self.dsn, self.shard, str(self.directory), str(self.snapshot_every_s),
-            f"w{len(self.workers) % 2}",
+            f"w{len(self.workers) % 2}", str(self.lease_s),
         ]  # fmt: skip
         with self.log.open("ab") as log:
             worker = subprocess.Popen(command, cwd=BASE_DIR, stdout=log, stderr=log)
@@ -85,6 +86,9 @@ class Rig:
         seen = bus.head().seq
         until(lambda: bus.head().seq >= seen + more, what="new events")
         bus.close()
+
+    def wait_until_enough_is_sent(self) -> None:
+        until(lambda: len(self.sent) > 50, what="entries enough to judge")
 
     def send(self, stop: threading.Event, seed: int) -> None:
         """Orders one to eight an entry, as fast as they are taken, until told to stop."""
@@ -165,6 +169,8 @@ def sending(rig: Rig) -> Iterator[threading.Event]:
 
 def finish(rig: Rig, sending: threading.Event, worker: subprocess.Popen[bytes]) -> None:
     """Stop the client, let the worker finish all of it, stop the worker cleanly, judge the history."""
+    if not sending.is_set():
+        rig.wait_until_enough_is_sent()
     sending.set()
     if rig.sender is not None:
         rig.sender.join(60)
@@ -175,7 +181,6 @@ def finish(rig: Rig, sending: threading.Event, worker: subprocess.Popen[bytes]) 
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(60) == 0
     rig.check()
-    assert len(rig.sent) > 50
 
 
 @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 12))])
@@ -208,6 +213,8 @@ def test_a_paused_worker_that_wakes_up_is_refused_and_exits(rig: Rig, sending: t
 
 
 def test_hand_over_on_sigterm_to_a_waiting_worker(rig: Rig, sending: threading.Event) -> None:
+    # However long a busy machine holds the first one up, it still has the lease that it hands over.
+    rig.lease_s = 60.0
     first = rig.start()
     rig.wait_for_answers(50)
     second = rig.start()
@@ -268,6 +275,7 @@ def test_kill_9_of_redis_core(cut_rig: Rig, own_redis: OwnRedis) -> None:
             time.sleep(0.2)
             own_redis.start()
         cut_rig.wait_for_answers(100)
+        cut_rig.wait_until_enough_is_sent()
     finally:
         stop.set()
         sender.join(60)
@@ -291,6 +299,7 @@ def test_a_short_silence_of_redis_core_costs_no_epoch(cut_rig: Rig, own_redis: O
         time.sleep(1.7)
         os.kill(own_redis.process.pid, signal.SIGCONT)
         cut_rig.wait_for_answers(200)
+        cut_rig.wait_until_enough_is_sent()
     finally:
         stop.set()
         sender.join(60)

@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from apps.matching import snapshots
 from apps.streams.bus.redis import RedisBus
-from nebannpet.health import ask_health, is_healthy
+from nebannpet.health import ask_health, is_healthy, what_it_says
 from nebannpet.paths import Paths
 from tests.matching.traffic import opening, trading
 from tests.matching.waiting import until
@@ -114,7 +114,7 @@ def test_a_halted_process_stays_and_says_why(manage: Manage, redis_core_url: str
     bus.trim(epoch=1, commands_to=bus.append_commands(b"".join(opening())), events_to=0)
     process = manage.start("run_matching")
     try:
-        until(lambda: manage.health.exists() and ask_health(manage.health, timeout_s=20)[1]["phase"] == "halted")
+        until(lambda: what_it_says(manage.health, timeout_s=20).word == "FAILING: halted", what="the halt")
         status, details = ask_health(manage.health, timeout_s=20)
         assert (status, details["halt_reason"]) == (503, "no-usable-snapshot")
         assert "Bring one back from a backup" in str(details["explanation"])

@@ -171,7 +171,7 @@ def test_a_worker_whose_lease_is_anothers_ends_without_writing(bus: Bus, start: 
     worker = start()
     worker.wait_for(Phase.ACTIVE)
     until_done(bus)
-    usurp_lease(bus, worker.worker.status.holder, by="usurper", ttl_ms=60_000)
+    usurp_lease(bus, worker.worker.status.holder, by="usurper")
     worker.thread.join(60)
     assert isinstance(worker.failure, LeaseLost)
     assert bus.lease_holder() == "usurper"

@@ -16,13 +16,13 @@ def until(
         time.sleep(0.01)
 
 
-def usurp_lease(bus: Bus, holder: str, *, by: str, ttl_ms: int, or_has: str = "") -> None:
-    """Until `by` has the lease of `holder`, unless `or_has` was quicker. The holder lives: it renews its lease, and
-    takes it again while nobody has it.
+def usurp_lease(bus: Bus, holder: str, *, by: str, or_has: str = "") -> None:
+    """Until `by` has the lease of `holder`, for longer than a test lasts, unless `or_has` was quicker. The holder
+    lives: it renews its lease, and takes it again while nobody has it.
     """
 
     def usurped() -> bool:
         bus.release_lease(holder)
-        return bus.take_lease(by, ttl_ms=ttl_ms) or bus.lease_holder() == or_has
+        return bus.take_lease(by, ttl_ms=600_000) or bus.lease_holder() == or_has
 
     until(usurped)

@@ -24,6 +24,8 @@ from tests.orders.settling import Running, assert_record_equals_replay, recorded
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+CUTS_MIN = 3
+
 
 @pytest.mark.parametrize("kills", [4, pytest.param(40, marks=pytest.mark.long)])
 def test_killed_again_and_again_it_settles_every_event_once(
@@ -66,17 +68,20 @@ def test_connections_cut_at_any_moment(log_bus: MemoryBus, monkeypatch: pytest.M
     with psycopg.connect(settings.DATABASE_DSN, autocommit=True) as other, Running(log_bus) as settling:
         while settled_seq() < log_bus.head().seq:
             assert settling.error is None
+            # The first ones at once: a fast settlement is met but a few times before it is done.
+            chance = 1.0 if cuts < CUTS_MIN else 0.3
             cuts += len(
                 other.execute(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                     " WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'"
-                    " AND query LIKE ANY (ARRAY['COPY %', 'COMMIT%', 'UPDATE %', '%INSERT%']) AND random() < 0.3"
+                    " AND query LIKE ANY (%s) AND random() < %s",
+                    [["COPY %", "COMMIT%", "UPDATE %", "%INSERT%"], chance],
                 ).fetchall()
             )
             # Else this loop has the interpreter most of the time, and settlement waits for its turn.
             time.sleep(0.005)
     print(f"{cuts} connections cut")
-    assert cuts >= 3
+    assert cuts >= CUTS_MIN
     assert settling.error is None
     assert_record_equals_replay(log_bus)
 
@@ -121,7 +126,7 @@ def test_between_two_batches_it_rests_unless_somebody_waits(tmp_path: Path, monk
     real, reads = bus.read_events, iter([first_read])
     monkeypatch.setattr(bus, "read_events", lambda *args, **kwargs: next(reads, None) or real(*args, **kwargs))
     with Running(bus) as settling:
-        assert 590 < bus.rests.get(timeout=60) <= 600
+        assert 300 < bus.rests.get(timeout=60) <= 600
         assert settled_seq() == first_read[-1].last_seq
         bus.wanted.release()
         until(lambda: settled_seq() == bus.head().seq, "everything settled")

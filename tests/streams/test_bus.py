@@ -85,8 +85,8 @@ def test_a_blocking_read_ends_with_the_first_entry_or_the_time(bus: Bus) -> None
     timer = threading.Timer(0.1, writer.append_commands, [TICK])
     timer.start()
     started = time.monotonic()
-    assert len(bus.read_commands(START, count=1, block_ms=10_000)) == 1
-    assert time.monotonic() - started < 9
+    assert len(bus.read_commands(START, count=1, block_ms=60_000)) == 1
+    assert time.monotonic() - started < 50
     timer.join()
     writer.close()
 
