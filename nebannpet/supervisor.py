@@ -205,7 +205,6 @@ class Supervisor:
             await asyncio.gather(*(child.stop() for child in members))
         self._write_process_table()
         self._pipe.close()
-        self._paths.remove_short_socket_dir()
         self._console.say(f"stopped after {time.monotonic() - started_at:.1f} s")
 
     def _write_process_table(self) -> None:
@@ -230,12 +229,14 @@ def main() -> int:
         paths: Paths = settings.PATHS
         address: str = settings.PUBLIC_ORIGIN
         check_data_directory(paths)
-        with lock_data_directory(paths, address):
+        with lock_data_directory(paths, address), contextlib.ExitStack() as at_the_end:
+            at_the_end.callback(paths.remove_short_socket_dir)
             check_port(settings.HOST, settings.PORT)
             # Every child has it too.
             raise_limit()
             remove_stale_run_files(paths)
             console = Console(paths.logs_dir)
+            at_the_end.callback(console.close)
             console.say(f"data directory {paths.data_dir}; logs in {paths.logs_dir}")
             try:
                 supervisor = Supervisor(
@@ -252,8 +253,6 @@ def main() -> int:
             except StartError as error:
                 console.say(f"cannot go on: {error}")
                 return EXIT_FAILED
-            finally:
-                console.close()
     except ConfigurationError as error:
         print(f"nebannpet: {error}", file=sys.stderr)  # noqa: T201
         return EXIT_CONFIGURATION

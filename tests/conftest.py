@@ -29,9 +29,11 @@ from tests.prepared import make_run_dir
 from tests.security.listed import EXPRESSION as SECURITY_EXPRESSION
 from tests.security.listed import listed
 from tests.servers import Servers, running_servers
+from tests.temporary import make_temporary_dir
 
+TEMPORARY_DIR = make_temporary_dir()
 # Before Django's settings are read: this session's own data directory, whatever the shell's environment says.
-DATA_DIR = Path(tempfile.mkdtemp(prefix="nebannpet-test-"))
+DATA_DIR = Path(tempfile.mkdtemp(prefix="data-"))
 for name in (
     "DATABASE_URL", "REDIS_CORE_URL", "REDIS_CORE_READ_URL", "REDIS_EDGE_URL", "NEBANNPET_ROLE", "NEBANNPET_PROCESS",
     "PORT",
@@ -111,8 +113,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if made := config.stash.get(RUN_DIR, None):
         shutil.rmtree(made, ignore_errors=True)
         del os.environ[RUN_DIR_VARIABLE]
-    if DATA_DIR.is_dir() and not any(DATA_DIR.iterdir()):
-        DATA_DIR.rmdir()
+    if TEMPORARY_DIR:
+        shutil.rmtree(TEMPORARY_DIR, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -55,14 +55,17 @@ def start(data_dir: Path, *, port: int, user: tuple[int, int] | None = None, **e
 
 
 def test_taken_port_is_named_before_anything_starts(tmp_path: Path) -> None:
+    paths = Paths(tmp_path / ("d" * 100) / "data")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        code, error = start(tmp_path / "data", port=port)
+        code, error = start(paths.data_dir, port=port)
     assert code == EXIT_PORT_TAKEN
     assert f"Port {port} on 127.0.0.1 cannot be used: Address already in use" in error
     assert f"pid {os.getpid()}" in error
     assert "PORT=" in error
-    assert not (tmp_path / "data" / "postgres").exists()
+    assert not (paths.data_dir / "postgres").exists()
+    assert paths.socket_dir != paths.run_dir
+    assert not paths.socket_dir.exists(), "the directory for sockets, outside the data directory, goes with the start"
 
 
 def test_second_supervisor_names_the_first(tmp_path: Path) -> None:
