@@ -15,7 +15,7 @@ ASSET_DECIMALS: Final = 8
 PPM: Final = 1_000_000
 BASIS_POINTS: Final = 10_000
 
-# Money fields accept only this (house-style.md): ASCII digits, no sign, no exponent, no leading zero.
+# Money fields accept only this: ASCII digits, no sign, no exponent, no leading zero.
 DECIMAL_PATTERN: Final = re.compile(r"(0|[1-9]\d{0,17})(?:\.(\d{1,18}))?", re.ASCII)
 
 

@@ -12,6 +12,7 @@ from tests.architecture.sources import BASE_DIR, python_files
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
 FILE = re.compile(r"(?<![\w/.-])((?:apps|nebannpet|tests|static|templates|docs)/[\w./-]*\w)(?![\w./]*[<*{])")
 CITED = re.compile(r"\brequirements? ((?:[A-Z]\d+(?:, | and )?)+)")
+LINE_LENGTH_MAX = 120
 EACH = pytest.mark.parametrize("path", documents(), ids=lambda path: path.relative_to(BASE_DIR).as_posix())
 
 
@@ -80,6 +81,14 @@ def test_the_map_names_every_document() -> None:
         below = {path.relative_to(folder).as_posix() for path in folder.glob("*/README.md")}
         missing = {name for name in beside | below if f"]({name})" not in text}
         assert missing == set(), f"{folder.relative_to(BASE_DIR)}/README.md does not name {missing}"
+
+
+@EACH
+def test_lines_of_prose_are_no_longer_than_those_of_the_code(path: Path) -> None:
+    """Tables and examples are as wide as they must be."""
+    prose = re.sub(r"^ *```.*?^ *```", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    long = [line for line in prose.splitlines() if len(line) > LINE_LENGTH_MAX and not line.lstrip().startswith("|")]
+    assert long == [], f"{path.relative_to(BASE_DIR)}: break these lines at {LINE_LENGTH_MAX} characters"
 
 
 @EACH
