@@ -83,6 +83,14 @@ def test_the_map_names_every_document() -> None:
         assert missing == set(), f"{folder.relative_to(BASE_DIR)}/README.md does not name {missing}"
 
 
+def test_decisions_are_listed_by_their_titles() -> None:
+    rows = dict(
+        re.findall(r"^\| \[(\d{4})\]\(.+\) \| (.+) \|$", (DOCS / "decisions" / "README.md").read_text(), re.MULTILINE)
+    )
+    titles = dict(path.read_text().partition("\n")[0].split(" ", 2)[1:] for path in (DOCS / "decisions").glob("0*.md"))
+    assert rows == titles
+
+
 @EACH
 def test_lines_of_prose_are_no_longer_than_those_of_the_code(path: Path) -> None:
     """Tables and examples are as wide as they must be."""
@@ -97,6 +105,13 @@ def test_files_that_the_documents_name_exist(path: Path) -> None:
     if path.name != "threats.md":
         for name in FILE.findall(path.read_text()):
             assert (BASE_DIR / name).exists(), f"{path.relative_to(BASE_DIR)} names {name}"
+
+
+def test_documents_that_the_code_names_exist() -> None:
+    """Messages lead whoever reads them to a page; comments and docstrings, too."""
+    for path in python_files("apps", "nebannpet", "tests"):
+        for name in re.findall(r"(?<![\w/.-])docs/[\w/-]+\.(?:md|csv|py)\b", path.read_text()):
+            assert (BASE_DIR / name).is_file(), f"{path.relative_to(BASE_DIR)} names {name}"
 
 
 def test_requirements_that_are_cited_have_their_row() -> None:

@@ -57,7 +57,10 @@ def section(name: str, rows: list[dict[str, Any]]) -> str:
 
 
 def _beside_what(rows: list[dict[str, Any]]) -> str:
-    busiest = max(rows, key=lambda row: row["others"])
+    known = [row for row in rows if "others" in row]
+    if len(known) < len(rows):
+        return " What other processes used was not asked."
+    busiest = max(known, key=lambda row: row["others"])
     if busiest["others"] <= BUSY:
         return f" Before each benchmark other processes used {busiest['others']:.2f} cores at most."
     return (
