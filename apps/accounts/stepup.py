@@ -51,6 +51,15 @@ def confirm(request: HttpRequest, proof: Proof) -> None:
         stop_by_factor(user=cast(User, request.user))
 
 
+def end_confirmation_by(request: HttpRequest, proof: Proof) -> None:
+    """After `proof` was taken from the account: what this session confirmed with it counts no more. Other sessions end
+    (services/factors.py). A recovery code stays one, for the other factors that are lost, too.
+    """
+    kept = request.session.get(_KEY)
+    if kept is not None and kept["by"] == proof.value:
+        del request.session[_KEY]
+
+
 def decision_on(request: HttpRequest, action: Action) -> Decision:
     """Whether the logged-in user may do it in this session now. Of actions that no switch closes."""
     assert RULES[action].switch is Closes.NOTHING, "switches are read in the deciding transaction"

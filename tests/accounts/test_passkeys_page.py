@@ -153,7 +153,10 @@ def test_removing_one_holds_withdrawals_and_the_last_takes_the_recovery_codes(al
     assert log_in(browser(), first).status_code == 422
     assert log_in(browser(), second).status_code == 302
     assert RecoveryCode.objects.count() == 10
-    send(client, f"{PAGE}/{rows[1].pk}/remove")
+    last = f"{PAGE}/{rows[1].pk}/remove"
+    assert send(client, last)["Location"].startswith(CONFIRM), "what a passkey confirmed ended with it"
+    assert send(client, CONFIRM, passkey=second.shown(asked(client, "confirm")), next=PAGE)["Location"] == PAGE
+    assert send(client, last)["Location"] == PAGE
     assert "the password alone logs in" in newest(alice.email).text
     assert (RecoveryCode.objects.count(), factors_of(user_id=alice.pk)) == (0, frozenset())
     assert told()[-2:] == ["user.factor-removed", "user.factor-removed"]

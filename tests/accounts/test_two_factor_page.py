@@ -135,10 +135,21 @@ def test_removing_ends_the_recovery_codes_and_is_told(alice: User, alice_client:
     assert "was removed" in newest(alice.email).text
     assert held_until(user=User.objects.get()) is not None
     assert "Your password alone logs in from now on." in alice_client.get(PAGE).content.decode()
+    assert press(alice_client, "begin").startswith(CONFIRM), "what the app confirmed ended with it"
+    assert submit(alice_client, CONFIRM, password=PASSWORD, next=PAGE)["Location"] == PAGE
     assert press(alice_client, "remove") == PAGE
     assert "has no authenticator app" in alice_client.get(PAGE).content.decode()
     with pytest.raises(FactorMissing):
         remove_totp(user_id=alice.pk)
+
+
+def test_a_recovery_code_counts_for_what_else_is_lost(alice: User, alice_client: Client) -> None:
+    with_app(alice)
+    session = alice_client.session
+    session["step_up"] = {"at_s": int(time.time()), "by": "recovery-code"}
+    session.save()
+    assert press(alice_client, "remove") == PAGE
+    assert press(alice_client, "begin") == APP
 
 
 def test_beside_a_passkey_an_app_replaces_nothing_and_leaves_it(alice: User, alice_client: Client) -> None:

@@ -23,7 +23,7 @@ from apps.accounts.selectors import second_factors
 from apps.accounts.services.ending import still_in
 from apps.accounts.services.factors import begin_totp, confirm_totp, remove_totp, waiting_totp
 from apps.accounts.services.recoverycodes import reissue_codes
-from apps.accounts.stepup import Proof, confirm, step_up_required
+from apps.accounts.stepup import Proof, confirm, end_confirmation_by, step_up_required
 from apps.accounts.totp import as_base32, provisioning_uri
 from apps.accounts.views.forms import form_page
 
@@ -101,6 +101,7 @@ def remove_app_action(request: HttpRequest) -> HttpResponse:
     except (FactorMissing, FactorNeeded) as error:
         messages.error(request, error.message)
     else:
+        end_confirmation_by(request, Proof.AUTHENTICATOR)
         left = "Your password alone logs in from now on." if is_last else "Your passkeys remain."
         messages.success(request, f"The authenticator app is removed. {left} All other sessions are ended.")
     return redirect("accounts:two-factor")

@@ -35,7 +35,7 @@ from apps.accounts.services.passkeys import (
     remove_passkey,
     rename_passkey,
 )
-from apps.accounts.stepup import Proof, confirm, decision_on, step_up_required
+from apps.accounts.stepup import Proof, confirm, decision_on, end_confirmation_by, step_up_required
 from apps.accounts.views.forms import form_page
 from apps.web.visitor import client_address
 
@@ -142,6 +142,8 @@ def remove_action(request: HttpRequest, passkey_id: int) -> HttpResponse:
     except FactorNeeded as error:
         messages.error(request, error.message)
     else:
+        # Which passkey it was does not stand in the session.
+        end_confirmation_by(request, Proof.PASSKEY)
         messages.success(
             request, "The passkey is removed. All other sessions are ended, and withdrawals are held for 24 hours."
         )
