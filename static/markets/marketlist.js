@@ -4,6 +4,7 @@ import { socketUrl } from "./address.js";
 import { ConnectionView } from "./connectionview.js";
 import { byId } from "./dom.js";
 import { readMarket } from "./market.js";
+import { ListStates } from "./liststates.js";
 import { MarketFeed } from "./marketfeed.js";
 import { MarketTable } from "./markettable.js";
 import { getJson } from "./rest.js";
@@ -19,4 +20,5 @@ byId("market-filter").addEventListener("input", (event) => table.filter(event.ta
 byId("market-list-empty").textContent = "No market is listed yet.";
 byId("market-list-empty").hidden = markets.length > 0;
 table.follow(feed);
+new ListStates(table, markets).follow(feed);
 feed.start();

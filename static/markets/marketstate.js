@@ -9,6 +9,7 @@
 import { formatDecimal, parseDecimal } from "./decimal.js";
 import { byId, setText } from "./dom.js";
 import { getJson } from "./rest.js";
+import { showSilence } from "./silence.js";
 
 /** A safety net under the stream; each page costs the exchange only this much while nothing happens. */
 const POLL_MS = 60000;
@@ -26,6 +27,18 @@ const BY_CAUSE = {
   NO_AUCTION_PRICE: "Trading stays halted: the auction found no price near the last one. Open orders can be canceled.",
 };
 
+/** For a list of markets. */
+const SHORT = {
+  POST_ONLY: "Post-only",
+  HALT: "Halted",
+  HALTED: "Halted",
+  AUCTION: "Auction",
+  CANCEL_ONLY: "Cancel-only",
+  BREAK: "Closed",
+  CLOSED: "Closed",
+  PRE_LAUNCH: "Not open yet",
+};
+
 /** What the page needs of an answer or event; times are null where no timer runs. */
 export function readState(told) {
   const amount = (text) => (text ? parseDecimal(text) : null);
@@ -39,6 +52,7 @@ export function readState(told) {
     indicativeQuantity: amount(told.indicativeQty),
     haltAbove: amount(told.haltAbove),
     haltBelow: amount(told.haltBelow),
+    staleSinceMs: told.staleSince ?? null,
   };
 }
 
@@ -46,6 +60,11 @@ export function readState(told) {
 export function bannerOf(market) {
   const words = WORDS[market.state] ?? WORDS[market.status] ?? null;
   return words !== null && market.state === "HALTED" ? [words[0], BY_CAUSE[market.cause] ?? words[1]] : words;
+}
+
+/** "Halted"; empty while trading is normal. */
+export function shortWord(market) {
+  return SHORT[market.state] ?? SHORT[market.status] ?? "";
 }
 
 /** "Reopens in 1:05.", with the call auction before it; empty where no timer runs. */
@@ -79,6 +98,7 @@ export class MarketStateView {
   constructor(market, onChange) {
     this.market = market;
     this.onChange = onChange;
+    this.events = 0;
     this.show(readState({ status: market.status, marketState: market.state }));
     window.setInterval(() => document.visibilityState === "visible" && this.refresh(), POLL_MS);
     window.setInterval(() => this.tick(), 500);
@@ -87,13 +107,19 @@ export class MarketStateView {
   follow(feed) {
     feed.subscribe(`${this.market.symbol.toLowerCase()}@marketState`, {
       onReady: () => this.refresh(),
-      onData: (event) => this.show(readState(event)),
+      onData: (event) => {
+        this.events += 1;
+        this.show(readState(event));
+      },
     });
   }
 
   async refresh() {
+    const events = this.events;
     try {
-      this.show(readState(await getJson("/api/v3/marketState", { symbol: this.market.symbol })));
+      const state = readState(await getJson("/api/v3/marketState", { symbol: this.market.symbol }));
+      // An event that came meanwhile may be newer than the answer.
+      if (events === this.events) this.show(state);
     } catch (error) {
       console.warn("the market state did not load:", error.message);
     }
@@ -110,6 +136,7 @@ export class MarketStateView {
     const halts = haltText(state, this.market);
     byId("halt-range").hidden = halts === "";
     setText(byId("halt-prices"), halts);
+    showSilence(state.staleSinceMs);
     this.onChange(state);
     this.tick();
   }

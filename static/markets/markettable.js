@@ -49,6 +49,17 @@ export class MarketTable {
     this.draw();
   }
 
+  /** `word` in a badge and `ends` beside it; `why` for whoever points at it or has it read. Empty texts show nothing. */
+  showState(symbol, word, why, ends) {
+    const state = this.rows.get(symbol)?.state;
+    if (state === undefined) return;
+    state.badge.hidden = word === "";
+    state.badge.title = why;
+    setText(state.word, word);
+    setText(state.why, why);
+    setText(state.ends, word === "" ? "" : ends);
+  }
+
   render() {
     for (const row of this.rows.values()) if (row.day) show(row);
   }
@@ -75,7 +86,15 @@ function makeRow(market, href) {
     ["last", "change", "high", "low", "volume"].map((name) => [name, element("td", { className: `num market-${name}` }, "–")]),
   );
   const link = element("a", { href }, element("b", {}, market.base), element("span", { className: "muted" }, `/${market.quote}`));
-  const node = element("tr", {}, element("th", { scope: "row" }, link), cells.last, cells.change, cells.high, cells.low, cells.volume);
+  const state = {
+    word: element("span"),
+    why: element("span", { className: "visually-hidden" }),
+    // The countdown is not announced: a screen reader would speak every second.
+    ends: element("span", { className: "market-ends num muted", attributes: { "aria-hidden": "true" } }),
+  };
+  state.badge = element("span", { className: "market-state badge badge-warn", hidden: true }, state.word, " ", state.why);
+  const head = element("th", { scope: "row" }, link, " ", state.badge, " ", state.ends);
+  const node = element("tr", {}, head, cells.last, cells.change, cells.high, cells.low, cells.volume);
   node.dataset.symbol = market.symbol;
-  return { market, node, cells, day: null };
+  return { market, node, cells, state, day: null };
 }

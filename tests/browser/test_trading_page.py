@@ -307,6 +307,10 @@ def test_halt_is_announced_and_refused(page: Page, exchange: FakeExchange) -> No
     expect(page.locator("#state-banner")).to_be_hidden()
     expect(page.locator("#halt-prices")).to_have_text(re.compile(r"^47,500\.00 . 52,500\.01$"))
     expect(page.locator("#book-spread")).to_contain_text("Spread")
+    expect(page.locator("#silence")).to_be_hidden()
+    exchange.do(lambda market: market.change_state("TRADING", "OPEN", staleSince=now_ms))
+    expect(page.locator("#silence")).to_contain_text(re.compile(r"silent since \d\d:\d\d:\d\d: "))
+    expect(page.locator("#state-banner")).to_be_hidden()
 
 
 def test_a_halt_that_began_while_away_is_seen_on_return(
@@ -575,6 +579,19 @@ def test_market_list_is_live_and_filters(exchange: FakeExchange, open_page: Open
     page = open_page(f"{exchange.base_url}/markets")
     expect(page.locator("#market-list-body tr")).to_have_count(5)
     expect(page.locator("tr[data-symbol=BTCUSDT] .market-last")).not_to_have_text("\u2013")
+    badge, ends = page.locator("tr .market-state:visible"), page.locator("tr[data-symbol=BTCUSDT] .market-ends")
+    expect(badge).to_have_count(0)
+    halt = {"cause": "BREAKER", "resumesAt": exchange.market.now_ms() + 120_000, "staleSince": 1}
+    exchange.do(lambda market: market.change_state("HALT", "HALTED", **halt))
+    expect(badge).to_contain_text("Halted Trading is halted, because the price moved too fast.")
+    expect(ends).to_have_text(re.compile(r"^Reopens in \d:\d\d\.$"))
+    expect(page.locator("#silence")).to_be_visible()
+    page.reload()
+    expect(badge).to_contain_text("the price moved too fast")
+    expect(page.locator("#silence")).to_be_visible()
+    exchange.do(lambda market: market.change_state("TRADING", "OPEN"))
+    expect(badge).to_have_count(0)
+    expect(page.locator("#silence")).to_be_hidden()
     page.fill("#market-filter", "eth/b")
     expect(page.locator("#market-list-body tr:visible")).to_have_count(1)
     expect(page.locator("tr[data-symbol=ETHBTC] a")).to_have_attribute("href", "/trade/ETHBTC")

@@ -4,9 +4,10 @@ import assert from "node:assert/strict";
 import { candleFromEvent, candleFromRow, joinOlder, movingAverage } from "../../../static/markets/candles.js";
 import { formatDecimal, parseDecimal } from "../../../static/markets/decimal.js";
 import { addFill, fillText } from "../../../static/markets/fillnotices.js";
-import { auctionText, bannerOf, countdownText, haltText, readState } from "../../../static/markets/marketstate.js";
+import { auctionText, bannerOf, countdownText, haltText, readState, shortWord } from "../../../static/markets/marketstate.js";
 import { changePercent } from "../../../static/markets/markettable.js";
 import { previewOrder } from "../../../static/markets/orderpreview.js";
+import { silenceText } from "../../../static/markets/silence.js";
 
 const levels = (...rows) => rows.map(([price, quantity]) => ({ price: parseDecimal(price), quantity: parseDecimal(quantity) }));
 const book = {
@@ -53,8 +54,10 @@ test("a market order beyond the book says what would expire", () => {
 test("every state but open trading has its words", () => {
   const market = (state, status) => ({ state, status });
   assert.equal(bannerOf(market("OPEN", "TRADING")), null);
+  assert.equal(shortWord(market("OPEN", "TRADING")), "");
   for (const [state, status] of [["HALTED", "HALT"], ["AUCTION", "HALT"], ["CANCEL_ONLY", "CANCEL_ONLY"], ["CLOSED", "BREAK"], ["PRE_LAUNCH", "BREAK"], ["POST_ONLY", "TRADING"]]) {
     assert.ok(bannerOf(market(state, status)) !== null, state);
+    assert.ok(shortWord(market(state, status)) !== "", state);
   }
   assert.match(bannerOf(market("AUCTION", "HALT"))[1], /auction/i);
 });
@@ -78,6 +81,14 @@ test("an auction shows what would trade", () => {
   assert.equal(auctionText(readState(told), market), "No orders would trade yet.");
   assert.equal(auctionText(readState({ status: "TRADING", marketState: "OPEN" }), market), "");
   assert.equal(countdownText(readState(told), 0), "Reopens in 0:30.");
+});
+
+test("silence of market data is what the exchange says", () => {
+  const told = { status: "TRADING", marketState: "OPEN" };
+  assert.equal(silenceText(readState({ ...told, staleSince: null }).staleSinceMs), "");
+  assert.equal(silenceText(readState(told).staleSinceMs), "");
+  const { staleSinceMs } = readState({ ...told, staleSince: new Date(2026, 10, 22, 14, 5, 9).getTime() });
+  assert.match(silenceText(staleSinceMs), /^Market data has been silent since 14:05:09: /);
 });
 
 test("24 h change", () => {
