@@ -5,14 +5,17 @@ from pathlib import Path
 
 import pytest
 from django.core.management import get_commands
+from django.urls import Resolver404, resolve
 
 from tests.architecture.documents import DOCS, commands, documents, wrong_with
 from tests.architecture.sources import BASE_DIR, python_files
+from tests.pages.places import PAGES
 
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
 FILE = re.compile(r"(?<![\w/.-])((?:apps|nebannpet|tests|static|templates|docs)/[\w./-]*\w)(?![\w./]*[<*{])")
 CITED = re.compile(r"\brequirements? ((?:[A-Z]\d+(?:, | and )?)+)")
 LINE_LENGTH_MAX = 120
+LOG_NAME = "audit"  # in its checkpoints the audit log is called `/audit` behind the host
 EACH = pytest.mark.parametrize("path", documents(), ids=lambda path: path.relative_to(BASE_DIR).as_posix())
 
 
@@ -105,6 +108,22 @@ def test_files_that_the_documents_name_exist(path: Path) -> None:
     if path.name != "threats.md":
         for name in FILE.findall(path.read_text()):
             assert (BASE_DIR / name).exists(), f"{path.relative_to(BASE_DIR)} names {name}"
+
+
+@EACH
+def test_pages_that_the_documents_name_exist(path: Path) -> None:
+    """Those that begin as one of the site does; trading-api.md shortens those of the API, unknown to Django."""
+    first = {re.sub(r"\W.*", "", place.route.lstrip("^")) for place in PAGES} - {"", LOG_NAME}
+    named = re.findall(r"`/((\w+)[^`\s?#]*)`", path.read_text())
+    for address in {address for address, begin in named if begin in first and path.name != "trading-api.md"}:
+        assert _resolves(re.sub(r"<[^>]*>", "1", address)), f"{path.relative_to(BASE_DIR)} names /{address}"
+
+
+def _resolves(address: str) -> bool:
+    try:
+        return bool(resolve(f"/{address}"))
+    except Resolver404:
+        return False
 
 
 def test_documents_that_the_code_names_exist() -> None:
