@@ -29,3 +29,14 @@ def is_within(address: str | None, networks: Networks) -> bool:
         return True
     parsed = parse_address(address)
     return parsed is not None and any(parsed in network for network in networks)
+
+
+def is_no_wider(wanted: Networks, present: Networks) -> bool:
+    """Whether all of `wanted` lies in `present`, each network within one of them; none are everywhere."""
+    if not (wanted and present):
+        return not present
+    return all(any(_contains(outer, inner) for outer in present) for inner in wanted)
+
+
+def _contains(outer: IPv4Network | IPv6Network, inner: IPv4Network | IPv6Network) -> bool:
+    return inner.version == outer.version and inner.subnet_of(outer)  # type: ignore[arg-type]

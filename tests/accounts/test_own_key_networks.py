@@ -81,6 +81,31 @@ def test_one_that_trades_for_a_sub_account_takes_a_step_up(alice: User, alice_cl
     assert key.allowed_networks == HERE
 
 
+def test_one_that_trades_is_narrowed_without_a_second_factor_and_not_widened(
+    alice: User, alice_client: Client, csrf_post: Post
+) -> None:
+    """As its owner has none, such as with a demo account: making such a key takes one, and so does widening it."""
+    key = key_of(alice, can_trade=True)
+    page = page_of(key)
+    assert alice_client.get(page).status_code == 200
+
+    def ask(networks: str, **fields: str) -> Any:
+        return csrf_post(alice_client, page, page, {"networks": networks, "password": PASSWORD, **fields})
+
+    assert ask("203.0.113.0/24", password="not it").context["form"].errors.keys() == {"password"}
+    for narrower in ("203.0.113.0/24 2001:db8::/32", "203.0.113.0/25 203.0.113.200", "203.0.113.7"):
+        assert ask(narrower)["Location"] == "/account/api-keys", narrower
+        key.refresh_from_db()
+        assert " ".join(key.allowed_networks) == narrower
+    for wider in ("203.0.113.7 198.51.100.1", "203.0.113.6/31", "2001:db8::1", "203.0.113.8"):
+        refused = ask(wider)
+        assert "This needs two-factor log-in." in str(refused.context["form"].errors), wider
+        assert refused.status_code == 422
+        key.refresh_from_db()
+        assert key.allowed_networks == HERE
+    assert Record.objects.filter(action="api-key.limited").count() == 3
+
+
 def test_one_that_withdraws_takes_a_code_that_no_refusal_uses_up(
     alice: User, alice_client: Client, csrf_post: Post
 ) -> None:

@@ -16,7 +16,7 @@ from apps.accounts.api.deciding import allowed_or_refused, facts_about
 from apps.accounts.api.shapes import ACCOUNT, Key, KeyNetworksSent, KeySent, NewKey
 from apps.accounts.errors import ApiKeyNotFound
 from apps.accounts.facts import Factor, Facts
-from apps.accounts.keyterms import KeyTerms, highest_right
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import ApiKey
 from apps.accounts.rules import Action, Verdict, decide
 from apps.accounts.selectors import own_account
@@ -25,6 +25,7 @@ from apps.accounts.services.api_keys import (
     check_new_key,
     check_new_networks,
     create_api_key,
+    limiting_action,
     register_public_key,
     revoke_api_key,
 )
@@ -120,10 +121,10 @@ class KeyView(ApiView):
     @extend_schema(operation_id="limit_key", request=KeyNetworksSent, responses=Key)
     def patch(self, request: Request, key_id: int) -> Response:
         """It works from these networks only, in place of those that it has; never from everywhere. Needs what a new key
-        with its rights does."""
+        with its rights does; one that trades and gets none that it does not have, what one that reads does."""
         sent = self.sent(request, KeyNetworksSent)
         key = _key_of(request, key_id)
-        action = highest_right(can_trade=key.can_trade, can_withdraw=key.can_withdraw)
+        action = limiting_action(key, sent["networks"])
         check = partial(check_new_networks, key_id=key_id, networks=sent["networks"])
         facts = _facts_for(request, sent, action, check)
         with still_in(http_request(request)):

@@ -10,13 +10,16 @@ from django.utils import timezone
 
 from apps.accounts.errors import ApiKeyNotFound, ApiKeyRefused, InvalidNetwork, LabelTaken
 from apps.accounts.facts import Factor, Facts
+from apps.accounts.keynetworks import is_no_wider, networks_of
 from apps.accounts.keyterms import KeyTerms, check_networks, highest_right, normalised_networks
 from apps.accounts.models import ApiKey, User
 from apps.accounts.models.keys import in_use
 from apps.accounts.publickeys import read_public_key
+from apps.accounts.rules import Action
 from apps.accounts.selectors import own_key_in_use
 from apps.accounts.services.announcements import tell_of_key
 from apps.accounts.services.decisions import decide_now
+from apps.accounts.services.factors import lock_user
 from apps.accounts.services.keyissue import NewApiKey, check_room, issue_hmac_key, issue_public_key
 from apps.accounts.services.locks import lock_credentials
 from apps.audit.actors import acting, named, user_text
@@ -76,14 +79,25 @@ def _allowed(facts: Facts, account_id: int, terms: KeyTerms) -> Iterator[None]:
 def change_networks(*, facts: Facts, key_id: int, networks: Sequence[str]) -> None:
     """Let a key of the user's work from these addresses and networks only, in place of those that it has.
 
-    By the same proof as a key with its rights is made. Its owner lets no key work from everywhere: InvalidNetwork.
-    Raises ApiKeyRefused, and what limit_api_key does.
+    By the proof that limiting_action names. Its owner lets no key work from everywhere: InvalidNetwork. Raises
+    ApiKeyRefused, and what limit_api_key does.
     """
     with _changing(facts, key_id, networks) as key:
         limit_api_key(
             account_id=key.account_id, key_id=key_id, networks=networks, reason="asked for by its owner",
             requested_by=user_text(facts.user_id),
         )  # fmt: skip
+
+
+def limiting_action(key: ApiKey, networks: Sequence[str]) -> Action:
+    """What is decided on before `key` works from `networks`: what a new key with its rights takes.
+
+    One that trades and gets no address that it does not have takes no more than one that reads: where the owner has no
+    second factor, narrowing must not be harder than leaving it open. Raises InvalidNetwork.
+    """
+    wanted = networks_of(normalised_networks(networks))
+    narrows = is_no_wider(wanted, networks_of(key.allowed_networks))
+    return highest_right(can_trade=key.can_trade and not narrows, can_withdraw=key.can_withdraw)
 
 
 def check_new_networks(*, facts: Facts, key_id: int, networks: Sequence[str]) -> None:
@@ -98,8 +112,10 @@ def _changing(facts: Facts, key_id: int, networks: Sequence[str]) -> Iterator[Ap
     if not normalised_networks(networks):
         raise InvalidNetwork("Name the addresses that the key is to work from. For one without a limit make another.")
     with transaction.atomic():
+        # Of two changes at once the second is measured by what the first has left.
+        lock_user(facts.user_id)
         key = own_key_in_use(user_id=facts.user_id, key_id=key_id)
-        action = highest_right(can_trade=key.can_trade, can_withdraw=key.can_withdraw)
+        action = limiting_action(key, networks)
         decision = decide_now(action=action, facts=facts, account_id=key.account_id)
         if not decision.is_allowed:
             raise ApiKeyRefused(decision.message, code=decision.code)

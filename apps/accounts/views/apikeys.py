@@ -35,7 +35,7 @@ from apps.accounts.errors import (
 from apps.accounts.facts import Factor, Facts
 from apps.accounts.forms import Throttled
 from apps.accounts.keyforms import ApiKeyForm, KeyNetworksForm
-from apps.accounts.keyterms import KeyTerms, highest_right
+from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import TradingAccount, User
 from apps.accounts.passkeypages import passkey_page_elsewhere, session_key_of
 from apps.accounts.policy import API_KEY_EXPIRY_TOLD_DAYS, API_KEYS_PER_ACCOUNT_MAX
@@ -231,9 +231,8 @@ def key_networks_page(request: HttpRequest, key_id: int) -> HttpResponse:
         key = own_key_in_use(user_id=user.pk, key_id=key_id)
     except ApiKeyNotFound as error:
         raise Http404 from error
-    # Of one that withdraws the form asks for a code as well.
-    action = highest_right(can_trade=key.can_trade or key.can_withdraw, can_withdraw=False)
-    decision = decision_on(request, action)
+    # Of one that withdraws the form asks for a code as well; what else the change takes depends on the addresses.
+    decision = decision_on(request, Action.KEY_READ)
     if not (decision.is_allowed or is_for_password(decision)):
         return answer_to(request, decision, request.path, press="Save addresses", keep=("networks",))
     form = KeyNetworksForm(
@@ -245,7 +244,7 @@ def key_networks_page(request: HttpRequest, key_id: int) -> HttpResponse:
         initial={"networks": " ".join(key.allowed_networks)} | typed_before(request),
     )
     if request.method == "POST" and form.is_valid():
-        facts = facts_of(request, action, password_shown=is_for_password(decision))
+        facts = facts_of(request, Action.KEY_READ, password_shown=is_for_password(decision))
         wanted = form.cleaned_data["networks"]
         if key.can_withdraw:
             check = partial(check_new_networks, facts=facts, key_id=key_id, networks=wanted)
