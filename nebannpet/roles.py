@@ -193,6 +193,7 @@ ROLES: Final = (
             Grant("accounts_locklink", "SELECT, INSERT, DELETE"),
             Grant("notifications_outgoingemail", "SELECT, INSERT, DELETE", ("again_of_id",)),
             Grant("notifications_notice", "SELECT, INSERT, DELETE"),
+            Grant("markets_candle", "SELECT, DELETE"),
             Grant("audit_record", "INSERT"),
         ),
         everywhere=READ,

@@ -14,6 +14,8 @@ RECENT_TRADES_MAX: Final = 1_000
 STREAM_ENTRIES_MAX: Final = 5_000
 # Market data that wrote nothing for so long is silent: it writes each second.
 SILENT_MS: Final = 5_000
+# Old candles that one transaction deletes.
+CANDLES_AT_ONCE: Final = 1_000
 KLINES_LIMIT_MAX: Final = 1_000
 # clients.md section 4: how often an order of a new market may be amended, unless staff says otherwise.
 MAX_ORDER_AMENDS: Final = 10

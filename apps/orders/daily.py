@@ -24,6 +24,7 @@ from psycopg import sql
 from apps.accounts.services.forgetting import forget_devices_and_log_ins, forget_links_and_attempts
 from apps.accounts.services.keyexpiry import tell_of_ends
 from apps.common.errors import DomainError
+from apps.markets.services.forgetting import forget_second_candles
 from apps.notifications.forgetting import forget_ended, forget_notices
 from apps.orders.errors import SettlementBehind
 from apps.orders.fee_tiers import check_settled, update_fee_tiers
@@ -67,6 +68,9 @@ def jobs(open_bus: Callable[[], Bus]) -> dict[str, Job]:
     def old_emails(_: date) -> Mapping[str, object]:
         return {"emails": forget_ended()}
 
+    def old_candles(_: date) -> Mapping[str, object]:
+        return {"candles": forget_second_candles()}
+
     def old_notices(_: date) -> Mapping[str, object]:
         return {"notices": forget_notices()}
 
@@ -78,6 +82,7 @@ def jobs(open_bus: Callable[[], Bus]) -> dict[str, Job]:
         "old devices": old_devices,
         "old e-mails": old_emails,
         "old notices": old_notices,
+        "old candles": old_candles,
     }
 
 

@@ -35,6 +35,8 @@ AUDIT_HEAD_FILE = env.directory("AUDIT_HEAD_FILE", DATA_DIR / "audit-checkpoint.
 AUDIT_PREVIOUS_KEYS = env.words("AUDIT_PREVIOUS_KEYS")
 # Days after which segments of the archive may go (apps/orders/archive/retention.py); 0 keeps everything.
 ARCHIVE_KEEP_DAYS = env.integer("ARCHIVE_KEEP_DAYS", 0, minimum=0, maximum=36_500)
+# Days for which candles of one second are kept (apps/markets/services/forgetting.py); 0 keeps all. The trades stay.
+SECOND_CANDLES_KEEP_DAYS = env.integer("SECOND_CANDLES_KEEP_DAYS", 90, minimum=0, maximum=36_500)
 # Which engine matches (apps/matching/engines.py): the compiled one where it is built, unless this says otherwise.
 ENGINE = env.choice("ENGINE", ("best", "native", "plain"), "best")
 # A second worker follows the log and takes over; a worker that follows counts as healthy then.

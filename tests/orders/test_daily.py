@@ -17,7 +17,7 @@ from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import Device, LogIn, MailedLink, OpenSession, PasswordAttempt, TradingTicket, User
 from apps.accounts.services.keyissue import issue_hmac_key
 from apps.accounts.services.tickets import issue_ticket
-from apps.markets.models import Asset
+from apps.markets.models import Asset, Candle, Market
 from apps.notifications.models import Notice, OutgoingEmail
 from apps.orders.daily import DailyWork, jobs
 from apps.orders.errors import SettlementBehind, UnknownVolumeAsset
@@ -27,6 +27,7 @@ from apps.outbox.models import OutboxRow
 from apps.streams.bus.errors import BusAway
 from apps.streams.bus.memory import MemoryBus
 from nebannpet import roles
+from tests.markets.test_forgetting import candles
 from tests.orders.live import SHARD
 from tests.orders.test_fee_tiers import at, listed, trade
 
@@ -159,6 +160,7 @@ def test_the_real_jobs_with_the_rights_they_have(as_the_process: None, listed: N
     assert settings.DATABASE_ROLE
     old_rows(user)
     old_devices(user, ended=old, live=new)
+    candles(Market.objects.get(symbol="BTCUSDT"), "1s", d200=2, d100=1, d1=3)
     terms = KeyTerms(label="bot", can_read=True, expires_at=timezone.now() + 2 * DAY)
     expiring = issue_hmac_key(account_id=user.trading_accounts.get().pk, terms=terms).key
     bus = MemoryBus(SHARD)
@@ -166,7 +168,7 @@ def test_the_real_jobs_with_the_rights_they_have(as_the_process: None, listed: N
         work = daily(**{name.replace(" ", "_"): job for name, job in jobs(lambda: bus).items()})
         work.look(datetime.now(UTC).replace(hour=12))
         assert work.check().ok, work.check().details
-        assert len(work.check().details["daily"]) == 7  # type: ignore[arg-type]
+        assert len(work.check().details["daily"]) == 8  # type: ignore[arg-type]
     assert list(Session.objects.values_list("pk", flat=True)) == [new] != [old]
     assert [each.revoked_at is None for each in TradingTicket.objects.order_by("id")] == [False, True]
     assert sorted(MailedLink.objects.values_list("address", "password")) == [("ended", ""), ("live", "argon2$x")]
@@ -177,6 +179,7 @@ def test_the_real_jobs_with_the_rights_they_have(as_the_process: None, listed: N
     emails = sorted(OutgoingEmail.objects.values_list("subject", "again_of"))
     assert emails == [("An API key of yours expires soon", None), ("again", None), ("waits", None)]
     assert sorted(Notice.objects.values_list("title", flat=True)) == ["An API key expires soon", "kept"]
+    assert sorted(Candle.objects.values_list("close_ticks", flat=True)) == [1, 3]
     expiring.refresh_from_db()
     assert expiring.expiry_told_days == 3
     assert sorted(FeeTierChange.objects.values_list("tier", flat=True)) == [1, 1]
