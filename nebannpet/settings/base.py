@@ -119,6 +119,8 @@ DATABASES = {
         "PASSWORD": _conninfo.get("password", ""),
         "HOST": _conninfo.get("host", ""),
         "PORT": _conninfo.get("port", ""),
+        # Asks of each connection of the pool before its use: those from before a restart of PostgreSQL are all dead.
+        "CONN_HEALTH_CHECKS": PROCESS == "site",
         "OPTIONS": _options,
     }
 }

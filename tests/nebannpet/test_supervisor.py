@@ -24,6 +24,7 @@ import redis
 
 from nebannpet.launch import CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 from nebannpet.openfiles import ENOUGH
+from tests.matching.waiting import until
 from tests.openfiles import few_open_files
 from tests.servers import Servers, living_processes, wait_until_none_lives
 from tests.stack import Stack
@@ -91,6 +92,19 @@ def test_killed_process_comes_back(stack: Stack, name: str) -> None:
     assert f"{name} was ended by SIGKILL; starting it again" in stack.console()
     with site(stack) as client:
         assert client.get("/account/log-in").status_code == 200
+
+
+def test_pages_take_no_connection_that_postgresql_has_ended(stack: Stack) -> None:
+    """After a restart all that wait in the pool are dead; no page says because of them that the database is away."""
+    mine = "FROM pg_stat_activity WHERE application_name = 'nebannpet-site'"
+    dsn = DSN.format(stack.paths.postgres_socket_dir)
+    with site(stack) as client, psycopg.connect(dsn, autocommit=True) as database:
+        assert client.get("/markets").status_code == 200
+        pids = [pid for (pid,) in database.execute(f"SELECT pid {mine}").fetchall()]
+        assert pids
+        database.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s) AS pid", (pids,))
+        until(lambda: not database.execute(f"SELECT 1 {mine} AND pid = ANY(%s)", (pids,)).fetchall())
+        assert client.get("/markets").status_code == 200
 
 
 def test_killed_core_keeps_every_acknowledged_write(stack: Stack) -> None:
