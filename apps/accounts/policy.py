@@ -97,6 +97,8 @@ LISTED_ADDRESS_COOL_DOWN_S: Final = 24 * 60 * 60
 STEP_UP_S: Final = 15 * 60
 # Of one field that is kept while its user confirms: bounds a session; the longest that a form of ours takes is 2,000.
 TYPED_LENGTH_MAX: Final = 4_000
+# Of a whole form of the staff admin, names and texts.
+TYPED_FORM_LENGTH_MAX: Final = 20_000
 # W10 and threat-T10: other staff members who agree, of a withdrawal above the limits and of what staff does with money.
 WITHDRAWAL_APPROVALS: Final = 2
 STAFF_MONEY_APPROVALS: Final = 1

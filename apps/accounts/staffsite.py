@@ -2,22 +2,29 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, cast
+from typing import Any, Final, cast
 from urllib.parse import urlencode
 
+from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect, resolve_url
-from django.urls import path
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.http import require_GET
 
+from apps.accounts.begun import keep_form, take_form
 from apps.accounts.models import User
 from apps.accounts.nextpage import next_page
-from apps.accounts.rules import Action
+from apps.accounts.rules import Action, Decision, Verdict
 from apps.accounts.services.ending import is_as_read
 from apps.accounts.services.sessions import close_session
-from apps.accounts.stepup import answer_to, decision_on
+from apps.accounts.stepup import answer_to, ask_for, decision_on
 from apps.audit.actors import while_there
 from apps.web.errors import SessionEnded
+
+_SEND: Final = "Send it now"
 
 
 class StaffSite(AdminSite):
@@ -34,7 +41,33 @@ class StaffSite(AdminSite):
             with while_there(lambda: self._check_still_in(request)):
                 return view(request, *args, **kwargs)
 
-        return super().admin_view(watched, cacheable)
+        guarded = super().admin_view(watched, cacheable)
+
+        @csrf_protect
+        @wraps(guarded)
+        def asked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            if request.method == "POST" and request.user.is_authenticated:
+                decision = decision_on(request, Action.STAFF_PAGES)
+                if decision.verdict is Verdict.NEEDS_STEP_UP:
+                    return self._keep_and_ask(request, decision)
+            return guarded(request, *args, **kwargs)
+
+        return asked
+
+    def _keep_and_ask(self, request: HttpRequest, decision: Decision) -> HttpResponse:
+        """A form that was sent after the proof had ended waits at begun_view."""
+        page = reverse(f"{self.name}:begun")
+        kept = keep_form(request, page=page, press=_SEND)
+        return ask_for(decision, request, page if kept else request.get_full_path())
+
+    def begun_view(self, request: HttpRequest) -> HttpResponse:
+        """What was sent before the proof, to be looked at and sent with a button; nothing is by itself."""
+        sent = take_form(request)
+        if sent is None:
+            messages.info(request, "Nothing waits to be sent. Begin again on its page.")
+            return redirect(f"{self.name}:index")
+        context = self.each_context(request) | {"title": "Look at it once more", "sent": sent, "press": _SEND}
+        return TemplateResponse(request, "admin/begun.html", context)
 
     def _check_still_in(self, request: HttpRequest) -> None:
         """In the transaction of what the page does, which may have waited. Raises SessionEnded."""
@@ -44,7 +77,11 @@ class StaffSite(AdminSite):
 
     def get_urls(self) -> list[Any]:
         # Also for whose proof is too old: Django's own asks for the permission first.
-        return [path("logout/", self.logout, name="logout"), *super().get_urls()]
+        return [
+            path("logout/", self.logout, name="logout"),
+            path("begun/", self.admin_view(require_GET(self.begun_view)), name="begun"),
+            *super().get_urls(),
+        ]
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Where Django's admin sends whoever has no permission. 403 for who is not staff."""

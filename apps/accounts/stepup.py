@@ -108,6 +108,13 @@ def ask_to_confirm(request: HttpRequest, back_to: str, *, by_passkey: bool = Fal
     return redirect(f"{resolve_url('accounts:confirm')}?{urlencode(query)}")
 
 
+def ask_for(decision: Decision, request: HttpRequest, back_to: str) -> HttpResponse:
+    """To the page that asks for the proof that `decision` misses, and says so to whoever has sent a form."""
+    if request.method == "POST":
+        messages.info(request, "Nothing was done yet. Confirm first that it is you.")
+    return ask_to_confirm(request, back_to, by_passkey=decision.factors == {Factor.PASSKEY})
+
+
 def answer_to(
     request: HttpRequest, decision: Decision, back_to: str, *, press: str = "", keep: Sequence[str] = ()
 ) -> HttpResponse:
@@ -119,8 +126,7 @@ def answer_to(
     if decision.verdict is Verdict.NEEDS_STEP_UP:
         if request.method == "POST":
             keep_begun(request, page=back_to, press=press, fields=keep)
-            messages.info(request, "Nothing was done yet. Confirm first that it is you.")
-        return ask_to_confirm(request, back_to, by_passkey=decision.factors == {Factor.PASSKEY})
+        return ask_for(decision, request, back_to)
     if decision.code == "FACTOR_MISSING":
         messages.error(request, decision.message)
         return redirect("accounts:two-factor")

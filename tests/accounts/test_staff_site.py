@@ -1,5 +1,7 @@
 """The staff admin opens to staff who showed the second factor within 15 minutes; others are led to what is missing."""
 
+import html
+import re
 from types import SimpleNamespace
 from urllib.parse import urlencode
 
@@ -8,8 +10,9 @@ from django.test import Client
 
 from apps.accounts import stepup
 from apps.accounts.models import User
-from apps.accounts.policy import STEP_UP_S
+from apps.accounts.policy import STEP_UP_S, TYPED_FORM_LENGTH_MAX
 from tests.accounts.factors import confirm_now, enter_admin, with_app
+from tests.accounts.mailbox import submit
 from tests.accounts.people import PASSWORD
 from tests.codes import fresh_code
 
@@ -52,9 +55,48 @@ def test_a_proof_lasts_15_minutes(
     monkeypatch.setattr(stepup, "time", SimpleNamespace(time=lambda: at_s))
     assert (client.get(USERS).status_code == 200) is opens
     sent = client.post(USERS, {"action": "switch_off", "_selected_action": [alice.pk], "reason": "stolen"})
-    assert sent["Location"].startswith("/admin/login/") is not opens
+    assert sent["Location"].startswith("/account/confirm-it-is-you") is not opens
     alice.refresh_from_db()
     assert alice.is_active is not opens
+
+
+def test_a_form_sent_too_late_waits_for_another_press(boss: User, alice: User) -> None:
+    secret, _ = with_app(boss)
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(boss)
+    form = {"action": "switch_off", "_selected_action": str(alice.pk), "reason": 'stolen "phone" & <key>'}
+    client.get("/account/")
+    assert client.post(f"{USERS}?q=alice", form).status_code == 403
+    assert "begun" not in client.session, "a page elsewhere cannot leave anything here"
+    token = client.cookies["csrftoken"].value
+    asked = client.post(f"{USERS}?q=alice", {**form, "csrfmiddlewaretoken": token})
+    assert asked["Location"] == "/account/confirm-it-is-you?next=%2Fadmin%2Fbegun%2F"
+    confirmed = submit(client, asked["Location"], code=fresh_code(secret))
+    page = client.get(confirmed["Location"])
+    told = [str(message) for message in page.context["messages"]]
+    assert "Confirmed for 15 minutes. Nothing was done yet: press “Send it now”." in told
+    found = page.content.decode()
+    assert "<td>stolen &quot;phone&quot; &amp; &lt;key&gt;</td>" in found
+    alice.refresh_from_db()
+    assert alice.is_active
+    action = re.search(r'<form method="post" action="([^"]+)">', found.partition('id="content-main"')[2])
+    assert action is not None
+    hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', found.partition(action.group(0))[2])
+    sent = {name: html.unescape(text) for name, text in hidden}
+    assert (action.group(1), sent.items() >= form.items()) == (f"{USERS}?q=alice", True)
+    assert client.post(action.group(1), sent).status_code == 302
+    alice.refresh_from_db()
+    assert not alice.is_active
+    assert client.get("/admin/begun/")["Location"] == "/admin/", "once"
+
+
+def test_a_form_too_long_for_a_session_is_not_kept(boss: User) -> None:
+    client = Client()
+    with_app(boss)
+    client.force_login(boss)
+    asked = client.post(USERS, {"reason": "x" * TYPED_FORM_LENGTH_MAX})
+    assert asked["Location"] == "/account/confirm-it-is-you?next=%2Fadmin%2Faccounts%2Fuser%2F"
+    assert "begun" not in client.session
 
 
 @pytest.mark.parametrize("by", ["password", "recovery-code"])

@@ -255,6 +255,8 @@ MODELS: Final[dict[str, frozenset[str]]] = {
 ADMIN: Final[dict[str, tuple[Answer, Answer, Answer]]] = {
     "admin/": (302, 200, 200),
     "admin/login/": (302, 302, 302),
+    # Without anything that waits it leads to the start page.
+    "admin/begun/": (302, 302, 302),
     "admin/logout/": (405, 405, 405),
     "admin/password_change/": (302, 302, 302),
     "admin/password_change/done/": (302, 200, 200),
