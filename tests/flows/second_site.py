@@ -13,6 +13,7 @@ line to the first one's redis-core, which can be cut, and its PostgreSQL's socke
 """
 
 import contextlib
+import http.client
 import os
 import secrets
 import signal
@@ -149,7 +150,7 @@ class SecondSite:
         """Health of the standby worker; empty while it does not answer."""
         try:
             return ask_health(self.paths.health_socket("standby"))[1]
-        except (OSError, ValueError):
+        except (OSError, http.client.HTTPException, ValueError):
             return {}
 
     def wait_until_settled(self) -> None:

@@ -1,6 +1,5 @@
 """Each row of the isolation table on a running exchange: stop, try every feature, start, and all works again (T16)."""
 
-import contextlib
 import os
 import signal
 import time
@@ -9,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nebannpet.health import ask_health
+from nebannpet.health import what_it_says
 from nebannpet.processes import APPLICATION
 from tests.flows.isolation import DOCUMENT, FEATURES, Outcome, Row, document, rows
 from tests.flows.probes import Probes
@@ -71,9 +70,7 @@ def phases(stack: Stack) -> dict[str, str]:
     found: dict[str, str] = {}
     while sorted(found.values()) != ["active", "following"]:
         assert time.monotonic() < deadline, found
-        for name in WORKERS:
-            with contextlib.suppress(OSError):
-                found[name] = str(ask_health(stack.paths.health_socket(name))[1]["phase"])
+        found = {name: what_it_says(stack.paths.health_socket(name)).word for name in WORKERS}
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nebannpet.health import ask_health
+from nebannpet.health import what_it_says
 from tests.dialect import Account, Dialect, demo_account
 from tests.stack import TRADING, Stack
 
@@ -33,13 +33,8 @@ def account(stack: Stack) -> Account:
 
 
 def phases(stack: Stack) -> dict[str, str]:
-    found = {}
-    for name in WORKERS:
-        try:
-            found[name] = str(ask_health(stack.paths.health_socket(name))[1]["phase"])
-        except OSError:
-            found[name] = "down"
-    return found
+    """Of each worker; one that is killed in the middle of its answer has none."""
+    return {name: what_it_says(stack.paths.health_socket(name)).word for name in WORKERS}
 
 
 def wait_for_both(stack: Stack) -> str:

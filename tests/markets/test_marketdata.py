@@ -561,7 +561,7 @@ def test_between_two_turns_it_rests(
     process.stop = Stop()
     monkeypatch.setattr("apps.markets.marketdata.process.TURN_EVERY_S", 600.0)
     process.step()
-    assert 590 < rests[0] <= 600
+    assert 300 < rests[0] <= 600
     monkeypatch.setattr("apps.markets.marketdata.process.TURN_EVERY_S", 0.0)
     process.step()
     assert len(rests) == 1
