@@ -58,5 +58,6 @@ def test_a_sample_of_chaos() -> None:
         verdict = rig.judge()
         print({"kills": nemesis.kills, **verdict.counts, "timeline": nemesis.timeline})
         assert verdict.broken == []
-        assert verdict.counts["acknowledged"] > 200
+        # After each fault ten are waited for; how many there are beside those is the machine's affair.
+        assert verdict.counts["acknowledged"] >= 10 * len(nemesis.timeline)
         assert verdict.counts["epochs"] >= 5

@@ -164,17 +164,22 @@ async def test_paused_child_is_stopped_in_order(made: Made) -> None:
     assert "did not stop within" not in made.shown.getvalue()
 
 
-async def test_stop_of_one_that_died_a_moment_ago(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_stop_of_one_that_died_a_moment_ago(made: Made, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """While its last lines are read it still counts as ready, and there is nobody any more to drain."""
     monkeypatch.setattr(children, "LAST_LINES_S", 3600.0)
-    # It leaves a process behind that keeps its output open.
-    child = made.start(f"import subprocess; subprocess.Popen(['sleep', '3']); {SLEEPS}", is_drained=lambda: False)
+    # It leaves a process behind that keeps its output open until this test writes.
+    held = tmp_path / "held"
+    os.mkfifo(held)
+    child = made.start(f"import subprocess; subprocess.Popen(['cat', '{held}']); {SLEEPS}", is_drained=lambda: False)
     await asyncio.wait_for(child.ready.wait(), 40)
     assert child.pid is not None
     os.kill(child.pid, signal.SIGKILL)
     await made.until(lambda: child._running is not None and child._running.returncode is not None)
     assert child.state is State.READY
-    await asyncio.wait_for(child.stop(), 40)
+    stopping = asyncio.create_task(child.stop())
+    await asyncio.sleep(0)
+    held.write_bytes(b"")
+    await asyncio.wait_for(stopping, 40)
     assert child.state is State.STOPPED
     assert State.DRAINING not in made.states
 
