@@ -185,7 +185,7 @@ def test_memory(tight: Tight) -> None:
 
 
 def test_disk(tight: Tight) -> None:
-    with tight(disk_free_mb_min=512) as scene:
+    with tight(disk_free_mb_min=512) as scene, redis.Redis.from_url(scene.exchange.core_url) as core:
         bus = RedisBus(scene.exchange.core_url, SHARD)
         try:
             bus.report_disk(511 * 1024 * 1024, ttl_ms=60_000)
@@ -194,10 +194,10 @@ def test_disk(tight: Tight) -> None:
             bus.report_disk(600 * 1024 * 1024, ttl_ms=60_000)
             scene.check_over()
             # A report that ran out is no reason to refuse: the disk is not known to be full.
-            bus.report_disk(0, ttl_ms=500)
+            bus.report_disk(0, ttl_ms=60_000)
             scene.check_refused(Cause.DISK)
+            core.pexpire(KEYS.disk_free, 1)
             scene.check_over()
         finally:
-            with redis.Redis.from_url(scene.exchange.core_url) as core:
-                core.delete(KEYS.disk_free)
+            core.delete(KEYS.disk_free)
             bus.close()
