@@ -110,10 +110,10 @@ def test_a_child_that_cannot_be_started_leaves_nothing_open(directory: Path, mon
 
     monkeypatch.setattr(os, "fork", refuse)
     writer = SnapshotWriter(directory, Engine)
-    open_before = len(os.listdir("/proc/self/fd"))
+    open_before = set(os.listdir("/proc/self/fd"))
     with pytest.raises(BlockingIOError):
         writer.start(Engine(), POSITION)
-    assert len(os.listdir("/proc/self/fd")) == open_before
+    assert set(os.listdir("/proc/self/fd")) <= open_before
     assert not writer.busy
 
 
