@@ -107,7 +107,6 @@ def _connections() -> set[int]:
         # Within a transaction the view stays as it was first read.
         cursor.execute("SELECT pg_stat_clear_snapshot()")
         cursor.execute(
-            "SELECT pid FROM pg_stat_activity"
-            " WHERE datname = current_database() AND backend_type = 'client backend'"
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'"
         )
         return {pid for (pid,) in cursor.fetchall()}

@@ -428,6 +428,7 @@ def test_a_banned_address_costs_no_signature_check(
 def test_forwarded_addresses_of_a_configured_proxy(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRUSTED_PROXIES", "127.0.0.1,10.0.0.0/8")
     with exchange.further_gateway(tiers=FEW) as thread, Client(url(thread)) as client:
+        settle_in(thread)
 
         def used(forwarded: str) -> str:
             answer = client.http.get("/api/v3/ping", headers={"x-forwarded-for": forwarded})
