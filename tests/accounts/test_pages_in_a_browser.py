@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 from apps.accounts.keyterms import KeyTerms
 from apps.accounts.models import ApiKey, User
@@ -94,11 +94,12 @@ def set_up_app(page: Page, url: str) -> str:
     page.get_by_role("button", name="Confirm", exact=True).click()
     page.get_by_role("button", name="Set up an authenticator app").click()
     page.get_by_text("I cannot scan it").click()
+    expect(page.get_by_alt_text("QR code")).to_have_js_property("complete", True)
     assert page.get_by_alt_text("QR code").evaluate("image => image.naturalWidth > 100")
     secret = page.locator("#totp-secret").inner_text()
     page.get_by_label("Code of your authenticator app").fill(fresh_code(secret))
     page.get_by_role("button", name="Use this app").click()
-    assert page.locator("#recovery-codes li").count() == 10
+    expect(page.locator("#recovery-codes li")).to_have_count(10)
     page.get_by_role("link", name="I have stored them").click()
     return secret
 

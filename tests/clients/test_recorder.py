@@ -70,7 +70,7 @@ def recorder(server: Server) -> Iterator[Recorder]:
 def test_the_path_goes_through_as_it_is(server: Server, recorder: Recorder) -> None:
     server.answers = [(200, {"serverTime": 1795306578034})]
     with recorder.watch() as record:
-        answer = httpx.get(recorder.base_url + "/api/v3/time?a=%7e&b=~&a=1")
+        answer = httpx.get(recorder.base_url + "/api/v3/time?a=%7e&b=~&a=1", timeout=40)
     assert answer.json() == {"serverTime": 1795306578034}
     assert server.asked == ["/api/v3/time?a=%7e&b=~&a=1"]
     assert (dict(record.calls), record.faults) == ({"GET /api/v3/time": 1}, [])
@@ -80,7 +80,7 @@ def test_wrong_answers_are_faults(server: Server, recorder: Recorder) -> None:
     server.answers = [(200, {"serverTime": "1795306578034"}), (400, {"code": -1121}), (200, {})]
     with recorder.watch() as record:
         for path in ("time", "depth", "unheardOf"):
-            httpx.get(f"{recorder.base_url}/api/v3/{path}")
+            httpx.get(f"{recorder.base_url}/api/v3/{path}", timeout=40)
     assert [fault.split(" is ")[0] for fault in record.faults] == [
         "GET /api/v3/time: $.serverTime", "GET /api/v3/depth 400: $.msg", "GET /api/v3/unheardOf: no table for {}",
     ]  # fmt: skip
@@ -90,7 +90,7 @@ def test_wrong_answers_are_faults(server: Server, recorder: Recorder) -> None:
 def test_a_busy_answer_is_asked_again_and_another_refusal_is_not(server: Server, recorder: Recorder) -> None:
     server.answers = [(503, BUSY), (503, BUSY), (400, {"code": -1121, "msg": "Invalid symbol."})]
     with recorder.watch() as record:
-        assert httpx.get(recorder.base_url + "/api/v3/depth").status_code == 400
+        assert httpx.get(recorder.base_url + "/api/v3/depth", timeout=40).status_code == 400
     assert (len(server.asked), record.faults) == (3, [])
 
 
