@@ -7,7 +7,9 @@ from apps.audit.actors import Actor, ActorKind
 from apps.markets.models import Asset, Market
 from apps.markets.services import create_asset, create_market
 from tests.accounts.people import PASSWORD
-from tests.markets.conftest import TERMS
+from tests.markets.conftest import TERMS, market_data_is_silent
+
+__all__ = ["market_data_is_silent"]
 
 STAFF = Actor(ActorKind.STAFF, "root@example.org")
 
@@ -26,7 +28,7 @@ def user(db: None) -> User:
 
 
 @pytest.fixture
-def market(db: None) -> Market:
+def market(db: None, market_data_is_silent: None) -> Market:
     create_asset(code="BTC", name="Bitcoin")
     create_asset(code="USDT", name="Tether")
     return create_market(base="BTC", quote="USDT", terms=TERMS, reason="listing", requested_by="test")

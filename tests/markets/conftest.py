@@ -1,10 +1,12 @@
 """Markets as the tests of this app use them."""
 
 import pytest
+from pytest_django import Settings
 
 from apps.markets.models import Market
 from apps.markets.services import MarketTerms, create_asset, create_market
 
+NO_EDGE = "unix:///nowhere.sock"
 TERMS = MarketTerms(
     tick_size=1_000_000,
     lot_size=1_000,
@@ -23,6 +25,12 @@ TERMS = MarketTerms(
 def staff_pages_do_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """No engine answers here, unless a test says what it does."""
     monkeypatch.setattr("apps.outbox.admin.ANSWER_WAIT_S", 0)
+
+
+@pytest.fixture(autouse=True)
+def market_data_is_silent(settings: Settings) -> None:
+    """The exchange of another test of this process may tell on its redis-edge of markets with the same numbers."""
+    settings.REDIS_EDGE_URL = NO_EDGE
 
 
 @pytest.fixture
