@@ -81,6 +81,8 @@ class Follower:
                     self._dsn, autocommit=True, connect_timeout=2, options=_options(self._role, 5000)
                 ) as connection:
                     await self._follow(connection)
+            except psycopg.ProgrammingError as error:
+                log.error("PostgreSQL lacks what this release reads: run manage.py set_up", error=str(error).strip())
             except (psycopg.Error, OSError) as error:
                 log.warning("PostgreSQL is away; what is cached stays in use for a while", error=str(error).strip())
             await asyncio.sleep(RECONNECT_S)

@@ -51,7 +51,11 @@ class Follower:
                     self._follow(connection)
             except psycopg.Error as error:
                 self._was_away = True
-                log.warning("PostgreSQL is away; pages show the banners known last", error=str(error).strip())
+                if isinstance(error, psycopg.ProgrammingError):
+                    what = "PostgreSQL lacks what this release reads: run manage.py set_up"
+                else:
+                    what = "PostgreSQL is away"
+                log.warning(f"{what}; pages show the banners known last", error=str(error).strip())
                 self._stop.wait(RECONNECT_S)
 
     def _follow(self, connection: psycopg.Connection[Any]) -> None:
