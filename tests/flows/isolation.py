@@ -27,7 +27,10 @@ MEANING: Final = {
     Outcome.REFUSED: "a clear refusal at once, never a time-out: 503 with code -1001 and Retry-After from the API, 502 "
     "or 503 as a plain page from the site and with Retry-After from the platform API, an error of the database for a "
     "deposit or an e-mail; nothing was done",
-    Outcome.STALE: "answers with what was known before the stop; nothing newer arrives",
+    Outcome.STALE: (
+        "answers with what was known before the stop, after some seconds with `X-Market-Data-Stale-Since`;"
+        " nothing newer arrives"
+    ),
     Outcome.QUIET: "the connection stays open and is silent",
     Outcome.QUEUED: "recorded in PostgreSQL, credited or sent when the process is back",
     Outcome.GONE: "the connection is closed or refused at once",
