@@ -22,7 +22,7 @@ PATIENCE_S: Final = 30
 def be_patient(patch: pytest.MonkeyPatch) -> None:
     """Widen the time limits that make a gateway refuse, or leave unanswered, what a busy machine only delays."""
     for limit in (
-        "coremonitor.CORE_SILENT_MAX_S", "coremonitor.POLL_AGE_MAX_S",
+        "core.PIPE_SILENT_MAX_S", "coremonitor.CORE_SILENT_MAX_S", "coremonitor.POLL_AGE_MAX_S",
         "database.POOL_TIMEOUT_S", "database.QUERY_TIMEOUT_S", "pastevents.TIMEOUT_S", "userdata.LOAD_TIMEOUT_S",
     ):  # fmt: skip
         patch.setattr(f"apps.gateway.{limit}", PATIENCE_S)

@@ -50,7 +50,6 @@ CALM = replace(LIMITS, engine_silent_s_max=PATIENCE_S, events_behind_s_max=PATIE
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """No order is refused or given up because a busy machine is slow; what is about such a limit sets it."""
     monkeypatch.setattr("apps.gateway.coremonitor.LEASE_GAP_MAX_S", PATIENCE_S)
-    monkeypatch.setattr("apps.gateway.core.PIPE_SILENT_MAX_S", PATIENCE_S)
     be_patient(monkeypatch)
     monkeypatch.setattr("apps.gateway.batcher.REPLY_TIMEOUT_S", PATIENCE_S)
 
