@@ -214,8 +214,8 @@ def test_the_list_shows_what_waits_why_and_for_how_long(parked: Recorded, monkey
     address = reverse("admin:orders_parkedorder_changelist")
     page = client.get(address).content.decode()
     for name, shown in {
-        "account_id": str(ALICE), "what": "buy", "quantity": "0.5", "price": "60000", "reference": "50000",
-        "why": "120.00 %; at most 110.00 %", "value": "30000", "waits": "1 h 1 min",
+        "account_id": str(ALICE), "what": "buy", "quantity": "0.50", "price": "60,000.00",
+        "reference": "50,000.00", "why": "120.00 %; at most 110.00 %", "value": "30,000.00", "waits": "1 h 1 min",
         "state": "waiting",
     }.items():  # fmt: skip
         assert f'<td class="field-{name}">{shown}</td>' in page, name
@@ -225,4 +225,4 @@ def test_the_list_shows_what_waits_why_and_for_how_long(parked: Recorded, monkey
     parked.settle()
     assert len(client.get(address).context["cl"].result_list) == 0
     assert len(client.get(address, {"review": "all"}).context["cl"].result_list) == 1
-    assert "30000" in client.get(reverse("admin:orders_parkedorder_change", args=(1,))).content.decode()
+    assert "30,000.00" in client.get(reverse("admin:orders_parkedorder_change", args=(1,))).content.decode()
