@@ -59,10 +59,10 @@ def section(name: str, rows: list[dict[str, Any]]) -> str:
 def _beside_what(rows: list[dict[str, Any]]) -> str:
     known = [row for row in rows if "others" in row]
     if len(known) < len(rows):
-        return " What other processes used was not asked."
+        return "\nWhat other processes used was not asked."
     busiest = max(known, key=lambda row: row["others"])
     if busiest["others"] <= BUSY:
-        return f" Before each benchmark other processes used {busiest['others']:.2f} cores at most."
+        return f"\nBefore each benchmark other processes used {busiest['others']:.2f} cores at most."
     return (
         f"\n**Made beside other work**: before `{busiest['benchmark']}` other processes used {busiest['others']:.2f}"
         " cores. CPU figures suffer because caches and memory are shared; figures by the wall clock, and all verdicts,"

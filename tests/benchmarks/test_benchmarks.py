@@ -43,11 +43,11 @@ def test_the_page_shows_each_figure_and_keeps_the_words_around() -> None:
     rows = [row | {"note": "a | b"}]
     text = page.replaced(f"before\n{page.BEGIN}old\n{page.END}after\n", "20261121-230102", rows)
     assert text.startswith(f"before\n{page.BEGIN}\nRun of 2026-11-21 23:01 UTC; ")
-    assert "2 repeats. Before each benchmark other processes used 0.12 cores at most.\n" in text
+    assert "2 repeats.\nBefore each benchmark other processes used 0.12 cores at most.\n" in text
     busy = page.section("20261121-230102", [*rows, rows[0] | {"benchmark": "peers", "others": 0.5}])
     assert "**Made beside other work**: before `peers` other processes used 0.50 cores." in busy
     older = page.section("20261121-230102", [{name: value for name, value in rows[0].items() if name != "others"}])
-    assert "2 repeats. What other processes used was not asked.\n" in older
+    assert "2 repeats.\nWhat other processes used was not asked.\n" in older
     assert text.endswith(f"{page.END}after\n")
     assert "old" not in text
     assert f"**engine**: {load()['engine'].title}\n" in text
