@@ -33,7 +33,7 @@ from tests.chaos.load.forms import SYMBOL
 from tests.chaos.load.trader import outcome_of
 from tests.chaos.load.wire import ANSWER_TIMEOUT_S
 from tests.dialect import Dialect, Unknown
-from tests.stack import Stack
+from tests.stack import Stack, StackError
 
 PATIENCE_S = 60.0
 WORKERS = ("matching", "standby")
@@ -118,6 +118,18 @@ class Rig:
     def running(self) -> list[str]:
         """Names of all processes of this exchange, servers included."""
         return list(self.stack.processes())
+
+    def pid(self, name: str) -> int:
+        """The pid of process `name`, once it runs: a fault before may have ended it, and it comes back by itself."""
+        found: list[int] = []
+
+        def runs() -> bool:
+            with contextlib.suppress(StackError):
+                found.append(self.stack.pid(name))
+            return bool(found)
+
+        self.until(runs, f"process {name}")
+        return found[0]
 
     def health(self, name: str) -> dict[str, Any]:
         """What the process says of itself; empty while it does not answer."""

@@ -25,7 +25,7 @@ class CoreDiskFull(Fault):
     pid: int = 0
 
     def inject(self, rig: Rig, draw: random.Random) -> int:
-        self.pid = rig.stack.pid("redis-core")
+        self.pid = rig.pid("redis-core")
         file = rig.stack.data_dir / "redis-core" / "appendonly.aof"
         # An odd number of bytes, so that an entry is cut in its middle.
         limit = file.stat().st_size + draw.randint(500, 5000)

@@ -165,7 +165,7 @@ class NetworkFault(Fault):
             self.proxy.install()
             _disconnect_all(rig, self.server)
             rig.wait_until_trading()
-        self.proxy.set(self.mode, victim=rig.stack.pid(victim), delay_s=draw.uniform(0.05, 0.4))
+        self.proxy.set(self.mode, victim=rig.pid(victim), delay_s=draw.uniform(0.05, 0.4))
         if victim == "outbox":
             rig.deposit()  # else it would have nothing to send while it is cut off
         return 0

@@ -146,7 +146,7 @@ class Pause(Fault):
 
     def inject(self, rig: Rig, draw: random.Random) -> int:
         self.victim = self.victim or draw.choice(["redis-core", "postgres", "gateway", "settlement", "marketdata"])
-        self.pid = rig.stack.pid(self.victim)
+        self.pid = rig.pid(self.victim)
         for pid in (self.pid, *_descendants(self.pid)):
             _signal(pid, signal.SIGSTOP)
         return 0
@@ -188,7 +188,7 @@ class Starve(PauseActive):
 
     def inject(self, rig: Rig, draw: random.Random) -> int:
         self.victim = rig.wait_for_active()
-        self.pid = rig.stack.pid(self.victim)
+        self.pid = rig.pid(self.victim)
         ends_at = time.monotonic() + 6
         while time.monotonic() < ends_at and _is_alive(self.pid):
             _signal(self.pid, signal.SIGSTOP)
